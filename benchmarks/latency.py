@@ -48,7 +48,7 @@ class Watcher:
 
         with psycopg.connect(self.dsn, autocommit=True) as connection:
             while not self._stop.wait(0.001):
-                row = connection.execute("SELECT next_offset FROM flowc.positions").fetchone()
+                row = connection.execute("SELECT next_position::bigint FROM flowc.positions").fetchone()
                 if row is not None and (not self.offsets or row[0] != self.offsets[-1]):
                     self.times.append(time.time())
                     self.offsets.append(row[0])

@@ -276,8 +276,8 @@ class StoredPosition:
     """Where a stream goes on in one partition of a source; `lag` counts the messages behind it, None where unknown."""
 
     source: str
-    partition: int
-    next: int
+    partition: str
+    next: str
     lag: int | None = None
 
     def __str__(self) -> str:

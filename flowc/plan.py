@@ -26,10 +26,14 @@ def kept_name(project: str, name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Renewal:
-    """How one of flowc's own tables that an older version made becomes as this one makes it."""
+    """How one of flowc's own tables that an older version made, which lacks a column, becomes as the next one made it.
+
+    Those of one table are done in their order.
+    """
 
     table: TableName
     statements: tuple[str, ...]
+    lacks: str = PROJECT
 
 
 class Counter(StrEnum):

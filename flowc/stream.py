@@ -1,6 +1,6 @@
 """What a stream does, finished: the runtime executes these values and nothing else.
 
-All SQL is finished text but for whole numbers, which stand as `{partition}`, `{start}`, `{end}` and `{epoch}`.
+All SQL is finished text but for what an epoch fills in: `{epoch}`, and of its ranges `{partition}`, `{start}`, `{end}`.
 """
 
 from __future__ import annotations
@@ -127,7 +127,8 @@ class PositionSql:
     were never read, and `advance` moves others on, all of an epoch in one statement: it touches a row for each whose
     position is still `{start}`, and none for those that another worker has moved. They hold `{target}`, the table's
     name there, as a finished literal. What stands in them for each partition is made of `begun` (in place of `{rows}`),
-    `ends`, `logs` and `moved`: these hold `{source}`, as in `sources`, and `{log}` of letters, digits, `-` and `_`.
+    `ends`, `logs` and `moved`: these hold `{source}`, as in `sources`, `{partition}`, `{start}` and `{end}`, which are
+    finished literals too, and `{log}` of letters, digits, `-` and `_`.
     """
 
     table: TableName
@@ -144,9 +145,9 @@ class PositionSql:
     target: str = ""
     """The table as its spec spells it, as a literal: what `{target}` is where no other name of it is stored."""
     project: str = ""
-    before: str = ""
-    """`read` where an older version made the table."""
-    renewal: Renewal | None = None
+    before: tuple[tuple[str, str], ...] = ()
+    """`read` where older versions made the table, the oldest first, each with a column that such a table lacks."""
+    renewals: tuple[Renewal, ...] = ()
     claim: tuple[str, ...] = ()
     """Takes up what an older version left of the stream, which is of no project."""
 

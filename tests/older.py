@@ -1,4 +1,7 @@
-"""flowc's own tables as older versions made and filled them: before there were projects, and before segments."""
+"""flowc's own tables as older versions made and filled them.
+
+Before there were projects, before positions were text, and before segments.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import pyarrow as pa
 from flowc.runtime.names import literal
 from tests.stores import Store
 
-_KEY = {"mysql": "VARCHAR(255)"}
+_KEY, _SHORT, _SHORTER = {"mysql": "VARCHAR(255)"}, {"mysql": "VARCHAR(128)"}, {"mysql": "VARCHAR(64)"}
 _TEXT = {"mysql": "LONGTEXT"}
 _TIME = {"postgres": "TIMESTAMPTZ", "duckdb": "TIMESTAMPTZ", "mysql": "DATETIME(6)"}
 _BINARY = {"postgres": "BYTEA", "mysql": "LONGBLOB"}
@@ -35,7 +38,13 @@ _TABLES: Mapping[str, tuple[str, tuple[str, ...]]] = {
 }  # fmt: skip
 _GROUPS = ("project k!, stream_name k!, operator k!, group_number n!, data b!",
            ("project", "stream_name", "operator", "group_number"))  # fmt: skip
-_NOW = {"plan": "plan_id", "stream": "stream_name", "pipeline": "pipeline_name"}
+_NOW = {"plan": "plan_id", "stream": "stream_name", "pipeline": "pipeline_name",
+        "partition_number": "partition_name", "next_offset": "next_position"}  # fmt: skip
+_NUMBERS = ("partition_number", "next_offset")
+_NUMBERED = (
+    "project p!, stream_name k!, target k!, source s!, partition_number n!, next_offset n!, epoch n!, log_id t!",
+    ("project", "stream_name", "target", "source", "partition_number"),
+)
 
 
 def own(store: Store, name: str) -> str:
@@ -43,12 +52,17 @@ def own(store: Store, name: str) -> str:
     return f"flowc.{name}" if store.kind in ("postgres", "duckdb") else f"flowc_{name}"
 
 
-def make_older(store: Store, names: Sequence[str]) -> None:
-    """Turns those of the tables into what the version before would have there: of no project."""
+def make_numbered(store: Store) -> None:
+    """Turns the table of positions into that of the version before, whose positions are numbers."""
+    make_older(store, ("positions",), {"positions": _NUMBERED})
+
+
+def make_older(store: Store, names: Sequence[str], tables: Mapping[str, tuple[str, tuple[str, ...]]] = _TABLES) -> None:
+    """Turns those of the tables into what an older version would have there, unless others are given: of no project."""
     for name in names:
-        columns, key = _TABLES[name]
+        columns, key = tables[name]
         made = [column.split() for column in columns.split(", ")]
-        now = ", ".join(f"{_quoted(store, _NOW.get(c, c))} AS {_quoted(store, c)}" for c, _ in made)
+        now = ", ".join(f"{_now(store, c)} AS {_quoted(store, c)}" for c, _ in made)
         table, copy = own(store, name), f"{own(store, name)}_copy"
         spelled = ", ".join(f"{_quoted(store, column)} {_type(store, kind)}" for column, kind in made)
         names_ = ", ".join(_quoted(store, column) for column, _ in made)
@@ -95,11 +109,22 @@ def group(rows: Sequence[tuple[int, int, int]]) -> bytes:
     return bytes(sink.getvalue())
 
 
+def _now(store: Store, name: str) -> str:
+    """A column as it is now, in a form that goes into the older one."""
+    now = _quoted(store, _NOW.get(name, name))
+    return f"CAST({now} AS {'SIGNED' if store.kind == 'mysql' else 'BIGINT'})" if name in _NUMBERS else now
+
+
 def _quoted(store: Store, name: str) -> str:
     return f"`{name}`" if store.kind == "mysql" else f'"{name}"'
 
 
 def _type(store: Store, kind: str) -> str:
     words = {"n": "BIGINT", "t": _TEXT.get(store.kind, "TEXT"), "k": _KEY.get(store.kind, "TEXT")}
-    words |= {"d": _TIME.get(store.kind, "TEXT"), "b": _BINARY.get(store.kind, "BLOB")}
+    words |= {
+        "s": _SHORT.get(store.kind, "TEXT"),
+        "p": _SHORTER.get(store.kind, "TEXT"),
+        "d": _TIME.get(store.kind, "TEXT"),
+        "b": _BINARY.get(store.kind, "BLOB"),
+    }
     return words[kind[0]] + (" NOT NULL" if kind.endswith("!") else "")

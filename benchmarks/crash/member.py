@@ -53,6 +53,6 @@ class Member(Job):
         (target,) = plan_of(opened.checked, opened.ir, self.stream, sessions).targets
         assert isinstance(target, TableTarget)
         stored = DatabaseWriter(target, sessions.target(target.connection))
-        while sum(stored.held().positions.values()) < self.messages:
+        while sum(map(int, stored.held().positions.values())) < self.messages:
             time.sleep(_REST)
         worker.stopping.set()

@@ -111,7 +111,7 @@ class Soak:
     def _read(self) -> int:
         """How many messages are behind the stored positions."""
         with psycopg.connect(self.servers["postgres"].address) as connection:
-            row = connection.execute("SELECT sum(next_offset) FROM flowc.positions").fetchone()
+            row = connection.execute("SELECT sum(next_position::bigint) FROM flowc.positions").fetchone()
         return int(row[0] or 0) if row else 0
 
     def _look(self, sampler: Sampler, feed: Feed, faults: Faults, over: threading.Event) -> None:

@@ -110,6 +110,14 @@ class TableRules:
     """Gives one of flowc's own tables its `{columns}` where an older version made it with others: `{names}` are filled
     with `{old}`, or `{project}` is added and `{changes}` made to the others, with another `{key}`. What speaks of the
     column `{was}`, which is called `{now}`, is left out where none has another name."""
+    retype: tuple[str, ...] = (
+        "CREATE TABLE {new} ({columns})",
+        "INSERT INTO {new} ({names}) SELECT {old} FROM {table} AS o",
+        "DROP TABLE {table}",
+        "ALTER TABLE {new} RENAME TO {name}",
+    )
+    """Gives one of flowc's own tables columns of other names and types in place of some: `{names}` are filled with
+    `{old}`, or `{changes}` are made, or each column `{was}` becomes `{now}` of a `{type}`."""
     ensure_schema: str = "CREATE SCHEMA IF NOT EXISTS {schema}"
     """Creates a user's schema where it is missing; `{block}` is `schema_block` as a text literal."""
     schema_block: str = ""

@@ -12,6 +12,7 @@ from flowc.migration import (
     StoredPosition,
     StreamOutput,
 )
+from flowc.runtime.streams.positions import plain
 from flowc.service.changes.prechecks import failed
 
 FORMAT = 1
@@ -98,7 +99,7 @@ def _load(load: PipelineChange) -> dict[str, object]:
 
 
 def _position(at: StoredPosition) -> dict[str, object]:
-    return {"source": at.source, "partition": at.partition, "next": at.next, "lag": at.lag}
+    return {"source": at.source, "partition": plain(at.partition), "next": plain(at.next), "lag": at.lag}
 
 
 def _output(output: StreamOutput) -> dict[str, object]:

@@ -34,11 +34,11 @@ def _change(move: Move) -> str:
 
 
 def _again(rewind: Rewind, about: str = "") -> str:
-    return _amount(f"{about}{rewind.again}", rewind.again, [m for m in rewind.moves if m.again and not m.counted])
+    return _amount(f"{about}{rewind.again}", rewind.again, [m for m in rewind.moves if m.back and not m.counted])
 
 
 def _skipped(rewind: Rewind, about: str = "") -> str:
-    return _amount(f"{about}{rewind.skipped}", rewind.skipped, [m for m in rewind.moves if m.skipped and not m.counted])
+    return _amount(f"{about}{rewind.skipped}", rewind.skipped, [m for m in rewind.moves if m.forward and not m.counted])
 
 
 def _amount(messages: str, number: int, files: Sequence[Move]) -> str:
@@ -68,7 +68,7 @@ def _size(number: float) -> str:
 
 
 def _consequences(rewind: Rewind) -> Iterator[str]:
-    back = any(move.after < move.before and not move.replaced for move in rewind.moves)
+    back = any(move.back for move in rewind.moves)
     meanwhile = ", and those that a worker reads until then" if back else ""
     yield f"{_again(rewind, 'about ')} will be read again{meanwhile}"
     if rewind.forward:

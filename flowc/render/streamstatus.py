@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from flowc.render.failure import error_object, failure
 from flowc.render.style import Style, printable
 from flowc.render.tables import table
+from flowc.runtime.streams.positions import plain
 from flowc.runtime.streams.state.contract import NodeState
 from flowc.service.streams.status import StreamStatus
 
@@ -39,7 +40,7 @@ def _size(size: int) -> str:
     return f"{size / 2**20:,.1f} MiB" if size >= 2**20 else f"{size / 2**10:,.1f} KiB"
 
 
-def _known(value: int | None) -> object:
+def _known(value: int | str | None) -> object:
     return "-" if value is None else value
 
 
@@ -59,7 +60,12 @@ def status_object(status: StreamStatus) -> dict[str, object]:
         "stream": status.name, "epoch": status.epoch, "lag": status.lag, "positions_in": status.kept_in,
         "state_in": status.state, "state": {name: node_object(node) for name, node in status.nodes.items()},
         "dead_letters": status.letters, "parked": status.parked,
-        "partitions": [{"source": at.source, "partition": at.partition, "next": at.next, "end": at.end, "lag": at.lag}
+        "partitions": [{"source": at.source, "partition": plain(at.partition), "next": _plain(at.next),
+                        "end": _plain(at.end), "lag": at.lag}
                        for at in status.partitions],
         "error": error_object(status.error),
     }  # fmt: skip
+
+
+def _plain(position: str | None) -> int | str | None:
+    return None if position is None else plain(position)

@@ -10,9 +10,9 @@ from flowc.plan import PROJECT, Renewal
 from flowc.runtime.connector import Database
 
 
-def is_old(table: Table | None) -> bool:
-    """Whether one of flowc's own tables was made before there were projects."""
-    return table is not None and table.column(PROJECT) is None
+def is_old(table: Table | None, lacks: str = PROJECT) -> bool:
+    """Whether one of flowc's own tables was made before it had a column: before there were projects."""
+    return table is not None and table.column(lacks) is None
 
 
 def renewed(database: Database, renewals: Iterable[Renewal]) -> bool:
@@ -21,7 +21,7 @@ def renewed(database: Database, renewals: Iterable[Renewal]) -> bool:
     Others that do so at the same time, and workers of an older version, wait or fail: nobody's rows are lost.
     """
     database.rollback()
-    old = [each for each in renewals if is_old(database.table(each.table))]
+    old = [each for each in renewals if is_old(database.table(each.table), each.lacks)]
     for each in old:
         _renew(database, each)
     return bool(old)
@@ -35,5 +35,5 @@ def _renew(database: Database, renewal: Renewal) -> None:
         database.commit()
     except FlowcError:
         database.rollback()
-        if is_old(database.table(renewal.table)):
+        if is_old(database.table(renewal.table), renewal.lacks):
             raise

@@ -191,21 +191,23 @@ def writer(place: Place) -> Callable[[str], DatabaseWriter]:
 
 
 def epoch(number: int, start: int, end: int) -> Epoch:
-    return Epoch(Intent(number, 0, (Range("source", 0, start, end),)), pa.RecordBatch.from_pylist([], schema=_ROWS), 0)
+    return Epoch(
+        Intent(number, 0, (Range.numbered("source", 0, start, end),)), pa.RecordBatch.from_pylist([], schema=_ROWS), 0
+    )
 
 
 def test_positions_are_found_under_every_spelling(place: Place, writer: Callable[[str], DatabaseWriter]):
     for n, spelling in enumerate((*place.spellings, "t")):
         worker = writer(spelling)
-        assert worker.open().positions == ({("source", 0): n} if n else {}), spelling
+        assert worker.open().positions == ({("source", "0"): str(n)} if n else {}), spelling
         worker.write(epoch(n + 1, n, n + 1))
         worker.close()
-    assert place.store.raw(f"SELECT next_offset FROM {place.state}positions") == [(len(place.spellings) + 1,)]
+    assert place.store.raw(f"SELECT next_position FROM {place.state}positions") == [(str(len(place.spellings) + 1),)]
     for kept in place.spellings:
         place.store.run(f"UPDATE {place.state}positions SET target = '{kept}'")
         for spelling in (place.spellings[0], place.spellings[-1]):
             worker = writer(spelling)
-            assert worker.open().positions == {("source", 0): len(place.spellings) + 1}, (kept, spelling)
+            assert worker.open().positions == {("source", "0"): str(len(place.spellings) + 1)}, (kept, spelling)
             worker.close()
 
 
@@ -216,4 +218,4 @@ def test_two_workers_that_begin_under_two_names_are_fenced(place: Place, writer:
     one.write(epoch(1, 0, 5))
     with pytest.raises(Fenced):
         two.write(epoch(1, 0, 5))
-    assert two.held().positions == {("source", 0): 5}
+    assert two.held().positions == {("source", "0"): "5"}

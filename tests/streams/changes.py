@@ -100,7 +100,7 @@ def batch(changes: Sequence[Did]) -> pa.RecordBatch:
 def epoch(number: int, rows: pa.RecordBatch) -> Epoch:
     """The epoch of that number, of ten messages."""
     start = (number - 1) * 10
-    return Epoch(Intent(number, 0, (Range("source", 0, start, start + 10),)), rows, 10)
+    return Epoch(Intent(number, 0, (Range.numbered("source", 0, start, start + 10),)), rows, 10)
 
 
 def table_apply(kind: str, name: str, **more: Any) -> Apply:

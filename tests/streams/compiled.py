@@ -112,7 +112,7 @@ class Computed:
     def epoch(self, values: Sequence[object] | pa.RecordBatch, number: int = 1, time: int = NOON) -> Epoch:
         """The epoch of some messages."""
         batch = values if isinstance(values, pa.RecordBatch) else messages(values)
-        ranges = (Range("source", 0, 0, batch.num_rows),)
+        ranges = (Range.numbered("source", 0, 0, batch.num_rows),)
         return self.compute(Polled("source", batch, ranges, 0.0), Intent(number, time, ranges))
 
     def rows(self, values: Sequence[object]) -> list[dict[str, Any]]:

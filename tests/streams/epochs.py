@@ -35,7 +35,7 @@ class CutAt:
 def epoch(number: int, rows: pa.RecordBatch, dead: pa.RecordBatch | None = None, size: int = 10) -> Epoch:
     """The epoch of that number, which read `size` messages of partition 0."""
     start = (number - 1) * size
-    return Epoch(Intent(number, 0, (Range("source", 0, start, start + size),)), rows, rows.num_rows, dead=dead)
+    return Epoch(Intent(number, 0, (Range.numbered("source", 0, start, start + size),)), rows, rows.num_rows, dead=dead)
 
 
 def numbered(number: int, size: int = 10) -> pa.RecordBatch:

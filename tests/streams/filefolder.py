@@ -78,11 +78,12 @@ def drain(of: FileSource, at: int | None = None, max_rows: int = 1000) -> tuple[
         if polled is None:
             continue
         (range_,) = polled.ranges
-        assert range_.start == position
-        position = range_.end
+        start = int(range_.start)
+        assert start == position
+        position = int(range_.end)
         offsets = polled.messages.column("_offset").to_pylist()
         assert offsets == sorted(set(offsets))
-        assert all(range_.start <= offset < range_.end for offset in offsets)
+        assert all(start <= offset < position for offset in offsets)
         if polled.messages.num_rows:
             found.append(polled.messages)
     of.close()

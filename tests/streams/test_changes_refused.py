@@ -21,7 +21,7 @@ from flowc.runtime.codecs.contract import Decoded
 from flowc.runtime.connectors import open_database
 from flowc.runtime.streams.compute import Compute
 from flowc.runtime.streams.decoding import Decoding
-from flowc.runtime.streams.epoch import Range
+from flowc.runtime.streams.epoch import Partition, Range
 from flowc.runtime.streams.graph import build
 from flowc.runtime.streams.graph.build import Node
 from flowc.runtime.streams.loop import Polled
@@ -132,14 +132,14 @@ class Once:
     def __init__(self, count: int) -> None:
         self.polled: Polled | None = _polled(count)
 
-    def seek(self, positions: Mapping[tuple[str, int], int]) -> None:
+    def seek(self, positions: Mapping[Partition, str]) -> None:
         return
 
     def poll(self, wait: float) -> Polled | None:
         polled, self.polled = self.polled, None
         return polled
 
-    def committed(self, written: Mapping[tuple[str, int], int], durable: Mapping[tuple[str, int], int]) -> None:
+    def committed(self, written: Mapping[Partition, str], durable: Mapping[Partition, str]) -> None:
         return
 
     def close(self) -> None:
@@ -153,7 +153,7 @@ def _polled(count: int) -> Polled:
         "_partition": pa.array([0] * count, pa.int32()), "_offset": pa.array(range(count), pa.int64()),
         "_event_ts": pa.array([0] * count, pa.timestamp("us", "UTC")),
     })  # fmt: skip
-    return Polled("source", messages, (Range("source", 0, 0, count),), 0.0)
+    return Polled("source", messages, (Range.numbered("source", 0, 0, count),), 0.0)
 
 
 def _run(

@@ -174,7 +174,7 @@ def test_a_worker_that_runs_has_few_segments_and_its_epochs_wait_for_none(opened
         hi = np.arange(number * 100, number * 100 + 100, dtype=np.uint64) << np.uint64(50)
         table.insert(hi, hi, np.full(100, number))
         table.forget(number - 30)
-        store.intend(Intent(number, 0, (Range("s", 0, number, number + 1),)))
+        store.intend(Intent(number, 0, (Range.numbered("s", 0, number, number + 1),)))
         segments = tuple(replace(each, sequence=number) for each in table.snapshot())
         store.save(Checkpoint(number, segments=segments, fingerprints={"n": "f"}))
         counts.append(_most(store))

@@ -238,7 +238,7 @@ name, file = sys.argv[1:]
 store = DatabaseStore(name, state_plan(Owner("p", name), None).sql, open_database("sqlite", {"path": file}))
 assert store.open().last == 0
 for number in range(1, 41):
-    store.intend(Intent(number, 0, (Range("s", 0, number, number + 1),)))
+    store.intend(Intent(number, 0, (Range.numbered("s", 0, number, number + 1),)))
     if number % 5 == 0:
         store.save(Checkpoint(number, segments=tuple(Segment("d", "f", n, number, bytes(1000)) for n in range(50))))
 """

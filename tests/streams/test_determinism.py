@@ -114,25 +114,27 @@ class Player:
         """Nothing tells."""
         return ""
 
-    def seek(self, positions: Mapping[Partition, int]) -> None:
+    def seek(self, positions: Mapping[Partition, str]) -> None:
         own = [number for source, number in self.tape if source == self.name]
-        self.at = {number: positions.get((self.name, number), 0) for number in own}
-        self.new = {number for number in own if (self.name, number) not in positions}
+        self.at = {number: int(positions.get((self.name, str(number)), 0)) for number in own}
+        self.new = {number for number in own if (self.name, str(number)) not in positions}
 
     def poll(self, wait: float) -> Polled | None:
         if self.chance.random() < 0.2:
             return None
         ranges = [
-            Range(self.name, number, start, min(start + self.chance.randint(0, self.largest), self._length(number)))
+            Range.numbered(
+                self.name, number, start, min(start + self.chance.randint(0, self.largest), self._length(number))
+            )
             for number, start in self.at.items()
         ]
-        ranges = [range_ for range_ in ranges if range_.end > range_.start or range_.partition in self.new]
+        ranges = [range_ for range_ in ranges if range_.moves or int(range_.partition) in self.new]
         self.new = set()
         if not ranges:
             return None
-        self.at |= {range_.partition: range_.end for range_ in ranges}
+        self.at |= {int(range_.partition): int(range_.end) for range_ in ranges}
         self.chance.shuffle(ranges)
-        rows = [self._message(r.partition, offset) for r in ranges for offset in range(r.start, r.end)]
+        rows = [self._message(int(r.partition), n) for r in ranges for n in range(int(r.start), int(r.end))]
         return Polled(self.name, pa.RecordBatch.from_pylist(rows, schema=_RAW), tuple(ranges), 0.0)
 
     def _length(self, number: int) -> int:
@@ -145,7 +147,7 @@ class Player:
             "_value": value, "_partition": number, "_offset": offset, "_event_ts": _START + timedelta(seconds=at),
         }  # fmt: skip
 
-    def committed(self, written: Mapping[Partition, int], durable: Mapping[Partition, int]) -> None:
+    def committed(self, written: Mapping[Partition, str], durable: Mapping[Partition, str]) -> None:
         return
 
     def close(self) -> None:

@@ -275,7 +275,7 @@ def test_parquet_files_are_read_from_any_row(tmp_path: Path) -> None:
         polled = of.poll(77, 0.01)
         if polled is None:
             continue
-        at = polled.ranges[0].end
+        at = int(polled.ranges[0].end)
         decoded = ParquetDecoder(_COLUMNS).decode(polled.messages.column("_value"))
         assert not decoded.bad
         ids += decoded.batch.column("id").to_pylist()
@@ -314,8 +314,8 @@ def test_positions_lose_and_repeat_nothing(files: list[list[tuple[int, str]]], s
             of.assign({0: at} if at else {})
             polled = of.poll(step, 0.001)
             if polled is not None:
-                assert polled.ranges[0].start == at
-                at = polled.ranges[0].end
+                assert int(polled.ranges[0].start) == at
+                at = int(polled.ranges[0].end)
                 found += _rows(of, pa.Table.from_batches([polled.messages]))
         assert found == [(n % 1000, text or None) for rows in files for n, text in rows]
 
@@ -344,8 +344,8 @@ def test_times_of_files_lose_and_repeat_nothing(arrivals: list[tuple[int, int, i
             of.open()
             of.assign({0: at} if at else {})
             while taken > 0 and (polled := of.poll(taken, 0.001)) is not None:
-                assert polled.ranges[0].start == at
-                at, taken = polled.ranges[0].end, taken - max(1, polled.messages.num_rows)
+                assert int(polled.ranges[0].start) == at
+                at, taken = int(polled.ranges[0].end), taken - max(1, polled.messages.num_rows)
                 if polled.messages.num_rows:
                     found += [row[0] for row in _rows(of, pa.Table.from_batches([polled.messages]))]  # type: ignore[index]
         assert sorted(found) == sorted(wanted)  # type: ignore[type-var]

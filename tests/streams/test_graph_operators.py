@@ -306,7 +306,7 @@ def test_a_row_that_was_held_is_blamed_on_no_message(tmp_path: Path, divisor: st
     made = Computed(plan, {"build": build})
     first = made.epoch([{"id": id_, "name": "x"} for id_ in (0, 1, 100)])
     assert (first.rows.num_rows, first.dead) == (0, None)
-    ranges = (Range("source", 0, 3, 5),)
+    ranges = (Range.numbered("source", 0, 3, 5),)
     later = messages([{"id": 5, "name": "y"}, b"nothing"], start=3)
     polled = Polled("source", later, ranges, 0.0)
     if divisor == "id":

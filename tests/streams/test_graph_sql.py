@@ -55,7 +55,7 @@ def batch(rows: Sequence[Row | tuple[object, str, int]], start: int = 0) -> pa.R
 
 
 def epoch(made: Computed, rows: pa.RecordBatch, number: int = 1, watermark: int | None = None) -> Epoch:
-    ranges = (Range("source", 0, 0, rows.num_rows),)
+    ranges = (Range.numbered("source", 0, 0, rows.num_rows),)
     return made.compute(Polled("source", rows, ranges, 0.0), Intent(number, NOON, ranges, watermark))
 
 

@@ -40,10 +40,10 @@ class Store:
 
     def write(self, polled: Polled) -> bool:
         with self.lock:
-            if any(self.positions.get(r.partition, r.start) != r.start for r in polled.ranges):
+            if any(self.positions.get(int(r.partition), int(r.start)) != int(r.start) for r in polled.ranges):
                 self.refused += 1
                 return False
-            self.positions.update({r.partition: r.end for r in polled.ranges})
+            self.positions.update({int(r.partition): int(r.end) for r in polled.ranges})
             self.rows += polled.messages.column("_value").to_pylist()
             return True
 
@@ -180,6 +180,6 @@ def test_who_is_first_to_record_beginnings_records_those_of_all_partitions(kafka
     begun: list[Polled] = []
     until(lambda: begun.extend(p for p in (late.poll(10, 0.1), early.poll(10, 0.1)) if p is not None) or bool(begun))
     assert len(late.positions()) < PARTITIONS
-    assert {range_.partition for range_ in begun[0].ranges} == set(range(PARTITIONS))
+    assert {int(range_.partition) for range_ in begun[0].ranges} == set(range(PARTITIONS))
     late.close()
     early.close()

@@ -57,26 +57,26 @@ class Log:
         """Nothing tells."""
         return ""
 
-    def seek(self, positions: Mapping[Partition, int]) -> None:
-        self.at = {part: positions.get(("source", part), 0) for part in self.sizes}
+    def seek(self, positions: Mapping[Partition, str]) -> None:
+        self.at = {part: int(positions.get(("source", str(part)), 0)) for part in self.sizes}
 
     def poll(self, wait: float) -> Polled | None:
         self.polls += 1
         ranges = [
-            Range("source", part, start, min(start + self.step, self.sizes[part]))
+            Range.numbered("source", part, start, min(start + self.step, self.sizes[part]))
             for part, start in self.at.items()
             if start < self.sizes[part]
         ]
         if not ranges:
             return None
-        self.at |= {range_.partition: range_.end for range_ in ranges}
-        rows = [{"id": offset, "part": r.partition} for r in ranges for offset in range(r.start, r.end)]
+        self.at |= {int(range_.partition): int(range_.end) for range_ in ranges}
+        rows = [{"id": n, "part": int(r.partition)} for r in ranges for n in range(int(r.start), int(r.end))]
         return Polled("source", pa.RecordBatch.from_pylist(rows, schema=_ROWS), tuple(ranges), 0.0)
 
     def close(self) -> None:
         self.at = {}
 
-    def committed(self, written: Mapping[Partition, int], durable: Mapping[Partition, int]) -> None:
+    def committed(self, written: Mapping[Partition, str], durable: Mapping[Partition, str]) -> None:
         self.seen = dict(durable)
 
     @property
@@ -141,7 +141,7 @@ def test_every_message_arrives_once(place: tuple[str, str]) -> None:
     assert _run(database, log) == 7
     assert log.polls == 7, "nothing is waited for behind the end"
     assert _events(database) == ALL
-    assert log.seen == {("source", 0): 50, ("source", 1): 7, ("source", 2): 31}
+    assert log.seen == {("source", "0"): "50", ("source", "1"): "7", ("source", "2"): "31"}
     assert _run(database, Log({0: 50, 1: 7, 2: 31}, 8)) == 0
     database.close()
 
@@ -169,10 +169,10 @@ def test_a_zombie_is_fenced_and_its_rows_are_not_seen(place: tuple[str, str]) ->
     _run(database, Log({0: 9}, 5))
     rows = pa.RecordBatch.from_pylist([{"id": 5, "part": 0}], schema=_ROWS)
     with pytest.raises(Fenced):
-        zombie.write(Epoch(Intent(2, 0, (Range("source", 0, 5, 6),)), rows, 1))
+        zombie.write(Epoch(Intent(2, 0, (Range.numbered("source", 0, 5, 6),)), rows, 1))
     beginner = DatabaseWriter(_plan(database.kind).targets[0], database)
     with pytest.raises(Fenced):
-        beginner.write(Epoch(Intent(1, 0, (Range("source", 0, 0, 1),)), rows, 1))
+        beginner.write(Epoch(Intent(1, 0, (Range.numbered("source", 0, 0, 1),)), rows, 1))
     assert _events(database) == [(0, offset) for offset in range(9)]
     database.close()
 

@@ -19,11 +19,11 @@ class Tens:
     def poll(self, wait: float) -> Polled | None:
         start, self.at = self.at, self.at + 10
         columns = {"_partition": pa.array([0] * 10, pa.int32()), "_offset": pa.array(range(start, self.at), pa.int64())}
-        return Polled("source", pa.record_batch(columns), (Range("source", 0, start, self.at),), 0.0)
+        return Polled("source", pa.record_batch(columns), (Range.numbered("source", 0, start, self.at),), 0.0)
 
 
 def test_pieces_that_no_later_epoch_needs_are_let_go() -> None:
-    intents = [Intent(n + 1, 0, (Range("source", 0, 4 * n, 4 * n + 4),)) for n in range(50)]
+    intents = [Intent(n + 1, 0, (Range.numbered("source", 0, 4 * n, 4 * n + 4),)) for n in range(50)]
     replay = Replay({"source": Tens()}, intents)
     for intent in intents:
         polled = replay.poll(0.0)
@@ -48,13 +48,14 @@ class Stalled:
             "_partition": pa.array([partition] * 10, pa.int32()),
             "_offset": pa.array(range(10 * number, 10 * number + 10), pa.int64()),
         }
-        range_ = Range("source", partition, 10 * number, 10 * number + 10)
+        range_ = Range.numbered("source", partition, 10 * number, 10 * number + 10)
         return Polled("source", pa.record_batch(columns), (range_,), 0.0)
 
 
 def test_what_is_read_behind_the_last_epoch_is_not_kept() -> None:
     intents = [
-        Intent(n + 1, 0, (Range("source", 0, 7 * n, 7 * n + 7), Range("source", 1, 7 * n, 7 * n + 7))) for n in range(6)
+        Intent(n + 1, 0, (Range.numbered("source", 0, 7 * n, 7 * n + 7), Range.numbered("source", 1, 7 * n, 7 * n + 7)))
+        for n in range(6)
     ]
     replay = Replay({"source": Stalled()}, intents)
     for n in range(6):
@@ -70,7 +71,7 @@ def test_what_is_read_behind_the_last_epoch_is_not_kept() -> None:
 
 def test_an_epoch_of_time_alone_stands_at_the_positions_of_all_sources() -> None:
     """Partition 0 of one source is further than that of the other, and nothing is to be read of either."""
-    intent = Intent(7, 0, (Range("a", 0, 5, 5), Range("b", 0, 2, 2)))
+    intent = Intent(7, 0, (Range.numbered("a", 0, 5, 5), Range.numbered("b", 0, 2, 2)))
     replay = Replay({"a": Tens(), "b": Tens()}, [intent])
     polled = replay.poll(0.0)
     assert polled is not None
@@ -78,7 +79,10 @@ def test_an_epoch_of_time_alone_stands_at_the_positions_of_all_sources() -> None
 
 
 def test_a_source_that_is_gone_holds_up_no_epoch_that_read_nothing_of_it() -> None:
-    stands, read = Intent(7, 0, (Range("gone", 0, 5, 5), Range("a", 0, 2, 2))), Intent(8, 0, (Range("gone", 0, 5, 6),))
+    stands, read = (
+        Intent(7, 0, (Range.numbered("gone", 0, 5, 5), Range.numbered("a", 0, 2, 2))),
+        Intent(8, 0, (Range.numbered("gone", 0, 5, 6),)),
+    )
     replay = Replay({"a": Tens()}, [stands, read])
     assert replay.poll(0.0) is not None
     with pytest.raises(EngineError, match="no source any more"):

@@ -92,7 +92,7 @@ def test_a_worker_that_nothing_shuts_out_finds_that_it_was_overtaken(kafka: str)
         other.write(epoch(1, none))
     assert other.look() == first.look()
     other.write(epoch(2, none))
-    assert first.look().positions == {("source", 0): 20}
+    assert first.look().positions == {("source", "0"): "20"}
     for each in (first, other):
         each.close()
 
@@ -109,7 +109,7 @@ def test_a_rewind_that_a_worker_undoes_says_so(
         assert folder.flowc("run", "told", "--once").code == 0
         old = writer(kafka, out, topic, f"{folder.path.name}/told")
         number = old.open().epoch
-        ranges = tuple(Range("source", partition, 50, 50) for partition in range(2))
+        ranges = tuple(Range.numbered("source", partition, 50, 50) for partition in range(2))
 
         def go_on() -> None:
             while not done.wait(0.02):

@@ -25,7 +25,7 @@ _TABLES = ("checkpoints", "epochs", "state", "facts")
 
 
 def _intent(number: int) -> Intent:
-    return Intent(number, number, (Range("s", 0, number, number + 1),))
+    return Intent(number, number, (Range.numbered("s", 0, number, number + 1),))
 
 
 def _store(file: Path, stream: str, shared: Path | None = None, of: str = "") -> DatabaseStore:
@@ -43,7 +43,7 @@ def shared(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
         store.open()
         for number in (1, 2, 3):
             store.intend(_intent(number))
-        store.save(Checkpoint(2, {("s", 0): 2}, fingerprints={"dedupe": "f"} if "letters" not in stream else {}))
+        store.save(Checkpoint(2, {("s", "0"): "2"}, fingerprints={"dedupe": "f"} if "letters" not in stream else {}))
         store.remember({"fact": stream})
         store.close()
     made = Store("sqlite", tmp_path, file="shared")
@@ -56,7 +56,7 @@ def shared(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 def _is_whole(store: DatabaseStore, stream: str) -> None:
     found = store.open()
     assert (found.last, found.checkpoint.epoch, found.intents) == (3, 2, (_intent(3),))
-    assert found.checkpoint.positions == {("s", 0): 2}
+    assert found.checkpoint.positions == {("s", "0"): "2"}
     keys = [hi for each in found.checkpoint.segments for hi in read(each.data).rows.hi.tolist()]
     assert keys == ([] if "letters" in stream else [0, 9 << 58])
     assert store.facts() == {"fact": stream}

@@ -209,7 +209,12 @@ class Two:
         decoder = decoding_of(made.sources[0])
         compute = Compute(made, {"source": decoder}, fail, lookups=users)  # type: ignore[arg-type]
         given = [
-            Polled("source", messages([{"id": number}], start=number), (Range("source", 0, number, number + 1),), 0.0)
+            Polled(
+                "source",
+                messages([{"id": number}], start=number),
+                (Range.numbered("source", 0, number, number + 1),),
+                0.0,
+            )
             for number in range(9)
         ]
         try:

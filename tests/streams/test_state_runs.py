@@ -88,21 +88,21 @@ class Log:
         """Nothing tells."""
         return ""
 
-    def seek(self, positions: Mapping[Partition, int]) -> None:
-        self.at = {part: positions.get(("source", part), self.start.get(part, 0)) for part in self.messages}
-        self.new = {part for part in self.messages if ("source", part) not in positions}
+    def seek(self, positions: Mapping[Partition, str]) -> None:
+        self.at = {part: int(positions.get(("source", str(part)), self.start.get(part, 0))) for part in self.messages}
+        self.new = {part for part in self.messages if ("source", str(part)) not in positions}
 
     def poll(self, wait: float) -> Polled | None:
         ranges = []
         for part, start in self.at.items():
             end = min(start + self.chance.randrange(8), len(self.messages[part]))
             if end > start or part in self.new:
-                ranges.append(Range("source", part, start, end))
+                ranges.append(Range.numbered("source", part, start, end))
         self.new = set()
         if not ranges:
             return None
-        self.at |= {range_.partition: range_.end for range_ in ranges}
-        rows = [self._message(r.partition, n) for r in ranges for n in range(r.start, r.end)]
+        self.at |= {int(range_.partition): int(range_.end) for range_ in ranges}
+        rows = [self._message(int(r.partition), n) for r in ranges for n in range(int(r.start), int(r.end))]
         queues = {part: [row for row in rows if row["_partition"] == part] for part in self.messages}
         mixed = []
         while any(queues.values()):
@@ -116,7 +116,7 @@ class Log:
     def close(self) -> None:
         self.at = {}
 
-    def committed(self, written: Mapping[Partition, int], durable: Mapping[Partition, int]) -> None:
+    def committed(self, written: Mapping[Partition, str], durable: Mapping[Partition, str]) -> None:
         return
 
     @property
@@ -183,6 +183,9 @@ class Worker:
         if len(self.points) - 1 == self.cut:
             raise Cut
 
+    def prepare(self, run: StreamRun) -> None:
+        return
+
     def run(self, log: Log) -> None:
         state = self.plan.state
         target = self.opened("wh")
@@ -196,7 +199,9 @@ class Worker:
             self.plan = replace(self.plan, state=replace(state, every=self.every))
         compute = Compute(self.plan, {"source": Decoding(_ROWS, _decoded)}, lambda _: None)
         try:
-            StreamRun(self.plan, {"source": log}, compute, writers, store, pause=self.pause).run()
+            run = StreamRun(self.plan, {"source": log}, compute, writers, store, pause=self.pause)
+            self.prepare(run)
+            run.run()
         finally:
             for session in sessions:
                 session.close()
@@ -245,9 +250,9 @@ def test_a_worker_that_is_cut_off_between_any_two_steps_drops_the_same_rows(
 class Told(Log):
     """A topic that remembers how far it was told that the stream is."""
 
-    told: list[tuple[Mapping[Partition, int], Mapping[Partition, int]]] = field(default_factory=list)
+    told: list[tuple[Mapping[Partition, str], Mapping[Partition, str]]] = field(default_factory=list)
 
-    def committed(self, written: Mapping[Partition, int], durable: Mapping[Partition, int]) -> None:
+    def committed(self, written: Mapping[Partition, str], durable: Mapping[Partition, str]) -> None:
         self.told.append((dict(written), dict(durable)))
 
 
@@ -266,16 +271,16 @@ def test_a_source_is_told_what_is_durable_and_nothing_else(tmp_path: Path, targe
         with pytest.raises(Cut):
             worker.run(log)
         written, durable = log.told[-1] if log.told else ({}, {})
-        assert all(written[at] >= end for at, end in durable.items())
+        assert all(int(written[at]) >= int(end) for at, end in durable.items())
         state = worker.plan.state
         if state is None:
             (target,) = worker.plan.targets
             assert isinstance(target, TableTarget)
-            kept: Mapping[Partition, int] = DatabaseWriter(target, opened("wh")).look().positions
+            kept: Mapping[Partition, str] = DatabaseWriter(target, opened("wh")).look().positions
         else:
             kept = DatabaseStore(worker.plan.name, state.sql, opened("state")).open().checkpoint.positions
         last = whole.points[cut] in ("committed", "target 0") if state is None else whole.points[cut] == "checkpoint"
-        assert all(kept.get(at, 0) >= end for at, end in durable.items())
+        assert all(int(kept.get(at, 0)) >= int(end) for at, end in durable.items())
         assert last or kept == durable, f"cut at {cut}: {whole.points[cut]}"
 
 

@@ -72,7 +72,7 @@ def segment(node: str, group: int, sequence: int, data: bytes, *, whole: bool = 
 
 
 def _intent(number: int, watermark: int | None = None) -> Intent:
-    ranges = (Range("a 'quoted' \\source", 0, number, number + 1), Range("ü%", 7, 0, 0))
+    ranges = (Range.numbered("a 'quoted' \\source", 0, number, number + 1), Range.numbered("ü%", 7, 0, 0))
     return Intent(number, 1_700_000_000_000_000 + number, ranges, watermark)
 
 
@@ -81,18 +81,22 @@ def test_what_is_kept_comes_back(opened: Open) -> None:
     first = store.open()
     assert (first.checkpoint, first.intents, first.last) == (Checkpoint(), (), 0)
     for number in (1, 2, 3):
-        store.intend(replace(_intent(number, -number), ranges=(Range("s", 0, number, number + 1, "log", last=True),)))
+        store.intend(
+            replace(_intent(number, -number), ranges=(Range.numbered("s", 0, number, number + 1, "log", last=True),))
+        )
     segments = (
         Segment("dedupe", "f'\\", 3, 2, b"\x00\xff'\\\n\t\x1a", 7), Segment("odd 'op'", "{x}", 3, 2, b"x" * 70_000, -1),
     )  # fmt: skip
-    point = Checkpoint(2, {("ü%", 7): 9, ("source", 0): 2**60}, {("ü%", 7): -5}, segments, {"dedupe": "f'\\"})
+    point = Checkpoint(
+        2, {("ü%", "7"): "9", ("source", "0"): str(2**60)}, {("ü%", "7"): -5}, segments, {"dedupe": "f'\\"}
+    )
     store.save(point)
     store.close()
     again = opened().open()
     assert again.checkpoint == point
     (intent,) = again.intents
     assert (intent.number, intent.time, intent.watermark) == (3, _intent(3).time, -3)
-    assert [(each, each.log, each.last) for each in intent.ranges] == [(Range("s", 0, 3, 4), "log", True)]
+    assert [(each, each.log, each.last) for each in intent.ranges] == [(Range.numbered("s", 0, 3, 4), "log", True)]
     assert again.last == 3
 
 
@@ -119,10 +123,10 @@ def _kept(store: DatabaseStore) -> dict[tuple[str, int], list[bytes]]:
 def test_a_store_that_begins_with_a_checkpoint_goes_on_from_it(opened: Open) -> None:
     store = opened()
     store.open()
-    store.save(Checkpoint(57, {("source", 0): 9}))
+    store.save(Checkpoint(57, {("source", "0"): "9"}))
     assert store.open().last == 57
     store.intend(_intent(58))
-    store.save(Checkpoint(57, {("source", 0): 9}))
+    store.save(Checkpoint(57, {("source", "0"): "9"}))
     assert opened().open().intents == (_intent(58),)
 
 
@@ -181,17 +185,17 @@ def test_streams_of_one_name_in_two_projects_do_not_meet(opened: Open) -> None:
     one, other = opened(), opened(project="other")
     one.open()
     one.intend(_intent(1))
-    one.save(Checkpoint(1, {("source", 0): 5}, segments=(segment("a", 1, 1, b"one"),)))
+    one.save(Checkpoint(1, {("source", "0"): "5"}, segments=(segment("a", 1, 1, b"one"),)))
     one.remember({"fact": "one"})
     one.close()
     assert other.open().last == 0
     assert other.facts() == {}
     other.intend(_intent(1))
-    other.save(Checkpoint(1, {("source", 0): 7}, segments=(segment("a", 1, 1, b"other"),)))
+    other.save(Checkpoint(1, {("source", "0"): "7"}, segments=(segment("a", 1, 1, b"other"),)))
     other.close()
     again = opened().open()
     assert (again.checkpoint.positions, [each.data for each in again.checkpoint.segments]) == (
-        {("source", 0): 5},
+        {("source", "0"): "5"},
         [b"one"],
     )
 
@@ -202,7 +206,7 @@ def test_what_an_older_version_kept_is_taken_up_once(opened: Open, made: Store) 
     first.open()
     first.intend(_intent(1))
     first.intend(_intent(2))
-    point = Checkpoint(1, {("source", 0): 5}, fingerprints={"a 'b'": "{f}"})
+    point = Checkpoint(1, {("source", "0"): "5"}, fingerprints={"a 'b'": "{f}"})
     first.save(point)
     first.remember({"fact": "kept"})
     first.close()
@@ -211,7 +215,7 @@ def test_what_an_older_version_kept_is_taken_up_once(opened: Open, made: Store) 
     make_groups(made, [(PROJECT, NAME, "a 'b'", number, group(part)) for number, part in kept.items()])
     make_older(made, ("checkpoints", "epochs", "state", "facts"))
     looked = opened()
-    assert looked.look().checkpoint.positions == {("source", 0): 5}
+    assert looked.look().checkpoint.positions == {("source", "0"): "5"}
     assert looked.recalled() == {"fact": "kept"}
     looked.close()
     again = opened()
@@ -258,7 +262,7 @@ def test_state_that_a_worker_of_the_version_before_wrote_behind_it_is_not_taken(
 def test_two_workers_that_renew_the_tables_at_once_lose_nothing(opened: Open, made: Store) -> None:
     first = opened()
     first.open()
-    first.save(Checkpoint(1, {("source", 0): 5}, fingerprints={"a": "f"}))
+    first.save(Checkpoint(1, {("source", "0"): "5"}, fingerprints={"a": "f"}))
     make_groups(made, [(PROJECT, NAME, "a", 3, group([(5, 6, 7)]))])
     make_older(made, ("checkpoints", "epochs", "state", "facts"))
     for each in first.sql.renewals:
@@ -275,6 +279,11 @@ def _batch(first: int, count: int, size: int = 1) -> pa.RecordBatch:
     return pa.record_batch([pa.array(ids), pa.array(noise, pa.binary()), offsets], ["_id", "_value", "_offset"])
 
 
+def _whole(source: str, batch: pa.RecordBatch) -> Range:
+    offsets = batch.column("_offset").to_pylist()
+    return Range.numbered(source, 0, offsets[0], offsets[-1])
+
+
 def test_what_an_epoch_took_from_outside_comes_back_until_it_is_needed_no_more(opened: Open) -> None:
     """Messages of several pieces, and versions of a lookup, each kept once."""
     source, rows = "a 'quoted' \\source\"", pa.record_batch([pa.array([1, 2]), pa.array(["x", None])], ["id", "ü"])
@@ -282,7 +291,7 @@ def test_what_an_epoch_took_from_outside_comes_back_until_it_is_needed_no_more(o
     batches = [_batch(0, 2, 3 * PIECE // 2), _batch(2, 1), _batch(3, 4)]
     intents = [
         Intent(
-            number + 1, 7, (Range(source, 0, batch.column("_offset")[0].as_py(), batch.column("_offset")[-1].as_py()),),
+            number + 1, 7, (_whole(source, batch),),
             messages=batch, versions={"look'up": versions[number // 2]},
         ) for number, batch in enumerate(batches)
     ]  # fmt: skip

@@ -246,7 +246,7 @@ def test_time_makes_no_epochs_where_nothing_is_due(opened: Open) -> None:
     kind, messages = states._kind(opened), states._messages(4, 10)
     worker = Worker(states._plan(kind, 0, "wh"), opened, drain=True, build=built)
     worker.run(_quiet(messages, 1))
-    assert all(epoch.messages or any(r.end == r.start == 0 for r in epoch.ranges) for epoch in worker.epochs)
+    assert all(epoch.messages or any(r.end == r.start == "0" for r in epoch.ranges) for epoch in worker.epochs)
     assert states._rows(opened, 0) == states.model(messages, 30)
 
 
@@ -266,7 +266,7 @@ def test_a_zombie_is_found_out_by_an_epoch_of_time_alone(opened: Open) -> None:
     database = opened("wh")
     zombie = DatabaseWriter(plan.targets[0], database)
     held = zombie.open()
-    at = ("source", 0)
+    at = ("source", "0")
     number, offset = held.epoch, held.positions[at]
     more = {part: [*rows, (part, 500)] for part, rows in messages.items()}
     database.close()

@@ -10,8 +10,9 @@ import pyarrow as pa
 
 from flowc.runtime.streams.epoch import Epoch, Intent, Range
 from flowc.runtime.streams.loop import Loop, Polled, Turn
+from flowc.runtime.streams.positions import NUMBERS
 from flowc.runtime.streams.state.contract import Checkpoint
-from flowc.runtime.streams.watermark import WHOLE, Watermarks, in_order
+from flowc.runtime.streams.watermark import WHOLE, Watermarks
 from flowc.stream import WatermarkPlan
 
 SECOND = 1_000_000
@@ -23,7 +24,7 @@ def _times(*values: int) -> pa.Array:
 
 def _made(plan: WatermarkPlan, partitions: int = 2, sources: tuple[str, ...] = ("s",)) -> Watermarks:
     marks = Watermarks(plan, sources)
-    marks.ranges(Range(source, part, 0, 0) for source in sources for part in range(partitions))
+    marks.ranges(Range.numbered(source, part, 0, 0) for source in sources for part in range(partitions))
     return marks
 
 
@@ -54,7 +55,7 @@ def test_it_never_goes_back() -> None:
     marks.advance("s", pa.array([0]), _times(100))
     assert marks.look(0, "s") == 100
     marks.advance("s", pa.array([0]), _times(50))
-    marks.ranges([Range("s", 1, 0, 0)])
+    marks.ranges([Range.numbered("s", 1, 0, 0)])
     marks.advance("s", pa.array([1]), _times(60))
     assert marks.look(0, "s") == 100
 
@@ -63,23 +64,23 @@ def test_a_partition_that_ended_holds_nothing_back_and_those_that_go_on_in_its_p
     marks = _made(WatermarkPlan())
     marks.advance("s", pa.array([0, 1]), _times(100, 40))
     assert marks.look(0, "s") == 40
-    marks.ranges([Range("s", 1, 5, 7, last=True), Range("s", 2, 0, 0), Range("s", 3, 0, 0)])
+    marks.ranges([Range.numbered("s", 1, 5, 7, last=True), Range.numbered("s", 2, 0, 0), Range.numbered("s", 3, 0, 0)])
     marks.advance("s", pa.array([1]), _times(45))
     assert marks.look(0, "s") == 40, "its children gave nothing yet"
     marks.advance("s", pa.array([2, 3]), _times(60, 70))
     assert marks.look(0, "s") == 60
     again = Watermarks(WatermarkPlan(), ["s"])
-    again.restore(Checkpoint(1, dict.fromkeys([("s", n) for n in range(4)], 0), dict(marks.marks())))
+    again.restore(Checkpoint(1, dict.fromkeys([("s", str(n)) for n in range(4)], "0"), dict(marks.marks())))
     again.advance("s", pa.array([2]), _times(80))
     assert again.look(0, "s") == 70
-    again.ranges(Range("s", n, 0, 0, last=True) for n in (0, 2, 3))
+    again.ranges(Range.numbered("s", n, 0, 0, last=True) for n in (0, 2, 3))
     assert again.look(0, "s") == 70, "all have ended"
 
 
 def test_a_partition_that_ended_is_not_waited_for_by_the_clock() -> None:
     marks = _made(WatermarkPlan(idle=5 * SECOND))
     marks.advance("s", pa.array([0]), _times(3 * SECOND))
-    marks.ranges([Range("s", 1, 0, 0, last=True)])
+    marks.ranges([Range.numbered("s", 1, 0, 0, last=True)])
     for second in range(9):
         marks.look(second * SECOND, "s")
     assert marks.value == 6 * SECOND
@@ -113,7 +114,9 @@ def test_a_partition_of_which_no_message_is_a_row_is_silent() -> None:
     marks = _made(WatermarkPlan(idle=2 * SECOND))
     found = []
     for second in range(5):
-        found.append(marks.look(second * SECOND, "s", [Range("s", part, second, second + 1) for part in (0, 1)]))
+        found.append(
+            marks.look(second * SECOND, "s", [Range.numbered("s", part, second, second + 1) for part in (0, 1)])
+        )
         marks.advance("s", pa.array([0]), _times(100 + second))
     assert found == [None, None, None, 102, 103]
 
@@ -129,7 +132,7 @@ class Busy:
     def poll(self, wait: float) -> Polled | None:
         rows = pa.RecordBatch.from_pylist([{"_partition": 0, "_event_ts": self.start + self.read}], schema=ROW)
         self.read += 1
-        return Polled(self.name, rows, (Range(self.name, 0, self.read - 1, self.read),), 0.0)
+        return Polled(self.name, rows, (Range.numbered(self.name, 0, self.read - 1, self.read),), 0.0)
 
     @property
     def ended(self) -> bool:
@@ -188,8 +191,8 @@ def test_it_survives_a_restart() -> None:
     marks = _made(WatermarkPlan(idle=2 * SECOND))
     marks.advance("s", pa.array([0, 1]), _times(100, 50))
     marks.at_least(70)
-    kept = Checkpoint(3, {("s", 0): 5, ("s", 1): 5, ("s", 2): 0}, dict(marks.marks()))
-    assert kept.watermarks == {("s", 0): 100, ("s", 1): 50, WHOLE: 70}
+    kept = Checkpoint(3, {("s", "0"): "5", ("s", "1"): "5", ("s", "2"): "0"}, dict(marks.marks()))
+    assert kept.watermarks == {("s", "0"): 100, ("s", "1"): 50, WHOLE: 70}
     again = Watermarks(marks.plan, ("s",))
     again.restore(kept)
     assert again.look(0, "s") == 70
@@ -202,9 +205,9 @@ def test_it_survives_a_restart() -> None:
 def test_messages_are_put_in_the_order_of_their_partitions() -> None:
     rows = [(1, 5), (0, 7), (1, 6), (0, 2)]
     batch = pa.RecordBatch.from_pylist([{"_partition": part, "_offset": offset} for part, offset in rows])
-    assert [tuple(row.values()) for row in in_order(batch).to_pylist()] == sorted(rows)
-    ordered = in_order(batch)
-    assert in_order(ordered) is ordered
+    assert [tuple(row.values()) for row in NUMBERS.in_order(batch).to_pylist()] == sorted(rows)
+    ordered = NUMBERS.in_order(batch)
+    assert NUMBERS.in_order(ordered) is ordered
 
 
 def test_a_long_silence_of_a_given_clock_is_taken_at_once() -> None:
@@ -223,7 +226,7 @@ def test_a_long_silence_of_a_given_clock_is_taken_at_once() -> None:
                 for time_ in [*range(begun, clock, step), clock]:
                     found = [marks.look(time_, name) for name in "st"]
                 if row is not None:
-                    marks.ranges([Range(source, partition, 0, 0)])
+                    marks.ranges([Range.numbered(source, partition, 0, 0)])
                     marks.advance(source, *row)
             assert at_once.value == often.value == found[1], seed
 
@@ -232,12 +235,12 @@ def test_a_partition_is_set_aside_until_a_row_of_it_comes() -> None:
     marks = _made(WatermarkPlan(idle=60 * SECOND))
     marks.look(0, "s")
     marks.advance("s", pa.array([0]), _times(100))
-    marks.set_aside([("s", 1)])
+    marks.set_aside([("s", "1")])
     assert marks.look(0, "s") == 100
     marks.advance("s", pa.array([1]), _times(120))
     marks.advance("s", pa.array([0]), _times(200))
     assert marks.look(0, "s") == 120
-    marks.set_aside([("s", 0), ("s", 1)])
+    marks.set_aside([("s", "0"), ("s", "1")])
     assert marks.look(0, "s") == 200, "it goes on from the highest mark"
 
 
@@ -250,7 +253,7 @@ def test_it_reaches_a_time_as_with_rows_of_all_partitions() -> None:
     marks.advance("s", pa.array([0, 1]), _times(2000, 3000))
     marks.reach(1500)
     assert marks.look(0, "s") == 1500
-    marks.set_aside((source, part) for source in "st" for part in (0, 1))
+    marks.set_aside((source, part) for source in "st" for part in "01")
     assert marks.look(5, "s") == marks.look(5, "t") == 2990
     marks.reach(4000)
     assert marks.look(5, "s") == 4000, "none is set aside by then"

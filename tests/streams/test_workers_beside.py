@@ -151,14 +151,14 @@ def test_two_members_that_tell_where_partitions_begin_do_not_fence_each_other(op
     writers = [DatabaseWriter(plan.targets[0], opened("wh")) for _ in range(2)]  # type: ignore[arg-type]
     for writer in writers:
         writer.open()
-    begun = tuple(Range("source", partition, 5, 5) for partition in range(2))
+    begun = tuple(Range.numbered("source", partition, 5, 5) for partition in range(2))
     for number, writer in enumerate(writers):
-        read = replace(begun[number], end=9)
+        read = replace(begun[number], end="9")
         ranges = tuple(read if range_.at == read.at else range_ for range_ in begun)
         writer.write(Epoch(Intent(1, 0, ranges), _NONE, 0))
-    assert writers[0].held().positions == {("source", 0): 9, ("source", 1): 9}
+    assert writers[0].held().positions == {("source", "0"): "9", ("source", "1"): "9"}
     with pytest.raises(Fenced):
-        writers[0].write(Epoch(Intent(2, 0, (Range("source", 1, 5, 6),)), _NONE, 0))
+        writers[0].write(Epoch(Intent(2, 0, (Range.numbered("source", 1, 5, 6),)), _NONE, 0))
     for writer in writers:
         writer.close()
 
@@ -167,10 +167,10 @@ def test_positions_of_a_thousand_partitions_move_together_or_not_at_all(opened: 
     plan = _plan(_kind(opened), 0, None, within=None)
     writer = DatabaseWriter(plan.targets[0], opened("wh"))  # type: ignore[arg-type]
     writer.open()
-    ranges = tuple(Range("source", partition, 5, 6 + partition, "log") for partition in range(1_100))
+    ranges = tuple(Range.numbered("source", partition, 5, 6 + partition, "log") for partition in range(1_100))
     writer.write(Epoch(Intent(1, 0, ranges), _NONE, 0))
-    further = tuple(Range("source", r.partition, r.end, r.end + 1, "log") for r in ranges)
-    moved = tuple(replace(r, start=1, end=2) if r.partition == 777 else r for r in further)
+    further = tuple(Range("source", r.partition, r.end, str(int(r.end) + 1), "log") for r in ranges)
+    moved = tuple(replace(r, start="1", end="2") if r.partition == "777" else r for r in further)
     with pytest.raises(Fenced, match="partition 777"):
         writer.write(Epoch(Intent(2, 0, moved), _NONE, 0))
     assert writer.held() == Held(1, {r.at: r.end for r in ranges}, {r.at: "log" for r in ranges})

@@ -122,6 +122,11 @@ POSTGRES = Dialect(
             "ADD PRIMARY KEY ({key})",
             'ALTER TABLE {table} ALTER COLUMN "project" DROP DEFAULT',
         ),
+        retype=(
+            "LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE",
+            "ALTER TABLE {table} RENAME COLUMN {was} TO {now}",
+            "ALTER TABLE {table} ALTER COLUMN {now} TYPE {type}",
+        ),
     ),
     temporary=TemporaryTables(
         schema="pg_temp",

@@ -2,36 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from flowc.catalog import Column
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.quote import ident, idents, table, text
-from flowc.compiler.tables.state import PROJECT_COLUMN, ensure_state, renewal
+from flowc.compiler.tables.state import PROJECT_COLUMN, ensure_state, renewal, retyping
 from flowc.plan import PROJECT, Renewal
 from flowc.stream import PositionSql
 from flowc.types import BIGINT, TEXT
 
 POSITIONS = "positions"
-_COLUMNS = (
+_WHOSE = (
     PROJECT_COLUMN,
     Column("stream_name", TEXT, nullable=False),
     Column("target", TEXT, nullable=False),
     Column("source", TEXT, nullable=False),
-    Column("partition_number", BIGINT, nullable=False),
-    Column("next_offset", BIGINT, nullable=False),
-    Column("epoch", BIGINT, nullable=False),
-    Column("log_id", TEXT, nullable=False),
 )
-_KEY = (PROJECT, "stream_name", "target", "source", "partition_number")
+_BESIDE = (Column("epoch", BIGINT, nullable=False), Column("log_id", TEXT, nullable=False))
+_COLUMNS = (
+    *_WHOSE,
+    Column("partition_name", TEXT, nullable=False),
+    Column("next_position", TEXT, nullable=False),
+    *_BESIDE,
+)
+_KEY = (*(column.name for column in _WHOSE), "partition_name")
+_WAS = {"partition_name": "partition_number", "next_position": "next_offset"}
+"""What the columns were called whose values were numbers. Older versions fail for that, and misread none."""
+_NUMBERED = tuple(Column(_WAS[c.name], BIGINT, nullable=False) if c.name in _WAS else c for c in _COLUMNS)
 
 
-# SQLite takes a name that no column has for a text, unless it stands behind that of a table.
-_READ = ", ".join(
-    f"p.{ident(name)} AS {ident(called)}"
-    for name, called in (
-        ("target", "target"), ("source", "source"), ("partition_number", "partition"), ("next_offset", "next"),
-        ("epoch", "epoch"), ("log_id", "log_id"),
-    )
-)  # fmt: skip
+def _read_of(columns: Iterable[Column]) -> str:
+    # SQLite takes a name that no column has for a text, unless it stands behind that of a table.
+    called = ("target", "source", "partition", "next", "epoch", "log_id")
+    names = [column.name for column in columns if column.name not in (PROJECT, "stream_name")]
+    return ", ".join(f"p.{ident(name)} AS {ident(as_)}" for name, as_ in zip(names, called, strict=True))
 
 
 def position_sql(project: str, stream: str, target: str, sources: list[str], dialect: Dialect) -> PositionSql:
@@ -40,12 +45,12 @@ def position_sql(project: str, stream: str, target: str, sources: list[str], dia
     The name under which the table stands there is filled in by who asks the database for it.
     """
     state, named = table(dialect.state_table(POSITIONS)), f"{ident('stream_name')} = {_literal(stream, dialect)}"
-    read = f"{_READ} FROM {state} AS p WHERE p."
+    read, numbered = (f"{_read_of(columns)} FROM {state} AS p WHERE p." for columns in (_COLUMNS, _NUMBERED))
     held = f"{_own(project, stream, dialect)} AND {ident('target')} = {{target}}"
-    at = f"{ident('source')} = {{source}} AND {ident('partition_number')} = {{partition}}"
+    at = f"{ident('source')} = {{source}} AND {ident('partition_name')} = {{partition}}"
     values = f"{_literal(project, dialect)}, {_literal(stream, dialect)}, {{target}}, {{source}}, {{partition}}, "
     values += "{end}, {epoch}, '{log}'"
-    ends, logs = f"{ident('next_offset')} = CASE {{ends}} END", f"{ident('log_id')} = CASE {{logs}} END"
+    ends, logs = f"{ident('next_position')} = CASE {{ends}} END", f"{ident('log_id')} = CASE {{logs}} END"
     return PositionSql(
         dialect.state_table(POSITIONS),
         ensure_state(POSITIONS, _COLUMNS, _KEY, dialect),
@@ -56,11 +61,14 @@ def position_sql(project: str, stream: str, target: str, sources: list[str], dia
         f"({values})",
         f"WHEN {at} THEN {{end}}",
         f"WHEN {at} THEN '{{log}}'",
-        f"{at} AND {ident('next_offset')} = {{start}}",
+        f"{at} AND {ident('next_position')} = {{start}}",
         tuple((source, text(source, dialect)) for source in sources),
         text(target, dialect),
         project,
-        f"SELECT '' AS {ident(PROJECT)}, {read}{ident('stream')} = {text(stream, dialect)}",
+        (
+            (PROJECT, f"SELECT '' AS {ident(PROJECT)}, {numbered}{ident('stream')} = {text(stream, dialect)}"),
+            ("partition_name", f"SELECT p.{ident(PROJECT)}, {numbered}{named.format()}"),
+        ),
         renew_positions(dialect),
         (
             f"UPDATE {state} SET {ident(PROJECT)} = {_literal(project, dialect)} WHERE {ident(PROJECT)} = '' "
@@ -69,9 +77,13 @@ def position_sql(project: str, stream: str, target: str, sources: list[str], dia
     )
 
 
-def renew_positions(dialect: Dialect) -> Renewal:
+def renew_positions(dialect: Dialect) -> tuple[Renewal, ...]:
     """How the table of positions becomes that of this version where an older one made it."""
-    return renewal(POSITIONS, _COLUMNS, _KEY, dialect)
+    numbered = (*_KEY[:-1], _WAS["partition_name"])
+    return (
+        renewal(POSITIONS, _NUMBERED, numbered, dialect),
+        retyping(POSITIONS, _WAS, _COLUMNS, _KEY, dialect),
+    )
 
 
 def hold_positions(project: str, stream: str, dialect: Dialect) -> str:

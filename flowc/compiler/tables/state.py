@@ -6,7 +6,7 @@ its rows have no name there. Columns have other names than they had, so that an 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from flowc.catalog import Column, Table, TableName
@@ -34,7 +34,7 @@ OWN = (*KEPT, "locks", "dead_letters")
 """The names of all of flowc's own tables."""
 WAS = {"stream_name": "stream", "pipeline_name": "pipeline", "plan_id": "plan"}
 """What columns were called before there were projects."""
-_LENGTHS = {PROJECT: 64, "source": 128}
+_LENGTHS = {PROJECT: 64, "source": 128, "partition_name": 64}
 """Characters of texts in keys, where keys have a greatest length."""
 
 
@@ -87,6 +87,34 @@ def renewal(name: str, columns: Sequence[Column], key: Sequence[str], dialect: D
     parts |= {"was": ident(WAS[called]), "now": ident(called)} if called else {}
     templates = (template for template in dialect.tables.renew if called or "{was}" not in template)
     return Renewal(state, tuple(template.format(**parts) for template in templates))
+
+
+def retyping(
+    name: str, was: Mapping[str, str], columns: Sequence[Column], key: Sequence[str], dialect: Dialect
+) -> Renewal:
+    """How one of flowc's own tables gets some of its columns in place of others; `was` tells of which each is made."""
+    state = dialect.state_table(name)
+    whole = Table(state, tuple(columns), tuple(key))
+    changed = [column for column in columns if column.name in was]
+    parts = {
+        "table": table(state),
+        "new": table(TableName(state.schema, f"{state.name}_renewed")),
+        "name": ident(state.name),
+        "columns": _columns(whole, dialect),
+        "names": idents(column.name for column in columns),
+        "old": ", ".join(
+            f"CAST(o.{ident(was[c.name])} AS {spell(c.type, dialect)})" if c in changed else f"o.{ident(c.name)}"
+            for c in columns
+        ),
+        "changes": ", ".join(f"CHANGE COLUMN {ident(was[c.name])} {_column(c, whole, dialect)}" for c in changed),
+    }
+    each = [{"was": ident(was[c.name]), "now": ident(c.name), "type": spell(c.type, dialect)} for c in changed]
+    statements = (
+        template.format(**parts, **(one or {}))
+        for template in dialect.tables.retype
+        for one in (each if "{now}" in template else (None,))
+    )
+    return Renewal(state, tuple(statements), changed[0].name)
 
 
 def _columns(whole: Table, dialect: Dialect) -> str:

@@ -68,7 +68,7 @@ class Extent:
 
 
 class FileSource:
-    """One path or glob of files; see `flowc.runtime.streams.source.Source`.
+    """One path or glob of files; see `flowc.runtime.streams.source.PlacedSource`.
 
     Messages have `_topic` too, the path. `_value` are the bytes of a row (a struct in Parquet). With `once`, only what
     is there at the beginning is read. With `skips`, what is left of a file that cannot be read is one bad message.
@@ -162,7 +162,7 @@ class FileSource:
         first = next((number for number, seen in enumerate(files) if seen.mtime >= since), len(files))
         return {0: first << SHIFT}
 
-    def join(self, membership: Membership) -> None:
+    def join(self, membership: Membership[int]) -> None:
         """Files have no group; one worker reads them all."""
         self.assign(membership.stored())
 
@@ -176,7 +176,7 @@ class FileSource:
                 time.sleep(min(max_wait, _LOOK / 5))
             return None
         rows = one_batch(parts) if parts else self._messages(pa.array([], pa.binary()), pa.array([], pa.int64()), None)
-        return Polled(self.name, rows, (Range(self.name, 0, start, self._at),), time.time())
+        return Polled(self.name, rows, (Range.numbered(self.name, 0, start, self._at),), time.time())
 
     @property
     def caught_up(self) -> bool:

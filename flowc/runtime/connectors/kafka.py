@@ -38,7 +38,7 @@ _LOG.addFilter(Calm())
 
 
 class KafkaSource:
-    """A reader of one topic; see `flowc.runtime.streams.source.Source`.
+    """A reader of one topic; see `flowc.runtime.streams.source.PlacedSource`. Partitions and positions are numbers.
 
     With `once`, only what is there at the beginning is asked for. The client holds about `max_bytes` ahead of `poll`.
     """
@@ -122,7 +122,7 @@ class KafkaSource:
         self._consumer.assign(self._places(begun))
         self._discover_at = time.monotonic() + _DISCOVERY
 
-    def join(self, membership: Membership) -> None:
+    def join(self, membership: Membership[int]) -> None:
         """Reads the partitions that the group gives to this member."""
 
         def assigned(consumer: Any, places: Sequence[Any]) -> None:
@@ -333,7 +333,7 @@ class KafkaSource:
                 ends[partition] = offset
         self._reached = {partition: offset for partition, offset in self._reached.items() if partition in kept}
         touched = sorted({*ends, *self._unrecorded})
-        ranges = tuple(Range(self.name, p, started[p], ends.get(p, started[p]), self.log) for p in touched)
+        ranges = tuple(Range.numbered(self.name, p, started[p], ends.get(p, started[p]), self.log) for p in touched)
         self._next.update(ends)
         self._unrecorded.clear()
         self.trouble = None if runs else self.trouble

@@ -52,9 +52,9 @@ def _shared(checkpoint: Checkpoint, before: Held, after: Held, plan: StreamPlan)
     return Held(checkpoint.epoch, dict(checkpoint.positions), dict(checkpoint.logs))
 
 
-def beginnings(intents: Sequence[Intent]) -> dict[Partition, int]:
+def beginnings(intents: Sequence[Intent]) -> dict[Partition, str]:
     """Where the first of them begins in each partition."""
-    found: dict[Partition, int] = {}
+    found: dict[Partition, str] = {}
     for intent in intents:
         for range_ in intent.ranges:
             found.setdefault(range_.at, range_.start)

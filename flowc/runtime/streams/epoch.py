@@ -13,27 +13,38 @@ if TYPE_CHECKING:
     from flowc.runtime.streams.lookups import Version
     from flowc.runtime.streams.state.contract import Checkpoint
 
-Partition = tuple[str, int]
-"""A source's name and the number of one of its partitions."""
-Origin = tuple[str, int, str]
+Partition = tuple[str, str]
+"""A source's name and one of its partitions, a text that the source reads."""
+Origin = tuple[str, str, str]
 """A partition, and what tells the log from another of that name; see `Range.log`."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Range:
-    """Messages of one partition: from `start` up to, and without, `end`.
+    """Messages of one partition: from one position to another.
 
+    Positions, as partitions, are text that only the source can read and order (see `flowc.runtime.streams.positions`).
     `log` tells the log that they are of from another one of that name, made when the first was deleted; '' where the
     source cannot tell. `last` says that nothing comes behind them, ever: a closed shard, a snapshot that is read. Those
     that go on in its place begin in the same batch.
     """
 
     source: str
-    partition: int
-    start: int
-    end: int
+    partition: str
+    start: str
+    end: str
     log: str = field(default="", compare=False)
     last: bool = field(default=False, compare=False)
+
+    @classmethod
+    def numbered(cls, source: str, partition: int, start: int, end: int, log: str = "", *, last: bool = False) -> Range:
+        """One whose partition and positions are numbers."""
+        return cls(source, str(partition), str(start), str(end), log, last)
+
+    @property
+    def moves(self) -> bool:
+        """Whether it goes on; else it stands at its position, and has no message."""
+        return self.start != self.end
 
     @property
     def at(self) -> Partition:
@@ -95,7 +106,7 @@ class Epoch:
         return self.intent.ranges
 
 
-def after(ranges: Iterable[Range], positions: Mapping[Partition, int]) -> dict[Partition, int]:
+def after(ranges: Iterable[Range], positions: Mapping[Partition, str]) -> dict[Partition, str]:
     """The positions after an epoch."""
     return {**positions, **{r.at: r.end for r in ranges}}
 

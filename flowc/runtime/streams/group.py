@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from flowc.runtime.streams.epoch import Partition, Range
 from flowc.runtime.streams.loop import Polled
@@ -29,13 +29,13 @@ class GroupReader:
 
     source: Source
     limits: BatchLimits
-    stored: Callable[[], Mapping[Partition, int]]
-    _read: dict[int, int] = field(default_factory=dict)
-    _written: dict[int, int] = field(default_factory=dict)
+    stored: Callable[[], Mapping[Partition, str]]
+    _read: dict[str, str] = field(default_factory=dict)
+    _written: dict[str, str] = field(default_factory=dict)
     _moved: threading.Condition = field(default_factory=threading.Condition)
     _looked: float = field(default_factory=time.monotonic)
 
-    def seek(self, positions: Mapping[Partition, int]) -> None:
+    def seek(self, positions: Mapping[Partition, str]) -> None:
         """Joins the group; where its partitions begin is asked for when they are given."""
         self._read, self._written = {}, self._own(positions)
         self.source.open()
@@ -45,6 +45,7 @@ class GroupReader:
         """The next messages."""
         polled = self.source.poll(self.limits.max_rows, wait, self.limits.max_bytes)
         if polled is not None:
+            polled = replace(polled, order=self.source.order)
             self._read.update({range_.partition: range_.end for range_ in polled.ranges})
             self._looked = time.monotonic()
         elif time.monotonic() - self._looked >= _LOOK:
@@ -75,7 +76,7 @@ class GroupReader:
         """Whether the last poll handed on all that was there."""
         return self.source.caught_up
 
-    def committed(self, written: Mapping[Partition, int], durable: Mapping[Partition, int]) -> None:
+    def committed(self, written: Mapping[Partition, str], durable: Mapping[Partition, str]) -> None:
         """Notes what is written, and tells the broker."""
         own = self._own(written)
         with self._moved:
@@ -90,7 +91,7 @@ class GroupReader:
             self._moved.notify_all()
         self.source.close()
 
-    def _revoked(self, gone: frozenset[int]) -> None:
+    def _revoked(self, gone: frozenset[str]) -> None:
         end = time.monotonic() + _PATIENCE
         with self._moved:
             while self._unwritten(gone) and (left := end - time.monotonic()) > 0:
@@ -98,8 +99,8 @@ class GroupReader:
         for partition in gone:
             self._read.pop(partition, None)
 
-    def _unwritten(self, gone: frozenset[int]) -> bool:
-        return any(self._read.get(p, 0) > self._written.get(p, 0) for p in gone)
+    def _unwritten(self, gone: frozenset[str]) -> bool:
+        return any(p in self._read and self._read[p] != self._written.get(p) for p in gone)
 
-    def _own(self, positions: Mapping[Partition, int]) -> dict[int, int]:
-        return {number: at for (name, number), at in positions.items() if name == self.source.name}
+    def _own(self, positions: Mapping[Partition, str]) -> dict[str, str]:
+        return {partition: at for (name, partition), at in positions.items() if name == self.source.name}

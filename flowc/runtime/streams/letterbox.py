@@ -123,7 +123,8 @@ def ranges_of(letters: pa.RecordBatch) -> tuple[Range, ...]:
     places = sorted(set(zip(*(letters.column(name).to_pylist() for name in _PLACE), strict=True)))
     runs = groupby(enumerate(places), key=lambda each: (*each[1][:2], each[1][2] - each[0]))
     found = ([place for _, place in run] for _, run in runs)
-    return tuple(Range(run[0][0], run[0][1], run[0][2], run[-1][2] + 1) for run in found)
+    firsts = ((*run[0], run[-1][2] + 1) for run in found)
+    return tuple(Range.numbered(source, partition, start, end) for source, partition, start, end in firsts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,7 @@ class LetterBox:
     def __post_init__(self) -> None:
         self._sources = list(self.sql.sources)
 
-    def begin(self, _: Mapping[Partition, int]) -> None:
+    def begin(self, _: Mapping[Partition, str]) -> None:
         """Letters that were replayed are no longer there."""
 
     def next(self) -> Batch | None:
@@ -192,16 +193,21 @@ class LetterBox:
         Raises TransientError, with `exactly`, where there is none of one of them any more.
         """
         gone = sum(self.database.execute(statement) for statement in self._filled(self.sql.delete, ranges))
-        if exactly and gone < sum(range_.end - range_.start for range_ in ranges):
+        if exactly and gone < sum(len(_offsets(range_)) for range_ in ranges):
             message = f"dead letters in `{self.sql.table}` were removed while they were replayed"
             raise TransientError(message, code="stream-fenced", help="nothing was written; replay again")
 
     def _filled(self, template: str, ranges: Iterable[Range]) -> Iterator[str]:
         literals = dict(self.sql.sources)
-        by_partition = groupby(sorted(ranges), key=lambda range_: range_.at)
+        by_partition = groupby(sorted(ranges, key=lambda range_: range_.at), key=lambda range_: range_.at)
         for (source, partition), own in by_partition:
-            offsets = ", ".join(str(offset) for range_ in own for offset in range(range_.start, range_.end))
+            offsets = ", ".join(str(offset) for range_ in own for offset in _offsets(range_))
             yield template.format(source=literals[source], partition=partition, offsets=offsets)
+
+
+def _offsets(range_: Range) -> range:
+    """Those of letters: only messages that are numbered have any."""
+    return range(int(range_.start), int(range_.end))
 
 
 def single(letters: pa.RecordBatch) -> pa.RecordBatch:

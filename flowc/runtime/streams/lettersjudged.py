@@ -124,7 +124,7 @@ class JudgedRun(LettersRun):
 
     def _epoch(self, intent: Intent, letters: pa.RecordBatch) -> Epoch:
         marked = (range_ for range_ in intent.ranges if range_.log == _REPEAT)
-        gone = {(range_.at, offset) for range_ in marked for offset in range(range_.start, range_.end)}
+        gone = {(range_.at, n) for range_ in marked for n in range(int(range_.start), int(range_.end))}
         kept = letters.filter(pa.array([place not in gone for place in _places(letters)], pa.bool_()))
         self.repeats += letters.num_rows - kept.num_rows
         return super()._epoch(intent, kept)
@@ -144,4 +144,4 @@ def _told(parts: Sequence[pa.RecordBatch], repeats: Sequence[pa.Array]) -> tuple
 
 def _places(letters: pa.RecordBatch) -> list[tuple[Partition, int]]:
     columns = (letters.column(name).to_pylist() for name in ("source", "partition_number", "message_offset"))
-    return [((source, partition), offset) for source, partition, offset in zip(*columns, strict=True)]
+    return [((source, str(partition)), offset) for source, partition, offset in zip(*columns, strict=True)]

@@ -35,7 +35,7 @@ from flowc.stream import DEAD_LETTER, StreamPlan
 class Box(Protocol):
     """Where dead letters are."""
 
-    def begin(self, positions: Mapping[Partition, int]) -> None:
+    def begin(self, positions: Mapping[Partition, str]) -> None:
         """Goes to where the last replay ended, where letters stay after they were replayed."""
 
     def next(self) -> Batch | None:
@@ -92,7 +92,7 @@ class LettersRun:
     failed: int = field(default=0, init=False)
     rows: int = field(default=0, init=False)
     _held: list[int] = field(default_factory=list, init=False)
-    _read: dict[Partition, int] = field(default_factory=dict, init=False)
+    _read: dict[Partition, str] = field(default_factory=dict, init=False)
 
     def run(self) -> None:
         """Replays everything that there is when it begins. Raises FlowcError; the next run goes on from there."""
@@ -173,7 +173,7 @@ class LettersRun:
 
     def _epoch(self, intent: Intent, letters: pa.RecordBatch) -> Epoch:
         """What becomes of letters. To targets, an epoch is one step of one partition."""
-        step = Range(self.plan.sources[0].name, 0, intent.number - 1, intent.number)
+        step = Range.numbered(self.plan.sources[0].name, 0, intent.number - 1, intent.number)
         own = replace(intent, ranges=(step,))
         made = [self._made(own, part) for part in by_source(letters)] or [self._made(own, letters)]
         return _whole(own, made)

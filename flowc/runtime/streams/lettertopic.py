@@ -22,7 +22,7 @@ from flowc.runtime.streams.letternotes import NOTES, note, written
 from flowc.runtime.streams.letters import SCHEMA
 from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.oversize import one_batch
-from flowc.runtime.streams.replay import within
+from flowc.runtime.streams.positions import numbers
 from flowc.runtime.streams.source import RAW
 from flowc.stream import DEAD_LETTER
 
@@ -52,7 +52,7 @@ class TopicLetters:
         columns, group = RAW, "flowc-dead-letters"
         self._source = KafkaSource(_NAME, self.topic, self.options, columns=columns, group=group, once=True)
 
-    def all(self, replayed: Mapping[Partition, int]) -> list[dict[str, Any]]:
+    def all(self, replayed: Mapping[Partition, str]) -> list[dict[str, Any]]:
         """Those that were not `replayed` yet, and those that are parked; none where the topic was not made yet."""
         try:
             self.begin({})
@@ -69,7 +69,7 @@ class TopicLetters:
             for message, letter in letters
             if letter is not None
             and self._is_own(letter)
-            and (message["_offset"] >= replayed.get((_NAME, message["_partition"]), 0)
+            and (message["_offset"] >= int(replayed.get((_NAME, str(message["_partition"])), 0))
                  or letter["attempt"] > self.attempts)
         ]  # fmt: skip
 
@@ -81,11 +81,12 @@ class TopicLetters:
         """Leaves the topic."""
         self._source.close()
 
-    def begin(self, positions: Mapping[Partition, int]) -> None:
+    def begin(self, positions: Mapping[Partition, str]) -> None:
         """Goes to where the last replay ended, in partitions that have such a place."""
         self._source.open()
         first = self._source.starting("earliest")
-        own = {partition: max(offset, first.get(partition, offset)) for (_, partition), offset in positions.items()}
+        stood = numbers({partition: offset for (_, partition), offset in positions.items()})
+        own = {partition: max(offset, first.get(partition, offset)) for partition, offset in stood.items()}
         self._source.assign({**first, **own})
         self._ends = dict(self._source.end_offsets())
 
@@ -100,8 +101,8 @@ class TopicLetters:
     def at(self, ranges: Sequence[Range]) -> pa.RecordBatch:
         """The letters of a batch that was given before."""
         self._source.open()
-        self._source.assign({range_.partition: range_.start for range_ in ranges})
-        self._ends = {range_.partition: range_.end for range_ in ranges}
+        self._source.assign(numbers({range_.partition: range_.start for range_ in ranges}))
+        self._ends = numbers({range_.partition: range_.end for range_ in ranges})
         letters = [self._letters(polled.messages) for polled in self._polled()]
         return single(one_batch(letters)) if letters else empty(DEAD_LETTER)
 
@@ -118,11 +119,13 @@ class TopicLetters:
     def _clipped(self, polled: Polled) -> Polled:
         """Without what lies behind the ends: letters that failed again since."""
         ranges = tuple(
-            replace(range_, end=min(range_.end, self._ends[range_.partition]))
+            replace(range_, end=str(min(int(range_.end), self._ends[int(range_.partition)])))
             for range_ in polled.ranges
-            if range_.start < self._ends.get(range_.partition, 0)
+            if int(range_.start) < self._ends.get(int(range_.partition), 0)
         )
-        return replace(polled, messages=polled.messages.filter(within(polled.messages, ranges)), ranges=ranges)
+        return replace(
+            polled, messages=polled.messages.filter(polled.order.within(polled.messages, ranges)), ranges=ranges
+        )
 
     def _letters(self, messages: pa.RecordBatch) -> pa.RecordBatch:
         found = (letter for letter in map(_letter, messages.to_pylist()) if letter is not None)

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from flowc.runtime.streams.epoch import Epoch, Intent, Partition, Range
+from flowc.runtime.streams.positions import NUMBERS, Order
 from flowc.runtime.threads import thread
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ class Polled:
     intent: Intent | None = None
     oldest: float | None = None
     """When the first of the messages came to be, in seconds since 1970, where the source tells it cheaply."""
+    order: Order = field(default=NUMBERS, compare=False)
+    """How the positions of the source follow each other, as its reader tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +85,10 @@ class Seekable(Reader, Protocol):
     def log(self) -> str:
         """What tells the log that is read from another of its name, as in `Range`; known after `seek`."""
 
-    def seek(self, positions: Mapping[Partition, int]) -> None:
+    def seek(self, positions: Mapping[Partition, str]) -> None:
         """Goes to the stored positions; partitions without one begin where the stream starts."""
 
-    def committed(self, written: Mapping[Partition, int], durable: Mapping[Partition, int]) -> None:
+    def committed(self, written: Mapping[Partition, str], durable: Mapping[Partition, str]) -> None:
         """Tells how far the stream is: behind what targets were given, and behind what will never be read again.
 
         Only what is durable may be acknowledged to a broker that forgets it then.

@@ -22,8 +22,8 @@ class Origin:
     """Where a bad row came from."""
 
     topic: str
-    partition: int
-    offset: int
+    partition: int | str
+    offset: int | str
     row: BadRow
     file: str = ""
     """Of a file, what its rows are counted in: `line`, or `row`."""
@@ -33,14 +33,14 @@ class Origin:
         if self.row.index == NO_MESSAGE:
             return f"a row of earlier messages, which the stream kept: {words}"
         if self.file:
-            return f"`{self.topic}`, {self.file} {(self.offset & ((1 << SHIFT) - 1)) + 1}: {words}"
+            return f"`{self.topic}`, {self.file} {(int(self.offset) & ((1 << SHIFT) - 1)) + 1}: {words}"
         return f"{self.topic}[{self.partition}] at {self.offset}: {words}"
 
 
 def origins(source: SourcePlan, messages: pa.RecordBatch, bad: Iterable[BadRow]) -> list[Origin]:
     """Where bad rows came from, told by the index of their message, in the order of the messages."""
     found = (_origin(source, messages, row) for row in bad)
-    return sorted(found, key=lambda at: (at.partition, at.offset))
+    return sorted(found, key=lambda at: (at.row.index != NO_MESSAGE, at.partition, at.offset))
 
 
 def _origin(source: SourcePlan, messages: pa.RecordBatch, row: BadRow) -> Origin:

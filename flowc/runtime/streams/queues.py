@@ -87,10 +87,10 @@ class QueueReader:
         """Learns of messages that an earlier run took: those that come again are no new ones. Before `seek`."""
         self._taken = deque(_Taken.of(messages) for messages in delivered)
 
-    def seek(self, positions: Mapping[Partition, int]) -> None:
+    def seek(self, positions: Mapping[Partition, str]) -> None:
         """Connects, and numbers messages from the stored position on."""
         self.queue.open()
-        self._next = positions.get((self.queue.name, _ONLY), 0)
+        self._next = int(positions.get((self.queue.name, str(_ONLY)), 0))
 
     @property
     def log(self) -> str:
@@ -112,7 +112,7 @@ class QueueReader:
         start, self._next = self._next, self._next + batch.num_rows
         batch = _numbered(batch, start)
         self._taken.append(_Taken.of(batch))
-        return Polled(self.queue.name, batch, (Range(self.queue.name, _ONLY, start, self._next),), time.time())
+        return Polled(self.queue.name, batch, (Range.numbered(self.queue.name, _ONLY, start, self._next),), time.time())
 
     @property
     def ended(self) -> bool:
@@ -124,9 +124,9 @@ class QueueReader:
         """Whether the last poll handed on all that was there."""
         return self.queue.caught_up and not self._full
 
-    def committed(self, written: Mapping[Partition, int], durable: Mapping[Partition, int]) -> None:
+    def committed(self, written: Mapping[Partition, str], durable: Mapping[Partition, str]) -> None:
         """Notes how far nothing will be read again; the thread that polls acknowledges it."""
-        self._durable = durable.get((self.queue.name, _ONLY), 0)
+        self._durable = int(durable.get((self.queue.name, str(_ONLY)), 0))
 
     @property
     def settled(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from flowc.runtime.streams.epoch import Partition
 from flowc.runtime.streams.loop import Polled
@@ -18,9 +18,9 @@ class SourceReader:
     source: Source
     limits: BatchLimits
     once: bool = False
-    _ends: Mapping[int, int] = field(default_factory=dict)
+    _ends: Mapping[str, str] = field(default_factory=dict)
 
-    def seek(self, positions: Mapping[Partition, int]) -> None:
+    def seek(self, positions: Mapping[Partition, str]) -> None:
         """Goes to the stored positions; partitions without one begin where the stream starts."""
         self.source.open()
         self.source.assign(self._own(positions))
@@ -28,7 +28,8 @@ class SourceReader:
 
     def poll(self, wait: float) -> Polled | None:
         """The next messages."""
-        return self.source.poll(self.limits.max_rows, wait, self.limits.max_bytes)
+        polled = self.source.poll(self.limits.max_rows, wait, self.limits.max_bytes)
+        return replace(polled, order=self.source.order) if polled is not None else None
 
     @property
     def log(self) -> str:
@@ -40,7 +41,7 @@ class SourceReader:
         """Whether the last poll handed on all that was there."""
         return self.source.caught_up
 
-    def committed(self, written: Mapping[Partition, int], durable: Mapping[Partition, int]) -> None:
+    def committed(self, written: Mapping[Partition, str], durable: Mapping[Partition, str]) -> None:
         """Passes on how far the stream is."""
         self.source.commit(self._own(written), self._own(durable))
 
@@ -48,11 +49,13 @@ class SourceReader:
         """Leaves. May be called twice."""
         self.source.close()
 
-    def _own(self, positions: Mapping[Partition, int]) -> dict[int, int]:
-        return {number: at for (name, number), at in positions.items() if name == self.source.name}
+    def _own(self, positions: Mapping[Partition, str]) -> dict[str, str]:
+        return {partition: at for (name, partition), at in positions.items() if name == self.source.name}
 
     @property
     def ended(self) -> bool:
         """Whether a run that ends has read all that there was."""
-        at = self.source.positions()
-        return self.once and all(at.get(number, 0) >= end for number, end in self._ends.items())
+        if not self.once:
+            return False
+        at, order = self.source.positions(), self.source.order
+        return all(p in at and not order.before(at[p], end) for p, end in self._ends.items())

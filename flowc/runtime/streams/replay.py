@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from flowc.errors import EngineError
 from flowc.runtime.streams.epoch import Intent, Partition, Range
 from flowc.runtime.streams.loop import Polled, Reader
 from flowc.runtime.streams.oversize import one_batch
+from flowc.runtime.streams.positions import NUMBERS, Order
 
 _PATIENCE = 60.0
 """Seconds without a message after which what was intended is taken to be gone."""
@@ -29,13 +29,15 @@ class Replay:
     _done: int = 0
     _over: dict[str, list[Polled]] = field(default_factory=dict)
     """What was read and is of later intents, per source."""
-    _ends: dict[Partition, int] = field(default_factory=dict, init=False)
+    _ends: dict[Partition, str] = field(default_factory=dict, init=False)
     """Where the last intent of each partition ends: what is read behind that is not kept."""
+    _orders: dict[str, Order] = field(default_factory=dict, init=False)
+    """How the positions of each source follow each other that was read."""
 
     def __post_init__(self) -> None:
         for intent in self.intents:
             for range_ in intent.ranges:
-                self._ends[range_.at] = max(range_.end, self._ends.get(range_.at, 0))
+                self._ends[range_.at] = range_.end  # they follow each other
 
     @property
     def ended(self) -> bool:
@@ -61,11 +63,11 @@ class Replay:
             self._done -= 1
             return None
         batch = one_batch(found) if found else pa.RecordBatch.from_pylist([], schema=pa.schema([]))
-        return Polled(source, batch, intent.ranges, time.time(), intent)
+        return Polled(source, batch, intent.ranges, time.time(), intent, order=self._orders.get(source, NUMBERS))
 
     def _read_by(self, intent: Intent) -> str:
         """The source that an intent has messages of; any one where it has none: its ranges stand, of all sources."""
-        moved = next((range_.source for range_ in intent.ranges if range_.end > range_.start), None)
+        moved = next((range_.source for range_ in intent.ranges if range_.moves), None)
         if moved is None or moved in self.readers:
             return moved or next(iter(self.readers))
         message = f"epoch {intent.number} has begun with messages of `{moved}`, which is no source any more"
@@ -77,26 +79,30 @@ class Replay:
         found: list[pa.RecordBatch] = []
         over: list[Polled] = []
         ranges = tuple(r for r in intent.ranges if r.source == source)
-        reached = {r.partition: r.start for r in ranges}
+        missing = {r.partition for r in ranges if r.moves}
         ends = {r.partition: r.end for r in ranges}
         waiting = self._over.pop(source, [])
-        while any(reached[r.partition] < r.end for r in ranges):
+        while missing:
             polled = waiting.pop(0) if waiting else self._poll(source, wait, intent)
             if polled is None:
                 return None
-            reached.update({r.partition: max(r.end, reached.get(r.partition, 0)) for r in polled.ranges})
-            inside = within(polled.messages, ranges)
-            found.append(polled.messages.filter(inside))
-            left = tuple(r for r in polled.ranges if ends.get(r.partition, -1) < r.end and r.start < self._end(r))
+            order = self._orders[source] = polled.order
+            missing -= {
+                r.partition for r in polled.ranges if r.partition in ends and not order.before(r.end, ends[r.partition])
+            }
+            found.append(polled.messages.filter(order.within(polled.messages, ranges)))
+            left = tuple(r for r in polled.ranges if self._has_more(r, ends.get(r.partition), order))
             if left:  # else it is done with
-                wanted = tuple(replace(r, start=ends.get(r.partition, r.start), end=self._end(r)) for r in left)
-                rest = polled.messages.filter(within(polled.messages, wanted))
-                over.append(Polled(source, rest, left, polled.read_at))
+                wanted = tuple(replace(r, start=ends.get(r.partition, r.start), end=self._ends[r.at]) for r in left)
+                rest = polled.messages.filter(order.within(polled.messages, wanted))
+                over.append(Polled(source, rest, left, polled.read_at, order=order))
         self._over[source] = [*over, *waiting]
         return [batch for batch in found if batch.num_rows] or found[:1]
 
-    def _end(self, range_: Range) -> int:
-        return self._ends.get(range_.at, 0)
+    def _has_more(self, range_: Range, end: str | None, order: Order) -> bool:
+        """Whether a range goes on behind the end of an intent, and has what later ones read."""
+        later = range_.at in self._ends and order.before(range_.start, self._ends[range_.at])
+        return later and (end is None or order.before(end, range_.end))
 
     def _poll(self, source: str, wait: float, intent: Intent) -> Polled | None:
         end = time.monotonic() + _PATIENCE
@@ -108,13 +114,3 @@ class Replay:
                 return polled
         message = f"what epoch {intent.number} read of `{source}` is not there any more"
         raise EngineError(message, code="retention-gap", help="`flowc rewind` the stream to a place that is there")
-
-
-def within(messages: pa.RecordBatch, ranges: Sequence[Range]) -> pa.Array:
-    """A mask of the messages that are in one of the ranges."""
-    inside = pa.repeat(pa.scalar(False), messages.num_rows)
-    partitions, offsets = messages.column("_partition"), messages.column("_offset")
-    for range_ in ranges:
-        own = pc.and_(pc.equal(partitions, range_.partition), pc.greater_equal(offsets, range_.start))
-        inside = pc.or_(inside, pc.and_(own, pc.less(offsets, range_.end)))
-    return inside

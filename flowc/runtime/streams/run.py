@@ -36,7 +36,6 @@ from flowc.runtime.streams.queues import Unsettled
 from flowc.runtime.streams.replay import Replay
 from flowc.runtime.streams.state.contract import Checkpoint, Restored, StateStore
 from flowc.runtime.streams.targets.contract import Fenced, Held, Judge, Publishing, Writer, measured
-from flowc.runtime.streams.watermark import in_order
 from flowc.stream import StreamPlan
 
 _LOOK = 2.0
@@ -86,11 +85,11 @@ class StreamRun:
     """Whether no other worker moves positions of the stream beside this one."""
     _held: list[int] = field(default_factory=list, init=False)
     _pending: list[Checkpoint] = field(default_factory=list, init=False)
-    _read: dict[Partition, int] = field(default_factory=dict, init=False)
+    _read: dict[Partition, str] = field(default_factory=dict, init=False)
     """Positions behind what is computed."""
-    _stored: dict[Partition, int] = field(default_factory=dict, init=False)
+    _stored: dict[Partition, str] = field(default_factory=dict, init=False)
     """Positions behind what is committed."""
-    _durable: dict[Partition, int] = field(default_factory=dict, init=False)
+    _durable: dict[Partition, str] = field(default_factory=dict, init=False)
     """Positions behind what nothing will be asked of again."""
     _unsettled: Unsettled = field(init=False)
     _unsaved: int = field(default=0, init=False)
@@ -253,7 +252,7 @@ class StreamRun:
         self.store.save(point)
         return Restored(point, (), found.epoch)
 
-    def _seek(self, positions: Mapping[Partition, int]) -> None:
+    def _seek(self, positions: Mapping[Partition, str]) -> None:
         for name, reader in self.readers.items():
             reader.seek(positions)
             check_log(self._logs, name, reader.log)
@@ -287,7 +286,7 @@ class StreamRun:
 
     def _made(self, polled: Polled, watermark: int | None) -> Epoch:
         if self.plan.state is not None:
-            polled = replace(polled, messages=in_order(polled.messages))
+            polled = replace(polled, messages=polled.order.in_order(polled.messages))
         intent = polled.intent or self._intent(polled, watermark)
         self._number = intent.number
         self._read, self._logs = after(intent.ranges, self._read), logs_after(intent.ranges, self._logs)

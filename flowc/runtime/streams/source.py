@@ -7,17 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import pyarrow as pa
 
 from flowc.errors import EngineError
 from flowc.runtime.streams.loop import Polled
+from flowc.runtime.streams.positions import NUMBERS, Order, numbers, texts
 from flowc.stream import MAX_BYTES
+
+Place = TypeVar("Place")
+"""What a source calls partitions and positions: texts, or numbers."""
 
 RAW = ("_value", "_key", "_headers", "_partition", "_offset", "_event_ts")
 """What a message has: `_value` and `_key` (binary; a null value is a tombstone), `_headers` (a list of structs of
-`key` and `value`), `_partition` (int32), `_offset` (int64), `_event_ts` (timestamp, microseconds in UTC).
+`key` and `value`), `_partition` (int32) and `_offset` (int64) where these are numbers, else what the source's order
+reads, `_event_ts` (timestamp, microseconds in UTC).
 
 Beside these, `_event_ms` (int64) is what the broker said in milliseconds where that is outside of the years 1 to 9999:
 `_event_ts` is NULL there. `_unread` (of `UNREAD`) is the reason why a message could not be read at all, and has no
@@ -28,15 +33,15 @@ UNREAD = pa.struct([("code", pa.string()), ("message", pa.string()), ("size", pa
 
 
 @dataclass(frozen=True, slots=True)
-class Membership:
+class Membership(Generic[Place]):
     """What a reader that shares a topic with others asks and tells when partitions change hands.
 
     Both are called by the thread that polls, before rows of the new partitions are read.
     """
 
-    stored: Callable[[], Mapping[int, int]]
+    stored: Callable[[], Mapping[Place, Place]]
     """The stored positions of all partitions of the source, those of other members among them."""
-    revoked: Callable[[frozenset[int]], None] = lambda _: None
+    revoked: Callable[[frozenset[Place]], None] = lambda _: None
     """Told which partitions are gone; what was read of them and not written belongs to somebody else now."""
 
 
@@ -49,10 +54,10 @@ def replaced(source: str) -> EngineError:
     )
 
 
-class Source(Protocol):
+class PlacedSource(Protocol[Place]):
     """A reader of one source, used by one thread; `commit` may be called by another.
 
-    A position is the offset at which a partition is read on. Partitions without a stored position begin where the
+    A position is where a partition is read on. Partitions without a stored position begin where the
     stream starts; where any has one, the others are new and are read from their first message. The first batch has an
     (empty) range for every partition that had none, so that its beginning is stored with it.
 
@@ -60,7 +65,9 @@ class Source(Protocol):
     connection's options are wrong); their messages never hold a secret.
     """
 
-    name: str
+    @property
+    def name(self) -> str:
+        """The name of the source in its stream."""
 
     @property
     def log(self) -> str:
@@ -75,7 +82,7 @@ class Source(Protocol):
     def close(self) -> None:
         """Leaves. May be called twice."""
 
-    def assign(self, positions: Mapping[int, int]) -> None:
+    def assign(self, positions: Mapping[Place, Place]) -> None:
         """Reads all partitions, from the stored positions.
 
         Raises:
@@ -83,7 +90,7 @@ class Source(Protocol):
                 the log is not the one that was opened (`topic-replaced`).
         """
 
-    def join(self, membership: Membership) -> None:
+    def join(self, membership: Membership[Place]) -> None:
         """Reads the partitions that the group gives to this member, from the positions that `membership` tells."""
 
     def poll(self, max_rows: int, max_wait: float, max_bytes: int = MAX_BYTES) -> Polled | None:
@@ -103,28 +110,111 @@ class Source(Protocol):
         Not while the source cannot be reached.
         """
 
-    def pause(self, partitions: Iterable[int]) -> None:
+    def pause(self, partitions: Iterable[Place]) -> None:
         """Stops reading these partitions, without leaving them; what is in hand of them still comes."""
 
-    def resume(self, partitions: Iterable[int]) -> None:
+    def resume(self, partitions: Iterable[Place]) -> None:
         """Reads them again, where they were left."""
 
-    def positions(self) -> Mapping[int, int]:
-        """The next offset of every partition that is read here."""
+    def positions(self) -> Mapping[Place, Place]:
+        """The position of every partition that is read here."""
 
-    def starting(self, start: str) -> Mapping[int, int]:
+    def starting(self, start: str) -> Mapping[Place, Place]:
         """Where a stream would begin that starts so: `earliest`, `latest`, or at an instant with its zone.
 
         Raises:
             UsageError: it is none of these.
         """
 
-    def end_offsets(self) -> Mapping[int, int]:
+    def end_offsets(self) -> Mapping[Place, Place]:
         """Where the readable part of every partition ends now."""
 
-    def commit(self, written: Mapping[int, int], durable: Mapping[int, int]) -> None:
+    def commit(self, written: Mapping[Place, Place], durable: Mapping[Place, Place]) -> None:
         """Tells how far the stream is; never fails.
 
         `written` is behind what targets were given: advice, for those who watch lag. `durable` is behind what nothing
         will be asked of again, whatever happens: what a source may forget.
         """
+
+
+class Source(PlacedSource[str], Protocol):
+    """A source as all others know it: partitions and positions are text that it alone can read and order."""
+
+    @property
+    def order(self) -> Order:
+        """How its positions follow each other; known before it is open."""
+
+
+@dataclass
+class NumberedSource:
+    """A source of which partitions and positions are whole numbers; `inner` knows them as such."""
+
+    inner: PlacedSource[int]
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.inner.name
+
+    @property
+    def order(self) -> Order:
+        """That of numbers."""
+        return NUMBERS
+
+    @property
+    def log(self) -> str:
+        """What tells the log that is read from another of its name."""
+        return self.inner.log
+
+    def open(self) -> None:
+        """Connects, and finds the partitions."""
+        self.inner.open()
+
+    def close(self) -> None:
+        """Leaves. May be called twice."""
+        self.inner.close()
+
+    def assign(self, positions: Mapping[str, str]) -> None:
+        """Reads all partitions, from the stored positions."""
+        self.inner.assign(numbers(positions))
+
+    def join(self, membership: Membership[str]) -> None:
+        """Reads the partitions that the group gives to this member."""
+
+        def revoked(gone: frozenset[int]) -> None:
+            membership.revoked(frozenset(map(str, gone)))
+
+        self.inner.join(Membership(lambda: numbers(membership.stored()), revoked))
+
+    def poll(self, max_rows: int, max_wait: float, max_bytes: int = MAX_BYTES) -> Polled | None:
+        """The next messages, with the ranges that they are of."""
+        return self.inner.poll(max_rows, max_wait, max_bytes)
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether the last poll handed on all that was there."""
+        return self.inner.caught_up
+
+    def pause(self, partitions: Iterable[str]) -> None:
+        """Stops reading these partitions, without leaving them."""
+        self.inner.pause(map(int, partitions))
+
+    def resume(self, partitions: Iterable[str]) -> None:
+        """Reads them again, where they were left."""
+        self.inner.resume(map(int, partitions))
+
+    def positions(self) -> Mapping[str, str]:
+        """The position of every partition that is read here."""
+        return texts(self.inner.positions())
+
+    def starting(self, start: str) -> Mapping[str, str]:
+        """Where a stream would begin that starts so."""
+        return texts(self.inner.starting(start))
+
+    def end_offsets(self) -> Mapping[str, str]:
+        """Where the readable part of every partition ends now."""
+        return texts(self.inner.end_offsets())
+
+    def commit(self, written: Mapping[str, str], durable: Mapping[str, str]) -> None:
+        """Tells how far the stream is; never fails."""
+        self.inner.commit(numbers(written), numbers(durable))

@@ -15,14 +15,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from flowc.runtime.streams.epoch import Partition, Range
 from flowc.runtime.streams.state.contract import Checkpoint
 from flowc.stream import WatermarkPlan
 
-WHOLE: Partition = ("", 0)
+WHOLE: Partition = ("", "0")
 """Under which a checkpoint keeps the watermark of the stream itself."""
+_UNKNOWN = ""
+"""In place of the partitions of a source of which none is known."""
 ENDED = 2**63 - 1
 """In place of the mark of a partition of which nothing comes any more."""
 _STEP = 1_000_000
@@ -55,8 +56,8 @@ class Watermarks:
         """
         passed = min(max(time - self._looked.get(source, time), 0), self.longest) if caught_up else 0
         self._looked[source] = time
-        moved = {range_.at for range_ in ranges if range_.end > range_.start}
-        for at in {*(at for at in self._silent if at[0] == source), (source, -1)}:
+        moved = {range_.at for range_ in ranges if range_.moves}
+        for at in {*(at for at in self._silent if at[0] == source), (source, _UNKNOWN)}:
             self._silent[at] = self._silent.get(at, 0) + self._owed.pop(at, 0) + passed * (at not in moved)
         self._owed.update(dict.fromkeys(moved, passed))
         found = self._found()
@@ -80,7 +81,7 @@ class Watermarks:
         rows = pa.table([partitions, times.cast(pa.int64())], ["partition", "time"])
         highest = rows.group_by("partition").aggregate([("time", "max")])
         for partition, time in zip(*(highest.column(n).to_pylist() for n in ("partition", "time_max")), strict=True):
-            at = source, partition
+            at = source, str(partition)
             self._silent[at] = self._owed[at] = 0
             if time is not None:
                 self._marks[at] = max(time - self.plan.lateness, self._marks.get(at, time - self.plan.lateness))
@@ -119,21 +120,4 @@ class Watermarks:
 
     def _partitions(self, source: str) -> list[Partition]:
         """Those of a source; one that stands for all while none is known."""
-        return [at for at in self._silent if at[0] == source and at[1] >= 0] or [(source, -1)]
-
-
-def in_order(messages: pa.RecordBatch) -> pa.RecordBatch:
-    """Messages by partition and offset: the same ones give the same rows, however they were polled."""
-    if messages.num_rows < 2:
-        return messages
-    partitions, offsets = messages.column("_partition"), messages.column("_offset")
-    if _rises(partitions, offsets):
-        return messages
-    table = pa.table([partitions, offsets], ["partition", "offset"])
-    return messages.take(pc.sort_indices(table, sort_keys=[("partition", "ascending"), ("offset", "ascending")]))
-
-
-def _rises(partitions: pa.Array, offsets: pa.Array) -> bool:
-    one, other = partitions[:-1], partitions[1:]
-    equal = pc.and_(pc.equal(one, other), pc.less_equal(offsets[:-1], offsets[1:]))
-    return pc.all(pc.or_(pc.less(one, other), equal), min_count=0).as_py() is True
+        return [at for at in self._silent if at[0] == source and at[1] != _UNKNOWN] or [(source, _UNKNOWN)]

@@ -263,7 +263,7 @@ def _projects(database: Database, kind: str) -> Iterator[str]:
 
 def _renewals(kind: str) -> tuple[Renewal, ...]:
     dialect = DIALECTS[kind]
-    return (*renew_history(dialect), renew_watermarks(dialect), renew_positions(dialect), *renew_state(dialect))
+    return (*renew_history(dialect), renew_watermarks(dialect), *renew_positions(dialect), *renew_state(dialect))
 
 
 def _lakes(ir: Ir) -> Iterator[Target]:

@@ -19,7 +19,7 @@ from flowc.runtime.streams.targets.contract import Held
 from flowc.service.access.sessions import Sessions
 from flowc.service.streams.discovery import remembered
 from flowc.service.streams.run import planned, typed
-from flowc.service.streams.status import Ends, ends_of, held_by, lag_of, require_own
+from flowc.service.streams.status import Ends, ends_of, held_by, in_order, lag_of, require_own
 from flowc.stream import StreamPlan
 
 _Made = tuple[Apply, tuple[Column, ...] | None]
@@ -108,7 +108,9 @@ class StreamLooks:
             return Standing()
         ends, at = self._ends(plan, held) if held.positions else {}, held.positions
         counted = {source.name for source in plan.sources if source_kind(source.kind).counted}
-        found = (StoredPosition(*place, at[place], lag_of(at[place], ends.get(place))) for place in sorted(at))
+        found = (
+            StoredPosition(*place, at[place], lag_of(at[place], ends.get(place))) for place in sorted(at, key=in_order)
+        )
         return Standing(len(at), tuple(position for position in found if position.source in counted))
 
     def _ends(self, plan: StreamPlan, held: Held) -> Ends:

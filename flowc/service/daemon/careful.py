@@ -1,10 +1,13 @@
-"""What a worker has in hand, told to the daemon before it is processed; and suspects, which are taken few at a time."""
+"""What a worker has in hand, told to the daemon before it is processed; and suspects, which are taken few at a time.
+
+The daemon compares positions without their source, so only those that are numbers are told.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
@@ -14,7 +17,7 @@ import pyarrow.compute as pc
 
 from flowc.runtime.streams.epoch import Epoch, Origin, Range
 from flowc.runtime.streams.loop import Polled, Reader
-from flowc.runtime.streams.replay import within
+from flowc.runtime.streams.positions import NUMBERS
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.source import UNREAD
 from flowc.service.daemon.stats import InHand
@@ -75,8 +78,8 @@ class Careful:
     def wrote(self, ranges: tuple[Range, ...]) -> None:
         """What was read with these ranges is written."""
         with self._changed:
-            self._hand.pop(ranges, None)
-            self._told(ranges)
+            piece = self._hand.pop(ranges, None)
+            self._told(ranges if piece is None or _is_numbered(piece.polled) else ())
 
     def empties(self) -> None:
         """Nothing is in hand any more: a run ended, or begins."""
@@ -94,13 +97,13 @@ class Careful:
     def _told(self, written: Sequence[Range] = ()) -> None:
         polled = [piece.polled for piece in self._hand.values()]
         spans: dict[Origin, tuple[int, int]] = {}
-        for range_ in (range_ for each in polled for range_ in each.ranges):
-            start, end = spans.get(range_.origin, (range_.start, range_.end))
-            spans[range_.origin] = min(start, range_.start), max(end, range_.end)
-        full = [each for each in polled if each.messages.num_rows]
+        for origin, first, last in (span for each in polled if _is_numbered(each) for span in _spans(each.ranges)):
+            start, end = spans.get(origin, (first, last))
+            spans[origin] = min(start, first), max(end, last)
+        full = [each for each in polled if each.messages.num_rows and _is_numbered(each)]
         rows = sum(each.messages.num_rows for each in full)
         ranges = tuple((*origin, *span) for origin, span in spans.items())
-        done = tuple((*range_.origin, range_.start, range_.end) for range_ in written)
+        done = tuple((*origin, start, end) for origin, start, end in _spans(written))
         self.tell(InHand(ranges, rows, _place(full[0]) if full else None, done, rows == 1 and _is_unread(full[0])))
         self._changed.notify_all()
 
@@ -137,10 +140,19 @@ class CarefulReader:
         return self._reads and self.inner.caught_up and not self._left
 
 
-def _place(polled: Polled) -> tuple[str, int, str, int]:
+def _is_numbered(polled: Polled) -> bool:
+    return polled.order is NUMBERS
+
+
+def _spans(ranges: Iterable[Range]) -> Iterator[tuple[Origin, int, int]]:
+    numbered = (range_ for range_ in ranges if range_.start.isdecimal() and range_.end.isdecimal())
+    return ((range_.origin, int(range_.start), int(range_.end)) for range_ in numbered)
+
+
+def _place(polled: Polled) -> tuple[str, str, str, int]:
     partition, offset = (polled.messages.column(name)[0].as_py() for name in ("_partition", "_offset"))
-    log = next(range_.log for range_ in polled.ranges if range_.partition == partition)
-    return polled.source, partition, log, offset
+    log = next(range_.log for range_ in polled.ranges if range_.partition == str(partition))
+    return polled.source, str(partition), log, offset
 
 
 def _is_unread(polled: Polled) -> bool:
@@ -156,41 +168,43 @@ def pieces(polled: Polled, zones: Mapping[Origin, Zone]) -> Iterator[Piece]:
     # What was set aside comes before all others: where that is no help, they are not to be set aside as well.
     met.sort(key=lambda range_: zones[range_.origin].deaths > 0)
     # Beginnings without messages are to be stored first of all.
-    more = [range_ for range_ in polled.ranges if range_.start == range_.end]
+    more = [range_ for range_ in polled.ranges if not range_.moves]
     for range_ in met:
         zone = zones[range_.origin]
         for part in _parts(range_, zone, polled.messages):
-            yield Piece(_of(polled, (*more, part)), zone.start <= part.start < zone.end)
+            yield Piece(_of(polled, (*more, part)), zone.start <= int(part.start) < zone.end)
             more = []
-    rest = tuple(range_ for range_ in polled.ranges if range_ not in met and range_.start < range_.end)
+    rest = tuple(range_ for range_ in polled.ranges if range_ not in met and range_.moves)
     if rest:
         yield Piece(_of(polled, rest))
 
 
 def _meets(range_: Range, zone: Zone | None) -> bool:
     """Whether messages of a zone are in a range, which may be the beginning of a partition, with none."""
-    within_it = zone is not None and zone.together > 0 and range_.start < zone.end and zone.start < range_.end
-    return within_it and range_.start < range_.end
+    if zone is None or not zone.together or not range_.moves:
+        return False
+    return int(range_.start) < zone.end and zone.start < int(range_.end)
 
 
 def _parts(range_: Range, zone: Zone, messages: pa.RecordBatch) -> list[Range]:
     """A range in parts, cut where a zone begins and ends, and before each so many messages in it."""
-    low, high = max(range_.start, zone.start), min(range_.end, zone.end)
-    offsets = messages.column("_offset").filter(within(messages, [replace(range_, start=low, end=high)]))
-    cuts = offsets.to_numpy(zero_copy_only=False)[zone.together :: zone.together].tolist()
-    ends = sorted({range_.start, low, *cuts, high, range_.end})
-    return [replace(range_, start=start, end=end) for start, end in pairwise(ends)]
+    first, last = int(range_.start), int(range_.end)
+    low, high = max(first, zone.start), min(last, zone.end)
+    inside = NUMBERS.within(messages, [replace(range_, start=str(low), end=str(high))])
+    cuts = messages.column("_offset").filter(inside).to_numpy(zero_copy_only=False)[zone.together :: zone.together]
+    ends = sorted({first, low, *cuts.tolist(), high, last})
+    return [replace(range_, start=str(start), end=str(end)) for start, end in pairwise(ends)]
 
 
 def _of(polled: Polled, ranges: Sequence[Range]) -> Polled:
-    messages = polled.messages.filter(within(polled.messages, ranges))
+    messages = polled.messages.filter(polled.order.within(polled.messages, ranges))
     return replace(polled, messages=messages, ranges=tuple(ranges))
 
 
 def without(polled: Polled, aside: Mapping[Origin, Mapping[int, str]]) -> Polled:
     """Messages with those that are set aside marked as ones that cannot be read."""
     messages = polled.messages
-    told = [(range_.partition, offset, reason) for range_ in polled.ranges
+    told = [(int(range_.partition), offset, reason) for range_ in polled.ranges
             for offset, reason in aside.get(range_.origin, {}).items()]  # fmt: skip
     if not (told and messages.num_rows) or "_unread" in messages.schema.names:
         return polled

@@ -98,10 +98,10 @@ class InHand:
     `first` is where the first of them stands: source, partition, log and offset.
     """
 
-    ranges: tuple[tuple[str, int, str, int, int], ...] = ()
+    ranges: tuple[tuple[str, str, str, int, int], ...] = ()
     rows: int = 0
-    first: tuple[str, int, str, int] | None = None
-    written: tuple[tuple[str, int, str, int, int], ...] = ()
+    first: tuple[str, str, str, int] | None = None
+    written: tuple[tuple[str, str, str, int, int], ...] = ()
     """Ranges, the last that were in hand before, of which all is written now."""
     spared: bool = False
     """Whether it is a single message that is set aside, which nobody processes."""

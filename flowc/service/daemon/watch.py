@@ -12,7 +12,9 @@ from typing import Protocol, runtime_checkable
 from flowc.runtime.badrows import BadRow
 from flowc.runtime.streams.epoch import Epoch, Partition
 from flowc.runtime.streams.loop import Polled, Seekable
+from flowc.runtime.streams.positions import numbers
 from flowc.runtime.streams.run import StreamRun
+from flowc.runtime.streams.source import NumberedSource
 from flowc.runtime.streams.state.contract import StateStore
 from flowc.runtime.streams.targets.contract import Held, Judge, Measuring, Publishing, Writer
 from flowc.runtime.streams.targets.database import DatabaseWriter
@@ -131,7 +133,7 @@ class WatchedReader:
     inner: Seekable
     name: str
     watch: Watch
-    _stored: dict[int, int] = field(default_factory=dict)
+    _stored: dict[str, str] = field(default_factory=dict)
     _looked: float = 0.0
     _troubled: float | None = None
 
@@ -140,7 +142,7 @@ class WatchedReader:
         """What tells the log that is read from another of its name."""
         return self.inner.log
 
-    def seek(self, positions: Mapping[Partition, int]) -> None:
+    def seek(self, positions: Mapping[Partition, str]) -> None:
         """Goes to the stored positions."""
         self.inner.seek(positions)
         self._store(positions)
@@ -167,7 +169,7 @@ class WatchedReader:
         """Whether nothing more was there."""
         return self.inner.caught_up
 
-    def committed(self, written: Mapping[Partition, int], durable: Mapping[Partition, int]) -> None:
+    def committed(self, written: Mapping[Partition, str], durable: Mapping[Partition, str]) -> None:
         """Passes on how far the stream is."""
         self._store(written)
         self.inner.committed(written, durable)
@@ -176,15 +178,16 @@ class WatchedReader:
         """Leaves."""
         self.inner.close()
 
-    def _store(self, positions: Mapping[Partition, int]) -> None:
-        self._stored = {number: at for (name, number), at in positions.items() if name == self.name}
+    def _store(self, positions: Mapping[Partition, str]) -> None:
+        self._stored = {partition: at for (name, partition), at in positions.items() if name == self.name}
 
     def _look(self) -> None:
         """Lag and trouble, as the source knows them without asking anybody."""
-        source = getattr(self.inner, "source", None)
+        reading = getattr(self.inner, "source", None)
+        source = reading.inner if isinstance(reading, NumberedSource) else None
         if not isinstance(source, Telling):
             return
-        self.watch.report.lag[self.name] = dict(source.lag(self._stored))
+        self.watch.report.lag[self.name] = dict(source.lag(numbers(self._stored)))
         if source.trouble is None:
             if self._troubled is not None and self.watch.report.status == "degraded":
                 self.watch.report.status, self.watch.report.trouble = "running", None

@@ -27,7 +27,7 @@ from flowc.runtime.connectors.files import Files
 from flowc.runtime.connectors.filestream_registry import Facts, Passing, Registry
 from flowc.runtime.connectors.folder import Folder
 from flowc.runtime.engine import Engine
-from flowc.runtime.streams.source import Source as Reading
+from flowc.runtime.streams.source import PlacedSource
 from flowc.service.access.sessions import Sessions
 from flowc.service.streams.sides import described
 from flowc.service.streams.sources import StoredFacts, sampled
@@ -128,7 +128,7 @@ def _storable(column: Column) -> Column:
     return Column(column.name, kind if same else DataType(Kind.JSON))
 
 
-def _in_messages(topic: Reading) -> tuple[Column, ...]:
+def _in_messages(topic: PlacedSource[int]) -> tuple[Column, ...]:
     try:
         topic.open()
         topic.assign({})

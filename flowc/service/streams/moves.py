@@ -10,35 +10,37 @@ from flowc.compiler.front.streamkinds import source_kind
 from flowc.errors import FlowcError, UsageError
 from flowc.runtime.connectors.filestream import Extent, FileSource
 from flowc.runtime.streams.epoch import Partition
+from flowc.runtime.streams.positions import NUMBERS, Order, shown
 from flowc.runtime.streams.reader import SourceReader
 from flowc.runtime.streams.run import StreamRun
-from flowc.runtime.streams.source import Source
+from flowc.runtime.streams.source import NumberedSource, Source
 from flowc.stream import StreamPlan
 
 _DATE = re.compile(r"\d{4}-\d\d")
-_OFFSETS = re.compile(r"(?:(?P<source>[^:,]+):)?(?P<partition>[0-9]{1,20}):(?P<offset>[0-9]{1,20})")
+_PLACE = re.compile(r"(?:(?P<source>[^:,]+):)?(?P<partition>[^:,]+):(?P<position>[^:,]+)")
 LOST = "lost"
 """In place of the log of a position that is not known any more: no log is called so."""
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One partition: the offset that is read next, now and after the move."""
+    """One partition: the position from which it is read, now and after the move."""
 
     source: str
-    partition: int
-    before: int
-    after: int
+    partition: str
+    before: str
+    after: str
     counted: bool = True
-    """Whether offsets count messages; in files they do not."""
+    """Whether positions count messages; in files they do not."""
     log: str = ""
     """The log that is read after the move, as in `Range`."""
     replaced: bool = False
-    """Whether that is another one than before: then the offset before is not one of this log."""
+    """Whether that is another one than before: then the position before is not one of this log."""
     lost: bool = False
     """Whether nobody knows how far it was read."""
     measure: Callable[[int, int], Extent] | None = field(default=None, repr=False, compare=False)
     """Of files: how much lies between two places."""
+    order: Order = field(default=NUMBERS, repr=False, compare=False)
 
     @property
     def at(self) -> Partition:
@@ -46,62 +48,83 @@ class Move:
         return self.source, self.partition
 
     @property
+    def back(self) -> bool:
+        """Whether messages will be read again; none of a log that was not read."""
+        return not self.replaced and self.order.before(self.after, self.before)
+
+    @property
+    def forward(self) -> bool:
+        """Whether messages will not be read at all."""
+        return self.skipped > 0 if self.replaced else self.order.before(self.before, self.after)
+
+    @property
     def again(self) -> int:
-        """About how many messages will be read again; none of a log that was not read."""
-        return 0 if self.replaced else max(0, self.before - self.after)
+        """About how many messages will be read again, where they can be counted."""
+        return (self.order.count(self.after, self.before) or 0) if self.back else 0
 
     @property
     def skipped(self) -> int:
-        """About how many messages will not be read at all."""
-        return max(0, self.after - (0 if self.replaced else self.before))
+        """About how many messages will not be read at all, where they can be counted."""
+        if self.replaced:  # only numbered logs tell one from another, and they begin with 0
+            return int(self.after)
+        return (self.order.count(self.before, self.after) or 0) if self.order.before(self.before, self.after) else 0
 
     @property
     def extent(self) -> Extent | None:
         """How much of files will be read again, or will not be read at all; None where nobody can tell."""
-        return self.measure(*sorted((self.before, self.after))) if self.measure is not None else None
+        return self.measure(*sorted(map(int, (self.before, self.after)))) if self.measure is not None else None
 
-    def by_now(self, stands: int, log: str) -> Move:
+    def by_now(self, stands: str, log: str) -> Move:
         """The move from where the partition stands by now; one forward never goes below that.
 
         Raises UsageError where it would do what was not announced: skip more, or move in another log.
         """
         other = (log == self.log) if self.replaced else bool(log and self.log and log != self.log)
-        if other or (not self.replaced and stands < min(self.before, self.after)):
+        least = self.before if self.order.before(self.before, self.after) else self.after
+        if other or (not self.replaced and self.order.before(stands, least)):
             message = f"partition {self.partition} of `{self.source}` was moved meanwhile: it stands at {stands}"
             help = "messages would be skipped of which nothing was said; look at it again with `flowc rewind`"
             raise UsageError(message, code="stream-moved", help=help)
-        back = self.replaced or self.after < self.before
-        return replace(self, before=stands, after=self.after if back else max(self.after, stands))
+        over = not (self.replaced or self.back) and self.order.before(self.after, stands)
+        return replace(self, before=stands, after=stands if over else self.after)
+
+
+def order_of(run: StreamRun, source: str) -> Order:
+    """How positions of a source follow each other; flowc itself numbers what a queue gives."""
+    reader = run.readers.get(source)
+    return reader.source.order if isinstance(reader, SourceReader) else NUMBERS
 
 
 def moves_to(
-    to: str, plan: StreamPlan, run: StreamRun, stands: Mapping[Partition, int], logs: Mapping[Partition, str]
+    to: str, plan: StreamPlan, run: StreamRun, stands: Mapping[Partition, str], logs: Mapping[Partition, str]
 ) -> Iterator[Move]:
     """The moves to a place from where partitions stand; those that it does not name have none.
 
     Raises UsageError for what is no place; EngineError for one that the log no longer has.
     """
-    asked = _offsets(to, plan) if ":" in to and not _DATE.match(to) else None
+    asked = _named(to, plan, run) if ":" in to and not _DATE.match(to) else None
     if asked is not None and (unknown := asked.keys() - stands.keys()):
-        name, number = min(unknown)
-        message = f"stream `{plan.name}` has no position in partition {number} of `{name}`"
+        name, partition = min(unknown)
+        message = f"stream `{plan.name}` has no position in partition {partition} of `{name}`"
         raise UsageError(message, code="unreadable-argument", help="`flowc status` shows the positions")
     for source in plan.sources:
         reading = _opened(run, source.name)
-        places = {at[1]: offset for at, offset in (asked or {}).items() if at[0] == source.name}
+        places = {at[1]: position for at, position in (asked or {}).items() if at[0] == source.name}
         found = reading.starting(to) if asked is None else places
-        goal = {partition: offset for partition, offset in found.items() if (source.name, partition) in stands}
+        goal = {partition: position for partition, position in found.items() if (source.name, partition) in stands}
         if goal:
             _check(reading, goal, to if asked is not None else None)
-        for partition, offset in sorted(goal.items()):
+        for partition, position in sorted(goal.items(), key=lambda each: shown(each[0])):
             at, log = (source.name, partition), reading.log
             lost = logs.get(at) == LOST
             other = lost or (bool(log) and logs.get(at, log) != log)
-            measure = reading.between if isinstance(reading, FileSource) else None
-            yield Move(*at, stands[at], offset, source_kind(source.kind).counted, log, other, lost, measure)
+            files = reading.inner if isinstance(reading, NumberedSource) else None
+            measure = files.between if isinstance(files, FileSource) else None
+            counted = source_kind(source.kind).counted
+            yield Move(*at, stands[at], position, counted, log, other, lost, measure, reading.order)
 
 
-def _check(reading: Source, goal: Mapping[int, int], asked: str | None) -> None:
+def _check(reading: Source, goal: Mapping[str, str], asked: str | None) -> None:
     """Has a source say where its log has no such place; one that the user wrote is told as theirs."""
     try:
         reading.assign(goal)
@@ -122,18 +145,22 @@ def _opened(run: StreamRun, name: str) -> Source:
     return reader.source
 
 
-def _offsets(to: str, plan: StreamPlan) -> dict[Partition, int]:
-    found: dict[Partition, int] = {}
+def _named(to: str, plan: StreamPlan, run: StreamRun) -> dict[Partition, str]:
+    """The positions that a text names, as their sources read them."""
+    found: dict[Partition, str] = {}
     names = [source.name for source in plan.sources]
     for part in to.split(","):
-        match = _OFFSETS.fullmatch(part.strip())
+        match = _PLACE.fullmatch(part.strip())
         source = (match["source"] or (names[0] if len(names) == 1 else None)) if match else None
-        if match is None or source not in names:
+        order = order_of(run, source or "")
+        place = [order.read(match[name]) for name in ("partition", "position")] if match else [None]
+        if source not in names or None in place:
             message = f"`{part.strip()}` is no place in a source of stream `{plan.name}`"
             form = "0:1500,1:1400" if len(names) == 1 else f"{names[0]}:0:1500,{names[1]}:0:1400"
             raise UsageError(message, code="unreadable-argument", help=f"PARTITION:OFFSET, for instance {form}")
-        if (at := (source, int(match["partition"]))) in found:
+        partition, position = (str(text) for text in place)
+        if (at := (source, partition)) in found:
             message = f"`{to}` names partition {at[1]} twice"
             raise UsageError(message, code="unreadable-argument", help="name each partition once")
-        found[at] = int(match["offset"])
+        found[at] = position
     return found

@@ -76,7 +76,7 @@ def _table(writer: Writer) -> DatabaseWriter | None:
 def _filled(template: str, sql: LettersSql, moves: Sequence[Move]) -> Iterator[str]:
     literals = dict(sql.sources)
     for move in moves:
-        if move.again:  # of a log that is gone, what the letters are of is gone
+        if move.back:  # of a log that is gone, what the letters are of is gone
             yield template.format(
                 source=literals[move.source], partition=move.partition, start=move.after, end=move.before
             )

@@ -1,10 +1,14 @@
-"""Looks at streams: some messages of each source, what they become, and why some become nothing. Nothing is kept."""
+"""Looks at streams: what a run would make of some messages of each source, and why of some nothing. Nothing is kept.
+
+It is that run, step by step, with its state and what it writes in memory, of readers that end after some messages and
+tell their source nothing.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from time import monotonic, time_ns
+from time import monotonic
 
 import pyarrow as pa
 
@@ -16,20 +20,22 @@ from flowc.runtime.connectors.filestream_registry import Passing
 from flowc.runtime.fit import shown_value
 from flowc.runtime.postgrestext import output
 from flowc.runtime.streams.compute import Compute
-from flowc.runtime.streams.epoch import Intent
+from flowc.runtime.streams.epoch import Epoch, Partition
 from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.origins import Origin
 from flowc.runtime.streams.reader import SourceReader
+from flowc.runtime.streams.run import StreamRun
+from flowc.runtime.streams.state.memory import MemoryStore
+from flowc.runtime.streams.targets.memory import Kept
 from flowc.service.access.sessions import Sessions
 from flowc.service.streams.discovery import discovered
 from flowc.service.streams.run import lowered_stream, planned
 from flowc.service.streams.sides import opened_lookups
 from flowc.service.streams.sources import opened_sources
-from flowc.stream import BatchLimits, StreamPlan
+from flowc.stream import StreamPlan
 
 _PATIENCE = 10.0
 """Seconds after which a look at a source ends, whatever came."""
-_WAIT = 0.1
 
 
 @dataclass
@@ -54,50 +60,76 @@ def preview_stream(checked: CheckedSpec, ir: Ir, name: str, sessions: Sessions, 
     plan = planned(stream)
     # There is nothing behind the end of a topic to look at.
     start = "earliest" if plan.start == "latest" else plan.start
-    plan = replace(plan, start=start, on_error="drop", batch=BatchLimits(limit), state=None)
-    return _looked(plan, sessions, limit)
-
-
-def _looked(plan: StreamPlan, sessions: Sessions, limit: int) -> StreamPreview:
+    batch = replace(plan.batch, max_rows=min(limit, plan.batch.max_rows))
+    state = replace(plan.state, shared=False) if plan.state is not None else None
+    plan = replace(plan, start=start, on_error="drop", batch=batch, state=state, letters=None)
     found = StreamPreview(plan.name, {source.name: source.columns or () for source in plan.sources})
-    readers, decoders = opened_sources(plan, sessions, once=True, facts=Passing())
-    lookups = opened_lookups(plan, sessions)
+    run = _run(plan, found, sessions, limit)
     try:
-        compute = Compute(
-            plan, decoders, lambda rows: _told(found, rows),
-            lookups=lookups, functions=sessions.functions(plan.functions),
-        )  # fmt: skip
-        for reader in readers.values():
-            for polled in _read(reader, limit):
-                _add(found, compute, polled)
+        run.walk()
     finally:
-        lookups.close()
-        for reader in readers.values():
-            reader.close()
+        run.close()
     return found
 
 
-def _read(reader: SourceReader, limit: int) -> list[Polled]:
-    """The first messages that come, at most `limit` of them."""
-    reader.seek({})
-    left, until, batches = limit, monotonic() + _PATIENCE, list[Polled]()
-    while left > 0 and monotonic() < until:
-        polled = reader.poll(_WAIT)
-        if polled is not None and polled.messages.num_rows:
-            batches.append(replace(polled, messages=polled.messages.slice(0, left)))
-            left -= batches[-1].messages.num_rows
-        if reader.ended:
-            break
-    return batches
+def _run(plan: StreamPlan, found: StreamPreview, sessions: Sessions, limit: int) -> StreamRun:
+    readers, decoders = opened_sources(plan, sessions, once=True, facts=Passing())
+    compute = Compute(
+        plan, decoders, lambda rows: _told(found, rows),
+        lookups=opened_lookups(plan, sessions), functions=sessions.functions(plan.functions),
+    )  # fmt: skip
+
+    def written(epoch: Epoch) -> None:
+        found.columns = compute.typed(columns_of(epoch.rows.schema))
+        found.messages += epoch.messages
+        found.rows += _tuples(epoch.rows)
+
+    few = {name: Few(reader, limit) for name, reader in readers.items()}
+    store = MemoryStore(plan.name) if plan.state is not None else None
+    return StreamRun(plan, few, compute, [Kept() for _ in plan.targets], store, written=written)
 
 
-def _add(found: StreamPreview, compute: Compute, polled: Polled) -> None:
-    now = time_ns() // 1000
-    watermark = compute.watermarks.look(now, polled.source, polled.ranges)
-    epoch = compute(polled, Intent(1, now, polled.ranges, watermark))
-    found.columns = compute.typed(columns_of(epoch.rows.schema))
-    found.messages += epoch.messages
-    found.rows += _tuples(epoch.rows)
+@dataclass
+class Few:
+    """A reader of the first messages that come; see `flowc.runtime.streams.loop.Seekable`."""
+
+    inner: SourceReader
+    left: int
+    _until: float = field(default=0.0, init=False)
+
+    @property
+    def log(self) -> str:
+        """What tells the log that is read from another of its name."""
+        return self.inner.log
+
+    def seek(self, positions: Mapping[Partition, str]) -> None:
+        """Goes to where the stream starts."""
+        self.inner.seek(positions)
+        self._until = monotonic() + _PATIENCE
+
+    def poll(self, wait: float) -> Polled | None:
+        """The next messages, at most those that are left to look at."""
+        self.inner.limits = replace(self.inner.limits, max_rows=min(self.left, self.inner.limits.max_rows))
+        polled = self.inner.poll(wait)
+        self.left -= polled.messages.num_rows if polled is not None else 0
+        return polled
+
+    @property
+    def ended(self) -> bool:
+        """Whether all that was there is read, or enough."""
+        return self.left <= 0 or monotonic() > self._until or self.inner.ended
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether the last poll handed on all that was there."""
+        return self.inner.caught_up
+
+    def committed(self, written: Mapping[Partition, str], durable: Mapping[Partition, str]) -> None:
+        """Nothing is told to the source: it would forget, or others would see, what nobody has written."""
+
+    def close(self) -> None:
+        """Leaves."""
+        self.inner.close()
 
 
 def _tuples(rows: pa.RecordBatch) -> list[tuple[object, ...]]:

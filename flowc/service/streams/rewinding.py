@@ -27,7 +27,7 @@ from flowc.runtime.streams.state.contract import Checkpoint, Restored
 from flowc.runtime.streams.targets.contract import Fenced, Held
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.service.access.sessions import Sessions
-from flowc.service.streams.moves import LOST, Move, moves_to
+from flowc.service.streams.moves import LOST, Move, moves_to, order_of
 from flowc.service.streams.overtaken import Overtaken
 from flowc.service.streams.run import Pause, StreamReport, assembled, no_pause, plan_of
 from flowc.service.streams.targets import table_of
@@ -75,7 +75,7 @@ class Rewind:
     @property
     def forward(self) -> bool:
         """Whether a partition is moved on, over what was not read."""
-        return any(move.skipped for move in self.moves)
+        return any(move.forward for move in self.moves)
 
     @property
     def doubling(self) -> tuple[str, ...]:
@@ -183,7 +183,8 @@ class Rewind:
 
         Raises UsageError where it would be more.
         """
-        stands, logs = _stands(self.plan, self.restored, self.held), _logs(self.plan, self.restored, self.held)
+        stands = _stands(self.plan, self.run, self.restored, self.held)
+        logs = _logs(self.plan, self.restored, self.held)
         self.moves = tuple(move.by_now(stands[move.at], logs.get(move.at, "")) for move in announced)
 
     def _checkpoint(self, number: int) -> Checkpoint:
@@ -241,19 +242,19 @@ def prepare_rewind(
         restored, held = opened(plan, run.store, run.writers, looking=True)
         if intends(plan):
             check_held(restored, held, plan)
-        stands, logs = _stands(plan, restored, held), _logs(plan, restored, held)
+        stands, logs = _stands(plan, run, restored, held), _logs(plan, restored, held)
         if not stands:
             message = f"stream `{stream}` has read nothing yet"
             raise UsageError(message, code="unknown-selection", help="`start` says where it begins")
         named = tuple(moves_to(to, plan, run, stands, logs))
-        moves = (*named, *_left(plan, restored, held, stands, {move.at for move in named}))
+        moves = (*named, *_left(plan, run, restored, held, stands, {move.at for move in named}))
         return Rewind(plan, run, restored, held, moves, Overtaken.of(plan, run.writers, sessions))
     except BaseException:
         run.close()
         raise
 
 
-def _positions(plan: StreamPlan, restored: Restored, held: Sequence[Held]) -> Mapping[Partition, int]:
+def _positions(plan: StreamPlan, restored: Restored, held: Sequence[Held]) -> Mapping[Partition, str]:
     return restored.positions if intends(plan) else held[0].positions
 
 
@@ -261,31 +262,38 @@ def _logs(plan: StreamPlan, restored: Restored, held: Sequence[Held]) -> Mapping
     return restored.logs if intends(plan) else {**held[0].logs, **dict.fromkeys(held[0].lost, LOST)}
 
 
-def _stands(plan: StreamPlan, restored: Restored, held: Sequence[Held]) -> dict[Partition, int]:
+def _stands(plan: StreamPlan, run: StreamRun, restored: Restored, held: Sequence[Held]) -> dict[Partition, str]:
     """Up to where each partition was read. After a rewind that was cut off, targets stand further than the store."""
-    positions, logs = _positions(plan, restored, held), _logs(plan, restored, held)
-    lost = dict.fromkeys(() if intends(plan) else held[0].lost, 0)
-    return lost | {
-        at: max(position, *(there.positions.get(at, 0) for there in held if there.logs.get(at) == logs.get(at)), 0)
-        for at, position in positions.items()
-    }
+    stands, logs = dict(_positions(plan, restored, held)), _logs(plan, restored, held)
+    for there in held:
+        for at in stands.keys() & there.positions.keys():
+            same = there.logs.get(at) == logs.get(at) and at[0] in run.readers
+            if same and order_of(run, at[0]).before(stands[at], there.positions[at]):
+                stands[at] = there.positions[at]
+    return dict.fromkeys(() if intends(plan) else held[0].lost, "0") | stands
 
 
 def _left(
-    plan: StreamPlan, restored: Restored, held: Sequence[Held], stands: Mapping[Partition, int], named: set[Partition]
+    plan: StreamPlan,
+    run: StreamRun,
+    restored: Restored,
+    held: Sequence[Held],
+    stands: Mapping[Partition, str],
+    named: set[Partition],
 ) -> Iterator[Move]:
     """What a rewind that was cut off has left to do in partitions that this one does not name."""
     counted = {source.name: source_kind(source.kind).counted for source in plan.sources}
+    orders = {name: order_of(run, name) for name in counted}
     logs = _logs(plan, restored, held)
     for at, position in sorted(_positions(plan, restored, held).items()):
         if at not in named and stands[at] != position:
-            yield Move(*at, stands[at], position, counted[at[0]], logs.get(at, ""))
+            yield Move(*at, stands[at], position, counted[at[0]], logs.get(at, ""), order=orders[at[0]])
 
 
 def _pending(restored: Restored, held: Sequence[Held]) -> list[Intent]:
     """The epochs with messages that some targets may lack."""
     least = min((there.epoch for there in held), default=restored.last)
-    return [i for i in restored.intents if i.number > least and any(range_.end > range_.start for range_ in i.ranges)]
+    return [i for i in restored.intents if i.number > least and any(range_.moves for range_ in i.ranges)]
 
 
 def _check_pending(plan: StreamPlan, restored: Restored, held: Sequence[Held], moves: Sequence[Move]) -> None:
@@ -293,7 +301,8 @@ def _check_pending(plan: StreamPlan, restored: Restored, held: Sequence[Held], m
 
     Raises UsageError where it is not.
     """
-    goals = {move.at: move.after for move in moves}
-    if any(goals.get(at, start + 1) > start for at, start in beginnings(_pending(restored, held)).items()):
+    goals = {move.at: move for move in moves}
+    begun = beginnings(_pending(restored, held)).items()
+    if any(at not in goals or goals[at].order.before(start, goals[at].after) for at, start in begun):
         message = f"not every target of stream `{plan.name}` holds its last epoch"
         raise UsageError(message, code="not-runnable-yet", help=f"run it first: `flowc run {plan.name} --once`")

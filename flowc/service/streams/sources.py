@@ -19,8 +19,9 @@ from flowc.runtime.connectors.filestream import FileSource
 from flowc.runtime.connectors.filestream_registry import Facts
 from flowc.runtime.connectors.kafka import KafkaSource
 from flowc.runtime.streams.decoding import Decoding, columns_of
+from flowc.runtime.streams.positions import NUMBERS
 from flowc.runtime.streams.reader import SourceReader
-from flowc.runtime.streams.source import Source
+from flowc.runtime.streams.source import NumberedSource, PlacedSource, Source
 from flowc.runtime.streams.state.store import DatabaseStore
 from flowc.service.access.sessions import Sessions
 from flowc.service.streams.state import own_state
@@ -63,6 +64,10 @@ def opened_sources(
     decoders: dict[str, Decoding] = {}
     for source in plan.sources:
         reader, decoders[source.name] = OPENERS[source.kind](source, plan, sessions, once, facts)
+        if plan.on_error == "dlq" and reader.order is not NUMBERS:
+            message = f"stream `{plan.name}` cannot run yet: dead letters tell the number of a message, and those of "
+            message += f"`{source.name}` have none"
+            raise UsageError(message, code="not-runnable-yet", help="`on_error: drop`, or `fail`")
         readers[source.name] = SourceReader(reader, plan.batch, once=once)
     return readers, decoders
 
@@ -75,7 +80,7 @@ def _kafka(
         columns=columns_of(source, letters=plan.on_error == "dlq"), start=plan.start, group=f"flowc-{plan.kept}",
         once=once, max_bytes=plan.batch.max_bytes,
     )  # fmt: skip
-    return reading, decoding_of(source)
+    return NumberedSource(reading), decoding_of(source)
 
 
 def _files(
@@ -91,12 +96,12 @@ def _files(
         source.name, files, read, facts, columns=asked, start=plan.start, once=once, skips=plan.on_error != "fail"
     )
     if source.format != "csv":
-        return reading, decoding_of(source)
+        return NumberedSource(reading), decoding_of(source)
     decoder = CsvDecoder(source.columns or (), csv_options(read, files), reading.headers, source.inferred)
-    return reading, Decoding(decoder.schema, decoder.decode)
+    return NumberedSource(reading), Decoding(decoder.schema, decoder.decode)
 
 
-def _kafka_sample(source: Node, sessions: Sessions) -> Source:
+def _kafka_sample(source: Node, sessions: Sessions) -> PlacedSource[int]:
     return KafkaSource(
         source.name, source.path or "", sessions.options(source.connection).values, columns=("_value",),
         group=f"flowc-discovery-{source.id}", once=True,
@@ -109,7 +114,7 @@ _SAMPLES = {"kafka": _kafka_sample}
 """How messages are looked at that no stream reads, by the kind of connection."""
 
 
-def sampled(source: Node, sessions: Sessions) -> Source:
+def sampled(source: Node, sessions: Sessions) -> PlacedSource[int]:
     """Reads messages of a source from the first to the last that is there, for their columns; nothing is stored."""
     return _SAMPLES[source.kind](source, sessions)
 

@@ -13,6 +13,7 @@ from flowc.compiler.ir import Ir
 from flowc.errors import FlowcError, TransientError
 from flowc.runtime.streams.begin import check_log, check_lost
 from flowc.runtime.streams.epoch import Partition
+from flowc.runtime.streams.positions import shown
 from flowc.runtime.streams.source import Source
 from flowc.runtime.streams.state.contract import NodeState
 from flowc.runtime.streams.targets.contract import Held
@@ -24,22 +25,22 @@ from flowc.service.streams.sources import opened_sources
 from flowc.service.streams.state import require_own_state, sizes, state_file, stored
 from flowc.stream import StreamPlan, TableTarget, TopicTarget
 
-Ends = Mapping[Partition, int]
+Ends = Mapping[Partition, str]
 
 
-def lag_of(position: int, end: int | None) -> int | None:
-    """The messages from a position to the end, None where that is not known."""
-    return None if end is None else max(0, end - position)
+def lag_of(position: str, end: str | None) -> int | None:
+    """The messages from a position to the end, None where that is not known: where positions count none, it is not."""
+    return None if end is None else max(0, int(end) - int(position))
 
 
 @dataclass(frozen=True, slots=True)
 class At:
-    """A partition: the offset that is read next, None before the first epoch; the end, where offsets count messages."""
+    """A partition: where it is read on, None before the first epoch; the end, where positions count messages."""
 
     source: str
-    partition: int
-    next: int | None
-    end: int | None
+    partition: str
+    next: str | None
+    end: str | None
 
     @property
     def lag(self) -> int | None:
@@ -148,7 +149,7 @@ def ends_of(plan: StreamPlan, held: Held, sessions: Sessions) -> Ends:
         if source.connection in sessions.silent:
             raise sessions.silent[source.connection]
     readers, _ = opened_sources(replace(plan, sources=tuple(counted)), sessions, once=False)
-    found: dict[Partition, int] = {}
+    found: dict[Partition, str] = {}
     for source in counted:
         try:
             found |= _ends(readers[source.name].source, held)
@@ -165,5 +166,10 @@ def _ends(source: Source, held: Held) -> Ends:
         return {(source.name, partition): end for partition, end in source.end_offsets().items()}
 
 
-def _at(positions: Mapping[Partition, int], ends: Ends) -> list[At]:
-    return [At(*at, positions.get(at), ends.get(at)) for at in sorted({*positions, *ends})]
+def _at(positions: Mapping[Partition, str], ends: Ends) -> list[At]:
+    return [At(*at, positions.get(at), ends.get(at)) for at in sorted({*positions, *ends}, key=in_order)]
+
+
+def in_order(at: Partition) -> tuple[str, tuple[int, str]]:
+    """By which partitions are sorted for people."""
+    return at[0], shown(at[1])

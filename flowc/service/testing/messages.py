@@ -50,7 +50,7 @@ class Feed:
         """Nothing tells."""
         return ""
 
-    def seek(self, positions: Mapping[Partition, int]) -> None:
+    def seek(self, positions: Mapping[Partition, str]) -> None:
         """Goes to the first message that is not behind the positions: those before it were read in this order."""
         new = (number for number, polled in enumerate(self.messages) if _is_new(polled.ranges[0], positions))
         self._next = next(new, len(self.messages))
@@ -75,14 +75,14 @@ class Feed:
         """Whether all were read."""
         return self._next >= len(self.messages)
 
-    def committed(self, written: Mapping[Partition, int], durable: Mapping[Partition, int]) -> None:
+    def committed(self, written: Mapping[Partition, str], durable: Mapping[Partition, str]) -> None:
         """Nobody watches."""
 
     def close(self) -> None:
         """Nothing is open."""
 
 
-def _is_new(range_: Range, positions: Mapping[Partition, int]) -> bool:
+def _is_new(range_: Range, positions: Mapping[Partition, str]) -> bool:
     return positions.get(range_.at, range_.start) == range_.start
 
 
@@ -105,7 +105,9 @@ class Arrivals:
     def __post_init__(self) -> None:
         named = {_At(row).whole("_partition", 0) for given in self.rows for row in given.rows} or {0}
         self._ends = dict.fromkeys(sorted(named), 0)
-        self.feed = Feed(beginnings=tuple(Range(self.source.name, partition, 0, 0) for partition in self._ends))
+        self.feed = Feed(
+            beginnings=tuple(Range.numbered(self.source.name, partition, 0, 0) for partition in self._ends)
+        )
 
     def put(self, spec: RowSpec, now: datetime) -> None:
         """One row arrives."""
@@ -123,7 +125,9 @@ class Arrivals:
         }  # fmt: skip
         batch = pa.RecordBatch.from_pylist([message], schema=_SCHEMA)
         self.feed.messages.append(
-            Polled(self.source.name, batch, (Range(self.source.name, partition, start, offset + 1),), monotonic())
+            Polled(
+                self.source.name, batch, (Range.numbered(self.source.name, partition, start, offset + 1),), monotonic()
+            )
         )
 
 

@@ -153,7 +153,7 @@ class Timeline:
         assert step.value is not None
         named = Silent.of(step.value.value)
         feed = self._arrivals[named.source or next(iter(self._arrivals))].feed
-        return [each.at for each in feed.beginnings if named.partition in (None, str(each.partition))]
+        return [each.at for each in feed.beginnings if named.partition in (None, each.partition)]
 
     def _reach(self, step: StepSpec) -> None:
         """Raises Misplaced for a time that the watermark is past."""

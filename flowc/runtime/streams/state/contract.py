@@ -42,7 +42,7 @@ class Checkpoint:
     """
 
     epoch: int = 0
-    positions: Mapping[Partition, int] = field(default_factory=dict)
+    positions: Mapping[Partition, str] = field(default_factory=dict)
     watermarks: Mapping[Partition, int] = field(default_factory=dict)
     segments: tuple[Segment, ...] = ()
     fingerprints: Mapping[str, str] = field(default_factory=dict)
@@ -91,7 +91,7 @@ class Restored:
     delivered: Mapping[str, Sequence[tuple[int, pa.RecordBatch]]] = field(default_factory=dict)
 
     @property
-    def positions(self) -> Mapping[Partition, int]:
+    def positions(self) -> Mapping[Partition, str]:
         """Those behind all that was intended."""
         return after((range_ for intent in self.intents for range_ in intent.ranges), self.checkpoint.positions)
 

@@ -1,4 +1,8 @@
-"""What a state store keeps as text: JSON in ASCII, in which what a literal of SQL might not bear is percent-encoded."""
+"""What a state store keeps as text: JSON in ASCII, in which what a literal of SQL might not bear is percent-encoded.
+
+Partitions and positions that are numbers are numbers in it, as versions wrote them that knew no others: so each reads
+what another one wrote.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from typing import TypeVar
 from urllib.parse import quote, unquote
 
 from flowc.runtime.streams.epoch import Intent, Partition, Range
+from flowc.runtime.streams.positions import plain
 from flowc.runtime.streams.state.contract import Checkpoint
 
 Value = TypeVar("Value")
@@ -34,14 +39,16 @@ def intent_text(intent: Intent, lookups: Mapping[str, int]) -> str:
 
     `lookups` tell by the first epoch that has read it which version of each is meant.
     """
-    ranges = [[r.source, r.partition, r.start, r.end, r.log, *([True] if r.last else [])] for r in intent.ranges]
+    ranges = [[r.source, *map(plain, (r.partition, r.start, r.end)), r.log, *([True] if r.last else [])]
+              for r in intent.ranges]  # fmt: skip
     return _text({"time": intent.time, "watermark": intent.watermark, "ranges": ranges, "lookups": dict(lookups)})
 
 
 def read_intent(number: int, text: str) -> Intent:
     """The intent of such a text."""
     found = json.loads(decoded(text))
-    return Intent(number, found["time"], tuple(Range(*values) for values in found["ranges"]), found["watermark"])
+    ranges = (Range(source, str(at), str(start), str(end), *more) for source, at, start, end, *more in found["ranges"])
+    return Intent(number, found["time"], tuple(ranges), found["watermark"])
 
 
 def read_lookups(text: str) -> dict[str, int] | None:
@@ -51,7 +58,8 @@ def read_lookups(text: str) -> dict[str, int] | None:
 
 def checkpoint_text(point: Checkpoint) -> str:
     """A checkpoint without its number and its state."""
-    parts = {"positions": _listed(point.positions), "watermarks": _listed(point.watermarks)}
+    positions = {at: plain(position) for at, position in point.positions.items()}
+    parts = {"positions": _listed(positions), "watermarks": _listed(point.watermarks)}
     return _text({**parts, "fingerprints": _marked(point.fingerprints), "logs": _listed(point.logs)})
 
 
@@ -60,8 +68,9 @@ def read_checkpoint(epoch: int, text: str) -> Checkpoint:
     if not text:
         return Checkpoint(epoch)
     found = json.loads(decoded(text))
-    return Checkpoint(epoch, _by_partition(found["positions"]), _by_partition(found["watermarks"]), (),
-                      _read(found["fingerprints"]), _by_partition(found["logs"]))  # fmt: skip
+    positions = {at: str(position) for at, position in _by_partition(found["positions"]).items()}
+    return Checkpoint(epoch, positions, _by_partition(found["watermarks"]), (), _read(found["fingerprints"]),
+                      _by_partition(found["logs"]))  # fmt: skip
 
 
 def marked(text: str) -> tuple[str, dict[str, str]]:
@@ -93,8 +102,8 @@ def _text(value: object) -> str:
 
 
 def _listed(of: Mapping[Partition, object]) -> list[list[object]]:
-    return [[source, partition, value] for (source, partition), value in sorted(of.items())]
+    return [[source, plain(partition), value] for (source, partition), value in sorted(of.items())]
 
 
-def _by_partition(rows: list[tuple[str, int, Value]]) -> dict[Partition, Value]:
-    return {(source, partition): value for source, partition, value in rows}
+def _by_partition(rows: list[tuple[str, int | str, Value]]) -> dict[Partition, Value]:
+    return {(source, str(partition)): value for source, partition, value in rows}

@@ -1,4 +1,4 @@
-"""The state of a stream in memory, for runs that nothing has to outlive: those of tests."""
+"""The state of a stream in memory, for runs that nothing has to outlive: those of tests, and of previews."""
 
 from __future__ import annotations
 

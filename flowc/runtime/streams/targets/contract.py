@@ -37,7 +37,7 @@ class Held:
     """
 
     epoch: int = 0
-    positions: Mapping[Partition, int] = field(default_factory=dict)
+    positions: Mapping[Partition, str] = field(default_factory=dict)
     logs: Mapping[Partition, str] = field(default_factory=dict)
     lost: frozenset[Partition] = frozenset()
 

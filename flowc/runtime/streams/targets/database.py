@@ -15,13 +15,14 @@ from typing import Any
 
 import pyarrow as pa
 
+from flowc.catalog import Table
 from flowc.errors import DataError, EngineError, FlowcError, UsageError
 from flowc.plan import LoadPlan
 from flowc.runtime.badrows import BadRow
 from flowc.runtime.connector import Database, require_transactions, stored_name
 from flowc.runtime.load import write_rows
 from flowc.runtime.names import literal
-from flowc.runtime.renewal import is_old, renewed
+from flowc.runtime.renewal import renewed
 from flowc.runtime.streams.epoch import Epoch, Partition, Range
 from flowc.runtime.streams.targets.changes import reduced, refused
 from flowc.runtime.streams.targets.contract import Fenced, Held
@@ -30,7 +31,7 @@ from flowc.stream import Changelog, PositionSql, TableTarget
 
 _PORTION = 200
 """How many positions one statement moves."""
-_PLACE = ("partition", "start", "end", "log")
+_PLACE = ("partition", "start", "end")
 
 
 def _nothing(_: object) -> None:
@@ -85,8 +86,9 @@ class DatabaseWriter:
         self.database.open()
         if not self._placed:
             there = self.database.table(self._positions.table)
-            if is_old(there):
-                return self._held(self.database.query(self._positions.before).to_pylist())
+            older = older_read(there, self._positions)
+            if older:
+                return self._held(self.database.query(older).to_pylist())
             self._placed = there is not None
         return self.held() if self._placed else Held()
 
@@ -108,7 +110,7 @@ class DatabaseWriter:
         try:
             found = self._read()
         except EngineError:
-            if self._positions.renewal is None or not renewed(self.database, (self._positions.renewal,)):
+            if not renewed(self.database, self._positions.renewals):
                 raise
             found = self._read()
         mine = self._of_table(found)
@@ -157,8 +159,8 @@ class DatabaseWriter:
     def _held(self, found: list[dict[str, Any]]) -> Held:
         rows = self._of_table(found)
         self._unclaimed = self._is_unclaimed(rows)
-        positions = {(str(row["source"]), int(row["partition"])): int(row["next"]) for row in rows}
-        logs = {(str(row["source"]), int(row["partition"])): str(row["log_id"]) for row in rows if row["log_id"]}
+        positions = {(str(row["source"]), str(row["partition"])): str(row["next"]) for row in rows}
+        logs = {(str(row["source"]), str(row["partition"])): str(row["log_id"]) for row in rows if row["log_id"]}
         self.known = set(positions)
         return Held(max((int(row["epoch"]) for row in rows), default=0), positions, logs)
 
@@ -167,8 +169,11 @@ class DatabaseWriter:
 
     def _of_table(self, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """The positions of the table, under the name of it that was stored last: of this project, or of none."""
-        own = [row for row in found if row["project"] == self._positions.project]
-        own = own or [row for row in found if row["project"] == ""]
+        own = self._of_project(found, self._positions.project)
+        return own or self._of_project(found, "")  # of several tables, others may be taken up already
+
+    def _of_project(self, found: list[dict[str, Any]], project: str) -> list[dict[str, Any]]:
+        own = [row for row in found if row["project"] == project]
         newest = sorted(own, key=lambda row: (-int(row["epoch"]), str(row["target"])))
         self.stored = stored_name((str(row["target"]) for row in newest), self.plan.table, self.database)
         return [row for row in own if row["target"] == self.stored]
@@ -187,7 +192,7 @@ class DatabaseWriter:
         """
         before = frozenset(self.known)
         begun = self.held().positions.keys() - before
-        ranges = tuple(r for r in epoch.ranges if r.end > r.start or r.at not in begun)
+        ranges = tuple(r for r in epoch.ranges if r.moves or r.at not in begun)
         return replace(epoch, intent=replace(epoch.intent, ranges=ranges))
 
     def move(self, made: Callable[[Held], Epoch]) -> None:
@@ -281,18 +286,26 @@ class DatabaseWriter:
             raise _Begun.at(new[0]) from None
 
     def _places(self, ranges: Sequence[Range]) -> list[dict[str, object]]:
-        literals = dict(self._positions.sources)
-        return [{"source": literals[r.source], **{name: getattr(r, name) for name in _PLACE}} for r in ranges]
+        literals, kind = dict(self._positions.sources), self.database.kind
+        return [
+            {"source": literals[r.source], "log": r.log, **{name: literal(getattr(r, name), kind) for name in _PLACE}}
+            for r in ranges
+        ]
 
     def _overtaken(self, ranges: Sequence[Range]) -> Range:
         """The first of ranges that does not begin at the stored position, as the transaction has left it."""
         held = self._of_table(self._read())
-        ends = {(str(row["source"]), int(row["partition"])): int(row["next"]) for row in held}
+        ends = {(str(row["source"]), str(row["partition"])): str(row["next"]) for row in held}
         return next((range_ for range_ in ranges if ends.get(range_.at) != range_.end), ranges[0])
 
     def _rows(self, load: LoadPlan, rows: pa.RecordBatch) -> None:
         if rows.num_rows:
             write_rows(load, self.database, rows)
+
+
+def older_read(there: Table | None, positions: PositionSql) -> str:
+    """The query of positions where an older version made their table, by a column that it lacks; '' else."""
+    return next((read for name, read in positions.before if there is not None and there.column(name) is None), "")
 
 
 def _portions(ranges: Sequence[Range]) -> Iterator[Sequence[Range]]:

@@ -41,7 +41,7 @@ class KafkaWriter:
     was: str = ""
     """The name under which an older version kept the stream, or one that it had before."""
     _producer: TopicProducer = field(init=False)
-    _positions: dict[Partition, int] = field(default_factory=dict, init=False)
+    _positions: dict[Partition, str] = field(default_factory=dict, init=False)
     _logs: dict[Partition, str] = field(default_factory=dict, init=False)
     _read: dict[str, int] = field(default_factory=dict, init=False)
     """How many partitions of each source were ever read."""
@@ -82,7 +82,9 @@ class KafkaWriter:
 
     def _places(self) -> dict[tuple[str, int], Partition]:
         """The sources' partitions by their places among the group's offsets."""
-        return {(topic, p): (name, p) for name, topic in self.plan.positions for p in self._producer.partitions(topic)}
+        return {
+            (topic, p): (name, str(p)) for name, topic in self.plan.positions for p in self._producer.partitions(topic)
+        }
 
     def _stored(self) -> Held:
         return self._held(self._producer.held([self._mark, *self._places()]))
@@ -90,7 +92,7 @@ class KafkaWriter:
     def _held(self, found: Stored) -> Held:
         """What the group's offsets mean, and their notes: the log of each, and with the mark, how much was read."""
         places = self._places()
-        self._positions = {places[at]: offset for at, (offset, _) in found.items() if at in places}
+        self._positions = {places[at]: str(offset) for at, (offset, _) in found.items() if at in places}
         self._logs = {places[at]: note for at, (_, note) in found.items() if at in places and note}
         self._number, note = found.get(self._mark, (0, ""))
         told = json.loads(note) if note else {}
@@ -99,7 +101,7 @@ class KafkaWriter:
             self._read = {
                 source: len([at for at in places.values() if at[0] == source]) for source, _ in places.values()
             }
-        known = {(source, number) for source, count in self._read.items() for number in range(count)}
+        known = {(source, str(number)) for source, count in self._read.items() for number in range(count)}
         lost = frozenset(known & set(places.values()) - self._positions.keys())
         return Held(self._number, dict(self._positions), dict(self._logs), lost)
 
@@ -161,7 +163,7 @@ class KafkaWriter:
             self.pause("produced")
             positions, logs = after(epoch.ranges, self._positions), logs_after(epoch.ranges, self._logs)
             for source, number in positions:
-                self._read[source] = max(number + 1, self._read.get(source, 0))
+                self._read[source] = max(int(number) + 1, self._read.get(source, 0))
             self._prove()
             self._producer.offsets(self._offsets(epoch.number, positions), self._notes(logs))
             self.pause("offsets")
@@ -207,15 +209,15 @@ class KafkaWriter:
             for value, key, headers in letters(epoch.dead, self._producer.limits[dead_topic]):
                 self._producer.letter(dead_topic, value, key, headers)
 
-    def _offsets(self, number: int, positions: Mapping[Partition, int]) -> dict[tuple[str, int], int]:
+    def _offsets(self, number: int, positions: Mapping[Partition, str]) -> dict[tuple[str, int], int]:
         topics = dict(self.plan.positions)
-        kept = {(topics[source], partition): at for (source, partition), at in positions.items() if source in topics}
+        kept = {(topics[source], int(p)): int(at) for (source, p), at in positions.items() if source in topics}
         return {**kept, self._mark: number}
 
     def _notes(self, logs: Mapping[Partition, str]) -> dict[Place, str]:
         """What is stored with them: the log of each, and with the mark how many partitions of each source were read."""
         topics = dict(self.plan.positions)
-        kept = {(topics[source], partition): log for (source, partition), log in logs.items() if source in topics}
+        kept = {(topics[source], int(partition)): log for (source, partition), log in logs.items() if source in topics}
         # A stream that gets another name is not noted under that one yet.
         told = {"read": self._read, "marked": self._key if self._marked else None}
         return {**kept, self._mark: json.dumps(told) if self._read else ""}

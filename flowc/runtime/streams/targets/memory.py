@@ -1,4 +1,4 @@
-"""A target in memory, for runs that nothing has to outlive: those of tests."""
+"""A target in memory, for runs that nothing has to outlive: those of tests, and of previews."""
 
 from __future__ import annotations
 
