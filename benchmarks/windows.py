@@ -14,9 +14,9 @@ import pyarrow as pa
 
 from benchmarks.context import Context
 from benchmarks.report import Row, seconds
+from flowc.nodes import ROW, TIME, AggregatePlan, WindowKind, WindowPlan
 from flowc.runtime.streams.operators.session import Sessions
 from flowc.runtime.streams.operators.window import Windows
-from flowc.stream import ROW, TIME, AggregatePlan, WindowKind, WindowPlan
 from flowc.types import BIGINT, DataType, Kind
 
 ROWS, KEYS, GROUPS = 10_000_000, 100_000, 1_000_000

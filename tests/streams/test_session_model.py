@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise, permutations
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,16 +16,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowc.errors import EngineError
-from flowc.runtime.streams.epoch import END, Intent
+from flowc.nodes import ROW, TIME, AggregatePlan, SqlPlan, WindowPlan
+from flowc.runtime.streams.epoch import END, Intent, Range
 from flowc.runtime.streams.graph.graph import Graph
 from flowc.runtime.streams.keyed.segments import joined
 from flowc.runtime.streams.keyed.waiting import Waiting
+from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.operators.contract import Decision, Verdict
 from flowc.runtime.streams.operators.session import Sessions
 from flowc.runtime.streams.operators.sessionsplit import let_in
 from flowc.runtime.streams.state.contract import Checkpoint, Segment
-from flowc.stream import ROW, TIME, AggregatePlan, SourcePlan, SqlPlan, StreamPlan, WindowPlan
+from flowc.stream import SourcePlan, StreamPlan
 from flowc.types import BIGINT, DataType, Kind
+from tests.streams.compiled import NOON, Computed, messages
+from tests.streams.compiled import plan as planned
 
 ROWS = pa.schema([("k", pa.string()), ("x", pa.int64()), ("f", pa.float64())])
 _TIME = pa.timestamp("us", "UTC")
@@ -548,3 +553,16 @@ def test_windows_of_sessions_lose_none() -> None:
         assert not made.dropped
         found += [(mark, row["window_start"], row["n"]) for part in made.rows for row in _plain(part)]
     assert found == [(31, 0, 1), (END, 30, 2)]
+
+
+def test_sessions_of_sql_come_out_with_their_ids(tmp_path: Path) -> None:
+    sql = (
+        "SELECT session_id AS name, count(*) AS id FROM session(source, INTERVAL '5 minutes', INTERVAL '1 hour') "
+        "WHERE id > 0 GROUP BY window_start, session_id, name HAVING count(*) > 1"
+    )
+    made = Computed(planned(tmp_path, sql, on_error="fail", more="watermark: { lateness: 1h }"))
+    rows = messages([{"id": id_, "name": name} for id_, name in ((1, "a"), (2, "a"), (3, "b"), (0, "b"), (4, None))])
+    ranges = (Range.numbered("source", 0, 0, rows.num_rows),)
+    for number, own, mark in ((1, rows, None), (2, rows.slice(0, 0), END)):
+        found = made.compute(Polled("source", own, ranges, 0.0), Intent(number, NOON, ranges, mark))
+    assert [(row["id"], len(row["name"])) for row in found.rows.to_pylist()] == [(2, 32)]

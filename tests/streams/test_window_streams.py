@@ -8,12 +8,13 @@ from typing import Any
 
 import pyarrow as pa
 
+from flowc.nodes import ROW, TIME, AggregatePlan, SqlPlan, WindowPlan
 from flowc.runtime.streams.epoch import END, Epoch, Intent, Range
 from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.operators.passing import Taken
 from flowc.service.daemon.watch import Watch
 from flowc.service.streams.run import StreamReport
-from flowc.stream import ROW, TIME, AggregatePlan, SqlPlan, StreamPlan, WindowPlan
+from flowc.stream import StreamPlan
 from flowc.types import BIGINT
 from tests.streams.compiled import NOON, Computed, messages, plan
 

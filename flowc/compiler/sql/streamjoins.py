@@ -19,8 +19,9 @@ from flowc.compiler.sql.sqltext import SqlTree
 from flowc.compiler.sql.tablefunctions import CALL, free
 from flowc.compiler.sql.windowcalls import WINDOW
 from flowc.diagnostics import Reporter
+from flowc.nodes import TIME
 from flowc.source import Span
-from flowc.stream import EXTRAS, TIME
+from flowc.stream import EXTRAS
 
 JOIN, JOINED = "join", "joined"
 Kind = Literal["inner", "left", "right", "full"]

@@ -8,6 +8,7 @@ from functools import partial
 
 import pyarrow as pa
 
+from flowc.nodes import DedupePlan, JoinPlan, NodePlan, SqlPlan, WindowPlan, outputs
 from flowc.runtime.functions import Function
 from flowc.runtime.streams.lookups import Versions
 from flowc.runtime.streams.operators.contract import Operator
@@ -17,7 +18,6 @@ from flowc.runtime.streams.operators.passing import Passing, Taken
 from flowc.runtime.streams.operators.query import Query
 from flowc.runtime.streams.operators.session import Sessions
 from flowc.runtime.streams.operators.window import Windows
-from flowc.stream import DedupePlan, JoinPlan, NodePlan, SqlPlan, WindowPlan, outputs
 
 
 @dataclass(frozen=True, slots=True)

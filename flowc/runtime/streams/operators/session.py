@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from flowc.errors import UsageError
+from flowc.nodes import TIME, WindowPlan
 from flowc.runtime.hexadecimal import hex_text
 from flowc.runtime.instants import MICROS
 from flowc.runtime.streams.aggregates.accumulators import Accumulators
@@ -31,7 +32,6 @@ from flowc.runtime.streams.operators.sessionsplit import Split, let_in, split
 from flowc.runtime.streams.operators.sessionstate import OPEN, SessionState
 from flowc.runtime.streams.operators.window import HIDDEN, in_order, late_rows, said, window_schema
 from flowc.runtime.streams.state.contract import Segment
-from flowc.stream import TIME, WindowPlan
 
 _SPELLED = {"step": "gap", "size": "max_duration"}
 """How the parts of a plan are called in a session."""

@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from flowc.catalog import Column
 from flowc.errors import UsageError
+from flowc.nodes import KIND, ROW, TIME, Change, WindowPlan
 from flowc.runtime.arrow import arrow_field
 from flowc.runtime.badrows import BadRow
 from flowc.runtime.instants import MICROS
@@ -34,7 +35,6 @@ from flowc.runtime.streams.operators.contract import NOTHING, Decision, Emitted,
 from flowc.runtime.streams.operators.localtime import LocalTime
 from flowc.runtime.streams.operators.windowkinds import Cumulating, Hopping, kind_of
 from flowc.runtime.streams.state.contract import Segment
-from flowc.stream import KIND, ROW, TIME, Change, WindowPlan
 
 START, STOP, SESSION = "window_start", "window_end", "session_id"
 LATE = "late-row"
