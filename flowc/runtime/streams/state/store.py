@@ -170,8 +170,7 @@ class DatabaseStore:
         try:
             return bool(self.database.query(self._filled("read")).num_rows)
         except EngineError:
-            if not renewed(self.database, self.sql.renewals):
-                raise
+            renewed(self.database, self.sql.renewals)  # unless another worker has done so meanwhile
             return bool(self.database.query(self._filled("read")).num_rows)
 
     def _claimed(self) -> bool:
