@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from flowc.migration import Change, MigrationPlan, PipelineChange, Precheck, TableChanges
+from flowc.migration import Change, MigrationPlan, PipelineChange, Precheck, StreamState, TableChanges
 from flowc.service.changes.prechecks import failed
 
 _CARRIERS = ("rebuild_table", "alter_table")
@@ -78,6 +78,44 @@ def table_notes(entry: TableChanges) -> Iterator[str]:
     yield from (f"note: {note}" for note in entry.notes)
 
 
+_STATE_ROLES = {"keep": "dim", "migrate": "warning", "reset": "warning", "refuse": "bad"}
+
+
+def state_mark(state: StreamState) -> str:
+    """`!` where a stream does not go on with what it remembers, `~` where it does otherwise than before, else a space.
+
+    Where that cannot be told it is a `?`.
+    """
+    decisions = {verdict.decision for verdict in state.verdicts}
+    return "?" if state.unknown else "!" if decisions & {"refuse", "reset"} else "~" if "migrate" in decisions else " "
+
+
+def state_heading(state: StreamState) -> str:
+    """Whose state it is, and where."""
+    return f"state of stream {state.stream}, in {state.where}"
+
+
+def state_remarks(state: StreamState) -> Iterator[Remark]:
+    """What becomes of what each node remembers, why, and what to do."""
+    if state.unknown:
+        yield Remark("note", f"what becomes of it cannot be told: {state.unknown}")
+    for verdict in state.verdicts:
+        words = f"{verdict.decision.upper()} {verdict.node}"
+        yield Remark(_STATE_ROLES[verdict.decision], f"{words}: {verdict.reason}" if verdict.reason else words)
+        if verdict.help:
+            yield Remark("help", f"help: {verdict.help}")
+
+
+def state_warnings(plan: MigrationPlan) -> Iterator[str]:
+    """The streams that will not start, and those that forget something, in few words."""
+    for state in plan.states:
+        decisions = {verdict.decision for verdict in state.verdicts}
+        if "refuse" in decisions:
+            yield f"stream `{state.stream}` will not start"
+        elif "reset" in decisions:
+            yield f"stream `{state.stream}` forgets what it remembers"
+
+
 def summary_words(plan: MigrationPlan) -> Summary:
     """How much of what, and what stands in the way."""
     marks = [change_mark(change) for change in plan.changes if change.kind not in _CARRIERS]
@@ -99,3 +137,4 @@ def _warnings(plan: MigrationPlan) -> Iterator[str]:
     refused = sum(bool(failed(change)) for change in plan.changes)
     if refused:
         yield f"{refused} cannot be done as {'it is' if refused == 1 else 'they are'}"
+    yield from state_warnings(plan)

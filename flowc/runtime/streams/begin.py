@@ -83,6 +83,17 @@ def check_held(restored: Restored, held: Sequence[Held], plan: StreamPlan) -> No
             raise _lost(there.epoch, target.name, plan)
 
 
+def check_known(plan: StreamPlan, restored: Restored, held: Sequence[Held]) -> None:
+    """As a run does when it begins: the store has to know what the targets hold.
+
+    Raises UsageError where it does not.
+    """
+    if intends(plan):
+        check_held(restored, held, plan)
+    elif held[0].epoch > restored.checkpoint.epoch:
+        raise _lost(held[0].epoch, plan.targets[0].name, plan)
+
+
 def check_lost(held: Held, plan: StreamPlan) -> None:
     """A stream whose memory is gone does not begin anew unasked: what it has written would come twice, or never.
 

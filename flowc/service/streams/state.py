@@ -90,6 +90,17 @@ def sizes(stream: str, plan: StatePlan, sessions: Sessions) -> dict[str, NodeSta
         return next((found for store in stores if (found := store.sizes())), {})
 
 
+def written(stream: str, plan: StatePlan, sessions: Sessions) -> Restored | None:
+    """What a store knows, its segments without their bytes; None where an older version kept it. Looks only."""
+    with _looking(stream, plan, sessions) as stores:
+        for store in stores:
+            if store.is_older():
+                return None
+            if (found := store.written()) != Restored():
+                return found
+    return Restored()
+
+
 def require_own_state(stream: str, plan: StatePlan, sessions: Sessions) -> None:
     """Raises UsageError where a project of another name keeps the stream's state; looks only."""
     with _looking(stream, plan, sessions) as stores:

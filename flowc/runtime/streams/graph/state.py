@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from flowc.errors import UsageError
 from flowc.runtime.streams.graph.build import Node
 from flowc.runtime.streams.operators.contract import Decision, Verdict
-from flowc.runtime.streams.state.contract import Checkpoint, Segment
+from flowc.runtime.streams.state.contract import Checkpoint
 
 _log = logging.getLogger("flowc.state")
 

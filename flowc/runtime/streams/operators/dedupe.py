@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from flowc.runtime.streams.keyed.firsts import firsts
 from flowc.runtime.streams.keyed.hashes import Hasher
 from flowc.runtime.streams.keyed.table import Table
+from flowc.runtime.streams.operators.changed import changed
 from flowc.runtime.streams.operators.contract import NOTHING, Decision, Emitted, Least, Verdict
 from flowc.runtime.streams.state.contract import Segment
 from flowc.stream import DedupePlan
@@ -83,11 +84,12 @@ class Dedupe:
     def verdict(self, written_by: str) -> Verdict:
         """State of other keys says nothing of these; with another `within` it goes on with what is remembered."""
         before, now = _said(written_by), _said(self.fingerprint)
-        if not before or {**before, "within": 0} != {**now, "within": 0}:
-            return Verdict(Decision.REFUSE, "its keys were changed")
+        if not isinstance(before.get("within"), int) or {**before, "within": 0} != {**now, "within": 0}:
+            return Verdict(Decision.REFUSE, changed(before, now))
         if before["within"] < now["within"]:
             # Rows of before are forgotten already, which the new one would remember a while longer.
-            return Verdict(Decision.MIGRATE, "a repeat of what was forgotten under the shorter `within` gets through")
+            forgotten = "a repeat of what was forgotten under the shorter `within` gets through"
+            return Verdict(Decision.MIGRATE, f"{changed(before, now)}: {forgotten}")
         return Verdict(Decision.KEEP)
 
     def snapshot(self) -> tuple[Segment, ...]:
@@ -100,12 +102,12 @@ class Dedupe:
 
 
 def _said(fingerprint: str) -> dict[str, Any]:
-    """What a fingerprint says; nothing for one that no dedupe has written."""
+    """What a fingerprint says that is JSON; nothing for another one."""
     try:
         said = json.loads(fingerprint)
     except ValueError:
         return {}
-    return said if isinstance(said, dict) and isinstance(said.get("within"), int) else {}
+    return said if isinstance(said, dict) else {}
 
 
 def _judged(batch: pa.RecordBatch, keys: Iterable[str]) -> Any:

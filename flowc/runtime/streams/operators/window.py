@@ -30,6 +30,7 @@ from flowc.runtime.streams.keyed.groupkeys import GroupKeys
 from flowc.runtime.streams.keyed.groups import Groups
 from flowc.runtime.streams.keyed.index import Index
 from flowc.runtime.streams.keyed.slots import grown
+from flowc.runtime.streams.operators.changed import changed
 from flowc.runtime.streams.operators.contract import NOTHING, Decision, Emitted, Least, Verdict
 from flowc.runtime.streams.operators.localtime import LocalTime
 from flowc.runtime.streams.operators.windowkinds import Cumulating, Hopping, kind_of
@@ -140,8 +141,7 @@ class Windows:
         # Of windows that were out already, nothing is there that would be put together with what comes later.
         if {**before, REOPEN: 0} == {**now, REOPEN: 0} and before.get(REOPEN, 0) >= now.get(REOPEN, 0):
             return Verdict(Decision.KEEP)
-        changed = [name for name in now if before.get(name) != now[name]] or ["operator"]
-        return Verdict(Decision.REFUSE, f"its {' and '.join(changed)} changed")
+        return Verdict(Decision.REFUSE, changed(before, now))
 
     @property
     def _is_tumbling(self) -> bool:
