@@ -52,7 +52,7 @@ def command(
 
     Compares the specs with the live tables and with what was applied last. Reads, asks the data whether each change
     can work, and changes nothing. Tells of streams what becomes of what they remember. Exit code 0; with
-    `--detailed-exitcode`, 2 when there are changes, or when a stream will not start.
+    `--detailed-exitcode`, 2 when there are changes, or when a stream cannot start.
     """
     paths, names = specs_and_names(arguments)
     opened = open_project(paths, environment, "nothing was planned", checker=checker())

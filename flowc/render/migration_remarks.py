@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from flowc.migration import Change, MigrationPlan, PipelineChange, Precheck, StreamState, TableChanges
@@ -104,6 +104,15 @@ def state_remarks(state: StreamState) -> Iterator[Remark]:
         yield Remark(_STATE_ROLES[verdict.decision], f"{words}: {verdict.reason}" if verdict.reason else words)
         if verdict.help:
             yield Remark("help", f"help: {verdict.help}")
+
+
+def refusals(states: Iterable[StreamState]) -> Iterator[str]:
+    """The streams that will not start, why, and what to do."""
+    for state in states:
+        for verdict in state.verdicts:
+            if verdict.decision == "refuse":
+                yield f"warning: stream `{state.stream}` will not start: `{verdict.node}`: {verdict.reason}"
+                yield f"  help: {verdict.help}"
 
 
 def state_warnings(plan: MigrationPlan) -> Iterator[str]:

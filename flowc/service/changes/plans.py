@@ -32,6 +32,7 @@ from flowc.migration import (
     MigrationPlan,
     PipelineChange,
     Snapshot,
+    StreamState,
     TableChanges,
     WantedTable,
 )
@@ -71,6 +72,13 @@ def make_plan(checked: CheckedSpec, ir: Ir, sessions: Sessions, select: frozense
     looks = _looks(checked, ir, sessions)
     outputs, states = tuple(looks.outputs(select)), tuple(stream_states(looks, select))
     return MigrationPlan(plans, outputs, sessions.scope.project, states)
+
+
+def states_of(
+    checked: CheckedSpec, ir: Ir, sessions: Sessions, select: frozenset[str] = frozenset()
+) -> tuple[StreamState, ...]:
+    """What becomes of what the streams of a project remember, as in its plan."""
+    return tuple(stream_states(_looks(checked, ir, sessions), select))
 
 
 def _looks(checked: CheckedSpec, ir: Ir, sessions: Sessions) -> StreamLooks:

@@ -81,7 +81,7 @@ def _stored(plan: StreamPlan, state: StatePlan, sessions: Sessions) -> Restored 
     if state.connection in sessions.silent:
         raise sessions.silent[state.connection]
     try:
-        return written(plan.name, state, sessions) if sessions.is_there(state.connection) else Restored()
+        return written(plan.name, state, sessions)
     except TransientError as error:
         sessions.silent[state.connection] = error
         raise

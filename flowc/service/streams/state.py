@@ -118,6 +118,9 @@ def recalled(stream: str, plan: StatePlan, sessions: Sessions) -> dict[str, str]
 @contextmanager
 def _looking(stream: str, plan: StatePlan, sessions: Sessions) -> Iterator[list[DatabaseStore]]:
     """The stores that may hold a stream's state: where it has begun in none of its own yet, the shared one."""
+    if plan.connection is not None and not sessions.is_there(plan.connection):
+        yield []
+        return
     if plan.connection is not None:
         with closing(open_state(stream, plan, sessions)) as store:
             yield [store]
