@@ -159,6 +159,43 @@ def test_what_is_added_to_a_stream_without_state(either: Project) -> None:
     assert either.run() == ("failed", reason)
 
 
+OTHERWISE = {
+    "a column that nothing reads": ("name: text,", "name: text, more: bigint,", "keep"),
+    "the type of a key": ("id: bigint", "id: integer", "refuse"),
+    "the target's table": ("table: made", "table: other", "keep"),
+    "lateness and bounds": (
+        "event_time: at",
+        "event_time: at\n    watermark: { lateness: 1m }\n    on_error: drop",
+        "keep",
+    ),
+}
+
+
+@pytest.mark.parametrize("edit", OTHERWISE)
+def test_edits_beside_the_query(either: Project, edit: str) -> None:
+    before, after, said = OTHERWISE[edit]
+    either.write(DEDUPE)
+    either.run()
+    spec = either.folder.path / "specs/s.yaml"
+    spec.write_text(spec.read_text().replace(before, after))
+    ((decision, reason),) = either.told().values()
+    # state in the transactions of a table is of no other one
+    assert decision == ("refuse" if edit == "the target's table" and either.options["state"] else said)
+    status, error = either.run()
+    assert status == ("failed" if decision == "refuse" else "ok"), error
+    assert decision == "keep" or reason in error
+
+
+def test_another_place_for_the_state_is_told(project: Project) -> None:
+    project.write(DEDUPE)
+    project.run()
+    project.options["state"] = "state: { connection: wh }"
+    project.write(DEDUPE)
+    ((decision, reason),) = project.told().values()
+    assert decision == "refuse"
+    assert project.run() == ("failed", reason)
+
+
 def test_one_of_two_that_is_removed(either: Project) -> None:
     either.write(EDITS["one more"][1])
     either.run()

@@ -83,15 +83,15 @@ def check_held(restored: Restored, held: Sequence[Held], plan: StreamPlan) -> No
             raise _lost(there.epoch, target.name, plan)
 
 
-def check_known(plan: StreamPlan, restored: Restored, held: Sequence[Held]) -> None:
-    """As a run does when it begins: the store has to know what the targets hold.
+def check_known(plan: StreamPlan, restored: Restored, held: Sequence[Held], after: Sequence[Held]) -> None:
+    """As a run does when it begins: what the targets held before and behind the look at the store, it has to know.
 
     Raises UsageError where it does not.
     """
     if intends(plan):
         check_held(restored, held, plan)
-    elif held[0].epoch > restored.checkpoint.epoch:
-        raise _lost(held[0].epoch, plan.targets[0].name, plan)
+    else:
+        _shared(restored.checkpoint, held[0], after[0], plan)
 
 
 def check_lost(held: Held, plan: StreamPlan) -> None:

@@ -57,7 +57,7 @@ def _found(look: Look, sessions: Sessions) -> StreamState | None:
     told = StreamState(plan.name, state.connection or state_file(plan.name))
     try:
         # The store is read behind the targets: a worker that writes meanwhile has intended before what these get.
-        held = [_held(target, plan, sessions) for target in plan.targets]
+        held = _held(plan, sessions)
         restored = _stored(plan, state, sessions)
         if restored is None:
             return replace(told, unknown="an older version of flowc has kept it: the next run takes it over")
@@ -96,7 +96,7 @@ def _judged(
     if restored == Restored():
         require_own(plan, sessions)
     try:
-        check_known(plan, restored, held)
+        check_known(plan, restored, held, _held(plan, sessions) if plan.state.shared else held)
     except UsageError as error:
         refused = Verdict(Decision.REFUSE, error.message)
         return tuple(Judged(node.id, refused, error.message, error.help or "") for node in plan.stateful)
@@ -115,7 +115,11 @@ def _states(stream: Stream, plan: StreamPlan) -> States:
     return States.of(plan.name, built(plan.nodes, schemas, lookups, functions))
 
 
-def _held(target: TargetPlan, plan: StreamPlan, sessions: Sessions) -> Held:
+def _held(plan: StreamPlan, sessions: Sessions) -> list[Held]:
+    return [_of(target, plan, sessions) for target in plan.targets]
+
+
+def _of(target: TargetPlan, plan: StreamPlan, sessions: Sessions) -> Held:
     """What a target holds. A topic is not asked: its broker may take long to say that it is not there."""
     missing = isinstance(target, TableTarget) and not sessions.is_there(target.connection)
     if missing or isinstance(target, TopicTarget):

@@ -73,8 +73,7 @@ class States:
         Raises UsageError (`state-changed`) for state that means something else now.
         """
         judged = {each.node: each for each in self.judged(checkpoint)}
-        for each in judged.values():
-            self._tell(each)
+        self._tell(tuple(judged.values()))
         left = {segment.node for segment in checkpoint.segments}
         for node in self.nodes:
             kept = [segment for segment in checkpoint.segments if segment.node == node.id]
@@ -93,13 +92,15 @@ class States:
         dropped, self._left = self._left, frozenset()
         return replace(checkpoint, segments=segments, fingerprints=prints, dropped=dropped)
 
-    def _tell(self, judged: Judged) -> None:
+    def _tell(self, judged: Sequence[Judged]) -> None:
         """Logs what is not as it was. Raises UsageError where that is refused."""
-        decision, reason = judged.verdict.decision, judged.verdict.reason
-        if decision is Decision.REFUSE:
-            raise UsageError(judged.message, code="state-changed", help=judged.help)
-        if decision is not Decision.KEEP:
-            _log.warning("%s: `%s` of stream `%s`: %s", decision.name, judged.node, self.stream, reason)
+        for each in judged:
+            if each.verdict.decision is Decision.REFUSE:
+                raise UsageError(each.message, code="state-changed", help=each.help)
+        for each in judged:
+            decision, reason = each.verdict.decision, each.verdict.reason
+            if decision is not Decision.KEEP:
+                _log.warning("%s: `%s` of stream `%s`: %s", decision.name, each.node, self.stream, reason)
 
 
 def _verdict(node: Node, written_by: str | None, segments: Iterable[str]) -> Verdict:
