@@ -118,11 +118,11 @@ def refusals(states: Iterable[StreamState]) -> Iterator[str]:
 def state_warnings(plan: MigrationPlan) -> Iterator[str]:
     """The streams that will not start, and those that forget something, in few words."""
     for state in plan.states:
-        decisions = {verdict.decision for verdict in state.verdicts}
-        if "refuse" in decisions:
+        empty = ", ".join(f"`{verdict.node}`" for verdict in state.verdicts if verdict.decision == "reset")
+        if state.refused:
             yield f"stream `{state.stream}` will not start"
-        elif "reset" in decisions:
-            yield f"stream `{state.stream}` forgets what it remembers"
+        elif empty:
+            yield f"RESET in stream `{state.stream}`: {empty}"
 
 
 def summary_words(plan: MigrationPlan) -> Summary:

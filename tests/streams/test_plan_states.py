@@ -163,7 +163,7 @@ OTHERWISE = {
     "a column that nothing reads": ("name: text,", "name: text, more: bigint,", "keep"),
     "the type of a key": ("id: bigint", "id: integer", "refuse"),
     "the target's table": ("table: made", "table: other", "keep"),
-    "lateness and bounds": (
+    "lateness": (
         "event_time: at",
         "event_time: at\n    watermark: { lateness: 1m }\n    on_error: drop",
         "keep",
@@ -194,6 +194,29 @@ def test_another_place_for_the_state_is_told(project: Project) -> None:
     ((decision, reason),) = project.told().values()
     assert decision == "refuse"
     assert project.run() == ("failed", reason)
+
+
+def test_a_first_one_beside_state_of_several_targets(project: Project) -> None:
+    project.write(STATELESS)
+    spec = project.folder.path / "specs/s.yaml"
+    two = "to: [{ connection: wh, table: made }, { connection: wh, table: other }]"
+    spec.write_text(spec.read_text().replace("to: { connection: wh, table: made }", two))
+    assert project.run() == ("ok", "")
+    assert project.told() == {}
+    spec.write_text(spec.read_text().replace(STATELESS, DEDUPE))
+    assert project.told() == {"firsts": ("reset", EMPTY)}
+    assert project.run() == ("ok", "")
+    assert project.told() == {"firsts": ("keep", "")}
+
+
+def test_what_a_rewind_has_dropped_is_told(either: Project) -> None:
+    either.write(DEDUPE)
+    either.run()
+    moved = either.folder.flowc("rewind", "events", "--to", "earliest", "--yes")
+    assert moved.code == 0, moved.err
+    assert either.told() == {"firsts": ("reset", EMPTY)}
+    assert "RESET in stream `events`: `firsts`" in either.folder.flowc("plan").out
+    assert either.run() == ("ok", "")
 
 
 def test_one_of_two_that_is_removed(either: Project) -> None:

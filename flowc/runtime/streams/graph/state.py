@@ -99,7 +99,7 @@ class States:
                 raise UsageError(each.message, code="state-changed", help=each.help)
         for each in judged:
             decision, reason = each.verdict.decision, each.verdict.reason
-            if decision is not Decision.KEEP:
+            if decision is not Decision.KEEP and each.verdict is not _EMPTY:  # where nothing was kept, nothing is lost
                 _log.warning("%s: `%s` of stream `%s`: %s", decision.name, each.node, self.stream, reason)
 
 
