@@ -297,13 +297,13 @@ def _contents(root: Path) -> dict[str, list[object]]:
     return found
 
 
-def test_an_apply_goes_on_and_warns(project: Project) -> None:
-    project.write(WINDOW)
-    folder = project.folder
+def test_an_apply_goes_on_and_warns(either: Project) -> None:
+    either.write(WINDOW)
+    folder = either.folder
     assert folder.flowc("apply", "--yes").code == 0
-    project.run()
+    either.run()
     assert folder.flowc("plan", "--detailed-exitcode").code == 0
-    project.write(WINDOW.replace("1 minute", "5 minutes"))
+    either.write(WINDOW.replace("1 minute", "5 minutes"))
     shown = folder.flowc("plan", "--detailed-exitcode", "--out", "p.json")
     assert shown.code == 2
     assert "REFUSE w: its size was 1m, is 5m" in shown.out
