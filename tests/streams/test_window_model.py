@@ -422,7 +422,7 @@ def test_too_many_groups_are_told() -> None:
 
 
 def test_state_of_other_windows_is_refused_with_the_reason() -> None:
-    told = '{{"operator":"window","size":{},"keys":["k"]}}'
+    told = '{{"operator":"window","size":{},"keys":[["k","text"]]}}'
     driven = Driven(window(("tumbling", 10, 10, 0), fingerprint=told.format(10)))
     driven.epoch([("a", 1, 0.0, 0)], None)
     driven.keep()
@@ -431,8 +431,8 @@ def test_state_of_other_windows_is_refused_with_the_reason() -> None:
         driven.restart()
     assert failure.value.code == "state-changed"
     operator = Windows(driven.plan, ROWS)
-    assert operator.verdict(told.format(10)).reason == "its size changed"
-    assert operator.verdict("dedupe").reason == "its operator and size and keys changed"
+    assert operator.verdict(told.format(10)).reason == "its size was 10us, is 20us"
+    assert operator.verdict("dedupe").reason == "it was a dedupe, and is a window"
     assert operator.verdict(driven.plan.fingerprint).decision.value == "keep"
 
 

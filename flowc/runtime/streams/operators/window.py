@@ -10,7 +10,6 @@ these come out once more.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -31,7 +30,8 @@ from flowc.runtime.streams.keyed.groupkeys import GroupKeys
 from flowc.runtime.streams.keyed.groups import Groups
 from flowc.runtime.streams.keyed.index import Index
 from flowc.runtime.streams.keyed.slots import grown
-from flowc.runtime.streams.operators.contract import NOTHING, Decision, Emitted, Least, Verdict
+from flowc.runtime.streams.operators.changed import changed
+from flowc.runtime.streams.operators.contract import NOTHING, Decision, Emitted, Least, Verdict, said
 from flowc.runtime.streams.operators.localtime import LocalTime
 from flowc.runtime.streams.operators.windowkinds import Cumulating, Hopping, kind_of
 from flowc.runtime.streams.state.contract import Segment
@@ -142,8 +142,7 @@ class Windows:
         # Of windows that were out already, nothing is there that would be put together with what comes later.
         if {**before, REOPEN: 0} == {**now, REOPEN: 0} and before.get(REOPEN, 0) >= now.get(REOPEN, 0):
             return Verdict(Decision.KEEP)
-        changed = [name for name in now if before.get(name) != now[name]] or ["operator"]
-        return Verdict(Decision.REFUSE, f"its {' and '.join(changed)} changed")
+        return Verdict(Decision.REFUSE, changed(before, now))
 
     @property
     def _is_tumbling(self) -> bool:
@@ -389,12 +388,3 @@ def late_rows(plan: WindowPlan, rows: pa.RecordBatch, why: str) -> Emitted:
     pairs = zip(rows.column(ROW).to_pylist(), rows.column(TIME).to_pylist(), strict=True)
     found = tuple(BadRow(row, LATE, f"its event time {at} is {why}") for row, at in pairs if row is not None)
     return Emitted(None, found, rows.num_rows - len(found))
-
-
-def said(fingerprint: str) -> dict[str, Any]:
-    """What a fingerprint says; nothing for one that no window has written."""
-    try:
-        said = json.loads(fingerprint)
-    except ValueError:
-        return {"operator": fingerprint}
-    return said if isinstance(said, dict) else {"operator": said}
