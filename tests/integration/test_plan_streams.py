@@ -80,25 +80,6 @@ def test_a_block_window_is_told_by_what_was_written(folder: Inside):
     (more,) = folder.flowc("plan", "--json").json["pipelines"]
     assert (more["changed"][0]["key"], more.get("sql")) == ("window.max_groups", None)
     assert not any("will not start" in effect for effect in more["effects"])
-    folder.write("specs/s.yaml", written.replace("size: 1m", "size: 2m"))
-    (other,) = folder.flowc("plan", "--json").json["pipelines"]
-    assert any("what `window` remembers" in effect for effect in other["effects"])
-
-
-@pytest.mark.parametrize(
-    ("change", "means"),
-    [
-        (("within: 5m", "within: 6m"), "what `join` remembers stays"),
-        (("kind: left", "kind: inner"), "the stream will not start with it"),
-    ],
-)
-def test_a_change_of_a_join_says_what_becomes_of_its_state(folder: Inside, change: tuple[str, str], means: str) -> None:
-    specs = SPECS.replace("source: { connection: bus, topic: events, columns: { id: bigint } }", JOINED)
-    folder.write("specs/s.yaml", specs.replace("dedupe: { keys: [id], within: 10m }", JOIN))
-    folder.flowc("apply", "--yes")
-    folder.write("specs/s.yaml", specs.replace("dedupe: { keys: [id], within: 10m }", JOIN.replace(*change)))
-    (copies,) = folder.flowc("plan", "--json").json["pipelines"]
-    assert any(means in effect for effect in copies["effects"]), copies
 
 
 def test_the_sql_that_changed_is_shown_as_it_was_written(folder: Inside):
