@@ -314,7 +314,7 @@ class Traits:
     """What is known of the rows of a node.
 
     `mode` says how they change what was written before. `event_time` is the column of their event time, `key` are the
-    columns by which the node keeps its state.
+    columns by which the node keeps its state, or by which its rows replace each other.
     """
 
     mode: Changelog = Changelog.INSERT_ONLY

@@ -15,7 +15,8 @@ from flowc.catalog import Column, TableName
 from flowc.compiler.checked import CheckedStream, CheckedStreamSource
 from flowc.compiler.dialects import OWN
 from flowc.compiler.front.streamspec import StreamSpec
-from flowc.compiler.ir import Apply, Lookup, Source, Sql, Stream
+from flowc.compiler.ir import Apply, Lookup, Output, Placed, Source, Sql, Stream, TopicOutput
+from flowc.compiler.loads.changes import CODE, takes
 from flowc.compiler.loads.load import find_column
 from flowc.compiler.lowering.asking import note_query
 from flowc.compiler.lowering.context import Lowering
@@ -53,7 +54,7 @@ from flowc.compiler.sql.streamjoins import Joins, read_joins
 from flowc.compiler.sql.tablefunctions import Call, Calls, ctes_of, free, has_calls, read_calls
 from flowc.compiler.sql.windowcalls import WindowCall, WindowCalls, has_windows, read_windows
 from flowc.diagnostics import Reporter, did_you_mean
-from flowc.stream import EXTRAS
+from flowc.stream import EXTRAS, Changelog
 from flowc.types import DataType, Kind
 
 BLOCKS = ("cdc",)
@@ -101,6 +102,8 @@ def _lower(stream: CheckedStream, lowering: Lowering) -> Stream | None:
         for apply in applies:
             _check_target(apply, columns, lowering.reporter)
         check_named(stream, columns, lowering)
+    if found is not None and found.placed is not None and found.placed.key:
+        _check_changes(found.placed, (*applies, *stream_outputs(stream)), lowering.reporter)
     if lowering.reporter.errors > before or stream.dialect is None:
         return None
     unplanned = (*changes, *other_modes(stream), *(["sql"] if query is not None and found is None else []))
@@ -198,6 +201,15 @@ def _check_target(apply: Apply, columns: tuple[Column, ...], reporter: Reporter)
         check_output(missing, columns, apply.target.table, reporter)
     else:
         check_made(missing, columns, reporter)
+
+
+def _check_changes(placed: Placed, targets: Sequence[Apply | Output], reporter: Reporter) -> None:
+    """Judges targets with keys by those of rows that replace each other; that others have none is reported before."""
+    for target in targets:
+        keyed = target.keys if isinstance(target, Apply) else isinstance(target, TopicOutput) and target.key
+        refusal = takes(target, Changelog.UPSERT, placed.key, placed.follows) if keyed else None
+        if refusal is not None:
+            reporter.error(CODE, refusal.message, target.span, helps=(refusal.help,))
 
 
 def _asked(query: SqlTree | None) -> tuple[str, ...]:

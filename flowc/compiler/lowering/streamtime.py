@@ -41,7 +41,9 @@ def window_settings(stream: StreamSpec) -> WindowSettings:
 
 def unplanned_windows(stream: StreamSpec) -> list[str]:
     """What `window` asks for that no plan can be made of yet."""
-    return ["late: reopen"] if window_settings(stream).late == "reopen" else []
+    found = stream.window
+    once = found is not None and found.kind.value in ("cumulating", "session")
+    return ["late: reopen"] if once and window_settings(stream).late == "reopen" else []
 
 
 def late(stream: StreamSpec) -> Literal["drop", "dlq"]:

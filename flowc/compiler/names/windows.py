@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from flowc.compiler.checked import CheckedStream
 from flowc.compiler.front.kinds import is_database
-from flowc.compiler.front.spec import Name, SourceColumn, TableSpec
+from flowc.compiler.front.spec import Name, SourceColumn, TableSpec, TargetSpec
 from flowc.compiler.front.streamspec import CdcSpec, JoinSpec, LateSpec, StreamSourceSpec, StreamSpec, WindowSpec
 from flowc.compiler.names.lookup import Lookup
 from flowc.compiler.names.targets import DEFAULT_MODE
@@ -159,14 +159,25 @@ def keeps_letters(stream: CheckedStream) -> bool:
 
 
 def _check_rewritable(stream: StreamSpec, late: Name, lookup: Lookup) -> None:
-    """Rows that were written are written again when a window is reopened, which only a merge can take."""
+    """Rows that were written are written again when a window is reopened, which only a merge or a key can take."""
     for target in stream.to:
-        mode = target.mode or stream.mode
-        if target.table and (mode is None or mode.value != "merge"):
-            written = mode.value if mode else DEFAULT_MODE
-            message = f"`late: reopen` writes rows again; `{target.table.value}` is written by `{written}`"
-            helps = ("use `mode: merge` with the window's keys",)
-            lookup.reporter.error("corrections-to-append-target", message, late.span, helps=helps)
+        found = _appends(target, target.mode or stream.mode)
+        if found is not None:
+            message = f"`late: reopen` writes rows again; {found[0]}"
+            lookup.reporter.error("corrections-to-append-target", message, late.span, helps=(found[1],))
+
+
+def _appends(target: TargetSpec, mode: Name | None) -> tuple[str, str] | None:
+    """Why a target would keep a row beside the one that replaces it, and what to do about it."""
+    topic, path = target.addresses.get("topic"), target.addresses.get("path")
+    if target.table and (mode is None or mode.value != "merge"):
+        written = mode.value if mode else DEFAULT_MODE
+        return f"`{target.table.value}` is written by `{written}`", "use `mode: merge` with the window's keys"
+    if topic is not None and not target.key:
+        return f"topic `{topic.value}` has no `key` to find them by", "name the window's keys under `key`"
+    if path is not None:
+        return f"files in `{path.value}` can only be added to", "write a table by `mode: merge`, or a topic by `key`"
+    return None
 
 
 def _check_cdc(stream: CheckedStream, cdc: CdcSpec, lookup: Lookup) -> None:

@@ -130,6 +130,7 @@ def _window(node: Window, known: Traits, stream: Stream, most: int) -> WindowPla
             for a in node.aggregates
         ],
         "from": node.before,
+        **({"reopen": node.allowed_lateness} if node.late == "reopen" else {}),
     }  # fmt: skip
     return WindowPlan(
         node.id, node.inputs, node.kind, node.size, node.step, node.keys, aggregates,

@@ -8,7 +8,7 @@ from dataclasses import replace
 from flowc.catalog import Column
 from flowc.compiler.changelog import remembering, traits
 from flowc.compiler.front.streamkinds import noun, source_kind
-from flowc.compiler.ir import Source, Stream
+from flowc.compiler.ir import Source, Sql, Stream
 from flowc.compiler.streamplan.nodes import needed, plan_nodes
 from flowc.compiler.streamplan.state import EMBEDDED, Owner, plan_state, state_plan
 from flowc.compiler.streamplan.targets import LiveTableOf, stream_targets, unseen
@@ -20,6 +20,7 @@ from flowc.stream import (
     StreamPlan,
     TargetPlan,
     TopicTarget,
+    Traits,
 )
 from flowc.types import Kind
 
@@ -30,7 +31,7 @@ def plan_stream(
     *,
     passing: bool = False,
     changes: Changelog | None = None,
-    key: tuple[str, ...] = (),
+    key: tuple[str, ...] | None = None,
 ) -> StreamPlan:
     """The plan of a stream whose columns are known. `live` tells of tables as they are.
 
@@ -49,9 +50,11 @@ def plan_stream(
     remembers = bool(remembering(stream.nodes)) and not passing
     owner = Owner(stream.project, stream.name)
     sources = tuple(_source(source, stream) for source in stream.sources)
-    known = traits(stream.nodes)
-    mode = changes or (known[stream.nodes[-1].id].mode if stream.nodes else Changelog.INSERT_ONLY)
-    targets, letters = stream_targets(stream, columns, letters=stream.sets_aside, live=live, changes=mode, key=key)
+    written = traits(stream.nodes)[stream.nodes[-1].id] if stream.nodes else Traits()
+    targets, letters = stream_targets(
+        stream, columns, letters=stream.sets_aside, live=live, changes=changes or written.mode,
+        key=written.key if key is None else key, follows=_follows(stream),
+    )  # fmt: skip
     if len(targets) == 1 and letters is None and not remembers and state[0] is None:
         targets = (_remembering(targets[0], sources),)
     targets = tuple(_delivered(target, stream.delivery) for target in targets)
@@ -63,6 +66,12 @@ def plan_stream(
         facts=state_plan(owner, *state), letters=letters, delivery=stream.delivery, project=stream.project,
         watermark=stream.watermark, passing=passing,
     )  # fmt: skip
+
+
+def _follows(stream: Stream) -> tuple[str, ...]:
+    """What rows of one key have in common beside it."""
+    last = stream.nodes[-1] if stream.nodes else None
+    return last.placed.follows if isinstance(last, Sql) and last.placed is not None else ()
 
 
 def _refuse_nested(stream: Stream, columns: tuple[Column, ...]) -> None:
