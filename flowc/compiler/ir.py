@@ -427,7 +427,8 @@ class Stream:
     @property
     def sets_aside(self) -> bool:
         """Whether there are dead letters: messages that are bad, or rows that come too late."""
-        return self.on_error == "dlq" or any(isinstance(node, Window) and node.late == "dlq" for node in self.nodes)
+        late = (node.late for node in self.nodes if isinstance(node, Window | IntervalJoin))
+        return self.on_error == "dlq" or "dlq" in late
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ def batch(rows: Sequence[Row], start: int = 0) -> pa.RecordBatch:
 
 
 def epoch(made: Computed, rows: pa.RecordBatch, number: int = 1, watermark: int | None = None) -> Epoch:
-    ranges = (Range("source", 0, 0, rows.num_rows),)
+    ranges = (Range.numbered("source", 0, 0, rows.num_rows),)
     return made.compute(Polled("source", rows, ranges, 0.0), Intent(number, NOON, ranges, watermark))
 
 

@@ -38,7 +38,7 @@ def _epoch(made: Computed, values: list[object], minute: int, watermark: int | N
     at = batch.schema.get_field_index("_event_ts")
     times = pa.array([NOON + minute * MINUTE] * batch.num_rows).cast(batch.schema.field(at).type)
     batch = batch.set_column(at, "_event_ts", times)
-    ranges = (Range("source", 0, 100 * number, 100 * number + batch.num_rows),)
+    ranges = (Range.numbered("source", 0, 100 * number, 100 * number + batch.num_rows),)
     return made.compute(Polled("source", batch, ranges, 0.0), Intent(number, NOON, ranges, watermark))
 
 
