@@ -195,7 +195,7 @@ def _cuts(
 def _check_targets(
     stream: CheckedStream, applies: Sequence[Apply], columns: tuple[Column, ...], lowering: Lowering
 ) -> None:
-    """Judges the output of the SQL by the tables that it goes into; keys that it lacks are told where they are named."""
+    """Judges the output of the SQL by the tables it goes into; keys that it lacks are told where they are named."""
     for apply in applies:
         missing = replace(apply, keys=tuple(key for key in apply.keys if find_column(columns, key) is None))
         if apply.target.table is not None:

@@ -15,6 +15,7 @@ from flowc.compiler.ir import Node, Placed, Window
 from flowc.compiler.lowering.functions import Functions
 from flowc.compiler.lowering.streamquery import hidden_text
 from flowc.compiler.lowering.windowcut import folded
+from flowc.compiler.sql.meaning.core import call
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.compiler.sql.tablefunctions import CALL
 from flowc.compiler.sql.windowcalls import END, START
@@ -97,8 +98,8 @@ def _traced(part: SqlTree, placed: Placed, keys: frozenset[str], functions: Func
     kind: exp.Expression = exp.column(exp.to_identifier(KIND, quoted=True))
     if where is not None:
         tree.set("expressions", [_where(where.this, item, keys) for item in tree.expressions])
-        gone = exp.Literal.number(int(Change.DELETE))
-        kind = exp.cast(exp.Case(ifs=[_when(where.this, kind)], default=gone), "tinyint")
+        gone = call("arrow_cast", exp.Literal.number(int(Change.DELETE)), exp.Literal.string("Int8"))
+        kind = exp.Case(ifs=[_when(where.this, kind)], default=gone)
     tree.append("expressions", exp.alias_(kind, KIND, quoted=True))
     read = frozenset(name for name, _ in placed.relations)
     return hidden_text(replace(part, tree=tree), ENGINE, read, functions, (ROW,))

@@ -48,7 +48,8 @@ def stream_targets(
 ) -> tuple[tuple[TargetPlan, ...], TargetPlan | None]:
     """What a stream writes with the rows of `columns`, and where its dead letters go besides, with `letters`.
 
-    `changes` are what the rows are, and `key` tells them apart where they replace each other; see `loads.changes.takes`.
+    `changes` are what the rows are, and `key` tells them apart where they replace each other, as `follows` may too; see
+    `flowc.compiler.loads.changes.takes`.
 
     Raises UsageError for a target that cannot be written.
     """

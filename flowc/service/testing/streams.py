@@ -23,8 +23,10 @@ from flowc.runtime.streams.compute import Compute
 from flowc.runtime.streams.decoding import Decoding
 from flowc.runtime.streams.lookups import Lookups
 from flowc.runtime.streams.origins import Origin, fail
+from flowc.runtime.streams.oversize import one_batch
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.state.memory import MemoryStore
+from flowc.runtime.streams.targets.changes import net, put_there, with_kinds
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.runtime.streams.targets.memory import Kept
 from flowc.service.access.sessions import Sessions
@@ -38,7 +40,7 @@ from flowc.service.testing.messages import Given, given_messages
 from flowc.service.testing.pipelines import Project, Written, read_table
 from flowc.service.testing.rows import Misplaced
 from flowc.service.testing.seed import UNTESTABLE, Seed
-from flowc.stream import StreamPlan, TableTarget
+from flowc.stream import Changelog, StreamPlan, TableTarget, TargetPlan, TopicTarget
 
 
 def run_stream_test(test: TestSpec, name: str, project: Project, sessions: Sessions, now: datetime) -> Written:
@@ -111,7 +113,14 @@ def _run(plan: StreamPlan, given: Given, decoders: Mapping[str, Decoding], sessi
         return read_table(target.connection, target.table, sessions)
     kept = Kept()
     StreamRun(plan, {"given": given}, compute, [kept], store, clock=lambda: now, drain=True).walk()
-    return Written(target.columns, pa.Table.from_batches([empty(target.columns), *kept.batches]))
+    return Written(target.columns, pa.Table.from_batches([empty(target.columns), *_left(target, kept.batches)]))
+
+
+def _left(target: TargetPlan, batches: Sequence[pa.RecordBatch]) -> Sequence[pa.RecordBatch]:
+    """What is there in the end: of rows that replace each other, the last one of each key."""
+    if not (batches and isinstance(target, TopicTarget) and target.changes is not Changelog.INSERT_ONLY):
+        return batches
+    return [put_there(net(one_batch([with_kinds(batch) for batch in batches]), target.key))]
 
 
 def _nothing(_rows: Sequence[Origin]) -> None:

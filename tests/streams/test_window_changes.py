@@ -1,0 +1,191 @@
+"""Windows that come out more than once, through whole runs: after each epoch the target is as a model has it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flowc.compiler.lowering import streams
+from flowc.compiler.lowering.streamgraph import WindowSettings
+from flowc.runtime.connectors import open_database
+from flowc.runtime.streams.compute import Compute
+from flowc.runtime.streams.decoding import Decoding
+from flowc.runtime.streams.epoch import END, Epoch
+from flowc.runtime.streams.run import StreamRun
+from flowc.runtime.streams.state.store import DatabaseStore
+from flowc.runtime.streams.targets.database import DatabaseWriter
+from flowc.stream import StreamPlan
+from tests.streams.compiled import compiled
+from tests.streams.test_state_runs import _ROWS, _START, Log, Messages, _decoded
+
+SPEC = """
+connections:
+  bus: {{ kind: kafka, bootstrap_servers: "localhost:9092" }}
+  wh: {{ kind: {kind}, {place} }}
+streams:
+  s:
+    source: {{ connection: bus, topic: events, columns: {{ id: bigint, n: bigint }} }}
+    watermark: {{ lateness: 4s }}
+    state: {{ connection: wh }}
+    {query}
+    to: {{ connection: wh, table: counts, mode: merge, keys: [window_start, id] }}
+"""
+LATE = "late: reopen, allowed_lateness: 15s"
+SHAPES = {
+    "tumbling": ("kind: tumbling, size: 10s", 10, 10),
+    "hopping": ("kind: hopping, size: 12s, hop: 4s", 12, 4),
+}
+AGGREGATES = "aggregate: { number: count(*), total: sum(n), most: max(n) }"
+ALLOWED, SECOND = 15, 1_000_000
+Group = tuple[int, int]
+"""The start of a window in seconds, and an id."""
+
+
+def messages(seed: int, count: int = 40) -> Messages:
+    """Some come much later than their window may be open; each id is in one partition."""
+    chance = random.Random(seed)
+
+    def at(n: int) -> int:
+        return 2 * n - chance.choice([0, 0, 0, 3, 8, 20, 45])
+
+    return {part: [(2 * chance.randrange(4) + part, at(n)) for n in range(count)] for part in (0, 1)}
+
+
+@dataclass
+class Model:
+    """All rows so far that were allowed, by their windows."""
+
+    messages: Messages
+    size: int
+    step: int
+    held: dict[Group, list[int]] = field(default_factory=dict)
+    watermark: float = float("-inf")
+    late: int = 0
+
+    def take(self, epoch: Epoch) -> None:
+        at = epoch.intent.watermark
+        self.watermark = self.watermark if at is None else float("inf") if at == END else _seconds(at)
+        for range_ in epoch.intent.ranges:
+            part = int(range_.partition)
+            for n in range(int(range_.start), int(range_.end)):
+                id_, second = self.messages[part][n]
+                found = [start for start in self._starts(second) if start + self.size + ALLOWED > self.watermark]
+                self.late += not found
+                for start in found:
+                    self.held.setdefault((start, id_), []).append(n)
+
+    def _starts(self, second: int) -> Iterator[int]:
+        last = second - second % self.step
+        yield from (start for start in range(last, second - self.size, -self.step) if start <= second)
+
+    def shown(self) -> dict[Group, tuple[int, int, int]]:
+        """What is out by now."""
+        return {
+            (start, id_): (len(found), sum(found), max(found))
+            for (start, id_), found in self.held.items()
+            if start + self.size <= self.watermark
+        }
+
+
+def _seconds(at: int) -> float:
+    return (datetime.fromtimestamp(0, UTC) + timedelta(microseconds=at) - _START).total_seconds()
+
+
+@dataclass
+class Place:
+    """A stream, and the database that it writes."""
+
+    plan: StreamPlan
+    kind: str
+    options: Mapping[str, object]
+
+    def worker(self, log: Log, *, drain: bool = False) -> tuple[StreamRun, DatabaseWriter]:
+        """One that goes on where the one before was."""
+        (target,) = self.plan.targets
+        writer = DatabaseWriter(target, open_database(self.kind, self.options))  # type: ignore[arg-type]
+        assert self.plan.state is not None
+        assert self.plan.state.shared
+        store = DatabaseStore("s", self.plan.state.sql, writer.database)
+        writer.beside = store.beside
+        compute = Compute(self.plan, {"source": Decoding(_ROWS, _decoded)}, lambda _: None)
+        return StreamRun(self.plan, {"source": log}, compute, [writer], store, drain=drain), writer
+
+    def rows(self, writer: DatabaseWriter) -> dict[Group, tuple[int, ...]]:
+        found = writer.database.query("SELECT * FROM counts").to_pylist()
+        assert len(found) == len({(row["window_start"], row["id"]) for row in found})
+        return {(_start(row["window_start"]), row["id"]): tuple(_values(row)) for row in found}
+
+
+def _start(at: Any) -> int:
+    moment = datetime.fromisoformat(at) if isinstance(at, str) else at
+    moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    return round((moment - _START).total_seconds())
+
+
+def _values(row: Mapping[str, Any]) -> Iterator[int]:
+    yield from (int(row[name]) for name in ("number", "total", "most"))
+
+
+def check(place: Place, seed: int, shape: tuple[str, int, int], passes: Any = lambda row: True) -> Model:
+    """Runs to the end in random batches, with workers that end at random; after each epoch the target is the model."""
+    chance, given = random.Random(seed), messages(seed)
+    model, drained = Model(given, *shape[1:]), False
+    while not drained:
+        last = chance.random() < 0.3
+        run, writer = place.worker(Log(given, chance.randrange(99)), drain=last)
+        run.begin()
+        left = 10**6 if last else chance.randrange(1, 6)
+        while left and not run._stepper.ended:
+            epoch = run.step()
+            left -= 1
+            if epoch is None:
+                continue
+            model.take(epoch)
+            wanted = {key: row for key, row in model.shown().items() if passes(row)}
+            assert place.rows(writer) == wanted, f"after epoch {epoch.number}"
+        drained = last
+        if last:
+            run.end()
+            model.watermark = float("inf")
+            assert place.rows(writer) == {key: row for key, row in model.shown().items() if passes(row)}
+        run.close()
+    return model
+
+
+@pytest.fixture
+def place(wh: tuple[str, Mapping[str, object]], tmp_path: Path) -> Any:
+    kind, options = wh
+
+    def made(query: str) -> Place:
+        where = f'url: "{options["url"]}"' if "url" in options else f'path: "{options["path"]}"'
+        return Place(compiled(tmp_path, SPEC.format(kind=kind, place=where, query=query)), kind, options)
+
+    return made
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_windows_reopen_in_the_target(place: Any, shape: str, seed: int) -> None:
+    window = f"window: {{ {SHAPES[shape][0]}, group_by: [id], {AGGREGATES}, {LATE} }}"
+    model = check(place(window), seed, SHAPES[shape])
+    assert model.late > 0
+
+
+@pytest.mark.parametrize("seed", [3, 4])
+def test_rows_that_no_longer_pass_a_filter_behind_are_removed(
+    place: Any, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the SQL form has it where its windows reopen."""
+    settings = WindowSettings(late="reopen", allowed_lateness=ALLOWED * SECOND)
+    monkeypatch.setattr(streams, "window_settings", lambda _: settings)
+    query = (
+        "sql: SELECT window_start, id, count(*) AS number, sum(n) AS total, max(n) AS most "
+        "FROM tumble(source, INTERVAL '10 seconds') GROUP BY window_start, window_end, id HAVING sum(n) % 3 <> 0"
+    )
+    check(place(query), seed, SHAPES["tumbling"], lambda row: row[1] % 3 != 0)
