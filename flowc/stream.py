@@ -384,6 +384,8 @@ class WindowPlan:
     far its next window begins (hopping), how much longer that is (cumulating), or the gap of a session; else `size`.
     Windows are aligned to the epoch in `timezone`, shifted by `offset`. What comes out are the columns `window_start`
     and `window_end`, of a session `session_id`, then the keys and the aggregates, with the hidden ones behind.
+
+    With `emit`, the rows of windows that changed come out each time that the watermark has passed a multiple of it.
     """
 
     id: str
@@ -401,6 +403,12 @@ class WindowPlan:
     max_groups: int | None = None
     max_bytes: int = MAX_STATE
     traits: Traits = field(default_factory=Traits)
+    emit: int | None = None
+
+    @property
+    def replaces(self) -> bool:
+        """Whether rows come out once more, in the place of those before, and say so in `KIND`."""
+        return self.late == "reopen" or self.emit is not None
 
 
 @dataclass(frozen=True, slots=True)

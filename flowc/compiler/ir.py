@@ -354,6 +354,7 @@ class Window:
     late: Late = "drop"
     allowed_lateness: int = 0
     max_groups: int | None = None
+    emit: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,13 +36,17 @@ streams:
     {query}
     to: {{ connection: wh, table: counts, mode: merge, keys: [window_start, id] }}
 """
-LATE = "late: reopen, allowed_lateness: 15s"
+OPTIONS = {
+    "reopen": ("late: reopen, allowed_lateness: 15s", 15, None),
+    "emit": ("emit: { every: 5s }", 0, 5),
+    "both": ("late: reopen, allowed_lateness: 15s, emit: { every: 3s }", 15, 3),
+}
+"""What the block says, for how many seconds windows reopen, and how long a step is with which they come early."""
 SHAPES = {
     "tumbling": ("kind: tumbling, size: 10s", 10, 10),
     "hopping": ("kind: hopping, size: 12s, hop: 4s", 12, 4),
 }
 AGGREGATES = "aggregate: { number: count(*), total: sum(n), most: max(n) }"
-ALLOWED, SECOND = 15, 1_000_000
 Group = tuple[int, int]
 """The start of a window in seconds, and an id."""
 
@@ -64,18 +68,24 @@ class Model:
     messages: Messages
     size: int
     step: int
+    allowed: int
+    every: int | None
     held: dict[Group, list[int]] = field(default_factory=dict)
-    watermark: float = float("-inf")
+    early: dict[Group, list[int]] = field(default_factory=dict)
+    """The rows of windows that were open when event time last came into another step."""
+    watermark: float = -1e9
     late: int = 0
 
     def take(self, epoch: Epoch) -> None:
-        at = epoch.intent.watermark
-        self.watermark = self.watermark if at is None else float("inf") if at == END else _seconds(at)
+        at, before = epoch.intent.watermark, self.watermark
+        self.watermark = before if at is None else float("inf") if at == END else _seconds(at)
+        if self.every is not None and self.watermark // self.every > before // self.every:
+            self.early = {group: [*rows] for group, rows in self.held.items()}
         for range_ in epoch.intent.ranges:
             part = int(range_.partition)
             for n in range(int(range_.start), int(range_.end)):
                 id_, second = self.messages[part][n]
-                found = [start for start in self._starts(second) if start + self.size + ALLOWED > self.watermark]
+                found = [start for start in self._starts(second) if start + self.size + self.allowed > self.watermark]
                 self.late += not found
                 for start in found:
                     self.held.setdefault((start, id_), []).append(n)
@@ -86,11 +96,8 @@ class Model:
 
     def shown(self) -> dict[Group, tuple[int, int, int]]:
         """What is out by now."""
-        return {
-            (start, id_): (len(found), sum(found), max(found))
-            for (start, id_), found in self.held.items()
-            if start + self.size <= self.watermark
-        }
+        ended = {group: rows for group, rows in self.held.items() if group[0] + self.size <= self.watermark}
+        return {group: (len(rows), sum(rows), max(rows)) for group, rows in {**self.early, **ended}.items()}
 
 
 def _seconds(at: int) -> float:
@@ -132,10 +139,10 @@ def _values(row: Mapping[str, Any]) -> Iterator[int]:
     yield from (int(row[name]) for name in ("number", "total", "most"))
 
 
-def check(place: Place, seed: int, shape: tuple[str, int, int], passes: Any = lambda row: True) -> Model:
+def check(place: Place, seed: int, shape: str, option: str, passes: Any = lambda row: True) -> Model:
     """Runs to the end in random batches, with workers that end at random; after each epoch the target is the model."""
     chance, given = random.Random(seed), messages(seed)
-    model, drained = Model(given, *shape[1:]), False
+    model, drained = Model(given, *SHAPES[shape][1:], *OPTIONS[option][1:]), False
     while not drained:
         last = chance.random() < 0.3
         run, writer = place.worker(Log(given, chance.randrange(99)), drain=last)
@@ -170,22 +177,25 @@ def place(wh: tuple[str, Mapping[str, object]], tmp_path: Path) -> Any:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("seed", [1, 2])
-def test_windows_reopen_in_the_target(place: Any, shape: str, seed: int) -> None:
-    window = f"window: {{ {SHAPES[shape][0]}, group_by: [id], {AGGREGATES}, {LATE} }}"
-    model = check(place(window), seed, SHAPES[shape])
+@pytest.mark.parametrize(("option", "seed"), [("reopen", 1), ("emit", 2), ("both", 3)])
+def test_the_target_is_as_all_rows_have_it_that_were_allowed(place: Any, shape: str, option: str, seed: int) -> None:
+    window = f"window: {{ {SHAPES[shape][0]}, group_by: [id], {AGGREGATES}, {OPTIONS[option][0]} }}"
+    model = check(place(window), seed, shape, option)
     assert model.late > 0
 
 
-@pytest.mark.parametrize("seed", [3, 4])
+@pytest.mark.parametrize(("option", "seed"), [("reopen", 4), ("both", 5)])
 def test_rows_that_no_longer_pass_a_filter_behind_are_removed(
-    place: Any, seed: int, monkeypatch: pytest.MonkeyPatch
+    place: Any, option: str, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As the SQL form has it where its windows reopen."""
-    settings = WindowSettings(late="reopen", allowed_lateness=ALLOWED * SECOND)
+    """As the SQL form has it where its windows come out more than once."""
+    _, allowed, every = OPTIONS[option]
+    settings = WindowSettings(
+        late="reopen", allowed_lateness=allowed * 1_000_000, emit=None if every is None else every * 1_000_000
+    )
     monkeypatch.setattr(streams, "window_settings", lambda _: settings)
     query = (
         "sql: SELECT window_start, id, count(*) AS number, sum(n) AS total, max(n) AS most "
         "FROM tumble(source, INTERVAL '10 seconds') GROUP BY window_start, window_end, id HAVING sum(n) % 3 <> 0"
     )
-    check(place(query), seed, SHAPES["tumbling"], lambda row: row[1] % 3 != 0)
+    check(place(query), seed, "tumbling", option, lambda row: row[1] % 3 != 0)

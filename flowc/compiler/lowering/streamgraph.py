@@ -58,6 +58,7 @@ class WindowSettings:
     late: Late = "drop"
     allowed_lateness: int = 0
     max_groups: int | None = None
+    emit: int | None = None
 
 
 @dataclass
@@ -270,7 +271,7 @@ class Graph:
             columns, part_text(part, ENGINE, self.functions) or "", call.span,
             values=tuple(told(key.value) for key in cut.keys), offset=settings.offset,
             timezone=settings.timezone, late=settings.late, allowed_lateness=settings.allowed_lateness,
-            max_groups=settings.max_groups,
+            max_groups=settings.max_groups, emit=settings.emit,
         )  # fmt: skip
         return node, Relation(fields, f"`{call.id}`", table=TableName(None, call.id))
 

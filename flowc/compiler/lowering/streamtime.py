@@ -36,6 +36,7 @@ def window_settings(stream: StreamSpec) -> WindowSettings:
         cast(Late, late.action.value if late.action is not None else "drop"),
         microseconds(late.allowed.value) if late.allowed is not None else 0,
         found.max_groups,
+        microseconds(found.every.value) if found.every is not None else None,
     )
 
 
