@@ -116,7 +116,9 @@ def _windows(node: WindowPlan) -> str:
     aggregates = ", ".join(map(_aggregate, node.aggregates))
     keys = f" by {', '.join(node.keys)}" if node.keys else ""
     early = f", shown each {duration_text(node.emit)} before they end" if node.emit is not None else ""
-    return f"{aggregates or 'groups'} in {what} {lengths[node.kind]}{shifted}{zone}{keys}{early}; late rows: {node.late}"
+    return (
+        f"{aggregates or 'groups'} in {what} {lengths[node.kind]}{shifted}{zone}{keys}{early}; late rows: {node.late}"
+    )
 
 
 def _aggregate(plan: AggregatePlan) -> str:

@@ -47,7 +47,7 @@ def changed(part: SqlTree, placed: Placed, window: Window, functions: Functions,
     missing = next((name for name in (*_told_by(window), *window.keys) if name not in kept), None)
     traced = None if missing is not None else _traced(part, placed, frozenset(kept.values()), functions)
     if traced is None:
-        _report(part, missing, reporter)
+        _report(part, window, missing, reporter)
         return placed
     key = tuple(kept[name] for name in (*_told_by(window), *window.keys))
     follows = tuple(kept[name] for name in bounds(window.kind) if name in kept and kept[name] not in key)
@@ -67,19 +67,19 @@ def _kept(tree: exp.Expression, window: Window) -> Iterator[tuple[str, str]]:
             yield folded(value), item.alias_or_name
 
 
-def _report(part: SqlTree, missing: str | None, reporter: Reporter) -> None:
+def _report(part: SqlTree, window: Window, missing: str | None, reporter: Reporter) -> None:
     over = part.tree.find(exp.Window)
     if over is not None:
         message = f"{_AGAIN}, and this looks at many of them: others would have to come again, too"
-        helps = ("compute it in the target's database", "or give windows out once: `late: drop`, and no `emit`")
-        reporter.error(CODE, message, part.span(over), helps=helps)
+        help = "compute it in the target's database, or give windows out once: `late: drop`, and no `emit`"
+        reporter.error(CODE, message, part.span(over), helps=(help,))
     elif missing is not None and _is_simple(part.tree):
         message = f"{_AGAIN}, and replace those before by `{missing}`, which is not among the columns"
-        reporter.error(CODE, message, part.span(part.tree), helps=(f"select it as it is: `SELECT {missing}, …`",))
+        reporter.error(CODE, message, window.span, helps=(f"select it as it is: `SELECT {missing}, …`",))
     else:
         message = f"{_AGAIN}, and behind them it cannot be told which rows these replace"
-        helps = ("leave to the query behind columns and conditions of one row each",)
-        reporter.error(CODE, message, part.span(part.tree), helps=helps)
+        help = "leave to the query behind columns and conditions of one row each"
+        reporter.error(CODE, message, window.span, helps=(help,))
 
 
 def _is_simple(tree: exp.Expression) -> bool:
