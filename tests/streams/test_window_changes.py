@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import deltalake
 import pytest
 
 from flowc.compiler.lowering import streams
@@ -21,6 +22,7 @@ from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.state.store import DatabaseStore
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.stream import StreamPlan
+from tests.commands import Inside
 from tests.streams.compiled import compiled
 from tests.streams.test_state_runs import _ROWS, _START, Log, Messages, _decoded
 
@@ -199,3 +201,53 @@ def test_rows_that_no_longer_pass_a_filter_behind_are_removed(
         "FROM tumble(source, INTERVAL '10 seconds') GROUP BY window_start, window_end, id HAVING sum(n) % 3 <> 0"
     )
     check(place(query), seed, "tumbling", option, lambda row: row[1] % 3 != 0)
+
+
+PROJECT = """
+connections:
+  drop: {{ kind: files, uri: in }}
+  bus: {{ kind: kafka, bootstrap_servers: "localhost:9092" }}
+  lake: {{ kind: delta, uri: lake }}
+streams:
+  s:
+    source:
+      {{ connection: drop, path: "*.jsonl", format: jsonl, columns: {{ id: bigint, at: timestamptz }}, event_time: at }}
+    window:
+      {{ kind: tumbling, size: 1m, group_by: [id], aggregate: {{ n: count(*) }}, late: reopen, allowed_lateness: 5m }}
+    to: {to}
+tests:
+  a late row is counted:
+    stream: s
+    given:
+      source:
+        - {{ id: 1, at: "2026-01-01T10:00:10Z" }}
+        - {{ id: 1, at: "2026-01-01T10:02:00Z" }}
+        - {{ id: 1, at: "2026-01-01T10:00:50Z" }}
+    expect:
+      - {{ window_start: "2026-01-01T10:00:00Z", window_end: "2026-01-01T10:01:00Z", id: 1, n: 2 }}
+      - {{ window_start: "2026-01-01T10:02:00Z", window_end: "2026-01-01T10:03:00Z", id: 1, n: 1 }}
+"""
+
+
+@pytest.mark.parametrize(
+    "to", ["{ connection: lake, table: t, mode: merge }", "{ connection: bus, topic: t, key: [window_start, id] }"]
+)
+def test_a_test_tells_what_is_left_of_rows_that_replace_each_other(tmp_path: Path, to: str) -> None:
+    folder = Inside(tmp_path)
+    folder.write("specs/project.yaml", PROJECT.format(to=to))
+    done = folder.flowc("test")
+    assert (done.code, "0 failed" in done.out) == (0, True), done.out + done.err
+
+
+def test_windows_reopen_in_a_lake_over_runs(tmp_path: Path) -> None:
+    folder = Inside(tmp_path)
+    folder.write("specs/project.yaml", PROJECT.format(to="{ connection: lake, table: t, mode: merge }"))
+    for name, minutes in (("a", (0, 0, 2)), ("b", (0, 3)), ("c", (1, 1, 2))):
+        rows = "".join(f'{{"id": 1, "at": "2026-01-01T10:0{minute}:30Z"}}\n' for minute in minutes)
+        folder.write(f"in/{name}.jsonl", rows)
+        ran = folder.flowc("run", "s", "--once")
+        assert ran.code == 0, ran.err
+    shown = folder.flowc("preview", "s")
+    assert (shown.code, "_flowc_kind" in shown.out) == (0, False), shown.err
+    rows = deltalake.DeltaTable(str(tmp_path / "lake" / "t")).to_pyarrow_table().to_pylist()
+    assert sorted((row["window_start"].minute, row["n"]) for row in rows) == [(0, 3), (1, 2), (2, 2)]
