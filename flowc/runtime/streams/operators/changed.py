@@ -7,8 +7,13 @@ from typing import Any
 
 from flowc.durations import duration_text
 
-_TIMES = frozenset({"size", "step", "within", "offset", "reopen"})
-_NAMES = {"from": "query before it", "timezone": "time zone", "reopen": "lateness that reopens windows"}
+_TIMES = frozenset({"size", "step", "within", "offset", "reopen", "emit"})
+_NAMES = {
+    "from": "query before it",
+    "timezone": "time zone",
+    "reopen": "lateness that reopens windows",
+    "emit": "emission before the end",
+}
 _SPELLED = {("hopping", "step"): "slide", ("session", "step"): "gap", ("session", "size"): "max_duration"}
 
 
