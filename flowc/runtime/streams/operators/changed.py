@@ -11,8 +11,7 @@ _TIMES = frozenset({"size", "step", "within", "offset", "reopen", "emit"})
 _NAMES = {
     "from": "query before it",
     "timezone": "time zone",
-    "reopen": "lateness that reopens windows",
-    "emit": "emission before the end",
+    "reopen": "allowed lateness",
 }
 _SPELLED = {("hopping", "step"): "slide", ("session", "step"): "gap", ("session", "size"): "max_duration"}
 
