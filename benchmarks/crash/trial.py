@@ -172,14 +172,14 @@ def _at_any_moment(trial: Trial, job: Job) -> None:
     """Is killed from outside, at any moment of its life."""
     for _ in range(trial.chance.randint(1, 3)):
         process = job.start()
-        time.sleep(trial.chance.uniform(0.05, 0.9))
+        time.sleep(trial.chance.uniform(0.05, trial.place.longest))
         trial.kill(process)
 
 
 def _beside_another(trial: Trial, job: Job) -> None:
     """Two workers at once; one of them is killed."""
     first, second = job.start(), job.start()
-    time.sleep(trial.chance.uniform(0.05, 0.9))
+    time.sleep(trial.chance.uniform(0.05, trial.place.longest))
     trial.kill(first)
     ended(second)
 
@@ -187,7 +187,7 @@ def _beside_another(trial: Trial, job: Job) -> None:
 def _as_a_zombie(trial: Trial, job: Job) -> None:
     """Sleeps while another one does the work, and wakes up with an epoch in its hands."""
     zombie = job.start()
-    time.sleep(trial.chance.uniform(0.1, 0.8))
+    time.sleep(trial.chance.uniform(0.1, trial.place.longest - 0.1))
     os.kill(zombie, signal.SIGSTOP)
     other = job.start()
     try:
