@@ -195,7 +195,8 @@ def timed(folder: Path, kind: _Timed, *, beside: bool = False) -> Iterator[Place
 
         yield replace(
             out, held=(held,), stream=kind.stream + _BESIDE * beside, feed=kind.feed, reads=kind.reads,
-            wanted=kind.wanted, late=late if "late: dlq" in kind.stream else None, drained=True, most=30, longest=2.5, tune=_often,
+            wanted=kind.wanted, late=late if "late: dlq" in kind.stream else None, drained=True, tune=_often,
+            most=30, longest=2.5,
         )  # fmt: skip
 
 
