@@ -14,11 +14,13 @@ import pyarrow as pa
 
 from benchmarks.context import Context
 from benchmarks.report import Row, seconds
+from flowc.nodes import ROW, TIME, AggregatePlan, WindowKind, WindowPlan
+from flowc.runtime.streams.operators.session import Sessions
 from flowc.runtime.streams.operators.window import Windows
-from flowc.stream import ROW, TIME, AggregatePlan, WindowKind, WindowPlan
 from flowc.types import BIGINT, DataType, Kind
 
 ROWS, KEYS, GROUPS = 10_000_000, 100_000, 1_000_000
+SESSION_ROWS = 3_000_000
 EPOCH, CHECKPOINT = 50_000, 200
 """Rows of an epoch, and epochs from one checkpoint to the next: less than a second at the speed that is wanted."""
 _WINDOWS, _PANES, _LATENESS = 10, 5, 1000
@@ -40,13 +42,23 @@ def windows(context: Context) -> Iterator[Row]:
         ("hopping", _PANES * step, f"the same, {_PANES} panes"),
         ("cumulating", _PANES * step, f"the same, {_PANES} steps"),
     ):
-        took, made = min(_seconds(kind, size, step, batches) for _ in range(context.rounds))
+        took, made = min(_seconds(_operator(kind, size, step), batches) for _ in range(context.rounds))
         alone = alone or took
         ratio = f"{took / alone:.2f} of the time" if kind != "tumbling" else "-"
         case = f"{kind} windows of {count:,} rows and {keys:,} keys, {made:,} groups come out: {of}"
         wanted = ">= 5,000 k rows/s" if kind == "tumbling" else "<= 2" if kind == "hopping" else "-"
         met = {"tumbling": count / took >= 5_000_000, "hopping": took <= 2 * alone}.get(kind)
         yield Row(case, f"{count / took / 1000:,.0f} k rows/s", "tumbling" if ratio != "-" else "-", ratio, wanted, met)
+
+
+def sessions(context: Context) -> Iterator[Row]:
+    """Sessions of about ten rows of each key, most of which come out by the gap and some by their longest duration."""
+    count, keys = context.rows(SESSION_ROWS), context.rows(KEYS)
+    batches, gap = list(_batches(count, keys)), 2 * keys
+    took, made = min(_seconds(_sessions(gap), batches, CHECKPOINT // 10) for _ in range(context.rounds))
+    case = f"sessions of {count:,} rows and {keys:,} keys, {made:,} come out: count, sum, avg, min, max"
+    met = count / took >= 500_000
+    yield Row(case, f"{count / took / 1000:,.0f} k rows/s", "-", "-", ">= 500 k rows/s", met)
 
 
 def windows_state(context: Context) -> Iterator[Row]:
@@ -78,14 +90,14 @@ def windows_state(context: Context) -> Iterator[Row]:
     yield Row(f"reading {groups:,} groups back", seconds(time.perf_counter() - began), "-", "-", "-", None)
 
 
-def _seconds(kind: WindowKind, size: int, step: int, batches: list[pa.RecordBatch]) -> tuple[float, int]:
-    """How long the processor takes, and how many groups come out."""
-    operator, made, began = _operator(kind, size, step), 0, time.process_time()
+def _seconds(operator: Windows | Sessions, batches: list[pa.RecordBatch], every: int = CHECKPOINT) -> tuple[float, int]:
+    """How long the processor takes with a checkpoint `every` so many epochs, and how many groups come out."""
+    made, began = 0, time.process_time()
     for number, rows in enumerate(batches):
         out = operator.on_watermark(0, number * EPOCH - _LATENESS).rows
         made += out.num_rows if out is not None else 0
         operator.process(0, rows)
-        if number % CHECKPOINT == CHECKPOINT - 1:
+        if number % every == every - 1:
             operator.snapshot()
     out = operator.on_end().rows
     made += out.num_rows if out is not None else 0
@@ -94,6 +106,10 @@ def _seconds(kind: WindowKind, size: int, step: int, batches: list[pa.RecordBatc
 
 def _operator(kind: WindowKind, size: int, step: int) -> Windows:
     return Windows(WindowPlan("w", ("source",), kind, size, step, ("key",), _AGGREGATES, "{}"), _SCHEMA)
+
+
+def _sessions(gap: int) -> Sessions:
+    return Sessions(WindowPlan("s", ("source",), "session", 3 * gap, gap, ("key",), _AGGREGATES, "{}"), _SCHEMA)
 
 
 def _batches(count: int, keys: int) -> Iterator[pa.RecordBatch]:
@@ -118,4 +134,4 @@ def _memory() -> int:
     return tracemalloc.get_traced_memory()[0] + pa.total_allocated_bytes()
 
 
-CASES = (windows, windows_state)
+CASES = (windows, sessions, windows_state)

@@ -1,6 +1,8 @@
-"""Durations (`500ms 30s 5m 2h 30d`), sizes (`64MiB`) and shares (`0.1%`) as numbers."""
+"""Durations (`500ms 30s 5m 2h 30d`), sizes (`64MiB`) and shares (`0.1%`) as numbers, and instants."""
 
 from __future__ import annotations
+
+from datetime import UTC, datetime
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "kB": 1000, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "B": 1}
@@ -10,6 +12,20 @@ def parse_duration(text: str) -> float:
     """Seconds. The text has been checked against the schema."""
     unit = "ms" if text.endswith("ms") else text[-1]
     return float(text.removesuffix(unit)) * _SECONDS[unit]
+
+
+def parse_instant(text: str) -> datetime | None:
+    """An ISO 8601 time, in UTC where it has no zone; None for what is none."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def instant_text(instant: datetime) -> str:
+    """A time in UTC as a spec writes it."""
+    return instant.isoformat().replace("+00:00", "Z")
 
 
 def parse_size(text: str) -> int:

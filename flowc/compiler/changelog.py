@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from flowc.compiler.ir import Dedupe, IntervalJoin, Node, Sql, Window
-from flowc.stream import TIME, Traits, WindowKind, outputs
+from flowc.nodes import TIME, Traits, WindowKind, outputs
 from flowc.types import Kind
 
 NO_KEYS = frozenset({Kind.ARRAY, Kind.STRUCT, Kind.INTERVAL, Kind.JSON})

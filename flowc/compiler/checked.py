@@ -122,8 +122,9 @@ class CheckedStream:
     @property
     def sets_aside(self) -> bool:
         """Whether there are dead letters: messages that are bad, or rows that come too late."""
-        late = self.spec.window.late.action if self.spec.window is not None else None
-        return self.on_error == "dlq" or (late is not None and late.value == "dlq")
+        blocks = (block for block in (self.spec.window, self.spec.join) if block is not None)
+        late = (block.late.action for block in blocks)
+        return self.on_error == "dlq" or any(action is not None and action.value == "dlq" for action in late)
 
 
 @dataclass(frozen=True, slots=True)

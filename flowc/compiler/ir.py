@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from flowc.catalog import Column, Table, TableName
+from flowc.nodes import Late, WindowKind
 from flowc.plan import BadRows, FunctionPlan
 from flowc.source import MappedText, Span
-from flowc.stream import MAX_ATTEMPTS, BatchLimits, Late, RestartPolicy, WatermarkPlan, WindowKind
+from flowc.stream import MAX_ATTEMPTS, BatchLimits, RestartPolicy, WatermarkPlan
 from flowc.types import DataType
 
 Mode = Literal["append", "truncate", "merge", "scd2"]
@@ -62,8 +63,8 @@ class Origin:
 class Placed:
     """What a query reads in the graph of a stream: its relations, each with the name of a source or the id of a node.
 
-    `traced` is the query with the hidden column of `flowc.stream.ROW`, None where rows are not each of one message.
-    With `timed`, `flowc.stream.TIME` is a hidden column of what comes out.
+    `traced` is the query with the hidden column of `flowc.nodes.ROW`, None where rows are not each of one message.
+    With `timed`, `flowc.nodes.TIME` is a hidden column of what comes out.
     """
 
     relations: tuple[tuple[str, str], ...]
@@ -293,7 +294,7 @@ class Lookup:
 class Dedupe:
     """Drops rows of a stream that repeat others: those of the same `keys`, within so many microseconds of event time.
 
-    Of several inputs the rows stay apart, and are told from each other by the names of `flowc.stream.outputs`.
+    Of several inputs the rows stay apart, and are told from each other by the names of `flowc.nodes.outputs`.
     `columns` are those of all inputs, in the order of these; None where they are not known.
     """
 
@@ -324,7 +325,7 @@ class Aggregate:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Groups the rows of its only input by windows of event time and by `keys`; see `flowc.stream.WindowPlan`.
+    """Groups the rows of its only input by windows of event time and by `keys`; see `flowc.nodes.WindowPlan`.
 
     `columns` are all that come out, None where they are not known; `text` is the same GROUP BY without windows, with
     constants in the place of their bounds, by which the engine tells types. `before` is what the query before it
@@ -421,7 +422,8 @@ class Stream:
     @property
     def sets_aside(self) -> bool:
         """Whether there are dead letters: messages that are bad, or rows that come too late."""
-        return self.on_error == "dlq" or any(isinstance(node, Window) and node.late == "dlq" for node in self.nodes)
+        late = (node.late for node in self.nodes if isinstance(node, Window | IntervalJoin))
+        return self.on_error == "dlq" or "dlq" in late
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from flowc.nodes import DedupePlan
 from flowc.render.style import Style, printable
 from flowc.render.tables import table
 from flowc.service.streams.moves import Move
 from flowc.service.streams.rewinding import Rewind
-from flowc.stream import DedupePlan
 
 _KIBI = 1024
 _HEADERS = ("source", "partition", "from", "to", "messages")

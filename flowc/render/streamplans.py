@@ -5,27 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from flowc.durations import duration_text
+from flowc.nodes import AggregatePlan, Changelog, JoinPlan, NodePlan, SqlPlan, Traits, WindowPlan
 from flowc.plan import Execute
 from flowc.render.json_values import json_value
 from flowc.render.plans import columns_text, ended, plan_object, statement, steps_sql
 from flowc.render.style import comment
 from flowc.stream import (
-    AggregatePlan,
-    Changelog,
     FilesTarget,
-    JoinPlan,
     LookupPlan,
-    NodePlan,
     PositionSql,
     SourcePlan,
-    SqlPlan,
     StatePlan,
     StreamPlan,
     TableTarget,
     TargetPlan,
     TopicTarget,
-    Traits,
-    WindowPlan,
 )
 
 _LETTERS = "the dead letters of the epoch"

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from flowc.controls import json_text
+from flowc.durations import instant_text
 from flowc.render.failure import error_object, failure
 from flowc.render.style import Style, printable
 from flowc.render.tables import text_of
 from flowc.source import Span
 
 if TYPE_CHECKING:
+    from flowc.errors import FlowcError
     from flowc.service.testing.compare import Difference, Missing
+    from flowc.service.testing.pipelines import Moment
     from flowc.service.testing.run import TestReport
 
 
@@ -43,29 +46,45 @@ def _milliseconds(seconds: float) -> str:
 
 
 def _why(report: TestReport, style: Style) -> list[str]:
+    steps = [_step(step.moment, _lines(step.difference, style, "came")) for step in report.steps]
+    lines = [line for step in steps for line in step]
     if report.error is not None:
-        span = getattr(report.error, "span", None)
-        at = [f"at {printable(span.place)}"] if isinstance(span, Span) else []
-        return [*failure(report.error, style).splitlines(), *at]
-    assert report.difference is not None
-    return _lines(report.difference, style)
+        error = _error(report.error, style)
+        return [*lines, *(error if report.failed is None else _step(report.failed, error))]
+    end = _lines(report.difference, style, "is there") if report.difference else []
+    return [*lines, "at the end", *(f"  {line}" for line in end)] if lines and end else [*lines, *end]
 
 
-def _lines(difference: Difference, style: Style) -> list[str]:
+def _error(error: FlowcError, style: Style) -> list[str]:
+    span = getattr(error, "span", None)
+    at = [f"at {printable(span.place)}"] if isinstance(span, Span) else []
+    return [*failure(error, style).splitlines(), *at]
+
+
+def _step(moment: Moment, lines: Iterable[str]) -> list[str]:
+    """A step, where it is written, where clock and watermark were behind it, and what is to be said of it."""
+    watermark = "no watermark" if moment.watermark is None else f"watermark {instant_text(moment.watermark)}"
+    head = f"step {moment.number}, `{printable(moment.step.text)}`  {printable(moment.step.span.place)}"
+    return [head, *(f"  {line}" for line in (f"clock {instant_text(moment.clock)}, {watermark}", *lines))]
+
+
+def _lines(difference: Difference, style: Style, there: str) -> list[str]:
+    """What differs; `there` says of a row that was found how it is."""
     lines: list[str] = []
     for missing in difference.missing:
-        lines += _missing(missing, style)
+        lines += _missing(missing, style, there)
     for row in difference.unexpected:
-        lines.append(style.paint("help", f"+ {_row(row)}") + "  is there, and not expected")
+        lines.append(style.paint("help", f"+ {_row(row)}") + f"  {there}, and not expected")
     return lines
 
 
-def _missing(missing: Missing, style: Style) -> list[str]:
-    lines = [style.paint("error", f"- {_row(missing.row)}") + f"  expected at {printable(missing.span.place)}"]
+def _missing(missing: Missing, style: Style, there: str) -> list[str]:
+    other = "" if missing.step is None else f", and came in step {missing.step}"
+    lines = [style.paint("error", f"- {_row(missing.row)}") + f"  expected at {printable(missing.span.place)}{other}"]
     if missing.nearest is not None:
         names = ", ".join(f"`{printable(name)}`" for name in missing.differing)
         verb = "differs" if len(missing.differing) == 1 else "differ"
-        lines.append(style.paint("help", f"+ {_row(missing.nearest)}") + f"  is there: {names} {verb}")
+        lines.append(style.paint("help", f"+ {_row(missing.nearest)}") + f"  {there}: {names} {verb}")
     return lines
 
 
@@ -79,6 +98,17 @@ def _object(report: TestReport) -> dict[str, object]:
         "name": report.name, "subject": report.subject, "status": "ok" if report.passed else "failed",
         "file": report.span.file.path, "line": line, "column": column, "seconds": round(report.seconds, 6),
         "error": error_object(report.error), **_difference_object(report.difference),
+        "steps": [{**_moment_object(step.moment), **_difference_object(step.difference)} for step in report.steps],
+        "failed_step": None if report.failed is None else _moment_object(report.failed),
+    }  # fmt: skip
+
+
+def _moment_object(moment: Moment) -> dict[str, object]:
+    line, column = moment.step.span.file.position(moment.step.span.start)
+    watermark = None if moment.watermark is None else instant_text(moment.watermark)
+    return {
+        "step": moment.number, "action": moment.step.text, "line": line, "column": column,
+        "clock": instant_text(moment.clock), "watermark": watermark,
     }  # fmt: skip
 
 
@@ -94,7 +124,8 @@ def _difference_object(difference: Difference | None) -> dict[str, object]:
 def _missing_object(missing: Missing) -> dict[str, object]:
     line, column = missing.span.file.position(missing.span.start)
     nearest = None if missing.nearest is None else _plain(missing.nearest)
-    return {"row": _plain(missing.row), "line": line, "column": column, "nearest": nearest}
+    found = {"row": _plain(missing.row), "line": line, "column": column, "nearest": nearest}
+    return found if missing.step is None else {**found, "came_in_step": missing.step}
 
 
 def _plain(row: Mapping[str, object]) -> dict[str, object]:

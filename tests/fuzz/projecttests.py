@@ -52,10 +52,15 @@ PIPELINES = {
 }  # fmt: skip
 STREAMS = {
     "messages": {"source": {"connection": "bus", "topic": "t", "columns": _TYPES}, "sql": "SELECT *, _event_ts AS at FROM source", "to": {"connection": "db", "table": "o", "mode": "append"}},
-    "firsts": {"source": {"connection": "bus", "topic": "t", "columns": _TYPES}, "to": {"connection": "db", "table": "o", "mode": "append"}, "on_error": "drop", "dedupe": {"keys": ["id"], "within": "10m"}},
+    "firsts": {"source": {"connection": "bus", "topic": "t", "columns": _TYPES}, "to": {"connection": "db", "table": "o", "mode": "append"}, "on_error": "drop", "dedupe": {"keys": ["id"], "within": "10m"}, "watermark": {"idle": "1m"}},
     "lines": {"source": {"connection": "drop", "path": "*.csv", "format": "csv", "columns": {name: _TYPES[name] for name in _TEXTS}}, "sql": "SELECT id, name, 10 / id AS q FROM source", "to": {"connection": "db", "table": "o", "mode": "merge", "keys": ["id"]}, "on_error": "drop"},
     "looked": {"source": {"connection": "bus", "topic": "t", "columns": {"id": "bigint", "name": "text"}}, "sql": "SELECT s.id, l.name FROM source s LEFT JOIN l ON l.id = s.id", "lookups": {"l": {"connection": "db", "table": "t"}}, "to": {"connection": "db", "table": "o", "mode": "append"}},
 }  # fmt: skip
+STEPS = [
+    "restart", "drain", {"restart": None}, {"drain": None}, {"advance": "30s"}, {"advance": "99999d"},
+    {"idle": "partition 0"}, {"idle": "source"}, {"watermark": "2020-01-01T00:00:00Z"}, {"watermark": "0001-01-01"},
+    *({"crash": point} for point in ("after_compute", "after_intent", "during_write", "after_write", "after_checkpoint")),
+]  # fmt: skip
 
 
 def mutant(chance: Chance) -> Mutant:
@@ -67,7 +72,7 @@ def mutant(chance: Chance) -> Mutant:
     }
     test: dict[str, Any] = {**_subject(chance), "expect": []}
     subject = test.get("pipeline") or test["stream"]
-    test["expect"] = _rows(test["given"], chance)
+    test["expect"] = _rows(_arriving(test), chance)
     for _ in range(chance.choice([0, 0, 1, 2])):
         try:
             chance.choice(trees.CHANGES)({"test": test}, chance)
@@ -96,10 +101,21 @@ def _subject(chance: Chance) -> dict[str, Any]:
     given = {
         "source": _given(_TEXTS if name == "lines" else _ROW if name != "looked" else {"id": 1, "name": "a"}, chance)
     }
-    return {
-        "stream": name,
-        "given": given | ({"l": _given({"id": 1, "name": "b"}, chance)} if name == "looked" else {}),
-    }
+    lookups = {"l": _given({"id": 1, "name": "b"}, chance)} if name == "looked" else {}
+    if chance.random() < 0.5:
+        return {"stream": name, "given": given | lookups}
+    return {"stream": name, "given": lookups, "steps": _steps(given["source"], chance)}
+
+
+def _steps(rows: list[dict[str, Any]], chance: Chance) -> list[Any]:
+    """What happens to a stream, the rows among it."""
+    steps: list[Any] = [{"rows": chance.choice([rows[at : at + 2], {"source": rows[at : at + 2]}])} for at in (0, 2, 4)]
+    for _ in range(chance.choice([0, 1, 3])):
+        steps.insert(chance.randrange(len(steps) + 1), deepcopy(chance.choice(STEPS)))
+    for step in steps:
+        if isinstance(step, dict) and chance.random() < 0.1:
+            step["emits"] = chance.choice([[], [{"id": 1}], [{"name": "a"}]])
+    return steps
 
 
 def _given(row: dict[str, Any], chance: Chance) -> list[dict[str, Any]]:
@@ -117,9 +133,15 @@ def _given(row: dict[str, Any], chance: Chance) -> list[dict[str, Any]]:
     return rows
 
 
-def _rows(given: dict[str, list[dict[str, Any]]], chance: Chance) -> list[dict[str, Any]]:
+def _arriving(test: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rows of what is tested."""
+    rows = [step["rows"] for step in test.get("steps", ()) if isinstance(step, dict) and "rows" in step]
+    stepwise = [row for each in rows for row in (each["source"] if isinstance(each, dict) else each)]
+    return stepwise if "steps" in test else next(iter(test["given"].values()))
+
+
+def _rows(rows: list[dict[str, Any]], chance: Chance) -> list[dict[str, Any]]:
     """What may be expected of what is given: columns of its rows."""
-    rows = next(iter(given.values()))
     names = chance.choice([["name"], ["id", "name"], ["id", "name"], [*_TYPES]])
     return [{name: deepcopy(row[name]) for name in names if name in row} for row in rows if chance.random() < 0.9]
 

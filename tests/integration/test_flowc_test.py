@@ -267,6 +267,10 @@ FAILING = {
         "{ stream: latest, given: { source: [{ user_id: 1, _offset: 3 }, { user_id: 1, _offset: 2 }] } }",
         ("error[not-testable]: `_offset` 2 comes after 3",),
     ),
+    "offsets beyond all offsets": (
+        "{ stream: latest, given: { source: [{ user_id: 1, _offset: 99999999999999999999 }] } }",
+        ("error[not-testable]: `_offset` is no whole number from 0 to 4611686018427387903",),
+    ),
 }
 
 

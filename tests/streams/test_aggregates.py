@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowc.errors import DataError, UsageError
+from flowc.nodes import TIME, AggregatePlan
 from flowc.runtime.arrow import data_type
 from flowc.runtime.enginecontext import new_context
 from flowc.runtime.streams.aggregates.accumulators import Accumulators
-from flowc.stream import TIME, AggregatePlan
 from flowc.types import BIGINT, DataType, Kind
 
 _TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=6)

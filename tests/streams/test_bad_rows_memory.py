@@ -8,9 +8,9 @@ import weakref
 import pyarrow as pa
 import pytest
 
+from flowc.nodes import ROW
 from flowc.runtime.streams.rowwise import Rowwise
 from flowc.runtime.streams.transform import Transform
-from flowc.stream import ROW
 
 SCHEMA = pa.schema([("amount", pa.string()), (ROW, pa.int64())])
 

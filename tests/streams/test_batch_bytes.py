@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from flowc.errors import EngineError
+from flowc.nodes import ROW
 from flowc.runtime.connectors import filestream
 from flowc.runtime.connectors.kafka import KafkaSource
 from flowc.runtime.streams.loop import Polled
@@ -20,7 +21,6 @@ from flowc.runtime.streams.oversize import counted, one_batch
 from flowc.runtime.streams.rowwise import Rowwise
 from flowc.runtime.streams.source import Source
 from flowc.runtime.streams.transform import Transform
-from flowc.stream import ROW
 from tests.commands import Folder
 from tests.streams.filefolder import Memory, put, source
 from tests.streams.test_daemon_shared import rows

@@ -15,13 +15,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flowc.nodes import KIND, REMOVALS, Change, Changelog
 from flowc.runtime.connector import Database
 from flowc.runtime.connectors import open_database
 from flowc.runtime.streams.targets.changes import net
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.runtime.streams.targets.delta import DeltaWriter
 from flowc.runtime.streams.targets.kafka import KafkaWriter
-from flowc.stream import KIND, REMOVALS, Change, Changelog, TableTarget, TopicTarget
+from flowc.stream import TableTarget, TopicTarget
 from tests import topics
 from tests.model.histories import BUDGET
 from tests.streams.changes import (

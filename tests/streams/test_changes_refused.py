@@ -15,6 +15,7 @@ from flowc.catalog import Column, Table, TableName
 from flowc.compiler.ir import Apply, FilesOutput, OtherOutput, Output
 from flowc.compiler.loads.changes import takes
 from flowc.errors import DataError, UsageError
+from flowc.nodes import KIND, ROW, Change, Changelog, NodePlan
 from flowc.render.streamplans import stream_object, stream_sql
 from flowc.runtime.arrow import arrow_schema
 from flowc.runtime.codecs.contract import Decoded
@@ -32,7 +33,7 @@ from flowc.runtime.streams.state.contract import StateStore
 from flowc.runtime.streams.state.store import DatabaseStore
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.runtime.streams.targets.kafka import KafkaWriter
-from flowc.stream import KIND, ROW, Change, Changelog, FilesTarget, NodePlan, StreamPlan, TableTarget, TopicTarget
+from flowc.stream import FilesTarget, StreamPlan, TableTarget, TopicTarget
 from flowc.types import BIGINT, TEXT
 from tests import topics
 from tests.streams import compiled

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 
 from flowc.catalog import Column
+from flowc.nodes import KIND, Change
 from flowc.runtime.codecs.contract import Decoded
 from flowc.runtime.connectors import open_database
 from flowc.runtime.streams.compute import Compute
@@ -27,7 +28,7 @@ from flowc.runtime.streams.targets.contract import Writer
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.runtime.streams.targets.delta import DeltaWriter
 from flowc.runtime.streams.targets.kafka import KafkaWriter
-from flowc.stream import KIND, Change, StreamPlan, TableTarget
+from flowc.stream import StreamPlan, TableTarget
 from flowc.types import BIGINT
 from tests import topics
 from tests.streams.changes import plan, table_apply, topic

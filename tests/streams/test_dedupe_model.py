@@ -9,9 +9,9 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flowc.nodes import DedupePlan
 from flowc.runtime.streams.operators.dedupe import Dedupe
 from flowc.runtime.streams.state.contract import Segment
-from flowc.stream import DedupePlan
 
 Row = tuple[int | None, str | None, int]
 """Two key columns, and an event time."""

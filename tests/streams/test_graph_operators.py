@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowc.errors import DataError
+from flowc.nodes import ROW, TIME, DedupePlan, SqlPlan
 from flowc.runtime.badrows import BadRow
 from flowc.runtime.streams.epoch import END, Intent, Range
 from flowc.runtime.streams.graph.build import Node, built
@@ -24,7 +25,7 @@ from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.operators.contract import Decision, Emitted, Least, Operator, Verdict
 from flowc.runtime.streams.operators.dedupe import Dedupe
 from flowc.runtime.streams.state.contract import Checkpoint, Segment
-from flowc.stream import ROW, TIME, DedupePlan, SourcePlan, SqlPlan, StreamPlan
+from flowc.stream import SourcePlan, StreamPlan
 from tests.streams.compiled import NOON, Computed, messages
 from tests.streams.compiled import plan as planned
 

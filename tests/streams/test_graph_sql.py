@@ -23,11 +23,12 @@ from flowc.compiler.lowering.lower import lower
 from flowc.compiler.streamplan.nodes import plan_nodes
 from flowc.diagnostics import Reporter
 from flowc.errors import UsageError
+from flowc.nodes import ROW
 from flowc.runtime.streams.epoch import Epoch, Intent, Range
 from flowc.runtime.streams.letternotes import JUDGED, parted
 from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.state.contract import Checkpoint
-from flowc.stream import ROW, StreamPlan
+from flowc.stream import StreamPlan
 from flowc.types import BIGINT
 from tests.commands import Inside
 from tests.streams.compiled import NOON, Computed, messages

@@ -16,13 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowc.errors import EngineError
+from flowc.nodes import TIME, AggregatePlan
 from flowc.runtime.streams.aggregates.accumulators import Accumulators
 from flowc.runtime.streams.keyed.groupkeys import GroupKeys
 from flowc.runtime.streams.keyed.groups import Groups
 from flowc.runtime.streams.keyed.index import Index
 from flowc.runtime.streams.keyed.segments import joined
 from flowc.runtime.streams.state.contract import Segment
-from flowc.stream import TIME, AggregatePlan
 from flowc.types import BIGINT, DataType, Kind
 
 _KEYS = pa.schema([("a", pa.int64()), ("b", pa.string())])

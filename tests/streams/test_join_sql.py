@@ -22,6 +22,7 @@ from flowc.compiler import stages
 from flowc.compiler.ir import Sql, Stream
 from flowc.compiler.lowering.lower import lower
 from flowc.diagnostics import Reporter
+from flowc.nodes import JoinPlan
 from flowc.runtime.codecs.json import JsonDecoder
 from flowc.runtime.streams.compute import Compute
 from flowc.runtime.streams.decoding import Decoding
@@ -30,7 +31,7 @@ from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.origins import fail
 from flowc.runtime.streams.state.contract import Checkpoint
 from flowc.service.streams.run import planned
-from flowc.stream import JoinPlan, StreamPlan
+from flowc.stream import StreamPlan
 from tests.streams.compiled import NOON, messages
 from tests.unit.project import write
 

@@ -10,7 +10,7 @@ import pytest
 
 from flowc.compiler import stages
 from flowc.diagnostics import Reporter
-from flowc.stream import SqlPlan
+from flowc.nodes import SqlPlan
 from tests.streams.compiled import SPEC, Computed, plan
 from tests.unit.project import write
 

@@ -27,7 +27,7 @@ from flowc.runtime.streams.state.store import DatabaseStore
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.service.streams.run import planned
 from flowc.service.streams.sources import decoding_of
-from flowc.service.testing.messages import Given
+from flowc.service.testing.messages import Feed
 from flowc.stream import LookupPlan, TableTarget
 from flowc.types import BIGINT, TEXT
 from tests.streams.compiled import Computed, messages, plan
@@ -218,7 +218,7 @@ class Two:
             for number in range(9)
         ]
         try:
-            StreamRun(made, {"source": Given(given)}, compute, writers, store, pause=pause).run()
+            StreamRun(made, {"source": Feed(given, once=True)}, compute, writers, store, pause=pause).run()
         finally:
             for database in databases:
                 database.close()

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from flowc.errors import UsageError
+from flowc.nodes import DedupePlan
 from flowc.render.daemon import status_json
 from flowc.render.metrics import metrics_text
 from flowc.runtime.streams.graph.build import Node
@@ -19,7 +20,6 @@ from flowc.runtime.streams.operators.dedupe import Dedupe
 from flowc.runtime.streams.state.contract import Checkpoint, NodeState, Saved, Segment
 from flowc.service.daemon.stats import Counts, Line, Report
 from flowc.service.streams.state import state_file
-from flowc.stream import DedupePlan
 from tests.commands import Inside
 
 SPEC = """

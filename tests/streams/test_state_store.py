@@ -16,6 +16,7 @@ import pytest
 
 from flowc.compiler.streamplan.state import Owner, state_plan
 from flowc.errors import FlowcError
+from flowc.nodes import DedupePlan
 from flowc.runtime.connectors import open_database
 from flowc.runtime.renewal import _renew
 from flowc.runtime.streams.epoch import Intent, Range
@@ -30,7 +31,6 @@ from flowc.runtime.streams.state.memory import Memory, MemoryStore
 from flowc.runtime.streams.state.payloads import PIECE
 from flowc.runtime.streams.state.store import DatabaseStore
 from flowc.runtime.streams.targets.contract import Fenced
-from flowc.stream import DedupePlan
 from tests.older import group, make_groups, make_older, own
 from tests.stores import KINDS, Store, address
 

@@ -19,6 +19,7 @@ from time import sleep
 import pyarrow as pa
 import pytest
 
+from flowc.nodes import ROW
 from flowc.runtime.badrows import BadRow
 from flowc.runtime.connectors import open_database
 from flowc.runtime.streams.compute import Compute
@@ -35,7 +36,7 @@ from flowc.runtime.streams.state.memory import MemoryStore
 from flowc.runtime.streams.state.store import DatabaseStore
 from flowc.runtime.streams.targets.contract import Fenced
 from flowc.runtime.streams.targets.database import DatabaseWriter
-from flowc.stream import ROW, StreamPlan, TableTarget, WatermarkPlan
+from flowc.stream import StreamPlan, TableTarget, WatermarkPlan
 from tests.streams import test_state_runs as states
 from tests.streams.test_state_runs import Cut, Log, Messages, Open
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from itertools import groupby
 
@@ -207,3 +208,52 @@ def test_messages_are_put_in_the_order_of_their_partitions() -> None:
     assert [tuple(row.values()) for row in NUMBERS.in_order(batch).to_pylist()] == sorted(rows)
     ordered = NUMBERS.in_order(batch)
     assert NUMBERS.in_order(ordered) is ordered
+
+
+def test_a_long_silence_of_a_given_clock_is_taken_at_once() -> None:
+    """As by a look a second: of partitions that are silent for different times, in two sources, or in one."""
+    for seed in range(25):
+        chance = random.Random(seed)
+        at_once, often = (Watermarks(WatermarkPlan(lateness=3, idle=60 * SECOND), ("s", "t")) for _ in range(2))
+        at_once.longest = 10**15
+        clock = 0
+        for _ in range(8):
+            source, partition = chance.choice("st"), chance.randrange(2)
+            row = chance.choice([None, (pa.array([partition]), _times(chance.randrange(10**9)))])
+            begun, passed = clock, chance.choice([0, 1, 5, 59, 60, 61, 200]) * SECOND
+            clock += passed
+            for marks, step in ((at_once, max(passed, 1)), (often, SECOND)):
+                for time_ in [*range(begun, clock, step), clock]:
+                    found = [marks.look(time_, name) for name in "st"]
+                if row is not None:
+                    marks.ranges([Range.numbered(source, partition, 0, 0)])
+                    marks.advance(source, *row)
+            assert at_once.value == often.value == found[1], seed
+
+
+def test_a_partition_is_set_aside_until_a_row_of_it_comes() -> None:
+    marks = _made(WatermarkPlan(idle=60 * SECOND))
+    marks.look(0, "s")
+    marks.advance("s", pa.array([0]), _times(100))
+    marks.set_aside([("s", "1")])
+    assert marks.look(0, "s") == 100
+    marks.advance("s", pa.array([1]), _times(120))
+    marks.advance("s", pa.array([0]), _times(200))
+    assert marks.look(0, "s") == 120
+    marks.set_aside([("s", "0"), ("s", "1")])
+    assert marks.look(0, "s") == 200, "it goes on from the highest mark"
+
+
+def test_it_reaches_a_time_as_with_rows_of_all_partitions() -> None:
+    marks = _made(WatermarkPlan(lateness=10, idle=60 * SECOND), sources=("s", "t"))
+    marks.advance("s", pa.array([0]), _times(50))
+    marks.reach(1000)
+    assert marks.look(0, "s") == 1000
+    assert {*marks.marks().values()} == {1000}
+    marks.advance("s", pa.array([0, 1]), _times(2000, 3000))
+    marks.reach(1500)
+    assert marks.look(0, "s") == 1500
+    marks.set_aside((source, part) for source in "st" for part in "01")
+    assert marks.look(5, "s") == marks.look(5, "t") == 2990
+    marks.reach(4000)
+    assert marks.look(5, "s") == 4000, "none is set aside by then"

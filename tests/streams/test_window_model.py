@@ -14,13 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowc.errors import EngineError, UsageError
+from flowc.nodes import KIND, ROW, TIME, AggregatePlan, NodePlan, SqlPlan, WindowPlan
 from flowc.runtime.streams.epoch import END, Intent
 from flowc.runtime.streams.graph.build import Node, built
 from flowc.runtime.streams.graph.graph import Graph
 from flowc.runtime.streams.operators.localtime import LocalTime
 from flowc.runtime.streams.operators.window import Windows
 from flowc.runtime.streams.state.contract import Checkpoint
-from flowc.stream import KIND, ROW, TIME, AggregatePlan, NodePlan, SourcePlan, SqlPlan, StreamPlan, WindowPlan
+from flowc.stream import SourcePlan, StreamPlan
 from flowc.types import BIGINT, DataType, Kind
 
 ROWS = pa.schema([("k", pa.string()), ("x", pa.int64()), ("f", pa.float64())])

@@ -8,12 +8,13 @@ from typing import Any
 
 import pyarrow as pa
 
+from flowc.nodes import ROW, TIME, AggregatePlan, SqlPlan, WindowPlan
 from flowc.runtime.streams.epoch import END, Epoch, Intent, Range
 from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.operators.passing import Taken
 from flowc.service.daemon.watch import Watch
 from flowc.service.streams.run import StreamReport
-from flowc.stream import ROW, TIME, AggregatePlan, SqlPlan, StreamPlan, WindowPlan
+from flowc.stream import StreamPlan
 from flowc.types import BIGINT
 from tests.streams.compiled import NOON, Computed, messages, plan
 
@@ -81,3 +82,20 @@ def test_messages_that_a_window_has_taken_in_are_not_taken_again(tmp_path: Path)
     assert isinstance(made.compute.graph.nodes[0].operator, Taken)
     assert _rows(_epoch(made, [{"id": 1, "name": "a"}], 0, None)) == []
     assert _rows(_epoch(made, [], 0, END, 2)) == []
+
+
+def test_sessions_come_out_when_their_gap_is_over(tmp_path: Path) -> None:
+    stream = _stream(tmp_path, late="dlq", on_error="dlq")
+    window = stream.nodes[0]
+    assert isinstance(window, WindowPlan)
+    nodes = replace(window, kind="session", size=60 * MINUTE, step=5 * MINUTE), *stream.nodes[1:]
+    made = Computed(replace(stream, nodes=nodes))
+    assert _rows(_epoch(made, [{"id": 2, "name": "a"}, {"id": 7, "name": "b"}], 0, None)) == []
+    assert _rows(_epoch(made, [{"id": 4, "name": "a"}], 5, NOON + MINUTE, 2)) == []
+    assert not made.compute.due(NOON + 5 * MINUTE)
+    assert made.compute.due(NOON + 5 * MINUTE + 1)
+    late = _epoch(made, [{"id": 1, "name": "b"}], 0, NOON + 5 * MINUTE + 1, 3)
+    assert _rows(late) == [("b", 7)]
+    assert late.dead is not None
+    assert late.dead.column("error_code").to_pylist() == ["late-row"]
+    assert _rows(_epoch(made, [], 0, END, 4)) == [("a", 3)]

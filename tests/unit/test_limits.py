@@ -399,8 +399,8 @@ LIMITS = {
         2**31, "streams/test_batch_bytes.py::test_more_bytes_than_a_column_counts_are_a_diagnostic", "epoch-too-large", of_size(2**31)
     ),
     "what one operator of a stream remembers, in memory": Limit(
-        of("stream", "MAX_STATE"), "streams/test_keyed.py::test_what_takes_too_much_is_refused_with_the_mend", "state-too-large",
-        of_size(of("stream", "MAX_STATE")), by=f"`state.max_bytes`, up to {of_size(of('compiler.names.windows', 'LARGEST_STATE'))}",
+        of("nodes", "MAX_STATE"), "streams/test_keyed.py::test_what_takes_too_much_is_refused_with_the_mend", "state-too-large",
+        of_size(of("nodes", "MAX_STATE")), by=f"`state.max_bytes`, up to {of_size(of('compiler.names.windows', 'LARGEST_STATE'))}",
     ),
     "a lookup that an epoch names, compressed": Limit(
         _KEPT, "streams/test_state_store.py::test_a_lookup_that_is_too_large_is_not_kept", "lookup-too-large", of_size(_KEPT)

@@ -12,8 +12,9 @@ from flowc.compiler import stages
 from flowc.compiler.ir import Stream
 from flowc.compiler.sql.windowcalls import MAX_WINDOWS
 from flowc.diagnostics import Reporter
+from flowc.nodes import WindowPlan
 from flowc.service.streams.run import planned
-from flowc.stream import StreamPlan, WindowPlan
+from flowc.stream import StreamPlan
 from tests.unit.project import Found, found, write
 
 PROJECT = """

@@ -232,6 +232,8 @@ def _is_template(node: Node) -> bool:
 
 def _typed_helps(wanted: list[str], node: Node, schemas: tuple[Schema, ...], place: _Place) -> tuple[str, ...]:
     """How to write a value that has the wrong type."""
+    if wanted == ["null"]:
+        return ("leave its value out",)
     if not isinstance(node, Scalar):
         return reshaped(wanted, node, schemas)
     if node.value is not None and not any("x-secret" in schema.says for schema in schemas):

@@ -209,6 +209,31 @@ class RowsSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class StepSpec:
+    """One of the `steps` of a test. `actions` are the keys that say what happens, of which a sound one has one."""
+
+    actions: tuple[Name, ...]
+    value: Name | None
+    """What the action says, where that is a text: a duration, a partition, a time, a point."""
+    rows: Mapping[str, RowsSpec]
+    """By their sources; under an empty name those of the only one."""
+    seconds: float
+    """How far `advance` moves the clock."""
+    emits: RowsSpec | None
+    span: Span
+
+    @property
+    def action(self) -> Name:
+        """What happens in it."""
+        return self.actions[0]
+
+    @property
+    def text(self) -> str:
+        """The action as it is written, without its rows."""
+        return f"{self.action.value}: {self.value.value}" if self.value else self.action.value
+
+
+@dataclass(frozen=True, slots=True)
 class TestSpec:
     """One of `tests`."""
 
@@ -220,6 +245,9 @@ class TestSpec:
     given: Mapping[str, RowsSpec]
     given_span: Span
     """Where the key `given` stands."""
+    steps: tuple[StepSpec, ...]
+    steps_span: Span | None
+    """Where the key `steps` stands."""
     expect: RowsSpec | None
     expect_error: Name | None
     now: Name | None

@@ -98,7 +98,7 @@ class Load:
     shown: int = 0
     """How many rows a rehearsal shows of each kind."""
     changes: bool = False
-    """The rows say what they do, in the column `flowc.stream.KIND`."""
+    """The rows say what they do, in the column `flowc.nodes.KIND`."""
 
     @cached_property
     def loaded(self) -> tuple[Loaded, ...]:

@@ -29,8 +29,9 @@ from flowc.compiler.sql.streamjoins import StreamJoin
 from flowc.compiler.sql.tablefunctions import CALL, Call, ctes_of, free
 from flowc.compiler.sql.windowcalls import END, SESSION, START, WindowCall
 from flowc.diagnostics import Reporter, did_you_mean
+from flowc.nodes import ROW, TIME, Late, outputs
 from flowc.source import Span
-from flowc.stream import EXTRAS, ROW, TIME, Late, outputs
+from flowc.stream import EXTRAS
 from flowc.types import TEXT, TIMESTAMPTZ
 
 ENGINE = "datafusion"

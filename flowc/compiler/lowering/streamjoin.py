@@ -19,7 +19,7 @@ from flowc.compiler.sql.sqltext import SqlTree
 from flowc.compiler.sql.streamjoins import Side, StreamJoin
 from flowc.compiler.sql.tablefunctions import free
 from flowc.diagnostics import Reporter
-from flowc.stream import ROW, TIME
+from flowc.nodes import ROW, TIME
 from flowc.types import BIGINT, TIMESTAMPTZ, UNKNOWN, DataType, Kind
 
 if TYPE_CHECKING:

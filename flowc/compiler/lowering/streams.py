@@ -98,9 +98,7 @@ def _lower(stream: CheckedStream, lowering: Lowering) -> Stream | None:
     columns = node.columns if node is not None else None
     applies = tuple(stream_applies(stream, node, lowering)) if node is not None else ()
     if columns is not None and not {"cdc", "join"}.intersection(changes):
-        for apply in applies:
-            _check_target(apply, columns, lowering.reporter)
-        check_named(stream, columns, lowering)
+        _check_targets(stream, applies, columns, lowering)
     if lowering.reporter.errors > before or stream.dialect is None:
         return None
     unplanned = (*changes, *other_modes(stream), *(["sql"] if query is not None and found is None else []))
@@ -191,13 +189,17 @@ def _cuts(
     return found
 
 
-def _check_target(apply: Apply, columns: tuple[Column, ...], reporter: Reporter) -> None:
-    """Judges the output of the SQL by a table that it goes into; keys that it lacks are told where they are named."""
-    missing = replace(apply, keys=tuple(key for key in apply.keys if find_column(columns, key) is None))
-    if apply.target.table is not None:
-        check_output(missing, columns, apply.target.table, reporter)
-    else:
-        check_made(missing, columns, reporter)
+def _check_targets(
+    stream: CheckedStream, applies: Sequence[Apply], columns: tuple[Column, ...], lowering: Lowering
+) -> None:
+    """Judges the output by the tables that it goes into; keys that it lacks are told where they are named."""
+    for apply in applies:
+        missing = replace(apply, keys=tuple(key for key in apply.keys if find_column(columns, key) is None))
+        if apply.target.table is not None:
+            check_output(missing, columns, apply.target.table, lowering.reporter)
+        else:
+            check_made(missing, columns, lowering.reporter)
+    check_named(stream, columns, lowering)
 
 
 def _asked(query: SqlTree | None) -> tuple[str, ...]:

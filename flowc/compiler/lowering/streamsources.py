@@ -10,8 +10,9 @@ from flowc.compiler.ir import Source
 from flowc.compiler.lowering.streamtime import microseconds
 from flowc.compiler.quote import ident
 from flowc.diagnostics import Reporter
+from flowc.nodes import TIME
 from flowc.source import MappedText, Segment
-from flowc.stream import EXTRAS, TIME
+from flowc.stream import EXTRAS
 
 _PREFIXES = ("left_", "right_")
 

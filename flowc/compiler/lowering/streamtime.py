@@ -7,7 +7,8 @@ from typing import Literal, cast
 
 from flowc.compiler.front.streamspec import StreamSpec
 from flowc.compiler.lowering.streamgraph import Block, WindowSettings
-from flowc.stream import Late, WatermarkPlan
+from flowc.nodes import Late
+from flowc.stream import WatermarkPlan
 
 
 def block(stream: StreamSpec) -> Block | None:

@@ -8,6 +8,7 @@ from flowc.compiler.front.spec import SourceColumn, TargetSpec
 from flowc.compiler.front.streamspec import RowsSpec, TestSpec
 from flowc.compiler.names.doubt import sure_only
 from flowc.compiler.names.lookup import Lookup
+from flowc.compiler.names.teststeps import check_steps
 from flowc.compiler.names.windows import source_columns
 from flowc.diagnostics import did_you_mean
 
@@ -34,6 +35,11 @@ def _check(test: TestSpec, lookup: Lookup) -> None:
     if test.expect is not None and test.expect_error is not None:
         message = "`expect` and `expect_error` exclude each other"
         report("conflicting-keys", message, test.expect_error.span, helps=("remove one of the two",))
+    if test.steps_span is None and test.given_span == test.name.span:
+        helps = ("add `given: { … }` with the rows of each source",)
+        message = f"test `{test.name.value}` needs `given`, or `steps` for a stream"
+        report("missing-key", message, test.name.span, helps=helps)
+    check_steps(test, lookup)
     _check_given(test, _inputs(test, lookup), lookup)
 
 

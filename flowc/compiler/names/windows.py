@@ -145,9 +145,6 @@ def _check_late(checked: CheckedStream, block: str, late: LateSpec, lookup: Look
     if action and word == "dlq" and not kept:
         helps = ("add `dead_letter: {topic: …}`",)
         report("missing-key", "`late: dlq` needs `dead_letter`", action.span, helps=helps)
-    elif action and word == "dlq" and (stream.on_error is None or stream.on_error.value != "dlq"):
-        helps = ("add `on_error: dlq` to the stream",)
-        report("missing-key", "`late: dlq` needs `on_error: dlq`", action.span, helps=helps)
     if action and word == "reopen":
         _check_rewritable(stream, action, lookup)
 

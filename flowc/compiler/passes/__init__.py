@@ -9,6 +9,7 @@ from flowc.compiler.ir import Ir
 from flowc.compiler.passes.append_at_least_once import append_at_least_once
 from flowc.compiler.passes.batch_dependent import batch_dependent
 from flowc.compiler.passes.conflicting_merge_keys import conflicting_merge_keys
+from flowc.compiler.passes.expected_columns import expected_columns
 from flowc.compiler.passes.foreign_address import foreign_address
 from flowc.compiler.passes.limit_without_order import limit_without_order
 from flowc.compiler.passes.merge_key_not_unique import merge_key_not_unique
@@ -33,7 +34,7 @@ LINTS: tuple[Lint, ...] = (
     secret_literal, secret_reference, foreign_address, place_elsewhere, shared_target, conflicting_merge_keys,
     misplaced_dead_letters, unlike_files, append_at_least_once, merge_key_not_unique, unstable_key, select_star,
     null_comparison, limit_without_order, open_pivot, not_repeatable, batch_dependent,
-    wall_clock_in_window, no_idle_policy,
+    wall_clock_in_window, no_idle_policy, expected_columns,
 )  # fmt: skip
 
 

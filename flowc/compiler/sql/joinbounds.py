@@ -16,7 +16,7 @@ from sqlglot.tokens import TokenType
 from flowc.compiler.sql.relations import fold
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.compiler.sql.tablefunctions import unit_length
-from flowc.stream import TIME
+from flowc.nodes import TIME
 
 LEFT, RIGHT = 0, 1
 Owner = Callable[[exp.Column], int | None]

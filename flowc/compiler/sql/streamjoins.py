@@ -7,7 +7,7 @@ query reads a relation that stands for the pairs.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -19,8 +19,9 @@ from flowc.compiler.sql.sqltext import SqlTree
 from flowc.compiler.sql.tablefunctions import CALL, free
 from flowc.compiler.sql.windowcalls import WINDOW
 from flowc.diagnostics import Reporter
+from flowc.nodes import TIME
 from flowc.source import Span
-from flowc.stream import EXTRAS, TIME
+from flowc.stream import EXTRAS
 
 JOIN, JOINED = "join", "joined"
 Kind = Literal["inner", "left", "right", "full"]
@@ -102,8 +103,8 @@ class _Reading:
     def select(self, select: exp.Select) -> None:
         """Reads the join of a query's FROM, where there is one, and puts a relation in its place."""
         streams = [item for item in _items(select) if self._reads(item)]
-        if len(streams) < 2:
-            return
+        if len(streams) < 2 or any(map(self._is_windowed, streams)):
+            return  # who looks at windows judges what is behind them
         if (text := odd_interval(self.query)) is not None:
             self.refuse(f"the interval `{text}` is not understood", "write it as `INTERVAL '5 minutes'`", streams[1])
         elif self._is_plain(select, streams) and (place := self._place(select)) is not False:
@@ -112,18 +113,31 @@ class _Reading:
 
     def _reads(self, item: exp.Expression) -> bool:
         """Whether a relation has rows of a stream, itself or by the names of the query's own."""
-        own = {cte.alias: cte.this for cte in self.query.tree.find_all(exp.CTE)}
-        seen, waiting = set[str](), [item]
+        own = self._own
+        return any(
+            CALL in table.meta or (table.name in self.sources and table.name not in own and not table.db)
+            for part in self._behind(item)
+            for table in part.find_all(exp.Table)
+        )
+
+    def _is_windowed(self, item: exp.Expression) -> bool:
+        """Whether a relation has rows of windows, itself or by the names of the query's own."""
+        return any(WINDOW in each.meta for part in self._behind(item) for each in part.find_all(exp.Subquery))
+
+    @property
+    def _own(self) -> Mapping[str, exp.Expression]:
+        return {cte.alias: cte.this for cte in self.query.tree.find_all(exp.CTE)}
+
+    def _behind(self, item: exp.Expression) -> Iterator[exp.Expression]:
+        """A relation, and the queries under WITH that it reads."""
+        own, seen, waiting = self._own, set[str](), [item]
         while waiting:
-            for table in waiting.pop().find_all(exp.Table):
-                if CALL in table.meta:
-                    return True
-                if table.name in own and table.name not in seen:
+            part = waiting.pop()
+            yield part
+            for table in part.find_all(exp.Table):
+                if CALL not in table.meta and table.name in own and table.name not in seen:
                     seen.add(table.name)
                     waiting.append(own[table.name])
-                elif table.name in self.sources and table.name not in own and not table.db:
-                    return True
-        return False
 
     def id(self, place: int | None, node: exp.Expression) -> str:
         """What a join is called: as the CTE in which it stands."""
@@ -156,9 +170,6 @@ class _Reading:
         elif join.method or join.kind not in ("", "INNER", "OUTER", "CROSS") or join.side not in _KINDS:
             words = " ".join(part for part in (join.method, join.side, join.kind) if part)
             self.refuse(f"streams have no {words} JOIN", "write INNER, LEFT, RIGHT or FULL JOIN … ON …", streams[1])
-        elif any(isinstance(each, exp.Subquery) and WINDOW in each.meta for each in streams):
-            more = "put the window in a query under WITH, and join what that gives"
-            self.refuse("a window stands in a join of streams", more, streams[1])
         elif join.args.get("using"):
             more = "write `ON one.key = other.key`, and the bound in time"
             self.refuse("a join of streams with USING has no bound in time", more, streams[1])

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from sqlglot import exp
 
 from flowc.compiler.sql.meaning.datafusion_json import gathers
-from flowc.stream import ROW
+from flowc.nodes import ROW
 
 _ALLOWED = frozenset(("expressions", "from_", "joins", "where", "with_", "kind", "hint"))
 _ALLOWED_UNION = frozenset(("this", "expression", "distinct", "with_", "side", "kind"))

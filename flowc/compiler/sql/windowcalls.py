@@ -26,8 +26,8 @@ from flowc.compiler.sql.tablefunctions import (
     placed,
 )
 from flowc.diagnostics import Reporter
+from flowc.nodes import WindowKind
 from flowc.source import Span
-from flowc.stream import WindowKind
 
 START, END, SESSION = "window_start", "window_end", "session_id"
 WINDOW = "flowc.window"
@@ -49,7 +49,7 @@ _MOMENT = "1970-01-01 00:00:00+00"
 
 @dataclass(frozen=True, slots=True)
 class WindowCall:
-    """One call; `size` and `step` are as in `flowc.stream.WindowPlan`."""
+    """One call; `size` and `step` are as in `flowc.nodes.WindowPlan`."""
 
     id: str
     function: str

@@ -9,19 +9,8 @@ from flowc.compiler.changelog import NO_KEYS, remembering, traits
 from flowc.compiler.dialects.datafusion_arithmetic import arithmetic
 from flowc.compiler.ir import Dedupe, IntervalJoin, Node, Placed, Source, Sql, Stream, Window
 from flowc.errors import UsageError
-from flowc.stream import (
-    EXTRAS,
-    MAX_STATE,
-    ROW,
-    TIME,
-    AggregatePlan,
-    DedupePlan,
-    JoinPlan,
-    NodePlan,
-    SqlPlan,
-    Traits,
-    WindowPlan,
-)
+from flowc.nodes import MAX_STATE, ROW, TIME, AggregatePlan, DedupePlan, JoinPlan, NodePlan, SqlPlan, Traits, WindowPlan
+from flowc.stream import EXTRAS
 from flowc.types import DataType, Kind
 
 _TIMES = frozenset({Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.DATE})

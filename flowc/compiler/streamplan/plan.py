@@ -13,14 +13,8 @@ from flowc.compiler.streamplan.nodes import needed, plan_nodes
 from flowc.compiler.streamplan.state import EMBEDDED, Owner, plan_state, state_plan
 from flowc.compiler.streamplan.targets import LiveTableOf, stream_targets, unseen
 from flowc.errors import UsageError
-from flowc.stream import (
-    Changelog,
-    LookupPlan,
-    SourcePlan,
-    StreamPlan,
-    TargetPlan,
-    TopicTarget,
-)
+from flowc.nodes import Changelog
+from flowc.stream import LookupPlan, SourcePlan, StreamPlan, TargetPlan, TopicTarget
 from flowc.types import Kind
 
 

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from flowc.catalog import Column
 from flowc.errors import DataError
+from flowc.nodes import ROW, TIME
 from flowc.runtime.badrows import BadRow, brief
 from flowc.runtime.functions import Function
 from flowc.runtime.streams.decoding import Decoding, read, schema_of
@@ -29,7 +30,7 @@ from flowc.runtime.streams.operators.window import LATE
 from flowc.runtime.streams.origins import Origin, origins
 from flowc.runtime.streams.state.contract import Checkpoint
 from flowc.runtime.streams.watermark import Watermarks
-from flowc.stream import ROW, TIME, SourcePlan, StreamPlan
+from flowc.stream import SourcePlan, StreamPlan
 from flowc.types import Kind
 
 _Bad = Mapping[int, tuple[BadRow, int]]

@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flowc.nodes import TIME
 from flowc.runtime.arrow import empty_of
 from flowc.runtime.badrows import BadRow
 from flowc.runtime.codecs.contract import Decoded
 from flowc.runtime.streams.eventtime import event_times, timed
-from flowc.stream import TIME, SourcePlan
+from flowc.stream import SourcePlan
 
 _BESIDE = (TIME, "_key", "_headers")
 """What a reader gives of a message only when it is asked for."""

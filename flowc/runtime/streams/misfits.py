@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from flowc.catalog import Column
 from flowc.errors import DataError
+from flowc.nodes import Changelog
 from flowc.plan import Ingest
 from flowc.runtime.arrow import plain
 from flowc.runtime.badrows import MISSING, BadRow, Findings, GoodRows, first_indices, fit_rows
@@ -18,7 +19,7 @@ from flowc.runtime.connectors.limits import Limits, limits
 from flowc.runtime.fit import CODE, fit, shorten, shown_value
 from flowc.runtime.streams.targets.changes import parted
 from flowc.runtime.streams.targets.hive import unnameable
-from flowc.stream import Changelog, FilesTarget, TableTarget, TargetPlan, TopicTarget
+from flowc.stream import FilesTarget, TableTarget, TargetPlan, TopicTarget
 from flowc.types import Kind
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _NUMBER = re.compile(r"[0-9]{1,20}")
 _WHOLE = re.compile(r"0|[1-9][0-9]{0,18}")
-_MOST = 2**63
+_BEYOND = 2**63
 
 
 class Order(Protocol):
@@ -99,9 +99,9 @@ def plain(text: str) -> int | str:
 
 
 def _is_plain(text: str) -> bool:
-    return _WHOLE.fullmatch(text) is not None and int(text) < _MOST
+    return _WHOLE.fullmatch(text) is not None and int(text) < _BEYOND
 
 
 def shown(partition: str) -> tuple[int, str]:
     """By which partitions are sorted for people: numbers by how great they are."""
-    return (int(partition), "") if _is_plain(partition) else (_MOST, partition)
+    return (int(partition), "") if _is_plain(partition) else (_BEYOND, partition)

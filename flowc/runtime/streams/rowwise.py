@@ -13,11 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flowc.errors import DataError, EngineError, FlowcError
+from flowc.nodes import ROW
 from flowc.runtime.badrows import first_indices
 from flowc.runtime.streams.oversize import CODE as TOO_LARGE
 from flowc.runtime.streams.oversize import one_batch
 from flowc.runtime.streams.transform import Transform, kept
-from flowc.stream import ROW
 
 _STEPS = (512, 64, 8, 1)
 """Rows in the pieces of each round; a piece that fails is cut up in the next."""

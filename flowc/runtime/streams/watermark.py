@@ -27,7 +27,6 @@ _UNKNOWN = ""
 ENDED = 2**63 - 1
 """In place of the mark of a partition of which nothing comes any more."""
 _STEP = 1_000_000
-"""The longest time between two looks, in microseconds, that counts as reading."""
 
 
 @dataclass
@@ -36,6 +35,9 @@ class Watermarks:
 
     plan: WatermarkPlan
     sources: Sequence[str]
+    longest: int = _STEP
+    """The longest time between two looks, in microseconds, that counts as reading. On a clock that goes on only while
+    the stream reads, as that of tests, any does: however long the silence, it is taken at once."""
     value: int | None = field(default=None, init=False)
     """The watermark."""
     _marks: dict[Partition, int] = field(default_factory=dict, init=False)
@@ -52,7 +54,7 @@ class Watermarks:
         It is the one before the messages of these ranges. `caught_up` says that nothing more of the source waits
         anywhere: then its partitions that gave nothing were silent since the last time.
         """
-        passed = min(max(time - self._looked.get(source, time), 0), _STEP) if caught_up else 0
+        passed = min(max(time - self._looked.get(source, time), 0), self.longest) if caught_up else 0
         self._looked[source] = time
         moved = {range_.at for range_ in ranges if range_.moves}
         for at in {*(at for at in self._silent if at[0] == source), (source, _UNKNOWN)}:
@@ -83,6 +85,18 @@ class Watermarks:
             self._silent[at] = self._owed[at] = 0
             if time is not None:
                 self._marks[at] = max(time - self.plan.lateness, self._marks.get(at, time - self.plan.lateness))
+
+    def set_aside(self, partitions: Iterable[Partition]) -> None:
+        """Has partitions count as silent for as long as sets them aside."""
+        for at in partitions:
+            self._silent[at] = max(self._silent.get(at, 0), self.plan.idle or 0)
+            self._owed.pop(at, None)
+
+    def reach(self, time: int) -> None:
+        """Goes on to a time, unless it is past that: the marks of all partitions do, as with rows that late."""
+        for at in [at for name in self.sources for at in self._partitions(name) if self._marks.get(at) != ENDED]:
+            self._marks[at] = max(time, self._marks.get(at, time))
+            self._silent[at] = self._owed[at] = 0
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Goes on where a checkpoint was."""

@@ -9,6 +9,7 @@ from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.ir import Ir
 from flowc.compiler.streamplan.letters import Chosen
 from flowc.errors import FlowcError, UsageError
+from flowc.nodes import DedupePlan
 from flowc.runtime.streams.letterbox import LetterBox
 from flowc.runtime.streams.lettersjudged import JudgedRun
 from flowc.runtime.streams.lettersrun import LettersRun
@@ -17,7 +18,7 @@ from flowc.service.streams.letterjudging import judging, passed, untold
 from flowc.service.streams.replayplans import BATCH, decoders_of, fetching, replay_plan, take_out, taking
 from flowc.service.streams.run import Pause, StreamReport, assembled, no_pause
 from flowc.service.streams.state import replayed_name
-from flowc.stream import DedupePlan, StreamPlan, TopicTarget
+from flowc.stream import StreamPlan, TopicTarget
 
 EVER = 2**31 - 1
 """More attempts than a letter ever has."""

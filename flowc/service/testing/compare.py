@@ -20,12 +20,16 @@ Values = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A row that is expected and is not there, and the row that comes closest to it, with what differs in it."""
+    """A row that is expected and is not there, and the row that comes closest to it, with what differs in it.
+
+    `step` is the number of another step of its test by which the target got it.
+    """
 
     row: Row
     span: Span
     nearest: Values | None
     differing: tuple[str, ...]
+    step: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from time import monotonic
 
 import pyarrow as pa
 
-from flowc.compiler.front.streamspec import RowSpec, RowsSpec, TestSpec
+from flowc.compiler.front.streamspec import RowSpec, RowsSpec
+from flowc.durations import parse_instant
 from flowc.runtime.connectors.files import CsvOptions
 from flowc.runtime.streams.epoch import Partition, Range
 from flowc.runtime.streams.loop import Polled
 from flowc.service.testing.csv import csv_row
 from flowc.service.testing.rows import Misplaced, Row, encoded
 from flowc.service.testing.seed import UNTESTABLE
-from flowc.stream import EXTRAS, SourcePlan, StreamPlan
+from flowc.stream import EXTRAS, SourcePlan
 
 _HEADERS = pa.list_(pa.struct([("key", pa.string()), ("value", pa.binary())]))
 _SCHEMA = pa.schema(
@@ -26,13 +27,23 @@ _SCHEMA = pa.schema(
     ]
 )  # fmt: skip
 
+_MOST = {"_partition": 2**31 - 1, "_offset": 2**62 - 1}
+"""The greatest number of a partition, and of a message."""
+
 
 @dataclass
-class Given:
-    """All messages of a test; see `flowc.runtime.streams.loop.Seekable`."""
+class Feed:
+    """What has arrived of one source, in its order; see `flowc.runtime.streams.loop.Seekable`.
 
-    messages: Sequence[Polled]
+    It outlives the runs that read it, as a log does. `beginnings` are those of its partitions: they are told with the
+    first messages. With `once`, a run ends behind what is there.
+    """
+
+    messages: list[Polled] = field(default_factory=list)
+    beginnings: tuple[Range, ...] = ()
+    once: bool = False
     _next: int = field(default=0, init=False)
+    _untold: tuple[Range, ...] = field(default=(), init=False)
 
     @property
     def log(self) -> str:
@@ -40,24 +51,29 @@ class Given:
         return ""
 
     def seek(self, positions: Mapping[Partition, str]) -> None:
-        """A test begins at the beginning."""
+        """Goes to the first message that is not behind the positions: those before it were read in this order."""
+        new = (number for number, polled in enumerate(self.messages) if _is_new(polled.ranges[0], positions))
+        self._next = next(new, len(self.messages))
+        self._untold = tuple(range_ for range_ in self.beginnings if range_.at not in positions)
 
     def poll(self, wait: float) -> Polled | None:
         """The next message."""
-        if self.ended:
+        if self.caught_up:
             return None
-        self._next += 1
-        return self.messages[self._next - 1]
+        polled, untold = self.messages[self._next], self._untold
+        self._next, self._untold = self._next + 1, ()
+        others = (range_ for range_ in untold if range_.at != polled.ranges[0].at)
+        return replace(polled, ranges=(*polled.ranges, *others))
 
     @property
     def ended(self) -> bool:
-        """Whether all were read."""
-        return self._next >= len(self.messages)
+        """Whether all were read, and no others will come."""
+        return self.once and self.caught_up
 
     @property
     def caught_up(self) -> bool:
-        """Nothing is silent while there is more."""
-        return self.ended
+        """Whether all were read."""
+        return self._next >= len(self.messages)
 
     def committed(self, written: Mapping[Partition, str], durable: Mapping[Partition, str]) -> None:
         """Nobody watches."""
@@ -66,41 +82,53 @@ class Given:
         """Nothing is open."""
 
 
-def given_messages(test: TestSpec, plan: StreamPlan, now: datetime, csv: Mapping[str, CsvOptions]) -> Given:
-    """The messages of all sources: those of one source in their order, source by source as the test lists them.
+def _is_new(range_: Range, positions: Mapping[Partition, str]) -> bool:
+    return positions.get(range_.at, range_.start) == range_.start
 
-    `csv` tells how those of CSV are written, by their names.
+
+@dataclass
+class Arrivals:
+    """Puts rows of a test into the feed of one source, as messages. `csv` tells how they are written, where they are.
+
+    All partitions that the rows of the test name are there from its start.
 
     Raises Misplaced for a row that is no message.
     """
-    sources = {source.name: source for source in plan.sources}
-    return Given(
-        [
-            polled
-            for name, rows in test.given.items()
-            if name in sources
-            for polled in _messages(rows, sources[name], now, csv.get(name))
-        ]
-    )
 
+    source: SourcePlan
+    csv: CsvOptions | None
+    rows: Sequence[RowsSpec]
+    """All that come in the test."""
+    feed: Feed = field(init=False)
+    _ends: dict[int, int] = field(init=False)
 
-def _messages(given: RowsSpec, source: SourcePlan, now: datetime, csv: CsvOptions | None) -> Iterator[Polled]:
-    ends: dict[int, int] = {}
-    for spec in given.rows:
+    def __post_init__(self) -> None:
+        named = {_At(row).whole("_partition", 0) for given in self.rows for row in given.rows} or {0}
+        self._ends = dict.fromkeys(sorted(named), 0)
+        self.feed = Feed(
+            beginnings=tuple(Range.numbered(self.source.name, partition, 0, 0) for partition in self._ends)
+        )
+
+    def put(self, spec: RowSpec, now: datetime) -> None:
+        """One row arrives."""
         row, at = spec.values, _At(spec)
         partition = at.whole("_partition", 0)
-        offset = at.whole("_offset", ends.get(partition, 0))
-        start = ends.get(partition, offset)
+        start = self._ends[partition]
+        offset = at.whole("_offset", start)
         if offset < start:
             raise at.wrong("_offset", f"`_offset` {offset} comes after {start - 1} in the same partition")
-        ends[partition] = offset + 1
+        self._ends[partition] = offset + 1
         message = {
-            "_value": _value(row, source, csv), "_key": at.bytes("_key"), "_headers": at.headers(),
+            "_value": _value(row, self.source, self.csv), "_key": at.bytes("_key"), "_headers": at.headers(),
             "_partition": partition, "_offset": offset, "_event_ts": at.time(now),
-            "_topic": str(row.get("_topic") or source.address),
+            "_topic": str(row.get("_topic") or self.source.address),
         }  # fmt: skip
         batch = pa.RecordBatch.from_pylist([message], schema=_SCHEMA)
-        yield Polled(source.name, batch, (Range.numbered(source.name, partition, start, offset + 1),), monotonic())
+        self.feed.messages.append(
+            Polled(
+                self.source.name, batch, (Range.numbered(self.source.name, partition, start, offset + 1),), monotonic()
+            )
+        )
 
 
 def _value(row: Row, source: SourcePlan, csv: CsvOptions | None) -> bytes:
@@ -125,8 +153,8 @@ class _At:
     def whole(self, name: str, default: int) -> int:
         """A number of a partition or a message."""
         value = self.row.values.get(name, default)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-            raise self.wrong(name, f"`{name}` is no whole number from 0 on: `{value}`")
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MOST[name]:
+            raise self.wrong(name, f"`{name}` is no whole number from 0 to {_MOST[name]}: `{value}`")
         return value
 
     def bytes(self, name: str) -> bytes | None:
@@ -148,8 +176,7 @@ class _At:
         value = self.row.values.get("_event_ts")
         if value is None:
             return now
-        try:
-            found = datetime.fromisoformat(str(value))
-        except ValueError as error:
-            raise self.wrong("_event_ts", f"`_event_ts` is no time: `{value}`") from error
-        return found if found.tzinfo else found.replace(tzinfo=UTC)
+        found = parse_instant(str(value))
+        if found is None:
+            raise self.wrong("_event_ts", f"`_event_ts` is no time: `{value}`")
+        return found

@@ -11,13 +11,13 @@ import pyarrow as pa
 
 from flowc.catalog import Column, TableName
 from flowc.compiler.checked import CheckedSpec
-from flowc.compiler.front.streamspec import TestSpec
+from flowc.compiler.front.streamspec import StepSpec, TestSpec
 from flowc.compiler.ir import Apply, Ir, Pipeline, Source, Sql
 from flowc.compiler.lowering.lower import lower_pipeline
 from flowc.compiler.names.resolve import resolve
 from flowc.compiler.quote import table
 from flowc.diagnostics import Reporter, Severity
-from flowc.errors import DataError, UsageError
+from flowc.errors import DataError, FlowcError, UsageError
 from flowc.runtime.load import LoadProgress
 from flowc.service.access.sessions import Sessions
 from flowc.service.loads.report import PipelineReport
@@ -54,11 +54,28 @@ class _Silent:
 
 
 @dataclass(frozen=True, slots=True)
+class Moment:
+    """A step of a test, its number from 1, and where clock and watermark were behind it."""
+
+    number: int
+    step: StepSpec
+    clock: datetime
+    watermark: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Written:
-    """What a target holds after a test."""
+    """What a target holds after a test.
+
+    `emitted` are the rows that it got by each step. `failed` is the step in which the stream failed, and `error` what
+    it failed with.
+    """
 
     columns: tuple[Column, ...]
     rows: pa.Table
+    emitted: tuple[tuple[Moment, pa.Table], ...] = ()
+    error: FlowcError | None = None
+    failed: Moment | None = None
 
 
 def run_pipeline_test(test: TestSpec, name: str, project: Project, sessions: Sessions, now: datetime) -> Written:
@@ -75,7 +92,8 @@ def run_pipeline_test(test: TestSpec, name: str, project: Project, sessions: Ses
     _check_clock(test, pipeline.applies[0].input)
     apply = _given(test, pipeline.applies[0], project, sessions)
     _load(replace(pipeline, applies=(apply,), depends_on=()), project, sessions, now)
-    return read_table(apply.target.connection, apply.target.name, sessions)
+    place = apply.target.connection, apply.target.name, sessions
+    return Written(columns_of(*place), rows_of(*place))
 
 
 def _uncompiled(test: TestSpec, name: str, project: Project) -> Misplaced:
@@ -134,10 +152,14 @@ def _load(pipeline: Pipeline, project: Project, sessions: Sessions, now: datetim
         raise DataError(found[0].message, code=found[0].code, help=next(iter(found[0].helps), None))
 
 
-def read_table(connection: str, name: TableName, sessions: Sessions) -> Written:
-    """The columns and rows of a table. Raises UsageError where it is not there."""
-    database = sessions.target(connection)
-    live = database.table(name)
+def columns_of(connection: str, name: TableName, sessions: Sessions) -> tuple[Column, ...]:
+    """The columns of a table. Raises UsageError where it is not there."""
+    live = sessions.target(connection).table(name)
     if live is None:
         raise UsageError(f"`{name}` was not made", code=UNTESTABLE)
-    return Written(live.columns, database.query(f"SELECT * FROM {table(name)}"))
+    return live.columns
+
+
+def rows_of(connection: str, name: TableName, sessions: Sessions) -> pa.Table:
+    """The rows of a table that is there."""
+    return sessions.target(connection).query(f"SELECT * FROM {table(name)}")

@@ -68,15 +68,15 @@ class Seed:
 
     def target(self, target: Target, columns: tuple[Column, ...] | None) -> None:
         """The rows that the target holds before, where some are given; of an undeclared one in `columns`, if known."""
-        key = self._before(target)
+        key = self.before(target)
         if key is None:
             return
         sure = columns is not None and all(column.type != UNKNOWN for column in columns)
         made = self._known(key, columns if sure else None)
         self._fill(target.connection, target.table or Table(target.name, made, target.primary_key), key)
 
-    def _before(self, target: Target) -> str | None:
-        """The name under which rows of a target are given."""
+    def before(self, target: Target) -> str | None:
+        """The name under which rows of a target are given; None where it holds none before."""
         declared = self._declared(target.connection, target.name)
         names = (declared[0] if declared else "", str(target.name), target.name.name)
         return next((name for name in names if name in self.given), None)
@@ -84,7 +84,7 @@ class Seed:
     def check_used(self, listed: Iterable[str], targets: Iterable[Target]) -> None:
         """Raises Misplaced for rows that nothing reads and no target holds."""
         listed, targets = list(listed), list(targets)
-        holding = {self._before(target) for target in targets}
+        holding = {self.before(target) for target in targets}
         for key, rows in self.test.given.items():
             if key not in self.used | holding:
                 message = f"test `{self.test.name.value}` gives rows to `{key}`, which is not read"

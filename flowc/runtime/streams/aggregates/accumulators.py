@@ -11,12 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flowc.errors import UsageError
+from flowc.nodes import TIME, AggregatePlan
 from flowc.runtime.arrow import arrow_type, data_type
 from flowc.runtime.streams.aggregates.exact import Exact
 from flowc.runtime.streams.aggregates.extremes import Fixed, Referenced, Timed, has_order, in_64_bits
 from flowc.runtime.streams.aggregates.gathered import Distinct, Listed
 from flowc.runtime.streams.aggregates.part import Count, Floats, Part
-from flowc.stream import TIME, AggregatePlan
 
 Result = Callable[[Any], pa.Array]
 """Makes of slots what an aggregate gives."""

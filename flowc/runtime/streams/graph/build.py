@@ -8,7 +8,7 @@ from functools import partial
 
 import pyarrow as pa
 
-from flowc.errors import UsageError
+from flowc.nodes import DedupePlan, JoinPlan, NodePlan, SqlPlan, WindowPlan, outputs
 from flowc.runtime.functions import Function
 from flowc.runtime.streams.lookups import Versions
 from flowc.runtime.streams.operators.contract import Operator
@@ -16,8 +16,8 @@ from flowc.runtime.streams.operators.dedupe import Dedupe
 from flowc.runtime.streams.operators.join import IntervalJoin
 from flowc.runtime.streams.operators.passing import Passing, Taken
 from flowc.runtime.streams.operators.query import Query
+from flowc.runtime.streams.operators.session import Sessions
 from flowc.runtime.streams.operators.window import Windows
-from flowc.stream import DedupePlan, JoinPlan, NodePlan, SqlPlan, WindowPlan, outputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +80,11 @@ class _Making:
                 self.schemas[plan.id] = query.schema()
             return made(query, schema=self.schemas.get(plan.id))
         if isinstance(plan, WindowPlan):
-            if plan.kind == "session":
-                message = f"`{plan.id}` is of sessions, and they cannot run yet"
-                help = "this version runs tumbling, hopping and cumulating windows"
-                raise UsageError(message, code="not-runnable-yet", help=help)
-            windows = Windows(plan, inputs[0])
+            is_session = plan.kind == "session"
+            windows = Sessions(plan, inputs[0]) if is_session else Windows(plan, inputs[0])
             self.schemas[plan.id] = windows.schema
-            return made(Taken(1) if self.passing else windows, schema=windows.schema, remembers=True, holds=True)
+            made = partial(made, schema=windows.schema, remembers=True, holds=True, delay=int(is_session))
+            return made(Taken(1) if self.passing else windows)
         if isinstance(plan, JoinPlan):
             join = IntervalJoin(plan, *inputs)
             self.schemas[plan.id] = join.schema

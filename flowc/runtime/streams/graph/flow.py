@@ -12,12 +12,12 @@ from dataclasses import dataclass, field, replace
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flowc.nodes import ROW
 from flowc.runtime.badrows import BadRow
 from flowc.runtime.streams.epoch import END
 from flowc.runtime.streams.graph.build import Node
 from flowc.runtime.streams.operators.contract import NO_MESSAGE, Emitted
 from flowc.runtime.streams.operators.query import without
-from flowc.stream import ROW
 
 Batches = dict[str, list[pa.RecordBatch]]
 """What there is to read, by the names of sources and of what nodes give."""

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from flowc.catalog import Column
 from flowc.errors import UsageError
+from flowc.nodes import ROW, SqlPlan
 from flowc.runtime.arrow import empty_of
 from flowc.runtime.functions import Function
 from flowc.runtime.streams.epoch import END, Intent
@@ -17,7 +18,7 @@ from flowc.runtime.streams.graph.flow import Repeats, Result, Watch, flow
 from flowc.runtime.streams.graph.state import States
 from flowc.runtime.streams.lookups import Lookups
 from flowc.runtime.streams.oversize import one_batch
-from flowc.stream import ROW, SqlPlan, StreamPlan
+from flowc.stream import StreamPlan
 
 Build = Callable[..., tuple[Node, ...]]
 """Makes the nodes of a plan; see `flowc.runtime.streams.graph.build.built`."""

@@ -55,14 +55,21 @@ def _chained(key: Any, at: Any, within: int) -> Any:
     count = len(line)
     following = np.searchsorted(line, line + within, side="right")
     same = (following < count) & (number[np.minimum(following, count - 1)] == number)
-    jump = np.append(np.where(same, following, count), count)
-    kept = np.zeros(count + 1, bool)
-    kept[:count] = np.append(True, number[1:] != number[:-1])
+    return reached(np.append(True, number[1:] != number[:-1]), np.where(same, following, count))
+
+
+def reached(begin: Any, following: Any) -> Any:
+    """The mask of the rows that are reached: those that begin, and from each one the one that follows it, if any.
+
+    `following` is further on than the row itself; the number of rows stands for none.
+    """
+    count = len(begin)
+    jump, found = np.append(following, count), np.append(begin, False)
     # Each round makes the jumps twice as long: after it, twice as many rows of each key are reached.
     for _ in range(count.bit_length()):
-        kept[jump[np.flatnonzero(kept)]] = True
+        found[jump[np.flatnonzero(found)]] = True
         jump = jump[jump]
-    return kept[:count]
+    return found[:count]
 
 
 def _one_by_one(at: list[int], within: int, floor: int) -> list[bool]:

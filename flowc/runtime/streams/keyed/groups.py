@@ -14,12 +14,12 @@ import numpy as np
 import pyarrow as pa
 
 from flowc.errors import EngineError
+from flowc.nodes import MAX_STATE
 from flowc.runtime.streams.keyed.index import Index
 from flowc.runtime.streams.keyed.runs import GROUPS, Run
-from flowc.runtime.streams.keyed.segments import NEVER, Piece, joined
+from flowc.runtime.streams.keyed.segments import NEVER, Change, Piece, joined
 from flowc.runtime.streams.keyed.slots import grown, slot_column
 from flowc.runtime.streams.state.contract import Segment
-from flowc.stream import MAX_STATE
 
 NO_TIME = 2**63 - 1
 """In place of the time of a group: the row says what `mark` is."""
@@ -175,13 +175,20 @@ class Groups:
 
     def snapshot(self) -> tuple[Segment, ...]:
         """What changed since the last call, by key groups."""
+        return tuple(
+            Segment(self.node, self.fingerprint, number, 0, piece.data(), more)
+            for number, piece, more in self.changes()
+        )
+
+    def changes(self) -> list[Change]:
+        """What changed since the last call, by key groups in their order."""
         slots = np.flatnonzero(self._changed[: self._index.end])
         number = (self._index.hi[slots] >> _SHIFT).astype(np.uint8)
         slots = slots[np.argsort(number, kind="stable")]
         gone = Run.together(*self._gone, self._of(slots[self._row[slots] >= 0]))
         self._row[slots] = np.arange(self._next, self._next + len(slots))
         self._next += len(slots)
-        found = tuple(self._segments(slots, gone))
+        found = list(self._pieces(slots, gone))
         self._changed[slots] = False
         self._gone, self._marked = [], False
         self._floor, self._lost = np.full(GROUPS, NEVER), np.zeros(GROUPS, np.int64)
@@ -194,8 +201,13 @@ class Groups:
         """
         ordered = sorted(segments, key=lambda each: (each.group, each.sequence))
         anew = any(each.fingerprint != self.fingerprint for each in ordered)
-        for _, parts in groupby(ordered, key=lambda each: each.group):
-            self._take(joined([each.data for each in parts], self.node, whole=True), anew=anew)
+        parts = groupby(ordered, key=lambda each: each.group)
+        self.take((joined([each.data for each in own], self.node, whole=True) for _, own in parts), anew=anew)
+
+    def take(self, pieces: Iterable[Piece], *, anew: bool) -> None:
+        """Takes the rows of key groups; with `anew`, all of them are to be kept anew. Raises as `add` and `check`."""
+        for piece in pieces:
+            self._take(piece, anew=anew)
         self._next = 0 if anew else self._next
         self.check()
 
@@ -248,7 +260,7 @@ class Groups:
     def _of(self, slots: Any) -> Run:
         return Run(self._index.hi[slots], self._index.lo[slots], self._index.at[slots], self._row[slots])
 
-    def _segments(self, slots: Any, gone: Run) -> Iterator[Segment]:
+    def _pieces(self, slots: Any, gone: Run) -> Iterator[Change]:
         rows, values = self._of(slots), self._values(slots)
         group, without = rows.group, gone.group
         changed = [group, without, np.flatnonzero(self._lost), np.zeros(int(self._marked), np.int64)]
@@ -262,7 +274,7 @@ class Groups:
             if number == 0 and self._marked:
                 piece = self._with_mark(piece)
             piece = Piece(piece.rows, piece.values if len(self._schema) else None, piece.gone, int(self._floor[number]))
-            yield Segment(self.node, self.fingerprint, number, 0, piece.data(), more)
+            yield number, piece, more
 
     def _values(self, slots: Any) -> pa.RecordBatch:
         columns = [*self.keys(slots), *self.kept.take(slots).columns]

@@ -70,6 +70,10 @@ class Piece:
         return Piece(Run.together(kept.rows, later.rows), values, gone, max(self.floor, later.floor))
 
 
+Change = tuple[int, Piece, int]
+"""What changed in a key group: its number, the segment, and how many rows more there are with it, or less."""
+
+
 def _are(rows: Any, among: Any) -> Any:
     """Which numbers are among others; most often there are none."""
     return np.isin(rows, among) if len(rows) and len(among) else np.zeros(len(rows), bool)

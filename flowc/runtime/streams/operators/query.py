@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from flowc.catalog import Column
 from flowc.errors import DataError, FlowcError
+from flowc.nodes import ROW, TIME, SqlPlan
 from flowc.runtime.arrow import empty_of
 from flowc.runtime.badrows import BadRow
 from flowc.runtime.functions import Function
@@ -16,7 +17,6 @@ from flowc.runtime.streams.lookups import Versions
 from flowc.runtime.streams.operators.contract import NO_MESSAGE, Emitted, Stateless
 from flowc.runtime.streams.rowwise import Made, Rowwise
 from flowc.runtime.streams.transform import Transform
-from flowc.stream import ROW, TIME, SqlPlan
 
 _TIME = pa.field(TIME, pa.timestamp("us", "UTC"))
 _ROW = pa.field(ROW, pa.int64())

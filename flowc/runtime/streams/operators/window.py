@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from flowc.catalog import Column
 from flowc.errors import UsageError
+from flowc.nodes import KIND, ROW, TIME, Change, WindowPlan
 from flowc.runtime.arrow import arrow_field
 from flowc.runtime.badrows import BadRow
 from flowc.runtime.instants import MICROS
@@ -34,19 +35,20 @@ from flowc.runtime.streams.operators.contract import NOTHING, Decision, Emitted,
 from flowc.runtime.streams.operators.localtime import LocalTime
 from flowc.runtime.streams.operators.windowkinds import Cumulating, Hopping, kind_of
 from flowc.runtime.streams.state.contract import Segment
-from flowc.stream import KIND, ROW, TIME, Change, WindowPlan
 
-START, STOP = "window_start", "window_end"
+START, STOP, SESSION = "window_start", "window_end", "session_id"
 LATE = "late-row"
 REOPEN = "reopen"
 """In a fingerprint, for how many microseconds windows that are out come out once more; missing: not at all."""
-_HIDDEN = (pa.field(TIME, MICROS), pa.field(ROW, pa.int64()))
+HIDDEN = (pa.field(TIME, MICROS), pa.field(ROW, pa.int64()))
 _FEW = 4096
 
 
 def window_schema(plan: WindowPlan, schema: pa.Schema) -> pa.Schema:
     """The columns that come out, without the hidden ones. `schema` is that of the input, without hidden columns."""
     bounds = [pa.field(name, MICROS, nullable=False) for name in (START, STOP)]
+    if plan.kind == "session":
+        bounds.append(pa.field(SESSION, pa.string(), nullable=False))
     made = [arrow_field(Column(each.name, each.type)) for each in plan.aggregates]
     kind = [pa.field(KIND, pa.int8(), nullable=False)] if plan.late == "reopen" else []
     return pa.schema([*bounds, *(schema.field(key) for key in plan.keys), *made, *kind])
@@ -136,7 +138,7 @@ class Windows:
 
     def verdict(self, written_by: str) -> Verdict:
         """Sums of other windows, keys and aggregates say nothing of these."""
-        before, now = _said(written_by), _said(self.fingerprint)
+        before, now = said(written_by), said(self.fingerprint)
         # Of windows that were out already, nothing is there that would be put together with what comes later.
         if {**before, REOPEN: 0} == {**now, REOPEN: 0} and before.get(REOPEN, 0) >= now.get(REOPEN, 0):
             return Verdict(Decision.KEEP)
@@ -198,17 +200,7 @@ class Windows:
         return panes
 
     def _late(self, rows: pa.RecordBatch) -> Emitted:
-        """What becomes of late rows: those that came of no message can only be counted."""
-        if self._plan.late != "dlq" or ROW not in rows.schema.names:
-            return Emitted(dropped=rows.num_rows)
-        messages, times = rows.column(ROW), rows.column(TIME)
-        until = self._shown(self._closed)
-        found = tuple(
-            BadRow(message, LATE, f"its event time {at} is of a window that was over: the watermark is {until}")
-            for message, at in zip(messages.to_pylist(), times.to_pylist(), strict=True)
-            if message is not None
-        )
-        return Emitted(None, found, rows.num_rows - len(found))
+        return late_rows(self._plan, rows, f"of a window that was over: the watermark is {self._shown(self._closed)}")
 
     def _shown(self, local: int | None) -> object:
         return pa.array(self._instants(np.array([local]))).cast(MICROS)[0].as_py()
@@ -282,7 +274,7 @@ class Windows:
         nothing = pa.nulls(len(begin), pa.int64())
         kinds = [pa.array(np.full(len(begin), change, np.int8))] if self._plan.late == "reopen" else []
         columns = [*bounds[:2], *self._groups.keys(slots), *results, *kinds, bounds[2], nothing]
-        return pa.RecordBatch.from_arrays(columns, schema=pa.schema([*self.schema, *_HIDDEN]))
+        return pa.RecordBatch.from_arrays(columns, schema=pa.schema([*self.schema, *HIDDEN]))
 
     def _local(self, times: Any) -> Any:
         return times if self._zone is None else self._zone.local(times)
@@ -390,7 +382,16 @@ def in_order(hi: Any, lo: Any, at: Any = None) -> Any:
     return order[np.argsort(at[order], kind="stable")]
 
 
-def _said(fingerprint: str) -> dict[str, Any]:
+def late_rows(plan: WindowPlan, rows: pa.RecordBatch, why: str) -> Emitted:
+    """What becomes of late rows: those that came of no message can only be counted."""
+    if plan.late != "dlq" or ROW not in rows.schema.names:
+        return Emitted(dropped=rows.num_rows)
+    pairs = zip(rows.column(ROW).to_pylist(), rows.column(TIME).to_pylist(), strict=True)
+    found = tuple(BadRow(row, LATE, f"its event time {at} is {why}") for row, at in pairs if row is not None)
+    return Emitted(None, found, rows.num_rows - len(found))
+
+
+def said(fingerprint: str) -> dict[str, Any]:
     """What a fingerprint says; nothing for one that no window has written."""
     try:
         said = json.loads(fingerprint)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import gcd
 from typing import Any
 
-from flowc.stream import WindowPlan
+from flowc.nodes import WindowPlan
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flowc.nodes import KIND, REMOVALS, Change, Changelog
 from flowc.runtime.badrows import BadRow, first_indices
-from flowc.stream import KIND, REMOVALS, Change, Changelog, TableTarget
+from flowc.stream import TableTarget
 
 _NUMBER = "_flowc_number"
 

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from flowc.catalog import Table
 from flowc.errors import DataError, EngineError, FlowcError, UsageError
+from flowc.nodes import Changelog
 from flowc.plan import LoadPlan
 from flowc.runtime.badrows import BadRow
 from flowc.runtime.connector import Database, require_transactions, stored_name
@@ -27,7 +28,7 @@ from flowc.runtime.streams.epoch import Epoch, Partition, Range
 from flowc.runtime.streams.targets.changes import reduced, refused
 from flowc.runtime.streams.targets.contract import Fenced, Held
 from flowc.runtime.streams.targets.refused import Trial
-from flowc.stream import Changelog, PositionSql, TableTarget
+from flowc.stream import PositionSql, TableTarget
 
 _PORTION = 200
 """How many positions one statement moves."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from flowc.errors import FlowcError
+from flowc.nodes import Changelog
 from flowc.plan import LoadPlan
 from flowc.runtime.connectors.delta import Delta
 from flowc.runtime.load import write_rows
@@ -20,7 +21,7 @@ from flowc.runtime.streams.oversize import one_batch
 from flowc.runtime.streams.targets.changes import reduced, with_kinds
 from flowc.runtime.streams.targets.contract import MOVED, Fenced, Held
 from flowc.runtime.streams.targets.rolling import Rolling
-from flowc.stream import Changelog, TableTarget
+from flowc.stream import TableTarget
 
 _INSERTS = Changelog.INSERT_ONLY
 AGE, ROWS, BYTES = 10.0, 1_000_000, 64 << 20

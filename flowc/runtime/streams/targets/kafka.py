@@ -14,12 +14,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flowc.errors import DataError
+from flowc.nodes import Changelog
 from flowc.runtime.badrows import BadRow
 from flowc.runtime.streams.epoch import Epoch, Partition, after, logs_after
 from flowc.runtime.streams.targets.contract import MOVED, Fenced, Held
 from flowc.runtime.streams.targets.kafka_messages import Messages, changed, letters, messages
 from flowc.runtime.streams.targets.kafka_producer import Place, TopicProducer
-from flowc.stream import Changelog, TopicTarget
+from flowc.stream import TopicTarget
 
 Stored = Mapping[Place, tuple[int, str]]
 """Offsets of the group by their places, with their notes."""

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from flowc.catalog import Column
 from flowc.errors import DataError
+from flowc.nodes import KIND
 from flowc.runtime.badrows import first_indices
 from flowc.runtime.codecs.jsonwrite import json_rows
 from flowc.runtime.connectors.kafka_sizes import size_of, sizes_of
@@ -18,7 +19,6 @@ from flowc.runtime.fit import fit
 from flowc.runtime.streams.letternotes import LEFT_OUT, parted
 from flowc.runtime.streams.targets.changes import last_indices, removes, with_kinds
 from flowc.runtime.streams.targets.filetext import plain_text
-from flowc.stream import KIND
 from flowc.types import Kind
 
 Message = dict[str, Any]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -10,11 +11,17 @@ from flowc.runtime.streams.epoch import Epoch, after
 from flowc.runtime.streams.targets.contract import Held
 
 
+def _nothing(_: str) -> None:
+    return
+
+
 @dataclass
 class Kept:
     """Keeps the rows of a target; see `flowc.runtime.streams.targets.contract.Writer`."""
 
     batches: list[pa.RecordBatch] = field(default_factory=list)
+    pause: Callable[[str], None] = _nothing
+    """Called with the name of each point between two steps, as that of `DatabaseWriter`."""
     _held: Held = field(default_factory=Held)
 
     def open(self) -> Held:
@@ -27,6 +34,7 @@ class Kept:
 
     def write(self, epoch: Epoch) -> int:
         """Takes the rows."""
+        self.pause("rows")
         self.batches.append(epoch.rows)
         self._held = Held(epoch.number, after(epoch.ranges, self._held.positions))
         return epoch.number

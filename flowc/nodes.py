@@ -1,0 +1,196 @@
+"""The nodes of a stream's graph, planned, and the hidden columns that their rows carry.
+
+Columns whose names begin with `_flowc_` are there only where something needs them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from typing import Literal
+
+from flowc.plan import Arithmetic, FunctionPlan
+from flowc.types import DataType
+
+StateSize = Literal["none", "bounded", "unbounded"]
+
+ROW = "_flowc_row"
+"""The hidden last column of a traced stream's rows: the message that a row came of, NULL where it came of none.
+
+A row that was kept in a buffer came of no message of the epoch that lets it out, and is never blamed on one."""
+
+KIND = "_flowc_kind"
+"""The hidden column of what rows do, an int8 of `Change`, behind the columns of the query. Missing: all are inserts.
+
+Changes count in their order, each for its key: a removal takes away the row of its key, whatever that holds, and the
+last change of a key is its net effect. Who moves rows between keys removes all of them before it puts the first."""
+
+
+class Change(IntEnum):
+    """What a row does to the rows before it."""
+
+    INSERT = 0
+    UPDATE_BEFORE = 1
+    UPDATE_AFTER = 2
+    DELETE = 3
+
+
+REMOVALS = (Change.UPDATE_BEFORE, Change.DELETE)
+"""Rows that take another one away. Nothing is asked of them but their key."""
+
+
+class Changelog(StrEnum):
+    """Which changes come, and what of a row that is replaced or removed."""
+
+    INSERT_ONLY = "insert-only"
+    UPSERT = "upsert"
+    """By key: what replaces a row comes alone, and of one that goes nothing but the key may be known."""
+    RETRACT = "retract"
+    """A row that is replaced or goes comes once more, whole, as it was."""
+
+
+TIME = "_event_ts"
+"""The column of a row's event time, hidden where nothing asks for it by its name."""
+
+MAX_STATE = 2 << 30
+"""How many bytes of memory what one node remembers may take where nothing else is said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What is known of the rows of a node.
+
+    `mode` says how they change what was written before. `event_time` is the column of their event time, `key` are the
+    columns by which the node keeps its state.
+    """
+
+    mode: Changelog = Changelog.INSERT_ONLY
+    event_time: str | None = None
+    key: tuple[str, ...] = ()
+    state: StateSize = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class SqlPlan:
+    """A stateless query. `names` are the relations of the text that its inputs are, in their order.
+
+    With `traced`, `ROW` is a last column of what it reads and gives; with `timed`, `TIME` is a hidden one, too.
+    `flowc_now(0)` is the epoch's time.
+    """
+
+    id: str
+    inputs: tuple[str, ...]
+    names: tuple[str, ...]
+    text: str
+    arithmetic: tuple[Arithmetic, ...] = ()
+    """Where the SQL computes, so that nothing wraps around."""
+    traced: bool = False
+    timed: bool = False
+    functions: tuple[FunctionPlan, ...] = ()
+    traits: Traits = field(default_factory=Traits)
+
+
+@dataclass(frozen=True, slots=True)
+class DedupePlan:
+    """Drops rows whose key was seen within `within` microseconds of event time."""
+
+    id: str
+    inputs: tuple[str, ...]
+    keys: tuple[str, ...]
+    within: int
+    fingerprint: str
+    max_bytes: int = MAX_STATE
+    traits: Traits = field(default_factory=Traits)
+
+
+WindowKind = Literal["tumbling", "hopping", "cumulating", "session"]
+
+
+Late = Literal["drop", "dlq", "reopen"]
+
+
+@dataclass(frozen=True, slots=True)
+class AggregatePlan:
+    """One aggregate of a window: what comes out as column `name`, of `type`.
+
+    `function` is the SQL name of an aggregate. `argument` is a column of the node's input, None for `count(*)`; with
+    `where`, which is a boolean one, only rows count where that is true.
+    """
+
+    name: str
+    function: str
+    type: DataType
+    argument: str | None = None
+    distinct: bool = False
+    where: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WindowPlan:
+    """Groups the rows of its input by windows of event time and by `keys`, and aggregates them.
+
+    Times are in microseconds. `size` is the length of a window, or the longest duration of a session; `step` is how
+    far its next window begins (hopping), how much longer that is (cumulating), or the gap of a session; else `size`.
+    Windows are aligned to the epoch in `timezone`, shifted by `offset`. What comes out are the columns `window_start`
+    and `window_end`, of a session `session_id`, then the keys and the aggregates, with the hidden ones behind.
+    """
+
+    id: str
+    inputs: tuple[str, ...]
+    kind: WindowKind
+    size: int
+    step: int
+    keys: tuple[str, ...]
+    aggregates: tuple[AggregatePlan, ...]
+    fingerprint: str
+    offset: int = 0
+    timezone: str | None = None
+    late: Late = "drop"
+    allowed_lateness: int = 0
+    max_groups: int | None = None
+    max_bytes: int = MAX_STATE
+    traits: Traits = field(default_factory=Traits)
+
+
+@dataclass(frozen=True, slots=True)
+class JoinPlan:
+    """Joins the rows of two inputs whose keys are equal and whose event times are near.
+
+    A pair is one where the time of the right row less that of the left one is from `least` to `most` microseconds,
+    both included. `keys` are pairs of columns, left and right. `columns` are those that come out: an input (0 left, 1
+    right), its column, and the name that it gets. `TIME` of a pair is the later of its two times, of a row without a
+    partner its own.
+    """
+
+    id: str
+    inputs: tuple[str, str]
+    kind: Literal["inner", "left", "right", "full"]
+    keys: tuple[tuple[str, str], ...]
+    least: int
+    most: int
+    columns: tuple[tuple[int, str, str], ...]
+    fingerprint: str
+    late: Late = "drop"
+    allowed_lateness: int = 0
+    max_bytes: int = MAX_STATE
+    traits: Traits = field(default_factory=Traits)
+
+    @property
+    def outer(self) -> tuple[bool, bool]:
+        """Of which inputs, left and right, rows without a partner come out."""
+        return self.kind in ("left", "full"), self.kind in ("right", "full")
+
+    @property
+    def delay(self) -> int:
+        """How far behind that of the input its watermark is: so old may a row be that never found a partner."""
+        left, right = self.outer
+        return max(0, self.most if left else 0, -self.least if right else 0)
+
+
+NodePlan = SqlPlan | DedupePlan | WindowPlan | JoinPlan
+
+
+def outputs(node: str, inputs: Sequence[str]) -> tuple[str, ...]:
+    """The names of what `dedupe` gives: its own, or one for each of several inputs, whose rows stay apart."""
+    return (node,) if len(inputs) == 1 else tuple(f"{node}.{each}" for each in inputs)
