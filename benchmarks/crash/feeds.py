@@ -97,14 +97,26 @@ def windows(events: int, size: int, hop: int) -> Sequence[Item]:
     for number in range(events):
         for start in range(at(number) // hop * hop, at(number) - size, -hop):
             groups[start, _sale(number)[0]].append(number)
-    return [
-        window(_BEGIN + timedelta(milliseconds=start), key, len(ids), sum(_sale(id_)[1] for id_ in ids), *_ends(ids))
-        for (start, key), ids in groups.items()
-    ]
+    return [_row(start, key, ids) for (start, key), ids in groups.items()]
 
 
-def _ends(ids: Sequence[int]) -> tuple[int, int]:
-    return min(ids), max(ids)
+def sessions(events: int, keys: int, gap: int) -> Sequence[Item]:
+    """The rows of sessions of sales by so many keys, each over after a pause of more than `gap` milliseconds."""
+    found = list[tuple[int, list[int]]]()
+    for key in range(keys):
+        before = -math.inf
+        for number in sorted(range(key, events, keys), key=at):
+            if at(number) - before > gap:
+                found.append((key, []))
+            found[-1][1].append(number)
+            before = at(number)
+    return [_row(min(map(at, ids)), key, ids) for key, ids in found]
+
+
+def _row(start: int, key: object, ids: Sequence[int]) -> Item:
+    """A row of some sales: their start and key, how many, the sum of their amounts, and the least and most id."""
+    total = sum(_sale(id_)[1] for id_ in ids)
+    return window(_BEGIN + timedelta(milliseconds=start), key, len(ids), total, min(ids), max(ids))
 
 
 def window(start: datetime, key: object, *values: object) -> Item:

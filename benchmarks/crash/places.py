@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from benchmarks.crash.feeds import Item, distinct, pair, pairs, window, windows
+from benchmarks.crash.feeds import Item, distinct, pair, pairs, sessions, window, windows
 from flowc.runtime.connectors import open_database
 from tests import topics
 from tests.services.mysql import fresh_database
@@ -254,6 +254,13 @@ HOPPING = _Timed(
       GROUP BY window_start, window_end, key""",
     _WINDOWS, window, lambda events: windows(events, 10_000, 3000),
 )  # fmt: skip
+SESSIONS = _Timed(
+    "sales", _SALES, f"""\
+    sql: |
+      SELECT window_start, id % 41 AS key, {_MADE} FROM session(source, INTERVAL '1 second', INTERVAL '1 hour')
+      GROUP BY window_start, window_end, id % 41""",
+    _WINDOWS, window, lambda events: sessions(events, 41, 1000),
+)  # fmt: skip
 JOIN = _Timed(
     "orders", _ORDERS, """\
     join: { kind: left, left: orders, right: payments, on: [order_id], between: [-1s, 3s], late: dlq }""" + _LATE,
@@ -264,11 +271,11 @@ PLACES: Mapping[str, Callable[[Path], AbstractContextManager[Place]]] = {
     "sqlite": sqlite, "duckdb": duckdb, "postgres": postgres, "mysql": mysql, "delta": delta, "files": files,
     "kafka": kafka, "several": several, "dedupe": dedupe, "shared": partial(dedupe, beside=True),
     "windows": partial(timed, kind=WINDOWS), "windows beside": partial(timed, kind=WINDOWS, beside=True),
-    "hopping": partial(timed, kind=HOPPING), "join": partial(timed, kind=JOIN),
-    "join beside": partial(timed, kind=JOIN, beside=True),
+    "hopping": partial(timed, kind=HOPPING), "sessions": partial(timed, kind=SESSIONS),
+    "join": partial(timed, kind=JOIN), "join beside": partial(timed, kind=JOIN, beside=True),
 }  # fmt: skip
 
-TIMED = ("windows", "windows beside", "hopping", "join", "join beside")
+TIMED = ("windows", "windows beside", "hopping", "sessions", "join", "join beside")
 """The kinds of places that operators of event time write."""
 SERVERS: Mapping[str, tuple[str, ...]] = {
     "postgres": ("postgres",), "mysql": ("mysql",), "several": ("postgres", "mysql"), "dedupe": ("postgres",),

@@ -1,4 +1,4 @@
-"""Windows from a real Kafka into every kind of target: runs, ends, late rows, rewinds, and what a daemon tells of them."""
+"""Windows from a real Kafka into every kind of target: runs, ends, late rows, rewinds, and what a daemon tells."""
 
 from __future__ import annotations
 
@@ -200,6 +200,7 @@ def test_a_rewind_takes_the_state_with_it(tmp_path: Path, kafka: str, postgres: 
     assert rows(table(*wh)) == OUT + THEN + END
     moved = folder.flowc("rewind", "clicks", "--to", "earliest", "--yes")
     assert moved.code == 0, moved.err
+    assert "what the stream remembers (`tumble`) begins anew" in moved.out
     assert run(folder)["late_rows"] == 0
     run(folder, "--drain")
     assert rows(table(*wh)) == OUT + THEN + END
