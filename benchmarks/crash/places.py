@@ -52,8 +52,6 @@ class Place:
     """Whether the end of the topic is to let out what it holds."""
     most: int = 4
     """How often a worker may come to a point before it is killed there."""
-    longest: float = 0.9
-    """How many seconds a worker has at the most before it is killed at any moment."""
     tune: Callable[[], None] = _nothing
     """Called in a worker before it begins."""
 
@@ -196,7 +194,7 @@ def timed(folder: Path, kind: _Timed, *, beside: bool = False) -> Iterator[Place
         yield replace(
             out, held=(held,), stream=kind.stream + _BESIDE * beside, feed=kind.feed, reads=kind.reads,
             wanted=kind.wanted, late=late if "late: dlq" in kind.stream else None, drained=True, tune=_often,
-            most=30, longest=2.5,
+            most=30,
         )  # fmt: skip
 
 

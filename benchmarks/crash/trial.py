@@ -117,7 +117,7 @@ streams:
             twice += self._unannounced(counts.total() - found)
         late = sum(map(int, job.late.read_text().split())) if job.late.exists() else 0
         late += len(_there(self.place.late)) if self.place.late is not None else 0
-        said = "".join(each.read_text() for each in (job.log, *self.folder.glob("*.txt")) if each.exists())
+        said = "".join(each.read_text() for each in self.folder.glob("*.txt"))
         return Outcome(
             way, lost, twice, self.kills, said.count("stream-fenced"), errors, late, self.skipped, self.again
         )
@@ -171,23 +171,32 @@ def _at_points(trial: Trial, job: Job) -> None:
 def _at_any_moment(trial: Trial, job: Job) -> None:
     """Is killed from outside, at any moment of its life."""
     for _ in range(trial.chance.randint(1, 3)):
-        process = job.start()
-        time.sleep(trial.chance.uniform(0.05, trial.place.longest))
+        process = _working(trial, job)
         trial.kill(process)
+
+
+def _working(trial: Trial, job: Job) -> int:
+    """A worker at any moment; where operators keep state, which takes longer to begin, while it is at work."""
+    began = trial.folder / f"began-{uuid.uuid4().hex[:8]}"
+    process = replace(job, seen=began).start()
+    until = time.monotonic() + 20
+    while trial.place.drained and not began.exists() and time.monotonic() < until:
+        time.sleep(0.01)
+    time.sleep(trial.chance.uniform(0.05, 0.9))
+    return process
 
 
 def _beside_another(trial: Trial, job: Job) -> None:
     """Two workers at once; one of them is killed."""
-    first, second = job.start(), job.start()
-    time.sleep(trial.chance.uniform(0.05, trial.place.longest))
+    second = job.start()
+    first = _working(trial, job)
     trial.kill(first)
     ended(second)
 
 
 def _as_a_zombie(trial: Trial, job: Job) -> None:
     """Sleeps while another one does the work, and wakes up with an epoch in its hands."""
-    zombie = job.start()
-    time.sleep(trial.chance.uniform(0.1, trial.place.longest - 0.1))
+    zombie = _working(trial, job)
     os.kill(zombie, signal.SIGSTOP)
     other = job.start()
     try:
