@@ -50,6 +50,8 @@ class Place:
     """How to ask for the messages that were too late, which none is; None where they are only counted."""
     drained: bool = False
     """Whether the end of the topic is to let out what it holds."""
+    properties: str = ""
+    """What the broker's connection is told."""
     most: int = 4
     """How often a worker may come to a point before it is killed there."""
     tune: Callable[[], None] = _nothing
@@ -194,7 +196,7 @@ def timed(folder: Path, kind: _Timed, *, beside: bool = False) -> Iterator[Place
         yield replace(
             out, held=(held,), stream=kind.stream + _BESIDE * beside, feed=kind.feed, reads=kind.reads,
             wanted=kind.wanted, late=late if "late: dlq" in kind.stream else None, drained=True, tune=_often,
-            most=30,
+            most=30, properties=_BY_TURNS,
         )  # fmt: skip
 
 
@@ -218,6 +220,8 @@ def _often() -> None:
     setattr(state, "StatePlan", partial(StatePlan, every=0.1))  # noqa: B010  (a class, for those who check types)
 
 
+_BY_TURNS = ", properties: { max.partition.fetch.bytes: 4096 }"
+"""So that partitions are read by turns, and time goes on."""
 _BESIDE = "\n    state: { connection: out }"
 _LATE = "\n    on_error: dlq\n    dead_letter: { connection: out, table: letters }"
 _SALES = """\

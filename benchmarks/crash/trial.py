@@ -68,7 +68,7 @@ class Trial:
 
     def prepare(self, way: str) -> Job:
         """Writes the specs. The stream's name is new, for a broker remembers those that wrote topics."""
-        properties, rows = "", 250
+        properties, rows = self.place.properties, 250
         if way in MEMBERS:
             rows = 60  # each of them is to have some left when partitions move
             assignor = self.chance.choice(("cooperative-sticky", "range"))
