@@ -305,6 +305,42 @@ class StreamOutput:
 
 
 @dataclass(frozen=True, slots=True)
+class StateVerdict:
+    """What becomes of what one node of a stream remembers: `decision` is keep, migrate, reset or refuse.
+
+    `help` says what to do where the stream is refused.
+    """
+
+    node: str
+    decision: str
+    reason: str = ""
+    help: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamState:
+    """What becomes of what a stream remembers when it runs next, and where that is kept.
+
+    `unknown` says why that cannot be told.
+    """
+
+    stream: str
+    where: str
+    verdicts: tuple[StateVerdict, ...] = ()
+    unknown: str = ""
+
+    @property
+    def refused(self) -> bool:
+        """Whether the stream will not start."""
+        return any(verdict.decision == "refuse" for verdict in self.verdicts)
+
+    @property
+    def kept(self) -> bool:
+        """Whether all of it stays as it is."""
+        return not self.unknown and all(verdict.decision == "keep" for verdict in self.verdicts)
+
+
+@dataclass(frozen=True, slots=True)
 class PipelineChange:
     """How one pipeline's load into one target will differ from now on.
 
@@ -367,12 +403,27 @@ class DatabasePlan:
 
 @dataclass(frozen=True, slots=True)
 class MigrationPlan:
-    """A whole plan. `outputs` are what streams write that is no table; nothing of them changes."""
+    """A whole plan. `outputs` are what streams write that is no table; nothing of them changes.
+
+    `states` are what becomes of what streams remember, which `apply` does not touch: their next run does it.
+    """
 
     databases: tuple[DatabasePlan, ...]
     outputs: tuple[StreamOutput, ...] = ()
     project: str = ""
     """The project that the plan is of."""
+    states: tuple[StreamState, ...] = ()
+
+    @property
+    def told(self) -> tuple[StreamState, ...]:
+        """The states that people are told of: where one is not kept, and of streams that change."""
+        changed = {load.name for database in self.databases for load in database.pipelines if load.stream}
+        return tuple(state for state in self.states if not state.kept or state.stream in changed)
+
+    @property
+    def refused(self) -> tuple[StreamState, ...]:
+        """The states with which a stream will not start."""
+        return tuple(state for state in self.states if state.refused)
 
     @property
     def changes(self) -> tuple[Change, ...]:

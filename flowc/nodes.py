@@ -62,7 +62,7 @@ class Traits:
     """What is known of the rows of a node.
 
     `mode` says how they change what was written before. `event_time` is the column of their event time, `key` are the
-    columns by which the node keeps its state.
+    columns by which the node keeps its state, or by which its rows replace each other.
     """
 
     mode: Changelog = Changelog.INSERT_ONLY
@@ -134,6 +134,8 @@ class WindowPlan:
     far its next window begins (hopping), how much longer that is (cumulating), or the gap of a session; else `size`.
     Windows are aligned to the epoch in `timezone`, shifted by `offset`. What comes out are the columns `window_start`
     and `window_end`, of a session `session_id`, then the keys and the aggregates, with the hidden ones behind.
+
+    With `emit`, the rows of windows that changed come out each time that the watermark has passed a multiple of it.
     """
 
     id: str
@@ -151,6 +153,12 @@ class WindowPlan:
     max_groups: int | None = None
     max_bytes: int = MAX_STATE
     traits: Traits = field(default_factory=Traits)
+    emit: int | None = None
+
+    @property
+    def replaces(self) -> bool:
+        """Whether rows come out once more, in the place of those before, and say so in `KIND`."""
+        return self.late == "reopen" or self.emit is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,11 @@ from flowc.cli.selection import selection
 from flowc.errors import FlowcError
 from flowc.migration import Statement
 from flowc.render.migration import migration_text
+from flowc.render.migration_remarks import refusals
 from flowc.render.style import printable
 from flowc.service.changes.applying import Limits
 from flowc.service.changes.migrating import Request, carry_out, refuse_destructive
-from flowc.service.changes.plans import make_plan
+from flowc.service.changes.plans import make_plan, states_of
 from flowc.service.changes.saved import SavedPlan, check_project, read_plan
 from flowc.service.checking import checker
 
@@ -60,7 +61,8 @@ def command(
     """Make databases and loads as the specs, or a saved plan, say.
 
     Shows the plan and asks, unless `--yes` is given. A FILE of `plan --out` is carried out without asking, as it is or
-    not at all. Runs under a lock, records every statement, and goes on after a crash when it is run again.
+    not at all. Runs under a lock, records every statement, and goes on after a crash when it is run again. Tells at
+    the end which streams cannot start with what they remember.
     """
     limits = Limits(lock_timeout, table_lock_timeout, statement_timeout)
     file = _plan_file(arguments)
@@ -71,9 +73,11 @@ def command(
         )
         check_project(saved, opened.checked.project.name, opened.checked.project.connections)
         refuse_destructive(saved.plan, allowed)
+        states = states_of(opened.checked, opened.ir, opened.sessions, selection(saved.select, opened))
         yes = False
     else:
         opened, saved = _planned(arguments, selected, environment, allowed, limits)
+        states = saved.plan.states
         if saved.plan.empty:
             yes = True
         elif not yes and not _agreed():
@@ -82,6 +86,8 @@ def command(
     request = Request(opened.checked, opened.ir, opened.sessions, saved, _Talk(), limits, looked_at=not yes)
     for done in carry_out(request):
         out(f"{printable(done.connection)}: version {done.version}, {done.statements} statements, {done.seconds:.2f} s")
+    for words in refusals(states):
+        say(printable(words))
     return 0
 
 

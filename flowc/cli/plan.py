@@ -37,7 +37,12 @@ from flowc.service.checking import checker
 @click.option("--out", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write the plan for `apply FILE`.")
 @click.option("--rollback-to", "rollback", metavar="VERSION", help="Plan back to this applied version of a database.")
 @click.option("--history", is_flag=True, help="List the versions that were applied, and plan nothing.")
-@click.option("--detailed-exitcode", "detailed", is_flag=True, help="Exit with 2 when there are changes.")
+@click.option(
+    "--detailed-exitcode",
+    "detailed",
+    is_flag=True,
+    help="Exit with 2 when there are changes, or a stream will not start.",
+)
 @environment_option
 def command(
     arguments: tuple[str, ...], selected: tuple[str, ...], form: str, file: Path | None,
@@ -46,7 +51,8 @@ def command(
     """Show what `apply` would change, in databases and in loads.
 
     Compares the specs with the live tables and with what was applied last. Reads, asks the data whether each change
-    can work, and changes nothing. Exit code 0; with `--detailed-exitcode`, 2 when there are changes.
+    can work, and changes nothing. Tells of streams what becomes of what they remember. Exit code 0; with
+    `--detailed-exitcode`, 2 when there are changes, or when a stream cannot start.
     """
     paths, names = specs_and_names(arguments)
     opened = open_project(paths, environment, "nothing was planned", checker=checker())
@@ -64,7 +70,7 @@ def command(
     out(text)
     if form == "sql" and concealed(text) != text:
         say(_MASKED)
-    return 2 if detailed and not plan.empty else 0
+    return 2 if detailed and (plan.refused or not plan.empty) else 0
 
 
 _MASKED = """warning: a secret is also part of these statements, and masked in them: do not run them as they are

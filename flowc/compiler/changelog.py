@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from flowc.compiler.ir import Dedupe, IntervalJoin, Node, Sql, Window
-from flowc.nodes import TIME, Traits, WindowKind, outputs
+from flowc.nodes import TIME, Changelog, Traits, WindowKind, outputs
 from flowc.types import Kind
 
 NO_KEYS = frozenset({Kind.ARRAY, Kind.STRUCT, Kind.INTERVAL, Kind.JSON})
@@ -15,7 +15,7 @@ NO_KEYS = frozenset({Kind.ARRAY, Kind.STRUCT, Kind.INTERVAL, Kind.JSON})
 def traits(nodes: Sequence[Node]) -> Mapping[str, Traits]:
     """The traits of each node, by its id.
 
-    Sources give inserts alone, and no node of today makes anything else of them.
+    Sources give inserts alone. A window that comes out more than once replaces its rows, and so does the query behind.
     """
     return {node.id: _traits(node) for node in nodes}
 
@@ -24,11 +24,22 @@ def _traits(node: Node) -> Traits:
     if isinstance(node, Dedupe):
         return Traits(event_time=TIME, key=node.keys, state="bounded")
     if isinstance(node, Window):
-        return Traits(event_time=TIME, key=(*bounds(node.kind), *node.keys), state="bounded")
+        mode = Changelog.UPSERT if replaces(node) else Changelog.INSERT_ONLY
+        return Traits(mode, event_time=TIME, key=(*bounds(node.kind), *node.keys), state="bounded")
     if isinstance(node, IntervalJoin):
         return Traits(event_time=TIME, key=tuple(left for left, _ in node.keys), state="bounded")
-    shown = any(column.name == TIME for column in node.columns or ())
-    return Traits(event_time=TIME if shown or (node.placed is not None and node.placed.timed) else None)
+    shown, placed = any(column.name == TIME for column in node.columns or ()), node.placed
+    key = placed.key if placed is not None else ()
+    return Traits(
+        Changelog.UPSERT if key else Changelog.INSERT_ONLY,
+        event_time=TIME if shown or (placed is not None and placed.timed) else None,
+        key=key,
+    )
+
+
+def replaces(window: Window) -> bool:
+    """Whether the rows of a window come out once more, in the place of those before."""
+    return (window.late == "reopen" or window.emit is not None) and window.kind in ("tumbling", "hopping")
 
 
 def read_by(node: Node) -> tuple[str, ...]:

@@ -70,6 +70,12 @@ class Placed:
     relations: tuple[tuple[str, str], ...]
     traced: str | None
     timed: bool = False
+    key: tuple[str, ...] = ()
+    """The columns of what comes out by which rows replace each other, and `traced` says how (`flowc.stream.KIND`).
+
+    Empty where all rows are inserts."""
+    follows: tuple[str, ...] = ()
+    """Columns that rows of one key have in common, so that a target may have them among its keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,6 +355,7 @@ class Window:
     late: Late = "drop"
     allowed_lateness: int = 0
     max_groups: int | None = None
+    emit: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,10 @@ from flowc.render.migration_remarks import (
     change_mark,
     remarks,
     standing_words,
+    state_heading,
+    state_mark,
+    state_remarks,
+    state_warnings,
     summary_words,
     table_mark,
     table_notes,
@@ -24,7 +28,7 @@ from flowc.service.access.history import Version
 _NARROWEST = 40
 _POSITIONS = 8
 """So many positions of a stream are shown one by one."""
-_ROLES = {"+": "good", "-": "bad", "~": "warning"}
+_ROLES = {"+": "good", "-": "bad", "~": "warning", "!": "bad"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +60,11 @@ def migration_text(plan: MigrationPlan, style: Style, *, sql: bool = True) -> st
     page = _Page(style, sql)
     project = [*page.line(0, "dim", f"project: {plan.project}")] if plan.project else []
     if plan.empty:
-        return "\n".join([*project, "No changes: what is there is what the specs say.", *_standing(plan, page)])
+        none = ["No changes: what is there is what the specs say.", *_standing(plan, page)]
+        warned = [f"{style.paint('bad', f'{warning[:1].upper()}{warning[1:]}')}." for warning in state_warnings(plan)]
+        return "\n\n".join(["\n".join([*project, *none]), *_states(plan, page), *warned])
     blocks = [block for database in plan.databases for block in _database(database, page)]
+    blocks += _states(plan, page)
     outputs = "\n".join(line for output in plan.outputs for line in page.line(0, "dim", f"  {output}"))
     return "\n\n".join([*project, *blocks, *([outputs] if outputs else []), summary(plan, style)])
 
@@ -74,6 +81,15 @@ def drift_text(plan: MigrationPlan, style: Style) -> str:
 def _standing(plan: MigrationPlan, page: _Page) -> Iterator[str]:
     for words in standing_words(plan):
         yield from page.line(2, "dim", words)
+
+
+def _states(plan: MigrationPlan, page: _Page) -> Iterator[str]:
+    """What becomes of what streams remember."""
+    for state in plan.told:
+        lines = [_heading(state_mark(state), state_heading(state), page)]
+        for remark in state_remarks(state):
+            lines += page.line(8 if remark.role == "help" else 4, remark.role, remark.text)
+        yield "\n".join(lines)
 
 
 def _database(plan: DatabasePlan, page: _Page) -> Iterator[str]:

@@ -11,6 +11,7 @@ from flowc.migration import (
     Statement,
     StoredPosition,
     StreamOutput,
+    StreamState,
 )
 from flowc.runtime.streams.positions import plain
 from flowc.service.changes.prechecks import failed
@@ -31,6 +32,7 @@ def migration_object(plan: MigrationPlan, plan_hash: str) -> dict[str, object]:
         "unmanaged": {t.label: list(t.unmanaged) for d in plan.databases for t in d.tables if t.unmanaged},
         "notes": {t.label: list(t.notes) for d in plan.databases for t in d.tables if t.notes},
         "outputs": [_output(output) for output in plan.outputs],
+        "states": [_state(state) for state in plan.states],
     }
 
 
@@ -110,4 +112,16 @@ def _output(output: StreamOutput) -> dict[str, object]:
         "promise": output.promise,
         "start": output.start,
         "positions": [_position(position) for position in output.positions],
+    }
+
+
+def _state(state: StreamState) -> dict[str, object]:
+    return {
+        "stream": state.stream,
+        "where": state.where,
+        "refused": state.refused,
+        "verdicts": [
+            {"node": v.node, "decision": v.decision, "reason": v.reason, "help": v.help or None} for v in state.verdicts
+        ],
+        "unknown": state.unknown or None,
     }

@@ -6,12 +6,15 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import accumulate
 
-from flowc.migration import Change, MigrationPlan, PipelineChange, TableChanges
+from flowc.migration import Change, MigrationPlan, PipelineChange, StateVerdict, TableChanges
 from flowc.render.migration import pipeline_remarks, sql_diff
 from flowc.render.migration_remarks import (
     change_mark,
     remarks,
     standing_words,
+    state_heading,
+    state_mark,
+    state_remarks,
     summary_words,
     table_mark,
     table_notes,
@@ -32,7 +35,9 @@ def migration_markdown(plan: MigrationPlan) -> str:
     """The plan as GitHub's Markdown, short enough for a comment."""
     if plan.empty:
         left = [f"- {_code_free(words)}" for words in standing_words(plan)]
-        return "\n".join(["### Plan: no changes", "", "What is there is what the specs say.", *left])
+        none = "\n".join(["### Plan: no changes", "", "What is there is what the specs say.", *left])
+        states = list(_states(plan))
+        return "\n\n".join([none, *_warnings(plan), *([_fence("diff", "\n".join(states))] if states else [])])
     head = [f"### Plan: {summary_words(plan).counts}", *_warnings(plan)]
     body = _fitting(list(_lines(plan)), LONGEST - 2 * _NOTE - sum(len(part) for part in head))
     parts = [*head, _fence("diff", body)]
@@ -51,6 +56,17 @@ def _warnings(plan: MigrationPlan) -> Iterator[str]:
     stuck = [change for change in plan.changes if failed(change)]
     if stuck:
         yield _callout("WARNING", "Apply will refuse this plan.", (line for c in stuck for line in _reasons(c)), "")
+
+    if plan.refused:
+        lines = (_refusal(state.stream, verdict) for state in plan.refused for verdict in state.verdicts)
+        yield _callout("WARNING", "A stream will not start.", filter(None, lines), "Apply changes tables all the same.")
+
+
+def _refusal(stream: str, verdict: StateVerdict) -> str:
+    if verdict.decision != "refuse":
+        return ""
+    said = f"{verdict.reason}; {verdict.help}" if verdict.help else verdict.reason
+    return f"`{_inline(verdict.node)}` of `{_inline(stream)}`: {_code_free(said)}"
 
 
 def _loss(change: Change) -> str:
@@ -83,7 +99,14 @@ def _lines(plan: MigrationPlan) -> Iterator[str]:
             yield from _table(entry)
         for pipeline in database.pipelines:
             yield from _pipeline(pipeline)
+    yield from _states(plan)
     yield from (_marked("#", str(output)) for output in plan.outputs)
+
+
+def _states(plan: MigrationPlan) -> Iterator[str]:
+    for state in plan.told:
+        yield _marked(state_mark(state), state_heading(state))
+        yield from (_marked("!" if r.role == "bad" else "#", f"  {r.text}") for r in state_remarks(state))
 
 
 def _table(entry: TableChanges) -> Iterator[str]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from flowc.migration import Change, MigrationPlan, PipelineChange, Precheck, TableChanges
+from flowc.migration import Change, MigrationPlan, PipelineChange, Precheck, StreamState, TableChanges
 from flowc.service.changes.prechecks import failed
 
 _CARRIERS = ("rebuild_table", "alter_table")
@@ -78,6 +78,53 @@ def table_notes(entry: TableChanges) -> Iterator[str]:
     yield from (f"note: {note}" for note in entry.notes)
 
 
+_STATE_ROLES = {"keep": "dim", "migrate": "warning", "reset": "warning", "refuse": "bad"}
+
+
+def state_mark(state: StreamState) -> str:
+    """`!` where a stream does not go on with what it remembers, `~` where it does otherwise than before, else a space.
+
+    Where that cannot be told it is a `?`.
+    """
+    decisions = {verdict.decision for verdict in state.verdicts}
+    return "?" if state.unknown else "!" if decisions & {"refuse", "reset"} else "~" if "migrate" in decisions else " "
+
+
+def state_heading(state: StreamState) -> str:
+    """Whose state it is, and where."""
+    return f"state of stream {state.stream}, in {state.where}"
+
+
+def state_remarks(state: StreamState) -> Iterator[Remark]:
+    """What becomes of what each node remembers, why, and what to do."""
+    if state.unknown:
+        yield Remark("note", f"what becomes of it cannot be told: {state.unknown}")
+    for verdict in state.verdicts:
+        words = f"{verdict.decision.upper()} {verdict.node}"
+        yield Remark(_STATE_ROLES[verdict.decision], f"{words}: {verdict.reason}" if verdict.reason else words)
+        if verdict.help:
+            yield Remark("help", f"help: {verdict.help}")
+
+
+def refusals(states: Iterable[StreamState]) -> Iterator[str]:
+    """The streams that will not start, why, and what to do."""
+    for state in states:
+        for verdict in state.verdicts:
+            if verdict.decision == "refuse":
+                yield f"warning: stream `{state.stream}` will not start: `{verdict.node}`: {verdict.reason}"
+                yield f"  help: {verdict.help}"
+
+
+def state_warnings(plan: MigrationPlan) -> Iterator[str]:
+    """The streams that will not start, and those that forget something, in few words."""
+    for state in plan.states:
+        empty = ", ".join(f"`{verdict.node}`" for verdict in state.verdicts if verdict.decision == "reset")
+        if state.refused:
+            yield f"stream `{state.stream}` will not start"
+        elif empty:
+            yield f"RESET in stream `{state.stream}`: {empty}"
+
+
 def summary_words(plan: MigrationPlan) -> Summary:
     """How much of what, and what stands in the way."""
     marks = [change_mark(change) for change in plan.changes if change.kind not in _CARRIERS]
@@ -99,3 +146,4 @@ def _warnings(plan: MigrationPlan) -> Iterator[str]:
     refused = sum(bool(failed(change)) for change in plan.changes)
     if refused:
         yield f"{refused} cannot be done as {'it is' if refused == 1 else 'they are'}"
+    yield from state_warnings(plan)

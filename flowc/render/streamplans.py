@@ -109,7 +109,10 @@ def _windows(node: WindowPlan) -> str:
     what = "sessions" if node.kind == "session" else f"{node.kind} windows"
     aggregates = ", ".join(map(_aggregate, node.aggregates))
     keys = f" by {', '.join(node.keys)}" if node.keys else ""
-    return f"{aggregates or 'groups'} in {what} {lengths[node.kind]}{shifted}{zone}{keys}; late rows: {node.late}"
+    early = f", shown each {duration_text(node.emit)} before they end" if node.emit is not None else ""
+    return (
+        f"{aggregates or 'groups'} in {what} {lengths[node.kind]}{shifted}{zone}{keys}{early}; late rows: {node.late}"
+    )
 
 
 def _aggregate(plan: AggregatePlan) -> str:

@@ -67,13 +67,18 @@ def plan(
     text = SPEC.format(
         kind="postgres", place=place, sql=sql.replace("\n", "\n      "), to=to, on_error=wanted, more=more
     )
+    return replace(compiled(folder, text, lookups), on_error=on_error)
+
+
+def compiled(folder: Path, text: str, lookups: Mapping[str, tuple[Column, ...]] | None = None) -> StreamPlan:
+    """The plan of the only stream of a project."""
     reporter = Reporter()
     checked = stages.check_project([write(folder, text)], reporter, env={})
     assert checked is not None, reporter.sorted()
     ir = lower(checked, reporter)
     assert ir.streams, [f"{d.code}: {d.message}" for d in reporter.sorted()]
     told = tuple(replace(each, columns=(lookups or {}).get(each.name)) for each in ir.streams[0].lookups)
-    return replace(planned(replace(ir.streams[0], lookups=told)), on_error=on_error)
+    return planned(replace(ir.streams[0], lookups=told))
 
 
 def messages(values: Sequence[object], partition: int = 0, start: int = 0) -> pa.RecordBatch:

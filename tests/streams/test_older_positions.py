@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import psycopg
@@ -14,6 +15,7 @@ from flowc.catalog import Table, TableName
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.streamplan.positions import renew_positions
 from flowc.errors import FlowcError
+from flowc.plan import Renewal
 from flowc.runtime.connector import Database
 from flowc.runtime.connectors import open_database
 from flowc.runtime.renewal import renewed
@@ -185,6 +187,53 @@ def test_two_workers_that_renew_the_table_at_once_lose_nothing(store: Store, pro
     _more(project)
     _run(project)
     _holds(store)
+
+
+def test_a_worker_goes_on_whose_table_another_one_has_renewed_meanwhile(
+    store: Store, project: Inside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has read the older layout in vain when the other one is done, and finds nothing to renew."""
+    renewals = renew_positions(DIALECTS[store.kind])
+
+    def late(own: Database, given: Iterable[Renewal]) -> bool:
+        if store.kind == "duckdb":  # one process opens the file
+            own.rollback()
+            assert renewed(own, renewals[-1:])
+        else:
+            other = _session(store)
+            other.open()
+            own.rollback()
+            assert renewed(other, renewals[-1:])
+            other.close()
+        assert not renewed(own, given)
+        return False
+
+    monkeypatch.setattr("flowc.runtime.streams.targets.database.renewed", late)
+    _more(project)
+    assert project.flowc("run", "s", "--once").code == 0
+    monkeypatch.undo()
+    _run(project)
+    _holds(store)
+
+
+def test_views_stand_in_nobodys_way(store: Store, project: Inside) -> None:
+    """PostgreSQL alone does not change a table under a view: the guide to projects says so."""
+    if store.kind in ("sqlite", "duckdb"):
+        place = own(store, "positions")
+        store.run(f"CREATE VIEW lag AS SELECT next_offset FROM {place}", "CREATE TABLE gone (i INTEGER)")
+        store.run("CREATE VIEW broken AS SELECT i FROM gone", "DROP TABLE gone")
+    _more(project)
+    _run(project)
+    _holds(store)
+
+
+def test_what_another_project_holds_is_refused_before_the_table_is_renewed(store: Store, project: Inside) -> None:
+    text = (project.path / "specs/s.yaml").read_text().replace("project: mine", "project: other")
+    (project.path / "specs/s.yaml").write_text(text)
+    for command in (("plan",), ("apply", "--yes")):
+        done = project.flowc(*command)
+        assert done.code != 0
+        assert "project-renamed" in done.err, done
 
 
 def test_a_worker_of_the_version_before_that_is_at_work_is_waited_for(postgres: str, tmp_path: Path) -> None:

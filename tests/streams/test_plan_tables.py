@@ -334,8 +334,8 @@ def test_a_table_that_cannot_be_made_is_refused(folder: Inside, tmp_path: Path):
 
 
 def test_a_stream_of_a_later_version_is_said_to_be_one(folder: Inside, lite: Wh):
-    late = "late: reopen, allowed_lateness: 1m"
-    window = f"    window: {{ kind: tumbling, size: 1m, group_by: [id], aggregate: {{ n: count(*) }}, {late} }}\n"
+    lies, late = "kind: cumulating, size: 1d, step: 1h", "late: reopen, allowed_lateness: 1m"
+    window = f"    window: {{ {lies}, group_by: [id], aggregate: {{ n: count(*) }}, {late} }}\n"
     folder.write("specs/s.yaml", specs(lite, stream("s", "events", more=", mode: merge, keys: [id]") + window))
     found = planned(folder)
     assert found["changes"] == []

@@ -166,6 +166,7 @@ def _window(node: TreeMap | None) -> WindowSpec | None:
         late=_late(node),
         max_groups=whole(node.get("max_groups")),
         timezone=name(node.get("timezone")),
+        every=duration(emit.get("every")) if (emit := mapping(node.get("emit"))) is not None else None,
     )
 
 

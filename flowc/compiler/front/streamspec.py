@@ -95,6 +95,8 @@ class WindowSpec:
     late: LateSpec
     max_groups: int | None
     timezone: Name | None
+    every: Located[float] | None = None
+    """`emit`: how long a step of event time is, in seconds, with which rows come before the end of their window."""
 
 
 @dataclass(frozen=True, slots=True)

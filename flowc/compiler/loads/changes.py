@@ -33,15 +33,19 @@ class Refusal:
     help: str
 
 
-def takes(target: Apply | Output, changelog: Changelog, key: tuple[str, ...] = ()) -> Refusal | None:
+def takes(
+    target: Apply | Output, changelog: Changelog, key: tuple[str, ...] = (), follows: tuple[str, ...] = ()
+) -> Refusal | None:
     """None where a target takes what a stream makes, else why it does not.
 
-    `key` is that of an upsert: the columns by which rows replace each other.
+    `key` is that of an upsert: the columns by which rows replace each other. `follows` are others that rows of one key
+    have in common.
     """
     if changelog is Changelog.INSERT_ONLY:
         return None
     found = _table(target) if isinstance(target, Apply) else _place(target)
-    if found is None and changelog is Changelog.UPSERT and set(own := _keys(target)) != set(key):
+    own = _keys(target)
+    if found is None and changelog is Changelog.UPSERT and set(own) - set(follows) != set(key):
         found = (
             f"its rows replace each other by {_listed(key)}, and those of {_named(target)} by {_listed(own)}",
             f"tell them apart by {_listed(key)} there too",

@@ -21,6 +21,7 @@ from flowc.compiler.lowering.functions import Functions
 from flowc.compiler.lowering.streamjoin import put
 from flowc.compiler.lowering.streamquery import hidden_text, part_text
 from flowc.compiler.lowering.windowbehind import Bounds, check_behind
+from flowc.compiler.lowering.windowchanges import changed, changing
 from flowc.compiler.lowering.windowcut import Cut, said
 from flowc.compiler.sql.infer import infer
 from flowc.compiler.sql.relations import OWNERS, Field, Relation
@@ -58,6 +59,7 @@ class WindowSettings:
     late: Late = "drop"
     allowed_lateness: int = 0
     max_groups: int | None = None
+    emit: int | None = None
 
 
 @dataclass
@@ -127,10 +129,16 @@ class Graph:
             self._report_several(relations, calls[-1] if calls else cuts[-1].call)
         made = replace(
             found, id=self.id(QUERY), text=text or found.text, functions=called(query, self.functions),
-            placed=Placed(relations, traced),
+            placed=self._with_changes(part, Placed(relations, traced)),
         )  # fmt: skip
         self.nodes.append(made)
         return made
+
+    def _with_changes(self, part: SqlTree, placed: Placed) -> Placed:
+        """The last part of a query, which says what its rows do where a window behind which it stands comes again."""
+        found = changing(self.nodes, self.reporter)
+        window = next((found[node] for _, node in placed.relations if node in found), None)
+        return placed if window is None else changed(part, placed, window, self.functions, self.reporter)
 
     def _report_several(self, relations: Sequence[tuple[str, str]], call: Call | WindowCall) -> None:
         several = " and ".join(f"`{_called(name)}`" for _, name in relations)
@@ -264,7 +272,7 @@ class Graph:
             columns, part_text(part, ENGINE, self.functions) or "", call.span,
             values=tuple(told(key.value) for key in cut.keys), offset=settings.offset,
             timezone=settings.timezone, late=settings.late, allowed_lateness=settings.allowed_lateness,
-            max_groups=settings.max_groups,
+            max_groups=settings.max_groups, emit=settings.emit,
         )  # fmt: skip
         return node, Relation(fields, f"`{call.id}`", table=TableName(None, call.id))
 

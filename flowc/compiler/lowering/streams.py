@@ -15,7 +15,8 @@ from flowc.catalog import Column, TableName
 from flowc.compiler.checked import CheckedStream, CheckedStreamSource
 from flowc.compiler.dialects import OWN
 from flowc.compiler.front.streamspec import StreamSpec
-from flowc.compiler.ir import Apply, Lookup, Source, Sql, Stream
+from flowc.compiler.ir import Apply, Lookup, Output, Source, Sql, Stream, TopicOutput
+from flowc.compiler.loads.changes import CODE, takes
 from flowc.compiler.loads.load import find_column
 from flowc.compiler.lowering.asking import note_query
 from flowc.compiler.lowering.context import Lowering
@@ -53,6 +54,7 @@ from flowc.compiler.sql.streamjoins import Joins, read_joins
 from flowc.compiler.sql.tablefunctions import Call, Calls, ctes_of, free, has_calls, read_calls
 from flowc.compiler.sql.windowcalls import WindowCall, WindowCalls, has_windows, read_windows
 from flowc.diagnostics import Reporter, did_you_mean
+from flowc.nodes import Changelog
 from flowc.stream import EXTRAS
 from flowc.types import DataType, Kind
 
@@ -98,7 +100,7 @@ def _lower(stream: CheckedStream, lowering: Lowering) -> Stream | None:
     columns = node.columns if node is not None else None
     applies = tuple(stream_applies(stream, node, lowering)) if node is not None else ()
     if columns is not None and not {"cdc", "join"}.intersection(changes):
-        _check_targets(stream, applies, columns, lowering)
+        _check_targets(stream, found, applies, columns, lowering)
     if lowering.reporter.errors > before or stream.dialect is None:
         return None
     unplanned = (*changes, *other_modes(stream), *(["sql"] if query is not None and found is None else []))
@@ -190,7 +192,7 @@ def _cuts(
 
 
 def _check_targets(
-    stream: CheckedStream, applies: Sequence[Apply], columns: tuple[Column, ...], lowering: Lowering
+    stream: CheckedStream, found: Sql | None, applies: Sequence[Apply], columns: tuple[Column, ...], lowering: Lowering
 ) -> None:
     """Judges the output by the tables that it goes into; keys that it lacks are told where they are named."""
     for apply in applies:
@@ -200,6 +202,17 @@ def _check_targets(
         else:
             check_made(missing, columns, lowering.reporter)
     check_named(stream, columns, lowering)
+    _check_changes(found, (*applies, *stream_outputs(stream)), lowering.reporter)
+
+
+def _check_changes(found: Sql | None, targets: Sequence[Apply | Output], reporter: Reporter) -> None:
+    """Judges targets with keys by those of rows that replace each other; that others have none is reported before."""
+    placed = found.placed if found is not None else None
+    for target in targets if placed is not None and placed.key else ():
+        keyed = target.keys if isinstance(target, Apply) else isinstance(target, TopicOutput) and target.key
+        refusal = takes(target, Changelog.UPSERT, placed.key, placed.follows) if placed and keyed else None
+        if refusal is not None:
+            reporter.error(CODE, refusal.message, target.span, helps=(refusal.help,))
 
 
 def _asked(query: SqlTree | None) -> tuple[str, ...]:

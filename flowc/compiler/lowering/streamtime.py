@@ -37,12 +37,15 @@ def window_settings(stream: StreamSpec) -> WindowSettings:
         cast(Late, late.action.value if late.action is not None else "drop"),
         microseconds(late.allowed.value) if late.allowed is not None else 0,
         found.max_groups,
+        microseconds(found.every.value) if found.every is not None else None,
     )
 
 
 def unplanned_windows(stream: StreamSpec) -> list[str]:
     """What `window` asks for that no plan can be made of yet."""
-    return ["late: reopen"] if window_settings(stream).late == "reopen" else []
+    found = stream.window
+    once = found is not None and found.kind.value in ("cumulating", "session")
+    return ["late: reopen"] if once and window_settings(stream).late == "reopen" else []
 
 
 def late(stream: StreamSpec) -> Literal["drop", "dlq"]:

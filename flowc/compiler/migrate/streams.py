@@ -13,14 +13,9 @@ from flowc.compiler.ir import Apply, FilesOutput, OtherOutput, Output, Stream
 from flowc.compiler.migrate.pipelines import applied_pipeline, compare_pipelines
 from flowc.migration import AppliedPipeline, PipelineChange, StreamOutput, TableChanges
 
-_REMEMBERED = ("dedupe", "window", "join")
-_WITHIN = "dedupe.within"
-_AT_WILL = frozenset({"window.late", "window.allowed_lateness", "window.max_groups"})
-"""What may change while a window remembers."""
-_GOES_ON = frozenset({"within", "between", "prefixes", "late", "allowed_lateness"})
-"""What may change of a join that goes on with its state."""
 _RESTART = "a worker that runs goes on as it began: restart it"
 _STOP = "a worker that runs goes on until it is stopped"
+_ENDED = "it no longer runs; its positions stay where they are"
 _FIRST = "earliest"
 _OWN_FILE = "a file under .flowc/"
 
@@ -98,18 +93,26 @@ def compare_streams(
     `running` are the streams that the specs still have, whatever they write.
     """
     known, found = {stream.name for stream in before}, compare_pipelines(before, after, {})
+    stateful = {s.name for s in before if any(key.partition(".")[0] == "state" for key, _ in s.settings)}
     new = {(stream.name, stream.target): stream for stream in after}
     told = (replace(change, stream=True, restart=change.name in known) for change in found)
     return tuple(
-        replace(c, effects=tuple(_effects(c, new.get((c.name, c.target)), kind, runs=c.name in running))) for c in told
-    )
+        replace(c, effects=tuple(_effects(c, new[c.name, c.target], kind))) if (c.name, c.target) in new
+        else replace(c, effects=_gone(runs=c.name in running, stateful=c.name in stateful))
+        for c in told
+    )  # fmt: skip
 
 
-def _effects(change: PipelineChange, new: AppliedPipeline | None, kind: str, *, runs: bool) -> Iterator[str]:
-    if new is None:
-        yield "the stream no longer writes it" if runs else "it no longer runs; its positions stay where they are"
-        yield _STOP
-        return
+def _gone(*, runs: bool, stateful: bool) -> tuple[str, str]:
+    """What it means that a stream no longer writes a table."""
+    if runs:
+        return "the stream no longer writes it", _STOP
+    if stateful:
+        return f"{_ENDED}, and so does what it remembers: a stream of another name begins anew", _STOP
+    return _ENDED, _STOP
+
+
+def _effects(change: PipelineChange, new: AppliedPipeline, kind: str) -> Iterator[str]:
     if change.action == "add":
         yield _begins(dict(new.settings).get("start"))
         yield from _promised(new, kind)
@@ -127,19 +130,6 @@ def _meant(change: PipelineChange, new: AppliedPipeline, kind: str) -> Iterator[
         yield "rows that were written before stay as they are"
     if {"source", "sources"} & names:
         yield "stored positions belong to a source's name: a source that keeps its name goes on where it is"
-    longer = [(old, new) for key, old, new in change.changed if key == _WITHIN and old and new]
-    if longer and {key for key, _, _ in change.changed if key.startswith("dedupe.")} == {_WITHIN}:
-        yield "what `dedupe` remembers stays; under a longer `within`, repeats of what is forgotten already get through"
-        names.discard("dedupe")
-    if {key for key, _, _ in change.changed if key.startswith("window.")} <= _AT_WILL and "window" in names:
-        names.discard("window")
-    joins = {key.split(".")[1] for key, _, _ in change.changed if key.startswith("join.")}
-    if joins and joins <= _GOES_ON:
-        yield "what `join` remembers stays; under wider bounds, rows that are forgotten already find no partner"
-        names.discard("join")
-    for name in _REMEMBERED:
-        if name in names:
-            yield f"what `{name}` remembers was kept by what it was before: the stream will not start with it"
     if "delivery" in names:
         yield from _promised(new, kind)
 

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping
 
 from flowc.compiler.checked import CheckedStream
 from flowc.compiler.front.kinds import is_database
-from flowc.compiler.front.spec import Name, SourceColumn, TableSpec
+from flowc.compiler.front.spec import Name, SourceColumn, TableSpec, TargetSpec
 from flowc.compiler.front.streamspec import CdcSpec, JoinSpec, LateSpec, StreamSourceSpec, StreamSpec, WindowSpec
 from flowc.compiler.names.lookup import Lookup
 from flowc.compiler.names.targets import DEFAULT_MODE
 from flowc.compiler.names.timing import check_timezone
 from flowc.diagnostics import did_you_mean
 from flowc.durations import size_text
-from flowc.source import Located
+from flowc.source import Located, Span
 from flowc.stream import EXTRAS
 from flowc.types import TIMESTAMPTZ, Kind
 
@@ -23,6 +23,8 @@ LARGEST_EPOCH = 256 << 20
 """What `batch.max_bytes` may be at most."""
 LARGEST_STATE = 64 << 30
 """What `state.max_bytes` may be at most."""
+_LEAST_STEP = 0.000_001
+"""Seconds of `every`: event time is counted in microseconds."""
 _SOURCES = frozenset({"source", "sources"})
 _DEFAULT_SOFT_DELETE = "deleted_at"
 
@@ -50,7 +52,7 @@ def check_blocks(stream: CheckedStream, lookup: Lookup) -> None:
             for column in spec.dedupe.keys:
                 _column(column, known, "`dedupe` column", lookup)
     if spec.window is not None:
-        _check_window(spec.window, lookup)
+        _check_window(spec, spec.window, lookup)
         _check_late(stream, "window", spec.window.late, lookup)
     if spec.join is not None:
         _check_join(spec, spec.join, lookup)
@@ -94,9 +96,15 @@ def _demand_time(name: Name, columns: Iterable[SourceColumn], lookup: Lookup) ->
         lookup.reporter.error("event-time-not-a-time", message, name.span, helps=helps)
 
 
-def _check_window(window: WindowSpec, lookup: Lookup) -> None:
+def _check_window(stream: StreamSpec, window: WindowSpec, lookup: Lookup) -> None:
     if window.timezone:
         check_timezone(window.timezone, lookup.reporter)
+    every = window.every
+    if every is not None and every.value < _LEAST_STEP:
+        helps = ("write how much event time goes by between two rows of a window: `every: 10s`",)
+        lookup.reporter.error("bad-value", "`every` of `emit` is no time at all", every.span, helps=helps)
+    elif every is not None:
+        _check_rewritable(stream, "`emit: { every: … }`", every.span, lookup)
 
 
 def _check_join(stream: StreamSpec, join: JoinSpec, lookup: Lookup) -> None:
@@ -146,7 +154,7 @@ def _check_late(checked: CheckedStream, block: str, late: LateSpec, lookup: Look
         helps = ("add `dead_letter: {topic: …}`",)
         report("missing-key", "`late: dlq` needs `dead_letter`", action.span, helps=helps)
     if action and word == "reopen":
-        _check_rewritable(stream, action, lookup)
+        _check_rewritable(stream, "`late: reopen`", action.span, lookup)
 
 
 def keeps_letters(stream: CheckedStream) -> bool:
@@ -155,15 +163,26 @@ def keeps_letters(stream: CheckedStream) -> bool:
     return "dead_letter" in stream.spec.given or tables or len(stream.targets) != len(stream.spec.to)
 
 
-def _check_rewritable(stream: StreamSpec, late: Name, lookup: Lookup) -> None:
-    """Rows that were written are written again when a window is reopened, which only a merge can take."""
+def _check_rewritable(stream: StreamSpec, said: str, span: Span, lookup: Lookup) -> None:
+    """Rows that were written are written again, which only a merge or a key can take."""
     for target in stream.to:
-        mode = target.mode or stream.mode
-        if target.table and (mode is None or mode.value != "merge"):
-            written = mode.value if mode else DEFAULT_MODE
-            message = f"`late: reopen` writes rows again; `{target.table.value}` is written by `{written}`"
-            helps = ("use `mode: merge` with the window's keys",)
-            lookup.reporter.error("corrections-to-append-target", message, late.span, helps=helps)
+        found = _appends(target, target.mode or stream.mode)
+        if found is not None:
+            message = f"{said} writes rows again; {found[0]}"
+            lookup.reporter.error("corrections-to-append-target", message, span, helps=(found[1],))
+
+
+def _appends(target: TargetSpec, mode: Name | None) -> tuple[str, str] | None:
+    """Why a target would keep a row beside the one that replaces it, and what to do about it."""
+    topic, path = target.addresses.get("topic"), target.addresses.get("path")
+    if target.table and (mode is None or mode.value != "merge"):
+        written = mode.value if mode else DEFAULT_MODE
+        return f"`{target.table.value}` is written by `{written}`", "use `mode: merge` with the window's keys"
+    if topic is not None and not target.key:
+        return f"topic `{topic.value}` has no `key` to find them by", "name the window's keys under `key`"
+    if path is not None:
+        return f"files in `{path.value}` can only be added to", "write a table by `mode: merge`, or a topic by `key`"
+    return None
 
 
 def _check_cdc(stream: CheckedStream, cdc: CdcSpec, lookup: Lookup) -> None:

@@ -119,11 +119,13 @@ def _window(node: Window, known: Traits, stream: Stream, most: int) -> WindowPla
             for a in node.aggregates
         ],
         "from": node.before,
+        **({"reopen": node.allowed_lateness} if node.late == "reopen" else {}),
+        **({"emit": node.emit} if node.emit is not None else {}),
     }  # fmt: skip
     return WindowPlan(
         node.id, node.inputs, node.kind, node.size, node.step, node.keys, aggregates,
         json.dumps(said, separators=(",", ":")), node.offset, node.timezone, node.late, node.allowed_lateness,
-        node.max_groups, most, known,
+        node.max_groups, most, known, node.emit,
     )  # fmt: skip
 
 

@@ -8,12 +8,12 @@ from dataclasses import replace
 from flowc.catalog import Column
 from flowc.compiler.changelog import remembering, traits
 from flowc.compiler.front.streamkinds import noun, source_kind
-from flowc.compiler.ir import Source, Stream
+from flowc.compiler.ir import Source, Sql, Stream
 from flowc.compiler.streamplan.nodes import needed, plan_nodes
 from flowc.compiler.streamplan.state import EMBEDDED, Owner, plan_state, state_plan
 from flowc.compiler.streamplan.targets import LiveTableOf, stream_targets, unseen
 from flowc.errors import UsageError
-from flowc.nodes import Changelog
+from flowc.nodes import Changelog, Traits
 from flowc.stream import LookupPlan, SourcePlan, StreamPlan, TargetPlan, TopicTarget
 from flowc.types import Kind
 
@@ -24,7 +24,7 @@ def plan_stream(
     *,
     passing: bool = False,
     changes: Changelog | None = None,
-    key: tuple[str, ...] = (),
+    key: tuple[str, ...] | None = None,
 ) -> StreamPlan:
     """The plan of a stream whose columns are known. `live` tells of tables as they are.
 
@@ -43,9 +43,11 @@ def plan_stream(
     remembers = bool(remembering(stream.nodes)) and not passing
     owner = Owner(stream.project, stream.name)
     sources = tuple(_source(source, stream) for source in stream.sources)
-    known = traits(stream.nodes)
-    mode = changes or (known[stream.nodes[-1].id].mode if stream.nodes else Changelog.INSERT_ONLY)
-    targets, letters = stream_targets(stream, columns, letters=stream.sets_aside, live=live, changes=mode, key=key)
+    written = traits(stream.nodes)[stream.nodes[-1].id] if stream.nodes else Traits()
+    targets, letters = stream_targets(
+        stream, columns, letters=stream.sets_aside, live=live, changes=changes or written.mode,
+        key=written.key if key is None else key, follows=_follows(stream),
+    )  # fmt: skip
     if len(targets) == 1 and letters is None and not remembers and state[0] is None:
         targets = (_remembering(targets[0], sources),)
     targets = tuple(_delivered(target, stream.delivery) for target in targets)
@@ -57,6 +59,12 @@ def plan_stream(
         facts=state_plan(owner, *state), letters=letters, delivery=stream.delivery, project=stream.project,
         watermark=stream.watermark, passing=passing,
     )  # fmt: skip
+
+
+def _follows(stream: Stream) -> tuple[str, ...]:
+    """What rows of one key have in common beside it."""
+    last = stream.nodes[-1] if stream.nodes else None
+    return last.placed.follows if isinstance(last, Sql) and last.placed is not None else ()
 
 
 def _refuse_nested(stream: Stream, columns: tuple[Column, ...]) -> None:

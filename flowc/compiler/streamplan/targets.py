@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 from flowc.catalog import Column, Table
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Apply, FilesOutput, OtherOutput, Output, Stream, Target, TopicOutput
 from flowc.compiler.loads.attach import table_to_be
-from flowc.compiler.loads.changes import CODE, takes
+from flowc.compiler.loads.changes import CODE, Refusal, takes
 from flowc.compiler.loads.shape import target_table
 from flowc.compiler.loads.sqlplan import plan_load
 from flowc.compiler.streamplan.filetargets import files_target
@@ -44,16 +45,18 @@ def stream_targets(
     live: LiveTableOf = unseen,
     changes: Changelog = Changelog.INSERT_ONLY,
     key: tuple[str, ...] = (),
+    follows: tuple[str, ...] = (),
 ) -> tuple[tuple[TargetPlan, ...], TargetPlan | None]:
     """What a stream writes with the rows of `columns`, and where its dead letters go besides, with `letters`.
 
-    `changes` are what the rows are, and `key` tells them apart where they replace each other.
+    `changes` are what the rows are, and `key` tells them apart where they replace each other, as `follows` may too; see
+    `flowc.compiler.loads.changes.takes`.
 
     Raises UsageError for a target that cannot be written.
     """
     wanted = _letters(stream) if letters else None
     if changes is not Changelog.INSERT_ONLY:
-        _demand_changes(stream, columns, changes, key)
+        _demand_changes(stream, columns, partial(takes, changelog=changes, key=key, follows=follows))
     tables = [table_target(apply, columns, stream, live(apply.target), changes) for apply in stream.applies]
     others = [_other(output, columns, stream, changes) for output in stream.outputs]
     targets: list[TargetPlan] = [*tables, *others]
@@ -66,13 +69,15 @@ def stream_targets(
     return tuple(targets), None if wanted is None else _letters_alone(wanted, stream, live)
 
 
-def _demand_changes(stream: Stream, columns: tuple[Column, ...], changes: Changelog, key: tuple[str, ...]) -> None:
+def _demand_changes(
+    stream: Stream, columns: tuple[Column, ...], taking: Callable[[Apply | Output], Refusal | None]
+) -> None:
     held = (column for apply in stream.applies if apply.target.table for column in apply.target.table.columns)
     if any(column.name.lower() == KIND for column in (*columns, *held)):
         message = f"stream `{stream.name}` changes rows, and says in `{KIND}` how: no column can be called so"
         raise UsageError(message, code=CODE, help="give the column another name")
     for target in (*stream.applies, *stream.outputs):
-        refusal = takes(target, changes, key)
+        refusal = taking(target)
         if refusal is not None:
             raise UsageError(f"stream `{stream.name}`: {refusal.message}", code=CODE, help=refusal.help)
 

@@ -66,12 +66,10 @@ def renewal(name: str, columns: Sequence[Column], key: Sequence[str], dialect: D
     """How one of flowc's own tables that was made before there were projects becomes as `ensure_state` makes it."""
     state = dialect.state_table(name)
     whole = Table(state, tuple(columns), tuple(key))
-    new = TableName(state.schema, f"{state.name}_of_projects")
     known = [column for column in columns if column.name != PROJECT]
     parts = {
         "table": table(state),
-        "new": table(new),
-        "name": ident(state.name),
+        "copy": ident(f"{state.name}_before"),
         "columns": _columns(whole, dialect),
         "names": idents(column.name for column in (PROJECT_COLUMN, *known)),
         # SQLite takes a name that no column has for a text, unless it stands behind that of a table.
@@ -98,8 +96,7 @@ def retyping(
     changed = [column for column in columns if column.name in was]
     parts = {
         "table": table(state),
-        "new": table(TableName(state.schema, f"{state.name}_renewed")),
-        "name": ident(state.name),
+        "copy": ident(f"{state.name}_before"),
         "columns": _columns(whole, dialect),
         "names": idents(column.name for column in columns),
         "old": ", ".join(

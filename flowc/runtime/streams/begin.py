@@ -83,6 +83,17 @@ def check_held(restored: Restored, held: Sequence[Held], plan: StreamPlan) -> No
             raise _lost(there.epoch, target.name, plan)
 
 
+def check_known(plan: StreamPlan, restored: Restored, held: Sequence[Held], after: Sequence[Held]) -> None:
+    """As a run does when it begins: what the targets held before and behind the look at the store, it has to know.
+
+    Raises UsageError where it does not.
+    """
+    if intends(plan):
+        check_held(restored, held, plan)
+    else:
+        _shared(restored.checkpoint, held[0], after[0], plan)
+
+
 def check_lost(held: Held, plan: StreamPlan) -> None:
     """A stream whose memory is gone does not begin anew unasked: what it has written would come twice, or never.
 

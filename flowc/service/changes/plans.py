@@ -32,6 +32,7 @@ from flowc.migration import (
     MigrationPlan,
     PipelineChange,
     Snapshot,
+    StreamState,
     TableChanges,
     WantedTable,
 )
@@ -42,6 +43,7 @@ from flowc.service.access.owners import refuse_owned, with_owner, without_owned
 from flowc.service.access.sessions import Place, Sessions
 from flowc.service.changes.prechecks import judged
 from flowc.service.changes.streamlooks import StreamLooks
+from flowc.service.changes.streamstates import stream_states
 from flowc.service.loads.planning import offline_plans
 from flowc.service.loads.watermarks import stored_watermark
 
@@ -67,7 +69,16 @@ def make_plan(checked: CheckedSpec, ir: Ir, sessions: Sessions, select: frozense
     flows = graph(ir, columns=True)
     found = (_plan(wanted, sessions, flows, select) for wanted in wanted_of(checked, ir, sessions))
     plans = tuple(plan for plan in found if plan is not None)
-    return MigrationPlan(plans, tuple(_looks(checked, ir, sessions).outputs(select)), sessions.scope.project)
+    looks = _looks(checked, ir, sessions)
+    outputs, states = tuple(looks.outputs(select)), tuple(stream_states(looks, select))
+    return MigrationPlan(plans, outputs, sessions.scope.project, states)
+
+
+def states_of(
+    checked: CheckedSpec, ir: Ir, sessions: Sessions, select: frozenset[str] = frozenset()
+) -> tuple[StreamState, ...]:
+    """What becomes of what the streams of a project remember, as in its plan."""
+    return tuple(stream_states(_looks(checked, ir, sessions), select))
 
 
 def _looks(checked: CheckedSpec, ir: Ir, sessions: Sessions) -> StreamLooks:

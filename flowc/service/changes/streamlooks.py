@@ -59,14 +59,14 @@ class StreamLooks:
 
     def names(self, connection: str, select: frozenset[str]) -> tuple[TableName, ...]:
         """The tables in a database that streams write and no spec declares; `select` are streams, none means all."""
-        written = (made for stream in self._chosen(select) for made in self._made(stream, connection))
+        written = (made for stream in self.chosen(select) for made in self._made(stream, connection))
         return tuple(dict.fromkeys(apply.target.name for apply, _ in written))
 
     def tables(
         self, connection: str, select: frozenset[str], live: Mapping[TableName, Table]
     ) -> tuple[StreamTable, ...]:
         """The same tables, with what the streams make of them. `live` are those that are there."""
-        looks = (self.look(s.name) for s in self._chosen(select) if any(self._made(s, connection)))
+        looks = (self.look(s.name) for s in self.chosen(select) if any(self._made(s, connection)))
         return tuple(
             _table(look, made, live.get(made[0].target.name))
             for look in looks
@@ -75,7 +75,7 @@ class StreamLooks:
 
     def outputs(self, select: frozenset[str]) -> Iterator[StreamOutput]:
         """What the streams write that is no table."""
-        for stream in self._chosen(select):
+        for stream in self.chosen(select):
             for output in outputs_of(stream):
                 yield output if stream.applies else self._beside_none(output)
 
@@ -121,7 +121,8 @@ class StreamLooks:
         except FlowcError:
             return {}
 
-    def _chosen(self, select: frozenset[str]) -> Iterator[Stream]:
+    def chosen(self, select: frozenset[str]) -> Iterator[Stream]:
+        """The streams that are named; all of them where none is."""
         return (stream for name, stream in self.streams.items() if not select or name in select)
 
     def _made(self, stream: Stream, connection: str) -> Iterator[_Made]:

@@ -26,6 +26,7 @@ from flowc.runtime.streams.origins import Origin
 from flowc.runtime.streams.reader import SourceReader
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.state.memory import MemoryStore
+from flowc.runtime.streams.targets.changes import put_there
 from flowc.runtime.streams.targets.memory import Kept
 from flowc.service.access.sessions import Sessions
 from flowc.service.streams.discovery import discovered
@@ -80,9 +81,10 @@ def _run(plan: StreamPlan, found: StreamPreview, sessions: Sessions, limit: int)
     )  # fmt: skip
 
     def written(epoch: Epoch) -> None:
-        found.columns = compute.typed(columns_of(epoch.rows.schema))
+        rows = put_there(epoch.rows)
+        found.columns = compute.typed(columns_of(rows.schema))
         found.messages += epoch.messages
-        found.rows += _tuples(epoch.rows)
+        found.rows += _tuples(rows)
 
     few = {name: Few(reader, limit) for name, reader in readers.items()}
     store = MemoryStore(plan.name) if plan.state is not None else None

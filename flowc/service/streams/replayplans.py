@@ -19,6 +19,7 @@ from flowc.runtime.streams.decoding import Decoding
 from flowc.runtime.streams.epoch import Epoch
 from flowc.runtime.streams.letterbox import Fetch, LetterBox
 from flowc.runtime.streams.lettersrun import LettersRun, TakingWriter
+from flowc.runtime.streams.source import NumberedSource
 from flowc.runtime.streams.targets.contract import Writer
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.service.streams.deadletters import DeadLetters
@@ -39,8 +40,9 @@ def decoders_of(letters: DeadLetters) -> Mapping[str, Decoding]:
     """Those of the stream itself, which knows the files that rows of CSV came from, and the names in their headers."""
     readers, decoders = opened_sources(letters.plan, letters.sessions, once=True)
     for reader in readers.values():
-        if isinstance(reader.source, FileSource):
-            reader.source.open()
+        source = reader.source.inner if isinstance(reader.source, NumberedSource) else reader.source
+        if isinstance(source, FileSource):
+            source.open()
     return decoders
 
 

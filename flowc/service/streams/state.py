@@ -90,6 +90,17 @@ def sizes(stream: str, plan: StatePlan, sessions: Sessions) -> dict[str, NodeSta
         return next((found for store in stores if (found := store.sizes())), {})
 
 
+def written(stream: str, plan: StatePlan, sessions: Sessions) -> Restored | None:
+    """What a store knows, its segments without their bytes; None where an older version kept it. Looks only."""
+    with _looking(stream, plan, sessions) as stores:
+        for store in stores:
+            if store.is_older():
+                return None
+            if (found := store.written()) != Restored():
+                return found
+    return Restored()
+
+
 def require_own_state(stream: str, plan: StatePlan, sessions: Sessions) -> None:
     """Raises UsageError where a project of another name keeps the stream's state; looks only."""
     with _looking(stream, plan, sessions) as stores:
@@ -107,6 +118,9 @@ def recalled(stream: str, plan: StatePlan, sessions: Sessions) -> dict[str, str]
 @contextmanager
 def _looking(stream: str, plan: StatePlan, sessions: Sessions) -> Iterator[list[DatabaseStore]]:
     """The stores that may hold a stream's state: where it has begun in none of its own yet, the shared one."""
+    if plan.connection is not None and not sessions.is_there(plan.connection):
+        yield []
+        return
     if plan.connection is not None:
         with closing(open_state(stream, plan, sessions)) as store:
             yield [store]

@@ -10,14 +10,17 @@ from typing import Any
 import pyarrow as pa
 
 from flowc.catalog import Column
+from flowc.nodes import Changelog
 from flowc.runtime.arrow import empty
 from flowc.runtime.connector import Database
 from flowc.runtime.streams.compute import Compute
 from flowc.runtime.streams.decoding import Decoding
 from flowc.runtime.streams.lookups import Lookups
 from flowc.runtime.streams.origins import Origin, fail
+from flowc.runtime.streams.oversize import one_batch
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.state.memory import Memory, MemoryStore
+from flowc.runtime.streams.targets.changes import net, put_there, with_kinds
 from flowc.runtime.streams.targets.contract import Writer
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.runtime.streams.targets.memory import Kept
@@ -25,7 +28,7 @@ from flowc.runtime.streams.watermark import Watermarks
 from flowc.service.access.sessions import Sessions
 from flowc.service.testing.messages import Feed
 from flowc.service.testing.pipelines import Written, columns_of, rows_of
-from flowc.stream import StreamPlan, TableTarget
+from flowc.stream import StreamPlan, TableTarget, TargetPlan, TopicTarget
 
 COMPUTED, INTENDED, ROWS, WRITTEN, CHECKPOINT = "computed", "intended", "rows", "target 0", "checkpoint"
 """The points of an epoch at which a process can die, as the runtime calls them."""
@@ -98,7 +101,9 @@ class Process:
             if self._columns is None:  # they stay: to look at them takes longer than to read the rows
                 self._columns = columns_of(target.connection, target.table, self.sessions)
             return Written(self._columns, rows_of(target.connection, target.table, self.sessions))
-        return Written(target.columns, pa.Table.from_batches([empty(target.columns), *self._kept.batches]))
+        return Written(
+            target.columns, pa.Table.from_batches([empty(target.columns), *_left(target, self._kept.batches)])
+        )
 
     def _again(self) -> None:
         """What the process that died had not committed is gone."""
@@ -156,3 +161,10 @@ class _Shared:
 
     def close(self) -> None:
         """Does nothing."""
+
+
+def _left(target: TargetPlan, batches: Sequence[pa.RecordBatch]) -> Sequence[pa.RecordBatch]:
+    """What is there in the end: of rows that replace each other, the last one of each key."""
+    if not (batches and isinstance(target, TopicTarget) and target.changes is not Changelog.INSERT_ONLY):
+        return batches
+    return [put_there(net(one_batch([with_kinds(batch) for batch in batches]), target.key))]

@@ -16,8 +16,9 @@ from flowc.runtime.arrow import arrow_type, data_type
 from flowc.runtime.streams.aggregates.exact import Exact
 from flowc.runtime.streams.aggregates.extremes import Fixed, Referenced, Timed, has_order, in_64_bits
 from flowc.runtime.streams.aggregates.gathered import Distinct, Listed
-from flowc.runtime.streams.aggregates.part import Count, Floats, Part
+from flowc.runtime.streams.aggregates.part import Count, Floats, Part, Steps
 
+_STEPS = "changed"
 Result = Callable[[Any], pa.Array]
 """Makes of slots what an aggregate gives."""
 
@@ -26,14 +27,17 @@ class Accumulators:
     """The aggregates of one node, by slots. `schema` is that of the node's input, without hidden columns.
 
     A new slot has seen no row, as one that was cleared. Rows are added in their order, so that what comes out is the
-    same to the last bit for any batches.
+    same to the last bit for any batches. With `stepped`, it is kept beside them when each group changed last.
 
     Raises UsageError (`unsupported-aggregate`) for an aggregate that there is not, or of values that it is not for.
     """
 
-    def __init__(self, plans: Sequence[AggregatePlan], schema: pa.Schema) -> None:
+    def __init__(self, plans: Sequence[AggregatePlan], schema: pa.Schema, *, stepped: bool = False) -> None:
         self._schema, self._parts = schema, dict[str, _Fed]()
         self._results = [self._planned(plan) for plan in plans]
+        self.steps = Steps(_STEPS) if stepped else None
+        if self.steps is not None:
+            self._parts[_STEPS] = _Fed(self.steps, None, None, nulls=False)
         self.state = pa.schema([each for fed in self._parts.values() for each in fed.part.fields])
         """The columns that hold what is kept of one group."""
 

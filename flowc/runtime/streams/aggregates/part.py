@@ -90,6 +90,30 @@ class Count(Numbers):
         return self.columns[0][slots]
 
 
+NEVER = -(2**63)
+"""The step before there was any time."""
+
+
+class Steps(Numbers):
+    """In which step of time a group changed last; `now` is the one that it is."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__([name], np.int64, NEVER)
+        self.now = NEVER
+
+    def add(self, slots: Any, values: pa.Array | None, times: Any) -> None:
+        """Adds rows."""
+        self.columns[0][slots] = self.now
+
+    def combine(self, slots: Any, other: Steps, others: Any) -> None:
+        """Takes the later one."""
+        np.maximum.at(self.columns[0], slots, other.columns[0][others])
+
+    def of(self, slots: Any) -> Any:
+        """The steps of some slots."""
+        return self.columns[0][slots]
+
+
 class Floats(Numbers):
     """The sum of floats, added one by one in the order of the rows."""
 

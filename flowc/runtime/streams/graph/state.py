@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from flowc.errors import UsageError
 from flowc.runtime.streams.graph.build import Node
-from flowc.runtime.streams.operators.contract import Decision
-from flowc.runtime.streams.state.contract import Checkpoint, Segment
+from flowc.runtime.streams.operators.contract import Decision, Verdict
+from flowc.runtime.streams.state.contract import Checkpoint
 
 _log = logging.getLogger("flowc.state")
+
+_WORST = (Decision.KEEP, Decision.MIGRATE, Decision.RESET, Decision.REFUSE)
+_TAKES = (Decision.KEEP, Decision.MIGRATE)
+_EMPTY = Verdict(Decision.RESET, "nothing is kept of it: it begins empty, with what is read from now on")
+_GONE = Verdict(Decision.RESET, "it is gone: what it remembers is dropped")
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What becomes of what a node remembers, and of a refusal what the run says, and what to do."""
+
+    node: str
+    verdict: Verdict
+    message: str = ""
+    help: str = ""
 
 
 @dataclass
@@ -23,6 +38,33 @@ class States:
     _left: frozenset[str] = field(default=frozenset(), init=False)
     """Of which nodes what is kept is dropped: nobody takes it, or who took it keeps it anew."""
 
+    @classmethod
+    def of(cls, stream: str, nodes: Iterable[Node]) -> States:
+        """Those of the nodes that keep state."""
+        return cls(stream, [node for node in nodes if node.operator.fingerprint])
+
+    def judged(self, checkpoint: Checkpoint) -> tuple[Judged, ...]:
+        """What becomes of what was kept, by node, those that are gone first; nothing before the first checkpoint.
+
+        Of the segments, only by what they were written counts here, and not their bytes.
+        """
+        known = checkpoint.fingerprints
+        if not checkpoint.epoch and not known:
+            return ()
+        ids = {node.id for node in self.nodes}
+        gone, new = sorted(known.keys() - ids), sorted(ids - known.keys())
+        if gone and new:  # a node under another name would forget in silence what it had under the first
+            left = [node for node in self.nodes if node.id in known]
+            return (*(_renamed(name, new[0], self.stream) for name in gone), *self._each(left, checkpoint))
+        return (*(Judged(name, _GONE) for name in gone), *self._each(self.nodes, checkpoint))
+
+    def _each(self, nodes: Iterable[Node], checkpoint: Checkpoint) -> Iterator[Judged]:
+        for node in nodes:
+            written = {segment.fingerprint for segment in checkpoint.segments if segment.node == node.id}
+            verdict = _verdict(node, checkpoint.fingerprints.get(node.id), written)
+            refused = verdict.decision is Decision.REFUSE
+            yield _changed(node.id, self.stream, verdict) if refused else Judged(node.id, verdict)
+
     def restore(self, checkpoint: Checkpoint) -> None:
         """Takes the state that was kept; what no node of the last checkpoint has written is dropped.
 
@@ -30,12 +72,12 @@ class States:
 
         Raises UsageError (`state-changed`) for state that means something else now.
         """
-        self._refuse_renamed(frozenset(checkpoint.fingerprints))
+        judged = {each.node: each for each in self.judged(checkpoint)}
+        self._tell(tuple(judged.values()))
         left = {segment.node for segment in checkpoint.segments}
         for node in self.nodes:
             kept = [segment for segment in checkpoint.segments if segment.node == node.id]
-            written_by = checkpoint.fingerprints.get(node.id)
-            if written_by is None or not self._takes(node, written_by, kept):
+            if node.id not in judged or judged[node.id].verdict.decision not in _TAKES:
                 kept = []
             elif all(segment.fingerprint == node.operator.fingerprint for segment in kept):
                 left.discard(node.id)
@@ -50,34 +92,34 @@ class States:
         dropped, self._left = self._left, frozenset()
         return replace(checkpoint, segments=segments, fingerprints=prints, dropped=dropped)
 
-    def _takes(self, node: Node, written_by: str, kept: Sequence[Segment]) -> bool:
-        """Whether a node takes what is kept of it, all of which has to be written by what it can go on from."""
-        strange = {written_by, *(segment.fingerprint for segment in kept)} - {node.operator.fingerprint}
-        return all(self._goes_on(node, each) for each in sorted(strange))
-
-    def _goes_on(self, node: Node, written_by: str) -> bool:
-        verdict = node.operator.verdict(written_by)
-        if verdict.decision is Decision.REFUSE:
-            raise _changed(node.id, self.stream)
-        if verdict.decision is not Decision.KEEP:
-            _log.warning("`%s` of stream `%s` was changed: %s", node.id, self.stream, verdict.reason)
-        return verdict.decision is not Decision.RESET
-
-    def _refuse_renamed(self, known: frozenset[str]) -> None:
-        """A node under another name has no state, and would forget in silence what it had under the first."""
-        ids = {node.id for node in self.nodes}
-        gone, new = sorted(known - ids), sorted(ids - known)
-        if gone and new:
-            raise _renamed(gone[0], new[0], self.stream)
+    def _tell(self, judged: Sequence[Judged]) -> None:
+        """Logs what is not as it was. Raises UsageError where that is refused."""
+        for each in judged:
+            if each.verdict.decision is Decision.REFUSE:
+                raise UsageError(each.message, code="state-changed", help=each.help)
+        for each in judged:
+            decision, reason = each.verdict.decision, each.verdict.reason
+            if decision is not Decision.KEEP and each.verdict is not _EMPTY:  # where nothing was kept, nothing is lost
+                _log.warning("%s: `%s` of stream `%s`: %s", decision.name, each.node, self.stream, reason)
 
 
-def _changed(node: str, stream: str) -> UsageError:
+def _verdict(node: Node, written_by: str | None, segments: Iterable[str]) -> Verdict:
+    """Whether a node takes what is kept of it, all of which has to be written by what it can go on from."""
+    if written_by is None:
+        return _EMPTY
+    strange = {written_by, *segments} - {node.operator.fingerprint}
+    found = (node.operator.verdict(each) for each in sorted(strange))
+    return max(found, key=lambda verdict: _WORST.index(verdict.decision), default=Verdict(Decision.KEEP))
+
+
+def _changed(node: str, stream: str, verdict: Verdict) -> Judged:
     message = f"`{node}` of stream `{stream}` was changed, and what it remembers was kept by what it was before"
     help = "undo the change, or give the stream another name: it begins anew, with rows in another table"
-    return UsageError(message, code="state-changed", help=help)
+    return Judged(node, verdict, f"{message}: {verdict.reason}", help)
 
 
-def _renamed(gone: str, new: str, stream: str) -> UsageError:
-    message = f"stream `{stream}` remembers what `{gone}` has seen; that is gone, and `{new}` has seen nothing"
+def _renamed(gone: str, new: str, stream: str) -> Judged:
+    reason = f"that is gone, and `{new}` has seen nothing"
     help = f"call `{new}` by its former name `{gone}`, or give the stream another name: it begins anew"
-    return UsageError(message, code="state-changed", help=help)
+    message = f"stream `{stream}` remembers what `{gone}` has seen; {reason}"
+    return Judged(gone, Verdict(Decision.REFUSE, f"it is gone, and `{new}` has seen nothing"), message, help)

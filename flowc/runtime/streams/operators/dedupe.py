@@ -15,6 +15,7 @@ from flowc.nodes import DedupePlan
 from flowc.runtime.streams.keyed.firsts import firsts
 from flowc.runtime.streams.keyed.hashes import Hasher, whole
 from flowc.runtime.streams.keyed.table import Table
+from flowc.runtime.streams.operators.changed import changed
 from flowc.runtime.streams.operators.contract import NOTHING, Decision, Emitted, Least, Verdict, said
 from flowc.runtime.streams.state.contract import Segment
 
@@ -81,10 +82,11 @@ class Dedupe:
         """State of other keys says nothing of these; with another `within` it goes on with what is remembered."""
         before, now = said(written_by), said(self.fingerprint)
         if not isinstance(before.get("within"), int) or {**before, "within": 0} != {**now, "within": 0}:
-            return Verdict(Decision.REFUSE, "its keys were changed")
+            return Verdict(Decision.REFUSE, changed(before, now))
         if before["within"] < now["within"]:
             # Rows of before are forgotten already, which the new one would remember a while longer.
-            return Verdict(Decision.MIGRATE, "a repeat of what was forgotten under the shorter `within` gets through")
+            forgotten = "a repeat of what was forgotten under the shorter `within` gets through"
+            return Verdict(Decision.MIGRATE, f"{changed(before, now)}: {forgotten}")
         return Verdict(Decision.KEEP)
 
     def snapshot(self) -> tuple[Segment, ...]:

@@ -27,14 +27,12 @@ from flowc.runtime.streams.epoch import END
 from flowc.runtime.streams.keyed.groupkeys import GroupKeys
 from flowc.runtime.streams.keyed.hashes import Hasher
 from flowc.runtime.streams.keyed.runs import Run
-from flowc.runtime.streams.operators.contract import NOTHING, Decision, Emitted, Least, Verdict
+from flowc.runtime.streams.operators.changed import changed
+from flowc.runtime.streams.operators.contract import NOTHING, Decision, Emitted, Least, Verdict, said
 from flowc.runtime.streams.operators.sessionsplit import Split, let_in, split
 from flowc.runtime.streams.operators.sessionstate import OPEN, SessionState
-from flowc.runtime.streams.operators.window import HIDDEN, in_order, late_rows, said, window_schema
+from flowc.runtime.streams.operators.window import HIDDEN, in_order, late_rows, window_schema
 from flowc.runtime.streams.state.contract import Segment
-
-_SPELLED = {"step": "gap", "size": "max_duration"}
-"""How the parts of a plan are called in a session."""
 
 
 class Sessions:
@@ -117,8 +115,7 @@ class Sessions:
         before, now = said(written_by), said(self.fingerprint)
         if before == now:
             return Verdict(Decision.KEEP)
-        changed = [_SPELLED.get(name, name) for name in now if before.get(name) != now[name]] or ["operator"]
-        return Verdict(Decision.REFUSE, f"its {' and '.join(changed)} changed")
+        return Verdict(Decision.REFUSE, changed(before, now))
 
     def _begin(self) -> None:
         self._state = SessionState(self._plan, self._given)

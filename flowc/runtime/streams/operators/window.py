@@ -6,11 +6,13 @@ first, which then holds the window.
 
 With `late: reopen`, panes stay for the lateness that is allowed, and a row that comes for windows which are out has
 these come out once more.
+
+With `emit`, event time has steps of that length. When the watermark comes into another one, the windows that are open
+come out too, as they are by then; and ever only the groups in which something changed since they came out.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -26,12 +28,14 @@ from flowc.runtime.arrow import arrow_field
 from flowc.runtime.badrows import BadRow
 from flowc.runtime.instants import MICROS
 from flowc.runtime.streams.aggregates.accumulators import Accumulators
+from flowc.runtime.streams.aggregates.part import NEVER
 from flowc.runtime.streams.epoch import END
 from flowc.runtime.streams.keyed.groupkeys import GroupKeys
 from flowc.runtime.streams.keyed.groups import Groups
 from flowc.runtime.streams.keyed.index import Index
 from flowc.runtime.streams.keyed.slots import grown
-from flowc.runtime.streams.operators.contract import NOTHING, Decision, Emitted, Least, Verdict
+from flowc.runtime.streams.operators.changed import changed
+from flowc.runtime.streams.operators.contract import NOTHING, Decision, Emitted, Least, Verdict, said
 from flowc.runtime.streams.operators.localtime import LocalTime
 from flowc.runtime.streams.operators.windowkinds import Cumulating, Hopping, kind_of
 from flowc.runtime.streams.state.contract import Segment
@@ -50,7 +54,7 @@ def window_schema(plan: WindowPlan, schema: pa.Schema) -> pa.Schema:
     if plan.kind == "session":
         bounds.append(pa.field(SESSION, pa.string(), nullable=False))
     made = [arrow_field(Column(each.name, each.type)) for each in plan.aggregates]
-    kind = [pa.field(KIND, pa.int8(), nullable=False)] if plan.late == "reopen" else []
+    kind = [pa.field(KIND, pa.int8(), nullable=False)] if plan.replaces else []
     return pa.schema([*bounds, *(schema.field(key) for key in plan.keys), *made, *kind])
 
 
@@ -105,10 +109,10 @@ class Windows:
         until = int(self._local(np.array([self._input.value]))[0])
         if self._closed is not None and until <= self._closed:
             return NOTHING
-        made = self._until(until)
+        made = self._until(until) + self._early(until)
         self._closed = until
         self._forget()
-        return made
+        return _emitted(made)
 
     def on_end(self) -> Emitted:
         """All windows; rows that come for them in another run are late."""
@@ -116,17 +120,20 @@ class Windows:
         if self._closed is not None:
             self._groups.mark = self._closed
             self._forget()
-        return made
+        return _emitted(made)
 
     def due(self, at: int) -> bool:
-        """Whether a window ends there or before."""
+        """Whether a window ends there or before, or comes out early."""
         end = self._next_end()
-        return end is not None and (at == END or end <= int(self._local(np.array([at]))[0]))
+        if end is None or at == END:
+            return end is not None
+        until = int(self._local(np.array([at]))[0])
+        return end <= until or bool(self._is_new_step(until) and len(self._fresh(self._groups.slots())))
 
     def snapshot(self) -> tuple[Segment, ...]:
         """What changed since the last call."""
         # Panes say by themselves only of windows of which they are no more that these are out.
-        if self._closed is not None and len(self._groups) and (self._allowed or not self._is_tumbling):
+        if self._closed is not None and len(self._groups) and (self._plan.replaces or not self._is_tumbling):
             self._groups.mark = self._closed
         return self._groups.snapshot()
 
@@ -135,6 +142,7 @@ class Windows:
         self._begin()
         self._groups.restore(segments)
         self._closed = self._groups.mark
+        self._step = self._step_of(self._closed)
 
     def verdict(self, written_by: str) -> Verdict:
         """Sums of other windows, keys and aggregates say nothing of these."""
@@ -142,8 +150,7 @@ class Windows:
         # Of windows that were out already, nothing is there that would be put together with what comes later.
         if {**before, REOPEN: 0} == {**now, REOPEN: 0} and before.get(REOPEN, 0) >= now.get(REOPEN, 0):
             return Verdict(Decision.KEEP)
-        changed = [name for name in now if before.get(name) != now[name]] or ["operator"]
-        return Verdict(Decision.REFUSE, f"its {' and '.join(changed)} changed")
+        return Verdict(Decision.REFUSE, changed(before, now))
 
     @property
     def _is_tumbling(self) -> bool:
@@ -152,12 +159,13 @@ class Windows:
     def _begin(self) -> None:
         plan, schema = self._plan, self._given
         keys = pa.schema([schema.field(key) for key in plan.keys])
-        self._kept = Accumulators(plan.aggregates, schema)
+        make = partial(Accumulators, plan.aggregates, schema, stepped=plan.emit is not None)
+        self._kept = make()
         self._groups = Groups(
             plan.id, plan.fingerprint, keys, self._kept, max_bytes=plan.max_bytes, max_groups=plan.max_groups
         )
-        self._closed = None
-        self._panes = _Panes(self._groups, partial(Accumulators, plan.aggregates, schema))
+        self._closed, self._step = None, NEVER
+        self._panes = _Panes(self._groups, make)
 
     def _add(self, rows: pa.RecordBatch, panes: Any) -> Any:
         """Adds rows; the slots of their groups."""
@@ -166,6 +174,8 @@ class Windows:
         keys = [rows.column(key) for key in self._plan.keys]
         hi, lo = self._keys(keys, rows.num_rows)
         slots = self._groups.add(hi, lo, panes, keys)
+        if self._kept.steps is not None:
+            self._kept.steps.now = self._step
         self._kept.add(slots, rows)
         self._panes.changed(panes)
         self._groups.check(self._panes.nbytes)
@@ -212,17 +222,49 @@ class Windows:
             pane = next(iter(panes[panes >= self._kind.kept(self._closed)].tolist()), None)
         return None if pane is None else self._kind.next_end(pane, self._closed)
 
-    def _until(self, until: int | None) -> Emitted:
+    def _until(self, until: int | None) -> list[pa.RecordBatch]:
         """The windows that end up to a time, in their order; all of them without one."""
         if self._is_tumbling:
-            made = self._tumbling(until)
-        else:
-            made = []
-            while (end := self._next_end()) is not None and (until is None or end <= until):
-                made.append(self._hopping(end) if isinstance(self._kind, Hopping) else self._cumulating(end))
-                self._closed = end
-                self._forget()
-        return Emitted(pa.concat_batches(made)) if made else NOTHING
+            return self._tumbling(until)
+        made = []
+        while (end := self._next_end()) is not None and (until is None or end <= until):
+            made.append(self._ending(end) if isinstance(self._kind, Hopping) else self._cumulating(end))
+            self._closed = end
+            self._forget()
+        return made
+
+    def _early(self, until: int) -> list[pa.RecordBatch]:
+        """The windows that are open at a time as they are by then, where it is in another step than the one before."""
+        if not self._is_new_step(until):
+            return []
+        slots = self._fresh(self._groups.slots())
+        self._step = self._step_of(until)
+        panes = np.unique(self._groups.at(slots))
+        open_ = {end for pane in panes.tolist() for end in self._ends(pane, until)}
+        if self._is_tumbling:
+            return [self._alone(slots[self._groups.at(slots) + self._kind.size > until])] if open_ else []
+        return [self._hopping(end, Change.UPDATE_AFTER, slots) for end in sorted(open_)]
+
+    def _ends(self, pane: int, behind: int) -> range:
+        """The ends of the windows of a pane that are behind a time."""
+        return range(self._kind.next_end(pane, behind), int(self._kind.last_ends(pane)) + 1, self._kind.step)
+
+    def _is_new_step(self, until: int) -> bool:
+        return self._plan.emit is not None and self._step_of(until) > self._step
+
+    def _step_of(self, local: int | None) -> int:
+        """The step of event time that a watermark is in."""
+        return NEVER if self._plan.emit is None or local is None else local // self._plan.emit
+
+    def _fresh(self, slots: Any) -> Any:
+        """Those of some groups that changed since they came out."""
+        steps = self._kept.steps
+        return slots if steps is None else slots[steps.of(slots) == self._step]
+
+    @property
+    def _change(self) -> Change:
+        """What windows do that end: they may have been out before."""
+        return Change.INSERT if self._plan.emit is None else Change.UPDATE_AFTER
 
     def _tumbling(self, until: int | None) -> list[pa.RecordBatch]:
         """All windows that end up to a time, at once."""
@@ -232,13 +274,22 @@ class Windows:
         before = int(self._groups.times[-1]) + 1 if until is None else until - self._kind.size + 1
         slots = self._groups.before(before)
         slots = slots if self._closed is None else slots[self._groups.at(slots) >= self._kind.kept(self._closed)]
-        hi, lo, at = self._groups.hi(slots), self._groups.lo(slots), self._groups.at(slots)
-        slots = slots[in_order(hi, lo, at)]
-        starts = self._groups.at(slots)
-        found = self._rows(starts, starts + self._kind.size, slots, self._kept.results(slots))
-        self._closed = int(starts[-1]) + self._kind.size
+        closed = int(self._groups.at(slots).max()) + self._kind.size
+        found = self._alone(self._fresh(slots))
+        self._closed = closed
         self._forget()
         return [found]
+
+    def _alone(self, slots: Any) -> pa.RecordBatch:
+        """Groups that are windows of one pane each."""
+        slots = slots[in_order(self._groups.hi(slots), self._groups.lo(slots), self._groups.at(slots))]
+        starts = self._groups.at(slots)
+        return self._rows(starts, starts + self._kind.size, slots, self._kept.results(slots), self._change)
+
+    def _ending(self, end: int) -> pa.RecordBatch:
+        """A window that ends, of which some groups may have been out before as they are."""
+        only = self._fresh(self._groups.slots()) if self._kept.steps is not None else None
+        return self._hopping(end, self._change, only)
 
     def _hopping(self, end: int, change: Change = Change.INSERT, only: Any = None) -> pa.RecordBatch:
         """One window, put together of its panes; with `only`, the groups of the keys of these slots in it."""
@@ -272,7 +323,7 @@ class Windows:
         begin, stop = self._instants(starts), self._instants(ends)
         bounds = [pa.array(times).cast(MICROS) for times in (begin, stop, stop - 1)]
         nothing = pa.nulls(len(begin), pa.int64())
-        kinds = [pa.array(np.full(len(begin), change, np.int8))] if self._plan.late == "reopen" else []
+        kinds = [pa.array(np.full(len(begin), change, np.int8))] if self._plan.replaces else []
         columns = [*bounds[:2], *self._groups.keys(slots), *results, *kinds, bounds[2], nothing]
         return pa.RecordBatch.from_arrays(columns, schema=pa.schema([*self.schema, *HIDDEN]))
 
@@ -371,6 +422,10 @@ class _Pane:
     kept: Accumulators
 
 
+def _emitted(made: Sequence[pa.RecordBatch]) -> Emitted:
+    return Emitted(pa.concat_batches(made)) if made else NOTHING
+
+
 def in_order(hi: Any, lo: Any, at: Any = None) -> Any:
     """The order of groups: by time, then by key, which is the same in every run."""
     order = np.argsort(hi, kind="stable")
@@ -389,12 +444,3 @@ def late_rows(plan: WindowPlan, rows: pa.RecordBatch, why: str) -> Emitted:
     pairs = zip(rows.column(ROW).to_pylist(), rows.column(TIME).to_pylist(), strict=True)
     found = tuple(BadRow(row, LATE, f"its event time {at} is {why}") for row, at in pairs if row is not None)
     return Emitted(None, found, rows.num_rows - len(found))
-
-
-def said(fingerprint: str) -> dict[str, Any]:
-    """What a fingerprint says; nothing for one that no window has written."""
-    try:
-        said = json.loads(fingerprint)
-    except ValueError:
-        return {"operator": fingerprint}
-    return said if isinstance(said, dict) else {"operator": said}

@@ -124,6 +124,20 @@ class DatabaseStore:
                 return Restored(read_checkpoint(epoch, str(rows[0]["body"])), intents, intended)
         return Restored()
 
+    def written(self) -> Restored:
+        """As `look`, with the segments, which have no bytes here."""
+        restored = self.look()
+        if restored == Restored() or self.database.table(self.sql.segments) is None:
+            return restored
+        places = read_places(self.database, self.sql)
+        segments = tuple(Segment(p.node, p.fingerprint, p.group, p.last, b"", p.rows) for p in places)
+        return replace(restored, checkpoint=replace(restored.checkpoint, segments=segments))
+
+    def is_older(self) -> bool:
+        """Whether an older version has kept state here, which is another one's until a worker opens this."""
+        self.database.open()
+        return self.database.table(self.sql.groups) is not None
+
     def sizes(self) -> dict[str, NodeState]:
         """What is kept of each node, for those who only watch: nothing is made."""
         self.database.open()
@@ -170,8 +184,7 @@ class DatabaseStore:
         try:
             return bool(self.database.query(self._filled("read")).num_rows)
         except EngineError:
-            if not renewed(self.database, self.sql.renewals):
-                raise
+            renewed(self.database, self.sql.renewals)  # unless another worker has done so meanwhile
             return bool(self.database.query(self._filled("read")).num_rows)
 
     def _claimed(self) -> bool:

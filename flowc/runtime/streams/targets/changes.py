@@ -106,6 +106,12 @@ def _applied(rows: pa.RecordBatch, keys: Sequence[str]) -> pa.Array:
     return pa.concat_arrays([last.filter(gone), last.filter(pc.invert(gone))])
 
 
+def put_there(rows: pa.RecordBatch) -> pa.RecordBatch:
+    """Those of the rows that put something there, without what they do."""
+    rows = with_kinds(rows)
+    return rows.filter(pc.invert(removes(rows.column(KIND)))).drop_columns([KIND])
+
+
 def parted(rows: pa.RecordBatch) -> Iterator[tuple[bool, pa.RecordBatch, pa.Array]]:
     """Those of the rows that put something there, and those that remove (True), with their indices; without kinds."""
     rows = with_kinds(rows)

@@ -18,7 +18,7 @@ import pyarrow as pa
 from flowc.catalog import Table
 from flowc.errors import DataError, EngineError, FlowcError, UsageError
 from flowc.nodes import Changelog
-from flowc.plan import LoadPlan
+from flowc.plan import PROJECT, LoadPlan
 from flowc.runtime.badrows import BadRow
 from flowc.runtime.connector import Database, require_transactions, stored_name
 from flowc.runtime.load import write_rows
@@ -111,8 +111,7 @@ class DatabaseWriter:
         try:
             found = self._read()
         except EngineError:
-            if not renewed(self.database, self._positions.renewals):
-                raise
+            renewed(self.database, self._positions.renewals)  # unless another worker has done so meanwhile
             found = self._read()
         mine = self._of_table(found)
         if self._is_unclaimed(mine):
@@ -124,8 +123,11 @@ class DatabaseWriter:
     def require_own(self) -> None:
         """Raises UsageError where what is held of the table is of another project's stream of that name. Looks only."""
         self.look()
+        there = self.database.table(self._positions.table)
         if self._placed:
             self._require_own(self._read())
+        elif there is not None and there.column(PROJECT) is not None:
+            self._require_own(self.database.query(older_read(there, self._positions)).to_pylist())
 
     def _require_own(self, found: list[dict[str, Any]]) -> None:
         others = () if self._of_table(found) else sorted({str(row["project"]) for row in found if self._is_stored(row)})

@@ -1,0 +1,59 @@
+"""What of an operator is not as it was, in the words of those who wrote it: `its size was 1m, is 5m`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from flowc.durations import duration_text
+
+_TIMES = frozenset({"size", "step", "within", "offset", "reopen", "emit"})
+_NAMES = {
+    "from": "query before it",
+    "timezone": "time zone",
+    "reopen": "lateness that reopens windows",
+    "emit": "emission before the end",
+}
+_SPELLED = {("hopping", "step"): "slide", ("session", "step"): "gap", ("session", "size"): "max_duration"}
+
+
+def changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """What differs between two fingerprints, which are of operators of one sort."""
+    was, is_ = (str(said.get("operator", "")) for said in (before, now))
+    if not was.isidentifier():
+        return "what it remembers was kept by another version of flowc"
+    if was != is_:
+        return f"it was a {was}, and is a {is_}"
+    return f"its {' and its '.join(_parts(before, now))}"
+
+
+def _parts(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    kind = now.get("kind", "")
+    for name in dict.fromkeys((*now, *before)):
+        was, is_ = before.get(name), now.get(name)
+        # of windows side by side, the step is the size; of those of another kind, it is another thing
+        if was == is_ or (name == "step" and (kind == "tumbling" or kind != before.get("kind"))):
+            continue
+        word = _SPELLED.get((kind, name), _NAMES.get(name, name))
+        yield f"{word} changed" if name == "from" else f"{word} {_pair(name, was, is_)}"
+
+
+def _pair(name: str, was: Any, is_: Any) -> str:
+    many = isinstance(is_, list)
+    before, after = _shown(name, was), _shown(name, is_)
+    return f"{'were' if many else 'was'} {before}, {'are' if many else 'is'} {after}"
+
+
+def _shown(name: str, value: Any) -> str:
+    if name in _TIMES:
+        return duration_text(value) if value else "0"
+    if isinstance(value, list):
+        told = (_aggregate(*each) if name == "aggregates" else " ".join(each) for each in value)
+        return f"({', '.join(told)})"
+    return "UTC" if name == "timezone" and value is None else str(value)
+
+
+def _aggregate(function: str, distinct: bool, value: str, kind: str, condition: str) -> str:
+    """A call of an aggregate. Its argument is of the type `kind`."""
+    call = f"{function}({'DISTINCT ' if distinct else ''}{value or '*'}{f' {kind}' if kind else ''})"
+    return f"{call} FILTER (WHERE {condition})" if condition else call

@@ -1,0 +1,135 @@
+"""What becomes of what streams remember when they run next, as a plan tells it. Looks only, and interrupts nobody.
+
+The stored state is judged by what a run judges it by when it begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+
+from flowc.compiler.changelog import remembering
+from flowc.compiler.ir import Stream
+from flowc.compiler.streamplan.state import EMBEDDED, Owner, state_plan
+from flowc.errors import FlowcError, TransientError, UsageError
+from flowc.migration import StateVerdict, StreamState
+from flowc.runtime.codecs.shapes import decoded_schema
+from flowc.runtime.streams.begin import check_known
+from flowc.runtime.streams.decoding import schema_of
+from flowc.runtime.streams.graph.build import built
+from flowc.runtime.streams.graph.state import Judged, States
+from flowc.runtime.streams.operators.contract import Decision, Verdict
+from flowc.runtime.streams.state.contract import Restored
+from flowc.runtime.streams.targets.contract import Held
+from flowc.runtime.streams.targets.database import DatabaseWriter
+from flowc.service.access.sessions import Sessions
+from flowc.service.changes.streamlooks import Look, StreamLooks
+from flowc.service.streams.run import no_pause
+from flowc.service.streams.sides import planning
+from flowc.service.streams.state import state_file, written
+from flowc.service.streams.status import require_own
+from flowc.service.streams.targets import writers_of
+from flowc.stream import StatePlan, StreamPlan, TableTarget, TargetPlan, TopicTarget
+
+_UNUSED = Verdict(Decision.RESET, "it is gone: what it remembers is left where it is, and not used any more")
+
+
+def stream_states(looks: StreamLooks, select: frozenset[str]) -> Iterator[StreamState]:
+    """Of each chosen stream that has kept state. One that cannot be planned yet has none, or is told elsewhere."""
+    for stream in looks.chosen(select):
+        if _may_have(stream, looks.sessions):
+            found = _found(looks.look(stream.name), looks.sessions)
+            if found is not None and (found.verdicts or found.unknown):
+                yield found
+
+
+def _may_have(stream: Stream, sessions: Sessions) -> bool:
+    file = sessions.resolver.root / state_file(stream.name)
+    return bool(remembering(stream.nodes)) or stream.state is not None or file.exists()
+
+
+def _found(look: Look, sessions: Sessions) -> StreamState | None:
+    plan = look.plan
+    if plan is None:
+        return None
+    state = plan.state or _before(look.stream)
+    told = StreamState(plan.name, state.connection or state_file(plan.name))
+    try:
+        # The store is read behind the targets: a worker that writes meanwhile has intended before what these get.
+        held = _held(plan, sessions)
+        restored = _stored(plan, state, sessions)
+        if restored is None:
+            return replace(told, unknown="an older version of flowc has kept it: the next run takes it over")
+        return replace(told, verdicts=tuple(map(_told, _judged(look, plan, restored, held, sessions))))
+    except FlowcError as error:
+        if error.code == "project-renamed":
+            raise
+        return replace(told, unknown=sessions.redacted(error).message)
+
+
+def _before(stream: Stream) -> StatePlan:
+    """Where a stream that needs no state any more has kept it."""
+    connection, kind = stream.state or (None, EMBEDDED)
+    return state_plan(Owner(stream.project, stream.name), connection, kind)
+
+
+def _stored(plan: StreamPlan, state: StatePlan, sessions: Sessions) -> Restored | None:
+    """What is stored; a connection that does not answer is asked once."""
+    if state.connection is None:
+        return written(plan.name, state, sessions)
+    if state.connection in sessions.silent:
+        raise sessions.silent[state.connection]
+    try:
+        return written(plan.name, state, sessions)
+    except TransientError as error:
+        sessions.silent[state.connection] = error
+        raise
+
+
+def _judged(
+    look: Look, plan: StreamPlan, restored: Restored, held: Sequence[Held], sessions: Sessions
+) -> tuple[Judged, ...]:
+    """What a run does with what is stored, or what it says instead."""
+    if plan.state is None:
+        return tuple(Judged(node, _UNUSED) for node in _unused(restored, held))
+    if restored == Restored():
+        require_own(plan, sessions)
+    try:
+        check_known(plan, restored, held, _held(plan, sessions) if plan.state.shared else held)
+    except UsageError as error:
+        refused = Verdict(Decision.REFUSE, error.message)
+        return tuple(Judged(node.id, refused, error.message, error.help or "") for node in plan.stateful)
+    return _states(look.stream, plan).judged(restored.checkpoint) if restored.checkpoint.epoch else ()
+
+
+def _unused(restored: Restored, held: Sequence[Held]) -> Sequence[str]:
+    """The nodes of a state that is as new as its targets: those of an older one were gone before."""
+    newest = max(restored.last, restored.checkpoint.epoch)
+    return sorted(restored.checkpoint.fingerprints) if all(there.epoch <= newest for there in held) else ()
+
+
+def _states(stream: Stream, plan: StreamPlan) -> States:
+    lookups, functions = planning(stream)
+    schemas = {each.name: schema_of(decoded_schema(each.columns or ()), each.extras) for each in plan.sources}
+    return States.of(plan.name, built(plan.nodes, schemas, lookups, functions))
+
+
+def _held(plan: StreamPlan, sessions: Sessions) -> list[Held]:
+    return [_of(target, plan, sessions) for target in plan.targets]
+
+
+def _of(target: TargetPlan, plan: StreamPlan, sessions: Sessions) -> Held:
+    """What a target holds. A topic is not asked: its broker may take long to say that it is not there."""
+    missing = isinstance(target, TableTarget) and not sessions.is_there(target.connection)
+    if missing or isinstance(target, TopicTarget):
+        return Held()
+    (writer,) = writers_of(replace(plan, targets=(target,), letters=None), sessions, no_pause)
+    if isinstance(writer, DatabaseWriter):
+        return writer.look()  # by the session that plans
+    with closing(writer):
+        return writer.look()
+
+
+def _told(judged: Judged) -> StateVerdict:
+    return StateVerdict(judged.node, judged.verdict.decision.value, judged.verdict.reason, judged.help)
