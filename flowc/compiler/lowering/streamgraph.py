@@ -19,7 +19,7 @@ from flowc.compiler.ir import Aggregate, Dedupe, Node, Placed, Source, Sql, Wind
 from flowc.compiler.lowering.functioncalls import called
 from flowc.compiler.lowering.functions import Functions
 from flowc.compiler.lowering.streamjoin import put
-from flowc.compiler.lowering.streamquery import hidden_text, part_text
+from flowc.compiler.lowering.streamquery import hidden_text, inferred, part_text
 from flowc.compiler.lowering.windowbehind import Bounds, check_behind
 from flowc.compiler.lowering.windowcut import Cut, said
 from flowc.compiler.sql.infer import infer
@@ -75,6 +75,8 @@ class Graph:
     """By the name of each source, what gives its rows."""
     _given: dict[str, Relation | None] = field(default_factory=dict)
     """What calls give, by their ids."""
+    _fields: dict[str, tuple[Field, ...] | None] = field(default_factory=dict)
+    """What the parts before calls give, by their ids, as those know it who read it."""
     _reserved: frozenset[str] = frozenset()
     """The names of sources and calls."""
     _made: dict[int, Sql] = field(default_factory=dict)
@@ -182,8 +184,10 @@ class Graph:
             self.nodes.append(made)
         made = self._made[call.before] if call.before is not None else None
         own = made.columns if made is not None else self._columns(call.name)
-        table = Relation.of_table(TableName(None, call.name), own, f"`{call.name}`")
-        self._given[call.id] = table if made is not None else self.relations[call.name]
+        table = (
+            Relation(self._fields.get(made.id), f"`{call.name}`", table=TableName(None, call.name)) if made else None
+        )
+        self._given[call.id] = table or self.relations[call.name]
         self._check_keys(call)
         keys = tuple(key.value for key in call.keys)
         edge = made.id if made is not None else self._edges[call.name]
@@ -246,9 +250,9 @@ class Graph:
 
     def _put_together(self, cut: Cut, before: Sql, query: SqlTree, *, plain: bool) -> tuple[Window, Relation]:
         """The node, and what it gives: as the same GROUP BY without windows. With `plain` it reads one relation."""
-        given = Relation.of_table(TableName(None, before.id), before.columns, f"`{before.id}`")
+        given = Relation(self._fields[before.id], f"`{before.id}`", table=TableName(None, before.id))
         part = replace(query, tree=_grouping(cut, before.id))
-        fields = infer(part, ENGINE, lambda _: given, Reporter()).fields
+        fields, read = inferred(part, ENGINE, lambda _: given)
         columns = tuple(Column(f.name, f.type, f.nullable) for f in fields) if fields is not None else None
 
         def told(value: exp.Expression | None) -> str:
@@ -266,7 +270,7 @@ class Graph:
             timezone=settings.timezone, late=settings.late, allowed_lateness=settings.allowed_lateness,
             max_groups=settings.max_groups,
         )  # fmt: skip
-        return node, Relation(fields, f"`{call.id}`", table=TableName(None, call.id))
+        return node, Relation(read, f"`{call.id}`", table=TableName(None, call.id))
 
     def _said(self, cte: exp.CTE, query: SqlTree) -> str:
         """What the query before a window reads, whatever it computes of that."""
@@ -287,7 +291,7 @@ class Graph:
         """The CTE that a call reads, with the time of each row; None after an error."""
         part = self.part(query, cte.this)
         relations = self.read(part)
-        fields = infer(part, ENGINE, lambda name: self.find(name, dict(relations)), Reporter()).fields
+        fields, given = inferred(part, ENGINE, lambda name: self.find(name, dict(relations)))
         columns = _shown(fields, query)
         timed = all(column.name != TIME for column in columns or ())
         names = [TIME] if timed else []
@@ -301,8 +305,10 @@ class Graph:
             message = f"the rows of `{call.name}` come from `{twice}` on several ways, and in no fixed order"
             self.reporter.error(call.code, message, call.span, helps=(call.apart,))
             return None
+        id, shown = self.id(cte.alias), {column.name for column in columns or ()}
+        self._fields[id] = tuple(each for each in given if each.name in shown) if given is not None else None
         return Sql(
-            self.id(cte.alias), (), ENGINE, text, (), columns, dialect=query.dialect,
+            id, (), ENGINE, text, (), columns, dialect=query.dialect,
             placed=Placed(relations, hidden_text(part, ENGINE, read, self.functions, [*names, ROW]), timed),
             functions=called(part, self.functions),
         )  # fmt: skip
