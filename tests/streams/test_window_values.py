@@ -72,7 +72,8 @@ _TIME = ("max({c}) - min({c})", "date_trunc('month', max({c}))", "max(date_trunc
 CALLS = {
     **dict.fromkeys(VALUES, _ANY),
     **dict.fromkeys(("s", "n", "d"), _ANY + _NUMBER + _SMALL),
-    "i": (*_ANY, *_NUMBER), "b": (*_ANY, *_NUMBER), "f": (*_ANY, *_NUMBER), "r": (*_ANY, *(call for call in _NUMBER if "coalesce" not in call)),
+    "i": (*_ANY, *_NUMBER), "b": (*_ANY, *_NUMBER), "f": (*_ANY, *_NUMBER),
+    "r": (*_ANY, *(call for call in _NUMBER if "coalesce" not in call)),
     "t": _ANY + _TEXT, "dt": (*_ANY, *_TIME[1:]), "ts": _ANY + _TIME, "tz": _ANY + _TIME,
 }  # fmt: skip
 

@@ -6,7 +6,7 @@ part does not make itself is one of its inputs, under the name that it has in th
 
 from __future__ import annotations
 
-import re
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
@@ -15,13 +15,13 @@ from sqlglot import exp
 
 from flowc.catalog import Column, TableName
 from flowc.compiler.changelog import NO_KEYS, given_by, read_by
-from flowc.compiler.ir import Aggregate, Dedupe, Node, Placed, Source, Sql, Window
+from flowc.compiler.ir import Aggregate, Dedupe, IntervalJoin, Node, Placed, Source, Sql, Window
 from flowc.compiler.lowering.functioncalls import called
 from flowc.compiler.lowering.functions import Functions
 from flowc.compiler.lowering.streamjoin import put
 from flowc.compiler.lowering.streamquery import hidden_text, inferred, part_text
 from flowc.compiler.lowering.windowbehind import Bounds, check_behind
-from flowc.compiler.lowering.windowcut import Cut, said
+from flowc.compiler.lowering.windowcut import PLAIN, Cut, said
 from flowc.compiler.sql.infer import infer
 from flowc.compiler.sql.relations import OWNERS, Field, Relation
 from flowc.compiler.sql.sqltext import SqlTree
@@ -36,8 +36,6 @@ from flowc.types import TEXT, TIMESTAMPTZ
 
 ENGINE = "datafusion"
 QUERY, BLOCK = "query", "dedupe"
-_PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
-"""Names that are the same in any case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +79,15 @@ class Graph:
     """The names of sources and calls."""
     _made: dict[int, Sql] = field(default_factory=dict)
     """The parts that are CTEs, by their places."""
+    _told: dict[str, str] = field(default_factory=dict)
+    """What rows are before a window, by what gives them: more than the text of the query before it says."""
     _bounds: dict[str, Bounds] = field(default_factory=dict)
     """Of each call that gives the rows of windows, the columns by which these are told apart."""
 
     def __post_init__(self) -> None:
         self._edges = {source.name: source.name for source in self.sources}
+        times = {source.name: source.options.get("event_time") for source in self.sources}
+        self._told = {name: f"{name} by {time}" for name, time in times.items() if time}
 
     @property
     def _names(self) -> frozenset[str]:
@@ -100,6 +102,7 @@ class Graph:
         made = Dedupe(free(BLOCK, self._names), names, block.keys, block.within, columns, block.span)
         self.nodes.append(made)
         self._edges = dict(zip(names, outputs(made.id, names), strict=True))
+        self._told |= {edge: _once(made, self._told.get(name, name)) for name, edge in self._edges.items()}
 
     def query(
         self,
@@ -167,6 +170,7 @@ class Graph:
     def _step(self, step: Call | Cut | StreamJoin, query: SqlTree) -> None:
         if isinstance(step, StreamJoin):
             self._given[step.id] = put(step, query, self)
+            self._tell_join(step, query)
         elif isinstance(step, Cut):
             self._window(step, query)
         else:
@@ -192,6 +196,9 @@ class Graph:
         keys = tuple(key.value for key in call.keys)
         edge = made.id if made is not None else self._edges[call.name]
         self.nodes.append(Dedupe(call.id, (edge,), keys, call.within, (own,), call.span))
+        body = ctes_of(query.tree)[call.before].this if call.before is not None else None
+        before = self._whole(self.part(query, body)) if body is not None else self._told.get(edge, edge)
+        self._told[call.id] = _once(self.nodes[-1], before)
         if made is not None and call.before is not None:
             bounds = check_behind(self.part(query, ctes_of(query.tree)[call.before].this), self._bounds, Reporter())
             self._bounds |= {call.id: bounds} if bounds is not None else {}
@@ -220,7 +227,9 @@ class Graph:
         self.nodes.append(before)
         self._check_groups(cut, before)
         made, relation = self._put_together(cut, before, query, plain=not cte.this.args.get("joins"))
-        self.nodes.append(replace(made, before=self._said(cte, query)))
+        node = replace(made, before=self._said(cte, query))
+        self.nodes.append(node)
+        self._told[cut.id] = _windows(node)
         self._given[cut.id] = relation
         self._bounds[cut.id] = _bounds_of(cut.call)
 
@@ -262,7 +271,7 @@ class Graph:
             Aggregate(a.name, a.function, a.argument, told(a.value), a.distinct, a.where, told(a.condition))
             for a in cut.aggregates
         )
-        call, settings = cut.call, self.settings
+        call, settings = cut.call, self.settings if cut.last else WindowSettings()
         node = Window(
             call.id, (before.id,), call.kind, call.size, call.step, tuple(key.name for key in cut.keys), aggregates,
             columns, part_text(part, ENGINE, self.functions) or "", call.span,
@@ -282,7 +291,23 @@ class Graph:
                 if column.find_ancestor(exp.Select) is part.tree:
                     column.set("table", None)
                     column.meta.pop(OWNERS, None)
-        return said(part.tree, plain=False)
+        return self._whole(part)
+
+    def _whole(self, part: SqlTree) -> str:
+        """A part as it is written, and what stands before what it reads."""
+        edges = dict.fromkeys(edge for _, edge in self.read(part))
+        return " of ".join([said(part.tree, plain=False), *(self._told[edge] for edge in edges if edge in self._told)])
+
+    def _tell_join(self, join: StreamJoin, query: SqlTree) -> None:
+        """Notes what a join gives, and what stands before its sides."""
+        node = next((each for each in self.nodes if each.id == join.id), None)
+        if not isinstance(node, IntervalJoin):
+            return
+        sides = [
+            self._whole(self.part(query, exp.select("*").from_(side.relation.copy()), join.place))
+            for side in join.sides
+        ]
+        self._told[join.id] = json.dumps([node.kind, node.written, node.least, node.most, node.columns, sides])
 
     def _columns(self, source: str) -> tuple[Column, ...] | None:
         return next(each.columns for each in self.sources if each.name == source)
@@ -368,7 +393,7 @@ class Graph:
         plain = {table.name for table in tree.find_all(exp.Table) if CALL not in table.meta} | ctes
         for table in marked:
             alike = any(other.name == table.name and other.meta[CALL] != table.meta[CALL] for other in marked)
-            if table.name in plain or alike or not _PLAIN.fullmatch(table.name):
+            if table.name in plain or alike or not PLAIN.fullmatch(table.name):
                 name = free(table.meta[CALL], ctes | frozenset(self.relations))
                 if not table.alias:
                     table.set("alias", exp.TableAlias(this=table.this))
@@ -457,6 +482,19 @@ def _in_order(
         return -1 if step.before is None else step.before
 
     return sorted((*calls, *cuts, *joins), key=place)
+
+
+def _once(node: Node, before: str) -> str:
+    """What a dedupe gives of the rows before it."""
+    assert isinstance(node, Dedupe)
+    return json.dumps(["dedupe", node.keys, node.within, before])
+
+
+def _windows(node: Window) -> str:
+    """What a window gives of the rows before it."""
+    aggregates = [[each.name, each.function, each.value, each.distinct, each.condition] for each in node.aggregates]
+    lies = [node.kind, node.size, node.step, node.offset, node.timezone]
+    return json.dumps([*lies, node.values, aggregates, node.before])
 
 
 def _bounds_of(call: WindowCall) -> Bounds:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -28,6 +29,8 @@ FUNCTIONS: dict[type[exp.Expression], str] = {
     exp.FirstValue: "first", exp.Last: "last", exp.LastValue: "last", exp.ArrayAgg: "array_agg",
 }  # fmt: skip
 _WRAPPERS = (exp.Filter, exp.WithinGroup, exp.IgnoreNulls, exp.RespectNulls)
+PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
+"""Names that are the same in any case, with quotes and without."""
 _DONE = "flowc.window.done"
 """Under this key, columns of what is behind a window say that they are its own."""
 
@@ -86,6 +89,8 @@ class Cut:
     """The name of the query before it, which is a CTE now."""
     keys: tuple[Key, ...]
     aggregates: tuple[Aggregate, ...]
+    last: bool
+    """Whether it stands in the query itself, where that of the block `window` does."""
 
     @property
     def id(self) -> str:
@@ -104,7 +109,7 @@ def cut(query: SqlTree, call: WindowCall, name: str, aggregates: frozenset[str],
     if not made.read():
         return None
     made.replace(name)
-    return Cut(call, name, tuple(made.keys), tuple(made.aggregates))
+    return Cut(call, name, tuple(made.keys), tuple(made.aggregates), select.find_ancestor(exp.CTE) is None)
 
 
 @dataclass
@@ -413,7 +418,7 @@ def said(node: exp.Expression, *, plain: bool) -> str:
     for name in copy.find_all(exp.Identifier):
         if not name.args.get("quoted"):
             name.set("this", name.name.lower())
-        name.set("quoted", False)
+        name.set("quoted", PLAIN.fullmatch(name.name) is None)  # in quotes, a name may look like an expression
     return str(copy.sql(comments=False))
 
 
