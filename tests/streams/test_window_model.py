@@ -322,6 +322,15 @@ def test_a_late_row_is_told_with_its_time_and_the_watermark() -> None:
     assert "2023-11-14 22:13:20+00:00" in late[0].message
 
 
+def test_a_window_may_end_behind_the_last_year() -> None:
+    last, day = 253_402_300_799_999_999, 86_400_000_000
+    operator = Windows(window(("tumbling", day, day, 0), late="dlq"), ROWS)
+    operator.process(0, batch([("a", 1, 0.0, last)]))
+    operator.on_end()
+    late = operator.process(0, batch([("a", 1, 0.0, last)])).late
+    assert "the watermark is 9999-12-31 23:59:59.999999+00:00" in late[0].message
+
+
 def test_a_late_row_that_came_of_no_message_is_only_counted() -> None:
     operator = Windows(window(("tumbling", 10, 10, 0), late="dlq"), ROWS)
     operator.on_watermark(0, 100)

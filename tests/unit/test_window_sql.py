@@ -52,6 +52,11 @@ def linted(folder: Path, sql: str) -> tuple[Stream | None, list[Found]]:
     ("sql", "expected"),
     [
         # the call
+        (f"SELECT window_start, count(*) AS n FROM {T} WHERE window_start >= '2026-01-01' {G}", [("misplaced-window", "window_start")]),
+        (f"SELECT t.window_start, count(*) AS n FROM {T} AS t JOIN u ON u.id = t.id AND t.window_end > '2026-01-01' GROUP BY t.window_start, t.window_end", [("misplaced-window", "t.window_end")]),
+        (f"SELECT window_start, max(ts - ts) AS d FROM {T} {G}", [("unsupported-aggregate", "max(ts - ts")]),
+        (f"SELECT window_start, max(_event_ts - TIMESTAMPTZ '2026-01-01') AS d FROM {T} {G}", [("unsupported-aggregate", "max(_event_ts - TIMESTAMPTZ '2026-01-01'")]),
+        ("SELECT window_start, count(*) AS n FROM cumulate(a, INTERVAL '1 hour', INTERVAL '1 day') GROUP BY window_start", [("ungrouped-window", "window_start")]),
         (f"SELECT window_start, count(*) AS n FROM {T} {G}", []),
         (f"SELECT window_start, count(*) AS n FROM hop(a, INTERVAL '10 seconds', INTERVAL '1 minute') {G}", []),
         (f"SELECT window_start, count(*) AS n FROM hop(a, INTERVAL '7 seconds', INTERVAL '1 minute') {G}", []),

@@ -32,7 +32,7 @@ from flowc.diagnostics import Reporter, did_you_mean
 from flowc.nodes import ROW, TIME, Late, outputs
 from flowc.source import Span
 from flowc.stream import EXTRAS
-from flowc.types import TEXT, TIMESTAMPTZ
+from flowc.types import TEXT, TIMESTAMPTZ, Kind
 
 ENGINE = "datafusion"
 QUERY, BLOCK = "query", "dedupe"
@@ -256,6 +256,12 @@ class Graph:
                 message = f"this is `{kind}`, whose values cannot be told apart"
                 helps = ("group by values of a simple type: by a part of it, or by its text",)
                 self.reporter.error("unusable-keys", message, span, helps=helps)
+        for each in cut.aggregates:
+            kind = kinds.get(each.argument or "")
+            if kind is not None and kind.kind is Kind.INTERVAL and each.function in ("sum", "avg", "min", "max"):
+                message = f"`{each.function}` is not for intervals in a window"
+                helps = (f"compute with seconds: `{each.function}(extract(epoch FROM …))`",)
+                self.reporter.error("unsupported-aggregate", message, each.span, helps=helps)
 
     def _put_together(self, cut: Cut, before: Sql, query: SqlTree, *, plain: bool) -> tuple[Window, Relation]:
         """The node, and what it gives: as the same GROUP BY without windows. With `plain` it reads one relation."""

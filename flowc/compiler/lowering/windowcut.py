@@ -165,6 +165,11 @@ class _Cutter:
                 next(item for item in select.expressions if item.is_star),
                 "name what is grouped and put together: `SELECT window_start, window_end, count(*) AS n …`",
             )  # fmt: skip
+        elif (bound := self._bound_of_rows()) is not None:
+            self._error(
+                "misplaced-window", f"`{bound.name}` is known of windows, and this is asked of rows before them", bound,
+                "ask it in HAVING, or in WHERE of a query behind the window",
+            )  # fmt: skip
         for part in self._late():
             for inner in part.find_all(exp.Query):
                 self._error(
@@ -172,6 +177,16 @@ class _Cutter:
                     inner, "join with it in a query behind, in which the window is a CTE",
                 )  # fmt: skip
                 return
+
+    def _bound_of_rows(self) -> exp.Column | None:
+        """A bound of the window in what chooses or joins its rows."""
+        joins = [join.args.get("on") for join in self.select.args.get("joins") or ()]
+        parts = [part for part in (self.select.args.get("where"), *joins) if part is not None]
+        name = windowed(self.query, self.call).alias
+        columns = (column for part in parts for column in part.find_all(exp.Column))
+        return next(
+            (c for c in columns if folded(c) in self.call.bounds and c.table.lower() in ("", name.lower())), None
+        )
 
     def _late(self) -> Iterator[exp.Expression]:
         yield from self.select.expressions
@@ -195,6 +210,12 @@ class _Cutter:
         if not any(_is_bound(value, (START, END)) for _, value in values):
             self._error(
                 "ungrouped-window", f"a query over `{self.call.function}` groups by its windows, and this does not",
+                group or self.select, "write `GROUP BY window_start, window_end`, and what else tells groups apart",
+            )  # fmt: skip
+            return
+        if self.call.function == "cumulate" and not any(_is_bound(value, (END,)) for _, value in values):
+            self._error(
+                "ungrouped-window", f"`cumulate` gives a window out at each `{END}`, and this does not group by it",
                 group or self.select, "write `GROUP BY window_start, window_end`, and what else tells groups apart",
             )  # fmt: skip
             return
