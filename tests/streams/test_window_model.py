@@ -178,7 +178,7 @@ def _aggregated(start: int, end: int, key: str | None, rows: Sequence[Row]) -> d
         "window_start": start, "window_end": end, "k": key, "n": len(rows), "total": sum(values) if values else None,
         "real": sum(f for _, _, f, _ in rows), "least": min(values, default=None),
         "first": rows[times.index(min(times))][1], "last": rows[last][1], "different": len(set(values)),
-        "all": [x for _, x, _, _ in rows],
+        "all": [x for _, x, _, _ in sorted(rows, key=lambda row: row[3])],
     }  # fmt: skip
 
 
