@@ -306,7 +306,7 @@ def test_bounds_are_half_open_and_lateness_is_exact() -> None:
     driven = Driven(window(("tumbling", 10, 10, 0), late="dlq"))
     driven.epoch([("a", 1, 0.0, 0), ("a", 2, 0.0, 9), ("a", 3, 0.0, 10), ("a", 4, 0.0, -1), ("a", 5, 0.0, -10)], None)
     assert driven.epoch([], -1) == []
-    assert [row["all"] for row in driven.epoch([], 0)] == [[4, 5]]
+    assert [row["all"] for row in driven.epoch([], 0)] == [[5, 4]]
     assert driven.epoch([("a", 6, 0.0, -1), ("a", 7, 0.0, 0)], 9) == []
     assert driven.late == [0]
     assert [row["all"] for row in driven.epoch([], 10)] == [[1, 2, 7]]
