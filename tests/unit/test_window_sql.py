@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from flowc.compiler import stages
-from flowc.compiler.ir import Stream
+from flowc.compiler.ir import Sql, Stream
 from flowc.compiler.sql.windowcalls import MAX_WINDOWS
 from flowc.diagnostics import Reporter
 from flowc.nodes import WindowPlan
@@ -305,9 +306,9 @@ streams:
 """
 
 
-def stream_of(folder: Path, text: str) -> Stream:
+def stream_of(folder: Path, text: str, spec: str = BLOCK) -> Stream:
     reporter = Reporter()
-    checked = stages.lint([write(folder, BLOCK % text)], reporter)
+    checked = stages.lint([write(folder, spec % text)], reporter)
     assert checked is not None
     assert found(reporter.sorted()) == []
     return checked[1].streams[0]
@@ -335,6 +336,16 @@ def test_the_block_makes_the_same_nodes(tmp_path: Path, block: str, sql: str) ->
     (tmp_path / "sql").mkdir()
     one, other = stream_of(tmp_path / "block", block), stream_of(tmp_path / "sql", f"    sql: {sql}")
     assert planned(one).nodes == planned(other).nodes
+
+
+@pytest.mark.parametrize("name", ["c'd", 'a"b', "a/*b", "a`b", "a--b", "a b", "$$", "é", "select", "A", "1"])
+def test_a_block_has_names_of_every_kind(tmp_path: Path, name: str) -> None:
+    key, output = json.dumps(name), json.dumps(f"n{name}")
+    text = BLOCK.replace("name: text", f"{key}: text")
+    block = f"    window: {{ kind: tumbling, size: 1m, group_by: [{key}], aggregate: {{ {output}: count(*) }} }}"
+    last = stream_of(tmp_path, block, text).nodes[-1]
+    assert isinstance(last, Sql)
+    assert [column.name for column in last.columns or ()] == ["window_start", "window_end", name, f"n{name}"]
 
 
 def test_a_block_says_how_its_windows_lie_and_by_what_their_rows_are_told(tmp_path: Path) -> None:

@@ -108,10 +108,10 @@ def _select(
 
 def _written(name: str, dialect: str) -> str:
     """A name, as people write it where that is the same."""
+    if not name.isidentifier() or name != name.lower():  # what is no word may be no token either
+        return quoted(name, dialect)
     tokens = Dialect.get_or_raise(dialect).tokenize(name)
-    plain = (
-        name == name.lower() and len(tokens) == 1 and tokens[0].token_type is TokenType.VAR and tokens[0].text == name
-    )
+    plain = len(tokens) == 1 and tokens[0].token_type is TokenType.VAR and tokens[0].text == name
     return name if plain else quoted(name, dialect)
 
 
