@@ -79,6 +79,10 @@ CASES = {
         f"SELECT window_end, count(*) FILTER (WHERE name = 'a') AS n, coalesce(sum(id * 2) FILTER (WHERE id > 1), 0) + count(*) AS s FROM tumble(source, INTERVAL '1 minute') {G}",
         f"SELECT {MINUTE} + INTERVAL '1 minute', count(*) FILTER (WHERE name = 'a'), (coalesce(sum(id * 2) FILTER (WHERE id > 1), 0) + count(*))::BIGINT FROM rows GROUP BY {MINUTE}",
     ),
+    "filtered by nothing": (
+        f"SELECT window_end, count(*) FILTER (WHERE NULL) AS n, sum(id) FILTER (WHERE NULL AND id > 1) AS s FROM tumble(source, INTERVAL '1 minute') {G}",
+        f"SELECT {MINUTE} + INTERVAL '1 minute', 0, NULL FROM rows GROUP BY {MINUTE}",
+    ),
     "hopping": (
         "SELECT window_start, upper(name) AS name, count(*) AS n FROM hop(source, INTERVAL '30 seconds', INTERVAL '1 minute') GROUP BY window_start, window_end, upper(name)",
         "SELECT time_bucket(INTERVAL '30 seconds', ts) - INTERVAL (30 * shift) SECOND, upper(name), count(*) FROM rows, (VALUES (0), (1)) AS t(shift) GROUP BY 1, 2",

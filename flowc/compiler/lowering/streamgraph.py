@@ -22,7 +22,7 @@ from flowc.compiler.lowering.streamjoin import put
 from flowc.compiler.lowering.streamquery import hidden_text, inferred, part_text
 from flowc.compiler.lowering.windowbehind import Bounds, check_behind
 from flowc.compiler.lowering.windowchanges import changed, changing
-from flowc.compiler.lowering.windowcut import PLAIN, Cut, said
+from flowc.compiler.lowering.windowcut import PLAIN, Cut, is_null, said
 from flowc.compiler.sql.infer import infer
 from flowc.compiler.sql.relations import OWNERS, Field, Relation
 from flowc.compiler.sql.sqltext import SqlTree
@@ -33,7 +33,7 @@ from flowc.diagnostics import Reporter, did_you_mean
 from flowc.nodes import ROW, TIME, Late, outputs
 from flowc.source import Span
 from flowc.stream import EXTRAS
-from flowc.types import TEXT, TIMESTAMPTZ, Kind
+from flowc.types import TEXT, TIMESTAMPTZ, UNKNOWN, Kind
 
 ENGINE = "datafusion"
 QUERY, BLOCK = "query", "dedupe"
@@ -234,6 +234,7 @@ class Graph:
             return
         self.nodes.append(before)
         self._check_groups(cut, before)
+        self._check_typed(cut, before, query)
         made, relation = self._put_together(cut, before, query, plain=not cte.this.args.get("joins"))
         node = replace(made, before=self._said(cte, query))
         self.nodes.append(node)
@@ -270,6 +271,24 @@ class Graph:
                 message = f"`{each.function}` is not for intervals in a window"
                 helps = (f"compute with seconds: `{each.function}(extract(epoch FROM …))`",)
                 self.reporter.error("unsupported-aggregate", message, each.span, helps=helps)
+
+    def _check_typed(self, cut: Cut, before: Sql, query: SqlTree) -> None:
+        """Reports conditions that are none, and values that are NULL in each row, which have no type."""
+        kinds = {column.name: column.type for column in before.columns or ()}
+        for each in cut.aggregates:
+            kind = kinds.get(each.where or "", UNKNOWN)
+            if each.condition is not None and kind.kind not in (Kind.BOOL, Kind.UNKNOWN):
+                message = f"FILTER takes the rows for which a condition is true, and this is `{kind}`"
+                helps = ("compare it with something: `FILTER (WHERE n > 0)`",)
+                self.reporter.error("wrong-arguments", message, query.span(each.condition), helps=helps)
+        values = [(key.name, key.value, key.span) for key in cut.keys]
+        values += [
+            (a.argument, a.value, a.span) for a in cut.aggregates if a.argument is not None and a.value is not None
+        ]
+        for name, value, span in values:
+            if kinds.get(name, UNKNOWN) == UNKNOWN and is_null(value):
+                helps = ("leave it out, or say which type it has: `CAST(NULL AS text)`",)
+                self.reporter.error("wrong-arguments", "this is NULL in each row, and of no type", span, helps=helps)
 
     def _put_together(self, cut: Cut, before: Sql, query: SqlTree, *, plain: bool) -> tuple[Window, Relation]:
         """The node, and what it gives: as the same GROUP BY without windows. With `plain` it reads one relation."""

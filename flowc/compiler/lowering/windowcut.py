@@ -377,7 +377,7 @@ class _Cutter:
         select = self.select
         items = [exp.alias_(_quoted(key.value), key.name, quoted=True) for key in self.keys]
         values = {each.argument: each.value for each in self.aggregates}
-        values |= {each.where: each.condition for each in self.aggregates}
+        values |= {each.where: each.condition and _typed(each.condition) for each in self.aggregates}
         taken = {key.name for key in self.keys}
         items += [exp.alias_(_quoted(v), n, quoted=True) for n, v in values.items() if n not in taken and n and v]
         before = exp.Select(expressions=items or [exp.alias_(exp.Literal.number(1), "row", quoted=True)])
@@ -449,6 +449,22 @@ def _quoted(value: exp.Expression) -> exp.Expression:
     if isinstance(copy, exp.Column):
         copy.set("this", exp.to_identifier(folded(copy), quoted=True))
     return copy
+
+
+def _typed(condition: exp.Expression) -> exp.Expression:
+    """A condition; what is NULL whatever the rows are has no type of its own."""
+    return exp.cast(condition.copy(), "boolean") if is_null(condition) else condition
+
+
+def is_null(value: exp.Expression) -> bool:
+    """Whether a value is NULL whatever the rows are, and nothing says of which type."""
+    value = value.unnest()
+    if isinstance(value, exp.Case):
+        given = [*(branch.args["true"] for branch in value.args["ifs"]), value.args.get("default")]
+        return all(is_null(each) for each in given if each is not None)
+    if isinstance(value, exp.Coalesce):
+        return all(is_null(each) for each in (value.this, *value.expressions))
+    return value.find(exp.Null) is not None and value.find(exp.Column, exp.Anonymous, exp.Cast, exp.Query) is None
 
 
 def _own(name: str) -> exp.Column:
