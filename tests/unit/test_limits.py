@@ -321,6 +321,9 @@ LIMITS = {
     "windows of a query": Limit(
         of("compiler.sql.windowcalls", "MAX_WINDOWS"), "unit/test_window_sql.py::test_a_query_has_as_many_windows_as_are_quick", LARGE
     ),
+    "windows of a hop that a row is in, and steps of a window of `cumulate`": Limit(
+        of("compiler.sql.windowcalls", "MAX_OVERLAPS"), "unit/test_window_sql.py::test_windows_overlap_as_often_as_is_quick", LARGE
+    ),
     "a number in SQL": Limit(of(BOUNDS, "MAX_DIGITS"), TEXTS + "test_a_number_has_as_many_digits_as_can_be_read", LARGE, "{} digits"),
     "columns of a query": Limit(
         of("compiler.sql.inferfrom", "MAX_COLUMNS"), lambda n, _: inferred(f"SELECT {columns_of(n)} FROM t"), LARGE

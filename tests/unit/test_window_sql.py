@@ -11,7 +11,7 @@ import pytest
 
 from flowc.compiler import stages
 from flowc.compiler.ir import Sql, Stream
-from flowc.compiler.sql.windowcalls import MAX_WINDOWS
+from flowc.compiler.sql.windowcalls import MAX_OVERLAPS, MAX_WINDOWS
 from flowc.diagnostics import Reporter
 from flowc.nodes import WindowPlan
 from flowc.service.streams.run import planned
@@ -379,3 +379,20 @@ def test_a_block_says_nothing_of_the_windows_before_it(tmp_path: Path) -> None:
 def test_a_query_has_as_many_windows_as_are_quick(tmp_path: Path, more: int, expected: list[tuple[str, str]]) -> None:
     parts = (f"SELECT window_start FROM {T} AS w{number} {G}" for number in range(MAX_WINDOWS + more))
     assert linted(tmp_path, " UNION ALL ".join(parts))[1] == expected
+
+
+@pytest.mark.parametrize(
+    ("function", "marked"), [("hop", "INTERVAL '1 seconds'"), ("cumulate", "INTERVAL '1 seconds'")]
+)
+def test_windows_overlap_as_often_as_is_quick(tmp_path: Path, function: str, marked: str) -> None:
+    for more, expected in ((0, []), (1, [("sql-too-large", marked)])):
+        call = f"{function}(a, INTERVAL '1 seconds', INTERVAL '{MAX_OVERLAPS + more} seconds')"
+        assert linted(tmp_path, f"SELECT window_start, count(*) AS n FROM {call} {G}")[1] == expected
+
+
+@pytest.mark.parametrize("kind", ["hopping, hop: 1s", "cumulating, step: 1s"])
+def test_a_block_has_windows_that_overlap_as_often_as_is_quick(tmp_path: Path, kind: str) -> None:
+    reporter = Reporter()
+    block = f"    window: {{ kind: {kind}, size: 1d, group_by: [id], aggregate: {{ n: count(*) }} }}"
+    stages.lint([write(tmp_path, BLOCK % block)], reporter)
+    assert found(reporter.sorted()) == [("sql-too-large", "1s")]

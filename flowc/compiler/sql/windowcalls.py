@@ -33,6 +33,8 @@ START, END, SESSION = "window_start", "window_end", "session_id"
 WINDOW = "flowc.window"
 """Under this key, what stands in the place of a call says the id of the call."""
 MAX_WINDOWS = 30
+MAX_OVERLAPS = 10_000
+"""How many windows of a hop one row may be in, and how many steps a window of `cumulate` may have."""
 KINDS: Mapping[str, WindowKind] = {
     "tumble": "tumbling", "hop": "hopping", "cumulate": "cumulating", "session": "session",
 }  # fmt: skip
@@ -170,12 +172,19 @@ def _lengths(table: exp.Table, query: SqlTree, tokens: Sequence[Token], reporter
         message = _LONGER[name]
     elif name == "cumulate" and size % step:
         message, help = "the step does not divide the size, so the last window would not fit", "choose one that does"
+    elif name in _OVERLAPPING and size > MAX_OVERLAPS * step:
+        code, (message, help) = "sql-too-large", _OVERLAPPING[name]
+        message = f"{message.format(-(-size // step))}, and {MAX_OVERLAPS} are possible"
     if message:
         reporter.error(code, message, span, helps=(help,))
         return None
     return step, size
 
 
+_OVERLAPPING = {
+    "hop": ("each row would be in {} windows", "choose a longer slide, or a shorter size"),
+    "cumulate": ("each window would have {} steps", "choose a longer step, or a shorter size"),
+}
 _LONGER = {
     "hop": "the slide is longer than the size: rows between two windows would be lost",
     "cumulate": "the step is longer than the size, so there is no window",
