@@ -80,6 +80,12 @@ streams:
     sql: SELECT user_id, amount FROM source
     on_error: drop
     to: { connection: bus, topic: out, format: json }
+  minutes:
+    source: { connection: bus, topic: events, columns: { at: timestamptz }, event_time: at }
+    sql: |
+      SELECT window_end, window_end - window_start AS length
+      FROM tumble(source, INTERVAL '1 minute') GROUP BY window_start, window_end
+    to: { connection: warehouse, table: minutes, mode: append }
 tests:
 """
 
@@ -280,6 +286,27 @@ def test_it_fails_and_says_why(folder: Inside, test: str, words: tuple[str, ...]
     assert done.code == 1, done.out + done.err
     assert "1 test: 0 passed, 1 failed" in done.out
     for word in words:
+        assert word in done.out
+
+
+def test_times_beyond_all_years_are_shown(folder: Inside):
+    rows = "{ source: [{ at: 9999-12-31T23:59:58Z }, { at: 9999-12-31T23:58:59Z }] }"
+    done = outcome(folder, f"  t: {{ stream: minutes, given: {rows}, expect: [{{ window_end: null }}] }}\n")
+    assert (done.code, "1 test: 0 passed, 1 failed" in done.out) == (1, True), done.out + done.err
+    assert "+ { window_end: 10000-01-01 00:00:00" in done.out
+    steps = "[{ rows: [{ at: 9999-12-31T23:59:58Z }] }, { drain: , emits: [] }]"
+    done = outcome(folder, f"  t: {{ stream: minutes, steps: {steps} }}\n", "--json")
+    assert done.json["tests"][0]["steps"][0]["unexpected"][0]["window_end"].startswith("10000-01-01 00:00:00")
+
+
+def test_what_cannot_be_compared_fails_its_own_test_alone(folder: Inside):
+    rows = "given: { source: [{ at: 2026-01-01T00:00:00Z }] }"
+    bad = f"  bad: {{ stream: minutes, {rows}, expect: [{{ length: 60 }}] }}\n"
+    good = "  good: { stream: latest, given: { source: [{ user_id: 1 }] }, expect: [{ user_id: 1 }] }\n"
+    done = outcome(folder, bad + good)
+    assert done.code == 1, done.out + done.err
+    assert "2 tests: 1 passed, 1 failed" in done.out
+    for word in ("failed  bad", "specs/project.yaml:", "error[unsupported-type]: `length`"):
         assert word in done.out
 
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from flowc.catalog import Column
 from flowc.compiler.front.streamspec import RowsSpec
-from flowc.service.testing.rows import Row, arrow_rows
+from flowc.service.testing.rows import Row, arrow_rows, python_rows
 from flowc.source import Span
 from flowc.types import Kind
 
@@ -49,10 +49,12 @@ def compare(expected: RowsSpec, columns: Sequence[Column], found: pa.Table) -> D
     Raises Misplaced for columns that the target has not, and values that its columns cannot hold.
     """
     rows = [row.values for row in expected.rows]
-    typed = arrow_rows(expected, [replace(column, nullable=True) for column in columns]).to_pylist()
+    asked = {name for row in rows for name in row}
+    held = [replace(c, nullable=True) for c in columns if c.name in asked or c.type.kind is not Kind.INTERVAL]
+    typed = arrow_rows(expected, held).to_pylist()
     texts = frozenset(column.name for column in columns if column.type.kind is Kind.JSON)
     named = ({name: values[name] for name in row} for row, values in zip(rows, typed, strict=True))
-    wanted, there = [_parsed(row, texts) for row in named], [_parsed(row, texts) for row in found.to_pylist()]
+    wanted, there = [_parsed(row, texts) for row in named], [_parsed(row, texts) for row in python_rows(found)]
     pairs = _paired(wanted, there)
     left = [number for number in range(len(there)) if number not in pairs.values()]
     missing = [number for number in range(len(rows)) if number not in pairs]

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from flowc.catalog import Column
 from flowc.compiler.front.spec import Json
@@ -19,6 +20,12 @@ from flowc.types import BIGINT, BOOLEAN, TEXT, TIMESTAMPTZ, DataType, Kind
 Row = Mapping[str, Json]
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(?P<zone>Z|[+-]\d\d:?\d\d)?")
+
+
+_DAY = 86_400
+_FIRST, _LAST = -719_162, 2_932_896
+"""The first and the last day of the years 1 to 9999, from 1970-01-01."""
+_A_DAY = {"s": _DAY, "ms": _DAY * 10**3, "us": _DAY * 10**6, "ns": _DAY * 10**9}
 
 
 class Misplaced(DataError):
@@ -86,3 +93,22 @@ def _check_names(given: RowsSpec, columns: Sequence[Column]) -> None:
             if name not in known:
                 listed = ", ".join(f"`{column.name}`" for column in columns)
                 raise Misplaced(f"there is no column `{name}`", span, code="unknown-column", help=f"there is {listed}")
+
+
+def python_rows(rows: pa.Table) -> list[dict[str, object]]:
+    """Rows by the names of columns. A time or date of a year that Python has not is a text."""
+    columns = [_values(column) for column in rows.columns]
+    return [dict(zip(rows.column_names, values, strict=True)) for values in zip(*columns, strict=True)]
+
+
+def _values(column: pa.ChunkedArray) -> list[object]:
+    kind = column.type
+    if not (pa.types.is_timestamp(kind) or pa.types.is_date32(kind)):
+        return list(column.to_pylist())
+    day = 1 if pa.types.is_date32(kind) else _A_DAY[kind.unit]
+    counted = column.cast(pa.int32() if day == 1 else pa.int64()).cast(pa.int64())
+    low, high = max(_FIRST * day, -(2**63)), min((_LAST + 1) * day, 2**63 - 1)
+    known = pc.and_(pc.greater_equal(counted, low), pc.less(counted, high))
+    beyond = iter(column.filter(pc.invert(known)).cast(pa.string()).to_pylist())
+    values = pc.if_else(known, column, pa.scalar(None, kind)).to_pylist()
+    return [next(beyond) if inside is False else v for v, inside in zip(values, known.to_pylist(), strict=True)]

@@ -97,7 +97,7 @@ def _judged(report: TestReport, test: TestSpec, project: Project) -> TestReport:
         expected = test.expect
         found = None if expected is None else compare(expected, written.columns, written.rows)
         return replace(report, difference=found)
-    except Misplaced as error:
+    except FlowcError as error:
         return replace(report, error=error)
 
 

@@ -26,7 +26,7 @@ from flowc.service.access.sessions import Sessions
 from flowc.service.testing.messages import Arrivals
 from flowc.service.testing.pipelines import Moment, Written
 from flowc.service.testing.process import CHECKPOINT, COMPUTED, INTENDED, ROWS, WRITTEN, Process
-from flowc.service.testing.rows import Misplaced
+from flowc.service.testing.rows import Misplaced, python_rows
 from flowc.service.testing.seed import UNTESTABLE
 from flowc.stream import StreamPlan
 
@@ -202,8 +202,8 @@ def _instant(microseconds: int) -> datetime:
 
 def _added(before: pa.Table, after: pa.Table) -> pa.Table:
     """The rows of a table that were not in it before, each as often as there are more of it."""
-    known, new = Counter(map(repr, before.to_pylist())), list[bool]()
-    for row in map(repr, after.to_pylist()):
+    known, new = Counter(map(repr, python_rows(before))), list[bool]()
+    for row in map(repr, python_rows(after)):
         known[row] -= 1
         new.append(known[row] < 0)
     return after.filter(pa.array(new, pa.bool_()))
