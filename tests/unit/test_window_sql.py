@@ -103,7 +103,8 @@ def linted(folder: Path, sql: str) -> tuple[Stream | None, list[Found]]:
         (f"SELECT window_start, array_agg(id ORDER BY x) AS n FROM {T} {G}", [("unsupported-aggregate", "array_agg(id ORDER BY x")]),
         (f"SELECT window_start, first(id) FILTER (WHERE ok) AS n, count(*) FILTER (WHERE id > 1 AND ok) FROM {T} {G}", []),
         (f"SELECT window_start, first(id) FILTER (WHERE window_end > ts) AS n FROM {T} {G}", [("unsupported-aggregate", "first(id) FILTER (WHERE window_end > ts")]),
-        (f"SELECT window_start, string_agg(name, ',') AS n FROM {T} {G}", [("unsupported-aggregate", "name, ','")]),
+        (f"SELECT window_start, string_agg(name, ',') AS n FROM {T} {G}", [("unsupported-aggregate", "string_agg(name, ','")]),
+        (f"SELECT window_start, count(a.*) AS n FROM {T} {G}", [("unsupported-aggregate", "count(a.*")]),
         (f"SELECT window_start, sum(count(*)) AS n FROM {T} {G}", [("unsupported-aggregate", "sum(count(*")]),
         (f"SELECT window_start, max(window_end) AS n FROM {T} {G}", [("unsupported-aggregate", "max(window_end")]),
         (f"SELECT window_start, sum(nope) AS n FROM {T} {G}", [("unknown-column", "nope")]),
@@ -147,6 +148,25 @@ def test_windows_are_judged(tmp_path: Path, sql: str, expected: list[tuple[str, 
     if stream is not None and not [code for code, _ in expected if code != "no-idle-policy"]:
         assert not stream.unplanned
         planned(stream)
+
+
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        ("json_agg(lower(name", "json_agg"), ("string_agg(DISTINCT name, ','", "string_agg"), ("every(ok", "every"),
+        ("percentile_cont(0.5) WITHIN GROUP (ORDER BY x", "percentile_cont"), ("Bool_And(ok", "bool_and"),
+        ("bool_or(ok) FILTER (WHERE id > 1", "bool_or"), ("jsonb_agg(name", "jsonb_agg"),
+    ],
+)  # fmt: skip
+def test_an_aggregate_is_named_as_it_is_written(tmp_path: Path, call: str, name: str) -> None:
+    closed = call + ")" * (call.count("(") - call.count(")"))
+    reporter = Reporter()
+    sql = f"SELECT window_start, {closed} AS n FROM {T} {G}"
+    stages.lint([write(tmp_path, PROJECT % sql)], reporter)
+    told = [each for each in reporter.sorted() if each.code == "unsupported-aggregate"]
+    assert [each.message for each in told] == [f"`{name}` is no aggregate that windows have"]
+    assert told[0].span is not None
+    assert told[0].span.text == call
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
+from flowc.compiler.sql.binding.catalog import postgres
 from flowc.compiler.sql.relations import OWNERS, fold
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.compiler.sql.tablefunctions import CALL
@@ -31,6 +32,7 @@ FUNCTIONS: dict[type[exp.Expression], str] = {
 _WRAPPERS = (exp.Filter, exp.WithinGroup, exp.IgnoreNulls, exp.RespectNulls)
 PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 """Names that are the same in any case, with quotes and without."""
+_NAME_BEFORE = re.compile(r"(\w+)\s*\(\s*(?:(?:DISTINCT|ALL)\s+)?\Z", re.IGNORECASE)
 _DONE = "flowc.window.done"
 """Under this key, columns of what is behind a window say that they are its own."""
 
@@ -290,10 +292,12 @@ class _Cutter:
         while isinstance(outer, _WRAPPERS):
             outer = outer.parent
         over = isinstance(outer, exp.Window) and node.arg_key == "this"
-        named = isinstance(inner, exp.Anonymous) and (
-            inner.name.lower() in self.own or inner.name.lower().startswith(NAMED_AGGREGATES)
-        )
+        named = isinstance(inner, exp.Anonymous) and self._names_aggregate(inner.name.lower())
         return (named or isinstance(inner, exp.AggFunc | exp.JSONArrayAgg | exp.GroupConcat)) and not over
+
+    def _names_aggregate(self, name: str) -> bool:
+        known = any(each.kind in ("a", "o") for each in postgres().functions(name))
+        return known or name in self.own or name.startswith(NAMED_AGGREGATES)
 
     def _aggregate(self, node: exp.Expression) -> Aggregate | None:
         """The aggregate that a call is; None, and reported, for one that windows do not have."""
@@ -306,7 +310,8 @@ class _Cutter:
         why = self._why_not(call, function, values, condition, distinct=distinct)
         if function is None or why is not None:
             message, help = why or ("", "")
-            self._error("unsupported-aggregate", message, node, help)
+            span = self._from_its_name(call, self.query.span(node))
+            self.reporter.error("unsupported-aggregate", message, span, helps=(help,))
             return None
         value = values[0] if values and not isinstance(values[0], exp.Star) else None
         key = (function, distinct, self._said_of(value), self._said_of(condition))
@@ -330,11 +335,12 @@ class _Cutter:
         parts = [*values, *([condition] if condition is not None else [])]
         inner = (each for part in parts for each in part.find_all(exp.AggFunc, exp.Window, exp.Query))
         bound = (each for part in parts for each in part.find_all(exp.Column) if folded(each) in self.call.bounds)
-        named = call.name.lower() if isinstance(call, exp.Anonymous) else ""
-        name = named or (call.sql_name().lower() if isinstance(call, exp.Func) else "this")
+        name = self._name_of(call)
         if function is None:
             known = "count, count(DISTINCT …), sum, avg, min, max, first, last and array_agg"
             return f"`{name}` is no aggregate that windows have", f"they have {known}; compute others of these behind"
+        if any(each.is_star and not isinstance(each, exp.Star) for each in values):
+            return f"`{name}` looks at one value of each row, and this is all of them", "write `count(*)`, or a column"
         if any(inner):
             return f"the argument of `{name}` looks at many rows itself", "compute it in a window or a CTE before"
         if any(bound):
@@ -346,6 +352,27 @@ class _Cutter:
         if distinct and function != "count":
             return f"`{name}(DISTINCT …)` is no aggregate of windows", "use `dedupe` before, or `count(DISTINCT …)`"
         return None
+
+    def _name_of(self, call: exp.Expression) -> str:
+        """The function that a call names, as it is written: the parser has one name for several."""
+        start, end = self._place_of_name(call)
+        usual = call.sql_name().lower() if isinstance(call, exp.Func) else "this"
+        return self.query.text.text[start:end].lower() or usual
+
+    def _from_its_name(self, call: exp.Expression, span: Span) -> Span:
+        """The place of a call from the name of its function on, which the parser does not always keep."""
+        start, end = self._place_of_name(call)
+        name = self.query.text.span(start, end)
+        return replace(span, start=min(span.start, name.start)) if start < end and name.file is span.file else span
+
+    def _place_of_name(self, call: exp.Expression) -> tuple[int, int]:
+        while isinstance(call, _WRAPPERS):
+            call = call.this
+        if "start" in call.meta:
+            return int(call.meta["start"]), int(call.meta["end"]) + 1
+        first = min((int(each.meta["start"]) for each in call.walk() if "start" in each.meta), default=0)
+        found = _NAME_BEFORE.search(self.query.text.text[:first])
+        return (found.start(1), found.end(1)) if found is not None else (0, 0)
 
     def _argument(self, value: exp.Expression | None) -> str | None:
         """The column that goes in: that of a key, or one of its own."""
