@@ -151,6 +151,24 @@ def test_windows_are_judged(tmp_path: Path, sql: str, expected: list[tuple[str, 
 
 
 @pytest.mark.parametrize(
+    ("interval", "help"),
+    [
+        ("INTERVAL '1' HOUR TO MINUTE", "write one number and one unit"), ("INTERVAL '1:30' HOUR TO MINUTE", "write one number"),
+        ("INTERVAL '99 years'", "months and years are of several lengths"), ("INTERVAL '1' MONTH", "months and years"),
+        ("INTERVAL '60'", "say of what: `INTERVAL '60 seconds'`"), ("60", "say of what: `INTERVAL '60 seconds'`"),
+        ("INTERVAL '1 mins'", "it may be weeks, days, hours, minutes"), ("INTERVAL '-1 day'", "write `INTERVAL '10 minutes'`"),
+    ],
+)  # fmt: skip
+def test_an_interval_that_says_no_length_is_told(tmp_path: Path, interval: str, help: str) -> None:
+    reporter = Reporter()
+    sql = f"SELECT window_start, count(*) AS n FROM tumble(a, {interval}) {G}"
+    stages.lint([write(tmp_path, PROJECT % sql)], reporter)
+    told = [each for each in reporter.sorted() if each.code == "wrong-arguments"]
+    assert [each.span and each.span.text for each in told] == [interval]
+    assert help in told[0].helps[0]
+
+
+@pytest.mark.parametrize(
     ("call", "name"),
     [
         ("json_agg(lower(name", "json_agg"), ("string_agg(DISTINCT name, ','", "string_agg"), ("every(ok", "every"),

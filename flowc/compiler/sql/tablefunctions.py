@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from itertools import takewhile
 
 from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
@@ -192,14 +193,14 @@ def _read(
 
 
 def literals(table: exp.Table, tokens: Sequence[Token]) -> list[tuple[str, int, int]]:
-    """What the literals of a call say, each with the unit behind it, where one is, and where they begin and end."""
+    """What the literals of a call say, each with the units behind it, if any, and where they begin and end."""
     start, end = bounds_of(table, tokens)
     inside, found = [token for token in tokens if start < token.start < end], list[tuple[str, int, int]]()
     for at, token in enumerate(inside):
         if token.token_type in _LITERALS:
-            unit = inside[at + 1]
-            last = token if unit.token_type in _ENDS else unit
-            text = token.text if last is token else f"{token.text} {unit.text}"
+            behind = list(takewhile(lambda each: each.token_type not in _ENDS, inside[at + 1 :]))
+            last = behind[-1] if behind else token
+            text = " ".join(each.text for each in (token, *behind))
             first = inside[at - 1] if inside[at - 1].token_type is TokenType.INTERVAL else token
             found.append((text, int(first.start), int(last.end) + 1))
     return found

@@ -6,6 +6,7 @@ window adds.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -167,7 +168,7 @@ def _lengths(table: exp.Table, query: SqlTree, tokens: Sequence[Token], reporter
     if wrong is not None:
         role, code, span = _ROLES[name][wrong], "wrong-arguments", spans[wrong]
         message = f"the {role} of `{name}` is an interval of a fixed length, of more than zero, up to a century"
-        help = "write `INTERVAL '10 minutes'`: weeks, days, hours, minutes, seconds, each as a number and a word"
+        help = _mend(said[wrong][0])
     elif step > size:
         message = _LONGER[name]
     elif name == "cumulate" and size % step:
@@ -179,6 +180,18 @@ def _lengths(table: exp.Table, query: SqlTree, tokens: Sequence[Token], reporter
         reporter.error(code, message, span, helps=(help,))
         return None
     return step, size
+
+
+def _mend(text: str) -> str:
+    """What to write in the place of an interval that says no length."""
+    units = "weeks, days, hours, minutes, seconds, milliseconds and microseconds, each a number and a word"
+    if re.search(r"month|year|decade|centur", text, re.IGNORECASE):
+        return "months and years are of several lengths: count in days, `INTERVAL '30 days'`"
+    if re.search(r"\bTO\b", text, re.IGNORECASE):
+        return "write one number and one unit, `INTERVAL '1 hour'`, and not from one unit to another"
+    if re.fullmatch(r"[\d.]+", text):
+        return f"say of what: `INTERVAL '{text} seconds'`; it may be {units}"
+    return f"write `INTERVAL '10 minutes'`; it may be {units}"
 
 
 _OVERLAPPING = {
