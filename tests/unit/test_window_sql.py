@@ -14,6 +14,7 @@ from flowc.compiler.ir import Sql, Stream
 from flowc.compiler.sql.windowcalls import MAX_OVERLAPS, MAX_WINDOWS
 from flowc.diagnostics import Reporter
 from flowc.nodes import WindowPlan
+from flowc.service.checking import checker
 from flowc.service.streams.run import planned
 from flowc.stream import StreamPlan
 from tests.unit.project import Found, found, write
@@ -80,6 +81,15 @@ def linted(folder: Path, sql: str) -> tuple[Stream | None, list[Found]]:
         (f"SELECT id FROM a WHERE id IN (SELECT count(*) FROM {T} {G})", [("misplaced-window", "tumble(a")]),
         (f"SELECT x.window_start FROM {T} AS x JOIN tumble(b, INTERVAL '1 minute') AS y ON x.id = y.id GROUP BY x.window_start", [("misplaced-window", f"x.window_start FROM {T} AS x JOIN tumble(b, INTERVAL '1 minute') AS y ON x.id = y.id GROUP BY x.window_start")]),
         (f"SELECT window_start FROM {T} AS t {G} UNION ALL SELECT window_start FROM tumble(b, INTERVAL '1 minute') AS t {G}", [("duplicate-name", "tumble(b, INTERVAL '1 minute') AS t")]),
+        (f"SELECT window_start, count(*) AS n FROM LATERAL {T} AS q {G}", [("misplaced-window", "tumble(a")]),
+        (f"SELECT window_start, count(*) AS n FROM public.{T} {G}", [("misplaced-window", "tumble(a")]),
+        (f"SELECT window_start, count(*) AS n FROM TABLE({T}) {G}", [("misplaced-window", "tumble(a")]),
+        (f"WITH p AS (SELECT id FROM a) SELECT window_start, count(*) AS n FROM tumbl(p, INTERVAL '1 minute') {G}", [("unknown-function", "tumbl(p")]),
+        (f"SELECT window_start, count(*) AS n FROM tumbling(a, INTERVAL '1 minute') {G}", [("unknown-function", "tumbling(a")]),
+        # names
+        (f"SELECT window_start, count(*) AS _flowc_row FROM {T} {G}", [("duplicate-column", "_flowc_row")]),
+        (f"WITH p AS (SELECT id AS \"_flowc_id\" FROM a) SELECT window_start, count(*) AS n FROM tumble(p, INTERVAL '1 minute') {G}", [("duplicate-column", '"_flowc_id"')]),
+        (f"SELECT window_start, max(id) AS \"\" FROM {T} {G}", [("unnamed-column", '""')]),
         # groups
         (f"SELECT * FROM {T}", [("ungrouped-window", "*")]),
         (f"SELECT id FROM {T}", [("ungrouped-window", "id FROM tumble(a")]),
@@ -148,6 +158,25 @@ def test_windows_are_judged(tmp_path: Path, sql: str, expected: list[tuple[str, 
     if stream is not None and not [code for code, _ in expected if code != "no-idle-policy"]:
         assert not stream.unplanned
         planned(stream)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "expected"),
+    [
+        ("max(id) OVER () AS n", [("ungrouped-window", "id")]),
+        ("count(*) AS n, *", [("ungrouped-window", "*")]),
+        ("count(*) AS window_start", [("duplicate-output-column", "window_start")]),
+        ("id, count(*) AS n", [("ungrouped-window", "id")]),
+        ("nope(1) AS p, count(*) AS n", [("unknown-function", "nope(1")]),
+    ],
+)
+def test_what_is_said_of_windows_the_engine_does_not_say_again(
+    tmp_path: Path, outputs: str, expected: list[tuple[str, str]]
+) -> None:
+    reporter = Reporter()
+    sql = f"SELECT window_start, {outputs} FROM {T} {G}"
+    stages.lint([write(tmp_path, PROJECT % sql)], reporter, checker=checker())
+    assert [each for each in found(reporter.sorted()) if each[0] != "narrowing"] == expected
 
 
 @pytest.mark.parametrize(

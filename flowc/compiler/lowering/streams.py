@@ -52,7 +52,14 @@ from flowc.compiler.sql.relations import Field, Relation
 from flowc.compiler.sql.sqltext import SqlTree, parse_query
 from flowc.compiler.sql.streamjoins import Joins, read_joins
 from flowc.compiler.sql.tablefunctions import Call, Calls, ctes_of, free, has_calls, read_calls
-from flowc.compiler.sql.windowcalls import WindowCall, WindowCalls, has_windows, read_windows
+from flowc.compiler.sql.windowcalls import (
+    WindowCall,
+    WindowCalls,
+    check_outputs,
+    check_windows,
+    has_windows,
+    read_windows,
+)
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.nodes import Changelog
 from flowc.stream import EXTRAS
@@ -89,6 +96,7 @@ def _lower(stream: CheckedStream, lowering: Lowering) -> Stream | None:
         return None
     query = given.query if given is not None else None
     relations = dict(_relations(stream, sources, lookups))
+    asked = len(lowering.statements)
     found = _inferred(windows.query, relations, spec.name.value, lowering) if windows is not None else None
     graph = Graph(sources, relations, lowering.functions, lowering.reporter, window_settings(spec))
     graph.block(block(spec))
@@ -101,6 +109,8 @@ def _lower(stream: CheckedStream, lowering: Lowering) -> Stream | None:
     applies = tuple(stream_applies(stream, node, lowering)) if node is not None else ()
     if columns is not None and not {"cdc", "join"}.intersection(changes):
         _check_targets(stream, found, applies, columns, lowering)
+    if windows is not None and windows.calls and lowering.reporter.errors > before:
+        del lowering.statements[asked:]  # the engine would say of the same in its own words, and of no window
     if lowering.reporter.errors > before or stream.dialect is None:
         return None
     unplanned = (*changes, *other_modes(stream), *(["sql"] if query is not None and found is None else []))
@@ -148,9 +158,13 @@ def _read(query: SqlTree, sources: tuple[Source, ...], lowering: Lowering) -> Ca
 
 def _windows(given: Calls, sources: tuple[Source, ...], lowering: Lowering) -> WindowCalls | None:
     """The query with relations in the place of windows, and these; None after an error."""
+    names = frozenset(source.name for source in sources)
+    if not check_windows(given.query, names, lowering.reporter):
+        return None
     if not has_windows(given.query):
         return WindowCalls(given.query, ())
-    return read_windows(given.query, frozenset(source.name for source in sources), lowering.reporter)
+    named = check_outputs(given.query, lowering.reporter)
+    return read_windows(given.query, names, lowering.reporter) if named else None
 
 
 def _placed(

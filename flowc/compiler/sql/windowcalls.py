@@ -17,22 +17,26 @@ from sqlglot.tokens import Token
 from flowc.compiler.changelog import bounds
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.compiler.sql.tablefunctions import (
+    DEDUPE,
     bounds_of,
     call_id,
     called,
+    ctes_of,
     folded,
     known,
     literals,
     microseconds,
     placed,
 )
-from flowc.diagnostics import Reporter
+from flowc.diagnostics import Reporter, did_you_mean
 from flowc.nodes import WindowKind
 from flowc.source import Span
 
 START, END, SESSION = "window_start", "window_end", "session_id"
 WINDOW = "flowc.window"
 """Under this key, what stands in the place of a call says the id of the call."""
+HIDDEN = "_flowc_"
+"""With this begin the names of columns that rows carry and nobody sees."""
 MAX_WINDOWS = 30
 MAX_OVERLAPS = 10_000
 """How many windows of a hop one row may be in, and how many steps a window of `cumulate` may have."""
@@ -95,6 +99,56 @@ class WindowCalls:
 def has_windows(query: SqlTree) -> bool:
     """Whether relations of the query are windows."""
     return any(called(table) in KINDS for table in query.tree.find_all(exp.Table))
+
+
+def check_windows(query: SqlTree, sources: frozenset[str], reporter: Reporter) -> bool:
+    """Whether no window is meant by what is none: its name misspelt, with a schema, or within LATERAL or TABLE."""
+    before, query = reporter.errors, folded(query)
+    names = sources | {cte.alias for cte in ctes_of(query.tree)}
+    for call in query.tree.find_all(exp.Anonymous):
+        given = call.expressions[0] if call.expressions else None
+        if isinstance(given, exp.Column) and not given.table and given.name in names and _is_relation(call):
+            _check_meant(call, query, reporter)
+    return reporter.errors == before
+
+
+def _is_relation(call: exp.Anonymous) -> bool:
+    """Whether a call stands in the place of a relation, alone or within `TABLE(…)`."""
+    outer = call.parent
+    wrapped = isinstance(outer, exp.Anonymous) and outer.name.lower() == "table"
+    return isinstance(
+        outer.parent if outer is not None and wrapped else outer, exp.Table | exp.Lateral | exp.TableFromRows
+    )
+
+
+def _check_meant(call: exp.Anonymous, query: SqlTree, reporter: Reporter) -> None:
+    name, span = call.name.lower(), query.span(call)
+    if name in KINDS and (not isinstance(call.parent, exp.Table) or call.parent.db):
+        message = f"`{name}` is a part of flowc's SQL, and stands in FROM by itself"
+        helps = (f"write `FROM {_FORMS[name]}`, with no schema, LATERAL or TABLE around it",)
+        reporter.error("misplaced-window", message, span, helps=helps)
+    elif name not in KINDS and name != DEDUPE:
+        kinds = {kind: function for function, kind in KINDS.items()} | {"sliding": "hop"}
+        found = kinds.get(name)
+        helps = (f"did you mean `{found}`?",) if found is not None else did_you_mean(name, KINDS)
+        if helps:
+            reporter.error("unknown-function", f"there is no function `{name}` of relations", span, helps=helps)
+
+
+def check_outputs(query: SqlTree, reporter: Reporter) -> bool:
+    """Whether no output has a name that flowc keeps for columns of its own, or none at all."""
+    before = reporter.errors
+    for output in query.tree.find_all(exp.Alias):
+        name = output.args["alias"]
+        if name.name.lower().startswith(HIDDEN):
+            message = (
+                f"`{name.name}` is a name that flowc keeps for columns of its own: those that begin with `{HIDDEN}`"
+            )
+            reporter.error("duplicate-column", message, query.span(name), helps=("choose another one",))
+        elif not name.name:
+            helps = ("name it: `… AS column_name`",)
+            reporter.error("unnamed-column", "this name of an output is empty", query.span(name), helps=helps)
+    return reporter.errors == before
 
 
 def read_windows(query: SqlTree, sources: frozenset[str], reporter: Reporter) -> WindowCalls | None:
