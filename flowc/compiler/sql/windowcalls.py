@@ -130,9 +130,9 @@ def _check_meant(call: exp.Anonymous, query: SqlTree, reporter: Reporter) -> Non
     elif name not in KINDS and name != DEDUPE:
         kinds = {kind: function for function, kind in KINDS.items()} | {"sliding": "hop"}
         found = kinds.get(name)
-        helps = (f"did you mean `{found}`?",) if found is not None else did_you_mean(name, KINDS)
-        if helps:
-            reporter.error("unknown-function", f"there is no function `{name}` of relations", span, helps=helps)
+        near = did_you_mean(name, KINDS) if found is None else (f"did you mean `{found}`?",)
+        if near:
+            reporter.error("unknown-function", f"there is no function `{name}` of relations", span, helps=near)
 
 
 def check_outputs(query: SqlTree, reporter: Reporter) -> bool:
