@@ -88,15 +88,12 @@ def _lower(stream: CheckedStream, lowering: Lowering) -> Stream | None:
     own, lookups = _query(stream, sources, lowering), tuple(stream_lookups(stream, lowering))
     query = _whole(own, stream, sources, lowering)
     given = _read(query, sources, lowering) if query is not None else None
-    if query is not None and given is None:
-        return None
     text = own.text.text if own is not None else f"TABLE {sources[0].path}" if sources else ""
     windows = _windows(given, sources, lowering) if given is not None else None
-    if given is not None and windows is None:
+    if query is not None and windows is None:
         return None
     query = given.query if given is not None else None
     relations = dict(_relations(stream, sources, lookups))
-    asked = len(lowering.statements)
     found = _inferred(windows.query, relations, spec.name.value, lowering) if windows is not None else None
     graph = Graph(sources, relations, lowering.functions, lowering.reporter, window_settings(spec))
     graph.block(block(spec))
@@ -109,9 +106,8 @@ def _lower(stream: CheckedStream, lowering: Lowering) -> Stream | None:
     applies = tuple(stream_applies(stream, node, lowering)) if node is not None else ()
     if columns is not None and not {"cdc", "join"}.intersection(changes):
         _check_targets(stream, found, applies, columns, lowering)
-    if windows is not None and windows.calls and lowering.reporter.errors > before:
-        del lowering.statements[asked:]  # the engine would say of the same in its own words, and of no window
     if lowering.reporter.errors > before or stream.dialect is None:
+        _withdraw(windows, lowering)
         return None
     unplanned = (*changes, *other_modes(stream), *(["sql"] if query is not None and found is None else []))
     return Stream(
@@ -125,6 +121,12 @@ def _lower(stream: CheckedStream, lowering: Lowering) -> Stream | None:
         parallelism=stream.parallelism, restart=stream.restart, max_attempts=stream.max_attempts,
         settings=spec.settings,
     )  # fmt: skip
+
+
+def _withdraw(windows: WindowCalls | None, lowering: Lowering) -> None:
+    """Asks no engine about windows that are wrong: it would say the same in its own words, and of no window."""
+    if windows is not None and windows.calls:
+        lowering.statements[:] = [each for each in lowering.statements if each.text is not windows.query.text]
 
 
 def _joins(windows: WindowCalls, calls: Sequence[Call], graph: Graph, lowering: Lowering) -> Joins | None:
