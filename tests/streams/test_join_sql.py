@@ -264,6 +264,59 @@ def _found(sql: str) -> list[tuple[str, str, str]]:
     return [(each.code, each.span.text, " / ".join(each.helps)) for each in reporter.sorted()]
 
 
+TUMBLED = "SELECT window_start, count(*) AS c FROM tumble(x, INTERVAL '1 minute') GROUP BY window_start, window_end"
+
+
+@pytest.mark.parametrize(
+    ("sql", "at"),
+    [
+        (f"SELECT o.id FROM (orders o JOIN payments p ON o.id = p.id AND {BOUND})", "payments p"),
+        ("SELECT id, (SELECT max(id) FROM payments) AS m FROM orders", "max(id) FROM payments"),
+        ("SELECT id FROM orders GROUP BY id HAVING id > (SELECT max(id) FROM payments)", "max(id) FROM payments"),
+        ("SELECT id, EXISTS (SELECT 1 FROM payments) AS e FROM orders", "1 FROM payments"),
+        ("SELECT id, id IN (SELECT id FROM payments) AS e FROM orders", "id FROM payments"),
+        ("SELECT id, (SELECT max(id) FROM orders) AS m FROM orders", "max(id) FROM orders"),
+        ("SELECT id FROM orders EXCEPT SELECT id FROM payments", "id FROM payments"),
+        ("SELECT id FROM orders INTERSECT SELECT id FROM payments", "id FROM payments"),
+        ("SELECT id FROM orders UNION SELECT id FROM payments", "id FROM payments"),
+        (f"WITH x AS (SELECT id, EXISTS (SELECT 1 FROM payments) AS e FROM orders) {TUMBLED}", "tumble(x"),
+        (f"WITH x AS (SELECT o.id FROM (orders o JOIN payments p ON o.id = p.id)) {TUMBLED}", "tumble(x"),
+    ],
+)  # fmt: skip
+def test_rows_of_two_streams_are_put_together_by_a_join_alone(sql: str, at: str) -> None:
+    found = _found(sql)
+    assert len(found) == 1, found
+    assert found[0][0] == ("misplaced-window" if at == "tumble(x" else "unbounded-join")
+    assert at in found[0][1]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT id FROM orders UNION SELECT n FROM orders",
+        "SELECT id, count(*) AS c FROM (SELECT id FROM orders UNION ALL SELECT id FROM payments) x GROUP BY id",
+    ],
+)
+def test_rows_of_one_stream_and_unions_of_all_rows_are_no_join(sql: str) -> None:
+    assert [type(node) for node in stream(f"sql: {json.dumps(sql)}").nodes] == [Sql]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        f"WITH orders AS (SELECT id, n, _event_ts FROM orders) {PAIRS}",
+        f"WITH x AS (SELECT id, n, _event_ts FROM orders), orders AS (SELECT * FROM x) {PAIRS}",
+        PAIRS.replace("orders", "ORDERS").replace("payments", "Payments"),
+        f"WITH Mine AS (SELECT id, n, _event_ts FROM Orders) {PAIRS.replace('orders', 'mine')}",
+    ],
+)
+def test_a_join_is_seen_by_whatever_name(sql: str) -> None:
+    driven = Computed(plan_of(sql))
+    driven.epoch("orders", [({"id": 1, "name": None, "n": 2}, 0)], 0)
+    driven.epoch("payments", [({"id": 1, "name": None, "method": "cash"}, 3)], 0)
+    assert driven.out == [(1, 2, "cash")]
+
+
 ON = "FROM orders o JOIN payments p ON o.id = p.id"
 
 

@@ -26,7 +26,8 @@ from flowc.compiler.lowering.windowcut import Cut, said
 from flowc.compiler.sql.infer import infer
 from flowc.compiler.sql.relations import OWNERS, Field, Relation
 from flowc.compiler.sql.sqltext import SqlTree
-from flowc.compiler.sql.streamjoins import StreamJoin
+from flowc.compiler.sql.streamjoins import BOUND, StreamJoin
+from flowc.compiler.sql.streamreads import cte_of, put_together
 from flowc.compiler.sql.tablefunctions import CALL, Call, ctes_of, free
 from flowc.compiler.sql.windowcalls import END, SESSION, START, WindowCall
 from flowc.diagnostics import Reporter, did_you_mean
@@ -113,7 +114,7 @@ class Graph:
 
         `cuts` are its windows: the query is what they, and the joins, have left of it.
         """  # fmt: skip
-        steps = _in_order(query, calls, cuts, joins)
+        steps, before = _in_order(query, calls, cuts, joins), self.reporter.errors
         self._reserved = self._names | {step.id for step in steps}
         for step in steps:
             self._step(step, query)
@@ -127,12 +128,27 @@ class Graph:
         traced = hidden_text(part, ENGINE, read, self.functions, (ROW,))
         if (calls or cuts) and len(relations) > 1 and traced is None:
             self._report_several(relations, calls[-1] if calls else cuts[-1].call)
+        elif self.reporter.errors == before:
+            self.is_apart(part)
         made = replace(
             found, id=self.id(QUERY), text=text or found.text, functions=called(query, self.functions),
             placed=self._with_changes(part, Placed(relations, traced)),
         )  # fmt: skip
         self.nodes.append(made)
         return made
+
+    def is_apart(self, part: SqlTree) -> bool:
+        """Whether a part puts no rows of streams together but with UNION ALL, which is an error."""
+        found = put_together(part.tree, self._names)
+        if found is not None:
+            message = "this puts rows of streams together, and each of them comes by itself"
+            helps = (
+                "join the two in FROM, and say in ON how far apart event times may be: "
+                f"`FROM orders o JOIN payments p ON … {BOUND}`",
+                "or put rows together with UNION ALL",
+            )
+            self.reporter.error("unbounded-join", message, part.span(found), helps=helps)
+        return found is None
 
     def _with_changes(self, part: SqlTree, placed: Placed) -> Placed:
         """The last part of a query, which says what its rows do where a window behind which it stands comes again."""
@@ -309,6 +325,8 @@ class Graph:
             message = f"the rows of `{call.name}` come from `{twice}` on several ways, and in no fixed order"
             self.reporter.error(call.code, message, call.span, helps=(call.apart,))
             return None
+        if not self.is_apart(part):
+            return None
         return Sql(
             self.id(cte.alias), (), ENGINE, text, (), columns, dialect=query.dialect,
             placed=Placed(relations, hidden_text(part, ENGINE, read, self.functions, [*names, ROW]), timed),
@@ -382,15 +400,9 @@ class Graph:
         for table in part.tree.find_all(exp.Table):
             if CALL in table.meta:
                 found[table.name] = table.meta[CALL]
-            elif not table.db and table.name in self._names and not _shadowed(table, part):
+            elif not table.db and table.name in self._names and cte_of(table) is None:
                 found[table.name] = self._edges[table.name]
         return tuple(found.items())
-
-
-def _shadowed(table: exp.Table, part: SqlTree) -> bool:
-    """Whether the name of a table is that of a CTE before it, and of no source."""
-    within = table.find_ancestor(exp.CTE)
-    return any(cte.alias == table.name for cte in takewhile(lambda cte: cte is not within, ctes_of(part.tree)))
 
 
 def _needed(parts: Sequence[exp.Expression], before: Sequence[exp.CTE]) -> list[exp.CTE]:

@@ -189,6 +189,8 @@ def _node(join: StreamJoin, part: _Part, query: SqlTree, graph: Graph) -> Sql | 
     tree = graph.part(query, part.tree, join.place)
     relations = graph.read(tree)
     read, name = frozenset(each for each, _ in relations), part.side.name
+    if not graph.is_apart(tree):
+        return None
     texts = [hidden_text(tree, _ENGINE, read, graph.functions, columns) for columns in ((TIME,), (TIME, ROW))]
     if texts[0] is None:
         message = f"the rows of `{name}` are not each of one row before it, so they have no event time to join by"
