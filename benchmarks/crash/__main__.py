@@ -18,40 +18,25 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
+from benchmarks.crash.feeds import FEEDS, filled
 from benchmarks.crash.places import PLACES, SERVERS
 from benchmarks.crash.trial import MEMBERS, RESTARTS, WAYS, WORKERS, Outcome, Trial, ways_of
 from tests import topics
 from tests.services import Killable, killable, service, variable
 
-EVENTS, PARTITIONS = 6000, 4
-
-
-def event(number: int) -> bytes:
-    """One message."""
-    return b'{"id": %d, "note": "event %d"}' % (number, number)
-
-
-def distinct(events: int, *, repeats: bool) -> int:
-    """How many of so many events are different ones; where some are repeated, the first come again at the end."""
-    return events * 4 // 5 if repeats else events
-
-
-def filled(bootstrap: str, events: int, *, repeats: bool) -> str:
-    """A topic of so many events."""
-    topic, different = topics.fresh(bootstrap, PARTITIONS), distinct(events, repeats=repeats)
-    topics.fill(bootstrap, topic, events, PARTITIONS, lambda number: event(number % different))
-    return topic
+EVENTS = 6000
 
 
 @dataclass(frozen=True)
 class Campaign:
-    """Trials on the broker of `bootstrap`; `sources` are the topics of distinct events and of repeated ones."""
+    """Trials on the broker of `bootstrap`; `sources` are the topics of each feed."""
 
     folder: Path
     bootstrap: str
-    sources: Sequence[str]
+    sources: Mapping[str, Sequence[str]]
     seed: int
     ways: Sequence[str]
     servers: Mapping[str, Killable]
@@ -66,9 +51,8 @@ class Campaign:
             own.mkdir()
             way = ways[(first + number) % len(ways)]
             with PLACES[kind](own) as place:
-                wanted = range(distinct(self.events, repeats=place.repeats))
-                source = self.sources[place.repeats]
-                trial = Trial(kind, own, place, self.bootstrap, source, wanted, chance, self.servers, self.events)
+                topics, wanted = self.sources[place.feed], place.wanted(self.events)
+                trial = Trial(kind, own, place, self.bootstrap, topics, wanted, chance, self.servers, self.events)
                 outcomes.append(trial.run(way))
             if not outcomes[-1].good:
                 sys.stderr.write(f"{kind} {number} ({way}): {outcomes[-1]}\n")
@@ -80,31 +64,31 @@ def line(kind: str, outcomes: Sequence[Outcome]) -> str:
     ways = Counter(outcome.way for outcome in outcomes)
     cells = (
         kind, len(outcomes), sum(o.kills for o in outcomes), sum(o.lost for o in outcomes),
-        sum(o.twice for o in outcomes), sum(bool(o.errors) for o in outcomes), sum(o.fenced for o in outcomes),
-        sum(o.skipped for o in outcomes), sum(o.again for o in outcomes),
+        sum(o.twice for o in outcomes), sum(o.late for o in outcomes), sum(bool(o.errors) for o in outcomes),
+        sum(o.fenced for o in outcomes), sum(o.skipped for o in outcomes), sum(o.again for o in outcomes),
         " ".join(f"{way} {count}" for way, count in ways.items()),
     )  # fmt: skip
     return "| " + " | ".join(str(cell) for cell in cells) + " |"
 
 
 HEAD = """\
-| target | trials | kills | lost | twice | stuck | fenced | announced lost | announced twice | ways |
-|---|---|---|---|---|---|---|---|---|---|"""
+| target | trials | kills | lost | twice | late | stuck | fenced | announced lost | announced twice | ways |
+|---|---|---|---|---|---|---|---|---|---|---|"""
 """`lost` and `twice` are what was not announced by a command."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the campaigns and prints a table; 1 when an event was lost or is there twice."""
+    """Runs the campaigns and prints a table; 1 when an event was lost, is there twice, or was late."""
     options = _parser().parse_args(arguments)
     with ExitStack() as stack:
         kinds = options.only or list(PLACES)
         servers = _servers(kinds, own=bool(RESTARTS.keys() & set(options.ways)), stack=stack)
         bootstrap = os.environ[variable("kafka")].partition("?")[0]
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="flowc-crash-")))
-        sources = [filled(bootstrap, options.events, repeats=repeats) for repeats in (False, True)]
+        sources = {feed: filled(bootstrap, feed, options.events) for feed in FEEDS}
         campaign = Campaign(folder, bootstrap, sources, options.seed, options.ways, servers, options.events)
         found = {kind: campaign.run(kind, options.trials) for kind in kinds}
-        for topic in sources:
+        for topic in chain.from_iterable(sources.values()):
             topics.drop(bootstrap, topic)
     print("\n".join([HEAD, *(line(kind, outcomes) for kind, outcomes in found.items())]))
     return 0 if all(outcome.good for outcomes in found.values() for outcome in outcomes) else 1

@@ -5,52 +5,76 @@ from __future__ import annotations
 import json
 import os
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from benchmarks.crash.feeds import Item, distinct, pair, pairs, sessions, window, windows
 from flowc.runtime.connectors import open_database
 from tests import topics
 from tests.services.mysql import fresh_database
 
-Ids = Callable[[], list[int]]
+Held = Callable[[], Sequence[Item]]
 
 
 def _nothing() -> None:
     return
 
 
+_EVENTS = """\
+    source: {{ connection: bus, topic: {0}, columns: {{ id: bigint, note: text }} }}
+    sql: SELECT id, upper(note) AS note, _partition AS part, _offset AS pos{more} FROM source"""
+
+
 @dataclass(frozen=True)
 class Place:
-    """An empty place: its connections in a spec, its targets, and how to ask each for the ids that it holds."""
+    """An empty place: its connections in a spec, its targets, and how to ask each for the rows that it holds."""
 
     connections: Mapping[str, str]
     targets: tuple[str, ...]
-    ids: tuple[Ids, ...]
+    held: tuple[Held, ...]
     env: Mapping[str, str] = field(default_factory=dict)
     stream: str = ""
     """More keys of the stream."""
-    repeats: bool = False
-    """Whether it reads the topic in which some ids are twice."""
+    feed: str = "events"
+    """What it reads."""
+    reads: str = _EVENTS
+    """The keys of the stream that say so, with the topics in braces, and `more` for more columns."""
+    wanted: Callable[[int], Sequence[Item]] = range
+    """What is to be there at the end of so many events."""
+    late: Held | None = None
+    """How to ask for the messages that were too late, which none is; None where they are only counted."""
+    drained: bool = False
+    """Whether the end of the topic is to let out what it holds."""
+    properties: str = ""
+    """What the broker's connection is told."""
+    most: int = 4
+    """How often a worker may come to a point before it is killed there."""
     tune: Callable[[], None] = _nothing
     """Called in a worker before it begins."""
 
 
 def _database(kind: str, options: Mapping[str, object], name: str = "out") -> Place:
-    def ids() -> list[int]:
-        database = open_database(kind, options)
-        try:
-            return [int(value) for value in database.query("SELECT id FROM events").column(0).to_pylist()]
-        finally:
-            database.close()
+    def ids() -> list[Item]:
+        return [int(id_) for (id_,) in _rows(kind, options, "SELECT id FROM events")]
 
     # An address holds a password, and lint wants it out of the specs.
     given = ", ".join(f'{key}: "${{{name.upper()}_{key.upper()}}}"' for key in options)
     env = {f"{name.upper()}_{key.upper()}": str(value) for key, value in options.items()}
     target = f"{{ connection: {name}, table: events, mode: append }}"
     return Place({name: f"kind: {kind}, {given}"}, (target,), (ids,), env)
+
+
+def _rows(kind: str, options: Mapping[str, object], query: str) -> list[tuple[Any, ...]]:
+    database = open_database(kind, options)
+    try:
+        return list(zip(*(column.to_pylist() for column in database.query(query).columns), strict=True))
+    finally:
+        database.close()
 
 
 @contextmanager
@@ -93,7 +117,7 @@ def mysql(_: Path, name: str = "out") -> Iterator[Place]:
 def delta(folder: Path) -> Iterator[Place]:
     """A Delta table in a folder, with a commit every few epochs."""
 
-    def ids() -> list[int]:
+    def ids() -> list[Item]:
         from deltalake import DeltaTable
 
         table = DeltaTable(str(folder / "lake" / "events")).to_pyarrow_table(columns=["id"])
@@ -112,7 +136,7 @@ def delta(folder: Path) -> Iterator[Place]:
 def files(folder: Path) -> Iterator[Place]:
     """A folder of Parquet files, rolled every few epochs."""
 
-    def ids() -> list[int]:
+    def ids() -> list[Item]:
         from pyarrow import parquet
 
         found = [path for path in (folder / "out" / "events").glob("*.parquet") if path.name[0] not in "._"]
@@ -129,7 +153,7 @@ def kafka(_: Path) -> Iterator[Place]:
     topic = topics.fresh(address, 2)
     target = f"{{ connection: bus, topic: {topic}, key: id }}"
 
-    def ids() -> list[int]:
+    def ids() -> list[Item]:
         return [json.loads(message.value())["id"] for message in topics.committed(address, topic)]
 
     yield Place({}, (target,), (ids,))
@@ -141,35 +165,123 @@ def several(folder: Path) -> Iterator[Place]:
     """Two tables in two databases."""
     with postgres(folder, "one") as one, mysql(folder, "two") as two:
         yield Place(
-            {**one.connections, **two.connections}, one.targets + two.targets, one.ids + two.ids, {**one.env, **two.env}
-        )
+            {**one.connections, **two.connections}, one.targets + two.targets, one.held + two.held,
+            {**one.env, **two.env},
+        )  # fmt: skip
 
 
 @contextmanager
-def dedupe(folder: Path) -> Iterator[Place]:
-    """A table of PostgreSQL that repeats are dropped before; what was seen stands in the embedded store."""
+def dedupe(folder: Path, *, beside: bool = False) -> Iterator[Place]:
+    """A table of PostgreSQL that repeats are dropped before; what was seen stands in the embedded store.
+
+    Or `beside` the table, in the same transactions.
+    """
+    stream = "    dedupe: { keys: [id], within: 10m }\n    watermark: { lateness: 1h }" + _BESIDE * beside
     with postgres(folder) as out:
-        yield Place(out.connections, out.targets, out.ids, out.env, _DEDUPE, repeats=True)
+        yield replace(out, stream=stream, feed="repeats", wanted=lambda events: range(distinct(events)))
 
 
 @contextmanager
-def shared(folder: Path) -> Iterator[Place]:
-    """The same, but what was seen stands beside the table, in the same transactions."""
+def timed(folder: Path, kind: _Timed, *, beside: bool = False) -> Iterator[Place]:
+    """A table of PostgreSQL that operators of event time write, with their state in one of both places."""
     with postgres(folder) as out:
-        stream = f"{_DEDUPE}\n    state: {{ connection: out }}"
-        yield Place(out.connections, out.targets, out.ids, out.env, stream, repeats=True)
+        options = {"url": out.env["OUT_URL"]}
+
+        def held() -> list[Item]:
+            return [kind.row(*row) for row in _rows("postgres", options, kind.query)]
+
+        def late() -> list[Item]:
+            return [f"{id_}" for (id_,) in _rows("postgres", options, "SELECT message_offset FROM letters")]
+
+        yield replace(
+            out, held=(held,), stream=kind.stream + _BESIDE * beside, feed=kind.feed, reads=kind.reads,
+            wanted=kind.wanted, late=late if "late: dlq" in kind.stream else None, drained=True, tune=_often,
+            most=30, properties=_BY_TURNS,
+        )  # fmt: skip
 
 
-_DEDUPE = "    dedupe: { keys: [id], within: 10m }\n    watermark: { lateness: 1h }"
+@dataclass(frozen=True)
+class _Timed:
+    """A stream of event time: what it reads and does, and what is to be there."""
+
+    feed: str
+    reads: str
+    stream: str
+    query: str
+    row: Callable[..., Item]
+    wanted: Callable[[int], Sequence[Item]]
+
+
+def _often() -> None:
+    """Keeps checkpoints in a store of its own so often that workers of a second meet several."""
+    from flowc.compiler.streamplan import state
+    from flowc.stream import StatePlan
+
+    setattr(state, "StatePlan", partial(StatePlan, every=0.1))  # noqa: B010  (a class, for those who check types)
+
+
+_BY_TURNS = ", properties: { max.partition.fetch.bytes: 4096 }"
+"""So that partitions are read by turns, and time goes on."""
+_BESIDE = "\n    state: { connection: out }"
+_LATE = "\n    on_error: dlq\n    dead_letter: { connection: out, table: letters }"
+_SALES = """\
+    source:
+      connection: bus
+      topic: {0}
+      columns: {{ id: bigint, key: text, amount: bigint, at: timestamptz }}
+      event_time: at
+    watermark: {{ lateness: 1s }}"""
+_ORDERS = """\
+    sources:
+      orders: {{ connection: bus, topic: {0}, columns: {{ order_id: bigint, at: timestamptz }}, event_time: at }}
+      payments:
+        connection: bus
+        topic: {1}
+        columns: {{ payment_id: bigint, order_id: bigint, at: timestamptz }}
+        event_time: at
+    watermark: {{ lateness: 1s }}"""
+_MADE = "count(*) AS n, sum(amount) AS total, min(id) AS least, max(id) AS most"
+_WINDOWS = "SELECT window_start, key, n, total, least, most FROM events"
+WINDOWS = _Timed(
+    "sales", _SALES, """\
+    window:
+      { kind: tumbling, size: 1s, group_by: [key], late: dlq,
+        aggregate: { n: count(*), total: sum(amount), least: min(id), most: max(id) } }""" + _LATE,
+    _WINDOWS, window, lambda events: windows(events, 1000, 1000),
+)  # fmt: skip
+HOPPING = _Timed(
+    "sales", _SALES, f"""\
+    sql: |
+      SELECT window_start, key, {_MADE} FROM hop(source, INTERVAL '3 seconds', INTERVAL '10 seconds')
+      GROUP BY window_start, window_end, key""",
+    _WINDOWS, window, lambda events: windows(events, 10_000, 3000),
+)  # fmt: skip
+SESSIONS = _Timed(
+    "sales", _SALES, f"""\
+    sql: |
+      SELECT window_start, id % 41 AS key, {_MADE} FROM session(source, INTERVAL '1 second', INTERVAL '1 hour')
+      GROUP BY window_start, window_end, id % 41""",
+    _WINDOWS, window, lambda events: sessions(events, 41, 1000),
+)  # fmt: skip
+JOIN = _Timed(
+    "orders", _ORDERS, """\
+    join: { kind: left, left: orders, right: payments, on: [order_id], between: [-1s, 3s], late: dlq }""" + _LATE,
+    "SELECT left_order_id, payment_id FROM events", pair, lambda events: pairs(events, -1000, 3000),
+)  # fmt: skip
 
 PLACES: Mapping[str, Callable[[Path], AbstractContextManager[Place]]] = {
     "sqlite": sqlite, "duckdb": duckdb, "postgres": postgres, "mysql": mysql, "delta": delta, "files": files,
-    "kafka": kafka, "several": several, "dedupe": dedupe, "shared": shared,
+    "kafka": kafka, "several": several, "dedupe": dedupe, "shared": partial(dedupe, beside=True),
+    "windows": partial(timed, kind=WINDOWS), "windows beside": partial(timed, kind=WINDOWS, beside=True),
+    "hopping": partial(timed, kind=HOPPING), "sessions": partial(timed, kind=SESSIONS),
+    "join": partial(timed, kind=JOIN), "join beside": partial(timed, kind=JOIN, beside=True),
 }  # fmt: skip
 
+TIMED = ("windows", "windows beside", "hopping", "sessions", "join", "join beside")
+"""The kinds of places that operators of event time write."""
 SERVERS: Mapping[str, tuple[str, ...]] = {
     "postgres": ("postgres",), "mysql": ("mysql",), "several": ("postgres", "mysql"), "dedupe": ("postgres",),
-    "shared": ("postgres",),
+    "shared": ("postgres",), **dict.fromkeys(TIMED, ("postgres",)),
 }  # fmt: skip
 """The database servers that kinds of places are on."""
 SHARED = ("postgres", "mysql")
@@ -177,6 +289,8 @@ SHARED = ("postgres", "mysql")
 ROLLING = ("delta", "files")
 """The kinds of places that take rows of several epochs at once."""
 WITHOUT: Mapping[str, tuple[str, ...]] = {
-    "rewind": ("duckdb", "dedupe", "shared"), "dlq-replay": ("duckdb", "delta", "files", "kafka"),
+    "rewind": ("duckdb", "dedupe", "shared", *TIMED), "dlq-replay": ("duckdb", "delta", "files", "kafka", *TIMED),
+    "second-daemon": TIMED, "rolling": TIMED,
 }  # fmt: skip
-"""The kinds of places that a way does not fit: a file that one process opens, state that begins anew, other letters."""
+"""The kinds of places that a way does not fit: a file that one process opens, state that begins anew, other letters,
+daemons that hold back what the end lets out."""

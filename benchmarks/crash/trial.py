@@ -12,9 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from benchmarks.crash.feeds import Item
 from benchmarks.crash.member import Member
 from benchmarks.crash.operators import OPERATORS, OPERATORS_ROWS
-from benchmarks.crash.places import ROLLING, SERVERS, SHARED, WITHOUT, Place
+from benchmarks.crash.places import ROLLING, SERVERS, SHARED, WITHOUT, Held, Place
 from benchmarks.crash.worker import DONE, FAILED, Job, asked, end_all, ended, stopped
 from tests.services import Killable
 
@@ -33,6 +34,8 @@ class Outcome:
     fenced: int
     """How often a worker found that another one was ahead of it."""
     errors: str = ""
+    late: int = 0
+    """Messages that were taken for late ones, while none is."""
     skipped: int = 0
     again: int = 0
     """What operators were told: events that are not read, or once more. `lost` and `twice` come on top of these."""
@@ -40,24 +43,24 @@ class Outcome:
     @property
     def good(self) -> bool:
         """Whether every event is there once, but for what was announced."""
-        return not self.lost and not self.twice and not self.errors
+        return not self.lost and not self.twice and not self.late and not self.errors
 
 
 @dataclass
 class Trial:
-    """A stream in a folder, whose targets are a `place`; `wanted` are the ids that must be there at the end."""
+    """A stream in a folder, whose targets are a `place`; `wanted` are the rows that must be there at the end."""
 
     kind: str
     folder: Path
     place: Place
     bootstrap: str
-    topic: str
-    wanted: range
+    topics: Sequence[str]
+    wanted: Sequence[Item]
     chance: random.Random
     servers: Mapping[str, Killable]
     """Those of its servers that may be killed, by kind."""
     messages: int
-    """How many there are in the topic."""
+    """How many there are in its topics."""
     partitions: int = 4
     kills: int = field(default=0)
     skipped: int = field(default=0)
@@ -65,7 +68,7 @@ class Trial:
 
     def prepare(self, way: str) -> Job:
         """Writes the specs. The stream's name is new, for a broker remembers those that wrote topics."""
-        properties, rows = "", 250
+        properties, rows = self.place.properties, 250
         if way in MEMBERS:
             rows = 60  # each of them is to have some left when partitions move
             assignor = self.chance.choice(("cooperative-sticky", "range"))
@@ -76,7 +79,7 @@ class Trial:
         targets = "".join(f"\n      - {target}" for target in self.place.targets)
         letters = way == "dlq-replay"
         for folder, bad in (("specs", "none"), ("mended", "2")) if letters else (("specs", ""),):
-            sql = f", CAST(CASE WHEN id % 40 = 7 THEN '{bad}' ELSE '1' END AS bigint) AS n" if letters else ""
+            more = f", CAST(CASE WHEN id % 40 = 7 THEN '{bad}' ELSE '1' END AS bigint) AS n" if letters else ""
             (self.folder / folder).mkdir(parents=True)
             (self.folder / folder / "project.yaml").write_text(
                 f"""\
@@ -85,8 +88,7 @@ connections:
 {connections}
 streams:
   {name}:
-    source: {{ connection: bus, topic: {self.topic}, columns: {{ id: bigint, note: text }} }}
-    sql: SELECT id, upper(note) AS note, _partition AS part, _offset AS pos{sql} FROM source
+{self.place.reads.format(*self.topics, more=more)}
     to:{targets}
     batch: {{ max_rows: {rows} }}
     restart: {{ min_backoff: 50ms, max_backoff: 300ms }}
@@ -95,7 +97,8 @@ streams:
 """,
                 "utf-8",
             )
-        return Job(self.folder, name, {**self.place.env, "HOME": str(self.folder)}, tune=self.place.tune)
+        env, drain = {**self.place.env, "HOME": str(self.folder)}, self.place.drained and self.chance.random() < 0.5
+        return Job(self.folder, name, env, tune=self.place.tune, drain=drain)
 
     def run(self, way: str) -> Outcome:
         """Carries it out."""
@@ -109,32 +112,30 @@ streams:
             end_all()
         lost = twice = 0
         for counts in self.counted():
-            lost += abs(sum(1 for number in self.wanted if not counts[number]) - self.skipped)
-            twice += self._unannounced(sum(count - 1 for count in counts.values()))
-        said = "".join(each.read_text() for each in (job.log, *self.folder.glob("*.txt")) if each.exists())
+            found = sum(1 for item in self.wanted if counts[item])
+            lost += abs(len(self.wanted) - found - self.skipped)
+            twice += self._unannounced(counts.total() - found)
+        late = sum(map(int, job.late.read_text().split())) if job.late.exists() else 0
+        late += len(_there(self.place.late)) if self.place.late is not None else 0
+        said = "".join(each.read_text() for each in self.folder.glob("*.txt"))
         return Outcome(
-            way, lost, twice, self.kills, said.count("stream-fenced"), errors, self.skipped, self.again
-        )  # fmt: skip
+            way, lost, twice, self.kills, said.count("stream-fenced"), errors, late, self.skipped, self.again
+        )
 
     def _unannounced(self, twice: int) -> int:
-        """How many of the events that are there twice were not announced, or not as often as announced.
+        """How much of what is there too often, or should not be at all, was not announced, or not as announced.
 
         Where rows of several epochs go into one file, what was read and is in none yet comes once.
         """
         return max(0, twice - self.again) if self.kind in ROLLING else abs(twice - self.again)
 
-    def counted(self) -> list[Counter[int]]:
-        """How often each target holds each id; none where the target was not made yet."""
-        found = []
-        for ids in self.place.ids:
-            try:
-                found.append(Counter(asked(ids)))
-            except RuntimeError:
-                found.append(Counter[int]())
-        return found
+    def counted(self) -> list[Counter[Item]]:
+        """How often each target holds each row; none where the target was not made yet."""
+        return [Counter(_there(held)) for held in self.place.held]
 
     def finish(self, job: Job) -> str:
         """Runs until a run ends well; what went wrong, or nothing. A traceback of any worker is wrong."""
+        job = replace(job, drain=self.place.drained)
         well = any(ended(job.start()) == DONE for _ in range(_AGAIN))
         text = job.log.read_text() if job.log.exists() else "it does not end well"
         return "" if well and "Traceback" not in text else text[-2000:]
@@ -143,6 +144,14 @@ streams:
         """Kills a worker, if it still runs."""
         os.kill(process, signal.SIGKILL)
         self.kills += ended(process) == -signal.SIGKILL
+
+
+def _there(held: Held) -> Sequence[Item]:
+    """What a table holds; nothing where it was not made yet."""
+    try:
+        return asked(held)
+    except RuntimeError:
+        return ()
 
 
 def _at_points(trial: Trial, job: Job) -> None:
@@ -155,30 +164,39 @@ def _at_points(trial: Trial, job: Job) -> None:
         points.update(Counter(seen.read_text().split()))
     for _ in range(trial.chance.randint(1, 3)):
         point = trial.chance.choice(sorted(points))
-        code = ended(replace(job, point=point, count=trial.chance.randint(1, 4)).start())
+        code = ended(replace(job, point=point, count=trial.chance.randint(1, trial.place.most)).start())
         trial.kills += code == -signal.SIGKILL
 
 
 def _at_any_moment(trial: Trial, job: Job) -> None:
     """Is killed from outside, at any moment of its life."""
     for _ in range(trial.chance.randint(1, 3)):
-        process = job.start()
-        time.sleep(trial.chance.uniform(0.05, 0.9))
+        process = _working(trial, job)
         trial.kill(process)
+
+
+def _working(trial: Trial, job: Job) -> int:
+    """A worker at any moment; where operators keep state, which takes longer to begin, while it is at work."""
+    began = trial.folder / f"began-{uuid.uuid4().hex[:8]}"
+    process = replace(job, seen=began).start()
+    until = time.monotonic() + 20
+    while trial.place.drained and not began.exists() and time.monotonic() < until:
+        time.sleep(0.01)
+    time.sleep(trial.chance.uniform(0.05, 0.9))
+    return process
 
 
 def _beside_another(trial: Trial, job: Job) -> None:
     """Two workers at once; one of them is killed."""
-    first, second = job.start(), job.start()
-    time.sleep(trial.chance.uniform(0.05, 0.9))
+    second = job.start()
+    first = _working(trial, job)
     trial.kill(first)
     ended(second)
 
 
 def _as_a_zombie(trial: Trial, job: Job) -> None:
     """Sleeps while another one does the work, and wakes up with an epoch in its hands."""
-    zombie = job.start()
-    time.sleep(trial.chance.uniform(0.1, 0.8))
+    zombie = _working(trial, job)
     os.kill(zombie, signal.SIGSTOP)
     other = job.start()
     try:

@@ -14,11 +14,12 @@ import threading
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.crash.feeds import Item
 from flowc.cli.main import run
 from flowc.cli.opened import OpenProject, open_project
 from flowc.service.streams.run import Pause, run_stream
@@ -49,6 +50,13 @@ class Job:
     """A file that the points go to, one on each line."""
     tune: Callable[[], None] = _nothing
     """Called before it begins."""
+    drain: bool = False
+    """Whether the end of the source lets out what operators hold."""
+
+    @property
+    def late(self) -> Path:
+        """Where workers write how many rows they took for late ones."""
+        return self.folder / "late"
 
     @property
     def log(self) -> Path:
@@ -67,7 +75,9 @@ class Job:
 
     def work(self, opened: OpenProject) -> int:
         """What is done in the process; how it ends."""
-        report = run_stream(opened.checked, opened.ir, self.stream, opened.sessions, self.reached())
+        report = run_stream(opened.checked, opened.ir, self.stream, opened.sessions, self.reached(), drain=self.drain)
+        if report.late:
+            self.late.open("a").write(f"{report.late}\n")
         if report.error is not None:
             self.log.open("a").write(f"{report.error.code}: {report.error.message}\n")
         return FAILED if report.error else DONE
@@ -160,7 +170,7 @@ def end_all() -> None:
             os.waitpid(process, 0)
 
 
-def asked(question: Callable[[], list[int]]) -> list[int]:
+def asked(question: Callable[[], Sequence[Item]]) -> list[Item]:
     """The answer to a question, from a process of its own: some clients do not work in forks of who has used them."""
     with tempfile.TemporaryDirectory(prefix="flowc-crash-answer-") as folder:
         answer, errors = Path(folder) / "answer.json", Path(folder) / "errors.txt"
@@ -171,7 +181,7 @@ def asked(question: Callable[[], list[int]]) -> list[int]:
 
         if ended(_forked(work, errors)) != DONE:
             raise RuntimeError(errors.read_text())
-        found: list[int] = json.loads(answer.read_text())
+        found: list[Item] = json.loads(answer.read_text())
         return found
 
 

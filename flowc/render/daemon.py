@@ -60,7 +60,8 @@ def _object(worker: WorkerState) -> dict[str, object]:
     return {
         "stream": worker.job.stream, "worker": worker.job.worker, "pid": worker.pid, "status": worker.status,
         "trouble": worker.report.trouble, "rows": counts.rows, "messages": counts.messages, "bytes": counts.bytes,
-        "epochs": counts.epochs, "bad_rows": counts.bad, "dead_letters": counts.dead, "lag": worker.report.lag,
+        "epochs": counts.epochs, "bad_rows": counts.bad, "dead_letters": counts.dead, "late_rows": counts.late,
+        "lag": worker.report.lag,
         "restarts": worker.restarts + counts.retries, "latency_p50": counts.latency.quantile(0.5),
         "latency_p99": counts.latency.quantile(0.99),
         "checkpoint": _checkpoint(worker),

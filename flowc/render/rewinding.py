@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from flowc.nodes import DedupePlan
 from flowc.render.style import Style, printable
 from flowc.render.tables import table
 from flowc.service.streams.moves import Move
@@ -79,6 +78,6 @@ def _consequences(rewind: Rewind) -> Iterator[str]:
     if rewind.letters:
         yield f"{rewind.letters} dead letters of these messages will be removed"
     if rewind.plan.stateful:
-        kinds = dict.fromkeys("dedupe" if isinstance(node, DedupePlan) else "join" for node in rewind.plan.stateful)
-        yield f"what the stream remembers (`{'`, `'.join(kinds)}`) begins anew"
+        names = "`, `".join(printable(node.id) for node in rewind.plan.stateful)
+        yield f"what the stream remembers (`{names}`) begins anew"
     yield "a worker that runs is interrupted and goes on from there"

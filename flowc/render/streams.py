@@ -14,9 +14,14 @@ _ROLES = {6: {"ok": "good", "failed": "bad", "stopped": "warning"}}
 
 
 def streams_text(reports: Sequence[StreamReport], style: Style) -> str:
-    """The table, and under it up to five bad rows of each stream."""
+    """The table, and under it up to five bad rows of each stream, and how many rows were dropped as late."""
     parts = [table(_HEADERS, [_row(report) for report in reports], style, right=(1, 2, 3, 4, 5), roles=_ROLES)]
     parts += [printable(f"{report.name}: {text}") for report in reports for text in report.examples]
+    parts += [
+        printable(f"{each.name}: {each.late} late row{'' if each.late == 1 else 's'} dropped")
+        for each in reports
+        if each.late
+    ]
     return "\n".join(parts)
 
 
@@ -43,6 +48,7 @@ def stream_object(report: StreamReport) -> dict[str, object]:
         "messages": report.messages,
         "rows": report.rows,
         "bad_rows": report.bad,
+        "late_rows": report.late,
         "epochs": report.epochs,
         "seconds": round(report.seconds, 3),
         "status": _status(report),

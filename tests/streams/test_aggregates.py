@@ -84,7 +84,7 @@ def _calls(name: str) -> dict[str, tuple[str, bool]]:
     """The engine's words for aggregates, and flowc's."""
     found = {
         "count(*)": ("count", False), "count(x)": ("count", False), "min(x)": ("min", False), "max(x)": ("max", False),
-        "count(DISTINCT x)": ("count", True), "array_agg(x)": ("array_agg", False),
+        "count(DISTINCT x)": ("count", True), f'array_agg(x ORDER BY "{TIME}")': ("array_agg", False),
         f'first_value(x ORDER BY "{TIME}")': ("first", False),
     }  # fmt: skip
     # As flowc has the engine compute means of decimals.
@@ -226,6 +226,14 @@ def test_first_and_last_are_by_time_and_of_ties_by_arrival() -> None:
     for cuts in ([], [1], [1, 2, 3, 4, 5]):
         made = _accumulated([AggregatePlan(f, f, DataType(Kind.TEXT), "x") for f in ("first", "last")], batch, cuts)
         assert [each.to_pylist() for each in made.results(np.array([0, 1]))] == [["a", None], ["y", None]]
+
+
+def test_lists_are_in_the_order_of_time_and_of_ties_in_that_of_arrival() -> None:
+    batch = _rows([(0, "c", 5), (0, "a", 3), (0, None, 3), (1, "x", 9), (0, "d", 5), (0, "b", 4)], pa.string())
+    plans = [AggregatePlan("all", "array_agg", DataType(Kind.ARRAY, element=DataType(Kind.TEXT)), "x")]
+    for cuts in ([], [1], [1, 2, 3, 4, 5]):
+        found = _accumulated(plans, batch, cuts).results(np.array([1, 0]))[0]
+        assert found.to_pylist() == [["x"], ["a", None, "b", "c", "d"]]
 
 
 def test_a_filter_is_for_rows_of_which_it_is_true() -> None:

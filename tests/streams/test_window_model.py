@@ -178,7 +178,7 @@ def _aggregated(start: int, end: int, key: str | None, rows: Sequence[Row]) -> d
         "window_start": start, "window_end": end, "k": key, "n": len(rows), "total": sum(values) if values else None,
         "real": sum(f for _, _, f, _ in rows), "least": min(values, default=None),
         "first": rows[times.index(min(times))][1], "last": rows[last][1], "different": len(set(values)),
-        "all": [x for _, x, _, _ in rows],
+        "all": [x for _, x, _, _ in sorted(rows, key=lambda row: row[3])],
     }  # fmt: skip
 
 
@@ -306,10 +306,10 @@ def test_bounds_are_half_open_and_lateness_is_exact() -> None:
     driven = Driven(window(("tumbling", 10, 10, 0), late="dlq"))
     driven.epoch([("a", 1, 0.0, 0), ("a", 2, 0.0, 9), ("a", 3, 0.0, 10), ("a", 4, 0.0, -1), ("a", 5, 0.0, -10)], None)
     assert driven.epoch([], -1) == []
-    assert [row["all"] for row in driven.epoch([], 0)] == [[4, 5]]
+    assert [row["all"] for row in driven.epoch([], 0)] == [[5, 4]]
     assert driven.epoch([("a", 6, 0.0, -1), ("a", 7, 0.0, 0)], 9) == []
     assert driven.late == [0]
-    assert [row["all"] for row in driven.epoch([], 10)] == [[1, 2, 7]]
+    assert [row["all"] for row in driven.epoch([], 10)] == [[1, 7, 2]]
     assert [(_micros(row["window_start"]), _micros(row[TIME])) for row in driven.out] == [(-10, -1), (0, 9)]
 
 
@@ -320,6 +320,15 @@ def test_a_late_row_is_told_with_its_time_and_the_watermark() -> None:
     assert [(row.index, row.code) for row in late] == [(0, "late-row")]
     assert "2020-09-13 12:26:40+00:00" in late[0].message
     assert "2023-11-14 22:13:20+00:00" in late[0].message
+
+
+def test_a_window_may_end_behind_the_last_year() -> None:
+    last, day = 253_402_300_799_999_999, 86_400_000_000
+    operator = Windows(window(("tumbling", day, day, 0), late="dlq"), ROWS)
+    operator.process(0, batch([("a", 1, 0.0, last)]))
+    operator.on_end()
+    late = operator.process(0, batch([("a", 1, 0.0, last)])).late
+    assert "the watermark is 9999-12-31 23:59:59.999999+00:00" in late[0].message
 
 
 def test_a_late_row_that_came_of_no_message_is_only_counted() -> None:

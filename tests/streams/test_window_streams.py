@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pytest
 
 from flowc.nodes import ROW, TIME, AggregatePlan, SqlPlan, WindowPlan
 from flowc.runtime.streams.epoch import END, Epoch, Intent, Range
+from flowc.runtime.streams.letternotes import JUDGED, SEEN_BY_SOME, parted
 from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.operators.passing import Taken
 from flowc.service.daemon.watch import Watch
@@ -75,6 +77,27 @@ def test_late_rows_are_dead_letters_where_that_is_said(tmp_path: Path) -> None:
     told = epoch.dead.select(["message_offset", "error_code"]).to_pylist()
     assert [tuple(row.values()) for row in told] == [(100, "late-row"), (101, "undecodable-message")]
     assert epoch.late == 0
+
+
+@pytest.mark.parametrize("first", [1, 60])
+def test_what_is_late_for_one_window_is_in_time_for_another(tmp_path: Path, first: int) -> None:
+    made = plan(tmp_path, "SELECT id, name FROM source", on_error="dlq")
+    aggregates = (AggregatePlan("n", "count", BIGINT),)
+    windows = [
+        WindowPlan(f"w{size}", ("source",), "tumbling", size * MINUTE, size * MINUTE, (), aggregates, "{}", late="dlq")
+        for size in (first, 61 - first)
+    ]
+    text = f"SELECT n AS id, 'w1' AS name, \"{ROW}\" FROM w1 UNION ALL SELECT n, 'w60', \"{ROW}\" FROM w60"
+    query = SqlPlan("query", ("w1", "w60"), ("w1", "w60"), text, traced=True)
+    sources = tuple(replace(source, beside=(TIME, "_partition")) for source in made.sources)
+    computed = Computed(replace(made, sources=sources, nodes=(*windows, query)))
+    found = [_epoch(computed, [{"id": 1}, {"id": 2}], 0, None), _epoch(computed, [{"id": 3}], 0, NOON + MINUTE, 2)]
+    found.append(_epoch(computed, [], 0, END, 3))
+    assert [row for each in found for row in _rows(each)] == [("w1", 2), ("w60", 3)]
+    assert [each.dead.num_rows if each.dead is not None else 0 for each in found] == [0, 1, 0]
+    assert found[1].dead is not None
+    notes = parted(found[1].dead.column("headers")[0].as_py())[1]
+    assert notes[JUDGED] == SEEN_BY_SOME
 
 
 def test_messages_that_a_window_has_taken_in_are_not_taken_again(tmp_path: Path) -> None:

@@ -52,6 +52,11 @@ def linted(folder: Path, sql: str) -> tuple[Stream | None, list[Found]]:
     ("sql", "expected"),
     [
         # the call
+        (f"SELECT window_start, count(*) AS n FROM {T} WHERE window_start >= '2026-01-01' {G}", [("misplaced-window", "window_start")]),
+        (f"SELECT t.window_start, count(*) AS n FROM {T} AS t JOIN u ON u.id = t.id AND t.window_end > '2026-01-01' GROUP BY t.window_start, t.window_end", [("misplaced-window", "t.window_end")]),
+        (f"SELECT window_start, max(ts - ts) AS d FROM {T} {G}", [("unsupported-aggregate", "max(ts - ts")]),
+        (f"SELECT window_start, max(_event_ts - TIMESTAMPTZ '2026-01-01') AS d FROM {T} {G}", [("unsupported-aggregate", "max(_event_ts - TIMESTAMPTZ '2026-01-01'")]),
+        ("SELECT window_start, count(*) AS n FROM cumulate(a, INTERVAL '1 hour', INTERVAL '1 day') GROUP BY window_start", [("ungrouped-window", "window_start")]),
         (f"SELECT window_start, count(*) AS n FROM {T} {G}", []),
         (f"SELECT window_start, count(*) AS n FROM hop(a, INTERVAL '10 seconds', INTERVAL '1 minute') {G}", []),
         (f"SELECT window_start, count(*) AS n FROM hop(a, INTERVAL '7 seconds', INTERVAL '1 minute') {G}", []),
@@ -233,6 +238,61 @@ def test_what_state_means_is_in_the_fingerprint(tmp_path: Path, sql: str, same: 
     assert (before.fingerprint == after.fingerprint) is same
 
 
+ONCE = "WITH q AS (SELECT id, name, %s AS x FROM a WHERE %s), o AS (SELECT * FROM dedupe(q, name, INTERVAL '%s')) SELECT window_start, sum(x) AS s FROM tumble(o, INTERVAL '1 minute') GROUP BY window_start"
+JOINED = "WITH q AS (SELECT id, %s AS x, _event_ts FROM a), j AS (SELECT q.id, q.x FROM q JOIN b ON q.id = b.id AND b._event_ts BETWEEN q._event_ts AND q._event_ts + INTERVAL '%s') SELECT window_start, sum(x) AS s FROM tumble(j, INTERVAL '1 minute') GROUP BY window_start"
+TWICE = "WITH c AS (SELECT window_start AS m, %s AS n FROM tumble(a, INTERVAL '1 minute') AS w WHERE %s GROUP BY window_start) SELECT window_start, sum(n) AS s FROM tumble(c, INTERVAL '1 hour') AS tumble GROUP BY window_start"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (ONCE % ("id * 10", "ok", "1 hour"), ONCE % ("id * 1000", "ok", "1 hour")),
+        (ONCE % ("id * 10", "ok", "1 hour"), ONCE % ("id * 10", "NOT ok", "1 hour")),
+        (ONCE % ("id * 10", "ok", "1 hour"), ONCE % ("id * 10", "ok", "2 hours")),
+        (JOINED % ("id * 10", "1 hour"), JOINED % ("id * 1000", "1 hour")),
+        (JOINED % ("id * 10", "1 hour"), JOINED % ("id * 10", "2 hours")),
+        (TWICE % ("sum(id)", "ok"), TWICE % ("sum(id)", "NOT ok")),
+        (TWICE % ("sum(id)", "ok"), TWICE % ("max(id)", "ok")),
+    ],
+)  # fmt: skip
+def test_what_stands_before_what_a_window_reads_is_in_it_too(tmp_path: Path, before: str, after: str) -> None:
+    (tmp_path / "before").mkdir()
+    (tmp_path / "after").mkdir()
+    one, other, same = (
+        plan(tmp_path / folder, sql) for folder, sql in (("before", before), ("after", after), ("before", before))
+    )
+    assert _last(one) == _last(same) != _last(other)
+
+
+def _last(made: StreamPlan) -> str:
+    return [node for node in made.nodes if isinstance(node, WindowPlan)][-1].fingerprint
+
+
+def test_another_event_time_is_another_window(tmp_path: Path) -> None:
+    window = "    window: { kind: tumbling, size: 1m, aggregate: { n: count(*) } }"
+    timed = BLOCK.replace("topic: a,", "topic: a, event_time: %s,").replace(
+        "x: double", "x: double, t: timestamptz, u: timestamptz"
+    )
+    found = list[str]()
+    for time in ("t", "u"):
+        checked = stages.lint([write(tmp_path, timed % (time, window))], Reporter())
+        assert checked is not None
+        found.append(_last(planned(checked[1].streams[0])))
+    assert found[0] != found[1]
+
+
+def test_a_name_in_quotes_is_not_the_expression_that_it_reads_like(tmp_path: Path) -> None:
+    project = BLOCK.replace("x: double", 'x: double, "id + x": double')
+    sql = "SELECT window_start, %s FROM tumble(source, INTERVAL '1 minute') GROUP BY window_start"
+    made = list[WindowPlan]()
+    for items in ('sum("id + x") AS a, sum(id + x) AS b', 'sum("id + x") AS a', "sum(id + x) AS a"):
+        checked = stages.lint([write(tmp_path, project % f"    sql: |\n      {sql % items}")], Reporter())
+        assert checked is not None
+        made.append(window(planned(checked[1].streams[0])))
+    assert len({each.argument for each in made[0].aggregates}) == 2
+    assert made[1].fingerprint != made[2].fingerprint
+
+
 BLOCK = """
 connections:
   bus: { kind: kafka, bootstrap_servers: "localhost:9092" }
@@ -284,6 +344,14 @@ def test_a_block_says_how_its_windows_lie_and_by_what_their_rows_are_told(tmp_pa
     assert (node.offset, node.timezone, node.late, node.max_groups) == (-7_200_000_000, "Europe/Berlin", "dlq", 10)
     assert getattr(made.targets[0], "keys", ()) == ("window_start", "id")
     assert getattr(made.targets[0], "dead", None) is not None
+
+
+def test_a_block_says_nothing_of_the_windows_before_it(tmp_path: Path) -> None:
+    sql = "SELECT window_start AS m, count(*) AS n FROM tumble(source, INTERVAL '1 hour') GROUP BY window_start"
+    block = "{ kind: tumbling, size: 1d, offset: 30m, aggregate: { s: sum(n) }, late: dlq, max_groups: 10 }"
+    made = planned(stream_of(tmp_path, f"    sql: {sql}\n    window: {block}"))
+    found = [(n.offset, n.late, n.max_groups) for n in made.nodes if isinstance(n, WindowPlan)]
+    assert found == [(0, "drop", None), (1_800_000_000, "dlq", 10)]
 
 
 @pytest.mark.parametrize(

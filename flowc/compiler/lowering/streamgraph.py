@@ -6,7 +6,7 @@ part does not make itself is one of its inputs, under the name that it has in th
 
 from __future__ import annotations
 
-import re
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
@@ -15,14 +15,14 @@ from sqlglot import exp
 
 from flowc.catalog import Column, TableName
 from flowc.compiler.changelog import NO_KEYS, given_by, read_by
-from flowc.compiler.ir import Aggregate, Dedupe, Node, Placed, Source, Sql, Window
+from flowc.compiler.ir import Aggregate, Dedupe, IntervalJoin, Node, Placed, Source, Sql, Window
 from flowc.compiler.lowering.functioncalls import called
 from flowc.compiler.lowering.functions import Functions
 from flowc.compiler.lowering.streamjoin import put
-from flowc.compiler.lowering.streamquery import hidden_text, part_text
+from flowc.compiler.lowering.streamquery import hidden_text, inferred, part_text
 from flowc.compiler.lowering.windowbehind import Bounds, check_behind
 from flowc.compiler.lowering.windowchanges import changed, changing
-from flowc.compiler.lowering.windowcut import Cut, said
+from flowc.compiler.lowering.windowcut import PLAIN, Cut, said
 from flowc.compiler.sql.infer import infer
 from flowc.compiler.sql.relations import OWNERS, Field, Relation
 from flowc.compiler.sql.sqltext import SqlTree
@@ -34,12 +34,10 @@ from flowc.diagnostics import Reporter, did_you_mean
 from flowc.nodes import ROW, TIME, Late, outputs
 from flowc.source import Span
 from flowc.stream import EXTRAS
-from flowc.types import TEXT, TIMESTAMPTZ
+from flowc.types import TEXT, TIMESTAMPTZ, Kind
 
 ENGINE = "datafusion"
 QUERY, BLOCK = "query", "dedupe"
-_PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
-"""Names that are the same in any case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +76,21 @@ class Graph:
     """By the name of each source, what gives its rows."""
     _given: dict[str, Relation | None] = field(default_factory=dict)
     """What calls give, by their ids."""
+    _fields: dict[str, tuple[Field, ...] | None] = field(default_factory=dict)
+    """What the parts before calls give, by their ids, as those know it who read it."""
     _reserved: frozenset[str] = frozenset()
     """The names of sources and calls."""
     _made: dict[int, Sql] = field(default_factory=dict)
     """The parts that are CTEs, by their places."""
+    _told: dict[str, str] = field(default_factory=dict)
+    """What rows are before a window, by what gives them: more than the text of the query before it says."""
     _bounds: dict[str, Bounds] = field(default_factory=dict)
     """Of each call that gives the rows of windows, the columns by which these are told apart."""
 
     def __post_init__(self) -> None:
         self._edges = {source.name: source.name for source in self.sources}
+        times = {source.name: source.options.get("event_time") for source in self.sources}
+        self._told = {name: f"{name} by {time}" for name, time in times.items() if time}
 
     @property
     def _names(self) -> frozenset[str]:
@@ -101,6 +105,7 @@ class Graph:
         made = Dedupe(free(BLOCK, self._names), names, block.keys, block.within, columns, block.span)
         self.nodes.append(made)
         self._edges = dict(zip(names, outputs(made.id, names), strict=True))
+        self._told |= {edge: _once(made, self._told.get(name, name)) for name, edge in self._edges.items()}
 
     def query(
         self,
@@ -189,6 +194,7 @@ class Graph:
     def _step(self, step: Call | Cut | StreamJoin, query: SqlTree) -> None:
         if isinstance(step, StreamJoin):
             self._given[step.id] = put(step, query, self)
+            self._tell_join(step, query)
         elif isinstance(step, Cut):
             self._window(step, query)
         else:
@@ -206,12 +212,17 @@ class Graph:
             self.nodes.append(made)
         made = self._made[call.before] if call.before is not None else None
         own = made.columns if made is not None else self._columns(call.name)
-        table = Relation.of_table(TableName(None, call.name), own, f"`{call.name}`")
-        self._given[call.id] = table if made is not None else self.relations[call.name]
+        table = (
+            Relation(self._fields.get(made.id), f"`{call.name}`", table=TableName(None, call.name)) if made else None
+        )
+        self._given[call.id] = table or self.relations[call.name]
         self._check_keys(call)
         keys = tuple(key.value for key in call.keys)
         edge = made.id if made is not None else self._edges[call.name]
         self.nodes.append(Dedupe(call.id, (edge,), keys, call.within, (own,), call.span))
+        body = ctes_of(query.tree)[call.before].this if call.before is not None else None
+        before = self._whole(self.part(query, body)) if body is not None else self._told.get(edge, edge)
+        self._told[call.id] = _once(self.nodes[-1], before)
         if made is not None and call.before is not None:
             bounds = check_behind(self.part(query, ctes_of(query.tree)[call.before].this), self._bounds, Reporter())
             self._bounds |= {call.id: bounds} if bounds is not None else {}
@@ -240,7 +251,9 @@ class Graph:
         self.nodes.append(before)
         self._check_groups(cut, before)
         made, relation = self._put_together(cut, before, query, plain=not cte.this.args.get("joins"))
-        self.nodes.append(replace(made, before=self._said(cte, query)))
+        node = replace(made, before=self._said(cte, query))
+        self.nodes.append(node)
+        self._told[cut.id] = _windows(node)
         self._given[cut.id] = relation
         self._bounds[cut.id] = _bounds_of(cut.call)
 
@@ -267,12 +280,18 @@ class Graph:
                 message = f"this is `{kind}`, whose values cannot be told apart"
                 helps = ("group by values of a simple type: by a part of it, or by its text",)
                 self.reporter.error("unusable-keys", message, span, helps=helps)
+        for each in cut.aggregates:
+            kind = kinds.get(each.argument or "")
+            if kind is not None and kind.kind is Kind.INTERVAL and each.function in ("sum", "avg", "min", "max"):
+                message = f"`{each.function}` is not for intervals in a window"
+                helps = (f"compute with seconds: `{each.function}(extract(epoch FROM …))`",)
+                self.reporter.error("unsupported-aggregate", message, each.span, helps=helps)
 
     def _put_together(self, cut: Cut, before: Sql, query: SqlTree, *, plain: bool) -> tuple[Window, Relation]:
         """The node, and what it gives: as the same GROUP BY without windows. With `plain` it reads one relation."""
-        given = Relation.of_table(TableName(None, before.id), before.columns, f"`{before.id}`")
+        given = Relation(self._fields[before.id], f"`{before.id}`", table=TableName(None, before.id))
         part = replace(query, tree=_grouping(cut, before.id))
-        fields = infer(part, ENGINE, lambda _: given, Reporter()).fields
+        fields, read = inferred(part, ENGINE, lambda _: given)
         columns = tuple(Column(f.name, f.type, f.nullable) for f in fields) if fields is not None else None
 
         def told(value: exp.Expression | None) -> str:
@@ -282,7 +301,7 @@ class Graph:
             Aggregate(a.name, a.function, a.argument, told(a.value), a.distinct, a.where, told(a.condition))
             for a in cut.aggregates
         )
-        call, settings = cut.call, self.settings
+        call, settings = cut.call, self.settings if cut.last else WindowSettings()
         node = Window(
             call.id, (before.id,), call.kind, call.size, call.step, tuple(key.name for key in cut.keys), aggregates,
             columns, part_text(part, ENGINE, self.functions) or "", call.span,
@@ -290,7 +309,7 @@ class Graph:
             timezone=settings.timezone, late=settings.late, allowed_lateness=settings.allowed_lateness,
             max_groups=settings.max_groups, emit=settings.emit,
         )  # fmt: skip
-        return node, Relation(fields, f"`{call.id}`", table=TableName(None, call.id))
+        return node, Relation(read, f"`{call.id}`", table=TableName(None, call.id))
 
     def _said(self, cte: exp.CTE, query: SqlTree) -> str:
         """What the query before a window reads, whatever it computes of that."""
@@ -302,7 +321,23 @@ class Graph:
                 if column.find_ancestor(exp.Select) is part.tree:
                     column.set("table", None)
                     column.meta.pop(OWNERS, None)
-        return said(part.tree, plain=False)
+        return self._whole(part)
+
+    def _whole(self, part: SqlTree) -> str:
+        """A part as it is written, and what stands before what it reads."""
+        edges = dict.fromkeys(edge for _, edge in self.read(part))
+        return " of ".join([said(part.tree, plain=False), *(self._told[edge] for edge in edges if edge in self._told)])
+
+    def _tell_join(self, join: StreamJoin, query: SqlTree) -> None:
+        """Notes what a join gives, and what stands before its sides."""
+        node = next((each for each in self.nodes if each.id == join.id), None)
+        if not isinstance(node, IntervalJoin):
+            return
+        sides = [
+            self._whole(self.part(query, exp.select("*").from_(side.relation.copy()), join.place))
+            for side in join.sides
+        ]
+        self._told[join.id] = json.dumps([node.kind, node.written, node.least, node.most, node.columns, sides])
 
     def _columns(self, source: str) -> tuple[Column, ...] | None:
         return next(each.columns for each in self.sources if each.name == source)
@@ -311,7 +346,7 @@ class Graph:
         """The CTE that a call reads, with the time of each row; None after an error."""
         part = self.part(query, cte.this)
         relations = self.read(part)
-        fields = infer(part, ENGINE, lambda name: self.find(name, dict(relations)), Reporter()).fields
+        fields, given = inferred(part, ENGINE, lambda name: self.find(name, dict(relations)))
         columns = _shown(fields, query)
         timed = all(column.name != TIME for column in columns or ())
         names = [TIME] if timed else []
@@ -327,8 +362,10 @@ class Graph:
             return None
         if not self.is_apart(part):
             return None
+        id, shown = self.id(cte.alias), {column.name for column in columns or ()}
+        self._fields[id] = tuple(each for each in given if each.name in shown) if given is not None else None
         return Sql(
-            self.id(cte.alias), (), ENGINE, text, (), columns, dialect=query.dialect,
+            id, (), ENGINE, text, (), columns, dialect=query.dialect,
             placed=Placed(relations, hidden_text(part, ENGINE, read, self.functions, [*names, ROW]), timed),
             functions=called(part, self.functions),
         )  # fmt: skip
@@ -388,7 +425,7 @@ class Graph:
         plain = {table.name for table in tree.find_all(exp.Table) if CALL not in table.meta} | ctes
         for table in marked:
             alike = any(other.name == table.name and other.meta[CALL] != table.meta[CALL] for other in marked)
-            if table.name in plain or alike or not _PLAIN.fullmatch(table.name):
+            if table.name in plain or alike or not PLAIN.fullmatch(table.name):
                 name = free(table.meta[CALL], ctes | frozenset(self.relations))
                 if not table.alias:
                     table.set("alias", exp.TableAlias(this=table.this))
@@ -471,6 +508,19 @@ def _in_order(
         return -1 if step.before is None else step.before
 
     return sorted((*calls, *cuts, *joins), key=place)
+
+
+def _once(node: Node, before: str) -> str:
+    """What a dedupe gives of the rows before it."""
+    assert isinstance(node, Dedupe)
+    return json.dumps(["dedupe", node.keys, node.within, before])
+
+
+def _windows(node: Window) -> str:
+    """What a window gives of the rows before it."""
+    aggregates = [[each.name, each.function, each.value, each.distinct, each.condition] for each in node.aggregates]
+    lies = [node.kind, node.size, node.step, node.offset, node.timezone]
+    return json.dumps([*lies, node.values, aggregates, node.before])
 
 
 def _bounds_of(call: WindowCall) -> Bounds:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
 from flowc.catalog import Column, TableName
 from flowc.compiler.changelog import NO_KEYS
-from flowc.compiler.ir import IntervalJoin, Placed, Sql
+from flowc.compiler.ir import IntervalJoin, Origin, Placed, Sql
 from flowc.compiler.lowering.functioncalls import called
-from flowc.compiler.lowering.streamquery import hidden_text
-from flowc.compiler.sql.infer import infer
+from flowc.compiler.lowering.streamquery import hidden_text, inferred
 from flowc.compiler.sql.relations import Field, Relation, output_name
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.compiler.sql.streamjoins import Side, StreamJoin
@@ -41,6 +41,8 @@ class _Part:
     tree: exp.Select
     keys: tuple[str, ...]
     fields: tuple[Field, ...]
+    read: tuple[Field, ...]
+    """The same as whoever reads them knows them."""
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -72,14 +74,19 @@ def put(join: StreamJoin, query: SqlTree, graph: Graph) -> Relation | None:
         join.most, tuple(named), (made[0].columns, made[1].columns), written, join.span, join.late,
     )  # fmt: skip
     graph.nodes.append(node)
-    columns = tuple(
-        replace(column, name=out, nullable=column.nullable or join.kind in ("full", ("right", "left")[number]))
+    table = TableName(None, join.id)
+    origin = partial(Origin, table)
+    fields = tuple(
+        replace(
+            each, name=out, nullable=each.nullable or join.kind in ("full", ("right", "left")[number]),
+            origins=frozenset({origin(out)}),
+        )
         for number, name, out in named
-        for column in parts[number].columns
-        if column.name == name
-    )
-    given = (*columns, Column(TIME, TIMESTAMPTZ, nullable=False))
-    return Relation.of_table(TableName(None, join.id), given, f"`{join.id}`")
+        for each in parts[number].read
+        if each.name == name
+    )  # fmt: skip
+    time = Field(TIME, TIMESTAMPTZ, nullable=False, origins=frozenset({origin(TIME)}))
+    return Relation((*fields, time), f"`{join.id}`", table=table)
 
 
 def _part(join: StreamJoin, side: Side, casts: Sequence[DataType | None], query: SqlTree, graph: Graph) -> _Part:
@@ -100,8 +107,8 @@ def _part(join: StreamJoin, side: Side, casts: Sequence[DataType | None], query:
     )
     part = graph.part(query, tree, join.place)
     relations = dict(graph.read(part))
-    fields = infer(part, _ENGINE, lambda name: graph.find(name, relations), Reporter()).fields
-    return _Part(side, tree, tuple(keys), fields or ())
+    fields, read = inferred(part, _ENGINE, lambda name: graph.find(name, relations))
+    return _Part(side, tree, tuple(keys), fields or (), read or ())
 
 
 def _named(column: exp.Identifier) -> str:

@@ -10,7 +10,10 @@ from sqlglot import exp
 from flowc.compiler.lowering.functioncalls import called, with_own_calls
 from flowc.compiler.lowering.functions import Functions, Untyped
 from flowc.compiler.sql.allowance import Allowance
+from flowc.compiler.sql.infer import infer
+from flowc.compiler.sql.inferfrom import Find
 from flowc.compiler.sql.meaning.core import call
+from flowc.compiler.sql.relations import Field
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.compiler.sql.trace import traced
 from flowc.compiler.sql.translate import translate, translate_expression
@@ -68,6 +71,17 @@ def hidden_text(
 def part_text(query: SqlTree, engine: str, functions: Functions) -> str | None:
     """A part of a query of which all that is wrong was reported."""
     return translate_expression(_with_own(query, functions), engine, Reporter())
+
+
+def inferred(part: SqlTree, engine: str, find: Find) -> tuple[tuple[Field, ...] | None, tuple[Field, ...] | None]:
+    """The columns of a part, and the same as a query around it sees them: there, what is a decimal is known as one."""
+    fields = infer(part, engine, find, Reporter()).fields
+    within = exp.Subquery(this=part.tree.copy(), alias=exp.TableAlias(this=exp.to_identifier("part")))
+    around = exp.Select(expressions=[exp.Star()], from_=exp.From(this=within))
+    read = infer(replace(part, tree=around), engine, find, Reporter()).fields
+    if fields is None or read is None:
+        return fields, fields
+    return fields, tuple(replace(one, type=other.type) for one, other in zip(fields, read, strict=True))
 
 
 def _with_own(query: SqlTree, functions: Functions) -> SqlTree:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -28,6 +29,8 @@ FUNCTIONS: dict[type[exp.Expression], str] = {
     exp.FirstValue: "first", exp.Last: "last", exp.LastValue: "last", exp.ArrayAgg: "array_agg",
 }  # fmt: skip
 _WRAPPERS = (exp.Filter, exp.WithinGroup, exp.IgnoreNulls, exp.RespectNulls)
+PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
+"""Names that are the same in any case, with quotes and without."""
 _DONE = "flowc.window.done"
 """Under this key, columns of what is behind a window say that they are its own."""
 
@@ -86,6 +89,8 @@ class Cut:
     """The name of the query before it, which is a CTE now."""
     keys: tuple[Key, ...]
     aggregates: tuple[Aggregate, ...]
+    last: bool
+    """Whether it stands in the query itself, where that of the block `window` does."""
 
     @property
     def id(self) -> str:
@@ -104,7 +109,7 @@ def cut(query: SqlTree, call: WindowCall, name: str, aggregates: frozenset[str],
     if not made.read():
         return None
     made.replace(name)
-    return Cut(call, name, tuple(made.keys), tuple(made.aggregates))
+    return Cut(call, name, tuple(made.keys), tuple(made.aggregates), select.find_ancestor(exp.CTE) is None)
 
 
 @dataclass
@@ -160,6 +165,11 @@ class _Cutter:
                 next(item for item in select.expressions if item.is_star),
                 "name what is grouped and put together: `SELECT window_start, window_end, count(*) AS n …`",
             )  # fmt: skip
+        elif (bound := self._bound_of_rows()) is not None:
+            self._error(
+                "misplaced-window", f"`{bound.name}` is known of windows, and this is asked of rows before them", bound,
+                "ask it in HAVING, or in WHERE of a query behind the window",
+            )  # fmt: skip
         for part in self._late():
             for inner in part.find_all(exp.Query):
                 self._error(
@@ -167,6 +177,16 @@ class _Cutter:
                     inner, "join with it in a query behind, in which the window is a CTE",
                 )  # fmt: skip
                 return
+
+    def _bound_of_rows(self) -> exp.Column | None:
+        """A bound of the window in what chooses or joins its rows."""
+        joins = [join.args.get("on") for join in self.select.args.get("joins") or ()]
+        parts = [part for part in (self.select.args.get("where"), *joins) if part is not None]
+        name = windowed(self.query, self.call).alias
+        columns = (column for part in parts for column in part.find_all(exp.Column))
+        return next(
+            (c for c in columns if folded(c) in self.call.bounds and c.table.lower() in ("", name.lower())), None
+        )
 
     def _late(self) -> Iterator[exp.Expression]:
         yield from self.select.expressions
@@ -190,6 +210,12 @@ class _Cutter:
         if not any(_is_bound(value, (START, END)) for _, value in values):
             self._error(
                 "ungrouped-window", f"a query over `{self.call.function}` groups by its windows, and this does not",
+                group or self.select, "write `GROUP BY window_start, window_end`, and what else tells groups apart",
+            )  # fmt: skip
+            return
+        if self.call.function == "cumulate" and not any(_is_bound(value, (END,)) for _, value in values):
+            self._error(
+                "ungrouped-window", f"`cumulate` gives a window out at each `{END}`, and this does not group by it",
                 group or self.select, "write `GROUP BY window_start, window_end`, and what else tells groups apart",
             )  # fmt: skip
             return
@@ -413,7 +439,7 @@ def said(node: exp.Expression, *, plain: bool) -> str:
     for name in copy.find_all(exp.Identifier):
         if not name.args.get("quoted"):
             name.set("this", name.name.lower())
-        name.set("quoted", False)
+        name.set("quoted", PLAIN.fullmatch(name.name) is None)  # in quotes, a name may look like an expression
     return str(copy.sql(comments=False))
 
 

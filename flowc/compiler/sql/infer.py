@@ -18,6 +18,7 @@ from flowc.compiler.sql.commontype import WHOLE_ENGINES, common_type
 from flowc.compiler.sql.exprtypes import annotate
 from flowc.compiler.sql.inferfrom import Find, Sources, TooManyColumns, renamed
 from flowc.compiler.sql.infervalue import Ctes, identifier_of
+from flowc.compiler.sql.meaning.core import type_of
 from flowc.compiler.sql.meaning.datafusion_numbers import EXACT, Number, is_wide, number_of
 from flowc.compiler.sql.meaning.datafusion_texts import has_chosen_digits
 from flowc.compiler.sql.outputs import called
@@ -269,7 +270,7 @@ class _Inference(Sources):
         if isinstance(node, _COLUMN_MAKERS):
             return None
         chosen = self.annotate and self.engine == "datafusion" and has_chosen_digits(node, self.parsed.dialect)
-        kind = DataType(Kind.DECIMAL) if self._is_inner_decimal(node, value) else value.type
+        kind = DataType(Kind.DECIMAL) if self._is_inner_decimal(node, value) else self._inner_real(node) or value.type
         wide = self.exact and is_wide(node.unalias())
         return [Field(self._name_of(node), kind, value.nullable, value.origins, chosen, value.null, wide)]
 
@@ -283,6 +284,12 @@ class _Inference(Sources):
         if value.type != UNKNOWN:
             return False
         return number_of(node.unalias()) is Number.DECIMAL
+
+    def _inner_real(self, node: exp.Expression) -> DataType | None:
+        """What a sum of reals is, which is one of these too, where a query around it reads it."""
+        total = node.unalias()
+        real = isinstance(total, exp.Sum) and type_of(total.this) is exp.DataType.Type.FLOAT
+        return DataType(Kind.FLOAT32) if real and self.exact and _is_read(node) else None
 
     def _name_of(self, node: exp.Expression) -> str:
         """The name of an output column; empty when the engine makes one up.

@@ -177,10 +177,12 @@ class Compute:
         lost = made.losses.of(sorted(bad)) if made.losses is not None else frozenset[int]()
         found, all_of_them = [bad[index] for index in sorted(bad)], self.graph.remembers
         dead = letters(self.plan, self._source(polled), polled.messages, [row for row, _ in found], intent.time)
+        # Of several nodes that keep state, another one may have taken in what is late for the first.
         notes = [
-            NOT_SEEN if seen == 0 else SEEN if seen == all_of_them and row.index not in lost else SEEN_BY_SOME
+            NOT_SEEN if seen == 0 and (row.code != LATE or all_of_them == 1)
+            else SEEN if seen == all_of_them and row.index not in lost else SEEN_BY_SOME
             for row, seen in found
-        ]
+        ]  # fmt: skip
         return marked(dead, notes) if all_of_them else dead
 
     def _without(self, polled: Polled, intent: Intent, made: _Made, refused: Sequence[BadRow]) -> Epoch:
@@ -200,13 +202,14 @@ class Compute:
 
 
 def _bad(found: Iterable[tuple[BadRow, int]]) -> _Bad:
-    """Bad rows by their messages; of several rows of one message, the last one is told.
+    """Bad rows by their messages; of several rows of one message, the last one is told, and a late one only by itself.
 
     Raises DataError for a row that came of none: nothing can be set aside for it, and no other message is to blame.
     """
     pairs = [*found]
     lost = next((row for row, _ in pairs if row.index == NO_MESSAGE), None)
     if lost is None:
+        pairs.sort(key=lambda pair: pair[0].code != LATE)
         return {row.index: (row, seen) for row, seen in pairs}
     message = f"a row that came of no message, but of what the stream remembers, cannot go on: {brief(lost.message)}"
     help = "no message can be set aside for it; mend the SQL, or give the target what takes the row"
@@ -214,10 +217,11 @@ def _bad(found: Iterable[tuple[BadRow, int]]) -> _Bad:
 
 
 def _left(rows: pa.RecordBatch, messages: pa.Array, bad: _Bad) -> _Made:
-    """The rows without those of bad messages."""
-    if not bad:
+    """The rows without those of bad messages; what came of a message that is late for a window stays."""
+    gone = [index for index, (row, _) in bad.items() if row.code != LATE]
+    if not gone:
         return _Made(rows, bad, messages)
-    kept = pc.invert(pc.is_in(messages, pa.array(bad, pa.int64())))
+    kept = pc.invert(pc.is_in(messages, pa.array(gone, pa.int64())))
     return _Made(rows.filter(kept), bad, messages.filter(kept))
 
 

@@ -139,9 +139,12 @@ class StreamRun:
         return self._stepper.step()
 
     def end(self) -> None:
-        """Makes everything durable; with `drain`, what operators hold comes before."""
-        if self.drain and not self.stopping.is_set() and self.compute.due(END):
-            self._commit(self._made(self._nothing(), END))
+        """Makes everything durable; what the last messages, or with `drain` their end, let out comes before."""
+        if not self.stopping.is_set():
+            name, now = self.plan.sources[0].name, self.clock()
+            watermark = END if self.drain else self.compute.watermarks.look(now, name, caught_up=False)
+            if watermark is not None and self.compute.due(watermark):
+                self._commit(self._made(self._nothing(), watermark))
         self._settle()
         self._tell()
 

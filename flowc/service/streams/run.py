@@ -45,6 +45,8 @@ class StreamReport:
     messages: int = 0
     rows: int = 0
     bad: int = 0
+    late: int = 0
+    """Rows that came too late and were dropped."""
     epochs: int = 0
     seconds: float = 0.0
     error: FlowcError | None = None
@@ -222,6 +224,7 @@ def _counted(report: StreamReport) -> Callable[[Epoch], None]:
     def written(epoch: Epoch) -> None:
         report.messages += epoch.messages
         report.rows += epoch.rows.num_rows
+        report.late += epoch.late
         report.epochs += 1
 
     return written

@@ -80,20 +80,21 @@ class Distinct:
 
 
 class Listed:
-    """All values of each group, NULLs too, in the order in which they came."""
+    """All values of each group, NULLs too, by event time; those of one time in the order in which they came."""
 
     def __init__(self, name: str, kind: pa.DataType) -> None:
-        self.fields = [pa.field(name, pa.list_(kind))]
+        self.fields = [pa.field(f"{name}#at", pa.list_(pa.int64())), pa.field(name, pa.list_(kind))]
         self._slots: Any = np.empty(0, np.int64)
+        self._times: Any = np.empty(0, np.int64)
         self._parts = [pa.array([], kind)]
-        self._more: list[Any] = []
+        self._more: list[tuple[Any, Any]] = []
         self._size = 0
 
     @property
     def nbytes(self) -> int:
         """What it takes in memory."""
-        numbers = int(self._slots.nbytes) + sum(int(each.nbytes) for each in self._more)
-        return numbers + sum(int(part.nbytes) for part in self._parts)
+        numbers = [self._slots, self._times, *(each for pair in self._more for each in pair)]
+        return sum(int(each.nbytes) for each in numbers) + sum(int(part.nbytes) for part in self._parts)
 
     def grow(self, count: int) -> None:
         """Makes room for so many slots."""
@@ -101,7 +102,7 @@ class Listed:
 
     def add(self, slots: Any, values: pa.Array, times: Any) -> None:
         """Adds rows."""
-        self._more.append(slots)
+        self._more.append((slots, times))
         # A slice would hold on to the whole batch that it is of.
         self._parts.append(values.take(pa.array(np.arange(len(values)))))
 
@@ -111,18 +112,21 @@ class Listed:
 
     def of(self, slots: Any) -> pa.Array:
         """The lists of some groups; empty ones where there were no rows."""
-        kept = self._gathered()
-        asked, rows = matched(slots, self._slots, self._size)
-        order = np.lexsort((rows, asked))
-        return listed(asked[order], kept.take(pa.array(rows[order])), len(slots))
+        return self.take(slots)[1]
 
     def take(self, slots: Any) -> list[pa.Array]:
-        """What is kept of some groups."""
-        return [self.of(slots)]
+        """What is kept of some groups: the times and the values, in their order."""
+        kept = self._gathered()
+        asked, rows = matched(slots, self._slots, self._size)
+        order = np.lexsort((rows, self._times[rows], asked))
+        asked, rows = asked[order], rows[order]
+        columns = pa.array(self._times[rows]), kept.take(pa.array(rows))
+        return [listed(asked, column, len(slots)) for column in columns]
 
     def put(self, slots: Any, state: list[pa.Array]) -> None:
         """The other way round."""
-        self.add(slots[state[0].value_parent_indices().to_numpy()], state[0].flatten(), None)
+        times, values = state
+        self.add(slots[values.value_parent_indices().to_numpy()], values.flatten(), times.flatten().to_numpy())
 
     def clear(self, slots: Any) -> None:
         """As before there were rows."""
@@ -130,12 +134,15 @@ class Listed:
         gone[slots] = True
         stays = ~gone[self._slots]
         if not stays.all():
-            self._parts, self._slots = [kept.filter(pa.array(stays))], self._slots[stays]
+            self._parts = [kept.filter(pa.array(stays))]
+            self._slots, self._times = self._slots[stays], self._times[stays]
 
     def _gathered(self) -> pa.Array:
         if self._more:
             self._parts = [pa.concat_arrays(self._parts)]
-            self._slots, self._more = np.concatenate([self._slots, *self._more]), []
+            slots, times = zip(*self._more, strict=True)
+            self._slots, self._times = np.concatenate([self._slots, *slots]), np.concatenate([self._times, *times])
+            self._more = []
         return self._parts[0]
 
 

@@ -18,6 +18,7 @@ from flowc.runtime.streams.epoch import END
 from flowc.runtime.streams.graph.build import Node
 from flowc.runtime.streams.operators.contract import NO_MESSAGE, Emitted
 from flowc.runtime.streams.operators.query import without
+from flowc.runtime.streams.operators.window import LATE
 
 Batches = dict[str, list[pa.RecordBatch]]
 """What there is to read, by the names of sources and of what nodes give."""
@@ -92,7 +93,9 @@ class _Flow:
     def _process(self, node: Node, batches: Batches) -> None:
         for port, name in enumerate(node.inputs):
             for batch in batches.get(name, ()):
-                rows = without(batch, [aside.row for aside in self.late]) if self.late else batch
+                # What is late for one window may be in time for another.
+                bad = [aside.row for aside in self.late if aside.row.code != LATE]
+                rows = without(batch, bad) if bad else batch
                 made = node.operator.process(port, rows)
                 if self.watch is not None and node.remembers and not node.holds:
                     self.watch(rows, made.rows)

@@ -46,6 +46,8 @@ REOPEN = "reopen"
 """In a fingerprint, for how many microseconds windows that are out come out once more; missing: not at all."""
 HIDDEN = (pa.field(TIME, MICROS), pa.field(ROW, pa.int64()))
 _FEW = 4096
+_LATEST = 253_402_300_799_999_999
+"""The end of the year 9999, behind which nothing can be shown."""
 
 
 def window_schema(plan: WindowPlan, schema: pa.Schema) -> pa.Schema:
@@ -213,7 +215,7 @@ class Windows:
         return late_rows(self._plan, rows, f"of a window that was over: the watermark is {self._shown(self._closed)}")
 
     def _shown(self, local: int | None) -> object:
-        return pa.array(self._instants(np.array([local]))).cast(MICROS)[0].as_py()
+        return pa.array(np.minimum(self._instants(np.array([local])), _LATEST)).cast(MICROS)[0].as_py()
 
     def _next_end(self) -> int | None:
         pane = self._groups.earliest
