@@ -28,6 +28,8 @@ from flowc.runtime.streams.compute import Compute
 from flowc.runtime.streams.decoding import Decoding
 from flowc.runtime.streams.epoch import END, Intent, Range
 from flowc.runtime.streams.loop import Polled
+from flowc.runtime.streams.operators.contract import Decision
+from flowc.runtime.streams.operators.join import IntervalJoin
 from flowc.runtime.streams.origins import fail
 from flowc.runtime.streams.state.contract import Checkpoint
 from flowc.service.streams.run import planned
@@ -229,6 +231,51 @@ def test_a_dedupe_before_a_join_and_behind_one(first: str) -> None:
     made.restart()
     made.epoch("orders", [({"id": 1, "n": 4}, 4)], 0)
     assert sorted(made.out) == {"dedupe": [(1, 1, "a"), (1, 1, "b")], "join": [(1, 1, "a")]}[first]
+
+
+SIDE = "SELECT o.n, p.method FROM (SELECT id + 0 AS id, n, _event_ts FROM orders WHERE n > 0) o JOIN payments p "
+
+
+def _decision(before: str, now: str) -> Decision:
+    def operator(sql: str) -> IntervalJoin:
+        made = planned(stream(f"sql: {json.dumps(sql)}"))
+        node = next(node for node in made.nodes if isinstance(node, JoinPlan))
+        schema = pa.schema([(name, pa.int64()) for name in ("id", "id_key", "n", "name", "method")])
+        return IntervalJoin(node, schema, schema)
+
+    return operator(now).verdict(operator(before).fingerprint).decision
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "goes_on"),
+    [
+        (PAIRS, PAIRS.replace("orders o", "Orders AS x").replace("o.", "x."), True),
+        (PAIRS, PAIRS.replace("SELECT o.id, ", "SELECT "), True),
+        (f"{SIDE} ON o.id = p.id AND {BOUND}", f"{SIDE.lower()} ON p.id = o.id AND {BOUND}", True),
+        (f"{SIDE} ON o.id = p.id AND {BOUND}", f"{SIDE} ON o.id = p.id AND {BOUND}".replace("+ 0", "+ 1"), False),
+        (f"{SIDE} ON o.id = p.id AND {BOUND}", f"{SIDE} ON o.id = p.id AND {BOUND}".replace("n > 0", "n > 1"), False),
+        (PAIRS.replace("o.n, ", ""), PAIRS.replace("o.n, ", "").replace("orders", "refunds"), False),
+        (
+            f"WITH o AS (SELECT id, n, _event_ts FROM orders) {PAIRS.replace('orders o', 'o')}",
+            f"WITH o AS (SELECT n AS id, n, _event_ts FROM orders) {PAIRS.replace('orders o', 'o')}", False,
+        ),
+    ],
+)  # fmt: skip
+def test_a_join_goes_on_with_what_it_kept_where_its_sides_read_the_same(before: str, now: str, goes_on: bool) -> None:
+    assert _decision(before, now) is (Decision.KEEP if goes_on else Decision.REFUSE)
+
+
+def test_a_join_does_not_go_on_where_another_column_is_the_event_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fingerprint() -> str:
+        made = planned(stream(f"sql: {json.dumps(PAIRS)}"))
+        return next(node.fingerprint for node in made.nodes if isinstance(node, JoinPlan))
+
+    before = fingerprint()
+    timed = SPEC.replace(
+        "topic: orders, columns: {{ id", "topic: orders, event_time: at, columns: {{ at: timestamptz, id"
+    )
+    monkeypatch.setattr("tests.streams.test_join_sql.SPEC", timed)
+    assert fingerprint() != before
 
 
 def test_a_lookup_behind_a_join_and_one_that_is_part_of_a_side() -> None:

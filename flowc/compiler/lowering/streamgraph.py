@@ -194,7 +194,7 @@ class Graph:
     def _step(self, step: Call | Cut | StreamJoin, query: SqlTree) -> None:
         if isinstance(step, StreamJoin):
             self._given[step.id] = put(step, query, self)
-            self._tell_join(step, query)
+            self._tell_join(step.id)
         elif isinstance(step, Cut):
             self._window(step, query)
         else:
@@ -221,7 +221,7 @@ class Graph:
         edge = made.id if made is not None else self._edges[call.name]
         self.nodes.append(Dedupe(call.id, (edge,), keys, call.within, (own,), call.span))
         body = ctes_of(query.tree)[call.before].this if call.before is not None else None
-        before = self._whole(self.part(query, body)) if body is not None else self._told.get(edge, edge)
+        before = self.whole(self.part(query, body)) if body is not None else self._told.get(edge, edge)
         self._told[call.id] = _once(self.nodes[-1], before)
         if made is not None and call.before is not None:
             bounds = check_behind(self.part(query, ctes_of(query.tree)[call.before].this), self._bounds, Reporter())
@@ -321,23 +321,19 @@ class Graph:
                 if column.find_ancestor(exp.Select) is part.tree:
                     column.set("table", None)
                     column.meta.pop(OWNERS, None)
-        return self._whole(part)
+        return self.whole(part)
 
-    def _whole(self, part: SqlTree) -> str:
+    def whole(self, part: SqlTree) -> str:
         """A part as it is written, and what stands before what it reads."""
         edges = dict.fromkeys(edge for _, edge in self.read(part))
         return " of ".join([said(part.tree, plain=False), *(self._told[edge] for edge in edges if edge in self._told)])
 
-    def _tell_join(self, join: StreamJoin, query: SqlTree) -> None:
+    def _tell_join(self, id: str) -> None:
         """Notes what a join gives, and what stands before its sides."""
-        node = next((each for each in self.nodes if each.id == join.id), None)
+        node = next((each for each in self.nodes if each.id == id), None)
         if not isinstance(node, IntervalJoin):
             return
-        sides = [
-            self._whole(self.part(query, exp.select("*").from_(side.relation.copy()), join.place))
-            for side in join.sides
-        ]
-        self._told[join.id] = json.dumps([node.kind, node.written, node.least, node.most, node.columns, sides])
+        self._told[id] = json.dumps([node.kind, node.written, node.least, node.most, node.columns, node.before])
 
     def _columns(self, source: str) -> tuple[Column, ...] | None:
         return next(each.columns for each in self.sources if each.name == source)

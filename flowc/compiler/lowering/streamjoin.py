@@ -71,7 +71,8 @@ def put(join: StreamJoin, query: SqlTree, graph: Graph) -> Relation | None:
                     for one, other in zip(left.side.keys, right.side.keys, strict=True))  # fmt: skip
     node = IntervalJoin(
         join.id, (made[0].id, made[1].id), join.kind, tuple(zip(left.keys, right.keys, strict=True)), join.least,
-        join.most, tuple(named), (made[0].columns, made[1].columns), written, join.span, join.late,
+        join.most, tuple(named), (made[0].columns, made[1].columns), written,
+        (_before(left.side, join, query, graph), _before(right.side, join, query, graph)), join.span, join.late,
     )  # fmt: skip
     graph.nodes.append(node)
     table = TableName(None, join.id)
@@ -131,6 +132,13 @@ def _written(key: exp.Expression, side: Side, query: SqlTree) -> str:
     """A key as it is computed, with the condition of its rows, whatever its relation is called."""
     parts = [part.transform(_bare, copy=True) for part in (key, side.only) if part is not None]
     return " where ".join(part.sql(dialect=query.dialect) for part in parts)
+
+
+def _before(side: Side, join: StreamJoin, query: SqlTree, graph: Graph) -> str:
+    """What a side reads, whatever it is called in the join."""
+    relation = side.relation.copy()
+    relation.set("alias", None)
+    return graph.whole(graph.part(query, exp.select("*").from_(relation), join.place))
 
 
 def _bare(node: exp.Expression) -> exp.Expression:

@@ -134,7 +134,7 @@ def _join(node: IntervalJoin, known: Traits, stream: str, most: int) -> JoinPlan
     keys = [[*written, str(_same(pair, types, stream))] for pair, written in zip(node.keys, node.written, strict=True)]
     columns = sorted([side, column, str(types[side][column])] for side, column, _ in node.columns)
     said = {"operator": "join", "kind": node.kind, "keys": keys, "least": node.least, "most": node.most}
-    fingerprint = json.dumps({**said, "columns": columns}, separators=(",", ":"))
+    fingerprint = json.dumps({**said, "from": node.before, "columns": columns}, separators=(",", ":"))
     return JoinPlan(
         node.id, node.inputs, node.kind, node.keys, node.least, node.most, node.columns, fingerprint, node.late,
         max_bytes=most, traits=known,

@@ -37,6 +37,7 @@ _FIXED = {
     "operator": "it was no join",
     "kind": "its kind was changed",
     "keys": "its keys were changed",
+    "from": "what its sides read was changed",
 }
 """What state says nothing of where it was another one, and in which words."""
 
