@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowc.compiler import stages
+from flowc.compiler.ir import IntervalJoin as IntervalJoined
 from flowc.compiler.ir import Sql, Stream
 from flowc.compiler.lowering.lower import lower
 from flowc.diagnostics import Reporter
@@ -231,6 +232,39 @@ def test_a_dedupe_before_a_join_and_behind_one(first: str) -> None:
     made.restart()
     made.epoch("orders", [({"id": 1, "n": 4}, 4)], 0)
     assert sorted(made.out) == {"dedupe": [(1, 1, "a"), (1, 1, "b")], "join": [(1, 1, "a")]}[first]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "coalesce(o.n, 0) = p.id", "p.id = CASE WHEN o.n > 0 THEN 1 ELSE 0 END", "(o.id = p.id)", "((p.id) = (o.id))",
+        "nullif(o.n, NULL) = p.id", "levenshtein(repeat('a', o.n), '') = p.id",
+    ],
+)  # fmt: skip
+def test_keys_that_are_computed_are_compared_by_value(key: str) -> None:
+    driven = Computed(plan_of(f"SELECT o.n, p.method FROM orders o JOIN payments p ON {key} AND {BOUND}"))
+    driven.epoch("orders", [({"id": 1, "name": None, "n": 1}, 0)], 0)
+    driven.epoch("payments", [({"id": 1, "name": None, "method": "a"}, 3), ({"id": 2, "name": None}, 3)], 0)
+    assert driven.out == [(1, "a")]
+
+
+def test_a_key_of_a_type_that_is_not_known_has_no_cast() -> None:
+    sql = PAIRS.replace("o.id = p.id", "split_part(o.name, '-', 1) = p.name")
+    driven = Computed(plan_of(sql))
+    driven.epoch("orders", [({"id": 1, "name": "a-b", "n": 1}, 0)], 0)
+    driven.epoch("payments", [({"id": 1, "name": "a", "method": "cash"}, 3)], 0)
+    assert driven.out == [(1, 1, "cash")]
+
+
+def test_a_condition_with_columns_of_a_lookup_is_no_key() -> None:
+    users = "lookups: { users: { connection: wh, sql: SELECT 1 AS id } }"
+    sql = f"{PAIRS} JOIN users u ON u.id = o.id WHERE u.id + o.n = p.id AND u.id < o.n"
+    found = stream(f"{users}\n    sql: {json.dumps(sql)}")
+    join = next(node for node in found.nodes if isinstance(node, IntervalJoined))
+    assert len(join.keys) == 1
+    last = found.nodes[-1]
+    assert isinstance(last, Sql)
+    assert '(CAST(u.id + "joined"."o_n" AS INT) = "joined"."p_id")' in last.text
 
 
 SIDE = "SELECT o.n, p.method FROM (SELECT id + 0 AS id, n, _event_ts FROM orders WHERE n > 0) o JOIN payments p "

@@ -481,7 +481,10 @@ def test_what_was_kept_by_other_sessions_is_refused_with_the_reason() -> None:
 
     operator = Sessions(session(10, 60, fingerprint=said()), ROWS)
     assert operator.verdict(said()).decision is Decision.KEEP
-    for other, reason in [(said(step=11), "its gap was 11us, is 10us"), (said(size=61), "its max_duration was 61us, is 60us")]:
+    for other, reason in [
+        (said(step=11), "its gap was 11us, is 10us"),
+        (said(size=61), "its max_duration was 61us, is 60us"),
+    ]:
         assert operator.verdict(other) == Verdict(Decision.REFUSE, reason)
     assert operator.verdict("dedupe").decision is Decision.REFUSE
 

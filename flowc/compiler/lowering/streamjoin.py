@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from flowc.catalog import Column, TableName
-from flowc.compiler.changelog import NO_KEYS
+from flowc.compiler.changelog import NO_KEYS, WIDE
 from flowc.compiler.ir import IntervalJoin, Origin, Placed, Sql
 from flowc.compiler.lowering.functioncalls import called
 from flowc.compiler.lowering.streamquery import hidden_text, inferred
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from flowc.compiler.lowering.streamgraph import Graph
 
 _ENGINE = "datafusion"
-_WIDE = frozenset({Kind.UINT64, Kind.INT128})
-"""Whole numbers that are not all bigints."""
 _DIGITS = 38
 _TEMPORAL = frozenset({Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ})
 _FLOATS = frozenset({Kind.FLOAT32, Kind.FLOAT64})
@@ -157,7 +155,7 @@ def _together(
         message = f"a join of streams cannot compare `{one}` and `{other}`" if one != other else f"`{one}` is no key"
         helps = ("compare values of one simple type: `CAST(… AS text)` on both sides",)
         reporter.error("unusable-keys", message, query.span(join.sides[0].keys[number]), helps=helps)
-    return found if found not in (UNKNOWN, one) or found != other else None
+    return None if found in (None, UNKNOWN) or found == one == other else found
 
 
 def common_key(one: DataType, other: DataType) -> DataType | None:
@@ -172,7 +170,7 @@ def common_key(one: DataType, other: DataType) -> DataType | None:
         return None
     if one == other or kinds == {Kind.TEXT}:
         return one if one == other else DataType(Kind.TEXT)
-    if one.is_integer and other.is_integer and not kinds & _WIDE:
+    if one.is_integer and other.is_integer and not kinds & WIDE:
         return BIGINT
     if kinds <= _FLOATS:
         return DataType(Kind.FLOAT64)
@@ -193,7 +191,7 @@ def _decimal(one: DataType, other: DataType) -> DataType | None:
 def _size(kind: DataType) -> tuple[int, int] | None:
     """The digits of a number before and behind the point."""
     if kind.is_integer:
-        return (20, 0) if kind.kind in _WIDE else (19, 0)
+        return (20, 0) if kind.kind in WIDE else (19, 0)
     if kind.kind is Kind.DECIMAL and kind.precision is not None:
         return kind.precision - (kind.scale or 0), kind.scale or 0
     return None

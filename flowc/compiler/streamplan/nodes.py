@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
-from flowc.compiler.changelog import NO_KEYS, remembering, traits
+from flowc.compiler.changelog import NO_KEYS, WIDE, remembering, traits
 from flowc.compiler.dialects.datafusion_arithmetic import arithmetic
 from flowc.compiler.ir import Dedupe, IntervalJoin, Node, Placed, Source, Sql, Stream, Window
 from flowc.errors import UsageError
 from flowc.nodes import MAX_STATE, ROW, TIME, AggregatePlan, DedupePlan, JoinPlan, NodePlan, SqlPlan, Traits, WindowPlan
 from flowc.stream import EXTRAS
-from flowc.types import DataType, Kind
+from flowc.types import BIGINT, DataType, Kind
 
 _TIMES = frozenset({Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.DATE})
 _PARTITION = "_partition"
@@ -144,6 +144,8 @@ def _join(node: IntervalJoin, known: Traits, stream: str, most: int) -> JoinPlan
 def _same(pair: tuple[str, str], types: Sequence[Mapping[str, DataType]], stream: str) -> DataType:
     """The type of both columns of a key, as the engine tells it: what cannot be judged before."""
     one, other = (types[side][name] for side, name in enumerate(pair))
+    if one.is_integer and other.is_integer and not {one.kind, other.kind} & WIDE:
+        return BIGINT  # as the join compares them
     if one.kind != other.kind or one.kind in NO_KEYS or (one.kind is Kind.DECIMAL and one != other):
         message = f"a join of stream `{stream}` cannot compare `{one}` and `{other}`"
         help = "compare values of one simple type: `CAST(… AS text)` on both sides"
