@@ -235,6 +235,22 @@ def test_a_dedupe_before_a_join_and_behind_one(first: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "side",
+    [
+        "SELECT id, n, _event_ts FROM orders UNION ALL SELECT id, 0, _event_ts FROM refunds",
+        "SELECT id, n, orders._event_ts AS _event_ts FROM orders UNION ALL (SELECT id, 0, _event_ts FROM refunds)",
+        "SELECT * FROM (SELECT id, n, _event_ts FROM orders) UNION ALL SELECT id, 0, _event_ts FROM refunds",
+    ],
+)  # fmt: skip
+def test_a_side_of_two_sources(side: str) -> None:
+    driven = Computed(plan_of(f"WITH o AS ({side}) {PAIRS.replace('orders o', 'o')}"))
+    driven.epoch("orders", [({"id": 1, "name": None, "n": 2}, 0)], 0)
+    driven.epoch("refunds", [({"id": 1, "why": None}, 0)], 0)
+    driven.epoch("payments", [({"id": 1, "name": None, "method": "cash"}, 3)], 0)
+    assert sorted(driven.out) == [(1, 0, "cash"), (1, 2, "cash")]
+
+
+@pytest.mark.parametrize(
     "key",
     [
         "coalesce(o.n, 0) = p.id", "p.id = CASE WHEN o.n > 0 THEN 1 ELSE 0 END", "(o.id = p.id)", "((p.id) = (o.id))",
@@ -431,6 +447,17 @@ ON = "FROM orders o JOIN payments p ON o.id = p.id"
         (
             f"WITH p AS (SELECT id, _event_ts + INTERVAL '1 hour' AS _event_ts FROM payments) SELECT o.id FROM orders o"
             f" JOIN p ON o.id = p.id AND {BOUND}", "misplaced-join", "p", "select `_event_ts` as it is",
+        ),
+        *(
+            (f"WITH {o} SELECT o.id FROM o JOIN payments p ON o.id = p.id AND {BOUND}", "misplaced-join", "o", mend)
+            for o, mend in (
+                ("o AS (SELECT id, _event_ts FROM orders UNION ALL SELECT id, now() FROM refunds)", "as it is"),
+                (
+                    "o AS (SELECT id, _event_ts FROM orders UNION ALL SELECT 1, CAST(why AS timestamptz) FROM refunds)",
+                    "as it is",
+                ),
+                ("o(id, _event_ts) AS (SELECT id, now() FROM orders)", "at one row"),
+            )
         ),
         (f"SELECT o.id, (SELECT 1) AS one {ON} AND {BOUND}", "misplaced-join", "1", "behind the join"),
         (

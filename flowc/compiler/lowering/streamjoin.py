@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -211,7 +211,7 @@ def _node(join: StreamJoin, part: _Part, query: SqlTree, graph: Graph) -> Sql | 
                  "put what looks at many rows behind the join")  # fmt: skip
         graph.reporter.error("misplaced-join", message, part.side.span, helps=helps)
         return None
-    if not _is_timed(tree.tree):
+    if not _is_timed(tree.tree, partial(_given, join, query, graph), part.side):
         message = f"`{TIME}` of `{name}` is not the event time of its rows, by which they are joined"
         graph.reporter.error("misplaced-join", message, part.side.span, helps=(f"select `{TIME}` as it is",))
         return None
@@ -223,7 +223,47 @@ def _node(join: StreamJoin, part: _Part, query: SqlTree, graph: Graph) -> Sql | 
     return node
 
 
-def _is_timed(tree: exp.Expression) -> bool:
-    """Whether every column of the name of the event time is that."""
+_Given = Callable[[exp.Query], tuple[Field, ...] | None]
+"""The columns of a query that stands where the join does; None where some are unknown."""
+
+
+def _given(join: StreamJoin, query: SqlTree, graph: Graph, body: exp.Query) -> tuple[Field, ...] | None:
+    part = graph.part(query, body.copy(), join.place)
+    relations = dict(graph.read(part))
+    return inferred(part, _ENGINE, lambda name: graph.find(name, relations))[0]
+
+
+def _is_timed(tree: exp.Expression, given: _Given, side: Side) -> bool:
+    """Whether every column of the name of the event time is that, by its position in a UNION as well."""
     named = (alias for alias in tree.find_all(exp.Alias) if alias.alias == TIME)
-    return all(isinstance(alias.this, exp.Column) and alias.this.name == TIME for alias in named)
+    shown = given(exp.select("*").from_(side.relation.copy())) or ()
+    return (
+        all(isinstance(alias.this, exp.Column) and alias.this.name == TIME for alias in named)
+        and all(_is_origin(each) for each in shown if each.name == TIME)
+        and all(_is_timed_union(union, given) for union in tree.find_all(exp.SetOperation))
+    )
+
+
+def _is_origin(field: Field) -> bool:
+    return {origin.column for origin in field.origins} == {TIME}
+
+
+def _is_timed_union(union: exp.SetOperation, given: _Given) -> bool:
+    """Whether the event time has the same place in all queries that are put together."""
+    arms = [given(arm) for arm in _arms(union)]
+    known = [arm for arm in arms if arm is not None]
+    if len(known) < len(arms):
+        return False
+    place = next((place for place, each in enumerate(known[0]) if each.name == TIME), None)
+    return place is None or all(place < len(arm) and _is_origin(arm[place]) for arm in known)
+
+
+def _arms(query: exp.Expression) -> Iterator[exp.Query]:
+    """The queries that are put together, in order."""
+    if isinstance(query, exp.SetOperation):
+        yield from _arms(query.this)
+        yield from _arms(query.expression)
+    elif isinstance(query, exp.Subquery):
+        yield from _arms(query.this)
+    elif isinstance(query, exp.Query):
+        yield query
