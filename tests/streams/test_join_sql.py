@@ -264,6 +264,24 @@ def test_keys_that_are_computed_are_compared_by_value(key: str) -> None:
     assert driven.out == [(1, "a")]
 
 
+def test_a_condition_of_one_side_guards_all_keys() -> None:
+    on = "o.id = p.id AND o.n <> 0 AND 5 / o.n = p.id"
+    sql = f"SELECT o.id, o.n, p.method FROM orders o JOIN payments p ON {on} AND {BOUND}"
+    driven = Computed(plan_of(sql))
+    driven.epoch("orders", [({"id": 1, "name": None, "n": n}, 0) for n in (0, 5)], 0)
+    driven.epoch("payments", [({"id": 1, "name": None, "method": "cash"}, 3)], 0)
+    assert driven.out == [(1, 5, "cash")]
+
+
+def test_a_star_without_columns_is_not_told_beside_lookups() -> None:
+    users = "lookups: { users: { connection: wh, sql: SELECT 1 AS id } }"
+    sql = f"SELECT * EXCEPT (id, name) {ON} AND {BOUND} JOIN users u ON u.id = o.id"
+    _, reporter = _lowered(f"{users}\n    sql: {json.dumps(sql)}")
+    assert [(each.code, each.helps) for each in reporter.sorted()] == [
+        ("misplaced-join", ("write `*` of one relation: `o.* EXCEPT (…)`",))
+    ]
+
+
 def test_a_key_of_a_type_that_is_not_known_has_no_cast() -> None:
     sql = PAIRS.replace("o.id = p.id", "split_part(o.name, '-', 1) = p.name")
     driven = Computed(plan_of(sql))
@@ -457,6 +475,14 @@ ON = "FROM orders o JOIN payments p ON o.id = p.id"
                     "as it is",
                 ),
                 ("o(id, _event_ts) AS (SELECT id, now() FROM orders)", "at one row"),
+            )
+        ),
+        *(
+            (f"SELECT {what} {ON} AND {BOUND}{more}", "misplaced-join", "", mend)
+            for what, more, mend in (
+                ("o.* REPLACE (o.n + 1 AS n)", "", "write columns out"),
+                ("o.* RENAME (n AS m)", "", "write columns out"),
+                ("o.id, x", " CROSS JOIN unnest(ARRAY[o.n, 1]) AS t(x)", "WITH pairs"),
             )
         ),
         (f"SELECT o.id, (SELECT 1) AS one {ON} AND {BOUND}", "misplaced-join", "1", "behind the join"),

@@ -133,8 +133,10 @@ class Graph:
         traced = hidden_text(part, ENGINE, read, self.functions, (ROW,))
         if (calls or cuts) and len(relations) > 1 and traced is None:
             self._report_several(relations, calls[-1] if calls else cuts[-1].call)
-        elif self.reporter.errors == before:
-            self.is_apart(part)
+        elif self.reporter.errors == before and self.is_apart(part) and text is None:
+            message = "this cannot be run behind what is remembered of a stream"
+            helps = ("put it in a query of its own under WITH",)
+            self.reporter.error("untranslatable-sql", message, part.span(part.tree), helps=helps)
         made = replace(
             found, id=self.id(QUERY), text=text or found.text, functions=called(query, self.functions),
             placed=self._with_changes(part, Placed(relations, traced)),

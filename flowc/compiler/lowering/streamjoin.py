@@ -94,11 +94,11 @@ def _part(join: StreamJoin, side: Side, casts: Sequence[DataType | None], query:
     for column, _ in side.columns:
         items[_named(column)] = _of(column, side)
     for number, (key, cast) in enumerate(zip(side.keys, casts, strict=True)):
-        plain = isinstance(key, exp.Column) and cast is None and (side.only is None or number > 0)
+        plain = isinstance(key, exp.Column) and cast is None and side.only is None
         column = _named(key.this) if isinstance(key, exp.Column) else ""
         made = free(f"{column}_key" if column else f"key_{number + 1}", frozenset(items))
         name = column if plain else made
-        items[name] = items.get(name) or _key(key, cast, side.only if number == 0 else None)
+        items[name] = items.get(name) or _key(key, cast, side.only)
         keys.append(name)
     tree = exp.Select(
         expressions=[exp.Alias(this=item, alias=exp.to_identifier(name, quoted=True)) for name, item in items.items()],

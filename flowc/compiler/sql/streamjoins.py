@@ -290,6 +290,16 @@ class _One:
         for query in (found for part in self._parts() for found in part.find_all(exp.Query)):
             help = "put it in a query behind the join: `WITH pairs AS (SELECT …) SELECT …`"
             self.reading.refuse("a subquery stands beside a join of streams", help, query)
+        for relation in (join.this for join in self.node.args["joins"][1:]):
+            if isinstance(relation, exp.Unnest | exp.Lateral):
+                help = "put it in a query behind the join: `WITH pairs AS (SELECT …) SELECT … FROM pairs CROSS JOIN …`"
+                self.reading.refuse("what is computed for each row stands beside a join of streams", help, relation)
+        for star in (star for item in self.node.expressions if (star := _star(item)) is not None):
+            if star.args.get("replace") or star.args.get("rename"):
+                self.reading.refuse("a `*` beside a join of streams has other columns", "write columns out", star)
+            elif star.args.get("except_") and any(star is item for item in self.node.expressions) and self._others:
+                help = "write `*` of one relation: `o.* EXCEPT (…)`"
+                self.reading.refuse("a `*` leaves out columns of streams and of lookups", help, star)
 
     @property
     def _others(self) -> list[str]:
@@ -312,8 +322,8 @@ class _One:
         """Puts the columns of the sides in the place of each `*`; those of other relations keep theirs."""
         items = list[exp.Expression]()
         for item in self.node.expressions:
-            star = item if isinstance(item, exp.Star) else item.this if isinstance(item, exp.Column) else None
-            if not isinstance(star, exp.Star):
+            star = _star(item)
+            if star is None:
                 items.append(item)
                 continue
             table = fold(item.args["table"], _ENGINE) if star is not item and item.args.get("table") else None
@@ -380,6 +390,12 @@ class _One:
 
 def _quoted(name: str) -> exp.Identifier:
     return exp.to_identifier(name, quoted=True)
+
+
+def _star(item: exp.Expression) -> exp.Star | None:
+    """The `*` that a column of the output is, with a relation before it or without."""
+    star = item.this if isinstance(item, exp.Column) else item
+    return star if isinstance(star, exp.Star) else None
 
 
 def _called(relation: exp.Expression) -> str:
