@@ -8,6 +8,8 @@ from flowc.compiler.ir import Dedupe, IntervalJoin, Node, Sql, Window
 from flowc.nodes import TIME, Changelog, Traits, WindowKind, outputs
 from flowc.types import Kind
 
+WIDE = frozenset({Kind.UINT64, Kind.INT128})
+"""Whole numbers that are not all bigints."""
 NO_KEYS = frozenset({Kind.ARRAY, Kind.STRUCT, Kind.INTERVAL, Kind.JSON})
 """The kinds of types by whose values no state is kept."""
 

@@ -376,6 +376,8 @@ class IntervalJoin:
     given: tuple[tuple[Column, ...] | None, tuple[Column, ...] | None]
     written: tuple[tuple[str, str], ...]
     """The keys as they are computed."""
+    before: tuple[str, str]
+    """What the sides read."""
     span: Span
     late: Literal["drop", "dlq"] = "drop"
 

@@ -346,7 +346,10 @@ def test_all_that_it_keeps_counts_together() -> None:
         made.process(1, batch(1, [(1000 + n, "x", 10, n) for n in range(250)]))
 
 
-_SAID = '{"operator":"join","kind":"left","keys":[["a","x","bigint"]],"least":-5,"most":5,"columns":[[0,"n","bigint"]]}'
+_SAID = (
+    '{"operator":"join","kind":"left","keys":[["a","x","bigint"]],"least":-5,"most":5,"from":["l","r"],'
+    '"columns":[[0,"n","bigint"]]}'
+)
 
 
 @pytest.mark.parametrize(
@@ -357,6 +360,7 @@ _SAID = '{"operator":"join","kind":"left","keys":[["a","x","bigint"]],"least":-5
         (_SAID.replace("-5", "-3"), Decision.MIGRATE, "rows that were forgotten under the narrower bounds find no"),
         (_SAID.replace("left", "inner"), Decision.REFUSE, "its kind was changed"),
         (_SAID.replace('"a"', '"b"'), Decision.REFUSE, "its keys were changed"),
+        (_SAID.replace('"l"', '"p"'), Decision.REFUSE, "what its sides read was changed"),
         (_SAID.replace('"n"', '"p"'), Decision.REFUSE, "it did not keep all of its columns"),
         (_SAID.replace('[[0,"n"', '[[0,"a","bigint"],[0,"n"'), Decision.KEEP, ""),
         ("what is no JSON", Decision.REFUSE, "it was no join"),

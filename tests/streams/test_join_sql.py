@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowc.compiler import stages
+from flowc.compiler.ir import IntervalJoin as IntervalJoined
 from flowc.compiler.ir import Sql, Stream
 from flowc.compiler.lowering.lower import lower
 from flowc.diagnostics import Reporter
@@ -28,6 +29,8 @@ from flowc.runtime.streams.compute import Compute
 from flowc.runtime.streams.decoding import Decoding
 from flowc.runtime.streams.epoch import END, Intent, Range
 from flowc.runtime.streams.loop import Polled
+from flowc.runtime.streams.operators.contract import Decision
+from flowc.runtime.streams.operators.join import IntervalJoin
 from flowc.runtime.streams.origins import fail
 from flowc.runtime.streams.state.contract import Checkpoint
 from flowc.service.streams.run import planned
@@ -231,6 +234,118 @@ def test_a_dedupe_before_a_join_and_behind_one(first: str) -> None:
     assert sorted(made.out) == {"dedupe": [(1, 1, "a"), (1, 1, "b")], "join": [(1, 1, "a")]}[first]
 
 
+@pytest.mark.parametrize(
+    "side",
+    [
+        "SELECT id, n, _event_ts FROM orders UNION ALL SELECT id, 0, _event_ts FROM refunds",
+        "SELECT id, n, orders._event_ts AS _event_ts FROM orders UNION ALL (SELECT id, 0, _event_ts FROM refunds)",
+        "SELECT * FROM (SELECT id, n, _event_ts FROM orders) UNION ALL SELECT id, 0, _event_ts FROM refunds",
+    ],
+)  # fmt: skip
+def test_a_side_of_two_sources(side: str) -> None:
+    driven = Computed(plan_of(f"WITH o AS ({side}) {PAIRS.replace('orders o', 'o')}"))
+    driven.epoch("orders", [({"id": 1, "name": None, "n": 2}, 0)], 0)
+    driven.epoch("refunds", [({"id": 1, "why": None}, 0)], 0)
+    driven.epoch("payments", [({"id": 1, "name": None, "method": "cash"}, 3)], 0)
+    assert sorted(driven.out) == [(1, 0, "cash"), (1, 2, "cash")]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "coalesce(o.n, 0) = p.id", "p.id = CASE WHEN o.n > 0 THEN 1 ELSE 0 END", "(o.id = p.id)", "((p.id) = (o.id))",
+        "nullif(o.n, NULL) = p.id", "levenshtein(repeat('a', o.n), '') = p.id",
+    ],
+)  # fmt: skip
+def test_keys_that_are_computed_are_compared_by_value(key: str) -> None:
+    driven = Computed(plan_of(f"SELECT o.n, p.method FROM orders o JOIN payments p ON {key} AND {BOUND}"))
+    driven.epoch("orders", [({"id": 1, "name": None, "n": 1}, 0)], 0)
+    driven.epoch("payments", [({"id": 1, "name": None, "method": "a"}, 3), ({"id": 2, "name": None}, 3)], 0)
+    assert driven.out == [(1, "a")]
+
+
+def test_a_condition_of_one_side_guards_all_keys() -> None:
+    on = "o.id = p.id AND o.n <> 0 AND 5 / o.n = p.id"
+    sql = f"SELECT o.id, o.n, p.method FROM orders o JOIN payments p ON {on} AND {BOUND}"
+    driven = Computed(plan_of(sql))
+    driven.epoch("orders", [({"id": 1, "name": None, "n": n}, 0) for n in (0, 5)], 0)
+    driven.epoch("payments", [({"id": 1, "name": None, "method": "cash"}, 3)], 0)
+    assert driven.out == [(1, 5, "cash")]
+
+
+def test_a_star_without_columns_is_not_told_beside_lookups() -> None:
+    users = "lookups: { users: { connection: wh, sql: SELECT 1 AS id } }"
+    sql = f"SELECT * EXCEPT (id, name) {ON} AND {BOUND} JOIN users u ON u.id = o.id"
+    _, reporter = _lowered(f"{users}\n    sql: {json.dumps(sql)}")
+    assert [(each.code, each.helps) for each in reporter.sorted()] == [
+        ("misplaced-join", ("write `*` of one relation: `o.* EXCEPT (…)`",))
+    ]
+
+
+def test_a_key_of_a_type_that_is_not_known_has_no_cast() -> None:
+    sql = PAIRS.replace("o.id = p.id", "split_part(o.name, '-', 1) = p.name")
+    driven = Computed(plan_of(sql))
+    driven.epoch("orders", [({"id": 1, "name": "a-b", "n": 1}, 0)], 0)
+    driven.epoch("payments", [({"id": 1, "name": "a", "method": "cash"}, 3)], 0)
+    assert driven.out == [(1, 1, "cash")]
+
+
+def test_a_condition_with_columns_of_a_lookup_is_no_key() -> None:
+    users = "lookups: { users: { connection: wh, sql: SELECT 1 AS id } }"
+    sql = f"{PAIRS} JOIN users u ON u.id = o.id WHERE u.id + o.n = p.id AND u.id < o.n"
+    found = stream(f"{users}\n    sql: {json.dumps(sql)}")
+    join = next(node for node in found.nodes if isinstance(node, IntervalJoined))
+    assert len(join.keys) == 1
+    last = found.nodes[-1]
+    assert isinstance(last, Sql)
+    assert '(CAST(u.id + "joined"."o_n" AS INT) = "joined"."p_id")' in last.text
+
+
+SIDE = "SELECT o.n, p.method FROM (SELECT id + 0 AS id, n, _event_ts FROM orders WHERE n > 0) o JOIN payments p "
+
+
+def _decision(before: str, now: str) -> Decision:
+    def operator(sql: str) -> IntervalJoin:
+        made = planned(stream(f"sql: {json.dumps(sql)}"))
+        node = next(node for node in made.nodes if isinstance(node, JoinPlan))
+        schema = pa.schema([(name, pa.int64()) for name in ("id", "id_key", "n", "name", "method")])
+        return IntervalJoin(node, schema, schema)
+
+    return operator(now).verdict(operator(before).fingerprint).decision
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "goes_on"),
+    [
+        (PAIRS, PAIRS.replace("orders o", "Orders AS x").replace("o.", "x."), True),
+        (PAIRS, PAIRS.replace("SELECT o.id, ", "SELECT "), True),
+        (f"{SIDE} ON o.id = p.id AND {BOUND}", f"{SIDE.lower()} ON p.id = o.id AND {BOUND}", True),
+        (f"{SIDE} ON o.id = p.id AND {BOUND}", f"{SIDE} ON o.id = p.id AND {BOUND}".replace("+ 0", "+ 1"), False),
+        (f"{SIDE} ON o.id = p.id AND {BOUND}", f"{SIDE} ON o.id = p.id AND {BOUND}".replace("n > 0", "n > 1"), False),
+        (PAIRS.replace("o.n, ", ""), PAIRS.replace("o.n, ", "").replace("orders", "refunds"), False),
+        (
+            f"WITH o AS (SELECT id, n, _event_ts FROM orders) {PAIRS.replace('orders o', 'o')}",
+            f"WITH o AS (SELECT n AS id, n, _event_ts FROM orders) {PAIRS.replace('orders o', 'o')}", False,
+        ),
+    ],
+)  # fmt: skip
+def test_a_join_goes_on_with_what_it_kept_where_its_sides_read_the_same(before: str, now: str, goes_on: bool) -> None:
+    assert _decision(before, now) is (Decision.KEEP if goes_on else Decision.REFUSE)
+
+
+def test_a_join_does_not_go_on_where_another_column_is_the_event_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fingerprint() -> str:
+        made = planned(stream(f"sql: {json.dumps(PAIRS)}"))
+        return next(node.fingerprint for node in made.nodes if isinstance(node, JoinPlan))
+
+    before = fingerprint()
+    timed = SPEC.replace(
+        "topic: orders, columns: {{ id", "topic: orders, event_time: at, columns: {{ at: timestamptz, id"
+    )
+    monkeypatch.setattr("tests.streams.test_join_sql.SPEC", timed)
+    assert fingerprint() != before
+
+
 def test_a_lookup_behind_a_join_and_one_that_is_part_of_a_side() -> None:
     more = (
         "lookups: { users: { connection: wh, sql: \"SELECT 1 AS id, 'ann' AS who\" } }\n    sql: |\n      SELECT"
@@ -262,6 +377,59 @@ def _found(sql: str) -> list[tuple[str, str, str]]:
     streams, reporter = _lowered(f"sql: {json.dumps(sql)}")
     assert not streams
     return [(each.code, each.span.text, " / ".join(each.helps)) for each in reporter.sorted()]
+
+
+TUMBLED = "SELECT window_start, count(*) AS c FROM tumble(x, INTERVAL '1 minute') GROUP BY window_start, window_end"
+
+
+@pytest.mark.parametrize(
+    ("sql", "at"),
+    [
+        (f"SELECT o.id FROM (orders o JOIN payments p ON o.id = p.id AND {BOUND})", "payments p"),
+        ("SELECT id, (SELECT max(id) FROM payments) AS m FROM orders", "max(id) FROM payments"),
+        ("SELECT id FROM orders GROUP BY id HAVING id > (SELECT max(id) FROM payments)", "max(id) FROM payments"),
+        ("SELECT id, EXISTS (SELECT 1 FROM payments) AS e FROM orders", "1 FROM payments"),
+        ("SELECT id, id IN (SELECT id FROM payments) AS e FROM orders", "id FROM payments"),
+        ("SELECT id, (SELECT max(id) FROM orders) AS m FROM orders", "max(id) FROM orders"),
+        ("SELECT id FROM orders EXCEPT SELECT id FROM payments", "id FROM payments"),
+        ("SELECT id FROM orders INTERSECT SELECT id FROM payments", "id FROM payments"),
+        ("SELECT id FROM orders UNION SELECT id FROM payments", "id FROM payments"),
+        (f"WITH x AS (SELECT id, EXISTS (SELECT 1 FROM payments) AS e FROM orders) {TUMBLED}", "tumble(x"),
+        (f"WITH x AS (SELECT o.id FROM (orders o JOIN payments p ON o.id = p.id)) {TUMBLED}", "tumble(x"),
+    ],
+)  # fmt: skip
+def test_rows_of_two_streams_are_put_together_by_a_join_alone(sql: str, at: str) -> None:
+    found = _found(sql)
+    assert len(found) == 1, found
+    assert found[0][0] == ("misplaced-window" if at == "tumble(x" else "unbounded-join")
+    assert at in found[0][1]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT id FROM orders UNION SELECT n FROM orders",
+        "SELECT id, count(*) AS c FROM (SELECT id FROM orders UNION ALL SELECT id FROM payments) x GROUP BY id",
+    ],
+)
+def test_rows_of_one_stream_and_unions_of_all_rows_are_no_join(sql: str) -> None:
+    assert [type(node) for node in stream(f"sql: {json.dumps(sql)}").nodes] == [Sql]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        f"WITH orders AS (SELECT id, n, _event_ts FROM orders) {PAIRS}",
+        f"WITH x AS (SELECT id, n, _event_ts FROM orders), orders AS (SELECT * FROM x) {PAIRS}",
+        PAIRS.replace("orders", "ORDERS").replace("payments", "Payments"),
+        f"WITH Mine AS (SELECT id, n, _event_ts FROM Orders) {PAIRS.replace('orders', 'mine')}",
+    ],
+)
+def test_a_join_is_seen_by_whatever_name(sql: str) -> None:
+    driven = Computed(plan_of(sql))
+    driven.epoch("orders", [({"id": 1, "name": None, "n": 2}, 0)], 0)
+    driven.epoch("payments", [({"id": 1, "name": None, "method": "cash"}, 3)], 0)
+    assert driven.out == [(1, 2, "cash")]
 
 
 ON = "FROM orders o JOIN payments p ON o.id = p.id"
@@ -297,6 +465,25 @@ ON = "FROM orders o JOIN payments p ON o.id = p.id"
         (
             f"WITH p AS (SELECT id, _event_ts + INTERVAL '1 hour' AS _event_ts FROM payments) SELECT o.id FROM orders o"
             f" JOIN p ON o.id = p.id AND {BOUND}", "misplaced-join", "p", "select `_event_ts` as it is",
+        ),
+        *(
+            (f"WITH {o} SELECT o.id FROM o JOIN payments p ON o.id = p.id AND {BOUND}", "misplaced-join", "o", mend)
+            for o, mend in (
+                ("o AS (SELECT id, _event_ts FROM orders UNION ALL SELECT id, now() FROM refunds)", "as it is"),
+                (
+                    "o AS (SELECT id, _event_ts FROM orders UNION ALL SELECT 1, CAST(why AS timestamptz) FROM refunds)",
+                    "as it is",
+                ),
+                ("o(id, _event_ts) AS (SELECT id, now() FROM orders)", "at one row"),
+            )
+        ),
+        *(
+            (f"SELECT {what} {ON} AND {BOUND}{more}", "misplaced-join", "", mend)
+            for what, more, mend in (
+                ("o.* REPLACE (o.n + 1 AS n)", "", "write columns out"),
+                ("o.* RENAME (n AS m)", "", "write columns out"),
+                ("o.id, x", " CROSS JOIN unnest(ARRAY[o.n, 1]) AS t(x)", "WITH pairs"),
+            )
         ),
         (f"SELECT o.id, (SELECT 1) AS one {ON} AND {BOUND}", "misplaced-join", "1", "behind the join"),
         (

@@ -88,7 +88,7 @@ class Driven:
         assert made.num_rows == len(shown)
         assert due or not shown, "rows come out where some are due, and nowhere else"
         assert [row["window_start"] for row in shown] == sorted(row["window_start"] for row in shown)
-        if promised is not None and self.plan.size == FOREVER:
+        if promised is not None:
             assert all(row[TIME] >= promised for row in shown)
         self.out += shown
         self.late += [rows[aside.row.index][1] or 0 for aside in found.late]
@@ -166,11 +166,28 @@ class Model:
     def _take(self, row: Row) -> None:
         if self.mark is not None and row[3] + self.gap < self.mark:
             there = [each[3] for each in self.waiting.get(row[0], []) if each[3] < self.mark]
-            there += [self.open[row[0]].first] if row[0] in self.open else []
-            if not there or row[3] < min(there) - self.gap:
+            open_ = self.open.get(row[0])
+            if not self._is_let_in(row[3], there, open_):
                 self.late.append(row[1] or 0)
                 return
         self.waiting.setdefault(row[0], []).append(row)
+
+    def _is_let_in(self, at: int, there: Sequence[int], open_: _Session | None) -> bool:
+        """Whether it belongs to what is there, and what it begins ends no earlier than the watermark."""
+        assert self.mark is not None
+        if not there and open_ is None:
+            return False
+        if open_ is not None and at >= open_.first:
+            return True
+        if at < min([*there, *([open_.first] if open_ is not None else [])]) - self.gap:
+            return False
+        spans = [(each, each) for each in there if open_ is None or not open_.first <= each <= open_.last]
+        spans += [(open_.first, open_.last)] if open_ is not None else []
+        end = at
+        for first, last in sorted(spans):
+            if first > at and first - end <= self.gap and last - at <= self.longest:
+                end = max(end, last)
+        return end + self.gap >= self.mark
 
     def _settle(self, mark: int) -> None:
         self.mark, found = mark, list[tuple[Any, _Session]]()
@@ -206,15 +223,13 @@ def _shown(key: str | None, found: _Session, gap: int) -> dict[str, Any]:
         "window_start": found.first, "window_end": found.last + gap, "k": key, "n": len(times),
         "real": sum(f for _, _, f, _ in found.rows), "most": max(values, default=None),
         "first": found.rows[times.index(min(times))][1], "different": len(set(values)),
-        "all": [x for _, x, _, _ in found.rows], TIME: found.last + gap - 1,
+        "all": [x for _, x, _, _ in sorted(found.rows, key=lambda row: row[3])], TIME: found.last + gap - 1,
     }  # fmt: skip
 
 
-def _sorted(rows: Iterable[dict[str, Any]], *, settled: bool = False) -> list[dict[str, Any]]:
-    """In an order, without the ids; what is added to an open session from behind is not always in one order."""
+def _sorted(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """In an order, without the ids."""
     found = [{name: value for name, value in row.items() if name != "session_id"} for row in rows]
-    for row in found:
-        row["all"] = row["all"] if settled else sorted(row["all"], key=lambda value: (value is None, value))
     return sorted(found, key=lambda row: (row["window_start"], row["k"] is None, row["k"] or "", row["window_end"]))
 
 
@@ -397,7 +412,7 @@ def test_a_row_that_comes_too_late_by_itself_is_taken_by_a_session_that_is_open(
     driven.epoch([("a", 9, 0.0, 10), ("a", 10, 0.0, -1)], 55)
     driven.epoch([], END)
     assert driven.late == [6, 7, 10]
-    assert [(row["window_start"], row["all"]) for row in driven.out] == [(0, [3]), (10, [1, 2, 9, 8, 4, 5])]
+    assert [(row["window_start"], row["all"]) for row in driven.out] == [(0, [3]), (10, [9, 8, 4, 1, 5, 2])]
 
 
 def test_a_late_row_is_told_with_its_time_and_the_watermark() -> None:
@@ -466,7 +481,10 @@ def test_what_was_kept_by_other_sessions_is_refused_with_the_reason() -> None:
 
     operator = Sessions(session(10, 60, fingerprint=said()), ROWS)
     assert operator.verdict(said()).decision is Decision.KEEP
-    for other, reason in [(said(step=11), "its gap changed"), (said(size=61), "its max_duration changed")]:
+    for other, reason in [
+        (said(step=11), "its gap was 11us, is 10us"),
+        (said(size=61), "its max_duration was 61us, is 60us"),
+    ]:
         assert operator.verdict(other) == Verdict(Decision.REFUSE, reason)
     assert operator.verdict("dedupe").decision is Decision.REFUSE
 
@@ -502,11 +520,25 @@ def test_state_of_before_is_kept_anew_by_another_fingerprint() -> None:
 def test_a_row_is_let_in_by_those_that_came_before_it_in_its_group() -> None:
     group, at = np.array([0, 0, 0, 0, 1, 1]), np.array([7, 18, 9, 2, 10, 1])
     first, nothing = np.array([20, 20, 20, 20, 2**63 - 1, 2**63 - 1]), np.zeros(6, bool)
-    assert let_in(group, at, nothing, first, 10).tolist() == [False, True, True, True, False, False]
-    assert let_in(group, at, np.array([0, 0, 0, 0, 1, 0], bool), first, 10).tolist() == [False, *[True] * 5]
+    more = (np.full(6, 25), 0, 10, FOREVER)
+    assert let_in(group, at, nothing, first, *more).tolist() == [False, True, True, True, False, False]
+    assert let_in(group, at, np.array([0, 0, 0, 0, 1, 0], bool), first, *more).tolist() == [False, *[True] * 5]
     count = 1_000
-    chain = let_in(np.zeros(count, int), -10 * np.arange(count), np.zeros(count, bool), np.full(count, 5), 10)
+    chain = let_in(
+        np.zeros(count, int), -10 * np.arange(count), np.zeros(count, bool), np.full(count, 5), np.full(count, 5), 0,
+        10, FOREVER,
+    )  # fmt: skip
     assert chain.all()
+
+
+def test_a_row_whose_session_would_come_out_behind_the_watermark_is_late() -> None:
+    driven = Driven(session(10, 20, late="dlq"))
+    driven.epoch([("a", 1, 0.0, 10), ("a", 2, 0.0, 20), ("a", 3, 0.0, 30)], 0)
+    driven.epoch([("a", 5, 0.0, 5), ("a", 6, 0.0, 12)], 32)
+    driven.epoch([("a", 4, 0.0, 10)], 33)
+    driven.epoch([], END)
+    assert driven.late == [5]
+    assert [(row["window_start"], row["n"]) for row in driven.out] == [(10, 5)]
 
 
 def test_rows_that_are_left_of_a_batch_do_not_hold_on_to_it() -> None:

@@ -26,7 +26,8 @@ from flowc.compiler.lowering.windowcut import PLAIN, Cut, is_null, said
 from flowc.compiler.sql.infer import infer
 from flowc.compiler.sql.relations import OWNERS, Field, Relation
 from flowc.compiler.sql.sqltext import SqlTree
-from flowc.compiler.sql.streamjoins import StreamJoin
+from flowc.compiler.sql.streamjoins import BOUND, StreamJoin
+from flowc.compiler.sql.streamreads import cte_of, put_together
 from flowc.compiler.sql.tablefunctions import CALL, Call, ctes_of, free
 from flowc.compiler.sql.windowcalls import END, SESSION, START, WindowCall
 from flowc.diagnostics import Reporter, did_you_mean
@@ -118,7 +119,7 @@ class Graph:
 
         `cuts` are its windows: the query is what they, and the joins, have left of it.
         """  # fmt: skip
-        steps = _in_order(query, calls, cuts, joins)
+        steps, before = _in_order(query, calls, cuts, joins), self.reporter.errors
         self._reserved = self._names | {step.id for step in steps}
         for step in steps:
             self._step(step, query)
@@ -132,12 +133,29 @@ class Graph:
         traced = hidden_text(part, ENGINE, read, self.functions, (ROW,))
         if (calls or cuts) and len(relations) > 1 and traced is None:
             self._report_several(relations, calls[-1] if calls else cuts[-1].call)
+        elif self.reporter.errors == before and self.is_apart(part) and text is None:
+            message = "this cannot be run behind what is remembered of a stream"
+            helps = ("put it in a query of its own under WITH",)
+            self.reporter.error("untranslatable-sql", message, part.span(part.tree), helps=helps)
         made = replace(
             found, id=self.id(QUERY), text=text or found.text, functions=called(query, self.functions),
             placed=self._with_changes(part, Placed(relations, traced)),
         )  # fmt: skip
         self.nodes.append(made)
         return made
+
+    def is_apart(self, part: SqlTree) -> bool:
+        """Whether a part puts no rows of streams together but with UNION ALL, which is an error."""
+        found = put_together(part.tree, self._names)
+        if found is not None:
+            message = "this puts rows of streams together, and each of them comes by itself"
+            helps = (
+                "join the two in FROM, and say in ON how far apart event times may be: "
+                f"`FROM orders o JOIN payments p ON … {BOUND}`",
+                "or put rows together with UNION ALL",
+            )
+            self.reporter.error("unbounded-join", message, part.span(found), helps=helps)
+        return found is None
 
     def _with_changes(self, part: SqlTree, placed: Placed) -> Placed:
         """The last part of a query, which says what its rows do where a window behind which it stands comes again."""
@@ -178,7 +196,7 @@ class Graph:
     def _step(self, step: Call | Cut | StreamJoin, query: SqlTree) -> None:
         if isinstance(step, StreamJoin):
             self._given[step.id] = put(step, query, self)
-            self._tell_join(step, query)
+            self._tell_join(step.id)
         elif isinstance(step, Cut):
             self._window(step, query)
         else:
@@ -205,7 +223,7 @@ class Graph:
         edge = made.id if made is not None else self._edges[call.name]
         self.nodes.append(Dedupe(call.id, (edge,), keys, call.within, (own,), call.span))
         body = ctes_of(query.tree)[call.before].this if call.before is not None else None
-        before = self._whole(self.part(query, body)) if body is not None else self._told.get(edge, edge)
+        before = self.whole(self.part(query, body)) if body is not None else self._told.get(edge, edge)
         self._told[call.id] = _once(self.nodes[-1], before)
         if made is not None and call.before is not None:
             bounds = check_behind(self.part(query, ctes_of(query.tree)[call.before].this), self._bounds, Reporter())
@@ -324,23 +342,19 @@ class Graph:
                 if column.find_ancestor(exp.Select) is part.tree:
                     column.set("table", None)
                     column.meta.pop(OWNERS, None)
-        return self._whole(part)
+        return self.whole(part)
 
-    def _whole(self, part: SqlTree) -> str:
+    def whole(self, part: SqlTree) -> str:
         """A part as it is written, and what stands before what it reads."""
         edges = dict.fromkeys(edge for _, edge in self.read(part))
         return " of ".join([said(part.tree, plain=False), *(self._told[edge] for edge in edges if edge in self._told)])
 
-    def _tell_join(self, join: StreamJoin, query: SqlTree) -> None:
+    def _tell_join(self, id: str) -> None:
         """Notes what a join gives, and what stands before its sides."""
-        node = next((each for each in self.nodes if each.id == join.id), None)
+        node = next((each for each in self.nodes if each.id == id), None)
         if not isinstance(node, IntervalJoin):
             return
-        sides = [
-            self._whole(self.part(query, exp.select("*").from_(side.relation.copy()), join.place))
-            for side in join.sides
-        ]
-        self._told[join.id] = json.dumps([node.kind, node.written, node.least, node.most, node.columns, sides])
+        self._told[id] = json.dumps([node.kind, node.written, node.least, node.most, node.columns, node.before])
 
     def _columns(self, source: str) -> tuple[Column, ...] | None:
         return next(each.columns for each in self.sources if each.name == source)
@@ -362,6 +376,8 @@ class Graph:
         if twice := _twice(part.tree):
             message = f"the rows of `{call.name}` come from `{twice}` on several ways, and in no fixed order"
             self.reporter.error(call.code, message, call.span, helps=(call.apart,))
+            return None
+        if not self.is_apart(part):
             return None
         id, shown = self.id(cte.alias), {column.name for column in columns or ()}
         self._fields[id] = tuple(each for each in given if each.name in shown) if given is not None else None
@@ -438,15 +454,9 @@ class Graph:
         for table in part.tree.find_all(exp.Table):
             if CALL in table.meta:
                 found[table.name] = table.meta[CALL]
-            elif not table.db and table.name in self._names and not _shadowed(table, part):
+            elif not table.db and table.name in self._names and cte_of(table) is None:
                 found[table.name] = self._edges[table.name]
         return tuple(found.items())
-
-
-def _shadowed(table: exp.Table, part: SqlTree) -> bool:
-    """Whether the name of a table is that of a CTE before it, and of no source."""
-    within = table.find_ancestor(exp.CTE)
-    return any(cte.alias == table.name for cte in takewhile(lambda cte: cte is not within, ctes_of(part.tree)))
 
 
 def _needed(parts: Sequence[exp.Expression], before: Sequence[exp.CTE]) -> list[exp.CTE]:

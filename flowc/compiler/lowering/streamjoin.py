@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from flowc.catalog import Column, TableName
-from flowc.compiler.changelog import NO_KEYS
+from flowc.compiler.changelog import NO_KEYS, WIDE
 from flowc.compiler.ir import IntervalJoin, Origin, Placed, Sql
 from flowc.compiler.lowering.functioncalls import called
 from flowc.compiler.lowering.streamquery import hidden_text, inferred
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from flowc.compiler.lowering.streamgraph import Graph
 
 _ENGINE = "datafusion"
-_WIDE = frozenset({Kind.UINT64, Kind.INT128})
-"""Whole numbers that are not all bigints."""
 _DIGITS = 38
 _TEMPORAL = frozenset({Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ})
 _FLOATS = frozenset({Kind.FLOAT32, Kind.FLOAT64})
@@ -71,7 +69,8 @@ def put(join: StreamJoin, query: SqlTree, graph: Graph) -> Relation | None:
                     for one, other in zip(left.side.keys, right.side.keys, strict=True))  # fmt: skip
     node = IntervalJoin(
         join.id, (made[0].id, made[1].id), join.kind, tuple(zip(left.keys, right.keys, strict=True)), join.least,
-        join.most, tuple(named), (made[0].columns, made[1].columns), written, join.span, join.late,
+        join.most, tuple(named), (made[0].columns, made[1].columns), written,
+        (_before(left.side, join, query, graph), _before(right.side, join, query, graph)), join.span, join.late,
     )  # fmt: skip
     graph.nodes.append(node)
     table = TableName(None, join.id)
@@ -95,11 +94,11 @@ def _part(join: StreamJoin, side: Side, casts: Sequence[DataType | None], query:
     for column, _ in side.columns:
         items[_named(column)] = _of(column, side)
     for number, (key, cast) in enumerate(zip(side.keys, casts, strict=True)):
-        plain = isinstance(key, exp.Column) and cast is None and (side.only is None or number > 0)
+        plain = isinstance(key, exp.Column) and cast is None and side.only is None
         column = _named(key.this) if isinstance(key, exp.Column) else ""
         made = free(f"{column}_key" if column else f"key_{number + 1}", frozenset(items))
         name = column if plain else made
-        items[name] = items.get(name) or _key(key, cast, side.only if number == 0 else None)
+        items[name] = items.get(name) or _key(key, cast, side.only)
         keys.append(name)
     tree = exp.Select(
         expressions=[exp.Alias(this=item, alias=exp.to_identifier(name, quoted=True)) for name, item in items.items()],
@@ -133,6 +132,13 @@ def _written(key: exp.Expression, side: Side, query: SqlTree) -> str:
     return " where ".join(part.sql(dialect=query.dialect) for part in parts)
 
 
+def _before(side: Side, join: StreamJoin, query: SqlTree, graph: Graph) -> str:
+    """What a side reads, whatever it is called in the join."""
+    relation = side.relation.copy()
+    relation.set("alias", None)
+    return graph.whole(graph.part(query, exp.select("*").from_(relation), join.place))
+
+
 def _bare(node: exp.Expression) -> exp.Expression:
     if isinstance(node, exp.Column) and isinstance(node.this, exp.Identifier):
         return exp.column(exp.to_identifier(output_name(node.this, _ENGINE)))
@@ -149,7 +155,7 @@ def _together(
         message = f"a join of streams cannot compare `{one}` and `{other}`" if one != other else f"`{one}` is no key"
         helps = ("compare values of one simple type: `CAST(… AS text)` on both sides",)
         reporter.error("unusable-keys", message, query.span(join.sides[0].keys[number]), helps=helps)
-    return found if found not in (UNKNOWN, one) or found != other else None
+    return None if found in (None, UNKNOWN) or found == one == other else found
 
 
 def common_key(one: DataType, other: DataType) -> DataType | None:
@@ -164,7 +170,7 @@ def common_key(one: DataType, other: DataType) -> DataType | None:
         return None
     if one == other or kinds == {Kind.TEXT}:
         return one if one == other else DataType(Kind.TEXT)
-    if one.is_integer and other.is_integer and not kinds & _WIDE:
+    if one.is_integer and other.is_integer and not kinds & WIDE:
         return BIGINT
     if kinds <= _FLOATS:
         return DataType(Kind.FLOAT64)
@@ -185,7 +191,7 @@ def _decimal(one: DataType, other: DataType) -> DataType | None:
 def _size(kind: DataType) -> tuple[int, int] | None:
     """The digits of a number before and behind the point."""
     if kind.is_integer:
-        return (20, 0) if kind.kind in _WIDE else (19, 0)
+        return (20, 0) if kind.kind in WIDE else (19, 0)
     if kind.kind is Kind.DECIMAL and kind.precision is not None:
         return kind.precision - (kind.scale or 0), kind.scale or 0
     return None
@@ -196,6 +202,8 @@ def _node(join: StreamJoin, part: _Part, query: SqlTree, graph: Graph) -> Sql | 
     tree = graph.part(query, part.tree, join.place)
     relations = graph.read(tree)
     read, name = frozenset(each for each, _ in relations), part.side.name
+    if not graph.is_apart(tree):
+        return None
     texts = [hidden_text(tree, _ENGINE, read, graph.functions, columns) for columns in ((TIME,), (TIME, ROW))]
     if texts[0] is None:
         message = f"the rows of `{name}` are not each of one row before it, so they have no event time to join by"
@@ -203,7 +211,7 @@ def _node(join: StreamJoin, part: _Part, query: SqlTree, graph: Graph) -> Sql | 
                  "put what looks at many rows behind the join")  # fmt: skip
         graph.reporter.error("misplaced-join", message, part.side.span, helps=helps)
         return None
-    if not _is_timed(tree.tree):
+    if not _is_timed(tree.tree, partial(_given, join, query, graph), part.side):
         message = f"`{TIME}` of `{name}` is not the event time of its rows, by which they are joined"
         graph.reporter.error("misplaced-join", message, part.side.span, helps=(f"select `{TIME}` as it is",))
         return None
@@ -215,7 +223,47 @@ def _node(join: StreamJoin, part: _Part, query: SqlTree, graph: Graph) -> Sql | 
     return node
 
 
-def _is_timed(tree: exp.Expression) -> bool:
-    """Whether every column of the name of the event time is that."""
+_Given = Callable[[exp.Query], tuple[Field, ...] | None]
+"""The columns of a query that stands where the join does; None where some are unknown."""
+
+
+def _given(join: StreamJoin, query: SqlTree, graph: Graph, body: exp.Query) -> tuple[Field, ...] | None:
+    part = graph.part(query, body.copy(), join.place)
+    relations = dict(graph.read(part))
+    return inferred(part, _ENGINE, lambda name: graph.find(name, relations))[0]
+
+
+def _is_timed(tree: exp.Expression, given: _Given, side: Side) -> bool:
+    """Whether every column of the name of the event time is that, by its position in a UNION as well."""
     named = (alias for alias in tree.find_all(exp.Alias) if alias.alias == TIME)
-    return all(isinstance(alias.this, exp.Column) and alias.this.name == TIME for alias in named)
+    shown = given(exp.select("*").from_(side.relation.copy())) or ()
+    return (
+        all(isinstance(alias.this, exp.Column) and alias.this.name == TIME for alias in named)
+        and all(_is_origin(each) for each in shown if each.name == TIME)
+        and all(_is_timed_union(union, given) for union in tree.find_all(exp.SetOperation))
+    )
+
+
+def _is_origin(field: Field) -> bool:
+    return {origin.column for origin in field.origins} == {TIME}
+
+
+def _is_timed_union(union: exp.SetOperation, given: _Given) -> bool:
+    """Whether the event time has the same place in all queries that are put together."""
+    arms = [given(arm) for arm in _arms(union)]
+    known = [arm for arm in arms if arm is not None]
+    if len(known) < len(arms):
+        return False
+    place = next((place for place, each in enumerate(known[0]) if each.name == TIME), None)
+    return place is None or all(place < len(arm) and _is_origin(arm[place]) for arm in known)
+
+
+def _arms(query: exp.Expression) -> Iterator[exp.Query]:
+    """The queries that are put together, in order."""
+    if isinstance(query, exp.SetOperation):
+        yield from _arms(query.this)
+        yield from _arms(query.expression)
+    elif isinstance(query, exp.Subquery):
+        yield from _arms(query.this)
+    elif isinstance(query, exp.Query):
+        yield query

@@ -51,7 +51,7 @@ from flowc.compiler.sql.placed import is_small
 from flowc.compiler.sql.relations import Field, Relation
 from flowc.compiler.sql.sqltext import SqlTree, parse_query
 from flowc.compiler.sql.streamjoins import Joins, read_joins
-from flowc.compiler.sql.tablefunctions import Call, Calls, ctes_of, free, has_calls, read_calls
+from flowc.compiler.sql.tablefunctions import Call, Calls, ctes_of, folded, free, has_calls, read_calls
 from flowc.compiler.sql.windowcalls import (
     WindowCall,
     WindowCalls,
@@ -152,6 +152,7 @@ def _read(query: SqlTree, sources: tuple[Source, ...], lowering: Lowering) -> Ca
     """The query with relations in the place of calls, and the calls; None after an error."""
     if not is_small(query, lowering.reporter):
         return None
+    query = folded(query)
     found: Calls | None = Calls(query, ())
     if has_calls(query):
         found = read_calls(query, frozenset(source.name for source in sources), lowering.reporter)

@@ -60,15 +60,15 @@ class Conditions:
 
     def take(self, node: exp.Expression, owner: Owner) -> None:
         """Sorts one condition in."""
-        sides = sides_of(node, owner)
-        if (pair := _key(node, owner)) is not None and not _names_time(node):
+        sides, foreign = sides_of(node, owner), _is_foreign(node, owner)
+        if not foreign and (pair := _key(node, owner)) is not None and not _names_time(node):
             self.keys.append(pair)
         elif sides == {LEFT, RIGHT} and (bounds := _bounds(node, owner)) is not None:
             for least, most in bounds:
                 self._bound(least, most)
         elif sides == {LEFT, RIGHT}:
             (self.timed if _names_time(node) or _compares_times(node) else self.of_both).append(node)
-        elif len(sides) == 1:
+        elif len(sides) == 1 and not foreign:
             self.of_one[next(iter(sides))].append(node)
         else:
             self.of_both.append(node)
@@ -100,6 +100,12 @@ def sides_of(node: exp.Expression, owner: Owner) -> set[int]:
     return {side for column in node.find_all(exp.Column) if (side := owner(column)) is not None}
 
 
+def _is_foreign(node: exp.Expression, owner: Owner) -> bool:
+    """Whether it needs columns of neither side, of a lookup behind them; a subquery has columns of its own."""
+    columns = (column for column in node.find_all(exp.Column) if owner(column) is None)
+    return any(column.find_ancestor(exp.Query) is node.find_ancestor(exp.Query) for column in columns)
+
+
 def odd_interval(query: SqlTree) -> str | None:
     """An interval of which the parser may have kept only a part."""
     tokens = Dialect.get_or_raise(query.dialect).tokenize(query.text.text)
@@ -129,6 +135,8 @@ def _compares_times(node: exp.Expression) -> bool:
 
 def _key(node: exp.Expression, owner: Owner) -> tuple[exp.Expression, exp.Expression] | None:
     """The two sides of an equality, left and right."""
+    if isinstance(node, exp.Paren):
+        return _key(node.this, owner)
     if not isinstance(node, exp.EQ):
         return None
     one, other = node.this, node.expression

@@ -7,7 +7,7 @@ query reads a relation that stands for the pairs.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -16,6 +16,7 @@ from sqlglot import exp
 from flowc.compiler.sql.joinbounds import LEFT, RIGHT, Conditions, all_of, conjuncts, is_time, odd_interval, sides_of
 from flowc.compiler.sql.relations import OWNERS, Field, fold, output_name
 from flowc.compiler.sql.sqltext import SqlTree
+from flowc.compiler.sql.streamreads import behind, cte_of, streams_of
 from flowc.compiler.sql.tablefunctions import CALL, free
 from flowc.compiler.sql.windowcalls import WINDOW
 from flowc.diagnostics import Reporter
@@ -113,31 +114,11 @@ class _Reading:
 
     def _reads(self, item: exp.Expression) -> bool:
         """Whether a relation has rows of a stream, itself or by the names of the query's own."""
-        own = self._own
-        return any(
-            CALL in table.meta or (table.name in self.sources and table.name not in own and not table.db)
-            for part in self._behind(item)
-            for table in part.find_all(exp.Table)
-        )
+        return bool(streams_of(item, self.sources))
 
     def _is_windowed(self, item: exp.Expression) -> bool:
         """Whether a relation has rows of windows, itself or by the names of the query's own."""
-        return any(WINDOW in each.meta for part in self._behind(item) for each in part.find_all(exp.Subquery))
-
-    @property
-    def _own(self) -> Mapping[str, exp.Expression]:
-        return {cte.alias: cte.this for cte in self.query.tree.find_all(exp.CTE)}
-
-    def _behind(self, item: exp.Expression) -> Iterator[exp.Expression]:
-        """A relation, and the queries under WITH that it reads."""
-        own, seen, waiting = self._own, set[str](), [item]
-        while waiting:
-            part = waiting.pop()
-            yield part
-            for table in part.find_all(exp.Table):
-                if CALL not in table.meta and table.name in own and table.name not in seen:
-                    seen.add(table.name)
-                    waiting.append(own[table.name])
+        return any(WINDOW in each.meta for part in behind(item) for each in part.find_all(exp.Subquery))
 
     def id(self, place: int | None, node: exp.Expression) -> str:
         """What a join is called: as the CTE in which it stands."""
@@ -309,6 +290,16 @@ class _One:
         for query in (found for part in self._parts() for found in part.find_all(exp.Query)):
             help = "put it in a query behind the join: `WITH pairs AS (SELECT …) SELECT …`"
             self.reading.refuse("a subquery stands beside a join of streams", help, query)
+        for relation in (join.this for join in self.node.args["joins"][1:]):
+            if isinstance(relation, exp.Unnest | exp.Lateral):
+                help = "put it in a query behind the join: `WITH pairs AS (SELECT …) SELECT … FROM pairs CROSS JOIN …`"
+                self.reading.refuse("what is computed for each row stands beside a join of streams", help, relation)
+        for star in (star for item in self.node.expressions if (star := _star(item)) is not None):
+            if star.args.get("replace") or star.args.get("rename"):
+                self.reading.refuse("a `*` beside a join of streams has other columns", "write columns out", star)
+            elif star.args.get("except_") and any(star is item for item in self.node.expressions) and self._others:
+                help = "write `*` of one relation: `o.* EXCEPT (…)`"
+                self.reading.refuse("a `*` leaves out columns of streams and of lookups", help, star)
 
     @property
     def _others(self) -> list[str]:
@@ -331,8 +322,8 @@ class _One:
         """Puts the columns of the sides in the place of each `*`; those of other relations keep theirs."""
         items = list[exp.Expression]()
         for item in self.node.expressions:
-            star = item if isinstance(item, exp.Star) else item.this if isinstance(item, exp.Column) else None
-            if not isinstance(star, exp.Star):
+            star = _star(item)
+            if star is None:
                 items.append(item)
                 continue
             table = fold(item.args["table"], _ENGINE) if star is not item and item.args.get("table") else None
@@ -349,7 +340,7 @@ class _One:
     def _own(self, side: int, fields: tuple[Field, ...]) -> Iterator[Field]:
         """What `*` stands for: the message's own columns, and others that a query before it asks for by their names."""
         relation = self.relations[side]
-        source = isinstance(relation, exp.Table) and (CALL in relation.meta or relation.name in self.reading.sources)
+        source = isinstance(relation, exp.Table) and cte_of(relation) is None
         asked = frozenset[str]() if source else self.reading.asked
         yield from (each for each in fields if each.name not in EXTRAS or each.name in asked)
 
@@ -399,6 +390,12 @@ class _One:
 
 def _quoted(name: str) -> exp.Identifier:
     return exp.to_identifier(name, quoted=True)
+
+
+def _star(item: exp.Expression) -> exp.Star | None:
+    """The `*` that a column of the output is, with a relation before it or without."""
+    star = item.this if isinstance(item, exp.Column) else item
+    return star if isinstance(star, exp.Star) else None
 
 
 def _called(relation: exp.Expression) -> str:

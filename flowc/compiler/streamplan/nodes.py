@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
-from flowc.compiler.changelog import NO_KEYS, remembering, traits
+from flowc.compiler.changelog import NO_KEYS, WIDE, remembering, traits
 from flowc.compiler.dialects.datafusion_arithmetic import arithmetic
 from flowc.compiler.ir import Dedupe, IntervalJoin, Node, Placed, Source, Sql, Stream, Window
 from flowc.errors import UsageError
 from flowc.nodes import MAX_STATE, ROW, TIME, AggregatePlan, DedupePlan, JoinPlan, NodePlan, SqlPlan, Traits, WindowPlan
 from flowc.stream import EXTRAS
-from flowc.types import DataType, Kind
+from flowc.types import BIGINT, DataType, Kind
 
 _TIMES = frozenset({Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.DATE})
 _PARTITION = "_partition"
@@ -134,7 +134,7 @@ def _join(node: IntervalJoin, known: Traits, stream: str, most: int) -> JoinPlan
     keys = [[*written, str(_same(pair, types, stream))] for pair, written in zip(node.keys, node.written, strict=True)]
     columns = sorted([side, column, str(types[side][column])] for side, column, _ in node.columns)
     said = {"operator": "join", "kind": node.kind, "keys": keys, "least": node.least, "most": node.most}
-    fingerprint = json.dumps({**said, "columns": columns}, separators=(",", ":"))
+    fingerprint = json.dumps({**said, "from": node.before, "columns": columns}, separators=(",", ":"))
     return JoinPlan(
         node.id, node.inputs, node.kind, node.keys, node.least, node.most, node.columns, fingerprint, node.late,
         max_bytes=most, traits=known,
@@ -144,6 +144,8 @@ def _join(node: IntervalJoin, known: Traits, stream: str, most: int) -> JoinPlan
 def _same(pair: tuple[str, str], types: Sequence[Mapping[str, DataType]], stream: str) -> DataType:
     """The type of both columns of a key, as the engine tells it: what cannot be judged before."""
     one, other = (types[side][name] for side, name in enumerate(pair))
+    if one.is_integer and other.is_integer and not {one.kind, other.kind} & WIDE:
+        return BIGINT  # as the join compares them
     if one.kind != other.kind or one.kind in NO_KEYS or (one.kind is Kind.DECIMAL and one != other):
         message = f"a join of stream `{stream}` cannot compare `{one}` and `{other}`"
         help = "compare values of one simple type: `CAST(… AS text)` on both sides"

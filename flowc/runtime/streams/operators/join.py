@@ -37,6 +37,7 @@ _FIXED = {
     "operator": "it was no join",
     "kind": "its kind was changed",
     "keys": "its keys were changed",
+    "from": "what its sides read was changed",
 }
 """What state says nothing of where it was another one, and in which words."""
 
@@ -232,7 +233,7 @@ class IntervalJoin:
 
     def _keyed(self, side: _Side, rows: pa.RecordBatch) -> _Keyed:
         """The rows that have no NULL in their keys."""
-        columns = [rows.column(key) for key in side.keys]
+        columns = [_wide(rows.column(key)) for key in side.keys]
         place = whole(columns)
         if len(place) < rows.num_rows:
             columns = [column.take(pa.array(place)) for column in columns]
@@ -355,6 +356,12 @@ def _with_alone(found: _Found, keyed: Any, late: Any) -> _Found:
     order = np.argsort(together[0], kind="stable")
     place, at, index = (part[order] for part in together)
     return _Found(place, at, index, found.values)
+
+
+def _wide(column: pa.Array) -> pa.Array:
+    """A key as it is compared: whole numbers as bigints, whatever the width that each side has."""
+    narrow = pa.types.is_integer(column.type) and column.type != pa.uint64()
+    return column.cast(pa.int64()) if narrow else column
 
 
 def _times(rows: pa.RecordBatch) -> Any:

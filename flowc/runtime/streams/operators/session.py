@@ -5,7 +5,8 @@ time comes before them any more, so that what comes out depends on the rows alon
 open; one that is followed by another, or whose last row is more than `gap` before the watermark, comes out.
 
 A row behind the watermark is let in where a session of it alone would still be open, and where it comes at most `gap`
-before the first row of a session of its key that is open. All others are late.
+before the first row of a session of its key that is open. All others are late, and so is one that would be the first of
+a session whose longest duration is over before the watermark: that session would come out behind it.
 """
 
 from __future__ import annotations
@@ -137,9 +138,10 @@ class Sessions:
         rows = rows.where(order)
         head = _heads(rows.hi, rows.lo)
         slots = self._groups.find(rows.hi, rows.lo, np.full(len(rows), OPEN))
-        first = np.where(slots >= 0, self._state.spans.first[slots], MOST)
+        spans, group = self._state.spans, np.cumsum(head) - 1
+        first, last = (np.where(slots >= 0, c[slots], none) for c, none in ((spans.first, MOST), (spans.last, LEAST)))
         chosen = np.append(np.ones(len(known), bool), ~late[behind])[order]
-        taken = let_in(np.cumsum(head) - 1, rows.at, chosen, first, self._gap)
+        taken = let_in(group, rows.at, chosen, first, last, mark - self._gap, self._gap, self._plan.size)
         late[rows.row[taken & (order >= len(known))]] = False
         return late if late.any() else None
 

@@ -81,19 +81,29 @@ def _greedy(run: Any, begin: Any, end: Any, longest: int) -> Any:
     return reached(np.append(True, run[1:] != run[:-1]), np.where(same, following, count))
 
 
-def let_in(group: Any, at: Any, chosen: Any, first: Any, gap: int) -> Any:
+def let_in(group: Any, at: Any, chosen: Any, first: Any, last: Any, closed: int, gap: int, longest: int) -> Any:
     """Which rows are let in: those that are chosen, and those at most `gap` before `first` or one let in before them.
 
-    `first` is a time for each row; rows of different groups, whose numbers rise from 0, know nothing of each other.
+    They are not where the session that they would begin cannot be so long as to end with a row at `closed` or later.
+    `first` and `last` are times for each row; rows of different groups, whose numbers rise from 0, know nothing of each
+    other.
     """
     times, rank = np.unique(at, return_inverse=True)
     # Later groups have less, so that what was least before them is forgotten.
     none, shift = len(times), (group[-1] - group) * (len(times) + 1)
     times, head, count = np.append(times, MOST), np.append(True, group[1:] != group[:-1]), -1
-    while count < (count := int(np.count_nonzero(chosen))):
-        least = np.minimum.accumulate(np.where(chosen, rank, none) + shift)
+
+    def earliest(rows: Any) -> Any:
+        """The least time of such rows that came before each."""
+        least = np.minimum.accumulate(np.where(rows, rank, none) + shift)
         before = np.append(none, least[:-1] - shift[1:])
         before[head] = none
+        return times[before]
+
+    # The first row of those after it that is in time by itself, or the open session, whose last row is.
+    end = earliest(chosen & (at >= closed) & (at < first))
+    fits = (at >= first) | (np.where(end < MOST, end, last) - at <= longest)
+    while count < (count := int(np.count_nonzero(chosen))):
         # A row that is let in may have a session begin earlier, which then takes another one after it.
-        chosen = chosen | (at >= np.minimum(first, times[before]) - gap)
+        chosen = chosen | (fits & (at >= np.minimum(first, earliest(chosen)) - gap))
     return chosen
