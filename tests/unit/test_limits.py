@@ -527,6 +527,7 @@ BOUNDED = {
     "expectation/anyOf/0/properties/max_failures/anyOf/0": EXPECT % "not_null: [a]",
     "expectation/anyOf/1/properties/max_failures/anyOf/0": EXPECT % "unique: [a]",
     "expectation/anyOf/2/properties/max_failures/anyOf/0": EXPECT % "sql: a > 1",
+    "messages/items/properties/_partition": "tests: { t: { stream: s, steps: [{ rows: [{ _partition: @ }] }] } }",
     "pipeline/properties/max_bad/anyOf/0": PIPELINE % "max_bad: @",
     "pipeline/properties/retry/properties/attempts": PIPELINE % "retry: { attempts: @ }",
     "pipeline/properties/retry/properties/factor": PIPELINE % "retry: { factor: @ }",

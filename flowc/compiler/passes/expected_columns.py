@@ -9,7 +9,7 @@ from flowc.compiler.front.streamspec import RowsSpec, TestSpec
 from flowc.compiler.ir import Ir, Stream
 from flowc.diagnostics import Reporter, did_you_mean
 
-_MOST = 16
+_SHOWN = 16
 """How many columns a report lists."""
 
 
@@ -46,6 +46,6 @@ def _check(rows: RowsSpec, known: tuple[str, ...], reporter: Reporter) -> None:
     for row in rows.rows:
         for name, span in row.keys.items():
             if name not in known:
-                listed = ", ".join(f"`{column}`" for column in known[:_MOST])
-                helps = did_you_mean(name, known) or (f"it has {listed}{', …' if known[_MOST:] else ''}",)
+                listed = ", ".join(f"`{column}`" for column in known[:_SHOWN])
+                helps = did_you_mean(name, known) or (f"it has {listed}{', …' if known[_SHOWN:] else ''}",)
                 reporter.error("unknown-column", f"the target has no column `{name}`", span, helps=helps)

@@ -27,7 +27,7 @@ _SCHEMA = pa.schema(
     ]
 )  # fmt: skip
 
-_MOST = {"_partition": 2**31 - 1, "_offset": 2**62 - 1}
+_HIGHEST = {"_partition": 2**31 - 1, "_offset": 2**62 - 1}
 """The greatest number of a partition, and of a message."""
 
 
@@ -153,8 +153,8 @@ class _At:
     def whole(self, name: str, default: int) -> int:
         """A number of a partition or a message."""
         value = self.row.values.get(name, default)
-        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MOST[name]:
-            raise self.wrong(name, f"`{name}` is no whole number from 0 to {_MOST[name]}: `{value}`")
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _HIGHEST[name]:
+            raise self.wrong(name, f"`{name}` is no whole number from 0 to {_HIGHEST[name]}: `{value}`")
         return value
 
     def bytes(self, name: str) -> bytes | None:
