@@ -350,11 +350,11 @@ class Graph:
         return " of ".join([said(part.tree, plain=False), *(self._told[edge] for edge in edges if edge in self._told)])
 
     def _tell_join(self, id: str) -> None:
-        """Notes what a join gives, and what stands before its sides."""
+        """Notes what a join gives, whatever its bounds, and what stands before its sides."""
         node = next((each for each in self.nodes if each.id == id), None)
         if not isinstance(node, IntervalJoin):
             return
-        self._told[id] = json.dumps([node.kind, node.written, node.least, node.most, node.columns, node.before])
+        self._told[id] = json.dumps([node.kind, node.written, node.columns, node.before])
 
     def _columns(self, source: str) -> tuple[Column, ...] | None:
         return next(each.columns for each in self.sources if each.name == source)
@@ -528,9 +528,9 @@ def _in_order(
 
 
 def _once(node: Node, before: str) -> str:
-    """What a dedupe gives of the rows before it."""
+    """What a dedupe gives of the rows before it, for however long it remembers them."""
     assert isinstance(node, Dedupe)
-    return json.dumps(["dedupe", node.keys, node.within, before])
+    return json.dumps(["dedupe", node.keys, before])
 
 
 def _windows(node: Window) -> str:
