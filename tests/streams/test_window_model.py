@@ -441,7 +441,8 @@ def test_state_of_other_windows_is_refused_with_the_reason() -> None:
     assert failure.value.code == "state-changed"
     operator = Windows(driven.plan, ROWS)
     assert operator.verdict(told.format(10)).reason == "its size was 10us, is 20us"
-    assert operator.verdict("dedupe").reason == "it was a dedupe, and is a window"
+    assert operator.verdict('{"operator":"dedupe"}').reason == "it was a dedupe, and is a window"
+    assert operator.verdict("dedupe").reason == "what it remembers was kept by another version of flowc"
     assert operator.verdict(driven.plan.fingerprint).decision.value == "keep"
 
 
