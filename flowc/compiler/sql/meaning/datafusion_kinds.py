@@ -157,12 +157,16 @@ def _as_floats(values: Sequence[exp.Expression], *, real: bool) -> None:
 
 def _columns(node: exp.Expression, pair: Pair) -> None:
     """A column of a set operation that is a float in one query is one in all."""
-    branches = [node]
-    while any(isinstance(branch, exp.SetOperation | exp.Subquery) for branch in branches):
-        branches = [part for branch in branches for part in _parts(branch)]
     if isinstance(node.parent, exp.SetOperation):
-        return
-    for column in zip(*(branch.selects for branch in branches if isinstance(branch, exp.Select)), strict=False):
+        return  # the outermost of them judges all
+    branches, waiting = list[exp.Select](), [node]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, exp.SetOperation | exp.Subquery):
+            waiting += reversed(_parts(part))
+        elif isinstance(part, exp.Select):
+            branches.append(part)
+    for column in zip(*(branch.selects for branch in branches), strict=False):
         if any(number_of(value.unalias()) is Number.FLOAT for value in column):
             for value in column:
                 if number_of(value.unalias()) in (Number.DECIMAL, Number.FRACTION):
