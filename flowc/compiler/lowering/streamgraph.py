@@ -71,6 +71,8 @@ class Graph:
     functions: Functions
     reporter: Reporter
     settings: WindowSettings = field(default_factory=WindowSettings)
+    open: bool = False
+    """A join cannot be read before the columns of its sides are known, and is judged then."""
     nodes: list[Node] = field(default_factory=list)
     _edges: dict[str, str] = field(default_factory=dict)
     """By the name of each source, what gives its rows."""
@@ -146,7 +148,7 @@ class Graph:
 
     def is_apart(self, part: SqlTree) -> bool:
         """Whether a part puts no rows of streams together but with UNION ALL, which is an error."""
-        found = put_together(part.tree, self._names)
+        found = None if self.open else put_together(part.tree, self._names)
         if found is not None:
             message = "this puts rows of streams together, and each of them comes by itself"
             helps = (

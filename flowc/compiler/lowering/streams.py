@@ -177,7 +177,7 @@ def _placed(
     joins = _joins(windows, calls, graph, lowering)
     if joins is None:
         return None
-    query, ctes = joins.query, ctes_of(joins.query.tree)
+    graph.open, query, ctes = joins.open, joins.query, ctes_of(joins.query.tree)
     cuts = _cuts(query, (*calls, *windows.calls), windows, graph, lowering)
     if cuts is None:
         return None
