@@ -63,6 +63,11 @@ def _str_position(self: Any, node: exp.StrPosition) -> str:
     return str(self.func("strpos", node.this, node.args.get("substr")))
 
 
+def _to_array(self: Any, node: exp.ToArray) -> str:
+    # sqlglot's copies the argument for each of the two times that it stands in the text.
+    return f"CASE WHEN {self.sql(node, 'this')} IS NULL THEN NULL ELSE [{self.sql(node, 'this')}] END"
+
+
 _JSON = (
     exp.JSONExtract, exp.JSONExtractScalar, exp.JSONBExtract, exp.JSONBExtractScalar, exp.JSONArrayAgg,
     exp.JSONObjectAgg, exp.ParseJSON,
@@ -85,6 +90,7 @@ _TRANSFORMS: Mapping[type[exp.Expression], Render] = {
     exp.RegexpILike: lambda self, e: str(self.func("regexp_like", e.this, e.expression, exp.Literal.string("i"))),
     exp.RegexpReplace: _regexp_replace,
     exp.Round: lambda self, e: str(self.func("round", e.this, e.args.get("decimals"))),
+    exp.ToArray: _to_array,
     exp.ArraySort: lambda self, e: str(self.func("array_sort", e.this)),
     exp.StrToDate: _with("to_date", "format"),
     exp.StrToTime: _with("to_timestamp", "format"),

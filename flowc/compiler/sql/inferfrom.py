@@ -10,8 +10,19 @@ from sqlglot import exp
 from flowc.catalog import TableName
 from flowc.compiler.sql.commontype import common_type
 from flowc.compiler.sql.infervalue import Ctes, Expressions, identifier_of
-from flowc.compiler.sql.relations import DOCUMENTS, MERGED, Field, Merged, Relation, field_key, fold, output_name, shown
-from flowc.compiler.sql.scope import Scope, find_field, is_named
+from flowc.compiler.sql.relations import (
+    DOCUMENTS,
+    MERGED,
+    Field,
+    Merged,
+    Relation,
+    field_key,
+    find_field,
+    fold,
+    output_name,
+    shown,
+)
+from flowc.compiler.sql.scope import Scope, is_named
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.types import UNKNOWN, DataType, Kind
 

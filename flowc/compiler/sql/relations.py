@@ -6,8 +6,9 @@ nothing is ever reported.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from sqlglot import exp
 
@@ -56,7 +57,7 @@ class Field:
     """It holds sums of whole numbers, which PostgreSQL divides as decimals."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Relation:
     """Something to select from. `title` says what it is, `span` where it was declared, `note` so in words."""
 
@@ -79,6 +80,16 @@ class Relation:
             return Relation(None, title, span, name)
         fields = (Field(c.name, c.type, c.nullable, frozenset((Origin(name, c.name),))) for c in columns)
         return Relation(tuple(fields), title, span, name)
+
+    @cached_property
+    def spelled(self) -> Mapping[str, Field]:
+        """The first field of each name as it is written."""
+        return {f.name: f for f in reversed(self.fields or ())}
+
+    @cached_property
+    def lowered(self) -> Mapping[str, Field]:
+        """The first field of each name in lower case."""
+        return {f.name.lower(): f for f in reversed(self.fields or ())}
 
     def as_nullable(self) -> Relation:
         """The same on the outer side of a join."""
@@ -144,6 +155,11 @@ def fold(identifier: exp.Identifier, engine: str) -> str:
     if engine in _FOLDING and identifier.args.get("quoted"):
         return name
     return name.lower()
+
+
+def find_field(relation: Relation, key: str, engine: str) -> Field | None:
+    """The field of a relation by its key, which `fold` gives."""
+    return (relation.spelled if engine in _FOLDING else relation.lowered).get(key)
 
 
 def field_key(name: str, engine: str) -> str:

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
 from flowc.compiler.ir import Origin
 from flowc.compiler.sql.commontype import common_type
-from flowc.compiler.sql.relations import MERGED, OPEN, OUTER, OWNERS, ROW, Field, Merged, Relation, field_key, fold
+from flowc.compiler.sql.relations import (
+    MERGED,
+    OPEN,
+    OUTER,
+    OWNERS,
+    ROW,
+    Field,
+    Merged,
+    Relation,
+    field_key,
+    find_field,
+    fold,
+)
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.diagnostics import Note, Reporter, did_you_mean
 from flowc.types import UNKNOWN, DataType, Kind
@@ -85,11 +97,6 @@ class Scope:
 def is_named(key: str) -> bool:
     """Whether columns can name a relation by this key of a scope."""
     return bool(key) and not key.startswith(" ")
-
-
-def find_field(relation: Relation, key: str, engine: str) -> Field | None:
-    """The field of a relation by its key."""
-    return next((f for f in relation.fields or () if field_key(f.name, engine) == key), None)
 
 
 @dataclass
@@ -204,19 +211,20 @@ class Resolver:
         message = f"column `{name}` does not exist in {where}"
         if not relations:
             message = f"column `{name}` does not exist: the query reads no table"
-        known = [f.name for r in relations for f in r.fields or ()]
-        helps = self._helps(column, scope, known)
+        helps = self._helps(column, scope, relations)
         notes = [Note(r.note or f"{r.title} is declared here", r.span) for r in relations if r.span is not None]
         self.reporter.error("unknown-column", message, span, notes=notes[:3], helps=helps)
 
-    def _helps(self, column: exp.Column, scope: Scope, known: list[str]) -> tuple[str, ...]:
+    def _helps(self, column: exp.Column, scope: Scope, relations: Sequence[Relation]) -> tuple[str, ...]:
         key = fold(column.this, self.engine)
-        for name in known:
-            if name != key and name.lower() == key.lower():
-                shown = name if name == name.lower() else f'"{name}"'
+        for relation in relations:
+            found = relation.lowered.get(key.lower())
+            if found is not None and found.name != key:
+                shown = found.name if found.name == found.name.lower() else f'"{found.name}"'
                 return (f"the column is written `{shown}`; case counts here",)
         if any(key in level.aliases for level in scope.outwards()):
             return (f"`{column.name}` is an output name; repeat its expression, or use a subquery",)
+        known = [f.name for r in relations for f in r.fields or ()]
         if column.this.args.get("quoted") and self.engine == "sqlite":
             return (*did_you_mean(column.name, known), f"a text is written in single quotes: `'{column.name}'`")
         return did_you_mean(column.name, known)
