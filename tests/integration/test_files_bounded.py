@@ -85,8 +85,10 @@ def bad_rows(project, path):
     return [(found["line"], found["error_code"], found["error"], found["row_text"]) for found in map(json.loads, kept)]
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize(("read", "most"), [("max_line: 100B", 100), ("max_line: 8MiB", 8 << 20), ("", 16 << 20)])
+@pytest.mark.parametrize(("form", "read", "most"), [
+    *((form, "max_line: 100B", 100) for form in FORMS), *((form, "max_line: 8MiB", 8 << 20) for form in FORMS[::3]),
+    *((form, "", 16 << 20) for form in FORMS[1::2]),
+])  # fmt: skip
 def test_a_line_over_the_limit_is_a_bad_row(project, form, read, most):
     """Just under, at and just over it; between good rows, and at the end."""
     before = int(form == "json")  # the line end before an element belongs to it
@@ -296,7 +298,7 @@ def test_types_of_lines_that_lack_most_fields_are_those_of_all_together():
 
 
 @pytest.mark.parametrize(("form", "rows", "size"), [
-    ("jsonl", 800, 1 << 20), *((form, 20_000, 20_000) for form in ("csv", "csv.gz", "json")),
+    ("jsonl", 800, 1 << 20), *((form, 20_000, 20_000) for form in ("csv.gz", "json")),
 ])  # fmt: skip
 def test_batches_are_bounded_by_bytes(project, form, rows, size):
     """Rows of a mebibyte came together, all that are here; of smaller ones, 8192 took gigabytes of memory."""

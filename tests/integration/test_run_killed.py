@@ -15,7 +15,7 @@ from tests.sessions import await_no_other
 from tests.stores import SERVERS
 
 pytestmark = pytest.mark.long
-KILLS = int(os.environ.get("FLOWC_KILLS", "4"))
+KILLS = int(os.environ.get("FLOWC_KILLS", "2"))
 """Kills per engine; a campaign sets more."""
 ROWS = 20_000
 TOLD = ("error[load-overtaken]", "error[connection-failed]", "error[write-conflict]")

@@ -18,6 +18,8 @@ import pytest
 
 from flowc.errors import EngineError
 from flowc.masking import MASK, _tells
+from flowc.runtime.connectors import kafka
+from flowc.runtime.connectors.kafka_brokers import brokers
 from flowc.service.access.secrets import Resolver
 from flowc.service.daemon.channel import Channel, Wire
 from flowc.service.daemon.job import Job
@@ -121,6 +123,14 @@ def run(folder: Folder, *arguments: str) -> Done:
     return done
 
 
+@pytest.fixture
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second for brokers that refuse every password: the client says so at once, and again for ten seconds."""
+    monkeypatch.setattr(kafka, "SECONDS", 1.0)
+    monkeypatch.setattr(brokers, "__defaults__", (1.0,))
+
+
+@pytest.mark.usefixtures("patience")
 @pytest.mark.parametrize("name", NAMES)
 def test_no_command_shows_a_secret(name: str, tmp_path: Path, postgres: str, mysql: str, kafka_address: str) -> None:
     """Written in the spec and in the environment by turns, the more the more seeds there are."""

@@ -14,7 +14,7 @@ from flowc.compiler.ir import Apply, Source, Target
 from flowc.source import SourceFile, Span
 from flowc.types import BIGINT, TEXT, TIMESTAMPTZ
 
-EXAMPLES = int(os.environ.get("FLOWC_MODEL_EXAMPLES", "8"))
+EXAMPLES = int(os.environ.get("FLOWC_MODEL_EXAMPLES", "5"))
 """Histories per engine and test; a campaign sets thousands."""
 
 BUDGET = settings(

@@ -112,7 +112,7 @@ EDITS = {
 }  # fmt: skip
 
 
-_BESIDE = ("a longer within", "the size", "a name", "one more")
+_BESIDE = ("a longer within", "one more")
 """Edits that are tried with every place of the state."""
 CASES = [("embedded", edit) for edit in EDITS] + [(w, e) for w in ("sqlite", "duckdb", "postgres") for e in _BESIDE]
 
