@@ -92,6 +92,8 @@ class _Steps:
         self.lookup.reporter.error(code, message, at.span, helps=helps)
 
     def _rows(self, source: str, rows: RowsSpec) -> None:
+        if not self._sources:  # what it lacks is told already
+            return
         if not source and len(self._sources) > 1:
             listed = " and ".join(f"`{name}`" for name in self._sources)
             first = next(iter(self._sources))
