@@ -1,4 +1,4 @@
-"""What runs ahead of the slowest partition is held: what is remembered stays little, nothing is late, nobody waits for ever."""
+"""What is ahead of the slowest partition is held: little is remembered, nothing is late, and nobody waits for ever."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Timer
+from unittest import mock
 
 import pyarrow as pa
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowc.runtime.codecs.json import JsonDecoder
+from flowc.runtime.connectors.kafka import KafkaSource
 from flowc.runtime.streams.alignment import Alignment
 from flowc.runtime.streams.compute import Compute
 from flowc.runtime.streams.decoding import Decoding
@@ -22,11 +24,12 @@ from flowc.runtime.streams.epoch import Epoch, Range
 from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.reader import SourceReader
 from flowc.runtime.streams.run import StreamRun
-from flowc.runtime.streams.source import Membership, NumberedSource
+from flowc.runtime.streams.source import Membership, NumberedSource, PlacedSource
 from flowc.runtime.streams.state.memory import MemoryStore
 from flowc.runtime.streams.targets.memory import Kept
 from flowc.stream import MAX_BYTES, BatchLimits, StreamPlan, WatermarkPlan
 from tests.streams.compiled import compiled
+from tests.topics import Message, fresh, produce
 from tests.waiting import PATIENCE
 
 SECOND = 1_000_000
@@ -141,8 +144,9 @@ class Played:
     """A run over such topics, and how many rows were in windows that had not come out, at most."""
 
     plan: StreamPlan
-    topics: Mapping[str, Skewed]
+    topics: Mapping[str, PlacedSource[int]]
     once: bool = True
+    limits: BatchLimits = field(default_factory=BatchLimits)
     clock: Callable[[], int] = lambda: NOON + 10**6 * MINUTE
     most: int = 0
     late: int = 0
@@ -156,13 +160,21 @@ class Played:
         compute = Compute(self.plan, dict.fromkeys(self.topics, decoding), lambda _: None)
         alignment = compute.watermarks.alignment = Alignment.of(self.plan.watermark, once=self.once)
         readers = {
-            name: SourceReader(NumberedSource(topic), BatchLimits(), self.once, alignment)
+            name: SourceReader(NumberedSource(topic), self.limits, self.once, alignment)
             for name, topic in self.topics.items()
         }
         self.run = StreamRun(
             self.plan, readers, compute, [Kept()], MemoryStore("s"), written=self._written, clock=self.clock
         )
         self.run.drain = True
+
+    def play(self, *, threads: bool = True) -> None:
+        """Runs to the end; one that never comes there fails."""
+        ends = Timer(PATIENCE, self.run.stopping.set)
+        ends.start()
+        (self.run.run if threads else self.run.walk)()
+        ends.cancel()
+        self.run.close()
 
     def _written(self, epoch: Epoch) -> None:
         for start, n in zip(*(epoch.rows.column(name).to_pylist() for name in ("window_start", "n")), strict=True):
@@ -190,25 +202,24 @@ def test_of_a_backlog_with_skew_little_is_remembered(
 ) -> None:
     """Ten times as fast: without a drift, nine tenths of the backlog waits for the rest; with it, what it allows."""
 
+    topics: dict[str, Skewed] = {}
+
     def played(drift: int | None) -> Played:
         if sources == 1:
-            topics = {"a": Skewed("a", {0: HOUR, 1: HOUR}, {0: 60, 1: 6})}
+            topics.update(a=Skewed("a", {0: HOUR, 1: HOUR}, {0: 60, 1: 6}))
         else:
-            topics = {"a": Skewed("a", {0: HOUR}, {0: 60}), "b": Skewed("b", {0: HOUR}, {0: 6})}
+            topics.update(a=Skewed("a", {0: HOUR}, {0: 60}), b=Skewed("b", {0: HOUR}, {0: 6}))
         made = Played(_timed(plans[sources], drift), topics)
-        ends = Timer(PATIENCE, made.run.stopping.set)
-        ends.start()
-        (made.run.run if threads else made.run.walk)()
-        ends.cancel()
+        made.play(threads=threads)
         assert made.counts == _model({0: HOUR, 1: HOUR})
         assert made.late == 0
         return made
 
-    held = played(5 * MINUTE)
     assert threads or played(None).most > 500
+    held = played(5 * MINUTE)
     # What the drift allows, the minute that is open in both, and what is in hand by the time that somebody knows.
     assert held.most < 50 + 2 * 10 + (5 if threads else 1) * 66
-    assert 1 < len(held.topics["a"].pauses) < 30, "held for a while, not for every batch"
+    assert 1 < len(topics["a"].pauses) < 30, "held for a while, not for every batch"
 
 
 def test_a_partition_that_has_nothing_to_read_holds_others_until_it_is_set_aside(
@@ -281,6 +292,25 @@ def test_it_is_held_beyond_the_drift_and_goes_on_at_half_of_it() -> None:
     assert held.hold("a") == {"0"}, "one that was never heard of is where the watermark is"
     held.tell("a", ())
     assert (held.held("a"), held.hold("a"), held.held("a"), held.held("a")) == ({"0"}, set(), {"0"}, set())
+
+
+def test_partitions_of_a_broker_are_held_and_lose_nothing(plans: Mapping[int, StreamPlan], kafka: str) -> None:
+    """What the client has fetched ahead of a partition that is held is fetched once more."""
+    topic = fresh(kafka, 2)
+    sent = {0: range(4000), 1: range(0, 4000, 10)}
+    produce(kafka, topic, [Message(b'{"i": 1}', None, number, at=NOON // 1000 + second * 1000)
+                           for number, seconds in sent.items() for second in seconds])  # fmt: skip
+    options = {"bootstrap_servers": kafka}
+    source = KafkaSource(
+        "a", topic, options, columns=("_value", "_partition", "_offset", "_event_ts"), group=topic, once=True
+    )
+    with mock.patch.object(source, "pause", wraps=source.pause) as paused:
+        played = Played(_timed(plans[1], 5 * MINUTE), {"a": source}, limits=BatchLimits(max_rows=100))
+        played.play()
+    counts = Counter(second // 60 for seconds in sent.values() for second in seconds)
+    assert (played.counts, played.late) == (counts, 0)
+    assert paused.called
+    assert played.most < 300 + 30 + 2 * 66 + 5 * 100, "of 4400"
 
 
 @settings(max_examples=25, deadline=None)
