@@ -186,7 +186,7 @@ class Played:
 
 
 def _timed(plan: StreamPlan, drift: int | None, idle: int | None = None, lateness: int = 0) -> StreamPlan:
-    return replace(plan, watermark=WatermarkPlan(lateness, idle, drift=drift))
+    return replace(plan, watermark=WatermarkPlan(lateness, idle, max_drift=drift))
 
 
 def _model(*logs: Log) -> Counter[int]:

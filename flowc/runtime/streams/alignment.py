@@ -41,7 +41,7 @@ class Alignment:
     @classmethod
     def of(cls, plan: WatermarkPlan, *, once: bool) -> Alignment | None:
         """That of a run; None where partitions may be as far apart as they are."""
-        return None if plan.drift is None else cls(plan.drift, plan.idle is not None and not once)
+        return None if plan.max_drift is None else cls(plan.max_drift, plan.idle is not None and not once)
 
     def move(self, marks: Mapping[Partition, int | None], watermark: int | None) -> None:
         """Takes the marks of all partitions that count, None of those that were never heard of."""
