@@ -78,6 +78,12 @@ class Alignment:
             self._since[source] = self._held.get(source, frozenset())
             return since
 
+    @property
+    def paused(self) -> frozenset[Partition]:
+        """What is held now, for those who watch."""
+        with self._changed:
+            return frozenset((source, partition) for source, held in self._held.items() for partition in held)
+
     def _ahead(self, source: str) -> frozenset[str]:
         least, before = self._least(), self._held.get(source, frozenset())
         if least is None:

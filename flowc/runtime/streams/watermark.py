@@ -117,6 +117,10 @@ class Watermarks:
         self._silent, self._owed = dict.fromkeys((*checkpoint.positions, *self._marks), 0), {}
         self.value, self._looked = checkpoint.watermarks.get(WHOLE), {}
 
+    def known(self) -> Mapping[Partition, int]:
+        """The marks of partitions that were heard of and have not ended, for those who watch."""
+        return {at: mark for at, mark in dict(self._marks).items() if mark != ENDED}
+
     def marks(self) -> Mapping[Partition, int]:
         """What a checkpoint keeps."""
         return self._marks if self.value is None else {**self._marks, WHOLE: self.value}
