@@ -290,7 +290,12 @@ def test_it_is_held_beyond_the_drift_and_goes_on_at_half_of_it() -> None:
     held.tell("a", ("0", "1"))
     held.move({**marks, ("a", "1"): None, ("b", "0"): 100}, 85)
     assert held.hold("a") == {"0"}, "one that was never heard of is where the watermark is"
+    held.move(marks, 95)
+    assert held.hold("a") == frozenset(), "what is behind the watermark is as if it were there"
+    held.move(marks, 85)
+    assert held.hold("a") == {"0"}
     held.tell("a", ())
+    held.tell("b", ())
     assert (held.held("a"), held.hold("a"), held.held("a"), held.held("a")) == ({"0"}, set(), {"0"}, set())
 
 

@@ -30,8 +30,8 @@ class Alignment:
     drift: int
     patient: bool
     _marks: Mapping[Partition, int | None] = field(default_factory=dict, init=False)
-    _floor: int | None = field(default=None, init=False)
-    """In place of the mark of a partition that was never heard of."""
+    _first: int | None = field(default=None, init=False)
+    """In place of the mark of a partition that was never heard of, where there is no watermark yet."""
     _behind: dict[str, frozenset[str]] = field(default_factory=dict, init=False)
     _held: dict[str, frozenset[str]] = field(default_factory=dict, init=False)
     _since: dict[str, frozenset[str]] = field(default_factory=dict, init=False)
@@ -44,12 +44,17 @@ class Alignment:
         return None if plan.max_drift is None else cls(plan.max_drift, plan.idle is not None and not once)
 
     def move(self, marks: Mapping[Partition, int | None], watermark: int | None) -> None:
-        """Takes the marks of all partitions that count, None of those that were never heard of."""
+        """Takes the marks of all partitions that count, None of those that were never heard of.
+
+        Nothing waits for what is before the watermark, so a partition that is behind it counts as if it were there:
+        one that was set aside has others held neither when it is back, nor when the stream begins again.
+        """
         with self._changed:
-            self._marks = marks
             known = [mark for mark in marks.values() if mark is not None]
-            first = self._floor if self._floor is not None or not known else min(known)
-            self._floor = first if watermark is None else watermark
+            if self._first is None and known:
+                self._first = min(known)
+            floor = self._first if watermark is None else watermark
+            self._marks = {at: floor if m is None or floor is None else max(m, floor) for at, m in marks.items()}
             self._changed.notify_all()
 
     def tell(self, source: str, behind: Iterable[str]) -> None:
@@ -96,8 +101,8 @@ class Alignment:
 
     def _least(self) -> int | None:
         """The least mark of those that others wait for."""
-        marks = (mark if mark is not None else self._floor for at, mark in self._marks.items() if self._counts(at))
-        return min((mark for mark in marks if mark is not None), default=None)
+        marks = (mark for at, mark in self._marks.items() if mark is not None and self._counts(at))
+        return min(marks, default=None)
 
     def _counts(self, at: Partition) -> bool:
         source, partition = at
