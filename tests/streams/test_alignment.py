@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -59,11 +60,21 @@ def plans(tmp_path_factory: pytest.TempPathFactory) -> Mapping[int, StreamPlan]:
     return {count: _plan(tmp_path_factory.mktemp("s"), count) for count in (1, 2)}
 
 
-def _plan(folder: Path, count: int) -> StreamPlan:
+def _plan(folder: Path, count: int, text: str = SPEC) -> StreamPlan:
     names = "ab"[:count]
     sources = "\n      ".join(f"{n}: {{ connection: bus, topic: {n}, columns: {{ i: bigint }} }}" for n in names)
     union = " UNION ALL ".join(f"SELECT i FROM {name}" for name in names)
-    return compiled(folder, SPEC.format(sources=sources, union=union))
+    return compiled(folder, text.format(sources=sources, union=union))
+
+
+def test_an_hour_is_allowed_where_rows_wait_for_the_watermark(tmp_path: Path, plans: Mapping[int, StreamPlan]) -> None:
+    assert {plan.watermark.max_drift for plan in plans.values()} == {60 * MINUTE}
+    said = SPEC + "    watermark: {{ max_drift: 5m }}\n"
+    assert _plan(tmp_path, 1, said).watermark.max_drift == 5 * MINUTE
+    query = re.compile("    sql:.*?(?=    to:)", re.DOTALL)
+    dedupe = "    dedupe: {{ keys: [i], within: 1h }}\n"
+    assert _plan(tmp_path, 1, query.sub(dedupe, SPEC)).watermark.max_drift is None
+    assert _plan(tmp_path, 1, query.sub(dedupe, said)).watermark.max_drift == 5 * MINUTE
 
 
 @dataclass
