@@ -12,8 +12,8 @@ from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.source import Source
 from flowc.stream import BatchLimits
 
-_HELD = 0.1
-"""Seconds between two looks whether what is held may be read again, where nothing tells before."""
+_HELD = 0.5
+"""Seconds for which what is held waits to be read again: each time that it does in vain is a turn of the worker."""
 _SIGN = 1.0
 """Seconds between two polls of a source of which all is held: it may have more to do than to read."""
 
