@@ -217,7 +217,7 @@ def test_of_a_backlog_with_skew_little_is_remembered(
 
     def played(drift: int | None) -> Played:
         if sources == 1:
-            topics.update(a=Skewed("a", {0: HOUR, 1: HOUR}, {0: 60, 1: 6}))
+            topics.update(a=Skewed("a", {0: HOUR, 1: HOUR}, {0: 120, 1: 12}))
         else:
             topics.update(a=Skewed("a", {0: HOUR}, {0: 60}), b=Skewed("b", {0: HOUR}, {0: 6}))
         made = Played(_timed(plans[sources], drift), topics)
@@ -229,7 +229,7 @@ def test_of_a_backlog_with_skew_little_is_remembered(
     assert threads or played(None).most > 500
     held = played(5 * MINUTE)
     # What the drift allows, the minute that is open in both, and what is in hand by the time that somebody knows.
-    assert held.most < 50 + 2 * 10 + (5 if threads else 1) * 66
+    assert held.most < 50 + 2 * 10 + (5 * 66 if threads else 132)
     assert 1 < len(topics["a"].pauses) < 30, "held for a while, not for every batch"
 
 
@@ -329,7 +329,7 @@ def test_partitions_of_a_broker_are_held_and_lose_nothing(plans: Mapping[int, St
     assert played.most < 300 + 30 + 2 * 66 + 5 * 100, "of 4400"
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     logs=st.lists(
         st.dictionaries(st.integers(0, 2), st.lists(st.integers(0, 3000), max_size=60), min_size=1),
