@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST = datetime.min.replace(tzinfo=UTC)
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "kB": 1000, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "B": 1}
 
@@ -26,6 +28,12 @@ def parse_instant(text: str) -> datetime | None:
 def instant_text(instant: datetime) -> str:
     """A time in UTC as a spec writes it."""
     return instant.isoformat().replace("+00:00", "Z")
+
+
+def micros_text(at: int) -> str:
+    """A time in microseconds since 1970 as a spec writes it; one before the year 1 is its beginning."""
+    microsecond = timedelta(microseconds=1)
+    return instant_text(_EPOCH + max(at, (_FIRST - _EPOCH) // microsecond) * microsecond)
 
 
 def parse_size(text: str) -> int:

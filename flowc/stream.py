@@ -269,12 +269,14 @@ TargetPlan = TableTarget | FilesTarget | TopicTarget
 class WatermarkPlan:
     """How far behind the highest event time rows may come, and when a silent partition is set aside (microseconds).
 
-    A row whose event time is more than `max_ahead` ahead of the time of its epoch is bad.
+    A row whose event time is more than `max_ahead` ahead of the time of its epoch is bad. A partition that is more than
+    `max_drift` ahead of the slowest one is not read meanwhile.
     """
 
     lateness: int = 0
     idle: int | None = None
     max_ahead: int | None = None
+    max_drift: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

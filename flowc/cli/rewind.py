@@ -32,7 +32,7 @@ def command(specs: tuple[str, ...], to: str, yes: bool, environment: str | None)
     Of a stream, PLACE is a time with its zone, for instance 2026-01-31T00:00:00Z, or offsets, for instance
     0:1500,1:1400 (with several sources events:0:1500); partitions that are not named stay. Targets with `mode: merge`
     are the same after all is read again; others hold rows twice. A place further on skips what is before it. Its
-    state goes with it: what the stream remembers begins anew.
+    state goes with it: what the stream remembers begins anew, and windows and joins see only what is behind the place.
 
     Of a load, PLACE is a value of its cursor, from which the next run reads on, or `earliest`, which forgets the
     watermark. Rows that are there already are not loaded twice.

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from flowc.controls import json_text
+from flowc.durations import micros_text
 from flowc.render.streamstatus import node_object
 from flowc.render.style import Style, printable, printable_lines
 from flowc.render.tables import table
@@ -61,12 +62,20 @@ def _object(worker: WorkerState) -> dict[str, object]:
         "stream": worker.job.stream, "worker": worker.job.worker, "pid": worker.pid, "status": worker.status,
         "trouble": worker.report.trouble, "rows": counts.rows, "messages": counts.messages, "bytes": counts.bytes,
         "epochs": counts.epochs, "bad_rows": counts.bad, "dead_letters": counts.dead, "late_rows": counts.late,
-        "lag": worker.report.lag,
+        "late_letters": counts.late_letters, "emitted": counts.emitted, "watermark": _instant(worker.report.watermark),
+        "watermarks": {source: {partition: _instant(mark) for partition, mark in sorted(marks.items())}
+                       for source, marks in sorted(worker.report.marks.items())},
+        "held": worker.report.held, "lag": worker.report.lag,
         "restarts": worker.restarts + counts.retries, "latency_p50": counts.latency.quantile(0.5),
         "latency_p99": counts.latency.quantile(0.99),
         "checkpoint": _checkpoint(worker),
         "error": None if failure is None else {"code": failure.code, "message": failure.message, "help": failure.help},
     }  # fmt: skip
+
+
+def _instant(at: int | None) -> str | None:
+    """A time in microseconds since 1970, as text."""
+    return None if at is None else micros_text(at)
 
 
 def _checkpoint(worker: WorkerState) -> dict[str, object] | None:

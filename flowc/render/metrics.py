@@ -17,7 +17,6 @@ _COUNTERS = {
     "errors": ("flowc_errors_total", "Attempts that failed."),
     "bad": ("flowc_bad_rows_total", "Messages that could not be read and were dropped."),
     "dead": ("flowc_dead_letters_total", "Messages that went to dead letters."),
-    "late": ("flowc_late_rows_total", "Rows that came too late for their windows and were dropped."),
 }
 
 _NODES = {
@@ -39,17 +38,27 @@ def _lines(workers: Sequence[WorkerState], began: float) -> Iterator[str]:
     counts = [(_of(worker), worker.counts) for worker in workers]
     for key, (name, help) in _COUNTERS.items():
         yield from _family(name, "counter", help, [(labels, getattr(c, key)) for labels, c in counts])
+    late = [
+        ({**labels, "policy": policy}, number)
+        for labels, c in counts
+        for policy, number in (("drop", c.late), ("dlq", c.late_letters))
+    ]
+    help = "Rows that came too late, and were dropped or went to dead letters."
+    yield from _family("flowc_late_rows_total", "counter", help, late)
+    emitted = [({**labels, "node": node}, rows) for labels, c in counts for node, rows in sorted(c.emitted.items())]
+    yield from _family("flowc_emitted_rows_total", "counter", "Rows that came out of windows and joins.", emitted)
     restarts = [(_of(worker), worker.restarts + worker.counts.retries) for worker in workers]
     yield from _family("flowc_restarts_total", "counter", "Times that a stream was begun again.", restarts)
     up = [(_of(worker), int(worker.status == "running")) for worker in workers]
     yield from _family("flowc_up", "gauge", "1 while a worker reads and writes, else 0.", up)
     lags = [
-        ({"stream": worker.job.stream, "source": source, "partition": partition}, lag)
+        (_at(worker, source, partition), lag)
         for worker in workers
         for source, partitions in sorted(worker.report.lag.items())
         for partition, lag in sorted(partitions.items())
     ]
     yield from _family("flowc_lag", "gauge", "Messages in the log that are not committed yet.", lags)
+    yield from _time(workers)
     yield from _state(workers)
     phases = [({**labels, "phase": phase}, c.phases[phase]) for labels, c in counts for phase in PHASES]
     yield from _histogram("flowc_epoch_seconds", "Seconds of an epoch, by phase.", phases)
@@ -57,6 +66,27 @@ def _lines(workers: Sequence[WorkerState], began: float) -> Iterator[str]:
     help = "Seconds from the time of an epoch's first message to its commit."
     yield from _histogram("flowc_latency_seconds", help, latencies)
     yield from _family("flowc_start_time_seconds", "gauge", "When the daemon began.", [({}, round(began, 3))])
+
+
+def _time(workers: Sequence[WorkerState]) -> Iterator[str]:
+    """Where event time is, in seconds since 1970."""
+    known = [(_of(worker), at / 1e6) for worker in workers if (at := worker.report.watermark) is not None]
+    yield from _family("flowc_watermark_seconds", "gauge", "The watermark of a stream, since 1970.", known)
+    marks = [
+        (worker, source, partition, mark)
+        for worker in workers
+        for source, partitions in sorted(worker.report.marks.items())
+        for partition, mark in sorted(partitions.items())
+    ]
+    help = "The highest event time of a partition less the lateness, since 1970."
+    seconds = [(_at(worker, source, partition), mark / 1e6) for worker, source, partition, mark in marks]
+    yield from _family("flowc_partition_watermark_seconds", "gauge", help, seconds)
+    held = [
+        (_at(w, source, partition), int(partition in w.report.held.get(source, ())))
+        for w, source, partition, _ in marks
+    ]
+    help = "1 while a partition is not read, for it is ahead of others, else 0."
+    yield from _family("flowc_partition_held", "gauge", help, held)
 
 
 def _state(workers: Sequence[WorkerState]) -> Iterator[str]:
@@ -73,6 +103,10 @@ def _state(workers: Sequence[WorkerState]) -> Iterator[str]:
 
 def _of(worker: WorkerState) -> Labels:
     return {"stream": worker.job.stream, "worker": worker.job.worker}
+
+
+def _at(worker: WorkerState, source: str, partition: object) -> Labels:
+    return {"stream": worker.job.stream, "source": source, "partition": partition}
 
 
 def _family(name: str, kind: str, help: str, samples: Sequence[tuple[Labels, object]]) -> Iterator[str]:

@@ -80,4 +80,15 @@ def _consequences(rewind: Rewind) -> Iterator[str]:
     if rewind.plan.stateful:
         names = "`, `".join(printable(node.id) for node in rewind.plan.stateful)
         yield f"what the stream remembers (`{names}`) begins anew"
+        yield from _cut(rewind)
     yield "a worker that runs is interrupted and goes on from there"
+
+
+def _cut(rewind: Rewind) -> Iterator[str]:
+    """What windows and joins lack of the rows before the place."""
+    names = "`, `".join(map(printable, rewind.gathering))
+    if names and rewind.to != "earliest":
+        cut = "what the place cuts in two comes out with a part of its rows"
+        yield f"warning: `{names}` see only what is behind the place: {cut}"
+    if rewind.forgets:
+        yield f"warning: `{names}` forget rows that they hold of partitions that are not moved back"

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from flowc.durations import micros_text
 from flowc.render.failure import error_object, failure
 from flowc.render.style import Style, printable
 from flowc.render.tables import table
 from flowc.runtime.streams.positions import plain
 from flowc.runtime.streams.state.contract import NodeState
-from flowc.service.streams.status import StreamStatus
+from flowc.service.streams.status import At, StreamStatus
 
 _HEADERS = ("stream", "epoch", "lag", "dead letters", "remembers", "positions in", "state in")
-_PARTITIONS = ("stream", "source", "partition", "next", "end", "lag")
+_PARTITIONS = ("stream", "source", "partition", "next", "end", "lag", "watermark")
 
 
 def status_text(found: Sequence[StreamStatus], style: Style, *, partitions: bool) -> str:
     """A row for each stream and, with `partitions`, one for each of their partitions."""
     parts = [table(_HEADERS, [_row(status) for status in found], style, right=(1, 2, 3, 4))]
     rows = [
-        (status.name, at.source, at.partition, _known(at.next), _known(at.end), _known(at.lag))
+        (status.name, at.source, at.partition, _known(at.next), _known(at.end), _known(at.lag), _known(_instant(at)))
         for status in found
         for at in status.partitions
     ]
@@ -61,10 +62,14 @@ def status_object(status: StreamStatus) -> dict[str, object]:
         "state_in": status.state, "state": {name: node_object(node) for name, node in status.nodes.items()},
         "dead_letters": status.letters, "parked": status.parked,
         "partitions": [{"source": at.source, "partition": plain(at.partition), "next": _plain(at.next),
-                        "end": _plain(at.end), "lag": at.lag}
+                        "end": _plain(at.end), "lag": at.lag, "watermark": _instant(at)}
                        for at in status.partitions],
         "error": error_object(status.error),
     }  # fmt: skip
+
+
+def _instant(at: At) -> str | None:
+    return None if at.watermark is None else micros_text(at.watermark)
 
 
 def _plain(position: str | None) -> int | str | None:

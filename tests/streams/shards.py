@@ -125,6 +125,10 @@ class Shards:
         last = shard in self.parents.values() and end == len(self.messages[shard])
         return Range(self.name, shard, self._position(shard, start), self._position(shard, end), last=last)
 
+    @property
+    def behind(self) -> frozenset[str]:
+        return frozenset(shard for shard, at in self._at.items() if at < len(self.messages[shard]))
+
     def pause(self, partitions: Iterable[str]) -> None:
         return
 

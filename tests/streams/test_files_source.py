@@ -349,3 +349,18 @@ def test_times_of_files_lose_and_repeat_nothing(arrivals: list[tuple[int, int, i
                 if polled.messages.num_rows:
                     found += [row[0] for row in _rows(of, pa.Table.from_batches([polled.messages]))]  # type: ignore[index]
         assert sorted(found) == sorted(wanted)  # type: ignore[type-var]
+
+
+def test_it_reads_no_further_while_it_is_paused(tmp_path: Path) -> None:
+    put(tmp_path, "a.csv", "id,name\n1,a\n2,b\n")
+    of = source(tmp_path, Memory())
+    of.open()
+    of.assign({})
+    first = of.poll(1, 0.0)
+    assert first is not None
+    of.pause([0])
+    assert (of.poll(10, 0.0), of.positions(), of.behind, of.caught_up) == (None, {0: 2}, {0}, True)
+    of.resume([0])
+    rest = of.poll(10, 0.0)
+    assert rest is not None
+    assert _rows(of, pa.Table.from_batches([first.messages, rest.messages])) == [(1, "a"), (2, "b")]

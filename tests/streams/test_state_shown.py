@@ -90,10 +90,13 @@ def test_a_bound_that_is_none_is_told(tmp_path: Path, size: str, told: str) -> N
 
 def test_metrics_tell_of_each_node_and_of_the_last_checkpoint() -> None:
     saved = Saved(0.0, 0.25, {"dedupe": NodeState(7, 3, 1000, 40)})
-    line = msgspec.json.decode(msgspec.json.encode(Line(report=Report(saved=saved, age=5.5))), type=Line)
+    marks = {"a": {"0": 1_500_000, "1": 90_000_000}}
+    report = Report(saved=saved, age=5.5, watermark=1_500_000, marks=marks, held={"a": ["1"]})
+    line = msgspec.json.decode(msgspec.json.encode(Line(report=report)), type=Line)
     assert line.report is not None
+    counts = Counts(late=3, late_letters=2, emitted={"w": 5})
     worker = SimpleNamespace(
-        job=SimpleNamespace(stream="s", worker=1, workers=1), counts=Counts(), report=line.report, restarts=0,
+        job=SimpleNamespace(stream="s", worker=1, workers=1), counts=counts, report=line.report, restarts=0,
         status="running", pid=1, failure=None,
     )  # fmt: skip
     daemon = SimpleNamespace(workers=[worker], began=0.0, ready=True)
@@ -107,7 +110,18 @@ def test_metrics_tell_of_each_node_and_of_the_last_checkpoint() -> None:
     assert found[f"flowc_checkpoint_bytes{node}"] == "40"
     assert found['flowc_checkpoint_seconds{stream="s",worker="1"}'] == "0.25"
     assert found['flowc_checkpoint_age_seconds{stream="s",worker="1"}'] == "5.5"
-    told = json.loads(status_json(daemon))["workers"][0]["checkpoint"]  # type: ignore[arg-type]
+    assert found['flowc_watermark_seconds{stream="s",worker="1"}'] == "1.5"
+    for number, seconds, held in (("0", "1.5", "0"), ("1", "90.0", "1")):
+        at = f'{{stream="s",source="a",partition="{number}"}}'
+        assert (found[f"flowc_partition_watermark_seconds{at}"], found[f"flowc_partition_held{at}"]) == (seconds, held)
+    late = [found[f'flowc_late_rows_total{{stream="s",worker="1",policy="{policy}"}}'] for policy in ("drop", "dlq")]
+    assert late == ["3", "2"]
+    assert found['flowc_emitted_rows_total{stream="s",worker="1",node="w"}'] == "5"
+    (worker_told,) = json.loads(status_json(daemon))["workers"]  # type: ignore[arg-type]
+    assert worker_told["watermarks"] == {"a": {"0": "1970-01-01T00:00:01.500000Z", "1": "1970-01-01T00:01:30Z"}}
+    assert (worker_told["watermark"], worker_told["held"]) == ("1970-01-01T00:00:01.500000Z", {"a": ["1"]})
+    assert (worker_told["late_rows"], worker_told["late_letters"], worker_told["emitted"]) == (3, 2, {"w": 5})
+    told = worker_told["checkpoint"]
     assert told["nodes"]["dedupe"] == {"rows": 7, "bytes": 1000, "segments": 3, "last_bytes": 40}
 
 

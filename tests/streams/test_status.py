@@ -26,14 +26,14 @@ def test_lag_is_what_was_not_read(tmp_path: Path, kafka: str, wh: Place) -> None
     fill(kafka, topic, 7, first=100)
     (status,) = folder.flowc("status", "s", "--json").json
     assert status["partitions"] == [
-        {"source": "source", "partition": 0, "next": 50, "end": 54, "lag": 4},
-        {"source": "source", "partition": 1, "next": 50, "end": 53, "lag": 3},
+        {"source": "source", "partition": 0, "next": 50, "end": 54, "lag": 4, "watermark": None},
+        {"source": "source", "partition": 1, "next": 50, "end": 53, "lag": 3, "watermark": None},
     ]
     assert (status["lag"], status["positions_in"], status["state_in"]) == (7, "wh.result", None)
     assert status["epoch"] >= 5
     assert status["dead_letters"] is None
     said = folder.flowc("status", "s")
-    assert [line.split() for line in said.out.splitlines()][-1] == ["s", "source", "1", "50", "53", "3"]
+    assert [line.split() for line in said.out.splitlines()][-1] == ["s", "source", "1", "50", "53", "3", "-"]
 
 
 @pytest.mark.parametrize("to", ["{ connection: lake, table: result }", "{ connection: bus, topic: TOPIC }"])

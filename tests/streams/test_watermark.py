@@ -8,6 +8,7 @@ from itertools import groupby
 
 import pyarrow as pa
 
+from flowc.runtime.streams.alignment import Alignment
 from flowc.runtime.streams.epoch import Epoch, Intent, Range
 from flowc.runtime.streams.loop import Loop, Polled, Turn
 from flowc.runtime.streams.positions import NUMBERS
@@ -242,6 +243,21 @@ def test_a_partition_is_set_aside_until_a_row_of_it_comes() -> None:
     assert marks.look(0, "s") == 120
     marks.set_aside([("s", "0"), ("s", "1")])
     assert marks.look(0, "s") == 200, "it goes on from the highest mark"
+
+
+def test_what_is_held_is_not_silent_however_long_it_is() -> None:
+    """Else the others would go past it, and its rows would be late when it is read again."""
+    marks = _made(WatermarkPlan(idle=5 * SECOND), 3)
+    marks.alignment = Alignment(10, patient=True)
+    marks.advance("s", pa.array([0, 1, 2]), _times(100, 50, 51))
+    marks.look(0, "s")
+    marks.align(1000)
+    assert marks.alignment.hold("s") == {"0"}
+    for second in range(1, 7):
+        marks.advance("s", pa.array([1]), _times(50))
+        marks.look(second * SECOND, "s")
+    marks.advance("s", pa.array([1]), _times(500))
+    assert marks.look(7 * SECOND, "s") == 100, "the third one is set aside, and the first one is not"
 
 
 def test_it_reaches_a_time_as_with_rows_of_all_partitions() -> None:

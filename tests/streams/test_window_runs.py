@@ -216,11 +216,14 @@ def test_a_daemon_tells_of_open_windows_and_late_rows(tmp_path: Path, kafka: str
         send(kafka, topic, [(1, "a", 9)])
         running.until(lambda: running.worker("clicks").get("late_rows") == 1)
         found = metrics(running.page("/metrics")[1])
-        assert _of(found, "flowc_late_rows_total") == [1]
+        assert _of(found, "flowc_late_rows_total") == [1, 0]
+        assert _of(found, "flowc_emitted_rows_total") == [len(OUT)]
+        assert _of(found, "flowc_watermark_seconds") >= [NOON.timestamp() + 60], "it goes on while all is silent"
+        assert _of(found, "flowc_partition_watermark_seconds") == [NOON.timestamp() + 60]
         status = folder.flowc("status", "clicks", "--json").json
         assert running.stop() == 0
     assert rows(table(*wh))[:2] == OUT
-    assert status
+    assert [at["watermark"] for at in status[0]["partitions"]] == ["2026-05-04T12:01:00Z", None]
 
 
 def _of(found: Mapping[tuple[str, frozenset[tuple[str, str]]], float], name: str) -> list[float]:

@@ -69,6 +69,7 @@ def build_stream(entry: Entry, context: Context, gaps: Gaps = NO_GAPS) -> Stream
         lateness=seconds(watermark.get("lateness")) if watermark else None,
         idle=seconds(watermark.get("idle")) if watermark else None,
         max_ahead=seconds(watermark.get("max_ahead")) if watermark else None,
+        max_drift=seconds(watermark.get("max_drift")) if watermark else None,
         state=name(state.get("connection")) if state else None,
         state_bytes=_size(state.get("max_bytes")) if state else None,
         batch=_batch(mapping(node.get("batch"))),

@@ -154,6 +154,8 @@ class StreamSpec:
     """`watermark`: after how many seconds a silent partition holds nothing up."""
     max_ahead: float | None
     """`watermark`: how many seconds ahead of the clock an event time may be."""
+    max_drift: float | None
+    """`watermark`: how many seconds a partition may be ahead of the slowest."""
     state: Name | None
     """The connection that `state` names."""
     state_bytes: Located[int] | None

@@ -110,11 +110,12 @@ def _lower(stream: CheckedStream, lowering: Lowering) -> Stream | None:
         _withdraw(windows, lowering)
         return None
     unplanned = (*changes, *other_modes(stream), *(["sql"] if query is not None and found is None else []))
+    nodes = graph.ordered()
     return Stream(
         spec.name.value, sources, node, applies, _asked(query), spec.span, tuple(unplanned),
         tuple(stream_outputs(stream)), dead_letter(stream),
-        graph.ordered(), lookups, called(query, lowering.functions) if query is not None else (),
-        watermark=watermark(spec), on_error=stream.on_error,
+        nodes, lookups, called(query, lowering.functions) if query is not None else (),
+        watermark=watermark(spec, nodes), on_error=stream.on_error,
         state=(stream.state.name.value, stream.state.kind.value) if stream.state is not None else None,
         state_bytes=spec.state_bytes.value if spec.state_bytes is not None else None,
         project=lowering.checked.project.name, start=stream.start, delivery=stream.delivery, batch=stream.batch,

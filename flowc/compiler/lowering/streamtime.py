@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Literal, cast
 
 from flowc.compiler.front.streamspec import StreamSpec
+from flowc.compiler.ir import IntervalJoin, Node, Window
 from flowc.compiler.lowering.streamgraph import Block, WindowSettings
 from flowc.nodes import Late
 from flowc.stream import WatermarkPlan
+
+_DRIFT = 3600.0
 
 
 def block(stream: StreamSpec) -> Block | None:
@@ -19,10 +22,15 @@ def block(stream: StreamSpec) -> Block | None:
     return Block(tuple(key.value for key in found.keys), microseconds(found.within), found.span)
 
 
-def watermark(stream: StreamSpec) -> WatermarkPlan:
-    """What `watermark` says."""
-    idle, ahead = (None if said is None else microseconds(said) for said in (stream.idle, stream.max_ahead))
-    return WatermarkPlan(microseconds(stream.lateness or 0.0), idle, ahead)
+def watermark(stream: StreamSpec, nodes: Iterable[Node]) -> WatermarkPlan:
+    """What `watermark` says, of a stream with these nodes.
+
+    What waits for the watermark is bounded unless something else is said: a partition may be an hour ahead.
+    """
+    waits = any(isinstance(node, Window | IntervalJoin) for node in nodes)
+    given = (stream.idle, stream.max_ahead, stream.max_drift if stream.max_drift is not None or not waits else _DRIFT)
+    idle, ahead, drift = (None if said is None else microseconds(said) for said in given)
+    return WatermarkPlan(microseconds(stream.lateness or 0.0), idle, ahead, drift)
 
 
 def window_settings(stream: StreamSpec) -> WindowSettings:

@@ -97,6 +97,7 @@ class FileSource:
         self._quoting = Quoting(self._options) if self._options else None
         self._files = files
         self._at = 0
+        self._paused = False
         self._blocks: Iterator[Records] | None = None
         self._block: Records | None = None
         self._looked = 0.0
@@ -124,7 +125,7 @@ class FileSource:
         elif stored >> SHIFT > len(self._registry.files):
             message = f"file {stored >> SHIFT} of source `{self.name}` was being read, and its state does not know it"
             raise EngineError(message, code="position-beyond-end", help="bring the state store back")
-        self._at = stored or 0
+        self._at, self._paused = stored or 0, False
         self._looked = 0.0
         if self._once:
             self._settle()
@@ -168,7 +169,7 @@ class FileSource:
 
     def poll(self, max_rows: int, max_wait: float, max_bytes: int = MAX_BYTES) -> Polled | None:
         """The next rows, of one file or of several."""
-        start, parts = self._at, list(self._gather(max_rows, max_bytes))
+        start, parts = self._at, [] if self._paused else list(self._gather(max_rows, max_bytes))
         if not parts and self._at == start:
             if self._due():
                 self._look()
@@ -181,7 +182,12 @@ class FileSource:
     @property
     def caught_up(self) -> bool:
         """Whether every file that is known is read."""
-        return self._at >> SHIFT >= len(self._registry.files)
+        return self._paused or not self.behind
+
+    @property
+    def behind(self) -> frozenset[int]:
+        """The one partition that there is, where not every file that is known is read."""
+        return frozenset((0,) if self._at >> SHIFT < len(self._registry.files) else ())
 
     def _due(self) -> bool:
         return not self._once and time.monotonic() >= self._looked
@@ -289,10 +295,12 @@ class FileSource:
         return pa.RecordBatch.from_arrays([given[name]() for name in names], names=list(names))
 
     def pause(self, partitions: Iterable[int]) -> None:
-        """Whoever polls less reads less: nothing is fetched ahead."""
+        """Reads no further, where that is the one partition."""
+        self._paused = self._paused or 0 in partitions
 
     def resume(self, partitions: Iterable[int]) -> None:
-        """Nothing was stopped."""
+        """Reads on."""
+        self._paused = self._paused and 0 not in partitions
 
     def positions(self) -> Mapping[int, int]:
         """Where it is read on."""

@@ -166,8 +166,13 @@ class KafkaSource:
     @property
     def caught_up(self) -> bool:
         """Whether all is handed on that is known to be there; of each partition the broker has told where it ends."""
+        return self.trouble is None and self.behind <= self._paused
+
+    @property
+    def behind(self) -> frozenset[int]:
+        """The partitions of which the broker has not told that they end where they were read to."""
         known = self._known_ends()
-        return self.trouble is None and all(known.get(p, at + 1) <= at for p, at in self._next.items())
+        return frozenset(p for p, at in self._next.items() if self.trouble is not None or known.get(p, at + 1) > at)
 
     def pause(self, partitions: Iterable[int]) -> None:
         """Stops reading these partitions, without leaving them."""

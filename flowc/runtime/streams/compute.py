@@ -48,6 +48,10 @@ class _Made:
     """Which messages lost rows at nodes that keep state, where dead letters are to tell."""
     late: int = 0
     """How many rows came too late and are counted alone."""
+    late_letters: int = 0
+    """How many came too late and become dead letters."""
+    emitted: Mapping[str, int] = field(default_factory=dict)
+    """How many rows came out of each window and join."""
 
 
 @dataclass
@@ -151,7 +155,9 @@ class Compute:
         bad = [*((aside.row, aside.seen) for aside in found.late), *((row, 0) for row in unread)]
         made = self.graph.whole(found)
         made_of = self._fitting(made, bad) if self.graph.traces else _Made(made, _bad(bad))
-        return replace(made_of, losses=losses, late=sum(found.dropped.values()))
+        letters = sum(aside.row.code == LATE for aside in found.late)
+        late = sum(found.dropped.values())
+        return replace(made_of, losses=losses, late=late, late_letters=letters, emitted=found.emitted)
 
     def _fitting(self, rows: pa.RecordBatch, bad: Sequence[tuple[BadRow, int]]) -> _Made:
         """The rows that every target takes, of messages of which no row is bad; without the hidden column."""
@@ -166,7 +172,10 @@ class Compute:
         dead = self._letters(polled, intent, made) if self.plan.sets_aside else None
         without = partial(self._without, polled, intent, made) if made.origins is not None else None
         count = polled.messages.num_rows
-        return Epoch(intent, made.rows, count, polled.read_at, dead, late=made.late, without=without)
+        return Epoch(
+            intent, made.rows, count, polled.read_at, dead, late=made.late, late_letters=made.late_letters,
+            emitted=made.emitted, without=without,
+        )  # fmt: skip
 
     def _letters(self, polled: Polled, intent: Intent, made: _Made) -> pa.RecordBatch | None:
         """The dead letters of an epoch, which tell of a stream with state whether that has let their messages pass."""
@@ -192,7 +201,7 @@ class Compute:
         new = _bad((row, self.graph.remembers) for row in reversed(_by_message(refused, made.origins)))
         self._tell(polled, new)
         left = _left(made.rows, made.origins, {**made.bad, **new})
-        return self._epoch(polled, intent, replace(left, losses=made.losses, late=made.late))
+        return self._epoch(polled, intent, replace(made, rows=left.rows, bad=left.bad, origins=left.origins))
 
     def _tell(self, polled: Polled, bad: _Bad) -> None:
         if bad:

@@ -95,6 +95,10 @@ class Epoch:
     checkpoint: Checkpoint | None = None
     late: int = 0
     """How many rows came too late and are counted alone."""
+    late_letters: int = 0
+    """How many came too late and are dead letters."""
+    emitted: Mapping[str, int] = field(default_factory=dict)
+    """How many rows came out of each window and join."""
     without: Callable[[Sequence[BadRow]], Epoch] | None = None
 
     @property

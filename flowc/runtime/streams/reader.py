@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from flowc.runtime.streams.alignment import Alignment
 from flowc.runtime.streams.epoch import Partition
 from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.source import Source
 from flowc.stream import BatchLimits
+
+_HELD = 0.5
+"""Seconds for which what is held waits to be read again: each time that it does in vain is a turn of the worker."""
+_SIGN = 1.0
+"""Seconds between two polls of a source of which all is held: it may have more to do than to read."""
 
 
 @dataclass
@@ -18,18 +25,56 @@ class SourceReader:
     source: Source
     limits: BatchLimits
     once: bool = False
+    alignment: Alignment | None = None
+    """What tells which partitions are too far ahead of others to be read now."""
     _ends: Mapping[str, str] = field(default_factory=dict)
+    _held: frozenset[str] = field(default=frozenset(), init=False)
+    _polled: float = field(default=0.0, init=False)
 
     def seek(self, positions: Mapping[Partition, str]) -> None:
         """Goes to the stored positions; partitions without one begin where the stream starts."""
         self.source.open()
         self.source.assign(self._own(positions))
         self._ends = self.source.end_offsets() if self.once else {}
+        self._held = frozenset()
+        self._tell()
 
     def poll(self, wait: float) -> Polled | None:
-        """The next messages."""
+        """The next messages of what is not held."""
+        if self.alignment is not None and self._waits(self.alignment, max(wait, _HELD)):
+            return None
+        self._polled = time.monotonic()
         polled = self.source.poll(self.limits.max_rows, wait, self.limits.max_bytes)
+        self._tell()
         return replace(polled, order=self.source.order) if polled is not None else None
+
+    def _waits(self, alignment: Alignment, seconds: float) -> bool:
+        """Stops and goes on with partitions; whether all are held, still after a while, and need no poll."""
+        self._hold(alignment)
+        if not self._held >= self.source.positions().keys() or time.monotonic() - self._polled > _SIGN:
+            return False
+        if not alignment.wait(self.source.name, seconds):
+            return True
+        self._hold(alignment)
+        return False
+
+    def _tell(self) -> None:
+        if self.alignment is not None:
+            self.alignment.tell(self.source.name, self._behind())
+
+    def _hold(self, alignment: Alignment) -> None:
+        held = alignment.hold(self.source.name)
+        if held != self._held:
+            self.source.pause(held - self._held)
+            self.source.resume(self._held - held)
+            self._held = held
+
+    def _behind(self) -> frozenset[str]:
+        """The partitions that have more to give, in this run."""
+        if not self.once:
+            return self.source.behind
+        at, order = self.source.positions(), self.source.order
+        return frozenset(p for p, end in self._ends.items() if p not in at or order.before(at[p], end))
 
     @property
     def log(self) -> str:
@@ -57,5 +102,4 @@ class SourceReader:
         """Whether a run that ends has read all that there was."""
         if not self.once:
             return False
-        at, order = self.source.positions(), self.source.order
-        return all(p in at and not order.before(at[p], end) for p, end in self._ends.items())
+        return not self._behind()

@@ -262,7 +262,13 @@ class StreamRun:
 
     def _epoch(self, turn: Turn) -> Epoch | None:
         """The worker's part: what becomes of what was polled, or of the time that has passed."""
-        ranges, now = turn.polled.ranges if turn.polled is not None else (), self.clock()
+        now = self.clock()
+        epoch = self._of_turn(turn, now)
+        self.compute.watermarks.align(now)
+        return epoch
+
+    def _of_turn(self, turn: Turn, now: int) -> Epoch | None:
+        ranges = turn.polled.ranges if turn.polled is not None else ()
         for source in turn.ended:
             self.compute.watermarks.look(now, source)
         watermark = self.compute.watermarks.look(now, turn.source, ranges, caught_up=turn.caught_up)

@@ -107,8 +107,12 @@ class PlacedSource(Protocol[Place]):
     def caught_up(self) -> bool:
         """Whether the last poll handed on all that was there: what it gave nothing of has nothing to give.
 
-        Not while the source cannot be reached.
+        Not while the source cannot be reached. Of what is paused, nothing is said.
         """
+
+    @property
+    def behind(self) -> frozenset[Place]:
+        """The partitions, paused or not, in which more is there than was handed on, or may be: nothing tells."""
 
     def pause(self, partitions: Iterable[Place]) -> None:
         """Stops reading these partitions, without leaving them; what is in hand of them still comes."""
@@ -194,6 +198,11 @@ class NumberedSource:
     def caught_up(self) -> bool:
         """Whether the last poll handed on all that was there."""
         return self.inner.caught_up
+
+    @property
+    def behind(self) -> frozenset[str]:
+        """The partitions in which more is there, or may be."""
+        return frozenset(map(str, self.inner.behind))
 
     def pause(self, partitions: Iterable[str]) -> None:
         """Stops reading these partitions, without leaving them."""

@@ -6,7 +6,8 @@ is set aside: then it was silent for `idle` while the stream was reading. When a
 from the highest mark as time passes. A partition that has ended does not count; when all have, the watermark stays.
 
 Silence is measured while a source is read and has nothing more to give, not by the clock on the wall: what a slow
-target holds back is not silent, nor what waits behind other messages or cannot be reached.
+target holds back is not silent, nor what waits behind other messages, is held because it is ahead of others, or cannot
+be reached.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
+from flowc.runtime.streams.alignment import Alignment
 from flowc.runtime.streams.epoch import Partition, Range
 from flowc.runtime.streams.state.contract import Checkpoint
 from flowc.stream import WatermarkPlan
@@ -38,6 +40,8 @@ class Watermarks:
     longest: int = _STEP
     """The longest time between two looks, in microseconds, that counts as reading. On a clock that goes on only while
     the stream reads, as that of tests, any does: however long the silence, it is taken at once."""
+    alignment: Alignment | None = None
+    """Told how far time is: what is ahead of the slowest partition is held."""
     value: int | None = field(default=None, init=False)
     """The watermark."""
     _marks: dict[Partition, int] = field(default_factory=dict, init=False)
@@ -57,13 +61,22 @@ class Watermarks:
         passed = min(max(time - self._looked.get(source, time), 0), self.longest) if caught_up else 0
         self._looked[source] = time
         moved = {range_.at for range_ in ranges if range_.moves}
+        held = self.alignment.held(source) if self.alignment is not None else frozenset()
         for at in {*(at for at in self._silent if at[0] == source), (source, _UNKNOWN)}:
-            self._silent[at] = self._silent.get(at, 0) + self._owed.pop(at, 0) + passed * (at not in moved)
+            self._silent[at] = self._silent.get(at, 0) + self._owed.pop(at, 0)
+            self._silent[at] += passed * (at not in moved and at[1] not in held)
         self._owed.update(dict.fromkeys(moved, passed))
         found = self._found()
         if found is not None:
             self.at_least(found)
         return self.value
+
+    def align(self, time: int) -> None:
+        """Tells how far the partitions are that count; called behind each look, and behind what came of it."""
+        if self.alignment is not None:
+            marks = {at: self._marks.get(at) for at in self._active(self._known())}
+            # Of a mark that is beyond the clock others are not behind, but of the clock.
+            self.alignment.move({a: m if m is None else min(m, time) for a, m in marks.items()}, self.value)
 
     def at_least(self, value: int) -> None:
         """Moves on to a watermark that was decided before."""
@@ -104,19 +117,31 @@ class Watermarks:
         self._silent, self._owed = dict.fromkeys((*checkpoint.positions, *self._marks), 0), {}
         self.value, self._looked = checkpoint.watermarks.get(WHOLE), {}
 
+    def known(self) -> Mapping[Partition, int]:
+        """The marks of partitions that were heard of and have not ended, for those who watch."""
+        return {at: mark for at, mark in dict(self._marks).items() if mark != ENDED}
+
     def marks(self) -> Mapping[Partition, int]:
         """What a checkpoint keeps."""
         return self._marks if self.value is None else {**self._marks, WHOLE: self.value}
 
     def _found(self) -> int | None:
-        known = [at for name in self.sources for at in self._partitions(name) if self._marks.get(at) != ENDED]
-        active = [at for at in known if self.plan.idle is None or self._silent.get(at, 0) < self.plan.idle]
+        known = self._known()
+        active = self._active(known)
         if active:
             marks = [self._marks[at] for at in active if at in self._marks]
             return min(marks) if len(marks) == len(active) else None
         marks = [self._marks[at] for at in known if at in self._marks]
         silence = min((self._silent.get(at, 0) for at in known), default=0)
         return max(marks) + silence - (self.plan.idle or 0) if marks else None
+
+    def _known(self) -> list[Partition]:
+        """The partitions of which something may come."""
+        return [at for name in self.sources for at in self._partitions(name) if self._marks.get(at) != ENDED]
+
+    def _active(self, known: Sequence[Partition]) -> list[Partition]:
+        """Those that are not set aside."""
+        return [at for at in known if self.plan.idle is None or self._silent.get(at, 0) < self.plan.idle]
 
     def _partitions(self, source: str) -> list[Partition]:
         """Those of a source; one that stands for all while none is known."""

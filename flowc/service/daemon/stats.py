@@ -5,6 +5,7 @@ All counting is per epoch, never per row.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -59,20 +60,25 @@ class Counts:
     bad: int = 0
     dead: int = 0
     late: int = 0
-    """Rows of windows that were over, which were dropped."""
+    """Rows that came too late and were dropped."""
+    late_letters: int = 0
+    """Rows that came too late and went to dead letters."""
     errors: int = 0
     retries: int = 0
     phases: dict[str, Histogram] = field(default_factory=lambda: {phase: Histogram() for phase in PHASES})
     latency: Histogram = field(default_factory=Histogram)
+    emitted: dict[str, int] = field(default_factory=dict)
+    """Rows that came out of each window and join."""
 
     def plus(self, other: Counts) -> Counts:
         """Both together."""
         numbers = {name: getattr(self, name) + getattr(other, name) for name in NUMBERS}
         phases = {phase: self.phases[phase].plus(other.phases[phase]) for phase in PHASES}
-        return Counts(**numbers, phases=phases, latency=self.latency.plus(other.latency))
+        emitted = dict(Counter(self.emitted) + Counter(other.emitted))
+        return Counts(**numbers, phases=phases, latency=self.latency.plus(other.latency), emitted=emitted)
 
 
-NUMBERS = ("rows", "messages", "bytes", "epochs", "bad", "dead", "late", "errors", "retries")
+NUMBERS = ("rows", "messages", "bytes", "epochs", "bad", "dead", "late", "late_letters", "errors", "retries")
 """The plain numbers among the counts."""
 
 
@@ -80,12 +86,17 @@ NUMBERS = ("rows", "messages", "bytes", "epochs", "bad", "dead", "late", "errors
 class Report:
     """The state of a worker as it tells it: `running`, `degraded`, or `starting` while it connects.
 
-    `lag` is the number of messages, per source and partition, that are in the log and not committed yet.
+    `lag` is the number of messages, per source and partition, that are in the log and not committed yet. `marks` are
+    the watermarks of partitions, in microseconds since 1970, and `held` those that are paused until others catch up.
     """
 
     status: str = "starting"
     counts: Counts = field(default_factory=Counts)
     lag: dict[str, dict[int, int]] = field(default_factory=dict)
+    watermark: int | None = None
+    """That of the stream, where it keeps one."""
+    marks: dict[str, dict[str, int]] = field(default_factory=dict)
+    held: dict[str, list[str]] = field(default_factory=dict)
     trouble: str | None = None
     saved: Saved | None = None
     """What the stream remembers, and its last checkpoint; None where it has no store."""

@@ -18,6 +18,7 @@ from flowc.runtime.streams.source import NumberedSource
 from flowc.runtime.streams.state.contract import StateStore
 from flowc.runtime.streams.targets.contract import Held, Judge, Measuring, Publishing, Writer
 from flowc.runtime.streams.targets.database import DatabaseWriter
+from flowc.runtime.streams.watermark import Watermarks
 from flowc.service.daemon.stats import Report
 from flowc.service.streams.run import StreamReport, no_pause
 
@@ -52,6 +53,7 @@ class Watch:
     _asked: float | None = None
     _silent: bool = False
     _store: StateStore | None = None
+    _watermarks: Watermarks | None = None
 
     def attach(self, run: StreamRun, counted: StreamReport) -> None:
         """Watches a run, which has not begun; its bad rows are counted in `counted`."""
@@ -59,7 +61,7 @@ class Watch:
         self.report.lag.clear()
         self._born.clear()
         self._unopened = len(run.readers)
-        self._store = run.store
+        self._store, self._watermarks = run.store, run.compute.watermarks
         run.readers = {name: WatchedReader(reader, name, self) for name, reader in run.readers.items()}
         run.writers = [WatchedWriter(writer, self) for writer in run.writers]
         run.computed = self._computed
@@ -91,10 +93,24 @@ class Watch:
         """Called now and then: what is kept is told, and a target that takes too long to answer is out of reach."""
         saved = self._store.saved if self._store is not None else None
         self.report.saved, self.report.age = saved, time.monotonic() - saved.at if saved is not None else 0.0
+        self._mind_time()
         asked = self._asked
         if asked is not None and time.monotonic() - asked > _SILENCE:
             self._silent = True
             self.degraded(f"a target has not answered for {_SILENCE:g} s")
+
+    def _mind_time(self) -> None:
+        """Where time is in each partition."""
+        told = self._watermarks
+        if told is None:
+            return
+        marks: dict[str, dict[str, int]] = {}
+        for (source, partition), mark in told.known().items():
+            marks.setdefault(source, {})[partition] = mark
+        held: dict[str, list[str]] = {}
+        for source, partition in sorted(told.alignment.paused if told.alignment is not None else ()):
+            held.setdefault(source, []).append(partition)
+        self.report.watermark, self.report.marks, self.report.held = told.value, marks, held
 
     def timed(self, phase: str, seconds: float) -> None:
         """A phase of an epoch is over."""
@@ -119,6 +135,9 @@ class Watch:
             counts.epochs += 1
             counts.dead += epoch.dead.num_rows if epoch.dead is not None else 0
             counts.late += epoch.late
+            counts.late_letters += epoch.late_letters
+            for node, rows in epoch.emitted.items():
+                counts.emitted[node] = counts.emitted.get(node, 0) + rows
             born = self._born.pop(epoch.number, None)
             if born is not None and epoch.messages:
                 counts.latency.observe(max(0.0, time.time() - born))

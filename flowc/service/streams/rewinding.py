@@ -20,6 +20,7 @@ from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.front.streamkinds import source_kind
 from flowc.compiler.ir import Ir
 from flowc.errors import TransientError, UsageError
+from flowc.nodes import JoinPlan, WindowPlan
 from flowc.runtime.streams.begin import beginnings, check_held, intends, opened
 from flowc.runtime.streams.epoch import Epoch, Intent, Partition, Range
 from flowc.runtime.streams.run import StreamRun
@@ -55,6 +56,8 @@ class Rewind:
     moves: tuple[Move, ...]
     """What will be done as far as is known now; after `make`, exactly what was done."""
     overtaken: Overtaken
+    to: str
+    """The place that was asked for."""
     letters: int = field(init=False)
     """How many dead letters go, for their messages are read again."""
     _patience: float = field(default_factory=lambda: _PATIENCE, init=False)
@@ -76,6 +79,17 @@ class Rewind:
     def forward(self) -> bool:
         """Whether a partition is moved on, over what was not read."""
         return any(move.forward for move in self.moves)
+
+    @property
+    def gathering(self) -> tuple[str, ...]:
+        """The windows and joins, which make rows of several messages: of those alone that are read from now on."""
+        return tuple(node.id for node in self.plan.stateful if isinstance(node, WindowPlan | JoinPlan))
+
+    @property
+    def forgets(self) -> bool:
+        """Whether windows and joins forget rows that are not read again: of partitions that stay, or skip some."""
+        again = {move.at for move in self.moves if move.back or move.replaced}
+        return bool(self.gathering) and bool(_positions(self.plan, self.restored, self.held).keys() - again)
 
     @property
     def doubling(self) -> tuple[str, ...]:
@@ -248,7 +262,7 @@ def prepare_rewind(
             raise UsageError(message, code="unknown-selection", help="`start` says where it begins")
         named = tuple(moves_to(to, plan, run, stands, logs))
         moves = (*named, *_left(plan, run, restored, held, stands, {move.at for move in named}))
-        return Rewind(plan, run, restored, held, moves, Overtaken.of(plan, run.writers, sessions))
+        return Rewind(plan, run, restored, held, moves, Overtaken.of(plan, run.writers, sessions), to)
     except BaseException:
         run.close()
         raise

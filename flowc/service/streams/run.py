@@ -17,6 +17,7 @@ from flowc.compiler.streamplan.targets import LiveTableOf, unseen
 from flowc.errors import FlowcError, UsageError
 from flowc.runtime.codecs.shapes import decoded_schema
 from flowc.runtime.rowpieces import most_rows
+from flowc.runtime.streams.alignment import Alignment
 from flowc.runtime.streams.compute import Compute
 from flowc.runtime.streams.decoding import schema_of
 from flowc.runtime.streams.epoch import Epoch
@@ -216,6 +217,9 @@ def assembled(
         plan, decoders, _on_bad(plan, report),
         lookups=opened_lookups(plan, sessions), functions=sessions.functions(plan.functions),
     )  # fmt: skip
+    compute.watermarks.alignment = alignment = Alignment.of(plan.watermark, once=once)
+    for reader in readers.values():
+        reader.alignment = alignment
     store = state_of(plan, writers, sessions)
     return StreamRun(plan, readers, compute, writers, store, written=_counted(report), pause=pause)
 

@@ -12,11 +12,13 @@ from flowc.compiler.streamplan.state import JUDGED, REPLAYED, Owner, state_plan
 from flowc.runtime.connector import Database
 from flowc.runtime.connectors import open_database
 from flowc.runtime.private import make_private
+from flowc.runtime.streams.epoch import Partition
 from flowc.runtime.streams.state.compaction import Compactor
 from flowc.runtime.streams.state.contract import NodeState, Restored
 from flowc.runtime.streams.state.store import DatabaseStore
 from flowc.runtime.streams.targets.contract import Held, Writer
 from flowc.runtime.streams.targets.database import DatabaseWriter
+from flowc.runtime.streams.watermark import ENDED, WHOLE
 from flowc.service.access.sessions import Sessions
 from flowc.stream import StatePlan, StreamPlan
 
@@ -88,6 +90,13 @@ def sizes(stream: str, plan: StatePlan, sessions: Sessions) -> dict[str, NodeSta
     """What a store keeps of each node of a stream; looks only."""
     with _looking(stream, plan, sessions) as stores:
         return next((found for store in stores if (found := store.sizes())), {})
+
+
+def marks_of(stream: str, plan: StatePlan, sessions: Sessions) -> dict[Partition, int]:
+    """How far time was in each partition by the last checkpoint of a stream; looks only."""
+    with _looking(stream, plan, sessions) as stores:
+        marks = next((found for store in stores if (found := store.look().checkpoint.watermarks)), {})
+    return {at: mark for at, mark in marks.items() if at != WHOLE and mark != ENDED}
 
 
 def written(stream: str, plan: StatePlan, sessions: Sessions) -> Restored | None:

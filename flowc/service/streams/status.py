@@ -22,7 +22,7 @@ from flowc.service.access.sessions import Sessions
 from flowc.service.streams.deadletters import dead_letters, kept_by
 from flowc.service.streams.run import plan_of
 from flowc.service.streams.sources import opened_sources
-from flowc.service.streams.state import require_own_state, sizes, state_file, stored
+from flowc.service.streams.state import marks_of, require_own_state, sizes, state_file, stored
 from flowc.stream import StreamPlan, TableTarget, TopicTarget
 
 Ends = Mapping[Partition, str]
@@ -41,6 +41,8 @@ class At:
     partition: str
     next: str | None
     end: str | None
+    watermark: int | None = None
+    """How far time was in it by the last checkpoint, in microseconds since 1970, where the stream remembers."""
 
     @property
     def lag(self) -> int | None:
@@ -83,13 +85,14 @@ def stream_status(checked: CheckedSpec, ir: Ir, name: str, sessions: Sessions) -
         status.kept_in = plan.targets[0].name if _by_target(plan) else status.state
         held = held_by(plan, sessions)
         status.nodes = sizes(plan.name, plan.state, sessions) if plan.state is not None else {}
-        status.epoch, status.partitions = held.epoch, tuple(_at(held.positions, {}))
+        marks = marks_of(plan.name, plan.state, sessions) if plan.state is not None else {}
+        status.epoch, status.partitions = held.epoch, tuple(_at(held.positions, {}, marks))
         if kept_by(plan) is not None:
             counts = dead_letters(checked, ir, name, sessions).counts()
             status.letters = sum(count.letters for count in counts)
             status.parked = sum(count.parked for count in counts)
         check_lost(held, plan)
-        status.partitions = tuple(_at(held.positions, ends_of(plan, held, sessions)))
+        status.partitions = tuple(_at(held.positions, ends_of(plan, held, sessions), marks))
     except FlowcError as error:
         status.error = sessions.redacted(error)
     return status
@@ -166,8 +169,9 @@ def _ends(source: Source, held: Held) -> Ends:
         return {(source.name, partition): end for partition, end in source.end_offsets().items()}
 
 
-def _at(positions: Mapping[Partition, str], ends: Ends) -> list[At]:
-    return [At(*at, positions.get(at), ends.get(at)) for at in sorted({*positions, *ends}, key=in_order)]
+def _at(positions: Mapping[Partition, str], ends: Ends, marks: Mapping[Partition, int]) -> list[At]:
+    every = sorted({*positions, *ends}, key=in_order)
+    return [At(*at, positions.get(at), ends.get(at), marks.get(at)) for at in every]
 
 
 def in_order(at: Partition) -> tuple[str, tuple[int, str]]:

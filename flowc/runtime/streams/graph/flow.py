@@ -38,12 +38,14 @@ class Aside:
 class Result:
     """The batches that come out of the last node, and the rows that left on the way.
 
-    `dropped` are the numbers of rows that came too late and are counted alone, by nodes.
+    By nodes, `dropped` are the numbers of rows that came too late and are counted alone, and `emitted` of those that
+    came out of nodes in which rows stay.
     """
 
     rows: tuple[pa.RecordBatch, ...]
     late: tuple[Aside, ...]
     dropped: Mapping[str, int] = field(default_factory=dict)
+    emitted: Mapping[str, int] = field(default_factory=dict)
 
 
 def flow(
@@ -57,7 +59,7 @@ def flow(
     step = _Flow(at, {source: [rows]}, dict.fromkeys(sources, at), watch)
     for node in nodes:
         step.through(node)
-    return Result((*step.older.get(end, ()), *step.rows.get(end, ())), tuple(step.late), step.dropped)
+    return Result((*step.older.get(end, ()), *step.rows.get(end, ())), tuple(step.late), step.dropped, step.emitted)
 
 
 @dataclass
@@ -71,6 +73,7 @@ class _Flow:
     """What watermarks let out."""
     late: list[Aside] = field(default_factory=list)
     dropped: dict[str, int] = field(default_factory=dict)
+    emitted: dict[str, int] = field(default_factory=dict)
     seen: int = 0
 
     def through(self, node: Node) -> None:
@@ -114,6 +117,8 @@ class _Flow:
         self.late += [Aside(row, self.seen) for row in made.late]
         if made.dropped:
             self.dropped[node.id] = self.dropped.get(node.id, 0) + made.dropped
+        if made.rows is not None and node.holds:
+            self.emitted[node.id] = self.emitted.get(node.id, 0) + made.rows.num_rows
         if made.rows is not None:
             batches.setdefault(node.outputs[min(port, len(node.outputs) - 1)], []).append(made.rows)
 
