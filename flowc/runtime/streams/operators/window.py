@@ -237,7 +237,7 @@ class Windows:
         slots = self._fresh(self._groups.slots())
         self._step = self._step_of(until)
         panes = np.unique(self._groups.at(slots))
-        open_ = {end for pane in panes.tolist() for end in self._kind.ends(pane, until, int(self._kind.last_ends(pane)))}
+        open_ = {end for pane in panes.tolist() for end in self._kind.ends(pane, until)}
         if self._is_tumbling:
             return [self._alone(slots[self._groups.at(slots) + self._kind.size > until])] if open_ else []
         return [self._hopping(end, Change.UPDATE_AFTER, slots) for end in sorted(open_)]

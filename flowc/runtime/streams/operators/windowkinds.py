@@ -39,9 +39,10 @@ class Hopping:
         least = pane + self.pane if closed is None else max(pane + self.pane, closed + 1)
         return least + (self.offset + self.size - least) % self.step
 
-    def ends(self, pane: int, behind: int | None, until: int) -> range:
+    def ends(self, pane: int, behind: int | None, until: int | None = None) -> range:
         """The ends of the windows of a pane that are behind a time, up to another one."""
-        return range(self.next_end(pane, behind), min(int(self.last_ends(pane)), until) + 1, self.step)
+        last = int(self.last_ends(pane))
+        return range(self.next_end(pane, behind), (last if until is None else min(last, until)) + 1, self.step)
 
     def start(self, end: int) -> int:
         """The start of the window that ends there."""
@@ -79,11 +80,11 @@ class Cumulating:
         least = pane + 1 if closed is None else max(pane, closed) + 1
         return min(least + (begin - least) % self.step, begin + self.size)
 
-    def ends(self, pane: int, behind: int | None, until: int) -> range | list[int]:
+    def ends(self, pane: int, behind: int | None, until: int | None = None) -> list[int]:
         """The ends of the windows of a pane that are behind a time, up to another one."""
         last = int(self.last_ends(pane))
-        found = range(self.next_end(pane, behind), min(last, until) + 1, self.step)
-        return [*found, last] if last <= until and last not in found else found
+        found = [*range(self.next_end(pane, behind), last, self.step), last]
+        return found if until is None else [end for end in found if end <= until]
 
     def start(self, end: int) -> int:
         """The start of the window that ends there."""
