@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.state.store import DatabaseStore
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.stream import StreamPlan
+from tests import topics
 from tests.commands import Inside
 from tests.streams.compiled import compiled
 from tests.streams.test_state_runs import _ROWS, _START, Log, Messages, _decoded
@@ -320,3 +322,33 @@ def test_windows_reopen_in_a_lake_over_runs(tmp_path: Path) -> None:
     assert (shown.code, "_flowc_kind" in shown.out) == (0, False), shown.err
     rows = deltalake.DeltaTable(str(tmp_path / "lake" / "t")).to_pyarrow_table().to_pylist()
     assert sorted((row["window_start"].minute, row["n"]) for row in rows) == [(0, 3), (1, 2), (2, 2)]
+
+
+VISITS = """
+connections:
+  drop: {{ kind: files, uri: in }}
+  bus: {{ kind: kafka, bootstrap_servers: "{kafka}" }}
+streams:
+  visits:
+    source:
+      {{ connection: drop, path: "*.jsonl", format: jsonl, columns: {{ id: bigint, at: timestamptz }}, event_time: at }}
+    window:
+      {{ kind: session, gap: 10m, max_duration: 4h, group_by: [id], aggregate: {{ n: count(*) }},
+         late: reopen, allowed_lateness: 1h }}
+    to: {{ connection: bus, topic: {topic}, key: [id, window_start] }}
+"""
+
+
+def test_a_session_that_another_one_takes_in_is_a_tombstone_of_its_topic(tmp_path: Path, kafka: str) -> None:
+    folder, topic = Inside(tmp_path), topics.fresh(kafka, 1)
+    folder.write("specs/project.yaml", VISITS.format(kafka=kafka, topic=topic))
+    for name, minutes in (("a", (0, 20, 31)), ("b", (32,)), ("c", (10,))):
+        rows = "".join(f'{{"id": 1, "at": "2026-01-01T10:{minute:02}:00Z"}}\n' for minute in minutes)
+        folder.write(f"in/{name}.jsonl", rows)
+        ran = folder.flowc("run", "visits", "--once")
+        assert ran.code == 0, ran.err
+    sent = [(json.loads(each.key() or b""), each.value()) for each in topics.committed(kafka, topic)]
+    told = [(key["window_start"][14:16], value and json.loads(value)["n"]) for key, value in sent]
+    assert told[:2] == [("00", 1), ("20", 1)]
+    assert dict(told) == {"00": 3, "20": None}
+    topics.drop(kafka, topic)
