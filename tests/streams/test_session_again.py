@@ -20,7 +20,7 @@ from flowc.runtime.streams.graph.graph import Graph
 from flowc.runtime.streams.operators.contract import Decision
 from flowc.runtime.streams.operators.sessionagain import SessionsAgain
 from flowc.runtime.streams.state.contract import Checkpoint
-from flowc.types import BIGINT
+from flowc.types import BIGINT, DataType, Kind
 from tests.streams.test_session_model import FOREVER, ROWS, Row, _plain, _stream, batch, session
 
 COUNT = (AggregatePlan("n", "count", BIGINT),)
@@ -64,7 +64,7 @@ class Target:
         self.late += [rows[aside.row.index][1] or 0 for aside in found.late]
 
     def _apply(self, row: dict[str, Any]) -> Key:
-        key, kind = (row["k"], row["window_start"]), row.pop(KIND)
+        key, kind = (row.get("k"), row["window_start"]), row.pop(KIND)
         there = self.table.pop(key, None)
         assert (there is None) == (kind == Change.INSERT), "each change is one of what is there"
         assert there is None or there["session_id"] == row["session_id"]
@@ -107,9 +107,11 @@ class Model:
     def table(self) -> dict[Key, dict[str, Any]]:
         """Nothing is over before there is a watermark."""
         found: dict[Key, dict[str, Any]] = {}
-        for key in {row[0] for row in self.rows}:
-            own = sorted((row for row in self.rows if row[0] == key and row[3] < self.mark), key=lambda row: row[3])
-            for part, is_last in self._sessions(own):
+        own: dict[str | None, list[Row]] = {}
+        for row in sorted((row for row in self.rows if row[3] < self.mark), key=lambda row: row[3]):
+            own.setdefault(row[0], []).append(row)
+        for key, rows in own.items():
+            for part, is_last in self._sessions(rows):
                 if not is_last or part[-1][3] + self.gap < self.mark:
                     found[key, part[0][3]] = self._shown(part)
         return found
@@ -235,6 +237,16 @@ def test_an_earlier_row_makes_it_another_session() -> None:
     assert target.table["a", 15]["session_id"] != before
 
 
+def test_sessions_without_keys_reopen_and_floats_are_added_by_time() -> None:
+    target = Target(
+        again(10, FOREVER, 50, keys=(), aggregates=(*COUNT, AggregatePlan("real", "sum", DataType(Kind.FLOAT64), "f")))
+    )
+    target.epoch([("a", 1, 1e16, 0), ("b", 2, 1.0, 20)], 40)
+    target.epoch([("c", 3, -1e16, 10), ("d", 4, 0.5, 200)], 40)
+    assert target.changes == [(Change.DELETE, (None, 20)), (Change.UPDATE_AFTER, (None, 0))]
+    assert [(row["n"], row["real"]) for row in target.table.values()] == [(3, 1.0)]
+
+
 def test_a_row_that_moves_where_sessions_are_split_changes_all_that_follow() -> None:
     target = Target(again(10, 20, 100))
     target.epoch([("a", n, 0.0, 10 * n) for n in range(1, 7)], None)
@@ -274,9 +286,9 @@ def test_it_is_refused_to_go_on_where_sessions_are_forgotten_that_would_come_aga
 
 
 def test_less_lateness_goes_on_with_what_there_is() -> None:
-    target = _driven(10, FOREVER, 50)
+    target = _driven(10, FOREVER, 50, fingerprint='{"reopen":50}')
     target.keep()
-    target.plan = again(10, FOREVER, 3)
+    target.plan = again(10, FOREVER, 3, fingerprint='{"reopen":3}')
     target.restart()
     target.epoch([("a", 3, 0.0, 10), ("a", 4, 0.0, 20)], 31)
     assert (target.dropped, target.changes) == (1, [(Change.UPDATE_AFTER, ("a", 20))])
