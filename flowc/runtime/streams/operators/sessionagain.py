@@ -29,6 +29,8 @@ from flowc.runtime.streams.operators.sessionsplit import begins, by_key, heads
 from flowc.runtime.streams.operators.sessionstate import OPEN, SessionState
 from flowc.runtime.streams.operators.window import REOPEN
 
+_BITS = 20
+
 
 class SessionsAgain(Sessions):
     """The sessions of one node that reopen; see `flowc.runtime.streams.operators.contract.Operator`."""
@@ -81,8 +83,7 @@ class SessionsAgain(Sessions):
         rows = self._state.waiting.before(until)
         new = rows.row < -came
         new |= True if before is None else rows.at >= before
-        over = new if before is None else (rows.at >= before - self._gap) & (rows.at < until - self._gap)
-        chosen = _of_keys(rows.hi, new | over)
+        chosen = self._concerned(rows, new, before, until)
         if not len(chosen):
             return NOTHING
         items = _Items.of(rows, chosen, new, self._state)
@@ -90,13 +91,29 @@ class SessionsAgain(Sessions):
         making = _Making(items, until, self._state, self._passing)
         return self._rows([making.gone(found.gone, found.gone_last), making.put(found)])
 
+    def _concerned(self, rows: Run, new: Any, before: int | None, until: int) -> Any:
+        """The places of all rows of the keys of which a session may be out that was not, or not any more."""
+        buckets = _buckets(rows.hi)
+        if before == until:
+            return np.flatnonzero(_marked(buckets[new])[buckets])
+        # Rows behind all others end sessions by their pause, of which time alone tells, or by their longest duration.
+        over = rows.at < until - self._gap
+        over &= True if before is None else rows.at >= before - self._gap
+        full = until - self._plan.size
+        long = _marked(buckets[rows.at < full])
+        long[_buckets(self._groups.hi(np.flatnonzero(self._state.spans.first < full)))] = True
+        return np.flatnonzero(_marked(buckets[over | (new & long[buckets])])[buckets])
 
-def _of_keys(hi: Any, wanted: Any) -> Any:
-    """The places of all rows of the keys of some."""
-    keys = np.unique(hi[wanted])
-    if not len(keys):
-        return np.empty(0, np.int64)
-    return np.flatnonzero(keys[np.minimum(np.searchsorted(keys, hi), len(keys) - 1)] == hi)
+
+def _marked(buckets: Any) -> Any:
+    marks = np.zeros(1 << _BITS, bool)
+    marks[buckets] = True
+    return marks
+
+
+def _buckets(hi: Any) -> Any:
+    """Where keys are marked: some share a bucket, all of whose rows are then looked at."""
+    return (hi >> np.uint64(64 - _BITS)).astype(np.int64)
 
 
 @dataclass(frozen=True, slots=True)
