@@ -30,6 +30,7 @@ from flowc.runtime.streams.operators.sessionstate import OPEN, SessionState
 from flowc.runtime.streams.operators.window import REOPEN
 
 _BITS = 20
+"""Of a key's hash, those by which keys are marked: a megabyte of marks."""
 
 
 class SessionsAgain(Sessions):
