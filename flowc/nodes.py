@@ -160,6 +160,14 @@ class WindowPlan:
         """Whether rows come out once more, in the place of those before, and say so in `KIND`."""
         return self.late == "reopen" or self.emit is not None
 
+    @property
+    def delay(self) -> int:
+        """How far behind that of the input its watermark is: so old may a row be that comes out, or goes."""
+        allowed = self.allowed_lateness if self.late == "reopen" else 0
+        if self.kind != "session":
+            return allowed
+        return 1 + (self.step + allowed if self.late == "reopen" else 0)
+
 
 @dataclass(frozen=True, slots=True)
 class JoinPlan:

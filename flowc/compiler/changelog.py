@@ -41,7 +41,7 @@ def _traits(node: Node) -> Traits:
 
 def replaces(window: Window) -> bool:
     """Whether the rows of a window come out once more, in the place of those before."""
-    return (window.late == "reopen" or window.emit is not None) and window.kind in ("tumbling", "hopping")
+    return window.late == "reopen" or window.emit is not None
 
 
 def read_by(node: Node) -> tuple[str, ...]:

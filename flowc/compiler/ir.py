@@ -76,6 +76,8 @@ class Placed:
     Empty where all rows are inserts."""
     follows: tuple[str, ...] = ()
     """Columns that rows of one key have in common, so that a target may have them among its keys."""
+    alike: tuple[str, ...] = ()
+    """Other columns by which the same rows replace each other as by `key`; empty where there are none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -334,12 +334,11 @@ def test_a_table_that_cannot_be_made_is_refused(folder: Inside, tmp_path: Path):
 
 
 def test_a_stream_of_a_later_version_is_said_to_be_one(folder: Inside, lite: Wh):
-    lies, late = "kind: cumulating, size: 1d, step: 1h", "late: reopen, allowed_lateness: 1m"
-    window = f"    window: {{ {lies}, group_by: [id], aggregate: {{ n: count(*) }}, {late} }}\n"
-    folder.write("specs/s.yaml", specs(lite, stream("s", "events", more=", mode: merge, keys: [id]") + window))
+    changes = "    cdc: { envelope: debezium }\n"
+    folder.write("specs/s.yaml", specs(lite, stream("s", "events", more=", mode: merge, keys: [id]") + changes))
     found = planned(folder)
     assert found["changes"] == []
-    assert "it has `late: reopen`" in found["notes"]["wh.events"][0]
+    assert "it has `cdc`" in found["notes"]["wh.events"][0]
 
 
 def test_keys_are_part_of_what_is_compared(folder: Inside, lite: Wh):

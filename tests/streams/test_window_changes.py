@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,7 @@ from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.state.store import DatabaseStore
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.stream import StreamPlan
+from tests import topics
 from tests.commands import Inside
 from tests.streams.compiled import compiled
 from tests.streams.test_state_runs import _ROWS, _START, Log, Messages, _decoded
@@ -36,7 +40,7 @@ streams:
     watermark: {{ lateness: 4s }}
     state: {{ connection: wh }}
     {query}
-    to: {{ connection: wh, table: counts, mode: merge, keys: [window_start, id] }}
+    to: {{ connection: wh, table: counts, mode: merge, keys: [{told}, id] }}
 """
 OPTIONS = {
     "reopen": ("late: reopen, allowed_lateness: 15s", 15, None),
@@ -102,6 +106,55 @@ class Model:
         return {group: (len(rows), sum(rows), max(rows)) for group, rows in {**self.early, **ended}.items()}
 
 
+@dataclass
+class SessionModel(Model):
+    """All rows so far that were allowed, by sessions of a gap of `step` and of at most `size`."""
+
+    rows: list[tuple[int, int, int]] = field(default_factory=list)
+
+    def take(self, epoch: Epoch) -> None:
+        at = epoch.intent.watermark
+        self.watermark = self.watermark if at is None else float("inf") if at == END else _seconds(at)
+        for range_ in epoch.intent.ranges:
+            part = int(range_.partition)
+            for n in range(int(range_.start), int(range_.end)):
+                id_, second = self.messages[part][n]
+                late = second + self.step + self.allowed < self.watermark
+                self.late += late
+                self.rows += [] if late else [(id_, second, n)]
+
+    def shown(self) -> dict[Group, tuple[int, int, int]]:
+        """What is over by now."""
+        found = list[list[tuple[int, int, int]]]()
+        for row in sorted(row for row in self.rows if row[1] < self.watermark):
+            before = found[-1] if found and found[-1][0][0] == row[0] else None
+            if before and row[1] - before[-1][1] <= self.step and row[1] - before[0][1] <= self.size:
+                before.append(row)
+            else:
+                found.append([row])
+        followed = [one[0][0] == other[0][0] for one, other in pairwise([*found, [(-1, 0, 0)]])]
+        over = [f or s[-1][1] + self.step < self.watermark for f, s in zip(followed, found, strict=True)]
+        return {
+            (part[0][1], part[0][0]): (len(part), sum(n for *_, n in part), max(n for *_, n in part))
+            for part, out in zip(found, over, strict=True) if out
+        }  # fmt: skip
+
+
+@dataclass
+class CumulatingModel(Model):
+    """The same of cumulating windows, which are told by their ends."""
+
+    def _starts(self, second: int) -> Iterator[int]:
+        """Ends, less the size."""
+        begin = second - second % self.size
+        ends = range(begin + self.step, begin + self.size + 1, self.step)
+        yield from (end - self.size for end in ends if end > second)
+
+    def shown(self) -> dict[Group, tuple[int, int, int]]:
+        """By ends."""
+        return {(start + self.size, id_): row for (start, id_), row in super().shown().items()}
+
+
 def _seconds(at: int) -> float:
     return (datetime.fromtimestamp(0, UTC) + timedelta(microseconds=at) - _START).total_seconds()
 
@@ -113,6 +166,8 @@ class Place:
     plan: StreamPlan
     kind: str
     options: Mapping[str, object]
+    told: str
+    """The bound that tells windows apart."""
 
     def worker(self, log: Log, *, drain: bool = False) -> tuple[StreamRun, DatabaseWriter]:
         """One that goes on where the one before was."""
@@ -127,8 +182,8 @@ class Place:
 
     def rows(self, writer: DatabaseWriter) -> dict[Group, tuple[int, ...]]:
         found = writer.database.query("SELECT * FROM counts").to_pylist()
-        assert len(found) == len({(row["window_start"], row["id"]) for row in found})
-        return {(_start(row["window_start"]), row["id"]): tuple(_values(row)) for row in found}
+        assert len(found) == len({(row[self.told], row["id"]) for row in found})
+        return {(_start(row[self.told]), row["id"]): tuple(_values(row)) for row in found}
 
 
 def _start(at: Any) -> int:
@@ -141,10 +196,9 @@ def _values(row: Mapping[str, Any]) -> Iterator[int]:
     yield from (int(row[name]) for name in ("number", "total", "most"))
 
 
-def check(place: Place, seed: int, shape: str, option: str, passes: Any = lambda row: True) -> Model:
+def check(place: Place, seed: int, model: Model, passes: Any = lambda row: True) -> Model:
     """Runs to the end in random batches, with workers that end at random; after each epoch the target is the model."""
-    chance, given = random.Random(seed), messages(seed)
-    model, drained = Model(given, *SHAPES[shape][1:], *OPTIONS[option][1:]), False
+    chance, given, drained = random.Random(seed), model.messages, False
     while not drained:
         last = chance.random() < 0.3
         run, writer = place.worker(Log(given, chance.randrange(99)), drain=last)
@@ -171,9 +225,10 @@ def check(place: Place, seed: int, shape: str, option: str, passes: Any = lambda
 def place(wh: tuple[str, Mapping[str, object]], tmp_path: Path) -> Any:
     kind, options = wh
 
-    def made(query: str) -> Place:
+    def made(query: str, told: str = "window_start") -> Place:
         where = f'url: "{options["url"]}"' if "url" in options else f'path: "{options["path"]}"'
-        return Place(compiled(tmp_path, SPEC.format(kind=kind, place=where, query=query)), kind, options)
+        spec = SPEC.format(kind=kind, place=where, query=query, told=told)
+        return Place(compiled(tmp_path, spec), kind, options, told)
 
     return made
 
@@ -182,8 +237,23 @@ def place(wh: tuple[str, Mapping[str, object]], tmp_path: Path) -> Any:
 @pytest.mark.parametrize(("option", "seed"), [("reopen", 1), ("emit", 2), ("both", 3)])
 def test_the_target_is_as_all_rows_have_it_that_were_allowed(place: Any, shape: str, option: str, seed: int) -> None:
     window = f"window: {{ {SHAPES[shape][0]}, group_by: [id], {AGGREGATES}, {OPTIONS[option][0]} }}"
-    model = check(place(window), seed, shape, option)
+    model = check(place(window), seed, Model(messages(seed), *SHAPES[shape][1:], *OPTIONS[option][1:]))
     assert model.late > 0
+
+
+@pytest.mark.parametrize(
+    ("lies", "of", "told"),
+    [
+        ("kind: session, gap: 3s, max_duration: 11s", partial(SessionModel, size=11, step=3), "window_start"),
+        ("kind: cumulating, size: 12s, step: 4s", partial(CumulatingModel, size=12, step=4), "window_end"),
+    ],
+    ids=["session", "cumulating"],
+)
+@pytest.mark.parametrize("wh", ["sqlite", "postgres"], indirect=True)
+def test_sessions_and_cumulating_windows_reopen(place: Any, lies: str, of: Any, told: str) -> None:
+    window = f"window: {{ {lies}, group_by: [id], {AGGREGATES}, {OPTIONS['reopen'][0]} }}"
+    model = of(messages(6), allowed=15, every=None)
+    assert check(place(window, told), 6, model).late > 0
 
 
 @pytest.mark.parametrize(("option", "seed"), [("reopen", 4), ("both", 5)])
@@ -200,7 +270,8 @@ def test_rows_that_no_longer_pass_a_filter_behind_are_removed(
         "sql: SELECT window_start, id, count(*) AS number, sum(n) AS total, max(n) AS most "
         "FROM tumble(source, INTERVAL '10 seconds') GROUP BY window_start, window_end, id HAVING sum(n) % 3 <> 0"
     )
-    check(place(query), seed, "tumbling", option, lambda row: row[1] % 3 != 0)
+    model = Model(messages(seed), *SHAPES["tumbling"][1:], *OPTIONS[option][1:])
+    check(place(query), seed, model, lambda row: row[1] % 3 != 0)
 
 
 PROJECT = """
@@ -251,3 +322,33 @@ def test_windows_reopen_in_a_lake_over_runs(tmp_path: Path) -> None:
     assert (shown.code, "_flowc_kind" in shown.out) == (0, False), shown.err
     rows = deltalake.DeltaTable(str(tmp_path / "lake" / "t")).to_pyarrow_table().to_pylist()
     assert sorted((row["window_start"].minute, row["n"]) for row in rows) == [(0, 3), (1, 2), (2, 2)]
+
+
+VISITS = """
+connections:
+  drop: {{ kind: files, uri: in }}
+  bus: {{ kind: kafka, bootstrap_servers: "{kafka}" }}
+streams:
+  visits:
+    source:
+      {{ connection: drop, path: "*.jsonl", format: jsonl, columns: {{ id: bigint, at: timestamptz }}, event_time: at }}
+    window:
+      {{ kind: session, gap: 10m, max_duration: 4h, group_by: [id], aggregate: {{ n: count(*) }},
+         late: reopen, allowed_lateness: 1h }}
+    to: {{ connection: bus, topic: {topic}, key: [id, window_start] }}
+"""
+
+
+def test_a_session_that_another_one_takes_in_is_a_tombstone_of_its_topic(tmp_path: Path, kafka: str) -> None:
+    folder, topic = Inside(tmp_path), topics.fresh(kafka, 1)
+    folder.write("specs/project.yaml", VISITS.format(kafka=kafka, topic=topic))
+    for name, minutes in (("a", (0, 20, 31)), ("b", (32,)), ("c", (10,))):
+        rows = "".join(f'{{"id": 1, "at": "2026-01-01T10:{minute:02}:00Z"}}\n' for minute in minutes)
+        folder.write(f"in/{name}.jsonl", rows)
+        ran = folder.flowc("run", "visits", "--once")
+        assert ran.code == 0, ran.err
+    sent = [(json.loads(each.key() or b""), each.value()) for each in topics.committed(kafka, topic)]
+    told = [(key["window_start"][14:16], value and json.loads(value)["n"]) for key, value in sent]
+    assert told[:2] == [("00", 1), ("20", 1)]
+    assert dict(told) == {"00": 3, "20": None}
+    topics.drop(kafka, topic)

@@ -32,6 +32,7 @@ streams:
 """
 REOPEN, EVERY = "late: reopen, allowed_lateness: 9s", "emit: { every: 10s }"
 MERGED = "{ connection: wh, table: t, mode: merge }"
+CUMULATING, SESSION = "kind: cumulating, size: 1h, step: 10m", "kind: session, gap: 1m, max_duration: 1h"
 PINNED = "size: 1h, hop: 30m, timezone: Europe/Berlin"
 
 
@@ -67,7 +68,19 @@ def linted(folder: Path, more: str, to: str) -> tuple[list[Found], StreamPlan | 
         (window(), "{ connection: bus, topic: t, key: [window_start, id] }", []),
         (f"sql: SELECT id FROM dedupe(source, id, INTERVAL '1 minute')\n    {window()}", MERGED, []),
         (window(kind=f"kind: hopping, {PINNED}"), merged("window_start", "window_end", "id"), []),
+        (window(kind=CUMULATING), MERGED, []),
+        (window(kind=CUMULATING), merged("window_end", "id"), []),
+        (window(kind=SESSION), MERGED, []),
+        (window(kind=SESSION), merged("session_id"), []),
+        (window(kind=SESSION), merged("id", "window_start"), []),
+        (window(kind=SESSION), merged("session_id", "window_start", "id"), []),
+        (window(kind=SESSION), "{ connection: bus, topic: t, key: session_id }", []),
         # targets
+        (window(kind=CUMULATING), merged("window_start", "id"), [("changes-not-taken", "t")]),
+        (window(kind=SESSION), merged("id", "window_end"), [("changes-not-taken", "t")]),
+        (window(kind=SESSION), merged("session_id", "window_end"), [("changes-not-taken", "t")]),
+        (window(kind=SESSION), merged("window_start"), [("changes-not-taken", "t")]),
+        (window(kind=SESSION), "{ connection: wh, table: t }", [("corrections-to-append-target", "reopen")]),
         (window(), "{ connection: wh, table: t }", [("corrections-to-append-target", "reopen")]),
         (window(EVERY), "{ connection: wh, table: t }", [("corrections-to-append-target", "10s")]),
         (window(), "{ connection: lake, table: t }", [("corrections-to-append-target", "reopen")]),

@@ -34,18 +34,20 @@ class Refusal:
 
 
 def takes(
-    target: Apply | Output, changelog: Changelog, key: tuple[str, ...] = (), follows: tuple[str, ...] = ()
-) -> Refusal | None:
+    target: Apply | Output, changelog: Changelog, key: tuple[str, ...] = (), follows: tuple[str, ...] = (),
+    alike: tuple[str, ...] = (),
+) -> Refusal | None:  # fmt: skip
     """None where a target takes what a stream makes, else why it does not.
 
     `key` is that of an upsert: the columns by which rows replace each other. `follows` are others that rows of one key
-    have in common.
+    have in common, and rows of one key have those of `alike` in common, and no others.
     """
     if changelog is Changelog.INSERT_ONLY:
         return None
     found = _table(target) if isinstance(target, Apply) else _place(target)
     own = _keys(target)
-    if found is None and changelog is Changelog.UPSERT and set(own) - set(follows) != set(key):
+    told = set(key) <= set(own) or (alike and set(alike) <= set(own))
+    if found is None and changelog is Changelog.UPSERT and not (told and set(own) <= {*key, *follows}):
         found = (
             f"its rows replace each other by {_listed(key)}, and those of {_named(target)} by {_listed(own)}",
             f"tell them apart by {_listed(key)} there too",

@@ -38,7 +38,6 @@ from flowc.compiler.lowering.streamtargets import (
 from flowc.compiler.lowering.streamtime import (
     block,
     late,
-    unplanned_windows,
     unrun_join,
     watermark,
     window_settings,
@@ -101,7 +100,7 @@ def _lower(stream: CheckedStream, lowering: Lowering) -> Stream | None:
         found = _placed(replace(found, written=text), given.calls, windows, graph, spec, lowering)
     written = query is not None or spec.sql is not None
     node = found if written else (sources[0] if len(sources) == 1 else None)
-    changes = [block for block in BLOCKS if block in spec.given] + unplanned_windows(spec) + [*unrun_join(spec)]
+    changes = [block for block in BLOCKS if block in spec.given] + [*unrun_join(spec)]
     columns = node.columns if node is not None else None
     applies = tuple(stream_applies(stream, node, lowering)) if node is not None else ()
     if columns is not None and not {"cdc", "join"}.intersection(changes):
@@ -226,9 +225,11 @@ def _check_targets(
 def _check_changes(found: Sql | None, targets: Sequence[Apply | Output], reporter: Reporter) -> None:
     """Judges targets with keys by those of rows that replace each other; that others have none is reported before."""
     placed = found.placed if found is not None else None
-    for target in targets if placed is not None and placed.key else ():
+    if placed is None or not placed.key:
+        return
+    for target in targets:
         keyed = target.keys if isinstance(target, Apply) else isinstance(target, TopicOutput) and target.key
-        refusal = takes(target, Changelog.UPSERT, placed.key, placed.follows) if placed and keyed else None
+        refusal = takes(target, Changelog.UPSERT, placed.key, placed.follows, placed.alike) if keyed else None
         if refusal is not None:
             reporter.error(CODE, refusal.message, target.span, helps=(refusal.help,))
 

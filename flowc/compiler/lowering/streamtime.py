@@ -49,13 +49,6 @@ def window_settings(stream: StreamSpec) -> WindowSettings:
     )
 
 
-def unplanned_windows(stream: StreamSpec) -> list[str]:
-    """What `window` asks for that no plan can be made of yet."""
-    found = stream.window
-    once = found is not None and found.kind.value in ("cumulating", "session")
-    return ["late: reopen"] if once and window_settings(stream).late == "reopen" else []
-
-
 def late(stream: StreamSpec) -> Literal["drop", "dlq"]:
     """What becomes of late rows of joins."""
     action = stream.join.late.action if stream.join is not None else None

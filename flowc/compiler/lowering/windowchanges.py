@@ -18,7 +18,7 @@ from flowc.compiler.lowering.windowcut import folded
 from flowc.compiler.sql.meaning.core import call
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.compiler.sql.tablefunctions import CALL
-from flowc.compiler.sql.windowcalls import END, START
+from flowc.compiler.sql.windowcalls import END, SESSION, START
 from flowc.diagnostics import Reporter
 from flowc.nodes import KIND, ROW, Change
 
@@ -44,18 +44,25 @@ def changing(nodes: Sequence[Node], reporter: Reporter) -> Mapping[str, Window]:
 def changed(part: SqlTree, placed: Placed, window: Window, functions: Functions, reporter: Reporter) -> Placed:
     """The query behind a window as `placed`, with what its rows do; reported where it cannot be told."""
     kept = dict(_kept(part.tree, window))
-    missing = next((name for name in (*_told_by(window), *window.keys) if name not in kept), None)
+    told = (SESSION,) if window.kind == "session" and SESSION in kept else (*_told_by(window), *window.keys)
+    missing = next((name for name in told if name not in kept), None)
     traced = None if missing is not None else _traced(part, placed, frozenset(kept.values()), functions)
     if traced is None:
         _report(part, window, missing, reporter)
         return placed
-    key = tuple(kept[name] for name in (*_told_by(window), *window.keys))
-    follows = tuple(kept[name] for name in bounds(window.kind) if name in kept and kept[name] not in key)
-    return replace(placed, traced=traced, key=key, follows=follows)
+    others = (name for name in (*bounds(window.kind), *window.keys) if name in kept and name not in told)
+    follows = tuple(kept[name] for name in others if window.kind != "session" or name != END)
+    made = replace(placed, traced=traced, key=tuple(kept[name] for name in told), follows=follows)
+    alike = (*_told_by(window), *window.keys)
+    if told == alike or any(name not in kept for name in alike):
+        return made
+    return replace(made, alike=tuple(kept[name] for name in alike))
 
 
 def _told_by(window: Window) -> tuple[str, ...]:
     """The bounds that tell windows apart. Where clocks are put forward, two that hop may begin at one moment."""
+    if window.kind == "cumulating":
+        return (END,)
     return (START, END) if window.kind == "hopping" and window.timezone is not None else (START,)
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from flowc.catalog import Column
 from flowc.compiler.changelog import remembering, traits
 from flowc.compiler.front.streamkinds import noun, source_kind
-from flowc.compiler.ir import Source, Sql, Stream
+from flowc.compiler.ir import Placed, Source, Sql, Stream
 from flowc.compiler.streamplan.nodes import needed, plan_nodes
 from flowc.compiler.streamplan.state import EMBEDDED, Owner, plan_state, state_plan
 from flowc.compiler.streamplan.targets import LiveTableOf, stream_targets, unseen
@@ -44,9 +44,10 @@ def plan_stream(
     owner = Owner(stream.project, stream.name)
     sources = tuple(_source(source, stream) for source in stream.sources)
     written = traits(stream.nodes)[stream.nodes[-1].id] if stream.nodes else Traits()
+    placed = _placed(stream)
     targets, letters = stream_targets(
         stream, columns, letters=stream.sets_aside, live=live, changes=changes or written.mode,
-        key=written.key if key is None else key, follows=_follows(stream),
+        key=written.key if key is None else key, follows=placed.follows, alike=placed.alike,
     )  # fmt: skip
     if len(targets) == 1 and letters is None and not remembers and state[0] is None:
         targets = (_remembering(targets[0], sources),)
@@ -61,10 +62,10 @@ def plan_stream(
     )  # fmt: skip
 
 
-def _follows(stream: Stream) -> tuple[str, ...]:
-    """What rows of one key have in common beside it."""
+def _placed(stream: Stream) -> Placed:
+    """How the last query is placed, where there is one."""
     last = stream.nodes[-1] if stream.nodes else None
-    return last.placed.follows if isinstance(last, Sql) and last.placed is not None else ()
+    return (last.placed if isinstance(last, Sql) else None) or Placed((), None)
 
 
 def _refuse_nested(stream: Stream, columns: tuple[Column, ...]) -> None:

@@ -46,17 +46,18 @@ def stream_targets(
     changes: Changelog = Changelog.INSERT_ONLY,
     key: tuple[str, ...] = (),
     follows: tuple[str, ...] = (),
+    alike: tuple[str, ...] = (),
 ) -> tuple[tuple[TargetPlan, ...], TargetPlan | None]:
     """What a stream writes with the rows of `columns`, and where its dead letters go besides, with `letters`.
 
-    `changes` are what the rows are, and `key` tells them apart where they replace each other, as `follows` may too; see
-    `flowc.compiler.loads.changes.takes`.
+    `changes` are what the rows are, and `key` tells them apart where they replace each other, as `alike` and `follows`
+    may too; see `flowc.compiler.loads.changes.takes`.
 
     Raises UsageError for a target that cannot be written.
     """
     wanted = _letters(stream) if letters else None
     if changes is not Changelog.INSERT_ONLY:
-        _demand_changes(stream, columns, partial(takes, changelog=changes, key=key, follows=follows))
+        _demand_changes(stream, columns, partial(takes, changelog=changes, key=key, follows=follows, alike=alike))
     tables = [table_target(apply, columns, stream, live(apply.target), changes) for apply in stream.applies]
     others = [_other(output, columns, stream, changes) for output in stream.outputs]
     targets: list[TargetPlan] = [*tables, *others]

@@ -17,6 +17,7 @@ from flowc.runtime.streams.operators.join import IntervalJoin
 from flowc.runtime.streams.operators.passing import Passing, Taken
 from flowc.runtime.streams.operators.query import Query
 from flowc.runtime.streams.operators.session import Sessions
+from flowc.runtime.streams.operators.sessionagain import SessionsAgain
 from flowc.runtime.streams.operators.window import Windows
 
 
@@ -80,10 +81,9 @@ class _Making:
                 self.schemas[plan.id] = query.schema()
             return made(query, schema=self.schemas.get(plan.id))
         if isinstance(plan, WindowPlan):
-            is_session = plan.kind == "session"
-            windows = Sessions(plan, inputs[0]) if is_session else Windows(plan, inputs[0])
+            windows = _windows(plan, inputs[0])
             self.schemas[plan.id] = windows.schema
-            made = partial(made, schema=windows.schema, remembers=True, holds=True, delay=int(is_session))
+            made = partial(made, schema=windows.schema, remembers=True, holds=True, delay=plan.delay)
             return made(Taken(1) if self.passing else windows)
         if isinstance(plan, JoinPlan):
             join = IntervalJoin(plan, *inputs)
@@ -92,6 +92,12 @@ class _Making:
         self.schemas.update(zip(given, inputs, strict=True))
         operator = Passing(len(inputs)) if self.passing else Dedupe(plan)
         return made(operator, schema=inputs[0], remembers=True)
+
+
+def _windows(plan: WindowPlan, schema: pa.Schema) -> Windows | Sessions:
+    if plan.kind != "session":
+        return Windows(plan, schema)
+    return SessionsAgain(plan, schema) if plan.late == "reopen" else Sessions(plan, schema)
 
 
 def queries(nodes: Sequence[Node]) -> Iterator[Query]:

@@ -94,6 +94,11 @@ class Waiting:
         """The latest time; None without rows."""
         return max((int(part.rows.at[-1]) for part in self._parts), default=None)
 
+    @property
+    def came(self) -> int:
+        """How many rows came so far: the numbers of those that come from now on are less than 0 less that."""
+        return self._next
+
     def insert(self, hi: Any, lo: Any, at: Any, values: pa.RecordBatch) -> None:
         """Adds rows, in the order in which they came."""
         if not len(hi):
@@ -105,6 +110,17 @@ class Waiting:
     def before(self, time: int) -> Run:
         """The rows before a time."""
         return Run.together(Run(), *(part.rows.where(slice(part.before(time))) for part in self._parts))
+
+    def values(self, time: int, places: Any) -> pa.RecordBatch:
+        """The values of some of the rows before a time, by their places among these."""
+        parts = [part.values.slice(0, part.before(time)) for part in self._parts]
+        table = pa.Table.from_batches(parts, schema=self._schema).take(pa.array(places, pa.int64()))
+        columns = [column.combine_chunks() for column in table.columns]
+        return pa.RecordBatch.from_arrays(columns, schema=self._schema)
+
+    def has_between(self, least: int, most: int) -> bool:
+        """Whether there is a row from one time up to, and without, another one."""
+        return any(part.before(most) > part.before(least) for part in self._parts)
 
     def take(self, time: int) -> tuple[Run, pa.RecordBatch]:
         """Removes the rows before a time; gives them with their values, those of one time as they came."""

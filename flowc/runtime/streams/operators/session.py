@@ -11,46 +11,42 @@ a session whose longest duration is over before the watermark: that session woul
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from flowc.errors import UsageError
 from flowc.nodes import TIME, WindowPlan
-from flowc.runtime.hexadecimal import hex_text
 from flowc.runtime.instants import MICROS
 from flowc.runtime.streams.aggregates.accumulators import Accumulators
 from flowc.runtime.streams.aggregates.extremes import LEAST, MOST
 from flowc.runtime.streams.epoch import END
 from flowc.runtime.streams.keyed.groupkeys import GroupKeys
-from flowc.runtime.streams.keyed.hashes import Hasher
 from flowc.runtime.streams.keyed.runs import Run
 from flowc.runtime.streams.operators.changed import changed
 from flowc.runtime.streams.operators.contract import NOTHING, Decision, Emitted, Least, Verdict, said
-from flowc.runtime.streams.operators.sessionsplit import Split, let_in, split
+from flowc.runtime.streams.operators.sessionrows import Out, SessionRows
+from flowc.runtime.streams.operators.sessionsplit import Split, by_key, heads, let_in, split
 from flowc.runtime.streams.operators.sessionstate import OPEN, SessionState
-from flowc.runtime.streams.operators.window import HIDDEN, in_order, late_rows, window_schema
+from flowc.runtime.streams.operators.window import in_order, late_rows, window_schema
 from flowc.runtime.streams.state.contract import Segment
 
 
 class Sessions:
     """The sessions of one node; see `flowc.runtime.streams.operators.contract.Operator`.
 
-    Raises UsageError for aggregates of values that they are not for, and for sessions that reopen.
+    Raises UsageError for aggregates of values that they are not for.
     """
 
     def __init__(self, plan: WindowPlan, schema: pa.Schema) -> None:
-        if plan.late == "reopen":
-            message = f"`{plan.id}` has sessions, which do not reopen"
-            raise UsageError(message, code="not-runnable-yet", help="set late rows aside: `late: dlq`")
         self.name, self.fingerprint = plan.id, plan.fingerprint
         self._plan, self._given, self._gap = plan, schema, plan.step
         self.schema = window_schema(plan, schema)
         """What comes out, without hidden columns."""
-        self._keys, self._hash = GroupKeys([schema.field(key).type for key in plan.keys]), Hasher()
+        self._keys = GroupKeys([schema.field(key).type for key in plan.keys])
+        self._rows = SessionRows(self.schema, plan.step)
         self._input = Least(len(plan.inputs))
         self._passing = Accumulators(plan.aggregates, schema)
         """Of sessions that come out in the call in which they began."""
@@ -59,7 +55,7 @@ class Sessions:
     @property
     def watermark(self) -> int | None:
         """Just before that of its input: a session ends there at the earliest, and its event time is before its end."""
-        return None if self._input.value is None else self._input.value - 1
+        return None if self._input.value is None else self._input.value - self._plan.delay
 
     def process(self, port: int, rows: pa.RecordBatch) -> Emitted:
         """Takes rows in; those come out that are late, where they are not only counted."""
@@ -70,11 +66,10 @@ class Sessions:
         late = self._late(hi, lo, at)
         if late is None:
             return self._take(rows, hi, lo, at)
-        self._take(rows.filter(pa.array(~late)), hi[~late], lo[~late], at[~late])
+        made = self._take(rows.filter(pa.array(~late)), hi[~late], lo[~late], at[~late])
         until = pa.array([self._groups.mark]).cast(MICROS)[0]
-        return late_rows(
-            self._plan, rows.filter(pa.array(late)), f"of a session that was over: the watermark is {until}"
-        )
+        why = f"of a session that was over: the watermark is {until}"
+        return replace(late_rows(self._plan, rows.filter(pa.array(late)), why), rows=made.rows)
 
     def on_watermark(self, port: int, at: int) -> Emitted:
         """The sessions that no row can come for any more that is in time."""
@@ -136,7 +131,7 @@ class Sessions:
         rows = Run.together(known, Run(hi[behind], lo[behind], at[behind], behind))
         order = in_order(rows.hi, rows.lo)
         rows = rows.where(order)
-        head = _heads(rows.hi, rows.lo)
+        head = heads(rows.hi, rows.lo)
         slots = self._groups.find(rows.hi, rows.lo, np.full(len(rows), OPEN))
         spans, group = self._state.spans, np.cumsum(head) - 1
         first, last = (np.where(slots >= 0, c[slots], none) for c, none in ((spans.first, MOST), (spans.last, LEAST)))
@@ -146,62 +141,33 @@ class Sessions:
         return late if late.any() else None
 
     def _settle(self, until: int) -> Emitted:
-        """Puts the rows before a time into sessions, and lets those out that are over."""
-        rows, values = self._state.waiting.take(until)
+        """Lets those out that are over at a watermark."""
+        found = self._close(until)
         self._groups.mark = until
+        return self._rows(found)
+
+    def _close(self, until: int, *, gives: bool = True) -> list[Out]:
+        """Puts the rows before a time into sessions, and removes those that are over; these are given, if asked for."""
+        rows, values = self._state.waiting.take(until)
         closed, spans = until - self._gap, self._state.spans
         step = _Step.of(rows, values, self._state, closed) if len(rows) else None
-        found = [step.begun(self._passing)] if step is not None else []
+        found = [step.begun(self._passing)] if step is not None and gives else []
         followed = step.carried() if step is not None else np.empty(0, np.int64)
         over = spans.last < closed
         over[followed] = True
         slots = np.flatnonzero(over)
-        found.append(self._out(slots))
+        found += [self._out(slots)] if gives else []
         self._groups.remove(slots)
         if step is not None:
             step.open()
         self._state.check()
-        return self._emitted(found)
+        return found
 
-    def _out(self, slots: Any) -> _Out:
+    def _out(self, slots: Any) -> Out:
         """Sessions that were open."""
         groups, spans = self._groups, self._state.spans
         bounds = groups.hi(slots), groups.lo(slots), spans.first[slots], spans.last[slots]
-        return _Out(*bounds, groups.keys(slots), spans.aggregates.results(slots))
-
-    def _emitted(self, found: Sequence[_Out]) -> Emitted:
-        hi, lo, first, last = (np.concatenate([getattr(each, name) for each in found]) for name in _OUT)
-        if not len(hi):
-            return NOTHING
-        order = in_order(hi, lo, first)
-        hi, lo, first, end = hi[order], lo[order], first[order], last[order] + self._gap
-        times = [pa.array(each).cast(MICROS) for each in (first, end, end - 1)]
-        pairs = zip(*([*each.keys, *each.results] for each in found), strict=True)
-        columns = [pa.concat_arrays(parts).take(pa.array(order)) for parts in pairs]
-        arrays = [*times[:2], self._ids(hi, lo, first), *columns, times[2], pa.nulls(len(hi), pa.int64())]
-        return Emitted(pa.RecordBatch.from_arrays(arrays, schema=pa.schema([*self.schema, *HIDDEN])))
-
-    def _ids(self, hi: Any, lo: Any, first: Any) -> pa.Array:
-        bits = np.stack([hi, lo, first.view(np.uint64)], axis=1).astype("<u8")
-        whole = pa.Array.from_buffers(pa.binary(24), len(hi), [None, pa.py_buffer(bits)])
-        digests = self._hash.digests(whole.cast(pa.binary()))
-        half = np.ascontiguousarray(np.frombuffer(digests.buffers()[1], np.uint8).reshape(-1, 32)[:, :16])
-        return hex_text(pa.Array.from_buffers(pa.binary(16), len(hi), [None, pa.py_buffer(half)]).cast(pa.binary()))
-
-
-@dataclass(frozen=True, slots=True)
-class _Out:
-    """Sessions that come out."""
-
-    hi: Any
-    lo: Any
-    first: Any
-    last: Any
-    keys: Sequence[pa.Array]
-    results: Sequence[pa.Array]
-
-
-_OUT = ("hi", "lo", "first", "last")
+        return Out(*bounds, groups.keys(slots), spans.aggregates.results(slots))
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,12 +188,9 @@ class _Step:
     @classmethod
     def of(cls, rows: Run, values: pa.RecordBatch, state: SessionState, closed: int) -> _Step:
         """Those of rows that are before a time; sessions whose last row is before `closed` are over."""
-        order = np.lexsort((rows.at, rows.hi))
+        order = by_key(rows.hi, rows.lo, rows.at)
         hi, lo = rows.hi[order], rows.lo[order]
-        if ((hi[1:] == hi[:-1]) & (lo[1:] != lo[:-1])).any():
-            order = np.lexsort((rows.at, rows.lo, rows.hi))
-            hi, lo = rows.hi[order], rows.lo[order]
-        head, at, spans = _heads(hi, lo), rows.at[order], state.spans
+        head, at, spans = heads(hi, lo), rows.at[order], state.spans
         hi, lo = hi[head], lo[head]
         slots = state.groups.find(hi, lo, np.full(len(hi), OPEN))
         first, last = (np.where(slots >= 0, c[slots], none) for c, none in ((spans.first, MOST), (spans.last, LEAST)))
@@ -237,7 +200,7 @@ class _Step:
             values = values.append_column(TIME, pa.array(at).cast(MICROS))
         return cls(values, hi, lo, slots, made, made.followed | (made.last < closed), state)
 
-    def begun(self, passing: Accumulators) -> _Out:
+    def begun(self, passing: Accumulators) -> Out:
         """The sessions that came out as soon as they had begun."""
         chosen = np.flatnonzero(self.over & ~self.split.carried)
         slots = np.arange(len(chosen))
@@ -247,7 +210,7 @@ class _Step:
         results = passing.results(slots)
         passing.clear(slots)
         bounds = self.hi[keys], self.lo[keys], found.first[chosen], found.last[chosen]
-        return _Out(*bounds, self._keys(found.row[chosen]), results)
+        return Out(*bounds, self._keys(found.row[chosen]), results)
 
     def carried(self) -> Any:
         """Moves the bounds of the sessions that were open before, and adds to those that are over; their slots."""
@@ -283,8 +246,3 @@ class _Step:
 
     def _keys(self, rows: Any) -> list[pa.Array]:
         return [self.rows.column(key).take(pa.array(rows)) for key in self.state.keys]
-
-
-def _heads(hi: Any, lo: Any) -> Any:
-    """Which rows are the first of their key."""
-    return np.append(np.full(min(len(hi), 1), True), (hi[1:] != hi[:-1]) | (lo[1:] != lo[:-1]))

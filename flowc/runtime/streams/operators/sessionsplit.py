@@ -48,8 +48,7 @@ def split(head: Any, at: Any, first: Any, last: Any, gap: int, longest: int) -> 
     # What is put in order: rows, each of which begins and ends at its time, and sessions that are open.
     keys, row = np.insert(key[rows], place, begun), np.insert(rows, place, -1)
     begin, end = np.insert(at[rows], place, first[begun]), np.insert(at[rows], place, last[begun])
-    starts = np.append(True, (keys[1:] != keys[:-1]) | (begin[1:] - end[:-1] > gap))
-    starts |= _too_long(starts, begin, end, longest)
+    starts = begins(np.append(True, keys[1:] != keys[:-1]), begin, end, gap, longest)
     session, heads = np.cumsum(starts) - 1, np.flatnonzero(starts)
     ends = np.append(heads[1:], len(starts)) - 1
     of, mine = np.empty(len(at), np.int64), np.full(len(first), -1)
@@ -58,6 +57,27 @@ def split(head: Any, at: Any, first: Any, last: Any, gap: int, longest: int) -> 
     carried = np.zeros(len(heads), bool)
     carried[mine[begun]] = True
     return Split(of, keys[heads], begin[heads], end[ends], row[heads], carried)
+
+
+def begins(head: Any, begin: Any, end: Any, gap: int, longest: int) -> Any:
+    """Where sessions begin, of what lies key by key and by time: rows, or sessions that keep all of theirs."""
+    starts = head.copy()
+    starts[1:] |= begin[1:] - end[:-1] > gap
+    return starts | _too_long(starts, begin, end, longest)
+
+
+def heads(hi: Any, lo: Any) -> Any:
+    """Which rows are the first of their key."""
+    return np.append(np.full(min(len(hi), 1), True), (hi[1:] != hi[:-1]) | (lo[1:] != lo[:-1]))
+
+
+def by_key(hi: Any, lo: Any, at: Any) -> Any:
+    """The order key by key and by time, those of one time as they are."""
+    order = np.lexsort((at, hi))
+    one, other = hi[order], lo[order]
+    if ((one[1:] == one[:-1]) & (other[1:] != other[:-1])).any():
+        order = np.lexsort((at, lo, hi))
+    return order
 
 
 def _too_long(starts: Any, begin: Any, end: Any, longest: int) -> Any:

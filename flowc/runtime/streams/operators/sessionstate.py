@@ -93,8 +93,8 @@ class SessionState:
             f"`{self._plan.id}` remembers {len(self.groups):,} sessions and {len(self.waiting):,} rows, which take "
             f"more than {size} of memory",
             code="state-too-large",
-            help="have it remember less, for instance with a shorter `lateness` or `gap`; or let it have more: "
-            "`state: { max_bytes: 8GiB }`",
+            help="have it remember less, for instance with a shorter `lateness`, `gap` or `allowed_lateness`; or "
+            "let it have more: `state: { max_bytes: 8GiB }`",
         )
 
     def snapshot(self) -> tuple[Segment, ...]:

@@ -5,7 +5,7 @@ a hopping one, the panes are put together when it ends; of a cumulating one, the
 first, which then holds the window.
 
 With `late: reopen`, panes stay for the lateness that is allowed, and a row that comes for windows which are out has
-these come out once more.
+these come out once more. Of a cumulating window, those panes are put into the first that are behind that lateness.
 
 With `emit`, event time has steps of that length. When the watermark comes into another one, the windows that are open
 come out too, as they are by then; and ever only the groups in which something changed since they came out.
@@ -22,7 +22,6 @@ import numpy as np
 import pyarrow as pa
 
 from flowc.catalog import Column
-from flowc.errors import UsageError
 from flowc.nodes import KIND, ROW, TIME, Change, WindowPlan
 from flowc.runtime.arrow import arrow_field
 from flowc.runtime.badrows import BadRow
@@ -63,7 +62,7 @@ def window_schema(plan: WindowPlan, schema: pa.Schema) -> pa.Schema:
 class Windows:
     """The windows of one node; see `flowc.runtime.streams.operators.contract.Operator`.
 
-    Raises UsageError for aggregates of values that they are not for, and for cumulating windows that reopen.
+    Raises UsageError for aggregates of values that they are not for.
     """
 
     _closed: int | None
@@ -76,9 +75,6 @@ class Windows:
         """What comes out, without hidden columns."""
         self._kind = kind_of(plan)
         self._allowed = plan.allowed_lateness if plan.late == "reopen" else 0
-        if plan.late == "reopen" and plan.kind == "cumulating":
-            message = f"`{plan.id}` has cumulating windows, which do not reopen"
-            raise UsageError(message, code="not-runnable-yet", help="set late rows aside: `late: dlq`")
         self._zone = LocalTime(plan.timezone) if plan.timezone is not None else None
         self._keys = GroupKeys([schema.field(key).type for key in plan.keys])
         self._input = Least(len(plan.inputs))
@@ -86,8 +82,8 @@ class Windows:
 
     @property
     def watermark(self) -> int | None:
-        """That of its input: a window that comes out later ends behind it."""
-        return self._input.value
+        """That of its input, less the lateness with which windows reopen: one that comes out later ends behind it."""
+        return None if self._input.value is None else self._input.value - self._plan.delay
 
     def process(self, port: int, rows: pa.RecordBatch) -> Emitted:
         """Takes rows in; what comes out are those that are late, and windows that reopen for others."""
@@ -190,25 +186,24 @@ class Windows:
             return None
         slots = np.unique(slots)
         panes = np.unique(self._groups.at(slots))
-        ends = sorted({end for pane in panes.tolist() for end in self._open_again(pane, closed)})
+        behind = closed - self._allowed
+        ends = sorted({end for pane in panes.tolist() for end in self._kind.ends(pane, behind, closed)})
         made = [self._hopping(end, Change.UPDATE_AFTER, slots) for end in ends]
         return pa.concat_batches(made) if made else None
 
-    def _open_again(self, pane: int, closed: int) -> range:
-        """The ends of the windows of a pane that are out, and may come out again."""
-        first = self._kind.next_end(pane, closed - self._allowed)
-        last = min(closed, int(self._kind.last_ends(pane)))
-        return range(first, last + 1, self._kind.step)
-
     def _forget(self) -> None:
         """Forgets the panes of which no window comes out any more."""
-        if self._closed is not None:
-            self._groups.forget(self._kind.kept(self._closed - self._allowed))
+        if self._closed is None:
+            return
+        self._groups.forget(self._kind.kept(self._closed - self._allowed))
+        if isinstance(self._kind, Cumulating) and self._allowed:
+            self._put_into_first(self._closed - self._allowed)
 
     def _within(self, panes: Any) -> Any:
-        """Where rows are added: of a cumulating window, the first pane holds what is out already."""
+        """Where rows are added: of a cumulating window, the first pane holds what is out, and does not come again."""
         if isinstance(self._kind, Cumulating) and self._closed is not None:
-            return np.where(panes + self._kind.step <= self._closed, self._kind.begins(panes), panes)
+            out = panes + self._kind.step <= self._closed - self._allowed
+            return np.where(out, self._kind.begins(panes), panes)
         return panes
 
     def _late(self, rows: pa.RecordBatch) -> Emitted:
@@ -230,7 +225,7 @@ class Windows:
             return self._tumbling(until)
         made = []
         while (end := self._next_end()) is not None and (until is None or end <= until):
-            made.append(self._ending(end) if isinstance(self._kind, Hopping) else self._cumulating(end))
+            made.append(self._ending(end))
             self._closed = end
             self._forget()
         return made
@@ -242,14 +237,10 @@ class Windows:
         slots = self._fresh(self._groups.slots())
         self._step = self._step_of(until)
         panes = np.unique(self._groups.at(slots))
-        open_ = {end for pane in panes.tolist() for end in self._ends(pane, until)}
+        open_ = {end for pane in panes.tolist() for end in self._kind.ends(pane, until)}
         if self._is_tumbling:
             return [self._alone(slots[self._groups.at(slots) + self._kind.size > until])] if open_ else []
         return [self._hopping(end, Change.UPDATE_AFTER, slots) for end in sorted(open_)]
-
-    def _ends(self, pane: int, behind: int) -> range:
-        """The ends of the windows of a pane that are behind a time."""
-        return range(self._kind.next_end(pane, behind), int(self._kind.last_ends(pane)) + 1, self._kind.step)
 
     def _is_new_step(self, until: int) -> bool:
         return self._plan.emit is not None and self._step_of(until) > self._step
@@ -290,12 +281,14 @@ class Windows:
 
     def _ending(self, end: int) -> pa.RecordBatch:
         """A window that ends, of which some groups may have been out before as they are."""
+        if isinstance(self._kind, Cumulating) and not self._allowed:
+            return self._cumulating(end)
         only = self._fresh(self._groups.slots()) if self._kept.steps is not None else None
         return self._hopping(end, self._change, only)
 
     def _hopping(self, end: int, change: Change = Change.INSERT, only: Any = None) -> pa.RecordBatch:
         """One window, put together of its panes; with `only`, the groups of the keys of these slots in it."""
-        begin = end - self._kind.size
+        begin = self._kind.start(end)
         if only is not None:
             at = self._groups.at(only)
             only = only[(begin <= at) & (at < end)]
@@ -305,18 +298,23 @@ class Windows:
 
     def _cumulating(self, end: int) -> pa.RecordBatch:
         """One window, with the panes that ended since the one before."""
-        assert isinstance(self._kind, Cumulating)
-        groups, begin = self._groups, int(self._kind.begins(end - 1))
-        for pane in groups.times.tolist():
-            if begin < pane < end:
-                more = groups.of_time(pane)
-                into = groups.add(groups.hi(more), groups.lo(more), np.full(len(more), begin), groups.keys(more))
-                self._kept.combine(into, self._kept, more)
-                groups.remove(more)
+        self._put_into_first(end)
+        groups, begin = self._groups, self._kind.start(end)
         slots = groups.of_time(begin)
         slots = slots[in_order(groups.hi(slots), groups.lo(slots))]
         bounds = np.full(len(slots), begin), np.full(len(slots), end)
         return self._rows(*bounds, slots, self._kept.results(slots))
+
+    def _put_into_first(self, end: int) -> None:
+        """Puts the panes of a cumulating window that end by then into its first one."""
+        groups, begin, kind = self._groups, self._kind.start(end), self._kind
+        for pane in groups.times.tolist():
+            if begin < pane < end and min(pane + kind.step, begin + kind.size) <= end:
+                more = groups.of_time(pane)
+                into = groups.add(groups.hi(more), groups.lo(more), np.full(len(more), begin), groups.keys(more))
+                self._kept.combine(into, self._kept, more)
+                groups.remove(more)
+                self._panes.changed(np.array([begin, pane]))
 
     def _rows(
         self, starts: Any, ends: Any, slots: Any, results: Sequence[pa.Array], change: Change = Change.INSERT

@@ -39,6 +39,15 @@ class Hopping:
         least = pane + self.pane if closed is None else max(pane + self.pane, closed + 1)
         return least + (self.offset + self.size - least) % self.step
 
+    def ends(self, pane: int, behind: int | None, until: int | None = None) -> range:
+        """The ends of the windows of a pane that are behind a time, up to another one."""
+        last = int(self.last_ends(pane))
+        return range(self.next_end(pane, behind), (last if until is None else min(last, until)) + 1, self.step)
+
+    def start(self, end: int) -> int:
+        """The start of the window that ends there."""
+        return end - self.size
+
     def kept(self, closed: int) -> int:
         """The first pane of which a window ends behind `closed`: those before it are needed no more."""
         least = closed - self.size
@@ -70,6 +79,16 @@ class Cumulating:
         begin: int = self.begins(pane)
         least = pane + 1 if closed is None else max(pane, closed) + 1
         return min(least + (begin - least) % self.step, begin + self.size)
+
+    def ends(self, pane: int, behind: int | None, until: int | None = None) -> list[int]:
+        """The ends of the windows of a pane that are behind a time, up to another one."""
+        last = int(self.last_ends(pane))
+        found = [*range(self.next_end(pane, behind), last, self.step), last]
+        return found if until is None else [end for end in found if end <= until]
+
+    def start(self, end: int) -> int:
+        """The start of the window that ends there."""
+        return int(self.begins(end - 1))
 
     def kept(self, closed: int) -> int:
         """The first pane of which a window ends behind `closed`: those before it are needed no more."""
