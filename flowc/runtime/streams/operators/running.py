@@ -152,8 +152,8 @@ class Running:
     def _rows(self, slots: Any) -> pa.RecordBatch:
         """What comes out of groups: of several rows, so of no message alone."""
         kinds = pa.array(np.full(len(slots), Change.UPDATE_AFTER, np.int8))
-        times = pa.array(self._kept.last[slots]).cast(MICROS)
-        columns = [*self._groups.keys(slots), *self._kept.results(slots), kinds, times, pa.nulls(len(slots), pa.int64())]
+        hidden = pa.array(self._kept.last[slots]).cast(MICROS), pa.nulls(len(slots), pa.int64())
+        columns = [*self._groups.keys(slots), *self._kept.results(slots), kinds, *hidden]
         return pa.RecordBatch.from_arrays(columns, schema=pa.schema([*self.schema, *HIDDEN]))
 
     def _forget(self, watermark: int, ttl: int) -> None:
