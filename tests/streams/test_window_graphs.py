@@ -154,9 +154,13 @@ def test_late_rows_become_dead_letters_whatever_becomes_of_bad_ones(on_error: st
     assert dead[0]["message_offset"] == 2
 
 
-GUIDE = ROOT / "docs" / "guides" / "windows.md"
+GUIDES = [ROOT / "docs" / "guides" / name for name in ("windows.md", "running-totals.md")]
 TESTED = [
-    block for case in read_cases(GUIDE) for block in case.blocks if block.word == "yaml" and "tests:" in block.text
+    block
+    for guide in GUIDES
+    for case in read_cases(guide)
+    for block in case.blocks
+    if block.word == "yaml" and "tests:" in block.text
 ]
 
 

@@ -31,7 +31,7 @@ streams:
       {sql}
     to: {to}
 """
-COLUMNS = "columns: { id: bigint, n: bigint, name: text, tags: 'text[]' }"
+COLUMNS = "columns: { id: bigint not null, n: bigint, name: text, tags: 'text[]' }"
 SOURCE = f"source: {{ connection: bus, topic: x, {COLUMNS} }}"
 SOURCES = f"sources: {{ a: {{ connection: bus, topic: x, {COLUMNS} }}, b: {{ connection: bus, topic: y, {COLUMNS} }} }}"
 TTL, NEVER = "group_ttl: 30d", "group_ttl: never"
@@ -59,7 +59,7 @@ def linted(
     ("sql", "key", "sources"),
     [
         (TOTALS, "id", SOURCE),
-        ("SELECT id, lower(name) AS who, sum(n) FILTER (WHERE n > 0) AS c, count(DISTINCT n) AS d, array_agg(n) AS l FROM source WHERE n <> 1 GROUP BY id, lower(name)", "id, who", SOURCE),
+        ("SELECT id, lower(name) AS who, sum(n) FILTER (WHERE n > 0) AS c, count(DISTINCT n) AS d, array_agg(n) AS l FROM source WHERE n <> 1 AND lower(name) IS NOT NULL GROUP BY id, lower(name)", "id, who", SOURCE),
         ("SELECT 'all' AS id, count(*), first(name) AS f FROM source GROUP BY 1", "id", SOURCE),
         (f"{TOTALS} HAVING count(*) > 3", "id", SOURCE),
         (f"WITH totals AS ({TOTALS}), few AS (SELECT * FROM totals WHERE c < 9) SELECT f.*, c + 1 AS more FROM few AS f", "id", SOURCE),
@@ -132,6 +132,20 @@ def test_what_is_no_running_aggregate_is_refused(tmp_path: Path, sql: str, expec
 )  # fmt: skip
 def test_targets_have_to_replace_rows(tmp_path: Path, to: str, more: str, expected: list[tuple[str, str]]) -> None:
     assert linted(tmp_path, TOTALS, to, more)[0] == expected
+
+
+@pytest.mark.parametrize(
+    ("sql", "to", "expected"),
+    [
+        ("SELECT n AS id, count(*) AS c FROM source GROUP BY n", merged("id"), [("null-group", "n")]),
+        ("SELECT id, n, count(*) AS c FROM source WHERE id IS NOT NULL GROUP BY id, n", merged("id", "n"), [("null-group", "id, n")]),
+        ("SELECT n AS id, count(*) AS c FROM source WHERE n IS NOT NULL GROUP BY n", merged("id"), []),
+        ("SELECT coalesce(n, 0) AS id, count(*) AS c FROM source GROUP BY 1", merged("id"), []),
+        ("SELECT n AS id, count(*) AS c FROM source GROUP BY n", "{ connection: bus, topic: t, key: id }", []),
+    ],
+)  # fmt: skip
+def test_groups_that_no_merge_can_place_are_told(tmp_path: Path, sql: str, to: str, expected: list[object]) -> None:
+    assert linted(tmp_path, sql, to)[0] == expected
 
 
 def test_windows_are_grouped_as_they_are_and_a_ttl_without_groups_is_told(tmp_path: Path) -> None:
