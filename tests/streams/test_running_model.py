@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 import duckdb
@@ -165,7 +166,7 @@ def test_batches_and_restarts_do_not_matter_to_rows_within_the_lateness(data: st
     model, driven = Model(ttl), Driven(running(ttl))
     model.take(rows, None)
     cuts = [0, *sorted(data.draw(st.sets(st.integers(0, len(rows)), max_size=6), "cuts")), len(rows)]
-    for begin, end in zip(cuts, cuts[1:], strict=False):
+    for begin, end in pairwise(cuts):
         driven.epoch(rows[begin:end], max(times[:begin], default=0) - lateness if begin else None)
         driven.keep()
         if data.draw(st.booleans(), "restart"):

@@ -1,4 +1,4 @@
-"""Running aggregates through whole runs: after each epoch the target is as a model has it, whatever ended on the way."""
+"""Running aggregates through whole runs: after each epoch the target is as a model has it, over all restarts."""
 
 from __future__ import annotations
 

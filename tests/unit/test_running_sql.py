@@ -185,6 +185,8 @@ def test_a_group_is_told_by_what_it_is_made_of_and_not_by_what_it_is_called(tmp_
         return plan.nodes[1].fingerprint
 
     same = fingerprint("SELECT lower(name) AS id, sum(n + 1) AS c FROM source GROUP BY lower(name)")
-    assert same == fingerprint("SELECT 2 * sum(s.n + 1) AS d, Lower(S.Name) AS id FROM source AS s GROUP BY 2 HAVING sum(n + 1) > 3")
+    assert same == fingerprint(
+        "SELECT 2 * sum(s.n + 1) AS d, Lower(S.Name) AS id FROM source AS s GROUP BY 2 HAVING sum(n + 1) > 3"
+    )
     assert same != fingerprint("SELECT lower(name) AS id, sum(n) AS c FROM source GROUP BY lower(name)")
     assert same != fingerprint("SELECT lower(name) AS id, sum(n + 1) AS c FROM source WHERE n > 0 GROUP BY lower(name)")

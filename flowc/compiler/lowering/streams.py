@@ -93,8 +93,8 @@ def _lower(stream: CheckedStream, lowering: Lowering) -> Stream | None:
     given = _read(query, sources, lowering) if query is not None else None
     text = own.text.text if own is not None else f"TABLE {sources[0].path}" if sources else ""
     windows = _windows(given, sources, lowering) if given is not None else None
-    groups = _groups(windows, sources, spec, lowering) if windows is not None else ()
-    if groups is None or (query is not None and windows is None):
+    groups = _groups(windows, sources, spec, lowering) if windows is not None or query is None else None
+    if groups is None:
         return None
     query = given.query if given is not None else None
     relations = dict(_relations(stream, sources, lookups))
@@ -103,8 +103,6 @@ def _lower(stream: CheckedStream, lowering: Lowering) -> Stream | None:
     graph.block(block(spec))
     if given is not None and windows is not None and found is not None:
         found = _placed(replace(found, written=text), given.calls, windows, groups, graph, spec, lowering)
-    if lowering.reporter.errors == before and not groups:
-        _check_ttl(spec, lowering.reporter)
     written = query is not None or spec.sql is not None
     node = found if written else (sources[0] if len(sources) == 1 else None)
     changes = [block for block in BLOCKS if block in spec.given] + unplanned_windows(spec) + [*unrun_join(spec)]
@@ -133,14 +131,6 @@ def _withdraw(windows: WindowCalls | None, lowering: Lowering) -> None:
     """Asks no engine about windows that are wrong: it would say the same in its own words, and of no window."""
     if windows is not None and windows.calls:
         lowering.statements[:] = [each for each in lowering.statements if each.text is not windows.query.text]
-
-
-def _check_ttl(spec: StreamSpec, reporter: Reporter) -> None:
-    """Reports `group_ttl` of a stream that groups nothing outside of windows."""
-    if spec.group_ttl is not None:
-        message = f"stream `{spec.name.value}` has no GROUP BY outside of windows, whose groups `group_ttl` would keep"
-        helps = ("take it out, or write `SELECT …, count(*) AS n … GROUP BY …`",)
-        reporter.error("conflicting-options", message, spec.group_ttl.span, helps=helps)
 
 
 def _joins(windows: WindowCalls, calls: Sequence[Call | RunningCall], graph: Graph, lowering: Lowering) -> Joins | None:
@@ -185,15 +175,21 @@ def _windows(given: Calls, sources: tuple[Source, ...], lowering: Lowering) -> W
 
 
 def _groups(
-    windows: WindowCalls, sources: tuple[Source, ...], spec: StreamSpec, lowering: Lowering
+    windows: WindowCalls | None, sources: tuple[Source, ...], spec: StreamSpec, lowering: Lowering
 ) -> tuple[RunningCall, ...] | None:
     """The running aggregates of a query, where the stream says how long to keep them; None after an error."""
-    said = spec.group_ttl
-    if said is None or not is_small(windows.query, lowering.reporter):
+    said, names = spec.group_ttl, frozenset(source.name for source in sources)
+    if said is None:
         return ()
     ttl = None if said.value is None else microseconds(said.value)
-    names = frozenset(source.name for source in sources)
-    return read_running(windows.query, names, _aggregates(lowering), ttl, lowering.reporter)
+    found: tuple[RunningCall, ...] | None = ()
+    if windows is not None:
+        found = read_running(windows.query, names, _aggregates(lowering), ttl, lowering.reporter)
+    if found == ():
+        message = f"stream `{spec.name.value}` has no GROUP BY outside of windows, whose groups `group_ttl` would keep"
+        helps = ("take it out, or write `SELECT …, count(*) AS n … GROUP BY …`",)
+        lowering.reporter.error("conflicting-options", message, said.span, helps=helps)
+    return found or None
 
 
 def _placed(

@@ -37,9 +37,9 @@ def changing(nodes: Sequence[Node], reporter: Reporter) -> Mapping[str, Changing
 
     Reported where another node reads them, which would take each row for a new one.
     """
-    changes = (node for node in nodes if isinstance(node, Window | Running))
-    found = {node.id: node for node in changes if isinstance(node, Running) or replaces(node)}
-    for node in (found[name] for node in nodes for name in read_by(node) if name in found):
+    changes = (each for each in nodes if isinstance(each, Window | Running))
+    found = {each.id: each for each in changes if isinstance(each, Running) or replaces(each)}
+    for node in (found[name] for each in nodes for name in read_by(each) if name in found):
         message = f"{_again(node)}, and what stands behind would count each of them once more"
         help = "give the first windows out once: `late: drop`, with a longer `watermark: { lateness: … }`"
         if isinstance(node, Running):

@@ -27,7 +27,7 @@ def batch_dependent(_checked: CheckedSpec, ir: Ir | None, reporter: Reporter) ->
             message = "this looks at the rows of one epoch alone, and which messages come together is left to chance"
             helps = ["write rows as they come, and put them together in the target's database, for instance in a view"]
             if isinstance(part, exp.Group | exp.Having | exp.AggFunc):
-                helps.append("have groups go on from epoch to epoch, with `group_ttl: 30d` and a target that replaces rows")
+                helps.append("have groups go on over epochs, with `group_ttl: 30d` and a target that replaces rows")
             reporter.warning("batch-dependent", message, parsed.span(part), helps=helps)
 
 
