@@ -67,7 +67,7 @@ class Running:
         keys = [rows.column(key) for key in self._plan.keys]
         slots = self._groups.add(*self._keys(keys, rows.num_rows), np.zeros(rows.num_rows, np.int64), keys)
         self._add(slots, self._times(rows), rows)
-        self._groups.check()
+        self._groups.check(self._first.nbytes)
         return Emitted(self._rows(self._each(slots)))
 
     def on_watermark(self, port: int, at: int) -> Emitted:
