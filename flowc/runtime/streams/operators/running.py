@@ -129,17 +129,17 @@ class Running:
     def _counting(self, slots: Any, times: Any, ttl: int) -> Any:
         """Which rows count in the end, where groups begin anew in which they have been cleared; None for all."""
         last = self._kept.last[slots]
-        if int(times.max()) - int(times.min()) <= ttl and not ((last != NEVER) & (times - ttl > last)).any():
+        late = times - ttl > np.where(last == NEVER, times.min(), last)
+        if not late.any():
             return None
-        order = np.argsort(slots, kind="stable")
-        slots, times, last = slots[order], times[order], last[order]
-        begins = np.flatnonzero(np.append(True, slots[1:] != slots[:-1]))
-        before = _latest_before(times, last, begins)
-        anew = np.where((before != NEVER) & (times - ttl > before), np.arange(len(times)), -1)
-        from_ = np.maximum.reduceat(anew, begins)
-        self._kept.clear(slots[begins[from_ >= 0]])
-        counts = np.empty(len(order), bool)
-        counts[order] = np.arange(len(order)) >= np.repeat(from_, np.diff(np.append(begins, len(order))))
+        some = np.zeros(len(self._kept.last), bool)
+        some[slots[late]] = True
+        rows = np.flatnonzero(some[slots])
+        rows = rows[np.argsort(slots[rows], kind="stable")]
+        from_, anew = _anew(slots[rows], times[rows], last[rows], ttl)
+        self._kept.clear(anew)
+        counts = np.ones(len(slots), bool)
+        counts[rows] = np.arange(len(rows)) >= from_
         return counts
 
     def _each(self, slots: Any) -> Any:
@@ -205,6 +205,18 @@ class _Kept:
         """Has some slots have seen no row."""
         self.last[slots] = NEVER
         self._aggregates.clear(slots)
+
+
+def _anew(slots: Any, times: Any, last: Any, ttl: int) -> tuple[Any, Any]:
+    """For rows that lie group by group: from which row on each counts in its group, and the slots that begin anew.
+
+    `last` is when their groups changed before all of them.
+    """
+    begins = np.flatnonzero(np.append(True, slots[1:] != slots[:-1]))
+    before = _latest_before(times, last, begins)
+    over = np.where((before != NEVER) & (times - ttl > before), np.arange(len(times)), -1)
+    from_ = np.maximum.reduceat(over, begins)
+    return np.repeat(from_, np.diff(np.append(begins, len(slots)))), slots[begins[from_ >= 0]]
 
 
 def _latest_before(times: Any, last: Any, begins: Any) -> Any:
