@@ -11,9 +11,11 @@ from typing import Any
 
 import deltalake
 import duckdb
+import psycopg
 import pytest
 
 from flowc.runtime.streams.epoch import END, Epoch
+from tests import topics
 from tests.commands import Inside
 from tests.streams.compiled import compiled
 from tests.streams.test_state_runs import Log, Messages
@@ -203,3 +205,34 @@ def test_a_plan_tells_what_becomes_of_groups_and_the_next_run_does_so(tmp_path: 
         assert report["status"] == ("failed" if decision == "refuse" else "ok"), report
     with duckdb.connect(str(tmp_path / "wh.duckdb")) as db:
         assert db.execute("SELECT id, c FROM t ORDER BY 1").fetchall() == [(1, 6), (2, 1)]
+
+
+SERVERS = """
+connections:
+  bus: {{ kind: kafka, bootstrap_servers: "{kafka}" }}
+  wh: {{ kind: postgres, url: "{postgres}" }}
+streams:
+  s:
+    source: {{ connection: bus, topic: {topic}, columns: {{ id: bigint not null, n: bigint }} }}
+    group_ttl: never
+    sql: SELECT id, count(*) AS c, sum(n) AS total FROM source GROUP BY id HAVING count(*) < 4
+    to:
+      - {{ connection: wh, table: totals, mode: merge, keys: [id] }}
+      - {{ connection: bus, topic: {out}, key: id }}
+"""
+
+
+def test_groups_go_on_from_a_topic_into_a_table_and_another_topic(kafka: str, postgres: str, tmp_path: Path) -> None:
+    topic, out = topics.fresh(kafka), topics.fresh(kafka)
+    folder = Inside(tmp_path)
+    folder.write("specs/s.yaml", SERVERS.format(kafka=kafka, postgres=postgres, topic=topic, out=out))
+    for ids in ((1, 2, 1, 1), (1, 2, 3)):
+        rows = (json.dumps({"id": id_, "n": 10 * id_}).encode() for id_ in ids)
+        topics.produce(kafka, topic, [topics.Message(row) for row in rows])
+        ran = folder.flowc("run", "s", "--once")
+        assert ran.code == 0, ran.err
+    with psycopg.connect(postgres) as db:
+        assert db.execute("SELECT id, c, total FROM totals ORDER BY 1").fetchall() == [(2, 2, 40), (3, 1, 30)]
+    last = {message.key(): message.value() for message in topics.committed(kafka, out)}
+    found = {key: value and (row := json.loads(value)) and (row["c"], row["total"]) for key, value in last.items()}
+    assert found == {b"1": None, b"2": (2, 40), b"3": (1, 30)}
