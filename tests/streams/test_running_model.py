@@ -137,7 +137,7 @@ def rows_of(times: st.SearchStrategy[int]) -> st.SearchStrategy[Row]:
 TTL = st.sampled_from([None, 1, 7, 30])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_the_table_is_that_of_the_model_after_each_epoch_whatever_restarts(data: st.DataObject) -> None:
     """Rows come in any order, far behind the watermark too: late ones change a group at the watermark."""
@@ -153,7 +153,7 @@ def test_the_table_is_that_of_the_model_after_each_epoch_whatever_restarts(data:
         watermark = (-40 if watermark is None else watermark) + data.draw(st.integers(0, 25), "more")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_batches_and_restarts_do_not_matter_to_rows_within_the_lateness(data: st.DataObject) -> None:
     ttl, lateness = data.draw(TTL, "ttl"), data.draw(st.integers(0, 10), "lateness")
