@@ -185,25 +185,22 @@ def test_groups_go_on_in_a_lake_over_runs(tmp_path: Path) -> None:
     assert sorted((row["id"], row["c"]) for row in rows) == [(2, 2), (3, 1)]
 
 
-def test_a_plan_tells_what_becomes_of_groups_and_the_next_run_does_so(tmp_path: Path) -> None:
+def test_a_run_goes_on_under_another_ttl_and_a_plan_refuses_other_aggregates(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     to = "{ connection: wh, table: t, mode: merge, keys: [id] }"
-    folder = project(tmp_path, to)
-    write(folder, "a", 1, 2, 1)
-    assert folder.flowc("run", "s", "--once").code == 0
-    edits = {
-        "migrate": {"ttl": "never", "select": "id, 2 * count(*) AS c, max(n) AS most", "more": "HAVING count(*) > 0"},
-        "refuse": {"select": "id, sum(n) AS c, max(n) AS most"},
-    }
-    for number, (decision, edit) in enumerate(edits.items()):
-        project(tmp_path, to, **edit)
-        found = folder.flowc("plan", "--json")
-        (verdict,) = (each for state in found.json["states"] for each in state["verdicts"])
-        assert verdict["decision"] == decision, verdict
-        write(folder, f"b{number}", 1)
-        (report,) = folder.flowc("run", "s", "--once", "--json").json
-        assert report["status"] == ("failed" if decision == "refuse" else "ok"), report
+    write(project(tmp_path, to), "a", 1, 2, 1)
+    assert Inside(tmp_path).flowc("run", "s", "--once").code == 0
+    select = "id, 2 * count(*) AS c, max(n) AS most"
+    write(folder := project(tmp_path, to, select, "never", "HAVING count(*) > 0"), "b", 1)
+    ran = folder.flowc("run", "s", "--once")
+    assert (ran.code, "MIGRATE: `running` of stream `s`: its group_ttl was 30d, is never" in caplog.text) == (0, True)
     with duckdb.connect(str(tmp_path / "wh.duckdb")) as db:
         assert db.execute("SELECT id, c FROM t ORDER BY 1").fetchall() == [(1, 6), (2, 1)]
+    found = project(tmp_path, to, "id, sum(n) AS c, max(n) AS most").flowc("plan", "--json")
+    (verdict,) = (each for state in found.json["states"] for each in state["verdicts"])
+    assert verdict["decision"] == "refuse"
+    assert "its aggregates were (count(*), max(n bigint)), are (sum(n bigint), max(n bigint))" in verdict["reason"]
 
 
 SERVERS = """
