@@ -190,3 +190,19 @@ def test_a_group_is_told_by_what_it_is_made_of_and_not_by_what_it_is_called(tmp_
     )
     assert same != fingerprint("SELECT lower(name) AS id, sum(n) AS c FROM source GROUP BY lower(name)")
     assert same != fingerprint("SELECT lower(name) AS id, sum(n + 1) AS c FROM source WHERE n > 0 GROUP BY lower(name)")
+
+
+@pytest.mark.parametrize(
+    ("sql", "more"),
+    [
+        ("SELECT id, last(doc) AS doc FROM source GROUP BY id HAVING count(*) > 1", TTL),
+        ("SELECT window_start AS id, last(doc) AS doc FROM tumble(source, INTERVAL '1 minute') GROUP BY window_start", ""),
+        ("WITH part AS (SELECT id, doc FROM source) SELECT id, doc FROM dedupe(part, id, INTERVAL '1 minute')", ""),
+    ],
+)  # fmt: skip
+def test_documents_are_documents_behind_what_is_remembered(tmp_path: Path, sql: str, more: str) -> None:
+    source = "source: { connection: bus, topic: x, columns: { id: bigint not null, doc: json } }"
+    plan = linted(tmp_path, sql, merged("id"), more, source)[1]
+    assert plan is not None
+    (target,) = plan.targets
+    assert str(target.columns[1].type) == "json"
