@@ -1,4 +1,4 @@
-"""Windows alone: rows a second with state and watermarks, what many groups take, and their checkpoints.
+"""Windows and running aggregates alone: rows a second with state and watermarks, what groups take, their checkpoints.
 
 Times are those of the processor, so that what else runs on the machine does not count.
 """
@@ -15,7 +15,8 @@ import pyarrow as pa
 
 from benchmarks.context import Context
 from benchmarks.report import Row, seconds
-from flowc.nodes import ROW, TIME, AggregatePlan, WindowKind, WindowPlan
+from flowc.nodes import ROW, TIME, AggregatePlan, RunningPlan, WindowKind, WindowPlan
+from flowc.runtime.streams.operators.running import Running
 from flowc.runtime.streams.operators.session import Sessions
 from flowc.runtime.streams.operators.sessionagain import SessionsAgain
 from flowc.runtime.streams.operators.window import Windows
@@ -66,6 +67,19 @@ def sessions(context: Context) -> Iterator[Row]:
     yield Row(case, f"{count / again / 1000:,.0f} k rows/s", "sessions", f"{again / took:.2f} of the time", "-", None)
 
 
+def running(context: Context) -> Iterator[Row]:
+    """Groups of all rows so far, of which those that changed come out with each epoch."""
+    count, keys = context.rows(ROWS), context.rows(KEYS)
+    batches = list(_batches(count, keys))
+    for ttl in (None, count // _WINDOWS):
+        plan = RunningPlan("r", ("source",), ("key",), _AGGREGATES, "{}", ttl)
+        took, made = min(_seconds(Running(plan, _SCHEMA), batches) for _ in range(context.rounds))
+        kept = "for ever" if ttl is None else "for a tenth of the time"
+        what = "count, sum, avg, min, max"
+        case = f"running aggregates of {count:,} rows and {keys:,} keys, kept {kept}, {made:,} come out: {what}"
+        yield Row(case, f"{count / took / 1000:,.0f} k rows/s", "-", "-", "-", None)
+
+
 def windows_state(context: Context) -> Iterator[Row]:
     """A million groups: memory, a checkpoint of all of them and of one in a hundred, and reading them back."""
     groups, chance = context.rows(GROUPS), np.random.default_rng(1)
@@ -95,13 +109,16 @@ def windows_state(context: Context) -> Iterator[Row]:
     yield Row(f"reading {groups:,} groups back", seconds(time.perf_counter() - began), "-", "-", "-", None)
 
 
-def _seconds(operator: Windows | Sessions, batches: list[pa.RecordBatch], every: int = CHECKPOINT) -> tuple[float, int]:
+def _seconds(
+    operator: Windows | Sessions | Running, batches: list[pa.RecordBatch], every: int = CHECKPOINT
+) -> tuple[float, int]:
     """How long the processor takes with a checkpoint `every` so many epochs, and how many groups come out."""
     made, began = 0, time.process_time()
     for number, rows in enumerate(batches):
         out = operator.on_watermark(0, number * EPOCH - _LATENESS).rows
         made += out.num_rows if out is not None else 0
-        operator.process(0, rows)
+        out = operator.process(0, rows).rows
+        made += out.num_rows if out is not None else 0
         if number % every == every - 1:
             operator.snapshot()
     out = operator.on_end().rows
@@ -142,4 +159,4 @@ def _memory() -> int:
     return tracemalloc.get_traced_memory()[0] + pa.total_allocated_bytes()
 
 
-CASES = (windows, sessions, windows_state)
+CASES = (windows, sessions, running, windows_state)

@@ -204,7 +204,26 @@ class JoinPlan:
         return max(0, self.most if left else 0, -self.least if right else 0)
 
 
-NodePlan = SqlPlan | DedupePlan | WindowPlan | JoinPlan
+@dataclass(frozen=True, slots=True)
+class RunningPlan:
+    """Groups the rows of its input by `keys`, and aggregates all of them so far.
+
+    The row of a group comes out whenever something came for it, and takes the place of the one before. A group is
+    over `ttl` microseconds after its last change; None for never. What comes out are the keys and the aggregates, with
+    the hidden ones behind.
+    """
+
+    id: str
+    inputs: tuple[str, ...]
+    keys: tuple[str, ...]
+    aggregates: tuple[AggregatePlan, ...]
+    fingerprint: str
+    ttl: int | None = None
+    max_bytes: int = MAX_STATE
+    traits: Traits = field(default_factory=Traits)
+
+
+NodePlan = SqlPlan | DedupePlan | WindowPlan | JoinPlan | RunningPlan
 
 
 def outputs(node: str, inputs: Sequence[str]) -> tuple[str, ...]:

@@ -113,10 +113,24 @@ def sessions(events: int, keys: int, gap: int) -> Sequence[Item]:
     return [_row(min(map(at, ids)), key, ids) for key, ids in found]
 
 
+def totals(events: int, keys: int) -> Sequence[Item]:
+    """The rows of sales put together by so many keys."""
+    return [total(key, *_made(range(key, events, keys))) for key in range(min(keys, events))]
+
+
+def total(*values: object) -> Item:
+    """A row of a running aggregate, as one word."""
+    return " ".join(map(str, values))
+
+
+def _made(ids: Sequence[int]) -> tuple[int, int, int, int]:
+    """Of some sales, how many there are, the sum of their amounts, and the least and most id."""
+    return len(ids), sum(_sale(id_)[1] for id_ in ids), min(ids), max(ids)
+
+
 def _row(start: int, key: object, ids: Sequence[int]) -> Item:
-    """A row of some sales: their start and key, how many, the sum of their amounts, and the least and most id."""
-    total = sum(_sale(id_)[1] for id_ in ids)
-    return window(_BEGIN + timedelta(milliseconds=start), key, len(ids), total, min(ids), max(ids))
+    """A row of some sales: their start and key, and what is made of them."""
+    return window(_BEGIN + timedelta(milliseconds=start), key, *_made(ids))
 
 
 def window(start: datetime, key: object, *values: object) -> Item:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from benchmarks.crash.feeds import Item, distinct, pair, pairs, sessions, window, windows
+from benchmarks.crash.feeds import Item, distinct, pair, pairs, sessions, total, totals, window, windows
 from flowc.runtime.connectors import open_database
 from tests import topics
 from tests.services.mysql import fresh_database
@@ -196,7 +196,7 @@ def timed(folder: Path, kind: _Timed, *, beside: bool = False) -> Iterator[Place
         yield replace(
             out, held=(held,), stream=kind.stream + _BESIDE * beside, feed=kind.feed, reads=kind.reads,
             wanted=kind.wanted, late=late if "late: dlq" in kind.stream else None, drained=True, tune=_often,
-            most=30, properties=_BY_TURNS,
+            most=30, properties=_BY_TURNS, targets=(kind.to,),
         )  # fmt: skip
 
 
@@ -210,6 +210,7 @@ class _Timed:
     query: str
     row: Callable[..., Item]
     wanted: Callable[[int], Sequence[Item]]
+    to: str = "{ connection: out, table: events, mode: append }"
 
 
 def _often() -> None:
@@ -263,6 +264,13 @@ SESSIONS = _Timed(
       GROUP BY window_start, window_end, id % 41""",
     _WINDOWS, window, lambda events: sessions(events, 41, 1000),
 )  # fmt: skip
+RUNNING = _Timed(
+    "sales", _SALES, f"""\
+    group_ttl: 1h
+    sql: SELECT id % 97 AS key, {_MADE} FROM source GROUP BY id % 97""",
+    "SELECT key, n, total, least, most FROM events", total, lambda events: totals(events, 97),
+    "{ connection: out, table: events, mode: merge, keys: [key] }",
+)  # fmt: skip
 JOIN = _Timed(
     "orders", _ORDERS, """\
     join: { kind: left, left: orders, right: payments, on: [order_id], between: [-1s, 3s], late: dlq }""" + _LATE,
@@ -274,10 +282,11 @@ PLACES: Mapping[str, Callable[[Path], AbstractContextManager[Place]]] = {
     "kafka": kafka, "several": several, "dedupe": dedupe, "shared": partial(dedupe, beside=True),
     "windows": partial(timed, kind=WINDOWS), "windows beside": partial(timed, kind=WINDOWS, beside=True),
     "hopping": partial(timed, kind=HOPPING), "sessions": partial(timed, kind=SESSIONS),
+    "running": partial(timed, kind=RUNNING), "running beside": partial(timed, kind=RUNNING, beside=True),
     "join": partial(timed, kind=JOIN), "join beside": partial(timed, kind=JOIN, beside=True),
 }  # fmt: skip
 
-TIMED = ("windows", "windows beside", "hopping", "sessions", "join", "join beside")
+TIMED = ("windows", "windows beside", "hopping", "sessions", "running", "running beside", "join", "join beside")
 """The kinds of places that operators of event time write."""
 SERVERS: Mapping[str, tuple[str, ...]] = {
     "postgres": ("postgres",), "mysql": ("mysql",), "several": ("postgres", "mysql"), "dedupe": ("postgres",),

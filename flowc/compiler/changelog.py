@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from flowc.compiler.ir import Dedupe, IntervalJoin, Node, Sql, Window
-from flowc.nodes import TIME, Changelog, Traits, WindowKind, outputs
+from flowc.compiler.ir import Dedupe, IntervalJoin, Node, Running, Sql, Window
+from flowc.nodes import TIME, Changelog, StateSize, Traits, WindowKind, outputs
 from flowc.types import Kind
 
 WIDE = frozenset({Kind.UINT64, Kind.INT128})
@@ -17,7 +17,8 @@ NO_KEYS = frozenset({Kind.ARRAY, Kind.STRUCT, Kind.INTERVAL, Kind.JSON})
 def traits(nodes: Sequence[Node]) -> Mapping[str, Traits]:
     """The traits of each node, by its id.
 
-    Sources give inserts alone. A window that comes out more than once replaces its rows, and so does the query behind.
+    Sources give inserts alone. A window that comes out more than once replaces its rows, running groups always do, and
+    so does the query behind.
     """
     return {node.id: _traits(node) for node in nodes}
 
@@ -28,6 +29,9 @@ def _traits(node: Node) -> Traits:
     if isinstance(node, Window):
         mode = Changelog.UPSERT if replaces(node) else Changelog.INSERT_ONLY
         return Traits(mode, event_time=TIME, key=(*bounds(node.kind), *node.keys), state="bounded")
+    if isinstance(node, Running):
+        state: StateSize = "bounded" if node.ttl is not None else "unbounded"
+        return Traits(Changelog.UPSERT, event_time=TIME, key=node.keys, state=state)
     if isinstance(node, IntervalJoin):
         return Traits(event_time=TIME, key=tuple(left for left, _ in node.keys), state="bounded")
     shown, placed = any(column.name == TIME for column in node.columns or ()), node.placed

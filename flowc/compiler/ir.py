@@ -316,7 +316,7 @@ class Dedupe:
 
 @dataclass(frozen=True, slots=True)
 class Aggregate:
-    """One aggregate of a window: the column that comes out, and the column of its input, None for `count(*)`.
+    """One aggregate of groups: the column that comes out, and the column of its input, None for `count(*)`.
 
     `value` is what that column is made of, in one way of writing it. `where` is a boolean column of its input, made of
     `condition`: only rows count where that is true.
@@ -361,6 +361,25 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
+class Running:
+    """Groups the rows of its only input by `keys`, all of them so far; see `flowc.nodes.RunningPlan`.
+
+    `columns`, `text`, `before` and `values` are as those of a `Window`.
+    """
+
+    id: str
+    inputs: tuple[str]
+    keys: tuple[str, ...]
+    aggregates: tuple[Aggregate, ...]
+    columns: tuple[Column, ...] | None
+    text: str
+    span: Span
+    before: str = ""
+    values: tuple[str, ...] = ()
+    ttl: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class IntervalJoin:
     """Joins the rows of two nodes, left and right, whose `keys` are equal and whose event times are near.
 
@@ -384,7 +403,7 @@ class IntervalJoin:
     late: Literal["drop", "dlq"] = "drop"
 
 
-Node = Sql | Dedupe | Window | IntervalJoin
+Node = Sql | Dedupe | Window | Running | IntervalJoin
 """What the rows of a stream go through between its sources and its targets."""
 
 

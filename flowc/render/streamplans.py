@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from flowc.durations import duration_text
-from flowc.nodes import AggregatePlan, Changelog, JoinPlan, NodePlan, SqlPlan, Traits, WindowPlan
+from flowc.nodes import AggregatePlan, Changelog, JoinPlan, NodePlan, RunningPlan, SqlPlan, Traits, WindowPlan
 from flowc.plan import Execute
 from flowc.render.json_values import json_value
 from flowc.render.plans import columns_text, ended, plan_object, statement, steps_sql
@@ -90,6 +90,10 @@ def _does(node: NodePlan) -> str:
         return "SQL"
     if isinstance(node, WindowPlan):
         return _windows(node)
+    if isinstance(node, RunningPlan):
+        aggregates = ", ".join(map(_aggregate, node.aggregates)) or "groups"
+        kept = f", kept {duration_text(node.ttl)} after their last change" if node.ttl is not None else ""
+        return f"{aggregates} of all rows by {', '.join(node.keys)}{kept}"
     if isinstance(node, JoinPlan):
         keys = ", ".join(left if left == right else f"{left} = {right}" for left, right in node.keys)
         least, most = (f"{bound / 1_000_000:g}" for bound in (node.least, node.most))

@@ -18,7 +18,7 @@ TRIALS = 2
 FEWER = 4000
 """Messages that daemons do not get through before each of them has had its turn: they take two at a time."""
 SERVERS = ["broker", "database"]
-LONG = ("windows beside", "hopping", "sessions", "join")
+LONG = ("windows beside", "hopping", "sessions", "running beside", "join")
 """Kinds that are like another one but for their operator or where they keep state: the campaign itself has them."""
 
 

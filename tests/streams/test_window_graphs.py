@@ -154,10 +154,11 @@ def test_late_rows_become_dead_letters_whatever_becomes_of_bad_ones(on_error: st
     assert dead[0]["message_offset"] == 2
 
 
+GUIDES = [ROOT / "docs" / "guides" / f"{name}.md" for name in ("windows", "sessions", "running-totals")]
 TESTED = [
     block
-    for guide in ("windows", "sessions")
-    for case in read_cases(ROOT / "docs" / "guides" / f"{guide}.md")
+    for guide in GUIDES
+    for case in read_cases(guide)
     for block in case.blocks
     if block.word == "yaml" and "tests:" in block.text
 ]

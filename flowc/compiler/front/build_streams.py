@@ -36,7 +36,7 @@ from flowc.compiler.front.streamspec import (
 )
 from flowc.compiler.front.yamlmap import mapped
 from flowc.compiler.front.yamltree import Entry, Node, Scalar, Sequence, TreeMap, plain
-from flowc.durations import parse_size
+from flowc.durations import parse_duration, parse_size
 from flowc.source import Located
 
 ONLY_SOURCE = "source"
@@ -74,6 +74,7 @@ def build_stream(entry: Entry, context: Context, gaps: Gaps = NO_GAPS) -> Stream
         state_bytes=_size(state.get("max_bytes")) if state else None,
         batch=_batch(mapping(node.get("batch"))),
         dedupe=_dedupe(node.entries.get("dedupe")),
+        group_ttl=_group_ttl(node.get("group_ttl")),
         parallelism=whole(node.get("parallelism")),
         restart=_restart(mapping(node.get("restart"))),
         window=_window(mapping(node.get("window"))),
@@ -134,6 +135,11 @@ def _dedupe(entry: Entry | None) -> RepeatsSpec | None:
     if entry is None or node is None:
         return None
     return RepeatsSpec(names(node.get("keys")), seconds(node.get("within")) or 0.0, content(entry.key))
+
+
+def _group_ttl(node: Node | None) -> Located[float | None] | None:
+    said = name(node)
+    return Located(None if said.value == "never" else parse_duration(said.value), said.span) if said else None
 
 
 def _restart(node: TreeMap | None) -> RestartSpec:

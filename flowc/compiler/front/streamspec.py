@@ -162,6 +162,8 @@ class StreamSpec:
     """`max_bytes` of `state`."""
     batch: BatchSpec
     dedupe: RepeatsSpec | None
+    group_ttl: Located[float | None] | None
+    """After how many seconds without a change groups outside of windows are forgotten; of None within, never."""
     parallelism: int | None
     restart: RestartSpec
     window: WindowSpec | None

@@ -15,7 +15,7 @@ from sqlglot import exp
 
 from flowc.catalog import Column, TableName
 from flowc.compiler.changelog import NO_KEYS, given_by, read_by
-from flowc.compiler.ir import Aggregate, Dedupe, IntervalJoin, Node, Placed, Source, Sql, Window
+from flowc.compiler.ir import Aggregate, Dedupe, IntervalJoin, Node, Placed, Running, Source, Sql, Window
 from flowc.compiler.lowering.functioncalls import called
 from flowc.compiler.lowering.functions import Functions
 from flowc.compiler.lowering.streamjoin import put
@@ -25,6 +25,7 @@ from flowc.compiler.lowering.windowchanges import changed, changing
 from flowc.compiler.lowering.windowcut import PLAIN, Cut, is_null, said
 from flowc.compiler.sql.infer import infer
 from flowc.compiler.sql.relations import OWNERS, Field, Relation
+from flowc.compiler.sql.runningcalls import RunningCall
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.compiler.sql.streamjoins import BOUND, StreamJoin
 from flowc.compiler.sql.streamreads import cte_of, put_together
@@ -119,7 +120,7 @@ class Graph:
     ) -> Sql:
         """Puts the whole query behind, whose rows are written; `found` is what was found of it.
 
-        `cuts` are its windows: the query is what they, and the joins, have left of it.
+        `cuts` are its windows and running aggregates: the query is what they, and the joins, have left of it.
         """  # fmt: skip
         steps, before = _in_order(query, calls, cuts, joins), self.reporter.errors
         self._reserved = self._names | {step.id for step in steps}
@@ -165,7 +166,7 @@ class Graph:
         window = next((found[node] for _, node in placed.relations if node in found), None)
         return placed if window is None else changed(part, placed, window, self.functions, self.reporter)
 
-    def _report_several(self, relations: Sequence[tuple[str, str]], call: Call | WindowCall) -> None:
+    def _report_several(self, relations: Sequence[tuple[str, str]], call: Call | WindowCall | RunningCall) -> None:
         several = " and ".join(f"`{_called(name)}`" for _, name in relations)
         message = f"this looks at rows of {several} together, and each of them comes by itself"
         helps = ("read one of them, or put them together with UNION ALL and nothing that looks at many rows",)
@@ -238,6 +239,8 @@ class Graph:
             if what == "dedupe":
                 message = f"the block `dedupe` and a dedupe of the query are both called `{id}`"
             helps = (f"give that of the query another name: `FROM {what}(…) AS name`",)
+            if what == RunningCall.function:
+                helps = ("put what is grouped into a query of its own under WITH, whose name it has then",)
             self.reporter.error("duplicate-name", message, span, helps=helps)
         return taken
 
@@ -248,19 +251,21 @@ class Graph:
         if self._is_taken(cut.id, cut.call.span, cut.call.function):
             return
         cte = next(each for each in ctes_of(query.tree) if each.alias == cut.cte)
-        self._check_relation(cut.call, cte, query)
+        if isinstance(cut.call, WindowCall):
+            self._check_relation(cut.call, cte, query)
         before = self._before(cut.call, cte, query)
         if before is None:
             return
         self.nodes.append(before)
         self._check_groups(cut, before)
         self._check_typed(cut, before, query)
-        made, relation = self._put_together(cut, before, query, plain=not cte.this.args.get("joins"))
-        node = replace(made, before=self._said(cte, query))
+        node, relation = self._put_together(cut, before, query, plain=not cte.this.args.get("joins"))
+        node = replace(node, before=self._said(cte, query))
         self.nodes.append(node)
-        self._told[cut.id] = _windows(node)
         self._given[cut.id] = relation
-        self._bounds[cut.id] = _bounds_of(cut.call)
+        if isinstance(cut.call, WindowCall) and isinstance(node, Window):
+            self._told[cut.id] = _windows(node)
+            self._bounds[cut.id] = _bounds_of(cut.call)
 
     def _check_relation(self, call: WindowCall, cte: exp.CTE, query: SqlTree) -> None:
         """Reports columns of the relation that are called as those of a window."""
@@ -288,7 +293,7 @@ class Graph:
         for each in cut.aggregates:
             kind = kinds.get(each.argument or "")
             if kind is not None and kind.kind is Kind.INTERVAL and each.function in ("sum", "avg", "min", "max"):
-                message = f"`{each.function}` is not for intervals in a window"
+                message = f"`{each.function}` is not for intervals in a {cut.call.noun}"
                 helps = (f"compute with seconds: `{each.function}(extract(epoch FROM …))`",)
                 self.reporter.error("unsupported-aggregate", message, each.span, helps=helps)
 
@@ -310,13 +315,21 @@ class Graph:
                 helps = ("leave it out, or say which type it has: `CAST(NULL AS text)`",)
                 self.reporter.error("wrong-arguments", "this is NULL in each row, and of no type", span, helps=helps)
 
-    def _put_together(self, cut: Cut, before: Sql, query: SqlTree, *, plain: bool) -> tuple[Window, Relation]:
+    def _put_together(
+        self, cut: Cut, before: Sql, query: SqlTree, *, plain: bool
+    ) -> tuple[Window | Running, Relation]:  # fmt: skip
         """The node, and what it gives: as the same GROUP BY without windows. With `plain` it reads one relation."""
         given = Relation(self._fields[before.id], f"`{before.id}`", table=TableName(None, before.id))
         part = replace(query, tree=_grouping(cut, before.id))
         fields, read = inferred(part, ENGINE, lambda _: given)
         columns = tuple(Column(f.name, f.type, f.nullable) for f in fields) if fields is not None else None
+        text = part_text(part, ENGINE, self.functions) or ""
+        node = self._node(cut, before.id, columns, text, plain=plain)
+        return node, Relation(read, f"`{cut.id}`", table=TableName(None, cut.id))
 
+    def _node(
+        self, cut: Cut, input: str, columns: tuple[Column, ...] | None, text: str, *, plain: bool
+    ) -> Window | Running:
         def told(value: exp.Expression | None) -> str:
             return said(value, plain=plain) if value is not None else ""
 
@@ -324,15 +337,15 @@ class Graph:
             Aggregate(a.name, a.function, a.argument, told(a.value), a.distinct, a.where, told(a.condition))
             for a in cut.aggregates
         )
+        keys, values = tuple(key.name for key in cut.keys), tuple(told(key.value) for key in cut.keys)
         call, settings = cut.call, self.settings if cut.last else WindowSettings()
-        node = Window(
-            call.id, (before.id,), call.kind, call.size, call.step, tuple(key.name for key in cut.keys), aggregates,
-            columns, part_text(part, ENGINE, self.functions) or "", call.span,
-            values=tuple(told(key.value) for key in cut.keys), offset=settings.offset,
-            timezone=settings.timezone, late=settings.late, allowed_lateness=settings.allowed_lateness,
-            max_groups=settings.max_groups, emit=settings.emit,
+        if isinstance(call, RunningCall):
+            return Running(call.id, (input,), keys, aggregates, columns, text, call.span, values=values, ttl=call.ttl)
+        return Window(
+            call.id, (input,), call.kind, call.size, call.step, keys, aggregates, columns, text, call.span,
+            values=values, offset=settings.offset, timezone=settings.timezone, late=settings.late,
+            allowed_lateness=settings.allowed_lateness, max_groups=settings.max_groups, emit=settings.emit,
         )  # fmt: skip
-        return node, Relation(read, f"`{call.id}`", table=TableName(None, call.id))
 
     def _said(self, cte: exp.CTE, query: SqlTree) -> str:
         """What the query before a window reads, whatever it computes of that."""
@@ -361,7 +374,7 @@ class Graph:
     def _columns(self, source: str) -> tuple[Column, ...] | None:
         return next(each.columns for each in self.sources if each.name == source)
 
-    def _before(self, call: Call | WindowCall, cte: exp.CTE, query: SqlTree) -> Sql | None:
+    def _before(self, call: Call | WindowCall | RunningCall, cte: exp.CTE, query: SqlTree) -> Sql | None:
         """The CTE that a call reads, with the time of each row; None after an error."""
         part = self.part(query, cte.this)
         relations = self.read(part)
@@ -389,14 +402,15 @@ class Graph:
             functions=called(part, self.functions),
         )  # fmt: skip
 
-    def _report_untimed(self, call: Call | WindowCall, *, timed: bool) -> None:
+    def _report_untimed(self, call: Call | WindowCall | RunningCall, *, timed: bool) -> None:
         name = call.name
         if timed:
             message = f"the rows of `{name}` are not each of one row before it, so they have no event time to judge by"
             helps: tuple[str, ...] = (
                 f"leave to `{name}` what looks at one row at a time (columns, WHERE, UNION ALL, joins with lookups)",
-                f"put what looks at many rows behind the {call.noun}",
             )
+            if not isinstance(call, RunningCall):  # of whose rows nothing behind can be told together
+                helps = (*helps, f"put what looks at many rows behind the {call.noun}")
         else:
             message = f"`{TIME}` of `{name}` is not the event time of its rows, {call.judged}"
             helps = (f"leave `{TIME}` out, for it goes along by itself, or select it as it is",)

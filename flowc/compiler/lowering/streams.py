@@ -25,6 +25,7 @@ from flowc.compiler.lowering.functions import Untyped
 from flowc.compiler.lowering.inputs import origins_of, output_spans, output_stars
 from flowc.compiler.lowering.lookups import lookup_relation, stream_lookups
 from flowc.compiler.lowering.output import check_made, check_output
+from flowc.compiler.lowering.runningcut import cut_running
 from flowc.compiler.lowering.streamgraph import ENGINE, Graph
 from flowc.compiler.lowering.streamquery import stream_text, with_own_stars
 from flowc.compiler.lowering.streamsources import join_text, union_text
@@ -38,6 +39,7 @@ from flowc.compiler.lowering.streamtargets import (
 from flowc.compiler.lowering.streamtime import (
     block,
     late,
+    microseconds,
     unrun_join,
     watermark,
     window_settings,
@@ -48,9 +50,10 @@ from flowc.compiler.lowering.windowcut import Cut, cut
 from flowc.compiler.sql.infer import infer
 from flowc.compiler.sql.placed import is_small
 from flowc.compiler.sql.relations import Field, Relation
+from flowc.compiler.sql.runningcalls import RunningCall, read_running
 from flowc.compiler.sql.sqltext import SqlTree, parse_query
 from flowc.compiler.sql.streamjoins import Joins, read_joins
-from flowc.compiler.sql.tablefunctions import Call, Calls, ctes_of, folded, free, has_calls, read_calls
+from flowc.compiler.sql.tablefunctions import CALL, Call, Calls, ctes_of, folded, free, has_calls, read_calls
 from flowc.compiler.sql.windowcalls import (
     WindowCall,
     WindowCalls,
@@ -89,7 +92,8 @@ def _lower(stream: CheckedStream, lowering: Lowering) -> Stream | None:
     given = _read(query, sources, lowering) if query is not None else None
     text = own.text.text if own is not None else f"TABLE {sources[0].path}" if sources else ""
     windows = _windows(given, sources, lowering) if given is not None else None
-    if query is not None and windows is None:
+    groups = _groups(windows, sources, spec, lowering) if windows is not None or query is None else None
+    if groups is None:
         return None
     query = given.query if given is not None else None
     relations = dict(_relations(stream, sources, lookups))
@@ -97,7 +101,7 @@ def _lower(stream: CheckedStream, lowering: Lowering) -> Stream | None:
     graph = Graph(sources, relations, lowering.functions, lowering.reporter, window_settings(spec))
     graph.block(block(spec))
     if given is not None and windows is not None and found is not None:
-        found = _placed(replace(found, written=text), given.calls, windows, graph, spec, lowering)
+        found = _placed(replace(found, written=text), given.calls, windows, groups, graph, spec, lowering)
     written = query is not None or spec.sql is not None
     node = found if written else (sources[0] if len(sources) == 1 else None)
     changes = [block for block in BLOCKS if block in spec.given] + [*unrun_join(spec)]
@@ -129,7 +133,7 @@ def _withdraw(windows: WindowCalls | None, lowering: Lowering) -> None:
         lowering.statements[:] = [each for each in lowering.statements if each.text is not windows.query.text]
 
 
-def _joins(windows: WindowCalls, calls: Sequence[Call], graph: Graph, lowering: Lowering) -> Joins | None:
+def _joins(windows: WindowCalls, calls: Sequence[Call | RunningCall], graph: Graph, lowering: Lowering) -> Joins | None:
     """The joins of streams in a query; None after an error."""
     names, query = frozenset(source.name for source in graph.sources), windows.query
     taken = frozenset([*(call.id for call in calls), *(call.id for call in windows.calls)])
@@ -170,42 +174,80 @@ def _windows(given: Calls, sources: tuple[Source, ...], lowering: Lowering) -> W
     return read_windows(given.query, names, lowering.reporter) if named else None
 
 
+def _groups(
+    windows: WindowCalls | None, sources: tuple[Source, ...], spec: StreamSpec, lowering: Lowering
+) -> tuple[RunningCall, ...] | None:
+    """The running aggregates of a query, where the stream says how long to keep them; None after an error."""
+    said, names = spec.group_ttl, frozenset(source.name for source in sources)
+    if said is None:
+        return ()
+    ttl = None if said.value is None else microseconds(said.value)
+    found: tuple[RunningCall, ...] | None = ()
+    if windows is not None:
+        found = read_running(windows.query, names, _aggregates(lowering), ttl, lowering.reporter)
+    if found == ():
+        message = f"stream `{spec.name.value}` has no GROUP BY outside of windows, whose groups `group_ttl` would keep"
+        helps = ("take it out, or write `SELECT …, count(*) AS n … GROUP BY …`",)
+        lowering.reporter.error("conflicting-options", message, said.span, helps=helps)
+    return found or None
+
+
 def _placed(
-    found: Sql, calls: tuple[Call, ...], windows: WindowCalls, graph: Graph, spec: StreamSpec, lowering: Lowering
-) -> Sql | None:
-    """The query in the graph, cut at its calls, windows and joins; None after an error."""
-    joins = _joins(windows, calls, graph, lowering)
+    found: Sql, calls: tuple[Call, ...], windows: WindowCalls, groups: tuple[RunningCall, ...], graph: Graph,
+    spec: StreamSpec, lowering: Lowering,
+) -> Sql | None:  # fmt: skip
+    """The query in the graph, cut at its calls, windows, running aggregates and joins; None after an error."""
+    joins = _joins(windows, (*calls, *groups), graph, lowering)
     if joins is None:
         return None
     graph.open, query, ctes = joins.open, joins.query, ctes_of(joins.query.tree)
-    cuts = _cuts(query, (*calls, *windows.calls), windows, graph, lowering)
+    cuts = _cuts(query, calls, windows, groups, graph, lowering)
     if cuts is None:
         return None
     places = {id(cte): place for place, cte in enumerate(ctes_of(query.tree))}
     moved = [c if c.before is None else replace(c, before=places[id(ctes[c.before])]) for c in calls]
-    joined = [
-        replace(j, late=late(spec), place=None if j.place is None else places[id(ctes[j.place])]) for j in joins.joins
-    ]
+    joined = [replace(join, late=late(spec), place=_place(join.id, query)) for join in joins.joins]
     if not (calls or joined or spec.window is not None):
         found = replace(found, written=None)
     return graph.query(query, found, moved, cuts, joined)
 
 
+def _place(id: str, query: SqlTree) -> int | None:
+    """In which CTE the relation stands that is in the place of a join: where it was cut, that is another one."""
+    return next(
+        (
+            place for place, cte in enumerate(ctes_of(query.tree))
+            if any(table.meta.get(CALL) == id for table in cte.this.find_all(exp.Table))
+        ),
+        None,
+    )  # fmt: skip
+
+
 def _cuts(
-    query: SqlTree, calls: Sequence[Call | WindowCall], windows: WindowCalls, graph: Graph, lowering: Lowering
-) -> list[Cut] | None:
-    """The windows of a query, cut out of its tree; None after an error."""
-    taken = frozenset((*graph.relations, *(cte.alias for cte in ctes_of(query.tree)), *(call.id for call in calls)))
-    own = frozenset(
-        name.lower() for name, plan in lowering.functions.items() if isinstance(plan, Untyped) or plan.aggregate
-    )
-    found = list[Cut]()
-    for call in windows.calls:
-        made = cut(query, call, free(f"{call.id}_input", taken), own, lowering.reporter)
+    query: SqlTree, calls: Sequence[Call], windows: WindowCalls, groups: Sequence[RunningCall], graph: Graph,
+    lowering: Lowering,
+) -> list[Cut] | None:  # fmt: skip
+    """The windows and running aggregates of a query, cut out of its tree; None after an error."""
+    grouping: list[WindowCall | RunningCall] = [*windows.calls, *groups]
+    ids = (*(call.id for call in calls), *(call.id for call in grouping))
+    taken = frozenset((*graph.relations, *(cte.alias for cte in ctes_of(query.tree)), *ids))
+    own, found = _aggregates(lowering), list[Cut]()
+    for call in grouping:
+        name = free(f"{call.id}_input", taken)
+        if isinstance(call, RunningCall):
+            made = cut_running(query, call, name, own, lowering.reporter)
+        else:
+            made = cut(query, call, name, own, lowering.reporter)
         if made is None:
             return None
         found.append(made)
     return found
+
+
+def _aggregates(lowering: Lowering) -> frozenset[str]:
+    """Those of the project."""
+    plans = lowering.functions.items()
+    return frozenset(name.lower() for name, plan in plans if isinstance(plan, Untyped) or plan.aggregate)
 
 
 def _check_targets(

@@ -1,6 +1,7 @@
-"""Behind a window that comes out more than once: the query says of each row that it replaces the one of its key.
+"""Behind rows that come out more than once: the query says of each that it replaces the one of its key.
 
-A row that its WHERE does not let through any more takes away what was written of its key.
+These are rows of windows and of running aggregates. A row that WHERE does not let through any more takes away what was
+written of its key.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ from dataclasses import replace
 from sqlglot import exp
 
 from flowc.compiler.changelog import bounds, read_by, replaces
-from flowc.compiler.ir import Node, Placed, Window
+from flowc.compiler.ir import Node, Placed, Running, Window
 from flowc.compiler.lowering.functions import Functions
 from flowc.compiler.lowering.streamquery import hidden_text
 from flowc.compiler.lowering.windowcut import folded
 from flowc.compiler.sql.meaning.core import call
+from flowc.compiler.sql.relations import output_name
 from flowc.compiler.sql.sqltext import SqlTree
-from flowc.compiler.sql.tablefunctions import CALL
+from flowc.compiler.sql.tablefunctions import CALL, ctes_of
 from flowc.compiler.sql.windowcalls import END, SESSION, START
 from flowc.diagnostics import Reporter
 from flowc.nodes import KIND, ROW, Change
@@ -25,101 +27,180 @@ from flowc.nodes import KIND, ROW, Change
 ENGINE = "datafusion"
 CODE = "changes-not-taken"
 _SIMPLE = frozenset(("expressions", "from_", "where", "kind", "hint"))
-_AGAIN = "the rows of this window come out again"
+Changing = Window | Running
+Names = Mapping[str, str]
+"""The columns of a relation, each with that of the changing node that it is; empty for one that tells no rows apart."""
 
 
-def changing(nodes: Sequence[Node], reporter: Reporter) -> Mapping[str, Window]:
-    """The windows whose rows come out more than once, by their ids.
+def changing(nodes: Sequence[Node], reporter: Reporter) -> Mapping[str, Changing]:
+    """The nodes whose rows come out more than once, by their ids.
 
-    Reported where one of the nodes reads them, which would take each row for a new one.
+    Reported where another node reads them, which would take each row for a new one.
     """
-    found = {node.id: node for node in nodes if isinstance(node, Window) and replaces(node)}
-    for window in (found[name] for node in nodes for name in read_by(node) if name in found):
-        message = f"{_AGAIN}, and what stands behind would count each of them once more"
-        helps = ("give the first windows out once: `late: drop`, with a longer `watermark: { lateness: … }`",)
-        reporter.error(CODE, message, window.span, helps=helps)
+    changes = (each for each in nodes if isinstance(each, Window | Running))
+    found = {each.id: each for each in changes if isinstance(each, Running) or replaces(each)}
+    for node in (found[name] for each in nodes for name in read_by(each) if name in found):
+        message = f"{_again(node)}, and what stands behind would count each of them once more"
+        help = "give the first windows out once: `late: drop`, with a longer `watermark: { lateness: … }`"
+        if isinstance(node, Running):
+            help = "write them into a table, and compute the rest of it: in a view, or in a pipeline that reads it"
+        reporter.error(CODE, message, node.span, helps=(help,))
     return found
 
 
-def changed(part: SqlTree, placed: Placed, window: Window, functions: Functions, reporter: Reporter) -> Placed:
-    """The query behind a window as `placed`, with what its rows do; reported where it cannot be told."""
-    kept = dict(_kept(part.tree, window))
-    told = (SESSION,) if window.kind == "session" and SESSION in kept else (*_told_by(window), *window.keys)
+def changed(part: SqlTree, placed: Placed, node: Changing, functions: Functions, reporter: Reporter) -> Placed:
+    """The query behind a changing node as `placed`, with what its rows do; reported where it cannot be told."""
+    behind = _Behind(part, node)
+    kept, alike = behind.kept, (*_told_by(node), *node.keys)
+    told = (SESSION,) if SESSION in _bounds(node) and SESSION in kept else alike
     missing = next((name for name in told if name not in kept), None)
-    traced = None if missing is not None else _traced(part, placed, frozenset(kept.values()), functions)
+    traced = None
+    if behind.is_simple and missing is None:
+        read = frozenset(name for name, _ in placed.relations)
+        traced = hidden_text(replace(part, tree=behind.tree()), ENGINE, read, functions, (ROW,))
     if traced is None:
-        _report(part, window, missing, reporter)
+        _report(part, node, missing if behind.is_simple else None, reporter)
         return placed
-    others = (name for name in (*bounds(window.kind), *window.keys) if name in kept and name not in told)
-    follows = tuple(kept[name] for name in others if window.kind != "session" or name != END)
+    others = (name for name in (*_bounds(node), *node.keys) if name in kept and name not in told)
+    follows = tuple(kept[name] for name in others if SESSION not in _bounds(node) or name != END)
     made = replace(placed, traced=traced, key=tuple(kept[name] for name in told), follows=follows)
-    alike = (*_told_by(window), *window.keys)
     if told == alike or any(name not in kept for name in alike):
         return made
     return replace(made, alike=tuple(kept[name] for name in alike))
 
 
-def _told_by(window: Window) -> tuple[str, ...]:
+def _told_by(node: Changing) -> tuple[str, ...]:
     """The bounds that tell windows apart. Where clocks are put forward, two that hop may begin at one moment."""
-    if window.kind == "cumulating":
+    if isinstance(node, Running):
+        return ()
+    if node.kind == "cumulating":
         return (END,)
-    return (START, END) if window.kind == "hopping" and window.timezone is not None else (START,)
+    return (START, END) if node.kind == "hopping" and node.timezone is not None else (START,)
 
 
-def _kept(tree: exp.Expression, window: Window) -> Iterator[tuple[str, str]]:
-    """The columns of the window that tell its rows apart, each with its name in what comes out."""
-    for item in tree.expressions if isinstance(tree, exp.Select) else ():
-        value = item.unalias()
-        if isinstance(value, exp.Column) and folded(value) in (*bounds(window.kind), *window.keys):
-            yield folded(value), item.alias_or_name
+def _bounds(node: Changing) -> tuple[str, ...]:
+    return bounds(node.kind) if isinstance(node, Window) else ()
 
 
-def _report(part: SqlTree, window: Window, missing: str | None, reporter: Reporter) -> None:
+def _again(node: Changing) -> str:
+    what = "this window" if isinstance(node, Window) else "a running aggregate"
+    return f"the rows of {what} come out again"
+
+
+def _report(part: SqlTree, node: Changing, missing: str | None, reporter: Reporter) -> None:
     over = part.tree.find(exp.Window)
     if over is not None:
-        message = f"{_AGAIN}, and this looks at many of them: others would have to come again, too"
-        help = "compute it in the target's database, or give windows out once: `late: drop`, and no `emit`"
+        message = f"{_again(node)}, and this looks at many of them: others would have to come again, too"
+        help = "compute it in the target's database"
+        if isinstance(node, Window):
+            help = f"{help}, or give windows out once: `late: drop`, and no `emit`"
         reporter.error(CODE, message, part.span(over), helps=(help,))
-    elif missing is not None and _is_simple(part.tree):
-        message = f"{_AGAIN}, and replace those before by `{missing}`, which is not among the columns"
-        reporter.error(CODE, message, window.span, helps=(f"select it as it is: `SELECT {missing}, …`",))
+    elif missing is not None:
+        written = dict(zip(node.keys, node.values, strict=True)).get(missing, missing)
+        message = f"{_again(node)}, and replace those before by `{written}`, which is not among the columns"
+        reporter.error(CODE, message, node.span, helps=(f"select it as it is: `SELECT {written}, …`",))
     else:
-        message = f"{_AGAIN}, and behind them it cannot be told which rows these replace"
+        message = f"{_again(node)}, and behind them it cannot be told which rows these replace"
         help = "leave to the query behind columns and conditions of one row each"
-        reporter.error(CODE, message, window.span, helps=(help,))
+        reporter.error(CODE, message, node.span, helps=(help,))
 
 
-def _is_simple(tree: exp.Expression) -> bool:
-    """Whether each row of a query is made of one of the window alone."""
-    from_ = tree.args.get("from_")
-    given = {key for key, value in tree.args.items() if value}
-    return isinstance(tree, exp.Select) and given <= _SIMPLE and from_ is not None and CALL in from_.this.meta
+class _Behind:
+    """The query behind a changing node: SELECTs of which each reads the one before it, and the first one the node."""
+
+    def __init__(self, part: SqlTree, node: Changing) -> None:
+        self._tree = part.tree.copy()
+        self._own: Names = {name: name for name in (*_bounds(node), *node.keys)}
+        self._names = dict[str, Names]()
+        steps = [self._is_simple(cte, step) for cte, step in _steps(self._tree)]
+        self.is_simple = all(steps) and "" in self._names
+        """Whether each row is made of one of the node alone."""
+
+    @property
+    def kept(self) -> Names:
+        """The columns of the node that tell its rows apart, each with its name in what comes out."""
+        return {origin: name for name, origin in self._names.get("", {}).items() if origin}
+
+    def tree(self) -> exp.Expression:
+        """The query with `KIND`."""
+        for cte, select in _steps(self._tree):
+            if cte in self._names and isinstance(select, exp.Select):
+                _add_kind(select, self._names[cte])
+        return self._tree
+
+    def _is_simple(self, cte: str, select: exp.Expression) -> bool:
+        read = self._read(select)
+        if read is None or not isinstance(select, exp.Select):
+            return not any(CALL in table.meta or table.name in self._names for table in select.find_all(exp.Table))
+        stars = [star for item in select.expressions if (star := _star(item)) is not None]
+        if any({key for key, value in star.args.items() if value} - {"except_"} for star in stars):
+            return False
+        select.set("expressions", [column for item in select.expressions for column in _columns(item, read)])
+        self._names[cte] = {_name(item): _origin(item, read) for item in select.expressions}
+        given = {key for key, value in select.args.items() if value}
+        return given <= (_SIMPLE if cte else _SIMPLE | {"with_"})
+
+    def _read(self, select: exp.Expression) -> Names | None:
+        """What the only relation of a query gives of the node; None where it gives nothing of it."""
+        from_ = select.args.get("from_")
+        table = from_.this if from_ is not None else None
+        if not isinstance(table, exp.Table) or table.db:
+            return None
+        return self._own if CALL in table.meta else self._names.get(table.name)
 
 
-def _traced(part: SqlTree, placed: Placed, keys: frozenset[str], functions: Functions) -> str | None:
-    if not _is_simple(part.tree):
-        return None
-    tree = part.tree.copy()
-    where = tree.args.get("where")
-    tree.set("where", None)
+def _steps(tree: exp.Expression) -> Iterator[tuple[str, exp.Expression]]:
+    """The CTEs of a query with their names, and the query itself."""
+    yield from ((cte.alias, cte.this) for cte in ctes_of(tree))
+    yield "", tree
+
+
+def _columns(item: exp.Expression, read: Names) -> Iterator[exp.Expression]:
+    """The columns that an item stands for: a `*` for all of them."""
+    star = _star(item)
+    if star is None:
+        yield item
+        return
+    without = {folded(each) for each in star.args.get("except_") or () if isinstance(each, exp.Column)}
+    for name in (name for name in read if name not in without):
+        yield exp.column(exp.to_identifier(name, quoted=True), table=item.args.get("table"))
+
+
+def _star(item: exp.Expression) -> exp.Star | None:
+    star = item.this if isinstance(item, exp.Column) else item
+    return star if isinstance(star, exp.Star) else None
+
+
+def _name(item: exp.Expression) -> str:
+    name = item.args.get("alias") or item.this
+    return output_name(name, ENGINE) if isinstance(name, exp.Identifier) else item.alias_or_name
+
+
+def _origin(item: exp.Expression, read: Names) -> str:
+    value = item.unalias()
+    return read.get(folded(value), "") if isinstance(value, exp.Column) else ""
+
+
+def _add_kind(select: exp.Select, names: Names) -> None:
+    where = select.args.get("where")
+    select.set("where", None)
     kind: exp.Expression = exp.column(exp.to_identifier(KIND, quoted=True))
     if where is not None:
-        tree.set("expressions", [_where(where.this, item, keys) for item in tree.expressions])
+        select.set("expressions", [_where(where.this, item, names) for item in select.expressions])
         gone = call("arrow_cast", exp.Literal.number(int(Change.DELETE)), exp.Literal.string("Int8"))
         kind = exp.Case(ifs=[_when(where.this, kind)], default=gone)
-    tree.append("expressions", exp.alias_(kind, KIND, quoted=True))
-    read = frozenset(name for name, _ in placed.relations)
-    return hidden_text(replace(part, tree=tree), ENGINE, read, functions, (ROW,))
+    select.append("expressions", exp.alias_(kind, KIND, quoted=True))
 
 
-def _where(condition: exp.Expression, item: exp.Expression, keys: frozenset[str]) -> exp.Expression:
+def _where(condition: exp.Expression, item: exp.Expression, names: Names) -> exp.Expression:
     """What is computed where the condition holds; a key comes also of rows that go."""
-    if item.alias_or_name in keys:
+    name = _name(item)
+    if names[name]:
         return item
     value = item.unalias()
     made = exp.Case(ifs=[_when(condition, value)])
     made.type = value.type
-    return exp.alias_(made, item.alias_or_name, quoted=True)
+    return exp.alias_(made, name, quoted=True)
 
 
 def _when(condition: exp.Expression, value: exp.Expression) -> exp.If:

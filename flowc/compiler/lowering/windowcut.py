@@ -5,31 +5,30 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 from sqlglot import exp
 
-from flowc.compiler.sql.binding.catalog import postgres
 from flowc.compiler.sql.relations import OWNERS, fold
+from flowc.compiler.sql.runningcalls import WRAPPERS, RunningCall, is_aggregate
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.compiler.sql.tablefunctions import CALL
-from flowc.compiler.sql.trace import NAMED_AGGREGATES
 from flowc.compiler.sql.windowcalls import END, START, WINDOW, WindowCall, windowed
 from flowc.diagnostics import Reporter
 from flowc.source import Span
 from flowc.stream import EXTRAS
 
 ENGINE = "datafusion"
-_CLAUSES = {
+CLAUSES = {
     "expressions", "from_", "joins", "where", "group", "having", "qualify", "windows", "order", "distinct", "with_",
     "kind", "hint", "limit", "offset",
 }  # fmt: skip
 _BEHIND = ("having", "qualify", "windows", "order", "distinct", "limit", "offset")
-_SETS = ("grouping_sets", "rollup", "cube", "all", "totals")
+SETS = ("grouping_sets", "rollup", "cube", "all", "totals")
 FUNCTIONS: dict[type[exp.Expression], str] = {
     exp.Count: "count", exp.Sum: "sum", exp.Avg: "avg", exp.Min: "min", exp.Max: "max", exp.First: "first",
     exp.FirstValue: "first", exp.Last: "last", exp.LastValue: "last", exp.ArrayAgg: "array_agg",
 }  # fmt: skip
-_WRAPPERS = (exp.Filter, exp.WithinGroup, exp.IgnoreNulls, exp.RespectNulls)
 PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 """Names that are the same in any case, with quotes and without."""
 _NAME_BEFORE = re.compile(r"(\w+)\s*\(\s*(?:(?:DISTINCT|ALL)\s+)?\Z", re.IGNORECASE)
@@ -84,9 +83,9 @@ _CALLS: dict[str, Callable[..., exp.Expression]] = {
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """A window: the query before it, what it groups by and puts together."""
+    """A window, or running groups: the query before it, what it groups by and puts together."""
 
-    call: WindowCall
+    call: WindowCall | RunningCall
     cte: str
     """The name of the query before it, which is a CTE now."""
     keys: tuple[Key, ...]
@@ -105,23 +104,24 @@ def cut(query: SqlTree, call: WindowCall, name: str, aggregates: frozenset[str],
 
     `aggregates` are those of the project. Columns and aliases are told apart by what inference has left on the tree.
     """
-    select = windowed(query, call).find_ancestor(exp.Select)
+    select = windowed(query, call.id).find_ancestor(exp.Select)
     assert select is not None
-    made = _Cutter(query, call, select, aggregates, reporter)
-    if not made.read():
-        return None
-    made.replace(name)
-    return Cut(call, name, tuple(made.keys), tuple(made.aggregates), select.find_ancestor(exp.CTE) is None)
+    made = Cutter(query, call, select, aggregates, reporter)
+    return made.cut(name)
 
 
 @dataclass
-class _Cutter:
+class Cutter:
+    """Cuts a query at one call; see `cut`."""
+
     query: SqlTree
-    call: WindowCall
+    call: WindowCall | RunningCall
     select: exp.Select
     own: frozenset[str]
     """The aggregates of the project."""
     reporter: Reporter
+    ungrouped: ClassVar[str] = "ungrouped-window"
+    """The code of what is neither grouped nor put together."""
     keys: list[Key] = field(default_factory=list)
     aggregates: list[Aggregate] = field(default_factory=list)
     _before: int = 0
@@ -131,6 +131,14 @@ class _Cutter:
     """The aggregates, by what they are."""
     _outputs: dict[str, exp.Expression] = field(default_factory=dict)
     """What comes out, by the names that are given to it."""
+
+    def cut(self, name: str) -> Cut | None:
+        """The cut, behind which `name` is a CTE of the query; None after an error."""
+        if not self.read():
+            return None
+        self.replace(name)
+        last = self.select.find_ancestor(exp.CTE) is None
+        return Cut(self.call, name, tuple(self.keys), tuple(self.aggregates), last)
 
     def read(self) -> bool:
         """Whether the query can be cut; else it is reported why not."""
@@ -150,7 +158,7 @@ class _Cutter:
     def _check_clauses(self) -> None:
         select, windows = self.select, [each for each in _relations(self.select) if _is_window(each)]
         given = {key for key, value in select.args.items() if value}
-        strange = given - _CLAUSES | ({"with_"} & given if select is not self.query.tree else set())
+        strange = given - CLAUSES | ({"with_"} & given if select is not self.query.tree else set())
         if len(windows) > 1:
             self._error(
                 "misplaced-window", "this puts the rows of two windows together, and each comes by itself", select,
@@ -172,19 +180,22 @@ class _Cutter:
                 "misplaced-window", f"`{bound.name}` is known of windows, and this is asked of rows before them", bound,
                 "ask it in HAVING, or in WHERE of a query behind the window",
             )  # fmt: skip
-        for part in self._late():
-            for inner in part.find_all(exp.Query):
-                self._error(
-                    "misplaced-window", "a query over a window cannot look into another one beside its aggregates",
-                    inner, "join with it in a query behind, in which the window is a CTE",
-                )  # fmt: skip
-                return
+        inner = self._inner()
+        if inner is not None:
+            self._error(
+                "misplaced-window", "a query over a window cannot look into another one beside its aggregates", inner,
+                "join with it in a query behind, in which the window is a CTE",
+            )  # fmt: skip
+
+    def _inner(self) -> exp.Expression | None:
+        """A query in what is made of the groups."""
+        return next((inner for part in self._late() for inner in part.find_all(exp.Query)), None)
 
     def _bound_of_rows(self) -> exp.Column | None:
         """A bound of the window in what chooses or joins its rows."""
         joins = [join.args.get("on") for join in self.select.args.get("joins") or ()]
         parts = [part for part in (self.select.args.get("where"), *joins) if part is not None]
-        name = windowed(self.query, self.call).alias
+        name = windowed(self.query, self.call.id).alias
         columns = (column for part in parts for column in part.find_all(exp.Column))
         return next(
             (c for c in columns if folded(c) in self.call.bounds and c.table.lower() in ("", name.lower())), None
@@ -200,7 +211,7 @@ class _Cutter:
 
     def _read_keys(self) -> None:
         group = self.select.args.get("group")
-        said = [key for key in _SETS if group is not None and group.args.get(key)]
+        said = [key for key in SETS if group is not None and group.args.get(key)]
         if said:
             self._error(
                 "ungrouped-window", "windows are grouped in one way alone", group,
@@ -234,7 +245,7 @@ class _Cutter:
                 "group by each of them, and put them together in SELECT",
             )  # fmt: skip
         elif any(value.find_all(exp.AggFunc, exp.Query)):
-            self._error("ungrouped-window", "an aggregate or a query is no key", item, "compute it before or behind")
+            self._error(self.ungrouped, "an aggregate or a query is no key", item, "compute it before or behind")
         elif not bounds and all(self._said(key.value) != self._said(value) for key in self.keys):
             self.keys.append(
                 Key(
@@ -280,24 +291,10 @@ class _Cutter:
         key = next((key for key in alike if said == self._said(key.value)), None)
         if key is not None:
             return _own(key.name)
-        if self._is_aggregate(node):
+        if is_aggregate(node, self.own):
             made = self._aggregate(node)
             return _own(made.name if made is not None else "")
         return node
-
-    def _is_aggregate(self, node: exp.Expression) -> bool:
-        inner, outer = node, node.parent
-        while isinstance(inner, _WRAPPERS):
-            inner = inner.this
-        while isinstance(outer, _WRAPPERS):
-            outer = outer.parent
-        over = isinstance(outer, exp.Window) and node.arg_key == "this"
-        named = isinstance(inner, exp.Anonymous) and self._names_aggregate(inner.name.lower())
-        return (named or isinstance(inner, exp.AggFunc | exp.JSONArrayAgg | exp.GroupConcat)) and not over
-
-    def _names_aggregate(self, name: str) -> bool:
-        known = any(each.kind in ("a", "o") for each in postgres().functions(name))
-        return known or name in self.own or name.startswith(NAMED_AGGREGATES)
 
     def _aggregate(self, node: exp.Expression) -> Aggregate | None:
         """The aggregate that a call is; None, and reported, for one that windows do not have."""
@@ -335,10 +332,10 @@ class _Cutter:
         parts = [*values, *([condition] if condition is not None else [])]
         inner = (each for part in parts for each in part.find_all(exp.AggFunc, exp.Window, exp.Query))
         bound = (each for part in parts for each in part.find_all(exp.Column) if folded(each) in self.call.bounds)
-        name = self._name_of(call)
+        name, many = self._name_of(call), f"{self.call.noun}s"
         if function is None:
             known = "count, count(DISTINCT …), sum, avg, min, max, first, last and array_agg"
-            return f"`{name}` is no aggregate that windows have", f"they have {known}; compute others of these behind"
+            return f"`{name}` is no aggregate that {many} have", f"they have {known}; compute others of these behind"
         if any(each.is_star and not isinstance(each, exp.Star) for each in values):
             return f"`{name}` looks at one value of each row, and this is all of them", "write `count(*)`, or a column"
         if any(inner):
@@ -348,9 +345,9 @@ class _Cutter:
         if isinstance(call.this, exp.Order):
             return f"`{name}` has an order of its own", "`first`, `last` and `array_agg` go by event time: leave it out"
         if call.args.get("expressions") or len(values) > 1 or call.args.get("count"):
-            return f"`{name}` takes one argument in a window", "put several together: `concat_ws('|', a, b)`"
+            return f"`{name}` takes one argument in a {self.call.noun}", "put several together: `concat_ws('|', a, b)`"
         if distinct and function != "count":
-            return f"`{name}(DISTINCT …)` is no aggregate of windows", "use `dedupe` before, or `count(DISTINCT …)`"
+            return f"`{name}(DISTINCT …)` is no aggregate of {many}", "use `dedupe` before, or `count(DISTINCT …)`"
         return None
 
     def _name_of(self, call: exp.Expression) -> str:
@@ -366,7 +363,7 @@ class _Cutter:
         return replace(span, start=min(span.start, name.start)) if start < end and name.file is span.file else span
 
     def _place_of_name(self, call: exp.Expression) -> tuple[int, int]:
-        while isinstance(call, _WRAPPERS):
+        while isinstance(call, WRAPPERS):
             call = call.this
         if "start" in call.meta:
             return int(call.meta["start"]), int(call.meta["end"]) + 1
@@ -393,7 +390,7 @@ class _Cutter:
         column = next((each for each in made.find_all(exp.Column) if not each.meta.get(_DONE)), None)
         if column is not None and self.reporter.errors == self._before:
             self._error(
-                "ungrouped-window", f"`{column.name}` is of single rows, and what comes out are groups", column,
+                self.ungrouped, f"`{column.name}` is of single rows, and what comes out are groups", column,
                 f"add it to GROUP BY, or put it into an aggregate: `max({column.name})`",
             )  # fmt: skip
 
@@ -412,10 +409,7 @@ class _Cutter:
             if select.args.get(key):
                 part = select.args[key]
                 before.set(key, [each.copy() for each in part] if isinstance(part, list) else part.copy())
-        stand_in = next(node for node in before.find_all(exp.Subquery) if _is_window(node))
-        relation = stand_in.this.args["from_"].this.copy()
-        relation.set("alias", stand_in.args["alias"].copy())
-        stand_in.replace(relation)
+        self._put_relation(before)
         self._put_before(exp.CTE(this=before, alias=exp.TableAlias(this=exp.to_identifier(name, quoted=True))))
         table = exp.Table(this=exp.to_identifier(self.call.id, quoted=True))
         table.meta[CALL] = self.call.id
@@ -425,6 +419,13 @@ class _Cutter:
             if having is not None:
                 select.set("where", exp.Where(this=having.this))
         select.set("from_", exp.From(this=table))
+
+    def _put_relation(self, before: exp.Select) -> None:
+        """Puts the relation of the call into the query before, in the place of what stands for the call."""
+        stand_in = next(node for node in before.find_all(exp.Subquery) if _is_window(node))
+        relation = stand_in.this.args["from_"].this.copy()
+        relation.set("alias", stand_in.args["alias"].copy())
+        stand_in.replace(relation)
 
     def _put_before(self, cte: exp.CTE) -> None:
         """Puts a CTE before the one in which the query stands, or behind all others."""

@@ -24,7 +24,7 @@ LARGEST_EPOCH = 256 << 20
 LARGEST_STATE = 64 << 30
 """What `state.max_bytes` may be at most."""
 _LEAST_STEP = 0.000_001
-"""Seconds of `every`: event time is counted in microseconds."""
+"""Seconds of `every` and `group_ttl`: event time is counted in microseconds."""
 _SOURCES = frozenset({"source", "sources"})
 _DEFAULT_SOFT_DELETE = "deleted_at"
 
@@ -54,6 +54,8 @@ def check_blocks(stream: CheckedStream, lookup: Lookup) -> None:
     if spec.window is not None:
         _check_window(spec, spec.window, lookup)
         _check_late(stream, "window", spec.window.late, lookup)
+    if spec.group_ttl is not None:
+        _check_ttl(spec, spec.group_ttl, lookup)
     if spec.join is not None:
         _check_join(spec, spec.join, lookup)
         _check_late(stream, "join", spec.join.late, lookup)
@@ -105,6 +107,13 @@ def _check_window(stream: StreamSpec, window: WindowSpec, lookup: Lookup) -> Non
         lookup.reporter.error("bad-value", "`every` of `emit` is no time at all", every.span, helps=helps)
     elif every is not None:
         _check_rewritable(stream, "`emit: { every: … }`", every.span, lookup)
+
+
+def _check_ttl(stream: StreamSpec, ttl: Located[float | None], lookup: Lookup) -> None:
+    if ttl.value is not None and ttl.value < _LEAST_STEP:
+        helps = ("write for how long groups are kept to which nothing comes: `group_ttl: 30d`, or `never`",)
+        lookup.reporter.error("bad-value", "`group_ttl` is no time at all", ttl.span, helps=helps)
+    _check_rewritable(stream, "`group_ttl`", ttl.span, lookup, "the columns of GROUP BY")
 
 
 def _check_join(stream: StreamSpec, join: JoinSpec, lookup: Lookup) -> None:
@@ -163,23 +172,25 @@ def keeps_letters(stream: CheckedStream) -> bool:
     return "dead_letter" in stream.spec.given or tables or len(stream.targets) != len(stream.spec.to)
 
 
-def _check_rewritable(stream: StreamSpec, said: str, span: Span, lookup: Lookup) -> None:
+def _check_rewritable(
+    stream: StreamSpec, said: str, span: Span, lookup: Lookup, keys: str = "the window's keys"
+) -> None:
     """Rows that were written are written again, which only a merge or a key can take."""
     for target in stream.to:
-        found = _appends(target, target.mode or stream.mode)
+        found = _appends(target, target.mode or stream.mode, keys)
         if found is not None:
             message = f"{said} writes rows again; {found[0]}"
             lookup.reporter.error("corrections-to-append-target", message, span, helps=(found[1],))
 
 
-def _appends(target: TargetSpec, mode: Name | None) -> tuple[str, str] | None:
+def _appends(target: TargetSpec, mode: Name | None, keys: str) -> tuple[str, str] | None:
     """Why a target would keep a row beside the one that replaces it, and what to do about it."""
     topic, path = target.addresses.get("topic"), target.addresses.get("path")
     if target.table and (mode is None or mode.value != "merge"):
         written = mode.value if mode else DEFAULT_MODE
-        return f"`{target.table.value}` is written by `{written}`", "use `mode: merge` with the window's keys"
+        return f"`{target.table.value}` is written by `{written}`", f"use `mode: merge` with {keys}"
     if topic is not None and not target.key:
-        return f"topic `{topic.value}` has no `key` to find them by", "name the window's keys under `key`"
+        return f"topic `{topic.value}` has no `key` to find them by", f"name {keys} under `key`"
     if path is not None:
         return f"files in `{path.value}` can only be added to", "write a table by `mode: merge`, or a topic by `key`"
     return None

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from sqlglot import exp
 
 from flowc.compiler.checked import CheckedSpec
-from flowc.compiler.ir import Ir, Sql, Stream
+from flowc.compiler.ir import Ir, Running, Sql, Stream
 from flowc.compiler.sql.meaning.datafusion_json import gathers
 from flowc.compiler.sql.sqltext import parse_query
 from flowc.diagnostics import Reporter
@@ -21,9 +21,13 @@ def batch_dependent(_checked: CheckedSpec, ir: Ir | None, reporter: Reporter) ->
         node = stream.input if isinstance(stream.input, Sql) else None
         parsed = parse_query(node.source, node.dialect, Reporter()) if node is not None and node.source else None
         part = next(_looking(parsed.tree, stream), None) if parsed is not None else None
-        if parsed is not None and part is not None:
+        # What looks at many rows beside a running aggregate is an error.
+        running = any(isinstance(each, Running) for each in stream.nodes)
+        if parsed is not None and part is not None and not running:
             message = "this looks at the rows of one epoch alone, and which messages come together is left to chance"
             helps = ["write rows as they come, and put them together in the target's database, for instance in a view"]
+            if isinstance(part, exp.Group | exp.Having | exp.AggFunc):
+                helps.append("have groups go on over epochs, with `group_ttl: 30d` and a target that replaces rows")
             reporter.warning("batch-dependent", message, parsed.span(part), helps=helps)
 
 

@@ -172,7 +172,8 @@ def read_windows(query: SqlTree, sources: frozenset[str], reporter: Reporter) ->
     if reporter.errors > before:
         return None
     for table, call in zip(tables, calls, strict=True):
-        _name_items(table)
+        if (select := table.find_ancestor(exp.Select)) is not None:
+            name_items(select)
         table.replace(_stand_in(table, call))
     return WindowCalls(query, tuple(calls))
 
@@ -259,10 +260,9 @@ _LONGER = {
 }
 
 
-def _name_items(table: exp.Table) -> None:
+def name_items(select: exp.Select) -> None:
     """Aggregates that are given no name have that of their function."""
-    select = table.find_ancestor(exp.Select)
-    for item in list(select.expressions) if select is not None else ():
+    for item in list(select.expressions):
         call = item.this if isinstance(item, exp.Filter | exp.IgnoreNulls | exp.RespectNulls) else item
         if isinstance(call, exp.AggFunc):
             item.replace(exp.alias_(item.copy(), call.sql_name().lower(), quoted=False))
@@ -281,6 +281,6 @@ def _stand_in(table: exp.Table, call: WindowCall) -> exp.Subquery:
     return made
 
 
-def windowed(query: SqlTree, call: WindowCall) -> exp.Subquery:
+def windowed(query: SqlTree, id: str) -> exp.Subquery:
     """What stands in the place of a call."""
-    return next(node for node in query.tree.find_all(exp.Subquery) if node.meta.get(WINDOW) == call.id)
+    return next(node for node in query.tree.find_all(exp.Subquery) if node.meta.get(WINDOW) == id)

@@ -7,9 +7,21 @@ from collections.abc import Mapping, Sequence
 
 from flowc.compiler.changelog import NO_KEYS, WIDE, remembering, traits
 from flowc.compiler.dialects.datafusion_arithmetic import arithmetic
-from flowc.compiler.ir import Dedupe, IntervalJoin, Node, Placed, Source, Sql, Stream, Window
+from flowc.compiler.ir import Dedupe, IntervalJoin, Node, Placed, Running, Source, Sql, Stream, Window
 from flowc.errors import UsageError
-from flowc.nodes import MAX_STATE, ROW, TIME, AggregatePlan, DedupePlan, JoinPlan, NodePlan, SqlPlan, Traits, WindowPlan
+from flowc.nodes import (
+    MAX_STATE,
+    ROW,
+    TIME,
+    AggregatePlan,
+    DedupePlan,
+    JoinPlan,
+    NodePlan,
+    RunningPlan,
+    SqlPlan,
+    Traits,
+    WindowPlan,
+)
 from flowc.stream import EXTRAS
 from flowc.types import BIGINT, DataType, Kind
 
@@ -61,6 +73,8 @@ def _planned(node: Node, known: Traits, stream: Stream, most: int, *, traced: bo
         return _sql(node, known, traced=traced)
     if isinstance(node, Window):
         return _window(node, known, stream, most)
+    if isinstance(node, Running):
+        return _running(node, known, stream, most)
     if isinstance(node, IntervalJoin):
         return _join(node, known, stream.name, most)
     return _dedupe(node, known, stream.name, most)
@@ -69,7 +83,7 @@ def _planned(node: Node, known: Traits, stream: Stream, most: int, *, traced: bo
 def _shaped(node: Node, known: Traits) -> NodePlan:
     if isinstance(node, Sql):
         return _sql(node, known, traced=False)
-    if isinstance(node, Window):
+    if isinstance(node, Window | Running):
         return SqlPlan(node.id, node.inputs, node.inputs, node.text, arithmetic(node.text))
     if isinstance(node, IntervalJoin):
         return JoinPlan(node.id, node.inputs, node.kind, node.keys, node.least, node.most, node.columns, "")
@@ -99,34 +113,50 @@ def _dedupe(node: Dedupe, known: Traits, stream: str, most: int) -> DedupePlan:
 
 
 def _window(node: Window, known: Traits, stream: Stream, most: int) -> WindowPlan:
+    said = {
+        "operator": "window", "kind": node.kind, "size": node.size, "step": node.step, "offset": node.offset,
+        "timezone": node.timezone, **_grouped(node, stream, "a window"),
+        **({"reopen": node.allowed_lateness} if node.late == "reopen" else {}),
+        **({"emit": node.emit} if node.emit is not None else {}),
+    }  # fmt: skip
+    return WindowPlan(
+        node.id, node.inputs, node.kind, node.size, node.step, node.keys, _aggregates(node),
+        json.dumps(said, separators=(",", ":")), node.offset, node.timezone, node.late, node.allowed_lateness,
+        node.max_groups, most, known, node.emit,
+    )  # fmt: skip
+
+
+def _running(node: Running, known: Traits, stream: Stream, most: int) -> RunningPlan:
+    said = {"operator": "running", "group_ttl": node.ttl, **_grouped(node, stream, "a running aggregate")}
+    fingerprint = json.dumps(said, separators=(",", ":"))
+    return RunningPlan(node.id, node.inputs, node.keys, _aggregates(node), fingerprint, node.ttl, most, known)
+
+
+def _grouped(node: Window | Running, stream: Stream, what: str) -> dict[str, object]:
+    """What a fingerprint says of groups: their keys and aggregates, with the types of what these are made of."""
     types = {column.name: column.type for column in node.columns or ()}
     given = next((each.columns for each in stream.nodes if isinstance(each, Sql) and each.id == node.inputs[0]), None)
     arguments = {column.name: column.type for column in given or ()}
     for key in node.keys:
         if types[key].kind in NO_KEYS:
-            message = f"a window of stream `{stream.name}` groups by `{key}`, which is `{types[key]}`"
+            message = f"{what} of stream `{stream.name}` groups by `{key}`, which is `{types[key]}`"
             help = "group by values of a simple type: by a part of it, or by its text"
             raise UsageError(message, code="unusable-keys", help=help)
-    aggregates = tuple(
-        AggregatePlan(a.name, a.function, types[a.name], a.argument, a.distinct, a.where) for a in node.aggregates
-    )
-    said = {
-        "operator": "window", "kind": node.kind, "size": node.size, "step": node.step, "offset": node.offset,
-        "timezone": node.timezone,
+    return {
         "keys": [[value, str(types[key])] for key, value in zip(node.keys, node.values, strict=True)],
         "aggregates": [
             [a.function, a.distinct, a.value, str(arguments[a.argument]) if a.argument is not None else "", a.condition]
             for a in node.aggregates
         ],
         "from": node.before,
-        **({"reopen": node.allowed_lateness} if node.late == "reopen" else {}),
-        **({"emit": node.emit} if node.emit is not None else {}),
     }  # fmt: skip
-    return WindowPlan(
-        node.id, node.inputs, node.kind, node.size, node.step, node.keys, aggregates,
-        json.dumps(said, separators=(",", ":")), node.offset, node.timezone, node.late, node.allowed_lateness,
-        node.max_groups, most, known, node.emit,
-    )  # fmt: skip
+
+
+def _aggregates(node: Window | Running) -> tuple[AggregatePlan, ...]:
+    types = {column.name: column.type for column in node.columns or ()}
+    return tuple(
+        AggregatePlan(a.name, a.function, types[a.name], a.argument, a.distinct, a.where) for a in node.aggregates
+    )
 
 
 def _join(node: IntervalJoin, known: Traits, stream: str, most: int) -> JoinPlan:

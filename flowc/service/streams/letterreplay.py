@@ -9,7 +9,7 @@ from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.ir import Ir
 from flowc.compiler.streamplan.letters import Chosen
 from flowc.errors import FlowcError, UsageError
-from flowc.nodes import DedupePlan
+from flowc.nodes import DedupePlan, RunningPlan
 from flowc.runtime.streams.letterbox import LetterBox
 from flowc.runtime.streams.lettersjudged import JudgedRun
 from flowc.runtime.streams.lettersrun import LettersRun
@@ -76,7 +76,8 @@ def _demand_repeatable(letters: DeadLetters) -> None:
     """Raises UsageError where messages count together with those of their time, which is over."""
     odd = next((node for node in letters.plan.stateful if not isinstance(node, DedupePlan)), None)
     if odd is not None:
-        message = f"dead letters of stream `{letters.stream}` cannot be replayed: `{odd.id}` has let their time pass"
+        why = "counts messages as they come" if isinstance(odd, RunningPlan) else "has let their time pass"
+        message = f"dead letters of stream `{letters.stream}` cannot be replayed: `{odd.id}` {why}"
         help = "read their messages again where they stand: `flowc rewind`, with state that begins anew"
         raise UsageError(message, code="not-runnable-yet", help=help)
 

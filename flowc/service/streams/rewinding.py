@@ -20,7 +20,7 @@ from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.front.streamkinds import source_kind
 from flowc.compiler.ir import Ir
 from flowc.errors import TransientError, UsageError
-from flowc.nodes import JoinPlan, WindowPlan
+from flowc.nodes import JoinPlan, RunningPlan, WindowPlan
 from flowc.runtime.streams.begin import beginnings, check_held, intends, opened
 from flowc.runtime.streams.epoch import Epoch, Intent, Partition, Range
 from flowc.runtime.streams.run import StreamRun
@@ -82,8 +82,9 @@ class Rewind:
 
     @property
     def gathering(self) -> tuple[str, ...]:
-        """The windows and joins, which make rows of several messages: of those alone that are read from now on."""
-        return tuple(node.id for node in self.plan.stateful if isinstance(node, WindowPlan | JoinPlan))
+        """The windows, running groups and joins, which make rows of several messages: of those read from now on."""
+        gathers = WindowPlan | RunningPlan | JoinPlan
+        return tuple(node.id for node in self.plan.stateful if isinstance(node, gathers))
 
     @property
     def forgets(self) -> bool:

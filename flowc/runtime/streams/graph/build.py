@@ -8,7 +8,7 @@ from functools import partial
 
 import pyarrow as pa
 
-from flowc.nodes import DedupePlan, JoinPlan, NodePlan, SqlPlan, WindowPlan, outputs
+from flowc.nodes import DedupePlan, JoinPlan, NodePlan, RunningPlan, SqlPlan, WindowPlan, outputs
 from flowc.runtime.functions import Function
 from flowc.runtime.streams.lookups import Versions
 from flowc.runtime.streams.operators.contract import Operator
@@ -16,6 +16,7 @@ from flowc.runtime.streams.operators.dedupe import Dedupe
 from flowc.runtime.streams.operators.join import IntervalJoin
 from flowc.runtime.streams.operators.passing import Passing, Taken
 from flowc.runtime.streams.operators.query import Query
+from flowc.runtime.streams.operators.running import Running
 from flowc.runtime.streams.operators.session import Sessions
 from flowc.runtime.streams.operators.sessionagain import SessionsAgain
 from flowc.runtime.streams.operators.window import Windows
@@ -85,6 +86,11 @@ class _Making:
             self.schemas[plan.id] = windows.schema
             made = partial(made, schema=windows.schema, remembers=True, holds=True, delay=plan.delay)
             return made(Taken(1) if self.passing else windows)
+        if isinstance(plan, RunningPlan):
+            running = Running(plan, inputs[0])
+            self.schemas[plan.id] = running.schema
+            made = partial(made, schema=running.schema, remembers=True, holds=True)
+            return made(Taken(1) if self.passing else running)
         if isinstance(plan, JoinPlan):
             join = IntervalJoin(plan, *inputs)
             self.schemas[plan.id] = join.schema

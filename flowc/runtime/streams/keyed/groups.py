@@ -52,14 +52,16 @@ class Kept(Protocol):
 class Groups:
     """The groups of one node. Used by one thread.
 
-    `keys` are the columns of their keys. `mark` is a number that is kept beside them, of the node's own meaning.
+    `keys` are the columns of their keys. `mark` is a number that is kept beside them, of the node's own meaning. `less`
+    is what would have it remember less, in the words of specs.
     """
 
     def __init__(
         self, node: str, fingerprint: str, keys: pa.Schema, kept: Kept, *, max_bytes: int = MAX_STATE,
-        max_groups: int | None = None,
+        max_groups: int | None = None, less: str = "a shorter `lateness` or smaller windows",
     ) -> None:  # fmt: skip
         self.node, self.fingerprint, self.kept = node, fingerprint, kept
+        self._less = less
         self._max_bytes, self._max_groups = max_bytes, max_groups
         self._schema = pa.schema([*(pa.field(f"key#{n}", field.type) for n, field in enumerate(keys)), *kept.state])
         self._columns = [slot_column(field.type) for field in keys]
@@ -303,8 +305,8 @@ class Groups:
         return EngineError(
             f"`{self.node}` remembers {len(self):,} groups, which take more than {most} of memory",
             code="state-too-large",
-            help="have it remember less, for instance with a shorter `lateness` or smaller windows; or let it have "
-            "more: `state: { max_bytes: 8GiB }`",
+            help=f"have it remember less, for instance with {self._less}; or let it have more: "
+            "`state: { max_bytes: 8GiB }`",
         )
 
 

@@ -7,12 +7,13 @@ from typing import Any
 
 from flowc.durations import duration_text
 
-_TIMES = frozenset({"size", "step", "within", "offset", "reopen", "emit"})
+_TIMES = frozenset({"size", "step", "within", "offset", "reopen", "emit", "group_ttl"})
 _NAMES = {
     "from": "query before it",
     "timezone": "time zone",
     "reopen": "allowed lateness",
 }
+_OPERATORS = {"running": "running aggregate"}
 _SPELLED = {("hopping", "step"): "slide", ("session", "step"): "gap", ("session", "size"): "max_duration"}
 
 
@@ -22,7 +23,7 @@ def changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     if not was.isidentifier():
         return "what it remembers was kept by another version of flowc"
     if was != is_:
-        return f"it was a {was}, and is a {is_}"
+        return f"it was a {_OPERATORS.get(was, was)}, and is a {_OPERATORS.get(is_, is_)}"
     return f"its {' and its '.join(_parts(before, now))}"
 
 
@@ -44,6 +45,8 @@ def _pair(name: str, was: Any, is_: Any) -> str:
 
 
 def _shown(name: str, value: Any) -> str:
+    if name == "group_ttl" and value is None:
+        return "never"
     if name in _TIMES:
         return duration_text(value) if value else "0"
     if isinstance(value, list):

@@ -10,13 +10,14 @@ import pyarrow.compute as pc
 from flowc.catalog import Column
 from flowc.errors import DataError, FlowcError
 from flowc.nodes import ROW, TIME, SqlPlan
-from flowc.runtime.arrow import empty_of
+from flowc.runtime.arrow import arrow_field, empty_of
 from flowc.runtime.badrows import BadRow
 from flowc.runtime.functions import Function
 from flowc.runtime.streams.lookups import Versions
 from flowc.runtime.streams.operators.contract import NO_MESSAGE, Emitted, Stateless
 from flowc.runtime.streams.rowwise import Made, Rowwise
 from flowc.runtime.streams.transform import Transform
+from flowc.types import Kind
 
 _TIME = pa.field(TIME, pa.timestamp("us", "UTC"))
 _ROW = pa.field(ROW, pa.int64())
@@ -67,7 +68,9 @@ class Query(Stateless):
     def schema(self) -> pa.Schema:
         """The columns that come out, without the hidden ones."""
         found = self.nothing().schema
-        return pa.schema(list(found)[: len(found) - self._hidden])
+        documents = {each.name: arrow_field(each) for each in self.columns() if each.type.kind is Kind.JSON}
+        own = list(found)[: len(found) - self._hidden]
+        return pa.schema([documents.get(field.name, field) for field in own])
 
     @property
     def _hidden(self) -> int:
