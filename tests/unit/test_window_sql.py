@@ -145,7 +145,7 @@ def linted(folder: Path, sql: str) -> tuple[Stream | None, list[Found]]:
         (f"WITH c AS (SELECT window_start, id, count(*) AS n FROM {T} {G}, id) SELECT DISTINCT id FROM c", [("across-windows", "id")]),
         (f"SELECT window_start, count(*) AS n FROM {T} {G} ORDER BY n LIMIT 3", [("across-windows", "3")]),
         (f"WITH c AS (SELECT window_start, id, count(*) AS n FROM {T} {G}, id) SELECT id FROM a WHERE id IN (SELECT id FROM c)", [("misplaced-window", "tumble(a, INTERVAL '1 minute')")]),
-        (f"WITH c AS (SELECT window_start, id, count(*) AS n FROM {T} {G}, id) SELECT x.id FROM c AS x JOIN c AS y ON x.id = y.id", [("across-windows", "c AS y")]),
+        (f"WITH c AS (SELECT window_start, id, count(*) AS n FROM {T} {G}, id) SELECT x.id FROM c AS x JOIN c AS y ON x.id = y.id", [("unbounded-join", "c AS y")]),
         (f"WITH c AS (SELECT window_start AS minute, id, count(*) AS n FROM {T} {G}, id) SELECT window_start, sum(n) AS n FROM tumble(c, INTERVAL '1 hour') {G}", []),
         (f"WITH c AS (SELECT window_start, id, count(*) AS n FROM {T} {G}, id) SELECT * FROM dedupe(c, id, INTERVAL '1 hour')", []),
         (f"WITH c AS (SELECT window_start, id FROM {T} {G}, id), d AS (SELECT window_start, id FROM tumble(b, INTERVAL '1 hour') {G}, id) SELECT * FROM c UNION ALL SELECT * FROM d", []),

@@ -24,7 +24,7 @@ from flowc.compiler.lowering.windowbehind import Bounds, check_behind
 from flowc.compiler.lowering.windowchanges import changed, changing
 from flowc.compiler.lowering.windowcut import PLAIN, Cut, is_null, said
 from flowc.compiler.sql.infer import infer
-from flowc.compiler.sql.relations import OWNERS, Field, Relation
+from flowc.compiler.sql.relations import OWNERS, Field, Relation, output_name
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.compiler.sql.streamjoins import BOUND, StreamJoin
 from flowc.compiler.sql.streamreads import cte_of, put_together
@@ -133,9 +133,10 @@ class Graph:
         text = part_text(part, ENGINE, self.functions) if steps else found.text
         read = frozenset(name for name, _ in relations)
         traced = hidden_text(part, ENGINE, read, self.functions, (ROW,))
-        if (calls or cuts) and len(relations) > 1 and traced is None:
+        right = self.reporter.errors == before
+        if right and (calls or cuts) and len(relations) > 1 and traced is None:
             self._report_several(relations, calls[-1] if calls else cuts[-1].call)
-        elif self.reporter.errors == before and self.is_apart(part) and text is None:
+        elif right and self.is_apart(part) and text is None:
             message = "this cannot be run behind what is remembered of a stream"
             helps = ("put it in a query of its own under WITH",)
             self.reporter.error("untranslatable-sql", message, part.span(part.tree), helps=helps)
@@ -199,6 +200,7 @@ class Graph:
         if isinstance(step, StreamJoin):
             self._given[step.id] = put(step, query, self)
             self._tell_join(step.id)
+            self._bound_join(step, query)
         elif isinstance(step, Cut):
             self._window(step, query)
         else:
@@ -357,6 +359,19 @@ class Graph:
         if not isinstance(node, IntervalJoin):
             return
         self._told[id] = json.dumps([node.kind, node.written, node.columns, node.before])
+
+    def _bound_join(self, join: StreamJoin, query: SqlTree) -> None:
+        """Of rows of windows, by which columns they are told apart that come out together: of outer joins, by none."""
+        trees = [exp.select("*").from_(side.relation.copy()) for side in join.sides]
+        sides = [check_behind(self.part(query, tree, join.place), self._bounds, Reporter()) for tree in trees]
+        if all(each is None for each in sides):
+            return
+        whole = join.kind == "inner" and join.least == join.most and all(sides)
+        named = zip(join.sides, sides, strict=True)
+        names = (
+            out for side, own in named for column, out in side.columns if output_name(column, ENGINE) in (own or ())
+        )
+        self._bounds[join.id] = frozenset(names if whole else ())
 
     def _columns(self, source: str) -> tuple[Column, ...] | None:
         return next(each.columns for each in self.sources if each.name == source)

@@ -133,7 +133,8 @@ def _joins(windows: WindowCalls, calls: Sequence[Call], graph: Graph, lowering: 
     """The joins of streams in a query; None after an error."""
     names, query = frozenset(source.name for source in graph.sources), windows.query
     taken = frozenset([*(call.id for call in calls), *(call.id for call in windows.calls)])
-    return read_joins(query, names, taken, partial(_columns_of, query, graph.relations), lowering.reporter)
+    look = partial(_columns_of, query, graph.relations)
+    return read_joins(query, names, taken, windows.calls, look, lowering.reporter)
 
 
 def _columns_of(
