@@ -45,13 +45,15 @@ def _keys(stream: Stream) -> Iterator[tuple[str, Span]]:
 
 
 def _is_left_out(key: str, node: Sql) -> bool:
-    """Whether the query asks somewhere that a column of that name is not NULL."""
+    """Whether the query asks somewhere that a column of that name, or of one that it is made of, is not NULL."""
     if node.source is None or " not null" not in " ".join(node.source.text.lower().split()):
         return False
     parsed = parse_query(node.source, node.dialect, Reporter())
     asked = parsed.tree.find_all(exp.Not) if parsed is not None else ()
-    tests = (each.this for each in asked if isinstance(each.this, exp.Is))
-    return any(isinstance(test.this, exp.Column) and test.this.name.lower() == key.lower() for test in tests)
+    tests = (each.this.this for each in asked if isinstance(each.this, exp.Is))
+    named = zip(node.columns or (), node.origins or (), strict=False)
+    made_of = {origin.column.lower() for column, origins in named if column.name == key for origin in origins}
+    return any(isinstance(test, exp.Column) and test.name.lower() in {key.lower(), *made_of} for test in tests)
 
 
 def _report(key: str, stream: Stream, span: Span, reporter: Reporter) -> None:
