@@ -49,8 +49,8 @@ def _is_left_out(key: str, node: Sql) -> bool:
     if node.source is None or " not null" not in " ".join(node.source.text.lower().split()):
         return False
     parsed = parse_query(node.source, node.dialect, Reporter())
-    asked = parsed.tree.find_all(exp.Not) if parsed is not None else ()
-    tests = (each.this.this for each in asked if isinstance(each.this, exp.Is))
+    asked = parsed.tree.find_all(exp.Is) if parsed is not None else ()
+    tests = (each.this for each in asked if each.args.get("negate") or isinstance(each.parent, exp.Not))
     named = zip(node.columns or (), node.origins or (), strict=False)
     made_of = {origin.column.lower() for column, origins in named if column.name == key for origin in origins}
     return any(isinstance(test, exp.Column) and test.name.lower() in {key.lower(), *made_of} for test in tests)
