@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
 import pyarrow as pa
@@ -215,6 +215,21 @@ def test_a_join_behind_another_one_is_due_when_the_watermark_that_it_has_gets_th
     # After ten seconds the order goes on alone, into a join that is those ten seconds behind.
     not_due = [(at, False, 0) for at in (10, 12, 60, 70, 72)]
     assert sorted(found) == sorted([*not_due, (11, True, 0), (71, True, 1)])
+
+
+@pytest.mark.parametrize("late", ["drop", "dlq"])
+def test_a_row_that_is_late_in_one_place_of_a_join_of_a_stream_with_itself_is_left_out(
+    late: Literal["drop", "dlq"],
+) -> None:
+    near = "b._event_ts > a._event_ts AND b._event_ts <= a._event_ts + INTERVAL '10 seconds'"
+    made = plan_of(f"SELECT a.n, b.n AS other FROM orders a LEFT JOIN orders b ON a.id = b.id AND {near}")
+    nodes = [replace(node, late=late) if isinstance(node, JoinPlan) else node for node in made.nodes]
+    driven = Computed(replace(made, nodes=tuple(nodes)))
+    driven.epoch("orders", [({"id": 1, "n": 5}, 30)], 0)
+    driven.epoch("orders", [], END)
+    driven.epoch("orders", [({"id": 1, "n": 6}, 35), ({"id": 1, "n": 7}, 41)], 20)
+    driven.epoch("orders", [], END)
+    assert driven.out == [(5, None), (7, None)]
 
 
 @pytest.mark.parametrize("first", ["dedupe", "join"])

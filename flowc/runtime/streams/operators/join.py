@@ -172,6 +172,14 @@ class IntervalJoin:
             found = _with_alone(found, keyed.place, late)
         return replace(self._gone(rows, late), rows=self._together(mine, other, rows, found))
 
+    def late(self, port: int, rows: pa.RecordBatch) -> frozenset[int]:
+        """The messages, by their index, of rows that are late."""
+        if not rows.num_rows or ROW not in rows.schema.names:
+            return frozenset()
+        mine, other = self._sides[port], self._sides[1 - port]
+        late = self._late(self._keyed(mine, rows), mine, other, _times(rows))
+        return frozenset(rows.column(ROW).filter(pa.array(late)).drop_null().to_pylist()) - {NO_MESSAGE}
+
     def due(self, at: int) -> bool:
         """Whether rows without a partner have come to the end of their time."""
         ends = [(side.alone.earliest, side.most) for side in self._sides]
