@@ -18,7 +18,7 @@ from flowc.compiler.changelog import NO_KEYS, given_by, read_by
 from flowc.compiler.ir import Aggregate, Dedupe, IntervalJoin, Node, Placed, Source, Sql, Window
 from flowc.compiler.lowering.functioncalls import called
 from flowc.compiler.lowering.functions import Functions
-from flowc.compiler.lowering.streamjoin import put
+from flowc.compiler.lowering.streamjoin import Outer, outer_of, put
 from flowc.compiler.lowering.streamquery import hidden_text, inferred, part_text
 from flowc.compiler.lowering.windowbehind import Bounds, check_behind
 from flowc.compiler.lowering.windowchanges import changed, changing
@@ -74,6 +74,8 @@ class Graph:
     open: bool = False
     """A join cannot be read before the columns of its sides are known, and is judged then."""
     nodes: list[Node] = field(default_factory=list)
+    outer: Outer | None = None
+    """What comes out of a join whose rows without a partner may be replaced."""
     _edges: dict[str, str] = field(default_factory=dict)
     """By the name of each source, what gives its rows."""
     _given: dict[str, Relation | None] = field(default_factory=dict)
@@ -144,6 +146,7 @@ class Graph:
             found, id=self.id(QUERY), text=text or found.text, functions=called(query, self.functions),
             placed=self._with_changes(part, Placed(relations, traced)),
         )  # fmt: skip
+        self.outer = outer_of(part, made, self.nodes, self.reporter)
         self.nodes.append(made)
         return made
 

@@ -26,6 +26,7 @@ from flowc.compiler.lowering.inputs import origins_of, output_spans, output_star
 from flowc.compiler.lowering.lookups import lookup_relation, stream_lookups
 from flowc.compiler.lowering.output import check_made, check_output
 from flowc.compiler.lowering.streamgraph import ENGINE, Graph
+from flowc.compiler.lowering.streamjoin import check_replaced
 from flowc.compiler.lowering.streamquery import stream_text, with_own_stars
 from flowc.compiler.lowering.streamsources import join_text, union_text
 from flowc.compiler.lowering.streamtargets import (
@@ -39,7 +40,6 @@ from flowc.compiler.lowering.streamtime import (
     block,
     late,
     unplanned_windows,
-    unrun_join,
     watermark,
     window_settings,
 )
@@ -101,11 +101,12 @@ def _lower(stream: CheckedStream, lowering: Lowering) -> Stream | None:
         found = _placed(replace(found, written=text), given.calls, windows, graph, spec, lowering)
     written = query is not None or spec.sql is not None
     node = found if written else (sources[0] if len(sources) == 1 else None)
-    changes = [block for block in BLOCKS if block in spec.given] + unplanned_windows(spec) + [*unrun_join(spec)]
+    changes = [block for block in BLOCKS if block in spec.given] + unplanned_windows(spec)
     columns = node.columns if node is not None else None
     applies = tuple(stream_applies(stream, node, lowering)) if node is not None else ()
-    if columns is not None and not {"cdc", "join"}.intersection(changes):
+    if columns is not None and "cdc" not in changes:
         _check_targets(stream, found, applies, columns, lowering)
+        check_replaced(graph.outer, (*applies, *stream_outputs(stream)), lowering.reporter)
     if lowering.reporter.errors > before or stream.dialect is None:
         _withdraw(windows, lowering)
         return None
@@ -184,8 +185,10 @@ def _placed(
         return None
     places = {id(cte): place for place, cte in enumerate(ctes_of(query.tree))}
     moved = [c if c.before is None else replace(c, before=places[id(ctes[c.before])]) for c in calls]
+    action, allowed = late(spec)
     joined = [
-        replace(j, late=late(spec), place=None if j.place is None else places[id(ctes[j.place])]) for j in joins.joins
+        replace(j, late=action, allowed_lateness=allowed, place=None if j.place is None else places[id(ctes[j.place])])
+        for j in joins.joins
     ]
     if not (calls or joined or spec.window is not None):
         found = replace(found, written=None)

@@ -109,12 +109,20 @@ def _check_window(stream: StreamSpec, window: WindowSpec, lookup: Lookup) -> Non
 
 def _check_join(stream: StreamSpec, join: JoinSpec, lookup: Lookup) -> None:
     sources = source_columns(stream)
+    if (sql := stream.given.get("sql") or stream.given.get("sql_file")) is not None:
+        message = "a query gives one table, and the two sides of a `join` would have to be made of it"
+        helps = ("write the join in the SQL, `… FROM a JOIN b ON …`, and what runs before it under WITH",)
+        lookup.reporter.error("conflicting-keys", message, sql, helps=helps)
+    if join.kind is not None and join.kind.value == "full" and join.late.action and join.late.action.value == "reopen":
+        message = "rows of a full join have no column in common by which one that is out could be replaced"
+        helps = ("use `kind: left` or `right`; or wait longer for late rows: `watermark: { lateness: … }`",)
+        lookup.reporter.error("conflicting-options", message, join.late.action.span, helps=helps)
     for side, name in (("left", join.left), ("right", join.right)):
         if name is None:
             continue
         if name.value not in sources and not stream.gaps & _SOURCES:
             _unknown_source(name, sources, f"`join.{side}` of stream `{stream.name.value}`", lookup)
-        for column in join.on if "sql" not in stream.given else ():
+        for column in join.on:
             _column(column, sources.get(name.value), f"`join.on` column of `{name.value}`", lookup)
     _check_bounds(join, lookup)
 
@@ -153,8 +161,13 @@ def _check_late(checked: CheckedStream, block: str, late: LateSpec, lookup: Look
     if action and word == "dlq" and not kept:
         helps = ("add `dead_letter: {topic: …}`",)
         report("missing-key", "`late: dlq` needs `dead_letter`", action.span, helps=helps)
-    if action and word == "reopen":
-        _check_rewritable(stream, "`late: reopen`", action.span, lookup)
+    if action and word == "reopen" and (block == "window" or _is_outer(stream.join)):
+        _check_rewritable(stream, "`late: reopen`", action.span, lookup, block)
+
+
+def _is_outer(join: JoinSpec | None) -> bool:
+    """Whether rows of a join come out without a partner, which may come late."""
+    return join is not None and join.kind is not None and join.kind.value != "inner"
 
 
 def keeps_letters(stream: CheckedStream) -> bool:
@@ -163,23 +176,23 @@ def keeps_letters(stream: CheckedStream) -> bool:
     return "dead_letter" in stream.spec.given or tables or len(stream.targets) != len(stream.spec.to)
 
 
-def _check_rewritable(stream: StreamSpec, said: str, span: Span, lookup: Lookup) -> None:
+def _check_rewritable(stream: StreamSpec, said: str, span: Span, lookup: Lookup, block: str = "window") -> None:
     """Rows that were written are written again, which only a merge or a key can take."""
     for target in stream.to:
-        found = _appends(target, target.mode or stream.mode)
+        found = _appends(target, target.mode or stream.mode, block)
         if found is not None:
             message = f"{said} writes rows again; {found[0]}"
             lookup.reporter.error("corrections-to-append-target", message, span, helps=(found[1],))
 
 
-def _appends(target: TargetSpec, mode: Name | None) -> tuple[str, str] | None:
+def _appends(target: TargetSpec, mode: Name | None, block: str) -> tuple[str, str] | None:
     """Why a target would keep a row beside the one that replaces it, and what to do about it."""
     topic, path = target.addresses.get("topic"), target.addresses.get("path")
     if target.table and (mode is None or mode.value != "merge"):
         written = mode.value if mode else DEFAULT_MODE
-        return f"`{target.table.value}` is written by `{written}`", "use `mode: merge` with the window's keys"
+        return f"`{target.table.value}` is written by `{written}`", f"use `mode: merge` with the {block}'s keys"
     if topic is not None and not target.key:
-        return f"topic `{topic.value}` has no `key` to find them by", "name the window's keys under `key`"
+        return f"topic `{topic.value}` has no `key` to find them by", f"name the {block}'s keys under `key`"
     if path is not None:
         return f"files in `{path.value}` can only be added to", "write a table by `mode: merge`, or a topic by `key`"
     return None

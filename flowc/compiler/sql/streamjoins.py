@@ -21,13 +21,12 @@ from flowc.compiler.sql.tablefunctions import CALL, free
 from flowc.compiler.sql.windowcalls import WINDOW, WindowCall
 from flowc.compiler.sql.windowtimes import WindowTimes, called, folded
 from flowc.diagnostics import Reporter
-from flowc.nodes import TIME
+from flowc.nodes import TIME, Late
 from flowc.source import Span
 from flowc.stream import EXTRAS
 
 JOIN, JOINED = "join", "joined"
 Kind = Literal["inner", "left", "right", "full"]
-Late = Literal["drop", "dlq"]
 Look = Callable[[exp.Expression, int | None], tuple[Field, ...] | None]
 """The columns of a relation that stands in a CTE, by its place, or in the query itself; None where some are unknown."""
 _ENGINE = "datafusion"
@@ -63,6 +62,7 @@ class StreamJoin:
     """In which of the query's CTEs it stands; None for the query itself."""
     span: Span
     late: Late = "drop"
+    allowed_lateness: int = 0
 
 
 @dataclass(frozen=True, slots=True)
