@@ -387,6 +387,57 @@ def test_the_block_and_sql_are_the_same_graph() -> None:
     assert one.targets[0].columns == other.targets[0].columns
 
 
+BLOCK = "join: {{ kind: {}, left: orders, right: payments, on: [id, name], between: [-5s, 10s], {} }}"
+REOPEN = "late: reopen, allowed_lateness: 20s"
+BY_LEFT = "\n    mode: merge\n    keys: [left_id, n]"
+
+
+def test_a_pair_that_comes_late_takes_the_place_of_a_row_that_was_alone() -> None:
+    driven = Computed(planned(stream(BLOCK.format("left", REOPEN) + BY_LEFT)))
+    (join,) = (node for node in driven.plan.nodes if isinstance(node, JoinPlan))
+    assert (join.late, join.allowed_lateness, join.replaces) == ("reopen", 20_000_000, True)
+    order, payment = {"id": 1, "name": "x", "n": 7}, {"id": 1, "name": "x", "method": "card"}
+    driven.epoch("orders", [(order, 10)], 0)
+    driven.epoch("payments", [(payment, 60)], 25)
+    assert driven.out == [(1, "x", 7, None, None, None)]
+    driven.restart()
+    driven.epoch("payments", [(payment, 15), ({**payment, "method": "cash"}, 4)], 25)
+    assert driven.out[1:] == [(1, "x", 7, 1, "x", "card")]
+    driven.epoch("payments", [(payment, 15)], 41)
+    assert len(driven.out) == 2, "it came later than is allowed"
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "mend"),
+    [
+        (
+            BLOCK.format("left", REOPEN) + BY_LEFT.replace("n]", "method]"), "changes-not-taken",
+            "`left_id`, `left_name`",
+        ),
+        (BLOCK.format("right", REOPEN) + BY_LEFT, "changes-not-taken", "`method`, `right_id`, `right_name`"),
+        (
+            BLOCK.format("left", REOPEN) + "\n    window: { kind: tumbling, size: 1m, group_by: [n],"
+            " aggregate: { c: count(*) } }\n    mode: merge\n    keys: [window_start, n]",
+            "changes-not-taken", "wait longer",
+        ),
+    ],
+)  # fmt: skip
+def test_a_target_finds_a_row_that_was_alone_by_the_side_that_it_has(more: str, code: str, mend: str) -> None:
+    streams, reporter = _lowered(more)
+    (fault,) = reporter.sorted()
+    assert not streams
+    assert (fault.code, mend in fault.helps[0]) == (code, True), fault
+
+
+def test_an_inner_join_that_reopens_goes_into_any_target_and_into_windows() -> None:
+    window = "\n    window: { kind: tumbling, size: 1m, group_by: [n], aggregate: { c: count(*) } }"
+    for more in ("", window):
+        (join,) = (
+            node for node in planned(stream(BLOCK.format("inner", REOPEN) + more)).nodes if isinstance(node, JoinPlan)
+        )
+        assert (join.replaces, join.delay) == (False, 20_000_000)
+
+
 def _found(sql: str) -> list[tuple[str, str, str]]:
     """What is found in a query: codes, the text that they stand at, and what to do."""
     streams, reporter = _lowered(f"sql: {json.dumps(sql)}")
