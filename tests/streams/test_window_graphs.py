@@ -154,13 +154,17 @@ def test_late_rows_become_dead_letters_whatever_becomes_of_bad_ones(on_error: st
     assert dead[0]["message_offset"] == 2
 
 
-GUIDE = ROOT / "docs" / "guides" / "windows.md"
+GUIDES = [ROOT / "docs" / "guides" / name for name in ("windows.md", "joins.md")]
 TESTED = [
-    block for case in read_cases(GUIDE) for block in case.blocks if block.word == "yaml" and "tests:" in block.text
+    pytest.param(block, id=f"{guide.stem}-{block.first}")
+    for guide in GUIDES
+    for case in read_cases(guide)
+    for block in case.blocks
+    if block.word == "yaml" and "tests:" in block.text
 ]
 
 
-@pytest.mark.parametrize("block", TESTED, ids=lambda block: str(block.first))
+@pytest.mark.parametrize("block", TESTED)
 def test_the_guide_gives_what_it_says(block: Block, tmp_path: Path) -> None:
     folder = Inside(tmp_path)
     folder.write("specs/project.yaml", block.text)
