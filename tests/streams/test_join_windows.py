@@ -94,10 +94,14 @@ def test_equal_bounds_are_keys_and_a_bound_of_zero() -> None:
         (SESSIONS, f"{AB} a.window_start = b.ws AND a.window_end = b.we", (0, 0)),
         (STEPS, f"{AB} a.window_start = b.ws AND a.window_end = b.we", (0, 0)),
         (LONGER, f"{AB} a.window_start = b.ws", (20_000_000, 20_000_000)),
+        (
+            f"{GIVEN}, u AS (SELECT window_end AS e, c FROM a UNION ALL SELECT we, 1 FROM b)",
+            "FROM u JOIN a AS other ON e = window_end", (0, 0),
+        ),
     ],
 )  # fmt: skip
 def test_what_conditions_of_windows_say_of_event_times(given: str, joined: str, bounds: tuple[int, int]) -> None:
-    sql = f"{given} SELECT c {joined}"
+    sql = f"{given} SELECT 1 AS one {joined}"
     (join,) = (node for node in stream(f"sql: {json.dumps(sql)}").nodes if isinstance(node, IntervalJoin))
     assert (join.least, join.most) == bounds
 
@@ -107,7 +111,8 @@ def test_what_conditions_of_windows_say_of_event_times(given: str, joined: str, 
     [
         (f"{GIVEN} SELECT c {AB} a.id = b.id", "unbounded-join", "b", "a.window_end = b.window_end"),
         (f"{STEPS} SELECT c {AB} a.window_start = b.ws", "unbounded-join", "b", "a.window_end = b.window_end"),
-        (f"{GIVEN} SELECT c {AB} a.id = b.id AND a.window_start < b.we", "unbounded-join", "b", "both ends"),
+        (f"{GIVEN} SELECT c {AB} a.id = b.id AND a.window_start < b.we", "unbounded-join", "b", "windows are the same"),
+        (f"{GIVEN} SELECT c FROM a JOIN orders o ON a.id = o.id", "unbounded-join", "orders o", "< a.window_end"),
         (
             f"{GIVEN} SELECT c {AB} a.id = b.id AND date_trunc('hour', a.window_start) < b.we", "unbounded-join",
             "date_trunc", "windows are the same",

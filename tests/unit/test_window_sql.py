@@ -467,7 +467,7 @@ def test_a_block_has_names_of_every_kind(tmp_path: Path, name: str) -> None:
 
 def test_a_block_says_how_its_windows_lie_and_by_what_their_rows_are_told(tmp_path: Path) -> None:
     text = "    window: { kind: tumbling, size: 1d, group_by: [id], aggregate: { n: count(*) }, late: dlq, offset: -2h, timezone: Europe/Berlin, max_groups: 10 }\n    mode: merge"
-    made = planned(stream_of(tmp_path, text))
+    made = planned(stream_of(tmp_path, text, BLOCK.replace("id: bigint", "id: bigint not null")))
     node = window(made)
     assert (node.offset, node.timezone, node.late, node.max_groups) == (-7_200_000_000, "Europe/Berlin", "dlq", 10)
     assert getattr(made.targets[0], "keys", ()) == ("window_start", "id")

@@ -33,6 +33,7 @@ _ENGINE = "datafusion"
 _KINDS: dict[str, Kind] = {"": "inner", "LEFT": "left", "RIGHT": "right", "FULL": "full"}
 SAME = "`a.window_start = b.window_start AND a.window_end = b.window_end`"
 _SAY_SAME = f"say in ON that windows are the same, or follow each other: {SAME}"
+_SAY_WITHIN = "say in ON when rows are in a window: `o._event_ts >= a.window_start AND o._event_ts < a.window_end`"
 BOUND = "AND p._event_ts BETWEEN o._event_ts AND o._event_ts + INTERVAL '5 minutes'"
 
 
@@ -201,9 +202,6 @@ class _Reading:
 
     def unbounded(self, node: exp.Expression) -> None:
         message = "this joins streams without a bound in time, so rows would have to be kept for ever"
-        if self._is_windowed(node):
-            self.reporter.error("unbounded-join", message, self.query.span(node), helps=(_SAY_SAME,))
-            return
         helps = (f"say in ON how far apart event times may be: `{BOUND}`",
                  "or put the rows together with UNION ALL, or join with a table under `lookups`")  # fmt: skip
         self.reporter.error("unbounded-join", message, self.query.span(node), helps=helps)
@@ -288,17 +286,23 @@ class _One:
                 f"compare `_event_ts` of both, with intervals of a fixed length: `{BOUND}`",
                 "a column of theirs is the event time where the source says so: `event_time: column`",
             )
-            helps = (_SAY_SAME,) if any(self.times) else helps
-            report("unbounded-join", message, query.span(found.timed[0]), helps=helps)
+            report("unbounded-join", message, query.span(found.timed[0]), helps=self._bounding or helps)
+        elif found.least is None and found.most is None and self._bounding:
+            message = "this joins windows without a bound in time, so rows would have to be kept for ever"
+            report("unbounded-join", message, at, helps=self._bounding)
         elif found.least is None and found.most is None:
             self.reading.unbounded(self.relations[1])
         elif found.least is None or found.most is None:
             which = "later" if found.most is None else "earlier"
             message = f"nothing says how much {which} than the left row the right one may be"
-            report("unbounded-join", message, at, helps=(f"bound event times on both ends: `{BOUND}`",))
+            helps = self._bounding or (f"bound event times on both ends: `{BOUND}`",)
+            report("unbounded-join", message, at, helps=helps)
         elif found.least > found.most and all(self.times):
-            message = "no two windows fulfil these conditions, for they are not of one length"
-            report("bad-value", message, at, helps=("give both one size, or let one bound alone be equal",))
+            message = "no two windows fulfil these conditions on their bounds"
+            helps = (
+                "windows of two lengths never share both bounds: give them one size, or let one bound alone be equal",
+            )
+            report("bad-value", message, at, helps=helps)
         elif found.least > found.most:
             least, most = (f"{bound / 1_000_000:g}" for bound in (found.least, found.most))
             message = f"no pair is in these bounds: the right row from {least} to {most} seconds after the left one"
@@ -310,6 +314,12 @@ class _One:
             message = f"this condition of a {kind.upper()} JOIN of streams is no equality of both sides, and no bound"
             helps = ("write an INNER JOIN, or judge the pairs in a query behind the join",)
             report("misplaced-join", message, query.span(odd[0]), helps=helps)
+
+    @property
+    def _bounding(self) -> tuple[str, ...]:
+        """How to bound a join of windows; empty where no side has any."""
+        windowed = sum(map(bool, self.times))
+        return (_SAY_SAME,) if windowed == 2 else (_SAY_WITHIN,) if windowed else ()
 
     def _check_names(self) -> None:
         """What is named has to be told apart: columns of the sides, and those of other relations."""

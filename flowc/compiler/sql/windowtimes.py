@@ -45,7 +45,17 @@ class WindowTimes:
             return _added(next(call for call in self.windows if call.id == relation.meta[WINDOW]))
         if isinstance(relation, exp.Subquery):
             return self.of(relation.this)
+        if isinstance(relation, exp.Union) and not relation.args.get("distinct"):
+            return dict(self._united(relation))
         return dict(self._selected(relation)) if isinstance(relation, exp.Select) else {}
+
+    def _united(self, union: exp.Union) -> Iterator[tuple[str, int]]:
+        """The bounds that have the same place in both queries, which are put together by their order."""
+        sides = union.this.unnest(), union.expression.unnest()
+        names = [[each.alias_or_name for each in side.selects] for side in sides]
+        one, other = (self.of(side) for side in sides)
+        if not any(each.is_star for side in sides for each in side.selects):
+            yield from ((a, one[a]) for a, b in zip(*names, strict=False) if a in one and one[a] == other.get(b))
 
     def _selected(self, select: exp.Select) -> Iterator[tuple[str, int]]:
         """The bounds among what a query gives."""
