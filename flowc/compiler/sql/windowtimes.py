@@ -28,14 +28,14 @@ class WindowTimes:
     """Finds the bounds of windows in a query that has stand-ins in the place of these, and was resolved."""
 
     windows: Sequence[WindowCall]
-    _known: dict[int, Mapping[str, int]] = field(default_factory=dict)
-    """What was found of relations and queries, by what they are."""
+    _known: dict[int, tuple[exp.Expression, Mapping[str, int]]] = field(default_factory=dict)
+    """What was found, by what relations and queries are; they are held, so that none is taken for another."""
 
     def of(self, relation: exp.Expression) -> Mapping[str, int]:
         """By the name of each column that is a bound of windows, how many microseconds it is after the event time."""
         if id(relation) not in self._known:
-            self._known[id(relation)] = self._read(relation) if self.windows else {}
-        return self._known[id(relation)]
+            self._known[id(relation)] = relation, self._read(relation) if self.windows else {}
+        return self._known[id(relation)][1]
 
     def _read(self, relation: exp.Expression) -> Mapping[str, int]:
         if isinstance(relation, exp.Table):

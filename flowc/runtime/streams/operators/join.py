@@ -193,11 +193,15 @@ class IntervalJoin:
         return replace(self._gone(rows, late), rows=self._together(mine, other, rows, found))
 
     def late(self, port: int, rows: pa.RecordBatch) -> frozenset[int]:
-        """The messages, by their index, of rows that are late."""
-        if not rows.num_rows or ROW not in rows.schema.names:
-            return frozenset()
+        """The messages, by their index, of rows that are late at this port by what the end of a run let out there.
+
+        Those before the watermark are late at both.
+        """
         mine, other = self._sides[port], self._sides[1 - port]
-        late = self._late(self._keyed(mine, rows), mine, other, _times(rows))
+        if not len(other.closed) or not rows.num_rows or ROW not in rows.schema.names:
+            return frozenset()
+        at = _times(rows)
+        late = self._late(self._keyed(mine, rows), mine, other, at) & ~self._before(at)
         return frozenset(rows.column(ROW).filter(pa.array(late)).drop_null().to_pylist()) - {NO_MESSAGE}
 
     def due(self, at: int) -> bool:
@@ -278,12 +282,15 @@ class IntervalJoin:
 
     def _late(self, keyed: _Keyed, mine: _Side, other: _Side, at: Any) -> Any:
         """A mask of rows: those before the watermark, and partners of what the end of a run let out."""
-        mark = self._mark
-        late = np.zeros(len(at), bool) if mark is None else at < mark
+        late = self._before(at)
         if not self._plan.replaces:
             asked, _ = keyed.near(other.closed, mine, self._limit)
             late[keyed.place[asked]] = True
         return late
+
+    def _before(self, at: Any) -> Any:
+        """A mask of times before the watermark, by more than is allowed."""
+        return np.zeros(len(at), bool) if self._mark is None else at < self._mark
 
     def _gone(self, rows: pa.RecordBatch, late: Any) -> Emitted:
         """What becomes of late rows. One that came of no message has no dead letter, and is counted alone."""
