@@ -127,6 +127,11 @@ def test_what_conditions_of_windows_say_of_event_times(given: str, joined: str, 
             f"{GIVEN} SELECT a.window_start, sum(c) AS c FROM a LEFT JOIN b ON {SAME} GROUP BY a.window_start",
             "across-windows", "sum(c) AS c", "INNER JOIN",
         ),
+        (
+            f"{GIVEN}, m AS (SELECT a.window_end, c FROM a JOIN orders o ON o.id = a.id AND o._event_ts BETWEEN"
+            " a.window_start AND a.window_end + INTERVAL '1 hour') SELECT c FROM m JOIN b ON m.window_end = b.we",
+            "unbounded-join", "b", "in a window",
+        ),
         (f"{PAIRS} LIMIT 3", "across-windows", "3", "rank within"),
     ],
 )  # fmt: skip

@@ -91,7 +91,9 @@ def read_joins(
     In the place of its `windows` the query has stand-ins.
     """
     tree, before = query.tree.copy(), reporter.errors
-    reading = _Reading(replace(query, tree=tree), sources, sources | taken, WindowTimes(windows), look, reporter)
+    reading = _Reading(
+        replace(query, tree=tree), sources, sources | taken, WindowTimes(windows, sources), look, reporter
+    )
     selects = [*tree.find_all(exp.Select)]
     for relation in (each for select in selects for each in _items(select)):
         reading.times.of(relation)  # before what it reads is changed

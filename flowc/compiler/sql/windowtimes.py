@@ -13,7 +13,7 @@ from sqlglot import exp
 
 from flowc.compiler.sql.joinbounds import conjuncts
 from flowc.compiler.sql.relations import OWNERS, fold
-from flowc.compiler.sql.streamreads import cte_of
+from flowc.compiler.sql.streamreads import cte_of, streams_of
 from flowc.compiler.sql.windowcalls import END, START, WINDOW, WindowCall
 
 _ENGINE = "datafusion"
@@ -28,6 +28,7 @@ class WindowTimes:
     """Finds the bounds of windows in a query that has stand-ins in the place of these, and was resolved."""
 
     windows: Sequence[WindowCall]
+    sources: frozenset[str]
     _known: dict[int, tuple[exp.Expression, Mapping[str, int]]] = field(default_factory=dict)
     """What was found, by what relations and queries are; they are held, so that none is taken for another."""
 
@@ -61,7 +62,8 @@ class WindowTimes:
         """The bounds among what a query gives."""
         found = {called(each): self.of(each) for each in relations_of(select)}
         known = {name: times for name, times in found.items() if times}
-        if len(known) > 1 and not _at_once(select, known):
+        several = sum(bool(streams_of(each, self.sources)) for each in relations_of(select)) > 1
+        if several and not _at_once(select, known):
             return  # a pair is of another time than one of its rows
         for item in select.expressions:
             star, value = item.this if isinstance(item, exp.Column) else item, item.unalias()
