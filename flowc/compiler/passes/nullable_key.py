@@ -28,7 +28,7 @@ def nullable_key(_checked: CheckedSpec, ir: Ir | None, reporter: Reporter) -> No
             known = column is not None and column.nullable and column.type.kind is not Kind.UNKNOWN
             if known and key not in told and not _is_left_out(key, node):
                 told.add(key)
-                _report(key, stream, span, reporter)
+                _report(key, _made_of(key, node), stream, span, reporter)
 
 
 def _lets_out(node: object) -> bool:
@@ -44,6 +44,12 @@ def _keys(stream: Stream) -> Iterator[tuple[str, Span]]:
             yield from ((key, output.span) for key in output.key)
 
 
+def _made_of(key: str, node: Sql) -> set[str]:
+    """The names of the columns that a key is made of."""
+    named = zip(node.columns or (), node.origins or (), strict=False)
+    return {origin.column for column, origins in named if column.name == key for origin in origins}
+
+
 def _is_left_out(key: str, node: Sql) -> bool:
     """Whether the query asks somewhere that a column of that name, or of one that it is made of, is not NULL."""
     if node.source is None or " not null" not in " ".join(node.source.text.lower().split()):
@@ -51,15 +57,15 @@ def _is_left_out(key: str, node: Sql) -> bool:
     parsed = parse_query(node.source, node.dialect, Reporter())
     asked = parsed.tree.find_all(exp.Is) if parsed is not None else ()
     tests = (each.this for each in asked if each.args.get("negate") or isinstance(each.parent, exp.Not))
-    named = zip(node.columns or (), node.origins or (), strict=False)
-    made_of = {origin.column.lower() for column, origins in named if column.name == key for origin in origins}
-    return any(isinstance(test, exp.Column) and test.name.lower() in {key.lower(), *made_of} for test in tests)
+    names = {name.lower() for name in (key, *_made_of(key, node))}
+    return any(isinstance(test, exp.Column) and test.name.lower() in names for test in tests)
 
 
-def _report(key: str, stream: Stream, span: Span, reporter: Reporter) -> None:
+def _report(key: str, made_of: set[str], stream: Stream, span: Span, reporter: Reporter) -> None:
+    name = next(iter(made_of)) if len(made_of) == 1 else key
     message = f"`{key}` may be NULL, and a row without it, which is of no message, would stop stream `{stream.name}`"
     helps = (
-        f"leave such rows out before: `WHERE {key} IS NOT NULL`; or give them a value: `coalesce({key}, …)`",
-        f"where messages always have it, say so: `columns: {{ {key}: … not null }}`",
+        f"where messages always have it, say so: `columns: {{ {name}: … not null }}`",
+        f"or leave such rows out in the SQL, `WHERE {name} IS NOT NULL`, or give them a value: `coalesce({name}, …)`",
     )
     reporter.warning("nullable-key", message, span, helps=helps)
