@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from flowc.compiler.ir import IntervalJoin
 from flowc.runtime.streams.epoch import END
+from tests.streams import test_join_sql
 from tests.streams.test_join_sql import COLUMNS, Computed, _found, _rows, plan_of, stream, whole
 
 SAME = "a.window_start = b.ws AND a.window_end = b.we AND a.id = b.id"
@@ -57,7 +58,7 @@ _SPREAD = r"(SELECT *, time_bucket(\2, _event_ts) AS window_start, window_start 
 
 
 @pytest.mark.parametrize("sql", QUERIES)
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(data=st.data())
 def test_the_same_rows_as_duckdb_over_the_whole_whatever_order_and_restarts(sql: str, data: st.DataObject) -> None:
     made, mark = Computed(plan_of(sql)), -40
@@ -104,6 +105,13 @@ def test_what_conditions_of_windows_say_of_event_times(given: str, joined: str, 
     sql = f"{given} SELECT 1 AS one {joined}"
     (join,) = (node for node in stream(f"sql: {json.dumps(sql)}").nodes if isinstance(node, IntervalJoin))
     assert (join.least, join.most) == bounds
+
+
+@pytest.mark.parametrize("sql", [PAIRS, PAIRS.replace("JOIN", "LEFT JOIN")])
+def test_windows_of_columns_that_nobody_declared_are_joined(sql: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(test_join_sql, "SPEC", re.sub(r", columns: {{.*?}}", "", test_join_sql.SPEC))
+    (join,) = (node for node in stream(f"sql: {json.dumps(sql)}").nodes if isinstance(node, IntervalJoin))
+    assert (join.least, join.most) == (0, 0)
 
 
 @pytest.mark.parametrize(

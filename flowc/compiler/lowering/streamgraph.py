@@ -129,13 +129,13 @@ class Graph:
             self._step(step, query)
         part = self.part(query, query.tree) if steps else query
         relations = self.read(part) if steps else tuple(self._edges.items())
-        if cuts:
+        if cuts and not self.open:
             check_behind(part, self._bounds, self.reporter)
             infer(part, ENGINE, lambda name: self.find(name, dict(relations)), Reporter())
         text = part_text(part, ENGINE, self.functions) if steps else found.text
         read = frozenset(name for name, _ in relations)
         traced = hidden_text(part, ENGINE, read, self.functions, (ROW,))
-        right = self.reporter.errors == before
+        right = self.reporter.errors == before and not self.open
         if right and (calls or cuts) and len(relations) > 1 and traced is None:
             self._report_several(relations, calls[-1] if calls else cuts[-1].call)
         elif right and self.is_apart(part) and text is None:

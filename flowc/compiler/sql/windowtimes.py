@@ -97,11 +97,11 @@ def _starred(item: exp.Expression, star: exp.Star, known: Mapping[str, Mapping[s
 
 
 def _time(column: exp.Column, known: Mapping[str, Mapping[str, int]]) -> int | None:
-    """The time of a column that is a bound."""
+    """The time of a column that is a bound; where columns of sources are not known, one by its name alone."""
     table = column.args.get("table")
-    owners = (fold(table, _ENGINE),) if table is not None else column.meta.get(OWNERS, ())
-    whose = next((name for name in owners if name in known), None)
-    return None if whose is None else known[whose].get(folded(column))
+    owners = (fold(table, _ENGINE),) if table is not None else column.meta.get(OWNERS) or tuple(known)
+    found = [at for name in owners if (at := known.get(name, {}).get(folded(column))) is not None]
+    return found[0] if len(found) == 1 else None
 
 
 def folded(column: exp.Column) -> str:
