@@ -183,6 +183,7 @@ def test_keys_that_may_be_null_behind_what_is_remembered(tmp_path: Path, sql: st
         (f"SELECT window_start, count(*) AS n FROM {T} {G} ORDER BY n LIMIT 3", [("across-windows", "3")]),
         (f"WITH c AS (SELECT window_start, id, count(*) AS n FROM {T} {G}, id) SELECT id FROM a WHERE id IN (SELECT id FROM c)", [("misplaced-window", "tumble(a, INTERVAL '1 minute')")]),
         (f"WITH c AS (SELECT window_start, id, count(*) AS n FROM {T} {G}, id) SELECT x.id FROM c AS x JOIN c AS y ON x.id = y.id", [("unbounded-join", "c AS y")]),
+        (f"WITH c AS (SELECT window_end, id FROM {T} {G}, id), d AS (SELECT window_end, id FROM tumble(b, INTERVAL '1 hour') {G}, id) SELECT c.id FROM c JOIN d ON c.window_end = d.window_end", [("no-idle-policy", "tumble(a, INTERVAL '1 minute')")]),
         (f"WITH c AS (SELECT window_start AS minute, id, count(*) AS n FROM {T} {G}, id) SELECT window_start, sum(n) AS n FROM tumble(c, INTERVAL '1 hour') {G}", []),
         (f"WITH c AS (SELECT window_start, id, count(*) AS n FROM {T} {G}, id) SELECT * FROM dedupe(c, id, INTERVAL '1 hour')", []),
         (f"WITH c AS (SELECT window_start, id FROM {T} {G}, id), d AS (SELECT window_start, id FROM tumble(b, INTERVAL '1 hour') {G}, id) SELECT * FROM c UNION ALL SELECT * FROM d", []),

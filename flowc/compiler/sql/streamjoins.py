@@ -172,8 +172,10 @@ class _Reading:
             self.refuse(f"streams have no {words} JOIN", "write INNER, LEFT, RIGHT or FULL JOIN … ON …", streams[1])
         elif join.args.get("using"):
             more = "write `ON one.key = other.key`, and the bound in time"
-            more = f"write ON: {SAME}, and other keys" if any(map(self._is_windowed, streams)) else more
-            self.refuse("a join of streams with USING has no bound in time", more, streams[1])
+            message = "a join of streams with USING has no bound in time"
+            if any(map(self._is_windowed, streams)):
+                message, more = "streams are not joined with USING", f"write ON: {SAME}, and other keys"
+            self.refuse(message, more, streams[1])
         elif not all(isinstance(each, exp.Table | exp.Subquery) and each.alias_or_name for each in streams):
             self.refuse("each side of a join of streams has a name", "give it one: `FROM (…) AS name`", streams[1])
         elif any(each.args["alias"].args.get("columns") for each in streams if each.args.get("alias")):
