@@ -1,4 +1,4 @@
-"""`no-idle-policy`: windows over several sources, of which one without rows would hold up all of them, joined or not."""
+"""`no-idle-policy`: windows over several sources, joined or not, that one without rows would hold up."""
 
 from __future__ import annotations
 
