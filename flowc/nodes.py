@@ -177,6 +177,9 @@ class JoinPlan:
     both included. `keys` are pairs of columns, left and right. `columns` are those that come out: an input (0 left, 1
     right), its column, and the name that it gets. `TIME` of a pair is the later of its two times, of a row without a
     partner its own.
+
+    With `late="reopen"` a row may come `allowed_lateness` behind the watermark. Where its partner is out without one,
+    the pair comes in the place of that row: whoever writes it finds it by the columns of the side that is outer.
     """
 
     id: str
@@ -201,7 +204,17 @@ class JoinPlan:
     def delay(self) -> int:
         """How far behind that of the input its watermark is: so old may a row be that never found a partner."""
         left, right = self.outer
-        return max(0, self.most if left else 0, -self.least if right else 0)
+        return max(self.allowed, self.most if left else 0, -self.least if right else 0)
+
+    @property
+    def allowed(self) -> int:
+        """How far behind the watermark a row may be that is not late."""
+        return self.allowed_lateness if self.late == "reopen" else 0
+
+    @property
+    def replaces(self) -> bool:
+        """Whether pairs come in the place of rows that came out without a partner."""
+        return self.late == "reopen" and any(self.outer)
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,11 @@ def replaces(window: Window) -> bool:
     return window.late == "reopen" or window.emit is not None
 
 
+def reopens(join: IntervalJoin) -> bool:
+    """Whether pairs of a join come in the place of rows that came out without a partner."""
+    return join.late == "reopen" and join.kind != "inner"
+
+
 def read_by(node: Node) -> tuple[str, ...]:
     """The sources and outputs of nodes that a node reads."""
     if not isinstance(node, Sql):

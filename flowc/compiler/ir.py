@@ -400,7 +400,8 @@ class IntervalJoin:
     before: tuple[str, str]
     """What the sides read."""
     span: Span
-    late: Literal["drop", "dlq"] = "drop"
+    late: Late = "drop"
+    allowed_lateness: int = 0
 
 
 Node = Sql | Dedupe | Window | Running | IntervalJoin

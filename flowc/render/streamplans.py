@@ -97,7 +97,9 @@ def _does(node: NodePlan) -> str:
     if isinstance(node, JoinPlan):
         keys = ", ".join(left if left == right else f"{left} = {right}" for left, right in node.keys)
         least, most = (f"{bound / 1_000_000:g}" for bound in (node.least, node.most))
-        return f"{node.kind} join by {keys}, the right row from {least} to {most} seconds after the left one"
+        within = f"the right row from {least} to {most} seconds after the left one"
+        late = f"; late rows: reopen for {duration_text(node.allowed)}" if node.late == "reopen" else ""
+        return f"{node.kind} join by {keys}, {within}{late}"
     return f"drops repeats by {', '.join(node.keys)} within {node.within / 1_000_000:g} seconds"
 
 

@@ -36,6 +36,7 @@ LEFT = pa.schema([("a", pa.int64()), ("b", pa.string()), ("n", pa.int64())])
 RIGHT = pa.schema([("m", pa.int64()), ("y", pa.string()), ("x", pa.int64())])
 _HIDDEN = [pa.field(TIME, _TIME), pa.field(ROW, pa.int64())]
 KEYS = st.sampled_from([(1, "x"), (1, "y"), (2, "x"), (12, ""), (1, "2"), (None, "x"), (1, None)])
+FEW = st.sampled_from([(1, "x"), (2, "x"), (None, "x")])
 BOUNDS = st.sampled_from([(0, 0), (-5, 5), (0, 7), (-3, 0), (2, 9), (-9, -2), (-1, 30), (4, 4), (-40, 40)])
 
 
@@ -133,7 +134,7 @@ def small():
     keyed._SMALL = before
 
 
-@settings(deadline=None, max_examples=250)
+@settings(deadline=None, max_examples=100)
 @given(st.data())
 def test_the_same_pairs_as_the_model_whatever_batches_restarts_and_order(data: st.DataObject) -> None:
     kind, (least, most) = data.draw(st.sampled_from(KINDS), "kind"), data.draw(BOUNDS, "bounds")
@@ -167,6 +168,53 @@ def test_the_same_pairs_as_the_model_whatever_batches_restarts_and_order(data: s
     driven.end()
     assert Counter(driven.out) == pairs(*sides, driven.plan)
     assert (driven.late, driven.dropped) == ((late, 0) if driven.plan.late == "dlq" else ([], len(late)))
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.data())
+def test_late_rows_within_what_is_allowed_find_their_partners(data: st.DataObject) -> None:
+    kind, (least, most) = data.draw(st.sampled_from(KINDS[:3]), "kind"), data.draw(BOUNDS, "bounds")
+    allowed = data.draw(st.sampled_from([0, 1, 7, 25, 100]), "allowed lateness")
+    driven = Driven(plan(kind, least, most, late="reopen", allowed_lateness=allowed))
+    sides: tuple[list[Row], list[Row]] = ([], [])
+    mark, number, late = None, 0, 0
+    for _ in range(data.draw(st.integers(2, 10), "steps")):
+        step = data.draw(st.sampled_from(["rows", "rows", "watermark", "restart", "end"]), "step")
+        if step == "rows":
+            port = data.draw(st.integers(0, 1), "port")
+            drawn = data.draw(st.lists(st.tuples(FEW, st.integers(-30, 10)), min_size=1, max_size=8), "rows")
+            rows = [(*key, at, number + place) for place, (key, at) in enumerate(drawn)]
+            driven.process(port, rows, first=number)
+            sides[port].extend(row for row in rows if mark is None or row[2] >= mark - allowed)
+            late += sum(mark is not None and row[2] < mark - allowed for row in rows)
+            number += len(rows)
+        elif step == "watermark":
+            mark = (-40 if mark is None else mark) + data.draw(st.integers(0, 20), "more")
+            driven.watermark(mark)
+        elif step == "restart":
+            driven.keep()
+            driven.restart(mark)
+        else:
+            driven.end()
+    driven.end()
+    assert driven.dropped == late
+    wanted, left, outer = pairs(*sides, driven.plan), dict[int, Pair](), int(kind == "right")
+    alone = [pair for pair in driven.out if None in pair[:2]]
+    assert len({pair[outer] for pair in alone}) == len(alone), "a row is out alone once at most"
+    paired = {pair for pair in wanted if None not in pair[:2]}
+    assert Counter(pair for pair in driven.out if pair not in alone) == Counter(paired)
+    for pair in driven.out:  # as a target has them in the end whose key is that of the outer side
+        assert left.get(pair[outer], pair) in alone or pair not in alone, "a pair is replaced by a row alone"
+        left[pair[outer]] = pair
+    assert {pair for pair in left.values() if pair in alone} == {pair for pair in wanted if None in pair[:2]}
+
+
+@pytest.mark.parametrize(("kind", "allowed", "delay"), [("inner", 4, 4), ("left", 4, 9), ("left", 20, 20)])
+def test_what_it_promises_is_behind_by_what_is_allowed(kind: Kind, allowed: int, delay: int) -> None:
+    made = operator(plan(kind, -7, 9, late="reopen", allowed_lateness=allowed))
+    made.on_watermark(0, 100)
+    made.on_watermark(1, 100)
+    assert made.watermark == 100 - delay
 
 
 @settings(deadline=None, max_examples=60)
@@ -364,9 +412,18 @@ _SAID = (
         (_SAID.replace('"n"', '"p"'), Decision.REFUSE, "it did not keep all of its columns"),
         (_SAID.replace('[[0,"n"', '[[0,"a","bigint"],[0,"n"'), Decision.KEEP, ""),
         ("what is no JSON", Decision.REFUSE, "it was no join"),
+        (_SAID.replace('"least"', '"reopen":5,"least"'), Decision.KEEP, ""),
+        (_SAID.replace('"least"', '"replaces":true,"least"'), Decision.REFUSE, "what becomes of its late rows was"),
     ],
 )
 def test_state_of_another_join(before: str, decision: Decision, reason: str) -> None:
     verdict = operator(replace(plan(), fingerprint=_SAID)).verdict(before)
     assert verdict.decision is decision
     assert verdict.reason.startswith(reason)
+
+
+def test_state_of_a_join_that_kept_rows_for_less_time() -> None:
+    longer, shorter = (_SAID.replace('"least"', f'"replaces":true,"reopen":{time},"least"') for time in (9, 5))
+    verdict = operator(replace(plan(), fingerprint=longer)).verdict(shorter)
+    assert (verdict.decision, "shorter allowed lateness" in verdict.reason) == (Decision.MIGRATE, True)
+    assert operator(replace(plan(), fingerprint=shorter)).verdict(longer).decision is Decision.KEEP

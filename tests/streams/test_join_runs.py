@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -108,6 +109,40 @@ def test_a_late_row_is_a_dead_letter_and_is_not_replayed(tmp_path: Path) -> None
     replayed = made.flowc("dlq", "replay", "paid")
     assert replayed.code == 2
     assert "dead letters of stream `paid` cannot be replayed: `join` has let their time pass" in replayed.err
+
+
+def test_a_payment_that_comes_late_replaces_the_order_that_was_alone(tmp_path: Path) -> None:
+    late = BLOCK.replace("late: dlq", "late: reopen, allowed_lateness: 1h")
+    made = Inside(tmp_path)
+    made.write("specs/s.yaml", PROJECT.format(more=f"{late}\n    keys: [left_order_id]").replace("append", "merge"))
+    orders(tmp_path, "1", [(1, 10, 0), (2, 20, 1), (3, 30, 30)])
+    payments(tmp_path, "1", [(9, "card", 30)])
+    run(made, "--drain")
+    paid = "SELECT left_order_id, method FROM paid ORDER BY 1"
+    assert _rows(tmp_path, paid) == [(1, None), (2, None), (3, None)]
+    payments(tmp_path, "2", [(1, "cash", 5), (2, "cash", 7), (3, "cash", 31), (9, "card", 200)])
+    run(made)
+    assert _rows(tmp_path, paid) == [(1, "cash"), (2, None), (3, "cash")]
+
+
+def test_windows_of_two_streams_are_joined_over_runs(tmp_path: Path) -> None:
+    sides = (
+        f"{name} AS (SELECT window_start, window_end, count(*) AS n FROM tumble({source}, INTERVAL '5 minutes')"
+        " GROUP BY window_start, window_end)"
+        for name, source in (("o", "orders"), ("p", "payments"))
+    )
+    on = "o.window_start = p.window_start AND o.window_end = p.window_end"
+    sql = f"WITH {', '.join(sides)} SELECT o.window_start, o.n, p.n AS paid FROM o LEFT JOIN p ON {on}"
+    made = project(tmp_path, f"sql: {json.dumps(sql)}")
+    orders(tmp_path, "1", [(1, 10, 0), (2, 20, 4), (3, 30, 6)])
+    payments(tmp_path, "1", [(1, "card", 2)])
+    run(made)
+    assert _rows(tmp_path, "SELECT n, paid FROM paid") == []
+    orders(tmp_path, "2", [(4, 10, 12)])
+    payments(tmp_path, "2", [(2, "card", 3), (3, "cash", 12)])
+    run(made)
+    run(made, "--drain")
+    assert _rows(tmp_path, "SELECT n, paid FROM paid") == [(2, 2), (1, None), (1, 1)]
 
 
 @pytest.mark.parametrize("form", ["sql", "block"])

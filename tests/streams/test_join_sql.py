@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
 import pyarrow as pa
@@ -217,6 +217,21 @@ def test_a_join_behind_another_one_is_due_when_the_watermark_that_it_has_gets_th
     assert sorted(found) == sorted([*not_due, (11, True, 0), (71, True, 1)])
 
 
+@pytest.mark.parametrize("late", ["drop", "dlq"])
+def test_a_row_that_is_late_in_one_place_of_a_join_of_a_stream_with_itself_is_left_out(
+    late: Literal["drop", "dlq"],
+) -> None:
+    near = "b._event_ts > a._event_ts AND b._event_ts <= a._event_ts + INTERVAL '10 seconds'"
+    made = plan_of(f"SELECT a.n, b.n AS other FROM orders a LEFT JOIN orders b ON a.id = b.id AND {near}")
+    nodes = [replace(node, late=late) if isinstance(node, JoinPlan) else node for node in made.nodes]
+    driven = Computed(replace(made, nodes=tuple(nodes)))
+    driven.epoch("orders", [({"id": 1, "n": 5}, 30)], 0)
+    driven.epoch("orders", [], END)
+    driven.epoch("orders", [({"id": 1, "n": 6}, 35), ({"id": 1, "n": 7}, 41)], 20)
+    driven.epoch("orders", [], END)
+    assert driven.out == [(5, None), (7, None)]
+
+
 @pytest.mark.parametrize("first", ["dedupe", "join"])
 def test_a_dedupe_before_a_join_and_behind_one(first: str) -> None:
     once = "WITH o AS (SELECT id, n, _event_ts FROM dedupe(orders, id, INTERVAL '1 hour'))"
@@ -370,6 +385,57 @@ def test_the_block_and_sql_are_the_same_graph() -> None:
     assert join == same
     assert [(node.id, node.inputs) for node in one.nodes] == [(node.id, node.inputs) for node in other.nodes]
     assert one.targets[0].columns == other.targets[0].columns
+
+
+BLOCK = "join: {{ kind: {}, left: orders, right: payments, on: [id, name], between: [-5s, 10s], {} }}"
+REOPEN = "late: reopen, allowed_lateness: 20s"
+BY_LEFT = "\n    mode: merge\n    keys: [left_id, n]"
+
+
+def test_a_pair_that_comes_late_takes_the_place_of_a_row_that_was_alone() -> None:
+    driven = Computed(planned(stream(BLOCK.format("left", REOPEN) + BY_LEFT)))
+    (join,) = (node for node in driven.plan.nodes if isinstance(node, JoinPlan))
+    assert (join.late, join.allowed_lateness, join.replaces) == ("reopen", 20_000_000, True)
+    order, payment = {"id": 1, "name": "x", "n": 7}, {"id": 1, "name": "x", "method": "card"}
+    driven.epoch("orders", [(order, 10)], 0)
+    driven.epoch("payments", [(payment, 60)], 25)
+    assert driven.out == [(1, "x", 7, None, None, None)]
+    driven.restart()
+    driven.epoch("payments", [(payment, 15), ({**payment, "method": "cash"}, 4)], 25)
+    assert driven.out[1:] == [(1, "x", 7, 1, "x", "card")]
+    driven.epoch("payments", [(payment, 15)], 41)
+    assert len(driven.out) == 2, "it came later than is allowed"
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "mend"),
+    [
+        (
+            BLOCK.format("left", REOPEN) + BY_LEFT.replace("n]", "method]"), "changes-not-taken",
+            "`left_id`, `left_name`",
+        ),
+        (BLOCK.format("right", REOPEN) + BY_LEFT, "changes-not-taken", "`method`, `right_id`, `right_name`"),
+        (
+            BLOCK.format("left", REOPEN) + "\n    window: { kind: tumbling, size: 1m, group_by: [n],"
+            " aggregate: { c: count(*) } }\n    mode: merge\n    keys: [window_start, n]",
+            "changes-not-taken", "wait longer",
+        ),
+    ],
+)  # fmt: skip
+def test_a_target_finds_a_row_that_was_alone_by_the_side_that_it_has(more: str, code: str, mend: str) -> None:
+    streams, reporter = _lowered(more)
+    (fault,) = reporter.sorted()
+    assert not streams
+    assert (fault.code, mend in fault.helps[0]) == (code, True), fault
+
+
+def test_an_inner_join_that_reopens_goes_into_any_target_and_into_windows() -> None:
+    window = "\n    window: { kind: tumbling, size: 1m, group_by: [n], aggregate: { c: count(*) } }"
+    for more in ("", window):
+        (join,) = (
+            node for node in planned(stream(BLOCK.format("inner", REOPEN) + more)).nodes if isinstance(node, JoinPlan)
+        )
+        assert (join.replaces, join.delay) == (False, 20_000_000)
 
 
 def _found(sql: str) -> list[tuple[str, str, str]]:

@@ -154,9 +154,9 @@ def test_late_rows_become_dead_letters_whatever_becomes_of_bad_ones(on_error: st
     assert dead[0]["message_offset"] == 2
 
 
-GUIDES = [ROOT / "docs" / "guides" / f"{name}.md" for name in ("windows", "sessions", "running-totals")]
+GUIDES = [ROOT / "docs" / "guides" / f"{name}.md" for name in ("windows", "sessions", "joins", "running-totals")]
 TESTED = [
-    block
+    pytest.param(block, id=f"{guide.stem}-{block.first}")
     for guide in GUIDES
     for case in read_cases(guide)
     for block in case.blocks
@@ -164,7 +164,7 @@ TESTED = [
 ]
 
 
-@pytest.mark.parametrize("block", TESTED, ids=lambda block: str(block.first))
+@pytest.mark.parametrize("block", TESTED)
 def test_the_guide_gives_what_it_says(block: Block, tmp_path: Path) -> None:
     folder = Inside(tmp_path)
     folder.write("specs/project.yaml", block.text)

@@ -15,6 +15,7 @@ from tests.unit.project import BASE, Found, found, write
 
 ONE = "source: { connection: bus, topic: x, columns: { user_id: bigint, amount: double } }, to: t"
 OTHER = "source: { connection: bus, topic: x, columns: { user_id: bigint } }, to: { connection: bus, topic: y }"
+NEAR = "left: orders, right: pays, on: [id], within: 5m"
 TWO = (
     "sources: { orders: { connection: bus, topic: o, columns: { id: bigint } }, "
     "pays: { connection: bus, topic: p, columns: { id: bigint, oid: bigint } } }, to: t"
@@ -89,6 +90,10 @@ def linted(folder: Path, text: str) -> list[Found]:
         (f"{TWO}, join: {{ left: orders, right: pays, on: [id], within: 5m, between: [0s, 1s] }}", [("conflicting-keys", "between")]),
         (f"{TWO}, join: {{ left: orders, right: pays, on: [id], between: [5m, -1s] }}", [("bad-value", "5m")]),
         (f"{TWO}, mode: merge, join: {{ left: orders, right: pays, on: [id], within: 5m, late: reopen }}", [("missing-key", "reopen")]),
+        (f"{TWO}, join: {{ {NEAR}, late: reopen, allowed_lateness: 5s }}", []),
+        (f"{TWO}, join: {{ kind: left, {NEAR}, late: reopen, allowed_lateness: 5s }}", [("corrections-to-append-target", "reopen")]),
+        (f"{TWO}, mode: merge, join: {{ kind: full, {NEAR}, late: reopen, allowed_lateness: 5s }}", [("conflicting-options", "reopen")]),
+        (f"{TWO}, sql: SELECT 1 AS id FROM orders, join: {{ {NEAR} }}", [("conflicting-keys", "SELECT 1 AS id FROM orders")]),
         (f"{ONE}, cdc: {{ envelope: debezium, delete: soft }}", []),
         (f"{ONE}, cdc: {{ envelope: debezium, delete: soft, soft_delete_column: gone }}", [("unknown-column", "gone")]),
         (f"{ONE}, cdc: {{ envelope: debezium, soft_delete_column: deleted_at }}", [("conflicting-options", "deleted_at")]),

@@ -50,6 +50,43 @@ def linted(folder: Path, sql: str) -> tuple[Stream | None, list[Found]]:
     return streams[0] if streams else None, [entry for entry in found(reporter.sorted()) if entry[0] != "narrowing"]
 
 
+@pytest.mark.parametrize("time", ["ts", "DESCRIPTOR(ts)"])
+def test_a_column_given_as_the_time_is_told_where_to_name_it(tmp_path: Path, time: str) -> None:
+    reporter, sql = Reporter(), f"SELECT window_start FROM tumble(a, {time}, INTERVAL '1 minute') {G}"
+    stages.lint([write(tmp_path, PROJECT % sql)], reporter)
+    (fault,) = reporter.sorted()
+    assert (fault.code, fault.span and fault.span.text) == (
+        "wrong-arguments",
+        f"tumble(a, {time}, INTERVAL '1 minute')",
+    )
+    assert fault.helps[0].startswith("name it where the source is, `event_time: ts`")
+
+
+KEYED = "SELECT window_start, {} AS k, count(*) AS n FROM tumble({}, INTERVAL '1 minute') {} GROUP BY window_start, window_end, 2"
+NEAR = "ON a.id = b.id AND b._event_ts BETWEEN a._event_ts AND a._event_ts + INTERVAL '1 minute'"
+
+
+@pytest.mark.parametrize(
+    ("sql", "told"),
+    [
+        (KEYED.format("id", "a", ""), ["k"]),
+        (KEYED.format("coalesce(id, 0)", "a", ""), []),
+        (KEYED.format("id", "a", "WHERE id IS NOT NULL AND x > 0"), []),
+        (KEYED.format("id", "a", "WHERE x IS NOT NULL"), ["k"]),
+        (KEYED.format("1", "a", ""), []),
+        (f"SELECT a.ts AS window_start, coalesce(a.id, 0) AS k FROM a LEFT JOIN b {NEAR}", ["window_start"]),
+        (f"SELECT coalesce(a.ts, now()) AS window_start, b.id AS k FROM a LEFT JOIN b {NEAR}", ["k"]),
+        (f"SELECT a.ts AS window_start, b.id AS k FROM a JOIN b {NEAR}", []),
+        ("SELECT ts AS window_start, id AS k FROM a", []),
+    ],
+)
+def test_keys_that_may_be_null_behind_what_is_remembered(tmp_path: Path, sql: str, told: list[str]) -> None:
+    reporter = Reporter()
+    project = (PROJECT % sql).replace("table: x }", "table: x, mode: merge, keys: [window_start, k] }")
+    stages.lint([write(tmp_path, project)], reporter)
+    assert [each.message.split("`")[1] for each in reporter.sorted() if each.code == "nullable-key"] == told
+
+
 @pytest.mark.parametrize(
     ("sql", "expected"),
     [
@@ -145,7 +182,8 @@ def linted(folder: Path, sql: str) -> tuple[Stream | None, list[Found]]:
         (f"WITH c AS (SELECT window_start, id, count(*) AS n FROM {T} {G}, id) SELECT DISTINCT id FROM c", [("across-windows", "id")]),
         (f"SELECT window_start, count(*) AS n FROM {T} {G} ORDER BY n LIMIT 3", [("across-windows", "3")]),
         (f"WITH c AS (SELECT window_start, id, count(*) AS n FROM {T} {G}, id) SELECT id FROM a WHERE id IN (SELECT id FROM c)", [("misplaced-window", "tumble(a, INTERVAL '1 minute')")]),
-        (f"WITH c AS (SELECT window_start, id, count(*) AS n FROM {T} {G}, id) SELECT x.id FROM c AS x JOIN c AS y ON x.id = y.id", [("across-windows", "c AS y")]),
+        (f"WITH c AS (SELECT window_start, id, count(*) AS n FROM {T} {G}, id) SELECT x.id FROM c AS x JOIN c AS y ON x.id = y.id", [("unbounded-join", "c AS y")]),
+        (f"WITH c AS (SELECT window_end, id FROM {T} {G}, id), d AS (SELECT window_end, id FROM tumble(b, INTERVAL '1 hour') {G}, id) SELECT c.id FROM c JOIN d ON c.window_end = d.window_end", [("no-idle-policy", "tumble(a, INTERVAL '1 minute')")]),
         (f"WITH c AS (SELECT window_start AS minute, id, count(*) AS n FROM {T} {G}, id) SELECT window_start, sum(n) AS n FROM tumble(c, INTERVAL '1 hour') {G}", []),
         (f"WITH c AS (SELECT window_start, id, count(*) AS n FROM {T} {G}, id) SELECT * FROM dedupe(c, id, INTERVAL '1 hour')", []),
         (f"WITH c AS (SELECT window_start, id FROM {T} {G}, id), d AS (SELECT window_start, id FROM tumble(b, INTERVAL '1 hour') {G}, id) SELECT * FROM c UNION ALL SELECT * FROM d", []),
@@ -430,7 +468,7 @@ def test_a_block_has_names_of_every_kind(tmp_path: Path, name: str) -> None:
 
 def test_a_block_says_how_its_windows_lie_and_by_what_their_rows_are_told(tmp_path: Path) -> None:
     text = "    window: { kind: tumbling, size: 1d, group_by: [id], aggregate: { n: count(*) }, late: dlq, offset: -2h, timezone: Europe/Berlin, max_groups: 10 }\n    mode: merge"
-    made = planned(stream_of(tmp_path, text))
+    made = planned(stream_of(tmp_path, text, BLOCK.replace("id: bigint", "id: bigint not null")))
     node = window(made)
     assert (node.offset, node.timezone, node.late, node.max_groups) == (-7_200_000_000, "Europe/Berlin", "dlq", 10)
     assert getattr(made.targets[0], "keys", ()) == ("window_start", "id")

@@ -18,13 +18,13 @@ from flowc.compiler.changelog import NO_KEYS, given_by, read_by
 from flowc.compiler.ir import Aggregate, Dedupe, IntervalJoin, Node, Placed, Running, Source, Sql, Window
 from flowc.compiler.lowering.functioncalls import called
 from flowc.compiler.lowering.functions import Functions
-from flowc.compiler.lowering.streamjoin import put
+from flowc.compiler.lowering.streamjoin import Outer, outer_of, put
 from flowc.compiler.lowering.streamquery import hidden_text, inferred, part_text
 from flowc.compiler.lowering.windowbehind import Bounds, check_behind
 from flowc.compiler.lowering.windowchanges import changed, changing
 from flowc.compiler.lowering.windowcut import PLAIN, Cut, is_null, said
 from flowc.compiler.sql.infer import infer
-from flowc.compiler.sql.relations import OWNERS, Field, Relation
+from flowc.compiler.sql.relations import OWNERS, Field, Relation, output_name
 from flowc.compiler.sql.runningcalls import RunningCall
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.compiler.sql.streamjoins import BOUND, StreamJoin
@@ -75,6 +75,8 @@ class Graph:
     open: bool = False
     """A join cannot be read before the columns of its sides are known, and is judged then."""
     nodes: list[Node] = field(default_factory=list)
+    outer: Outer | None = None
+    """What comes out of a join whose rows without a partner may be replaced."""
     _edges: dict[str, str] = field(default_factory=dict)
     """By the name of each source, what gives its rows."""
     _given: dict[str, Relation | None] = field(default_factory=dict)
@@ -128,15 +130,16 @@ class Graph:
             self._step(step, query)
         part = self.part(query, query.tree) if steps else query
         relations = self.read(part) if steps else tuple(self._edges.items())
-        if cuts:
+        if cuts and not self.open:
             check_behind(part, self._bounds, self.reporter)
             infer(part, ENGINE, lambda name: self.find(name, dict(relations)), Reporter())
         text = part_text(part, ENGINE, self.functions) if steps else found.text
         read = frozenset(name for name, _ in relations)
         traced = hidden_text(part, ENGINE, read, self.functions, (ROW,))
-        if (calls or cuts) and len(relations) > 1 and traced is None:
+        right = self.reporter.errors == before and not self.open
+        if right and (calls or cuts) and len(relations) > 1 and traced is None:
             self._report_several(relations, calls[-1] if calls else cuts[-1].call)
-        elif self.reporter.errors == before and self.is_apart(part) and text is None:
+        elif right and self.is_apart(part) and text is None:
             message = "this cannot be run behind what is remembered of a stream"
             helps = ("put it in a query of its own under WITH",)
             self.reporter.error("untranslatable-sql", message, part.span(part.tree), helps=helps)
@@ -144,6 +147,7 @@ class Graph:
             found, id=self.id(QUERY), text=text or found.text, functions=called(query, self.functions),
             placed=self._with_changes(part, Placed(relations, traced)),
         )  # fmt: skip
+        self.outer = outer_of(part, made, self.nodes, self.reporter)
         self.nodes.append(made)
         return made
 
@@ -200,6 +204,7 @@ class Graph:
         if isinstance(step, StreamJoin):
             self._given[step.id] = put(step, query, self)
             self._tell_join(step.id)
+            self._bound_join(step, query)
         elif isinstance(step, Cut):
             self._window(step, query)
         else:
@@ -370,6 +375,19 @@ class Graph:
         if not isinstance(node, IntervalJoin):
             return
         self._told[id] = json.dumps([node.kind, node.written, node.columns, node.before])
+
+    def _bound_join(self, join: StreamJoin, query: SqlTree) -> None:
+        """Of rows of windows, by which columns they are told apart that come out together: of outer joins, by none."""
+        trees = [exp.select("*").from_(side.relation.copy()) for side in join.sides]
+        sides = [check_behind(self.part(query, tree, join.place), self._bounds, Reporter()) for tree in trees]
+        if all(each is None for each in sides):
+            return
+        whole = join.kind == "inner" and join.least == join.most and all(sides)
+        named = zip(join.sides, sides, strict=True)
+        names = (
+            out for side, own in named for column, out in side.columns if output_name(column, ENGINE) in (own or ())
+        )
+        self._bounds[join.id] = frozenset(names if whole else ())
 
     def _columns(self, source: str) -> tuple[Column, ...] | None:
         return next(each.columns for each in self.sources if each.name == source)

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from flowc.catalog import Column, TableName
-from flowc.compiler.changelog import NO_KEYS, WIDE
-from flowc.compiler.ir import IntervalJoin, Origin, Placed, Sql
+from flowc.compiler.changelog import NO_KEYS, WIDE, reopens
+from flowc.compiler.ir import Apply, IntervalJoin, Node, Origin, Output, Placed, Sql, TopicOutput
+from flowc.compiler.loads.changes import CODE, takes
 from flowc.compiler.lowering.functioncalls import called
 from flowc.compiler.lowering.streamquery import hidden_text, inferred
 from flowc.compiler.sql.relations import Field, Relation, output_name
@@ -19,7 +20,8 @@ from flowc.compiler.sql.sqltext import SqlTree
 from flowc.compiler.sql.streamjoins import Side, StreamJoin
 from flowc.compiler.sql.tablefunctions import free
 from flowc.diagnostics import Reporter
-from flowc.nodes import ROW, TIME
+from flowc.nodes import ROW, TIME, Changelog
+from flowc.source import Span
 from flowc.types import BIGINT, TIMESTAMPTZ, UNKNOWN, DataType, Kind
 
 if TYPE_CHECKING:
@@ -71,6 +73,7 @@ def put(join: StreamJoin, query: SqlTree, graph: Graph) -> Relation | None:
         join.id, (made[0].id, made[1].id), join.kind, tuple(zip(left.keys, right.keys, strict=True)), join.least,
         join.most, tuple(named), (made[0].columns, made[1].columns), written,
         (_before(left.side, join, query, graph), _before(right.side, join, query, graph)), join.span, join.late,
+        join.allowed_lateness,
     )  # fmt: skip
     graph.nodes.append(node)
     table = TableName(None, join.id)
@@ -86,6 +89,43 @@ def put(join: StreamJoin, query: SqlTree, graph: Graph) -> Relation | None:
     )  # fmt: skip
     time = Field(TIME, TIMESTAMPTZ, nullable=False, origins=frozenset({origin(TIME)}))
     return Relation((*fields, time), f"`{join.id}`", table=table)
+
+
+@dataclass(frozen=True, slots=True)
+class Outer:
+    """The columns, as they are written, of the side whose rows may come out without a partner, and be replaced then."""
+
+    columns: frozenset[str]
+    span: Span
+
+
+def outer_of(part: SqlTree, last: Sql, nodes: Sequence[Node], reporter: Reporter) -> Outer | None:
+    """What the last query gives of a join that replaces rows; reported where another node reads that."""
+    join = next((node for node in nodes if isinstance(node, IntervalJoin) and reopens(node)), None)
+    if join is None:
+        return None
+    if last.placed is None or join.id not in (name for _, name in last.placed.relations):
+        message = "rows of this join are replaced when a partner comes late, and what stands behind would count both"
+        helps = ("leave out `late: reopen`, and wait longer for rows: `watermark: { lateness: … }`",)
+        reporter.error(CODE, message, join.span, helps=helps)
+        return None
+    own = {out for side, _, out in join.columns if side == (join.kind == "right")}
+    items = ((item.unalias(), item.alias_or_name) for item in part.tree.selects)
+    names = (name for item, name in items if isinstance(item, exp.Column) and output_name(item.this, _ENGINE) in own)
+    return Outer(frozenset(names), join.span)
+
+
+def check_replaced(outer: Outer | None, targets: Sequence[Apply | Output], reporter: Reporter) -> None:
+    """Whether targets find the row without a partner by the keys of the pair that replaces it: both have one side."""
+    for target in targets if outer is not None else ():
+        keys = target.keys if isinstance(target, Apply) else target.key if isinstance(target, TopicOutput) else ()
+        refusal, span = takes(target, Changelog.UPSERT, keys), target.span
+        if refusal is not None:
+            reporter.error(CODE, refusal.message, span, helps=(refusal.help,))
+        elif outer is not None and (odd := next((key for key in keys if key not in outer.columns), None)) is not None:
+            message = f"a row that has no partner has no `{odd}`, so the pair that comes late would not replace it"
+            helps = (f"tell rows apart by columns that it has: `{'`, `'.join(sorted(outer.columns))}`",)
+            reporter.error(CODE, message, span, helps=helps)
 
 
 def _part(join: StreamJoin, side: Side, casts: Sequence[DataType | None], query: SqlTree, graph: Graph) -> _Part:

@@ -27,6 +27,7 @@ from flowc.compiler.lowering.lookups import lookup_relation, stream_lookups
 from flowc.compiler.lowering.output import check_made, check_output
 from flowc.compiler.lowering.runningcut import cut_running
 from flowc.compiler.lowering.streamgraph import ENGINE, Graph
+from flowc.compiler.lowering.streamjoin import check_replaced
 from flowc.compiler.lowering.streamquery import stream_text, with_own_stars
 from flowc.compiler.lowering.streamsources import join_text, union_text
 from flowc.compiler.lowering.streamtargets import (
@@ -40,7 +41,6 @@ from flowc.compiler.lowering.streamtime import (
     block,
     late,
     microseconds,
-    unrun_join,
     watermark,
     window_settings,
 )
@@ -104,11 +104,12 @@ def _lower(stream: CheckedStream, lowering: Lowering) -> Stream | None:
         found = _placed(replace(found, written=text), given.calls, windows, groups, graph, spec, lowering)
     written = query is not None or spec.sql is not None
     node = found if written else (sources[0] if len(sources) == 1 else None)
-    changes = [block for block in BLOCKS if block in spec.given] + [*unrun_join(spec)]
+    changes = [block for block in BLOCKS if block in spec.given]
     columns = node.columns if node is not None else None
     applies = tuple(stream_applies(stream, node, lowering)) if node is not None else ()
-    if columns is not None and not {"cdc", "join"}.intersection(changes):
+    if columns is not None and "cdc" not in changes:
         _check_targets(stream, found, applies, columns, lowering)
+        check_replaced(graph.outer, (*applies, *stream_outputs(stream)), lowering.reporter)
     if lowering.reporter.errors > before or stream.dialect is None:
         _withdraw(windows, lowering)
         return None
@@ -137,7 +138,8 @@ def _joins(windows: WindowCalls, calls: Sequence[Call | RunningCall], graph: Gra
     """The joins of streams in a query; None after an error."""
     names, query = frozenset(source.name for source in graph.sources), windows.query
     taken = frozenset([*(call.id for call in calls), *(call.id for call in windows.calls)])
-    return read_joins(query, names, taken, partial(_columns_of, query, graph.relations), lowering.reporter)
+    look = partial(_columns_of, query, graph.relations)
+    return read_joins(query, names, taken, windows.calls, look, lowering.reporter)
 
 
 def _columns_of(
@@ -206,7 +208,10 @@ def _placed(
         return None
     places = {id(cte): place for place, cte in enumerate(ctes_of(query.tree))}
     moved = [c if c.before is None else replace(c, before=places[id(ctes[c.before])]) for c in calls]
-    joined = [replace(join, late=late(spec), place=_place(join.id, query)) for join in joins.joins]
+    action, allowed = late(spec)
+    joined = [
+        replace(join, late=action, allowed_lateness=allowed, place=_place(join.id, query)) for join in joins.joins
+    ]
     if not (calls or joined or spec.window is not None):
         found = replace(found, written=None)
     return graph.query(query, found, moved, cuts, joined)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Literal, cast
+from collections.abc import Iterable
+from typing import cast
 
 from flowc.compiler.front.streamspec import StreamSpec
 from flowc.compiler.ir import IntervalJoin, Node, Window
@@ -49,18 +49,12 @@ def window_settings(stream: StreamSpec) -> WindowSettings:
     )
 
 
-def late(stream: StreamSpec) -> Literal["drop", "dlq"]:
-    """What becomes of late rows of joins."""
-    action = stream.join.late.action if stream.join is not None else None
-    return "dlq" if action is not None and action.value == "dlq" else "drop"
-
-
-def unrun_join(stream: StreamSpec) -> Iterator[str]:
-    """What the block `join` says and no plan can be made of yet."""
-    if stream.join is not None and "sql" in stream.given:
-        yield "join"
-    elif stream.join is not None and stream.join.late.action and stream.join.late.action.value == "reopen":
-        yield "late: reopen"
+def late(stream: StreamSpec) -> tuple[Late, int]:
+    """What becomes of late rows of joins, and how late they may be."""
+    said = stream.join.late if stream.join is not None else None
+    if said is None or said.action is None:
+        return "drop", 0
+    return cast(Late, said.action.value), microseconds(said.allowed.value) if said.allowed is not None else 0
 
 
 def microseconds(seconds: float) -> int:

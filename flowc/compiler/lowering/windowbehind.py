@@ -9,6 +9,7 @@ from sqlglot import exp
 
 from flowc.compiler.lowering.windowcut import folded
 from flowc.compiler.sql.sqltext import SqlTree
+from flowc.compiler.sql.streamjoins import SAME
 from flowc.compiler.sql.tablefunctions import CALL, ctes_of
 from flowc.diagnostics import Reporter
 
@@ -31,6 +32,8 @@ class _Behind:
     part: SqlTree
     windows: Mapping[str, Bounds]
     reporter: Reporter
+    _scattered: bool = False
+    """Whether rows of windows are read of which some have a partner, and come out by themselves."""
 
     def query(self, node: exp.Expression, known: Mapping[str, Bounds]) -> Bounds | None:
         """The bounds of what a query gives; `known` are those of the CTEs before it that have rows of windows."""
@@ -61,7 +64,7 @@ class _Behind:
         if not read:
             return None
         if len(read) > 1:
-            helps = "put them together with UNION ALL, or compute both in one window"
+            helps = f"give each window a query of its own under WITH, and join these: {SAME}"
             self._demand(False, "this joins the rows of windows, and each comes by itself", _relations(node)[-1], helps)
         own = frozenset().union(*read.values())
         for inner in _inner(node):
@@ -84,6 +87,7 @@ class _Behind:
         for number, relation in enumerate(_relations(node)):
             if isinstance(relation, exp.Table):
                 call = relation.meta.get(CALL)
+                self._scattered |= call is not None and self.windows.get(call) == frozenset()
                 bounds = (
                     self.windows.get(call) if call is not None else None if relation.db else known.get(relation.name)
                 )
@@ -119,6 +123,12 @@ class _Behind:
                 self._demand(False, message, part, helps)
 
     def _demand(self, right: bool, message: str, node: exp.Expression, *helps: str) -> None:
+        if not right and self._scattered:
+            message = "this looks at many rows behind a join of windows, and these do not come out together"
+            helps = (
+                "write an INNER JOIN of the same windows, with their bounds among what is selected",
+                "or compute it in the target's database",
+            )
         if not right:
             self.reporter.error(CODE, message, self.part.span(node), helps=helps)
 

@@ -118,12 +118,20 @@ def _check_ttl(stream: StreamSpec, ttl: Located[float | None], lookup: Lookup) -
 
 def _check_join(stream: StreamSpec, join: JoinSpec, lookup: Lookup) -> None:
     sources = source_columns(stream)
+    if (sql := stream.given.get("sql") or stream.given.get("sql_file")) is not None:
+        message = "a query gives one table, and the two sides of a `join` would have to be made of it"
+        helps = ("write the join in the SQL, `… FROM a JOIN b ON …`, and what runs before it under WITH",)
+        lookup.reporter.error("conflicting-keys", message, sql, helps=helps)
+    if join.kind is not None and join.kind.value == "full" and join.late.action and join.late.action.value == "reopen":
+        message = "rows of a full join have no column in common by which one that is out could be replaced"
+        helps = ("use `kind: left` or `right`; or wait longer for late rows: `watermark: { lateness: … }`",)
+        lookup.reporter.error("conflicting-options", message, join.late.action.span, helps=helps)
     for side, name in (("left", join.left), ("right", join.right)):
         if name is None:
             continue
         if name.value not in sources and not stream.gaps & _SOURCES:
             _unknown_source(name, sources, f"`join.{side}` of stream `{stream.name.value}`", lookup)
-        for column in join.on if "sql" not in stream.given else ():
+        for column in join.on:
             _column(column, sources.get(name.value), f"`join.on` column of `{name.value}`", lookup)
     _check_bounds(join, lookup)
 
@@ -162,8 +170,13 @@ def _check_late(checked: CheckedStream, block: str, late: LateSpec, lookup: Look
     if action and word == "dlq" and not kept:
         helps = ("add `dead_letter: {topic: …}`",)
         report("missing-key", "`late: dlq` needs `dead_letter`", action.span, helps=helps)
-    if action and word == "reopen":
-        _check_rewritable(stream, "`late: reopen`", action.span, lookup)
+    if action and word == "reopen" and (block == "window" or _is_outer(stream.join)):
+        _check_rewritable(stream, "`late: reopen`", action.span, lookup, f"the {block}'s keys")
+
+
+def _is_outer(join: JoinSpec | None) -> bool:
+    """Whether rows of a join come out without a partner, which may come late."""
+    return join is not None and join.kind is not None and join.kind.value != "inner"
 
 
 def keeps_letters(stream: CheckedStream) -> bool:

@@ -17,7 +17,7 @@ from flowc.compiler.passes.misplaced_dead_letters import misplaced_dead_letters
 from flowc.compiler.passes.no_idle_policy import no_idle_policy
 from flowc.compiler.passes.not_repeatable import not_repeatable
 from flowc.compiler.passes.null_comparison import null_comparison
-from flowc.compiler.passes.null_group import null_group
+from flowc.compiler.passes.nullable_key import nullable_key
 from flowc.compiler.passes.open_pivot import open_pivot
 from flowc.compiler.passes.place_elsewhere import place_elsewhere
 from flowc.compiler.passes.secret_literal import secret_literal
@@ -35,7 +35,7 @@ LINTS: tuple[Lint, ...] = (
     secret_literal, secret_reference, foreign_address, place_elsewhere, shared_target, conflicting_merge_keys,
     misplaced_dead_letters, unlike_files, append_at_least_once, merge_key_not_unique, unstable_key, select_star,
     null_comparison, limit_without_order, open_pivot, not_repeatable, batch_dependent,
-    wall_clock_in_window, no_idle_policy, null_group, expected_columns,
+    wall_clock_in_window, no_idle_policy, nullable_key, expected_columns,
 )  # fmt: skip
 
 

@@ -1,10 +1,10 @@
-"""`no-idle-policy`: windows over several sources, of which one without rows would hold up all of them."""
+"""`no-idle-policy`: windows over several sources, joined or not, that one without rows would hold up."""
 
 from __future__ import annotations
 
 from flowc.compiler.changelog import given_by, read_by
 from flowc.compiler.checked import CheckedSpec
-from flowc.compiler.ir import Ir, Node, Stream, Window
+from flowc.compiler.ir import IntervalJoin, Ir, Node, Stream, Window
 from flowc.diagnostics import Diagnostic, Reporter, Severity
 
 
@@ -12,11 +12,16 @@ def no_idle_policy(_checked: CheckedSpec, ir: Ir | None, reporter: Reporter) -> 
     """Tells of windows that several sources go into, where nothing says when a silent one is set aside."""
     for stream in ir.streams if ir is not None else ():
         window = next((node for node in stream.nodes if isinstance(node, Window)), None)
-        if window is None or stream.watermark.idle is not None or len(_sources(window, stream)) < 2:
+        if window is None or stream.watermark.idle is not None or not _waits(stream):
             continue
         message = f"windows of stream `{stream.name}` wait for all of its sources, also for one that has no rows"
         helps = ("say when a silent one is set aside: `watermark: { idle: 2m }`",)
         reporter.add(Diagnostic("no-idle-policy", Severity.INFO, message, window.span, helps=helps))
+
+
+def _waits(stream: Stream) -> bool:
+    """Whether rows of several sources go into one window, or into windows that are joined."""
+    return any(isinstance(node, Window | IntervalJoin) and len(_sources(node, stream)) > 1 for node in stream.nodes)
 
 
 def _sources(node: Node, stream: Stream) -> set[str]:

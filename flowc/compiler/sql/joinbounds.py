@@ -21,6 +21,8 @@ from flowc.nodes import TIME
 LEFT, RIGHT = 0, 1
 Owner = Callable[[exp.Column], int | None]
 """Of which side a column is; None for one of neither."""
+Clock = Callable[[exp.Column], tuple[int, int] | None]
+"""Of a column that is a time, its side, and how many microseconds it is after the event time; None for others."""
 _ENGINE = "datafusion"
 _PART = re.compile(r"(-?[0-9]{1,18}(?:\.[0-9]{1,6})?) ?([a-z]+)")
 _TEXT = re.compile(rf"-?[0-9]{{1,18}}(?:\.[0-9]{{1,6}})?|{_PART.pattern}(?: {_PART.pattern})*")
@@ -58,16 +60,20 @@ class Conditions:
     timed: list[exp.Expression] = field(default_factory=list)
     """Those of both that compare times of other columns, or event times in a way that is not understood."""
 
-    def take(self, node: exp.Expression, owner: Owner) -> None:
-        """Sorts one condition in."""
+    def take(self, node: exp.Expression, owner: Owner, clock: Clock) -> None:
+        """Sorts one condition in. Bounds of windows that are equal are keys as well."""
         sides, foreign = sides_of(node, owner), _is_foreign(node, owner)
-        if not foreign and (pair := _key(node, owner)) is not None and not _names_time(node):
+        pair = _key(node, owner) if not foreign and not _names_time(node) else None
+        bounds = _bounds(node, clock) if sides == {LEFT, RIGHT} else None
+        if pair is not None:
             self.keys.append(pair)
-        elif sides == {LEFT, RIGHT} and (bounds := _bounds(node, owner)) is not None:
-            for least, most in bounds:
-                self._bound(least, most)
-        elif sides == {LEFT, RIGHT}:
-            (self.timed if _names_time(node) or _compares_times(node) else self.of_both).append(node)
+        for least, most in bounds or ():
+            self._bound(least, most)
+        if pair is not None or bounds is not None:
+            return
+        if sides == {LEFT, RIGHT}:
+            timed = _names_time(node) or _compares_times(node) or _compares_windows(node, clock)
+            (self.timed if timed else self.of_both).append(node)
         elif len(sides) == 1 and not foreign:
             self.of_one[next(iter(sides))].append(node)
         else:
@@ -133,6 +139,11 @@ def _compares_times(node: exp.Expression) -> bool:
     return node.find(exp.Interval) is not None
 
 
+def _compares_windows(node: exp.Expression, clock: Clock) -> bool:
+    """Whether bounds of windows are part of it."""
+    return any(clock(column) is not None for column in node.find_all(exp.Column))
+
+
 def _key(node: exp.Expression, owner: Owner) -> tuple[exp.Expression, exp.Expression] | None:
     """The two sides of an equality, left and right."""
     if isinstance(node, exp.Paren):
@@ -146,24 +157,24 @@ def _key(node: exp.Expression, owner: Owner) -> tuple[exp.Expression, exp.Expres
     return (other, one) if sides == ({RIGHT}, {LEFT}) else None
 
 
-def _bounds(node: exp.Expression, owner: Owner) -> list[tuple[int | None, int | None]] | None:
+def _bounds(node: exp.Expression, clock: Clock) -> list[tuple[int | None, int | None]] | None:
     """How much later the right row is, at least and at most; None where a condition does not say that."""
     if isinstance(node, exp.Paren):
-        return _bounds(node.this, owner)
+        return _bounds(node.this, clock)
     if isinstance(node, exp.Between) and not node.args.get("symmetric"):
         parts = [(node.this, ">=", node.args["low"]), (node.this, "<=", node.args["high"])]
     elif type(node) in _ORDERS:
         parts = [(node.this, _ORDERS[type(node)], node.expression)]
     else:
         return None
-    found = [_bound(one, order, other, owner) for one, order, other in parts]
+    found = [_bound(one, order, other, clock) for one, order, other in parts]
     return [each for each in found if each is not None] if None not in found else None
 
 
 def _bound(
-    one: exp.Expression, order: str, other: exp.Expression, owner: Owner
+    one: exp.Expression, order: str, other: exp.Expression, clock: Clock
 ) -> tuple[int | None, int | None] | None:
-    left, right = _sum(one, owner), _sum(other, owner)
+    left, right = _sum(one, clock), _sum(other, clock)
     if left is None or right is None:
         return None
     both = left.plus(right, -1)
@@ -177,18 +188,18 @@ def _bound(
     return least, most
 
 
-def _sum(node: exp.Expression, owner: Owner) -> Times | None:
+def _sum(node: exp.Expression, clock: Clock) -> Times | None:
     if isinstance(node, exp.Paren):
-        return _sum(node.this, owner)
+        return _sum(node.this, clock)
     if isinstance(node, exp.Add | exp.Sub):
-        one, other = _sum(node.this, owner), _sum(node.expression, owner)
+        one, other = _sum(node.this, clock), _sum(node.expression, clock)
         return one.plus(other, 1 if isinstance(node, exp.Add) else -1) if one and other else None
     if isinstance(node, exp.Neg):
-        one = _sum(node.this, owner)
+        one = _sum(node.this, clock)
         return Times().plus(one, -1) if one else None
-    if isinstance(node, exp.Column) and is_time(node):
-        side = owner(node)
-        return None if side is None else Times(int(side == LEFT), int(side == RIGHT))
+    if isinstance(node, exp.Column):
+        found = clock(node)
+        return None if found is None else Times(int(found[0] == LEFT), int(found[0] == RIGHT), found[1])
     length = _length(node)
     return None if length is None else Times(more=length)
 

@@ -7,7 +7,7 @@ query reads a relation that stands for the pairs.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -18,19 +18,22 @@ from flowc.compiler.sql.relations import OWNERS, Field, fold, output_name
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.compiler.sql.streamreads import behind, cte_of, streams_of
 from flowc.compiler.sql.tablefunctions import CALL, free
-from flowc.compiler.sql.windowcalls import WINDOW
+from flowc.compiler.sql.windowcalls import WINDOW, WindowCall
+from flowc.compiler.sql.windowtimes import WindowTimes, called, folded
 from flowc.diagnostics import Reporter
-from flowc.nodes import TIME
+from flowc.nodes import TIME, Late
 from flowc.source import Span
 from flowc.stream import EXTRAS
 
 JOIN, JOINED = "join", "joined"
 Kind = Literal["inner", "left", "right", "full"]
-Late = Literal["drop", "dlq"]
 Look = Callable[[exp.Expression, int | None], tuple[Field, ...] | None]
 """The columns of a relation that stands in a CTE, by its place, or in the query itself; None where some are unknown."""
 _ENGINE = "datafusion"
 _KINDS: dict[str, Kind] = {"": "inner", "LEFT": "left", "RIGHT": "right", "FULL": "full"}
+SAME = "`a.window_start = b.window_start AND a.window_end = b.window_end`"
+_SAY_SAME = f"say in ON that windows are the same, or follow each other: {SAME}"
+_SAY_WITHIN = "say in ON when rows are in a window: `o._event_ts >= a.window_start AND o._event_ts < a.window_end`"
 BOUND = "AND p._event_ts BETWEEN o._event_ts AND o._event_ts + INTERVAL '5 minutes'"
 
 
@@ -60,6 +63,7 @@ class StreamJoin:
     """In which of the query's CTEs it stands; None for the query itself."""
     span: Span
     late: Late = "drop"
+    allowed_lateness: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +79,25 @@ class Joins:
 
 
 def read_joins(
-    query: SqlTree, sources: frozenset[str], taken: frozenset[str], look: Look, reporter: Reporter
+    query: SqlTree,
+    sources: frozenset[str],
+    taken: frozenset[str],
+    windows: Sequence[WindowCall],
+    look: Look,
+    reporter: Reporter,
 ) -> Joins | None:
-    """The joins of streams in a query whose names were resolved; None after an error. `taken` are ids of nodes."""
+    """The joins of streams in a query whose names were resolved; None after an error. `taken` are ids of nodes.
+
+    In the place of its `windows` the query has stand-ins.
+    """
     tree, before = query.tree.copy(), reporter.errors
-    reading = _Reading(replace(query, tree=tree), sources, sources | taken, look, reporter)
-    for select in [*tree.find_all(exp.Select)]:
+    reading = _Reading(
+        replace(query, tree=tree), sources, sources | taken, WindowTimes(windows, sources), look, reporter
+    )
+    selects = [*tree.find_all(exp.Select)]
+    for relation in (each for select in selects for each in _items(select)):
+        reading.times.of(relation)  # before what it reads is changed
+    for select in selects:
         reading.select(select)
     if reporter.errors > before:
         return None
@@ -96,6 +113,7 @@ class _Reading:
     sources: frozenset[str]
     taken: frozenset[str]
     """Names that nodes must not have."""
+    times: WindowTimes
     look: Look
     reporter: Reporter
     found: list[StreamJoin] = field(default_factory=list)
@@ -104,7 +122,8 @@ class _Reading:
     def select(self, select: exp.Select) -> None:
         """Reads the join of a query's FROM, where there is one, and puts a relation in its place."""
         streams = [item for item in _items(select) if self._reads(item)]
-        if len(streams) < 2 or any(map(self._is_windowed, streams)):
+        windowed = any(map(self._is_windowed, streams))
+        if len(streams) < 2 or (windowed and any(map(_holds_window, streams))):
             return  # who looks at windows judges what is behind them
         if (text := odd_interval(self.query)) is not None:
             self.refuse(f"the interval `{text}` is not understood", "write it as `INTERVAL '5 minutes'`", streams[1])
@@ -153,7 +172,10 @@ class _Reading:
             self.refuse(f"streams have no {words} JOIN", "write INNER, LEFT, RIGHT or FULL JOIN … ON …", streams[1])
         elif join.args.get("using"):
             more = "write `ON one.key = other.key`, and the bound in time"
-            self.refuse("a join of streams with USING has no bound in time", more, streams[1])
+            message = "a join of streams with USING has no bound in time"
+            if any(map(self._is_windowed, streams)):
+                message, more = "streams are not joined with USING", f"write ON: {SAME}, and other keys"
+            self.refuse(message, more, streams[1])
         elif not all(isinstance(each, exp.Table | exp.Subquery) and each.alias_or_name for each in streams):
             self.refuse("each side of a join of streams has a name", "give it one: `FROM (…) AS name`", streams[1])
         elif any(each.args["alias"].args.get("columns") for each in streams if each.args.get("alias")):
@@ -199,13 +221,16 @@ class _One:
     join: exp.Join = field(init=False)
     relations: tuple[exp.Expression, exp.Expression] = field(init=False)
     aliases: tuple[str, str] = field(init=False)
+    times: tuple[Mapping[str, int], Mapping[str, int]] = field(init=False)
+    """Of each side, the columns that are bounds of windows."""
     _names: dict[tuple[int, str], tuple[exp.Identifier, str]] = field(default_factory=dict, init=False)
     """By side and name, each column that comes out, and what it is called then."""
 
     def __post_init__(self) -> None:
         self.join = self.node.args["joins"][0]
         self.relations = self.node.args["from_"].this, self.join.this
-        self.aliases = _called(self.relations[0]), _called(self.relations[1])
+        self.aliases = called(self.relations[0]), called(self.relations[1])
+        self.times = self.reading.times.of(self.relations[0]), self.reading.times.of(self.relations[1])
 
     def read(self) -> StreamJoin | None:
         """The join; None after an error, and where columns have to be known first."""
@@ -235,14 +260,20 @@ class _One:
         found = [side for side, alias in enumerate(self.aliases) if alias in names]
         return found[0] if found and not column.args.get("db") else None
 
+    def clock(self, column: exp.Column) -> tuple[int, int] | None:
+        """Of which side a time is, and how many microseconds it is after the event time: a bound of a window."""
+        side = self.owner(column)
+        after = None if side is None else 0 if is_time(column) else self.times[side].get(folded(column))
+        return None if side is None or after is None else (side, after)
+
     def _conditions(self, kind: Kind) -> tuple[list[exp.Expression], Conditions]:
         """What stays in WHERE, and the conditions of the join: of an inner one, those in WHERE count as well."""
         found, rest, where = Conditions(), list[exp.Expression](), self.node.args.get("where")
         for node in conjuncts(self.join.args.get("on")):
-            found.take(node, self.owner)
+            found.take(node, self.owner, self.clock)
         for node in conjuncts(where.this if where is not None else None):
             if kind == "inner" and sides_of(node, self.owner) == {LEFT, RIGHT}:
-                found.take(node, self.owner)
+                found.take(node, self.owner, self.clock)
             else:
                 rest.append(node)
         if kind == "inner" and found.least is not None and found.most is not None:
@@ -259,13 +290,23 @@ class _One:
                 f"compare `_event_ts` of both, with intervals of a fixed length: `{BOUND}`",
                 "a column of theirs is the event time where the source says so: `event_time: column`",
             )
-            report("unbounded-join", message, query.span(found.timed[0]), helps=helps)
+            report("unbounded-join", message, query.span(found.timed[0]), helps=self._bounding or helps)
+        elif found.least is None and found.most is None and self._bounding:
+            message = "this joins windows without a bound in time, so rows would have to be kept for ever"
+            report("unbounded-join", message, at, helps=self._bounding)
         elif found.least is None and found.most is None:
             self.reading.unbounded(self.relations[1])
         elif found.least is None or found.most is None:
             which = "later" if found.most is None else "earlier"
             message = f"nothing says how much {which} than the left row the right one may be"
-            report("unbounded-join", message, at, helps=(f"bound event times on both ends: `{BOUND}`",))
+            helps = self._bounding or (f"bound event times on both ends: `{BOUND}`",)
+            report("unbounded-join", message, at, helps=helps)
+        elif found.least > found.most and all(self.times):
+            message = "no two windows fulfil these conditions on their bounds"
+            helps = (
+                "windows of two lengths never share both bounds: give them one size, or let one bound alone be equal",
+            )
+            report("bad-value", message, at, helps=helps)
         elif found.least > found.most:
             least, most = (f"{bound / 1_000_000:g}" for bound in (found.least, found.most))
             message = f"no pair is in these bounds: the right row from {least} to {most} seconds after the left one"
@@ -277,6 +318,12 @@ class _One:
             message = f"this condition of a {kind.upper()} JOIN of streams is no equality of both sides, and no bound"
             helps = ("write an INNER JOIN, or judge the pairs in a query behind the join",)
             report("misplaced-join", message, query.span(odd[0]), helps=helps)
+
+    @property
+    def _bounding(self) -> tuple[str, ...]:
+        """How to bound a join of windows; empty where no side has any."""
+        windowed = sum(map(bool, self.times))
+        return (_SAY_SAME,) if windowed == 2 else (_SAY_WITHIN,) if windowed else ()
 
     def _check_names(self) -> None:
         """What is named has to be told apart: columns of the sides, and those of other relations."""
@@ -304,7 +351,7 @@ class _One:
     @property
     def _others(self) -> list[str]:
         """What lookups behind the join are called."""
-        return [_called(join.this) for join in self.node.args.get("joins") or () if join is not self.join]
+        return [called(join.this) for join in self.node.args.get("joins") or () if join is not self.join]
 
     def _parts(self) -> Iterator[exp.Expression]:
         """All of the query but what stands under WITH, and the relations of FROM."""
@@ -388,6 +435,12 @@ class _One:
         return Side(self.relations[side], self.aliases[side], keys, columns, all_of(found.of_one[side]), span)
 
 
+def _holds_window(item: exp.Expression) -> bool:
+    """Whether a window stands in it itself, where it cannot be read from, or it is no relation but a condition."""
+    relation = isinstance(item, exp.Table | exp.Subquery) and not isinstance(item.parent, exp.Condition)
+    return not relation or any(WINDOW in each.meta for each in item.find_all(exp.Subquery))
+
+
 def _quoted(name: str) -> exp.Identifier:
     return exp.to_identifier(name, quoted=True)
 
@@ -396,13 +449,6 @@ def _star(item: exp.Expression) -> exp.Star | None:
     """The `*` that a column of the output is, with a relation before it or without."""
     star = item.this if isinstance(item, exp.Column) else item
     return star if isinstance(star, exp.Star) else None
-
-
-def _called(relation: exp.Expression) -> str:
-    """The name of a relation in FROM, as it is looked up."""
-    alias = relation.args.get("alias")
-    named = alias.this if alias is not None and alias.this is not None else relation.this
-    return fold(named, _ENGINE) if isinstance(named, exp.Identifier) else ""
 
 
 def _ctes(tree: exp.Expression) -> list[exp.CTE]:

@@ -188,6 +188,11 @@ def _read(
         helps = (f"say it as the last argument: `{_FORMS[name]}`",)
         reporter.error("session-without-cap", message, span, helps=helps)
         return None
+    if (column := _timed_by(arguments[1:])) is not None:
+        message = f"`{name}` goes by the event time of its rows, and takes no column that says it"
+        helps = (f"name it where the source is, `event_time: {column}`, and write `FROM {_FORMS[name]}`",)
+        reporter.error("wrong-arguments", message, span, helps=helps)
+        return None
     if not isinstance(relation, exp.Column) or relation.table or len(arguments) != len(roles) + 1:
         message = f"`{name}` takes a source or a CTE, and then its {' and its '.join(roles)} as intervals"
         nested = "what has to be computed, or nested, comes before it: `WITH part AS (SELECT …) …`"
@@ -208,6 +213,12 @@ def _read(
         return None
     step, size = lengths
     return WindowCall(call_id(table, cte, sources, name), name, size, step, relation, span, before)
+
+
+def _timed_by(arguments: Sequence[exp.Expression]) -> str | None:
+    """The column that other systems are told as the time, alone or as `DESCRIPTOR(column)`."""
+    named = (a.expressions[0] if isinstance(a, exp.Anonymous) and a.expressions else a for a in arguments)
+    return next((each.name for each in named if isinstance(each, exp.Column)), None)
 
 
 def _lengths(table: exp.Table, query: SqlTree, tokens: Sequence[Token], reporter: Reporter) -> tuple[int, int] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
-from flowc.compiler.changelog import NO_KEYS, WIDE, remembering, traits
+from flowc.compiler.changelog import NO_KEYS, WIDE, remembering, reopens, traits
 from flowc.compiler.dialects.datafusion_arithmetic import arithmetic
 from flowc.compiler.ir import Dedupe, IntervalJoin, Node, Placed, Running, Source, Sql, Stream, Window
 from flowc.errors import UsageError
@@ -164,10 +164,12 @@ def _join(node: IntervalJoin, known: Traits, stream: str, most: int) -> JoinPlan
     keys = [[*written, str(_same(pair, types, stream))] for pair, written in zip(node.keys, node.written, strict=True)]
     columns = sorted([side, column, str(types[side][column])] for side, column, _ in node.columns)
     said = {"operator": "join", "kind": node.kind, "keys": keys, "least": node.least, "most": node.most}
-    fingerprint = json.dumps({**said, "from": node.before, "columns": columns}, separators=(",", ":"))
+    late = {"reopen": node.allowed_lateness} if node.late == "reopen" else {}
+    late = {**late, "replaces": True} if reopens(node) else late
+    fingerprint = json.dumps({**said, "from": node.before, "columns": columns, **late}, separators=(",", ":"))
     return JoinPlan(
         node.id, node.inputs, node.kind, node.keys, node.least, node.most, node.columns, fingerprint, node.late,
-        max_bytes=most, traits=known,
+        node.allowed_lateness, most, known,
     )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from flowc.runtime.badrows import BadRow
 from flowc.runtime.streams.epoch import END
 from flowc.runtime.streams.graph.build import Node
 from flowc.runtime.streams.operators.contract import NO_MESSAGE, Emitted
+from flowc.runtime.streams.operators.join import IntervalJoin
 from flowc.runtime.streams.operators.query import without
 from flowc.runtime.streams.operators.window import LATE
 
@@ -94,15 +95,27 @@ class _Flow:
         self.marks.update(dict.fromkeys(node.outputs, node.operator.watermark))
 
     def _process(self, node: Node, batches: Batches) -> None:
+        late = self._late_beside(node, batches)
         for port, name in enumerate(node.inputs):
             for batch in batches.get(name, ()):
                 # What is late for one window may be in time for another.
-                bad = [aside.row for aside in self.late if aside.row.code != LATE]
+                bad = [*(aside.row for aside in self.late if aside.row.code != LATE), *late[port]]
                 rows = without(batch, bad) if bad else batch
                 made = node.operator.process(port, rows)
                 if self.watch is not None and node.remembers and not node.holds:
                     self.watch(rows, made.rows)
                 self._emit(node, port, made, batches)
+
+    def _late_beside(self, node: Node, batches: Batches) -> list[list[BadRow]]:
+        """For each port of a join, the messages that are late at the other one alone: what is late has no part in it.
+
+        Only a join of a stream with itself has rows of one message at both.
+        """
+        operator, given = node.operator, [batches.get(name, ()) for name in node.inputs]
+        if not isinstance(operator, IntervalJoin) or not all(given):
+            return [[] for _ in given]
+        late = [{at for rows in each for at in operator.late(port, rows)} for port, each in enumerate(given)]
+        return [[BadRow(at, LATE, "") for at in late[1 - port] - late[port]] for port in (0, 1)]
 
     def _let_out(self, node: Node, port: int, made: Emitted) -> None:
         """Rows of before came of no message of this epoch, and are never blamed on one."""

@@ -3,6 +3,9 @@
 Each input has a buffer. A row that comes finds its partners among those that came before it, so each pair is found
 once, when the later one of the two comes. Rows are kept until the watermark shows that no partner comes any more. A
 row before the watermark is late: what it might have been a partner of may be forgotten, or out alone.
+
+With `late: reopen` rows are kept for the lateness that is allowed, also those that are out alone: the pair that one
+of these is in later takes its place in the target.
 """
 
 from __future__ import annotations
@@ -38,6 +41,7 @@ _FIXED = {
     "kind": "its kind was changed",
     "keys": "its keys were changed",
     "from": "what its sides read was changed",
+    "replaces": "what becomes of its late rows was changed",
 }
 """What state says nothing of where it was another one, and in which words."""
 
@@ -61,7 +65,9 @@ class _Side:
     alone: Table = field(init=False)
     """Rows that come out without a partner when their time has come."""
     closed: Table = field(init=False)
-    """Rows that came out without one at the end of a run; no values are kept of them."""
+    """Rows that came out without one: at the end of a run, or ever where a pair may take their place.
+
+    Only then are their values kept."""
 
     def __post_init__(self) -> None:
         plan = self.plan
@@ -70,7 +76,7 @@ class _Side:
         self.names = tuple(name for _, name in named)
         kept = self.schema if named else None
         self.paired, self.alone = (Table(plan.id, plan.fingerprint, kept, plan.max_bytes) for _ in range(2))
-        self.closed = Table(plan.id, plan.fingerprint, max_bytes=plan.max_bytes)
+        self.closed = Table(plan.id, plan.fingerprint, kept if plan.replaces else None, plan.max_bytes)
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -99,10 +105,24 @@ class _Side:
         columns = [rows.column(each.name).cast(each.type) for each in self.schema]
         return pa.RecordBatch.from_arrays(columns, schema=self.schema)
 
+    @property
+    def partners(self) -> tuple[Table, ...]:
+        """The tables in which rows of the other side find theirs."""
+        return self.tables if self.plan.replaces else (self.paired, self.alone)
+
     def forget(self, before: int) -> None:
         """Forgets rows before a time whose partners have all come."""
         self.paired.forget(before)
         self.closed.forget(before)
+
+    def let_out(self, before: int, *, closing: bool) -> tuple[Run, pa.RecordBatch | None]:
+        """Rows before a time that have found no partner; with `closing`, none is to find them in another run."""
+        rows, values = self.alone.take_due(before)
+        if self.plan.replaces:
+            self.closed.insert(rows.hi, rows.lo, rows.at, values)
+        elif closing:
+            self.closed.insert(rows.hi, rows.lo, rows.at)
+        return rows, values
 
 
 @dataclass(frozen=True)
@@ -172,6 +192,18 @@ class IntervalJoin:
             found = _with_alone(found, keyed.place, late)
         return replace(self._gone(rows, late), rows=self._together(mine, other, rows, found))
 
+    def late(self, port: int, rows: pa.RecordBatch) -> frozenset[int]:
+        """The messages, by their index, of rows that are late at this port by what the end of a run let out there.
+
+        Those before the watermark are late at both.
+        """
+        mine, other = self._sides[port], self._sides[1 - port]
+        if not len(other.closed) or not rows.num_rows or ROW not in rows.schema.names:
+            return frozenset()
+        at = _times(rows)
+        late = self._late(self._keyed(mine, rows), mine, other, at) & ~self._before(at)
+        return frozenset(rows.column(ROW).filter(pa.array(late)).drop_null().to_pylist()) - {NO_MESSAGE}
+
     def due(self, at: int) -> bool:
         """Whether rows without a partner have come to the end of their time."""
         ends = [(side.alone.earliest, side.most) for side in self._sides]
@@ -184,16 +216,13 @@ class IntervalJoin:
         if mark is None:
             return NOTHING
         for side in self._sides:
-            before = mark - side.most
+            before = mark - self._plan.allowed - side.most
             side.forget(before - before % self._step)
-        return self._let_out([side.alone.take_due(mark - side.most) for side in self._sides])
+        return self._let_out([side.let_out(mark - side.most, closing=False) for side in self._sides])
 
     def on_end(self) -> Emitted:
-        """All rows that have found no partner. What would be one of these is late in another run."""
-        out = [side.alone.take_due(_EVER) for side in self._sides]
-        for side, (rows, _) in zip(self._sides, out, strict=True):
-            side.closed.insert(rows.hi, rows.lo, rows.at)
-        return self._let_out(out)
+        """All rows that have found no partner. What would be one is late in another run, or comes in its place."""
+        return self._let_out([side.let_out(_EVER, closing=True) for side in self._sides])
 
     def verdict(self, written_by: str) -> Verdict:
         """Rows are kept by their keys with the columns that come out; with other bounds it goes on with them."""
@@ -205,6 +234,9 @@ class IntervalJoin:
             return Verdict(Decision.REFUSE, "it did not keep all of its columns")
         if now["least"] < before["least"] or now["most"] > before["most"]:
             reason = "rows that were forgotten under the narrower bounds find no partner"
+            return Verdict(Decision.MIGRATE, reason)
+        if now.get("reopen", 0) > before.get("reopen", 0):
+            reason = "rows that were forgotten under the shorter allowed lateness find no partner"
             return Verdict(Decision.MIGRATE, reason)
         return Verdict(Decision.KEEP)
 
@@ -228,6 +260,11 @@ class IntervalJoin:
         self._check()
 
     @property
+    def _mark(self) -> int | None:
+        """Before which rows are late."""
+        return None if self._input.value is None else self._input.value - self._plan.allowed
+
+    @property
     def _tables(self) -> tuple[Table, ...]:
         return tuple(table for side in self._sides for table in side.tables)
 
@@ -245,18 +282,22 @@ class IntervalJoin:
 
     def _late(self, keyed: _Keyed, mine: _Side, other: _Side, at: Any) -> Any:
         """A mask of rows: those before the watermark, and partners of what the end of a run let out."""
-        mark = self._input.value
-        late = np.zeros(len(at), bool) if mark is None else at < mark
-        asked, _ = keyed.near(other.closed, mine, self._limit)
-        late[keyed.place[asked]] = True
+        late = self._before(at)
+        if not self._plan.replaces:
+            asked, _ = keyed.near(other.closed, mine, self._limit)
+            late[keyed.place[asked]] = True
         return late
+
+    def _before(self, at: Any) -> Any:
+        """A mask of times before the watermark, by more than is allowed."""
+        return np.zeros(len(at), bool) if self._mark is None else at < self._mark
 
     def _gone(self, rows: pa.RecordBatch, late: Any) -> Emitted:
         """What becomes of late rows. One that came of no message has no dead letter, and is counted alone."""
         if not late.any():
             return NOTHING
         gone = rows.filter(pa.array(late))
-        if self._plan.late == "drop" or ROW not in rows.schema.names:
+        if self._plan.late != "dlq" or ROW not in rows.schema.names:
             return Emitted(dropped=gone.num_rows)
         pairs = zip(gone.column(ROW).to_pylist(), gone.column(TIME).to_pylist(), strict=True)
         told = tuple(BadRow(row, _CODE, _words(self.name, at)) for row, at in pairs if row not in (None, NO_MESSAGE))
@@ -265,7 +306,7 @@ class IntervalJoin:
     def _partners(self, keyed: _Keyed, mine: _Side, other: _Side) -> _Found:
         """The pairs, by the places of rows and the times of their partners; a partner is not alone any more."""
         places, times, index, values, count = list[Any](), list[Any](), list[Any](), list[pa.RecordBatch](), 0
-        for table in (other.paired, other.alone):
+        for table in other.partners:
             asked, found = keyed.near(table, mine, self._limit - sum(map(len, places)))
             if not len(asked):
                 continue
@@ -277,7 +318,7 @@ class IntervalJoin:
             index.append(count + again)
             count += len(once)
             values += [kept] if kept is not None else []
-            if table is other.alone:
+            if table is not other.paired:
                 table.remove(once)
                 other.paired.insert(once.hi, once.lo, once.at, kept)
         together = [np.concatenate([np.empty(0, np.int64), *parts]) for parts in (places, times, index)]
@@ -288,7 +329,7 @@ class IntervalJoin:
 
     def _keep(self, keyed: _Keyed, side: _Side, rows: pa.RecordBatch, paired: Any) -> None:
         """Keeps rows for partners that come later."""
-        mark, found = self._input.value, np.zeros(rows.num_rows, bool)
+        mark, found = self._mark, np.zeros(rows.num_rows, bool)
         found[paired] = True
         waiting = np.ones(len(keyed.at), bool) if mark is None else keyed.at + side.most >= mark
         alone = ~found[keyed.place] if side.outer else np.zeros(len(keyed.at), bool)
