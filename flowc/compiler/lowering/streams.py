@@ -21,7 +21,6 @@ from flowc.compiler.loads.load import find_column
 from flowc.compiler.lowering.asking import note_query
 from flowc.compiler.lowering.context import Lowering
 from flowc.compiler.lowering.functioncalls import announce, called, check_calls
-from flowc.compiler.lowering.functions import Untyped
 from flowc.compiler.lowering.inputs import origins_of, output_spans, output_stars
 from flowc.compiler.lowering.lookups import lookup_relation, stream_lookups
 from flowc.compiler.lowering.output import check_made, check_output
@@ -62,6 +61,7 @@ from flowc.compiler.sql.windowcalls import (
 )
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.nodes import Changelog
+from flowc.plan import FunctionPlan
 from flowc.stream import EXTRAS
 from flowc.types import DataType, Kind
 
@@ -196,9 +196,7 @@ def _cuts(
 ) -> list[Cut] | None:
     """The windows of a query, cut out of its tree; None after an error."""
     taken = frozenset((*graph.relations, *(cte.alias for cte in ctes_of(query.tree)), *(call.id for call in calls)))
-    own = frozenset(
-        name.lower() for name, plan in lowering.functions.items() if isinstance(plan, Untyped) or plan.aggregate
-    )
+    own = {name: plan for name, plan in lowering.functions.items() if isinstance(plan, FunctionPlan) and plan.aggregate}
     found = list[Cut]()
     for call in windows.calls:
         made = cut(query, call, free(f"{call.id}_input", taken), own, lowering.reporter)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from flowc.compiler.changelog import NO_KEYS, WIDE, remembering, traits
 from flowc.compiler.dialects.datafusion_arithmetic import arithmetic
-from flowc.compiler.ir import Dedupe, IntervalJoin, Node, Placed, Source, Sql, Stream, Window
+from flowc.compiler.ir import Aggregate, Dedupe, IntervalJoin, Node, Placed, Source, Sql, Stream, Window
 from flowc.errors import UsageError
 from flowc.nodes import MAX_STATE, ROW, TIME, AggregatePlan, DedupePlan, JoinPlan, NodePlan, SqlPlan, Traits, WindowPlan
 from flowc.stream import EXTRAS
@@ -70,7 +70,8 @@ def _shaped(node: Node, known: Traits) -> NodePlan:
     if isinstance(node, Sql):
         return _sql(node, known, traced=False)
     if isinstance(node, Window):
-        return SqlPlan(node.id, node.inputs, node.inputs, node.text, arithmetic(node.text))
+        own = tuple(dict.fromkeys(each.declared for each in node.aggregates if each.declared is not None))
+        return SqlPlan(node.id, node.inputs, node.inputs, node.text, arithmetic(node.text), functions=own)
     if isinstance(node, IntervalJoin):
         return JoinPlan(node.id, node.inputs, node.kind, node.keys, node.least, node.most, node.columns, "")
     return DedupePlan(node.id, node.inputs, node.keys, node.within, "")
@@ -108,16 +109,16 @@ def _window(node: Window, known: Traits, stream: Stream, most: int) -> WindowPla
             help = "group by values of a simple type: by a part of it, or by its text"
             raise UsageError(message, code="unusable-keys", help=help)
     aggregates = tuple(
-        AggregatePlan(a.name, a.function, types[a.name], a.argument, a.distinct, a.where) for a in node.aggregates
-    )
+        AggregatePlan(
+            a.name, a.function, types[a.name], a.argument, a.distinct, a.where, a.level, a.more, a.declared
+        )
+        for a in node.aggregates
+    )  # fmt: skip
     said = {
         "operator": "window", "kind": node.kind, "size": node.size, "step": node.step, "offset": node.offset,
         "timezone": node.timezone,
         "keys": [[value, str(types[key])] for key, value in zip(node.keys, node.values, strict=True)],
-        "aggregates": [
-            [a.function, a.distinct, a.value, str(arguments[a.argument]) if a.argument is not None else "", a.condition]
-            for a in node.aggregates
-        ],
+        "aggregates": [_told(a, arguments) for a in node.aggregates],
         "from": node.before,
         **({"reopen": node.allowed_lateness} if node.late == "reopen" else {}),
         **({"emit": node.emit} if node.emit is not None else {}),
@@ -127,6 +128,13 @@ def _window(node: Window, known: Traits, stream: Stream, most: int) -> WindowPla
         json.dumps(said, separators=(",", ":")), node.offset, node.timezone, node.late, node.allowed_lateness,
         node.max_groups, most, known, node.emit,
     )  # fmt: skip
+
+
+def _told(aggregate: Aggregate, kinds: Mapping[str, DataType]) -> list[object]:
+    """What the state of an aggregate hangs on; of percentiles, any is made of the same."""
+    a, given = aggregate, (name for name in (aggregate.argument, *aggregate.more) if name is not None)
+    said = [a.function, a.distinct, a.value, ", ".join(str(kinds[name]) for name in given), a.condition]
+    return said if a.declared is None else [*said, a.declared.keeps]
 
 
 def _join(node: IntervalJoin, known: Traits, stream: str, most: int) -> JoinPlan:

@@ -81,7 +81,7 @@ class _Making:
             return made(query, schema=self.schemas.get(plan.id))
         if isinstance(plan, WindowPlan):
             is_session = plan.kind == "session"
-            windows = Sessions(plan, inputs[0]) if is_session else Windows(plan, inputs[0])
+            windows = (Sessions if is_session else Windows)(plan, inputs[0], self.functions)
             self.schemas[plan.id] = windows.schema
             made = partial(made, schema=windows.schema, remembers=True, holds=True, delay=int(is_session))
             return made(Taken(1) if self.passing else windows)

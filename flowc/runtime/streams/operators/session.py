@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ import pyarrow as pa
 
 from flowc.errors import UsageError
 from flowc.nodes import TIME, WindowPlan
+from flowc.runtime.functions import Function
 from flowc.runtime.hexadecimal import hex_text
 from flowc.runtime.instants import MICROS
 from flowc.runtime.streams.aggregates.accumulators import Accumulators
@@ -42,7 +44,7 @@ class Sessions:
     Raises UsageError for aggregates of values that they are not for, and for sessions that reopen.
     """
 
-    def __init__(self, plan: WindowPlan, schema: pa.Schema) -> None:
+    def __init__(self, plan: WindowPlan, schema: pa.Schema, functions: Sequence[Function] = ()) -> None:
         if plan.late == "reopen":
             message = f"`{plan.id}` has sessions, which do not reopen"
             raise UsageError(message, code="not-runnable-yet", help="set late rows aside: `late: dlq`")
@@ -52,7 +54,8 @@ class Sessions:
         """What comes out, without hidden columns."""
         self._keys, self._hash = GroupKeys([schema.field(key).type for key in plan.keys]), Hasher()
         self._input = Least(len(plan.inputs))
-        self._passing = Accumulators(plan.aggregates, schema)
+        self._make = partial(Accumulators, plan.aggregates, schema, functions=functions)
+        self._passing = self._make()
         """Of sessions that come out in the call in which they began."""
         self._begin()
 
@@ -119,7 +122,7 @@ class Sessions:
         return Verdict(Decision.REFUSE, changed(before, now))
 
     def _begin(self) -> None:
-        self._state = SessionState(self._plan, self._given)
+        self._state = SessionState(self._plan, self._given, self._make())
         self._groups = self._state.groups
 
     def _take(self, rows: pa.RecordBatch, hi: Any, lo: Any, at: Any) -> Emitted:
