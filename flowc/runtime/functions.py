@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
@@ -174,6 +175,31 @@ def _refused(context: Any, sql: str) -> tuple[str, str] | None:
 def nulls(*arrays: pa.Array) -> pa.Array:
     """Stands for a function in a query that is only planned."""
     return pa.nulls(len(arrays[0]) if arrays else 1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Nothing:
+    """Stands for an object of an aggregate: of no rows, which there may be a group of, it gives NULL."""
+
+    columns: int
+
+    def update(self, *arrays: pa.Array) -> None:
+        """Adds nothing."""
+
+    def merge(self, *arrays: pa.Array) -> None:
+        """Adds nothing."""
+
+    def state(self) -> list[None]:
+        """NULL for each column."""
+        return [None] * self.columns
+
+    def evaluate(self) -> None:
+        """NULL."""
+
+
+def stand_in(plan: FunctionPlan) -> Function:
+    """A function for queries that are run over no rows, to see what they give."""
+    return Function(plan, partial(_Nothing, len(plan.state)) if plan.aggregate else nulls)
 
 
 def mistyped(error: BaseException) -> DataError | None:

@@ -14,6 +14,7 @@ from flowc.plan import FunctionPlan
 
 DISTINCT = "approx_count_distinct"
 PERCENTILE, _MEDIAN = PERCENTILES
+_STRUCTS = ("named_struct", "struct")
 _EXACT = {"percentile_cont", "percentile_disc", "median", "quantile_cont"}
 FUNCTIONS: dict[type[exp.Expression], str] = {
     exp.Count: "count", exp.Sum: "sum", exp.Avg: "avg", exp.Min: "min", exp.Max: "max", exp.First: "first",
@@ -26,7 +27,7 @@ _CALLS: dict[str, Callable[..., exp.Expression]] = {
 }  # fmt: skip
 _KNOWN = (
     "they have count, count(DISTINCT …), approx_count_distinct, approx_percentile_cont, approx_median, sum, avg, min, "
-    "max, first, last and array_agg, and aggregate functions of the project"
+    "max, first, last, array_agg and json_agg, and aggregate functions of the project"
 )
 _LEVEL = f"write `{PERCENTILE}(x, 0.9)`, with a number from 0 to 1"
 Why = tuple[str, str]
@@ -35,13 +36,17 @@ Why = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """An aggregate: its function, its arguments, the level of a percentile, and the project's function that it is."""
+    """An aggregate: its function, its arguments, the level of a percentile, and the project's function that it is.
+
+    Where its values are to be a JSON document, `document` is the function that makes it of the array that comes out.
+    """
 
     function: str
     values: tuple[exp.Expression, ...]
     distinct: bool = False
     level: float | None = None
     declared: FunctionPlan | None = None
+    document: str = ""
 
 
 def read(call: exp.Expression, name: str, own: Mapping[str, FunctionPlan]) -> Said | Why:
@@ -55,6 +60,10 @@ def read(call: exp.Expression, name: str, own: Mapping[str, FunctionPlan]) -> Sa
             return _percentile(call, inner, name)
         if called == _MEDIAN and len(inner.expressions) == 1 and inner is call:
             return _told(name, Said(PERCENTILE, tuple(inner.expressions), level=0.5))
+        if called == "jsonb_agg" and len(inner.expressions) == 1 and inner is call:
+            return _told(name, Said("array_agg", tuple(inner.expressions), document="to_jsonb"))
+    if isinstance(call, exp.JSONArrayAgg) and not call.args.get("order"):
+        return _told(name, Said("array_agg", (call.this,), document="to_json"))
     function = FUNCTIONS.get(type(call))
     if function is None:
         more = f"compute others of these behind, or of what `array_agg` gives; {_LEVEL}" if name in _EXACT else ""
@@ -92,7 +101,14 @@ def _of_sql(call: exp.Expression, name: str, function: str) -> Said | Why:
         return f"`{name}` takes one argument in a window", "put several together: `concat_ws('|', a, b)`"
     if distinct and function != "count":
         return f"`{name}(DISTINCT …)` is no aggregate of windows", "use `dedupe` before, or `count(DISTINCT …)`"
-    return Said(function, tuple(values), distinct)
+    document = "to_json" if function == "array_agg" and _has_parts(values[0]) else ""
+    return Said(function, tuple(values), distinct, document=document)
+
+
+def _has_parts(value: exp.Expression) -> bool:
+    """Whether a value is made of parts that have names: outside the engine, it is JSON."""
+    value = value.unnest()
+    return isinstance(value, exp.Struct) or (isinstance(value, exp.Anonymous) and value.name.lower() in _STRUCTS)
 
 
 def _percentile(call: exp.Expression, inner: exp.Anonymous, name: str) -> Said | Why:

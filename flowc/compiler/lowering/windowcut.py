@@ -274,8 +274,7 @@ class _Cutter:
         if key is not None:
             return _own(key.name)
         if self._is_aggregate(node):
-            made = self._aggregate(node)
-            return _own(made.name if made is not None else "")
+            return self._aggregate(node)
         return node
 
     def _is_aggregate(self, node: exp.Expression) -> bool:
@@ -292,8 +291,8 @@ class _Cutter:
         known = any(each.kind in ("a", "o") for each in postgres().functions(name))
         return known or name in self.own or name.startswith(NAMED_AGGREGATES)
 
-    def _aggregate(self, node: exp.Expression) -> Aggregate | None:
-        """The aggregate that a call is; None, and reported, for one that windows do not have."""
+    def _aggregate(self, node: exp.Expression) -> exp.Expression:
+        """What stands for a call behind; one that windows do not have is reported."""
         call, condition = node, None
         if isinstance(call, exp.Filter):
             call, condition = call.this, call.expression.this
@@ -304,10 +303,11 @@ class _Cutter:
             message, help = why or ("", "")
             span = self._from_its_name(call, self.query.span(node))
             self.reporter.error("unsupported-aggregate", message, span, helps=(help,))
-            return None
+            return _own("")
         values = tuple(each for each in found.values if not isinstance(each, exp.Star))
         key = (found.function, found.distinct, found.level, *map(self._said, values), self._said_of(condition))
-        if key not in self._known:
+        made = self._known.get(key)
+        if made is None:
             outer = node.parent
             wanted = fold(outer.args["alias"], ENGINE) if isinstance(outer, exp.Alias) else ""
             made = Aggregate(
@@ -318,7 +318,8 @@ class _Cutter:
             )  # fmt: skip
             self._known[key] = made
             self.aggregates.append(made)
-        return self._known[key]
+        column = _own(made.name)
+        return exp.Anonymous(this=found.document, expressions=[column]) if found.document else column
 
     def _why_not(self, name: str, found: Said, condition: exp.Expression | None) -> tuple[str, str] | None:
         """What is wrong with the arguments of an aggregate, and what to write."""

@@ -110,7 +110,7 @@ def _window(node: Window, known: Traits, stream: Stream, most: int) -> WindowPla
             raise UsageError(message, code="unusable-keys", help=help)
     aggregates = tuple(
         AggregatePlan(
-            a.name, a.function, types[a.name], a.argument, a.distinct, a.where, a.level, a.more, a.declared
+            a.name, a.function, _gives(a, types[a.name], arguments), a.argument, a.distinct, a.where, a.level, a.more, a.declared
         )
         for a in node.aggregates
     )  # fmt: skip
@@ -128,6 +128,14 @@ def _window(node: Window, known: Traits, stream: Stream, most: int) -> WindowPla
         json.dumps(said, separators=(",", ":")), node.offset, node.timezone, node.late, node.allowed_lateness,
         node.max_groups, most, known, node.emit,
     )  # fmt: skip
+
+
+def _gives(aggregate: Aggregate, kind: DataType, kinds: Mapping[str, DataType]) -> DataType:
+    """The type of an aggregate: the engine forgets of a list that its values are documents."""
+    of = kinds.get(aggregate.argument or "")
+    if aggregate.function == "array_agg" and of is not None and of.kind is Kind.JSON:
+        return DataType(Kind.ARRAY, element=of)
+    return kind
 
 
 def _told(aggregate: Aggregate, kinds: Mapping[str, DataType]) -> list[object]:
