@@ -558,8 +558,9 @@ def _windows(node: Window) -> str:
 
 def _further(aggregate: Aggregate) -> list[object]:
     """What else an aggregate hangs on."""
-    own = [] if aggregate.declared is None else [aggregate.declared.keeps, str(aggregate.declared.returns)]
-    return own if aggregate.level is None else [aggregate.level]
+    if aggregate.declared is not None:
+        return [aggregate.declared.keeps, str(aggregate.declared.returns)]
+    return [] if aggregate.level is None else [aggregate.level]
 
 
 def _bounds_of(call: WindowCall) -> Bounds:

@@ -110,7 +110,8 @@ def _window(node: Window, known: Traits, stream: Stream, most: int) -> WindowPla
             raise UsageError(message, code="unusable-keys", help=help)
     aggregates = tuple(
         AggregatePlan(
-            a.name, a.function, _gives(a, types[a.name], arguments), a.argument, a.distinct, a.where, a.level, a.more, a.declared
+            a.name, a.function, _gives(a, types[a.name], arguments), a.argument, a.distinct, a.where, a.level, a.more,
+            a.declared,
         )
         for a in node.aggregates
     )  # fmt: skip

@@ -21,7 +21,8 @@ from flowc.runtime.streams.aggregates.exact import Exact
 from flowc.runtime.streams.aggregates.extremes import Fixed, Referenced, Timed, has_order, in_64_bits
 from flowc.runtime.streams.aggregates.gathered import Distinct, Listed
 from flowc.runtime.streams.aggregates.part import Count, Floats, Part, Steps
-from flowc.runtime.streams.aggregates.sketches import Approximate, Percentiles
+from flowc.runtime.streams.aggregates.percentiles import Percentiles
+from flowc.runtime.streams.aggregates.sketches import Approximate
 
 _STEPS = "changed"
 Result = Callable[[Any], pa.Array]
@@ -250,7 +251,7 @@ class _Given:
 
 
 def _unsupported(message: str) -> UsageError:
-    help = "CAST the argument to what it is for, or compute it of what `array_agg` gives"
+    help = "CAST the argument to what the aggregate is for, or compute another one of what `array_agg` gives"
     return UsageError(message, code="unsupported-aggregate", help=help)
 
 

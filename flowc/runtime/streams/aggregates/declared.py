@@ -71,7 +71,7 @@ class Declared:
         self._rows.combine(slots, other._rows, others)
 
     def of(self, slots: Any, kind: pa.DataType) -> pa.Array:
-        """What the aggregate gives of some groups. Raises DataError (`function-failed`) where the author's code fails."""
+        """What the aggregate gives of some groups. Raises as `add`."""
         states, known = [column.take(slots) for column in self._states], self._rows.of(slots) > 0
         made = []
         for place in range(len(slots)):
@@ -107,7 +107,7 @@ class Declared:
 
 
 def _by_slot(slots: Any) -> tuple[Any, Any, Any, Any]:
-    """The different slots, the order in which rows lie slot by slot, and where in there those of each begin; how many."""
+    """The different slots, the order in which rows lie slot by slot, where in it those of each begin, and how many."""
     order = np.argsort(slots, kind="stable")
     found, starts, counts = np.unique(slots[order], return_index=True, return_counts=True)
     return found, order, starts, counts

@@ -73,9 +73,7 @@ class Windows:
     def __init__(self, plan: WindowPlan, schema: pa.Schema, functions: Sequence[Function] = ()) -> None:
         self.name, self.fingerprint = plan.id, plan.fingerprint
         self._plan, self._given = plan, schema
-        self._make = partial(
-            Accumulators, plan.aggregates, schema, stepped=plan.emit is not None, functions=functions
-        )
+        self._make = partial(Accumulators, plan.aggregates, schema, stepped=plan.emit is not None, functions=functions)
         self.schema = window_schema(plan, schema)
         """What comes out, without hidden columns."""
         self._kind = kind_of(plan)
