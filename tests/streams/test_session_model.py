@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from flowc.errors import EngineError
 from flowc.nodes import ROW, TIME, AggregatePlan, SqlPlan, WindowPlan
+from flowc.runtime.functions import Function
 from flowc.runtime.streams.epoch import END, Intent, Range
 from flowc.runtime.streams.graph.graph import Graph
 from flowc.runtime.streams.keyed.segments import joined
@@ -62,6 +63,7 @@ class Driven:
     """A stream from epoch to epoch, and what came out of it."""
 
     plan: WindowPlan
+    functions: Sequence[Function] = ()
     out: list[dict[str, Any]] = field(default_factory=list)
     late: list[int] = field(default_factory=list)
     """The values of `x` of rows that were late."""
@@ -70,7 +72,7 @@ class Driven:
     graph: Graph = field(init=False)
 
     def __post_init__(self) -> None:
-        self.graph = Graph(_stream(self.plan), {"source": ROWS})
+        self.graph = Graph(_stream(self.plan), {"source": ROWS}, functions=self.functions)
 
     @property
     def operator(self) -> Sessions:
@@ -115,7 +117,7 @@ class Driven:
         self.point = replace(self.point, segments=tuple(merged))
 
     def restart(self) -> None:
-        self.graph = Graph(_stream(self.plan), {"source": ROWS})
+        self.graph = Graph(_stream(self.plan), {"source": ROWS}, functions=self.functions)
         self.graph.states.restore(self.point)
 
 

@@ -148,7 +148,9 @@ def test_many_values_are_counted_within_three_standard_errors() -> None:
         part.grow(1)
         for begin in range(0, count, 7000):
             values = pa.array(np.arange(begin, min(begin + 7000, count))).cast(kind)
-            part.add(np.zeros(len(values), np.int64), pa.concat_arrays([values, values[:5]]).slice(0, len(values)), None)
+            part.add(
+                np.zeros(len(values), np.int64), pa.concat_arrays([values, values[:5]]).slice(0, len(values)), None
+            )
         assert abs(part.of(np.array([0]))[0] / count - 1) < 3 * 0.011
         assert sum(column.nbytes for column in part.take(np.array([0]))) < 3000
 
@@ -198,7 +200,5 @@ def test_infinities_are_at_both_ends_and_nan_behind_them(times: int) -> None:
 def test_percentiles_of_what_are_no_numbers_are_refused() -> None:
     for kind in (pa.string(), pa.timestamp("us"), pa.bool_(), pa.list_(pa.int64())):
         with pytest.raises(UsageError) as failure:
-            _accumulated(
-                [AggregatePlan("a", "approx_percentile_cont", FLOAT, "x", level=0.5)], pa.array([], kind)
-            )
+            _accumulated([AggregatePlan("a", "approx_percentile_cont", FLOAT, "x", level=0.5)], pa.array([], kind))
         assert failure.value.code == "unsupported-aggregate"
