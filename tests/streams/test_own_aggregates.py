@@ -116,9 +116,9 @@ def test_sessions_have_sketches_and_own_functions(data: st.DataObject) -> None:
         _check(row)
 
 
-def _made(function: FunctionPlan, python: Callable[[], Any], kind: pa.DataType = pa.float64()) -> Accumulators:
+def _made(function: FunctionPlan, python: Callable[[], Any], kind: pa.DataType | None = None) -> Accumulators:
     plans = [AggregatePlan("a", function.name, FLOAT, "x", where="w", declared=function)]
-    schema = pa.schema([("x", kind), ("w", pa.bool_())])
+    schema = pa.schema([("x", kind or pa.float64()), ("w", pa.bool_())])
     made = Accumulators(plans, schema, functions=[Function(function, python)])
     made.grow(4)
     return made
@@ -204,9 +204,13 @@ class Failing(Calls):
 def test_what_fails_is_told_with_the_functions_name(where: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Failing, "where", where)
     made = _made(COUNTED, Failing)
-    with pytest.raises(DataError) as failure:
+
+    def run() -> None:
         _add(made, [0], [1.0])
         made.results(np.array([0]))
+
+    with pytest.raises(DataError) as failure:
+        run()
     assert failure.value.code == "function-failed"
     assert str(failure.value).startswith("function `nulls` failed: ")
     assert words in str(failure.value)

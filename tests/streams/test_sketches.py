@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -25,12 +25,11 @@ PARTS = {"different": lambda: Approximate("x", pa.int64()), "percentiles": lambd
 
 
 @pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Groups of few values have sketches, and values wait for few others."""
     for module in (sketches, percentiles):
         monkeypatch.setattr(module, "FEW", 4)
         monkeypatch.setattr(module, "WAITING", 6)
-    yield
 
 
 def _made(part: str, count: int = 3) -> Any:

@@ -14,7 +14,7 @@ from flowc.catalog import Column
 from flowc.errors import DataError, FlowcError
 from flowc.plan import Arithmetic
 from flowc.runtime.arithmetic import Query, overflow
-from flowc.runtime.arrow import data_type, arrow_field, columns_of, nests_fields, plain
+from flowc.runtime.arrow import arrow_field, columns_of, data_type, nests_fields, plain
 from flowc.runtime.enginecontext import demand_shallow, keep_full_joins, new_context, planned_schema, register
 from flowc.runtime.enginejson import register_json, register_parts, without_json
 from flowc.runtime.enginemessages import refused

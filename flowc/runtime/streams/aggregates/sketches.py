@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from flowc.runtime.streams.aggregates.gathered import Distinct, listed, matched
-from flowc.runtime.streams.aggregates.part import Numbers
+from flowc.runtime.streams.aggregates.gathered import Distinct
 from flowc.runtime.streams.keyed.slots import SlotColumn, grown, slot_column
 
 FEW = 512
