@@ -11,16 +11,19 @@ from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from benchmarks.context import Context
 from benchmarks.report import Row, seconds
 from flowc.nodes import ROW, TIME, AggregatePlan, WindowKind, WindowPlan
+from flowc.plan import FunctionPlan
+from flowc.runtime.functions import Function
 from flowc.runtime.streams.operators.session import Sessions
 from flowc.runtime.streams.operators.window import Windows
 from flowc.types import BIGINT, DataType, Kind
 
 ROWS, KEYS, GROUPS = 10_000_000, 100_000, 1_000_000
-SESSION_ROWS = 3_000_000
+SESSION_ROWS, SKETCHED_ROWS = 3_000_000, 2_000_000
 EPOCH, CHECKPOINT = 50_000, 200
 """Rows of an epoch, and epochs from one checkpoint to the next: less than a second at the speed that is wanted."""
 _WINDOWS, _PANES, _LATENESS = 10, 5, 1000
@@ -30,6 +33,35 @@ _AGGREGATES = (
     AggregatePlan("mean", "avg", DataType(Kind.FLOAT64), "value"), AggregatePlan("least", "min", BIGINT, "value"),
     AggregatePlan("most", "max", BIGINT, "value"),
 )  # fmt: skip
+_FLOAT = DataType(Kind.FLOAT64)
+_SKETCHES = (
+    AggregatePlan("different", "approx_count_distinct", BIGINT, "value"),
+    AggregatePlan("middle", "approx_percentile_cont", _FLOAT, "value", level=0.5),
+    AggregatePlan("high", "approx_percentile_cont", _FLOAT, "value", level=0.99),
+)
+
+
+class Mean:
+    """A mean as a project would write it."""
+
+    def __init__(self) -> None:
+        self.total, self.count = 0, 0
+
+    def update(self, values: pa.Array) -> None:
+        self.total, self.count = self.total + (pc.sum(values).as_py() or 0), self.count + len(values)
+
+    def merge(self, totals: pa.Array, counts: pa.Array) -> None:
+        self.total, self.count = self.total + pc.sum(totals).as_py(), self.count + pc.sum(counts).as_py()
+
+    def state(self) -> list[int]:
+        return [self.total, self.count]
+
+    def evaluate(self) -> float:
+        return self.total / self.count
+
+
+_MEAN = FunctionPlan("own_mean", "benchmarks.windows:Mean", True, (BIGINT,), _FLOAT, (BIGINT, BIGINT))
+_OWN, _FUNCTIONS = (AggregatePlan("mean", "own_mean", _FLOAT, "value", declared=_MEAN),), (Function(_MEAN, Mean),)
 
 
 def windows(context: Context) -> Iterator[Row]:
@@ -59,6 +91,21 @@ def sessions(context: Context) -> Iterator[Row]:
     case = f"sessions of {count:,} rows and {keys:,} keys, {made:,} come out: count, sum, avg, min, max"
     met = count / took >= 500_000
     yield Row(case, f"{count / took / 1000:,.0f} k rows/s", "-", "-", ">= 500 k rows/s", met)
+
+
+def own_aggregates(context: Context) -> Iterator[Row]:
+    """Tumbling windows with sketches, and with a function of a project, which is called for each group of a batch."""
+    count = context.rows(SKETCHED_ROWS)
+    of = "approx_count_distinct, two approximate percentiles"
+    cases = [(100, _SKETCHES, of), (10_000, _SKETCHES, of), (100_000, _SKETCHES, of)]
+    cases += [(10, _OWN, "an aggregate function in Python"), (1_000, _OWN, "an aggregate function in Python")]
+    for keys, aggregates, what in cases:
+        plan = WindowPlan("w", ("source",), "tumbling", count // 2, count // 2, ("key",), aggregates, "{}")
+        batches = list(_batches(count, context.rows(keys), distinct=True))
+        timed = (_seconds(Windows(plan, _SCHEMA, _FUNCTIONS), batches, CHECKPOINT // 10) for _ in range(context.rounds))
+        took, made = min(timed)
+        case = f"tumbling windows of {count:,} rows and {context.rows(keys):,} keys, {made:,} groups come out: {what}"
+        yield Row(case, f"{count / took / 1000:,.0f} k rows/s", "-", "-", "-", None)
 
 
 def windows_state(context: Context) -> Iterator[Row]:
@@ -112,19 +159,19 @@ def _sessions(gap: int) -> Sessions:
     return Sessions(WindowPlan("s", ("source",), "session", 3 * gap, gap, ("key",), _AGGREGATES, "{}"), _SCHEMA)
 
 
-def _batches(count: int, keys: int) -> Iterator[pa.RecordBatch]:
-    """Rows of random keys, a microsecond apart and up to a thousand out of order."""
+def _batches(count: int, keys: int, *, distinct: bool = False) -> Iterator[pa.RecordBatch]:
+    """Rows of random keys, a microsecond apart and up to a thousand out of order; values are those of keys or any."""
     chance = np.random.default_rng(1)
     for first in range(0, count, EPOCH):
         size = min(EPOCH, count - first)
         times = np.arange(first, first + size) - chance.integers(0, _LATENESS, size)
-        yield _batch(chance.integers(0, keys, size), times)
+        yield _batch(chance.integers(0, keys, size), times, chance.integers(0, count, size) if distinct else None)
 
 
-def _batch(keys: object, times: object) -> pa.RecordBatch:
+def _batch(keys: object, times: object, values: object = None) -> pa.RecordBatch:
     ids = np.asarray(keys)
     at = np.broadcast_to(np.asarray(times, np.int64), ids.shape)
-    columns = [pa.array(ids), pa.array(ids % 1000), pa.array(at).cast(pa.timestamp("us", "UTC"))]
+    columns = [pa.array(ids), pa.array(ids % 1000 if values is None else values), pa.array(at).cast(pa.timestamp("us", "UTC"))]
     numbers = pa.array(np.arange(len(ids)))
     return pa.RecordBatch.from_arrays([*columns, numbers], names=[*_SCHEMA.names, TIME, ROW])
 
@@ -134,4 +181,4 @@ def _memory() -> int:
     return tracemalloc.get_traced_memory()[0] + pa.total_allocated_bytes()
 
 
-CASES = (windows, sessions, windows_state)
+CASES = (windows, sessions, own_aggregates, windows_state)

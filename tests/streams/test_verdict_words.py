@@ -45,9 +45,10 @@ def _operator_of(stream: StreamPlan) -> Dedupe | Windows:
         ("count(*)", "count(DISTINCT name) FILTER (WHERE id > 3)",
          "refuse: its aggregates were (count(*)), are (count(DISTINCT name text) FILTER (WHERE id > 3))"),
         ("count(*)", "product(id)",
-         "refuse: its aggregates were (count(*)), are (product(id bigint) of own_functions:Product(bigint) with the state "
-         "(bigint))"),
-        ("count(*)", "approx_median(id)", "refuse: its aggregates were (count(*)), are (approx_percentile_cont(id bigint))"),
+         "refuse: its aggregates were (count(*)), are (product(id bigint) of own_functions:Product(bigint) with the "
+         "state (bigint))"),
+        ("count(*)", "approx_median(id)",
+         "refuse: its aggregates were (count(*)), are (approx_percentile_cont(id bigint))"),
         ("id > 0", "id > 1", "refuse: its query before it changed"),
         ("SELECT window_start, name", "SELECT window_start, upper(name) AS name", "keep: "),
     ],

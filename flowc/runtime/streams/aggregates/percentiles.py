@@ -39,6 +39,8 @@ class Percentiles:
         """The numbers that are in no digest yet, in their order."""
         self._more: list[tuple[Any, Any]] = []
         self._waiting, self._most, self._size = 0, WAITING, 0
+        self._asked: tuple[Any, tuple[list[Any], _Inner]] | None = None
+        """What was asked of last, and its numbers, until something changes."""
 
     @property
     def nbytes(self) -> int:
@@ -75,9 +77,7 @@ class Percentiles:
 
     def of(self, slots: Any, level: float) -> pa.Array:
         """The numbers below which `level` of those of some groups are, from 0 to 1; NULL where there are none."""
-        below, above, nan, values, digests = self.take(slots)
-        outer = [column.to_numpy() for column in (below, above, nan)]
-        inner = _Inner(values, digests)
+        outer, inner = self._sorted(slots)
         first, last = outer[0], outer[0] + inner.counts
         count = last + outer[1] + outer[2]
         at = level * np.maximum(count - 1, 0)
@@ -92,6 +92,13 @@ class Percentiles:
         with np.errstate(invalid="ignore"):
             found = np.where(part == 0, lower, lower + part * (upper - lower))
         return pa.array(np.where(lower == upper, lower, found), mask=count == 0)
+
+    def _sorted(self, slots: Any) -> tuple[list[Any], _Inner]:
+        """The numbers of some groups in their order, which several percentiles are taken of one after the other."""
+        if self._asked is None or self._asked[0] is not slots:
+            *outer, values, digests = self.take(slots)
+            self._asked = slots, ([column.to_numpy() for column in outer], _Inner(values, digests))
+        return self._asked[1]
 
     def take(self, slots: Any) -> list[pa.Array]:
         """What is kept of some groups."""
@@ -109,6 +116,7 @@ class Percentiles:
 
     def clear(self, slots: Any) -> None:
         """As before there were rows."""
+        self._asked = None
         self._gather()
         gone = np.zeros(self._size, bool)
         gone[slots] = True
@@ -117,6 +125,7 @@ class Percentiles:
         self._digests.clear(slots)
 
     def _wait(self, slots: Any, numbers: Any) -> None:
+        self._asked = None
         self._more.append((slots, numbers + 0.0))
         self._waiting += len(slots)
 
