@@ -171,7 +171,11 @@ def _batches(count: int, keys: int, *, distinct: bool = False) -> Iterator[pa.Re
 def _batch(keys: object, times: object, values: object = None) -> pa.RecordBatch:
     ids = np.asarray(keys)
     at = np.broadcast_to(np.asarray(times, np.int64), ids.shape)
-    columns = [pa.array(ids), pa.array(ids % 1000 if values is None else values), pa.array(at).cast(pa.timestamp("us", "UTC"))]
+    columns = [
+        pa.array(ids),
+        pa.array(ids % 1000 if values is None else values),
+        pa.array(at).cast(pa.timestamp("us", "UTC")),
+    ]
     numbers = pa.array(np.arange(len(ids)))
     return pa.RecordBatch.from_arrays([*columns, numbers], names=[*_SCHEMA.names, TIME, ROW])
 
