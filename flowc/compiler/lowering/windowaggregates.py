@@ -83,7 +83,7 @@ def engine_call(said: Said, columns: tuple[str, ...]) -> exp.Expression:
     if said.level is not None:
         call = exp.Anonymous(this=PERCENTILE, expressions=[*given, exp.Literal.number(said.level)])
         tell_percentiles(call)
-        return call
+        return exp.cast(call, "double")  # of `real` numbers, the engine gives such
     if said.function == DISTINCT:  # which the engine does not have for values of any type
         return exp.Count(this=exp.Distinct(expressions=given))
     return _CALLS[said.function](this=exp.Distinct(expressions=given) if said.distinct else given[0])
