@@ -17,6 +17,7 @@ from flowc.plan import FunctionPlan
 from flowc.runtime.functions import Function
 from flowc.runtime.streams.aggregates.accumulators import Accumulators
 from flowc.runtime.streams.epoch import END
+from flowc.runtime.streams.graph.graph import Graph
 from flowc.types import BIGINT, DataType, Kind
 from tests.streams import test_session_model as sessions
 from tests.streams import test_window_model as windows
@@ -61,6 +62,17 @@ AGGREGATES = (
     AggregatePlan("middle", "approx_percentile_cont", FLOAT, "f", level=0.5),
     AggregatePlan("high", "approx_percentile_cont", FLOAT, "x", level=0.9),
 )
+
+
+class _Sessions(sessions.Driven):
+    """Sessions that have functions of the project."""
+
+    def __post_init__(self) -> None:
+        self.graph = Graph(sessions._stream(self.plan), {"source": sessions.ROWS}, functions=FUNCTIONS)
+
+    def restart(self) -> None:
+        self.__post_init__()
+        self.graph.states.restore(self.point)
 
 
 def _check(row: dict[str, Any]) -> None:
@@ -108,7 +120,7 @@ def test_windows_have_sketches_and_own_functions(
 @given(data=st.data())
 def test_sessions_have_sketches_and_own_functions(data: st.DataObject) -> None:
     plan = sessions.session(10, 30, aggregates=AGGREGATES)
-    driven = sessions.Driven(plan, FUNCTIONS)
+    driven = _Sessions(plan)
     rows = data.draw(st.lists(windows._ROW, max_size=25), "rows")
     _drive(driven, data, rows)
     assert sum(len(row["x"]) for row in driven.out) + driven.dropped == len(rows)

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 
 from flowc.errors import EngineError
 from flowc.nodes import ROW, TIME, AggregatePlan, SqlPlan, WindowPlan
-from flowc.runtime.functions import Function
 from flowc.runtime.streams.epoch import END, Intent, Range
 from flowc.runtime.streams.graph.graph import Graph
 from flowc.runtime.streams.keyed.segments import joined
@@ -63,7 +62,6 @@ class Driven:
     """A stream from epoch to epoch, and what came out of it."""
 
     plan: WindowPlan
-    functions: Sequence[Function] = ()
     out: list[dict[str, Any]] = field(default_factory=list)
     late: list[int] = field(default_factory=list)
     """The values of `x` of rows that were late."""
@@ -72,7 +70,7 @@ class Driven:
     graph: Graph = field(init=False)
 
     def __post_init__(self) -> None:
-        self.graph = Graph(_stream(self.plan), {"source": ROWS}, functions=self.functions)
+        self.graph = Graph(_stream(self.plan), {"source": ROWS})
 
     @property
     def operator(self) -> Sessions:
@@ -117,7 +115,7 @@ class Driven:
         self.point = replace(self.point, segments=tuple(merged))
 
     def restart(self) -> None:
-        self.graph = Graph(_stream(self.plan), {"source": ROWS}, functions=self.functions)
+        self.graph = Graph(_stream(self.plan), {"source": ROWS})
         self.graph.states.restore(self.point)
 
 
