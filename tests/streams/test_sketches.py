@@ -17,6 +17,7 @@ from flowc.runtime.streams.aggregates import percentiles, sketches
 from flowc.runtime.streams.aggregates.accumulators import Accumulators
 from flowc.runtime.streams.aggregates.percentiles import Percentiles
 from flowc.runtime.streams.aggregates.sketches import Approximate
+from flowc.runtime.streams.keyed.slots import slot_column
 from flowc.types import BIGINT, DataType, Kind
 from tests.streams.test_aggregates import VALUES
 
@@ -201,3 +202,12 @@ def test_percentiles_of_what_are_no_numbers_are_refused() -> None:
         with pytest.raises(UsageError) as failure:
             _accumulated([AggregatePlan("a", "approx_percentile_cont", FLOAT, "x", level=0.5)], pa.array([], kind))
         assert failure.value.code == "unsupported-aggregate"
+
+
+def test_large_values_that_were_replaced_take_no_memory() -> None:
+    column = slot_column(pa.binary())
+    column.grow(2)
+    for number in range(300):
+        column.put(np.array([number % 2]), pa.array([bytes([number % 251]) * 200_000]))
+    assert column.nbytes < 40 * 2**20
+    assert [value[:1] for value in column.take(np.arange(2)).to_pylist()] == [bytes([298 % 251]), bytes([299 % 251])]
