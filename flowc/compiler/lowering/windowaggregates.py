@@ -93,8 +93,8 @@ def _of_sql(call: exp.Expression, name: str, function: str) -> Said | Why:
     given = call.this
     distinct = isinstance(given, exp.Distinct)
     values = given.expressions if distinct else [given] if given is not None else []
-    if any(each.is_star and not isinstance(each, exp.Star) for each in values):
-        return f"`{name}` looks at one value of each row, and this is all of them", "write `count(*)`, or a column"
+    if any(each.is_star and not (isinstance(each, exp.Star) and function == "count") for each in values):
+        return _all_of(name)
     if isinstance(given, exp.Order):
         return f"`{name}` has an order of its own", "`first`, `last` and `array_agg` go by event time: leave it out"
     if call.args.get("expressions") or len(values) > 1 or call.args.get("count") or call.args.get("accuracy"):
@@ -131,7 +131,13 @@ def _of_own(call: exp.Expression, name: str, declared: FunctionPlan) -> Said | W
     return _told(name, Said(declared.name.lower(), tuple(call.expressions), declared=declared))
 
 
+def _all_of(name: str) -> Why:
+    return f"`{name}` looks at one value of each row, and this is all of them", "write `count(*)`, or a column"
+
+
 def _told(name: str, said: Said) -> Said | Why:
+    if any(each.is_star for each in said.values):
+        return _all_of(name)
     if any(isinstance(each, exp.Distinct) for each in said.values):
         return f"`{name}(DISTINCT …)` is no aggregate of windows", "use `dedupe` before"
     if any(isinstance(each, exp.Order) for each in said.values):

@@ -103,10 +103,16 @@ def _window(node: Window, known: Traits, stream: Stream, most: int) -> WindowPla
     types = {column.name: column.type for column in node.columns or ()}
     given = next((each.columns for each in stream.nodes if isinstance(each, Sql) and each.id == node.inputs[0]), None)
     arguments = {column.name: column.type for column in given or ()}
-    for key in node.keys:
-        if types[key].kind in NO_KEYS:
-            message = f"a window of stream `{stream.name}` groups by `{key}`, which is `{types[key]}`"
-            help = "group by values of a simple type: by a part of it, or by its text"
+    told_apart = [(f"groups by `{key}`", types[key]) for key in node.keys]
+    told_apart += [
+        (f"tells apart what `{a.name}` counts", arguments[a.argument])
+        for a in node.aggregates
+        if a.argument is not None and (a.distinct or a.function == "approx_count_distinct")
+    ]
+    for what, kind in told_apart:
+        if kind.kind in NO_KEYS:
+            message = f"a window of stream `{stream.name}` {what}, which is `{kind}`"
+            help = "take values of a simple type: a part of it, or its text"
             raise UsageError(message, code="unusable-keys", help=help)
     aggregates = tuple(
         AggregatePlan(
