@@ -103,17 +103,7 @@ def _window(node: Window, known: Traits, stream: Stream, most: int) -> WindowPla
     types = {column.name: column.type for column in node.columns or ()}
     given = next((each.columns for each in stream.nodes if isinstance(each, Sql) and each.id == node.inputs[0]), None)
     arguments = {column.name: column.type for column in given or ()}
-    told_apart = [(f"groups by `{key}`", types[key]) for key in node.keys]
-    told_apart += [
-        (f"tells apart what `{a.name}` counts", arguments[a.argument])
-        for a in node.aggregates
-        if a.argument is not None and (a.distinct or a.function == "approx_count_distinct")
-    ]
-    for what, kind in told_apart:
-        if kind.kind in NO_KEYS:
-            message = f"a window of stream `{stream.name}` {what}, which is `{kind}`"
-            help = "take values of a simple type: a part of it, or its text"
-            raise UsageError(message, code="unusable-keys", help=help)
+    _check_told_apart(node, types, arguments, stream.name)
     aggregates = tuple(
         AggregatePlan(
             a.name, a.function, _gives(a, types[a.name], arguments), a.argument, a.distinct, a.where, a.level, a.more,
@@ -135,6 +125,23 @@ def _window(node: Window, known: Traits, stream: Stream, most: int) -> WindowPla
         json.dumps(said, separators=(",", ":")), node.offset, node.timezone, node.late, node.allowed_lateness,
         node.max_groups, most, known, node.emit,
     )  # fmt: skip
+
+
+def _check_told_apart(
+    node: Window, types: Mapping[str, DataType], arguments: Mapping[str, DataType], stream: str
+) -> None:
+    """Raises UsageError for keys, and for values whose different ones are counted, that cannot be told apart."""
+    told_apart = [(f"groups by `{key}`", types[key]) for key in node.keys]
+    told_apart += [
+        (f"tells apart what `{a.name}` counts", arguments[a.argument])
+        for a in node.aggregates
+        if a.argument is not None and (a.distinct or a.function == "approx_count_distinct")
+    ]
+    for what, kind in told_apart:
+        if kind.kind in NO_KEYS:
+            message = f"a window of stream `{stream}` {what}, which is `{kind}`"
+            help = "take values of a simple type: a part of it, or its text"
+            raise UsageError(message, code="unusable-keys", help=help)
 
 
 def _gives(aggregate: Aggregate, kind: DataType, kinds: Mapping[str, DataType]) -> DataType:
