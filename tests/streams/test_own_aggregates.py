@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from flowc.runtime.streams.graph.graph import Graph
 from flowc.types import BIGINT, DataType, Kind
 from tests.streams import test_session_model as sessions
 from tests.streams import test_window_model as windows
+from tests.streams.compiled import plan
 
 FLOAT, TEXT = DataType(Kind.FLOAT64), DataType(Kind.TEXT)
 
@@ -233,3 +235,12 @@ def test_arguments_that_it_does_not_take_are_refused() -> None:
         _made(COUNTED, Calls, pa.string())
     assert failure.value.code == "wrong-arguments"
     assert "`nulls` does not take what the SQL gives it (text)" in str(failure.value)
+
+
+@pytest.mark.parametrize("call", ["count(DISTINCT {})", "approx_count_distinct({})"])
+def test_lists_that_only_the_engine_knows_are_not_told_apart(tmp_path: Path, call: str) -> None:
+    counted = call.format("string_to_array(name, ',')")
+    sql = f"SELECT name, {counted} AS id FROM tumble(source, INTERVAL '1 minute') GROUP BY window_start, name"
+    with pytest.raises(UsageError) as failure:
+        plan(tmp_path, sql)
+    assert failure.value.code == "unusable-keys"
