@@ -12,10 +12,13 @@ from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from benchmarks.context import Context
 from benchmarks.report import Row, seconds
 from flowc.nodes import ROW, TIME, AggregatePlan, RunningPlan, WindowKind, WindowPlan
+from flowc.plan import FunctionPlan
+from flowc.runtime.functions import Function
 from flowc.runtime.streams.operators.running import Running
 from flowc.runtime.streams.operators.session import Sessions
 from flowc.runtime.streams.operators.sessionagain import SessionsAgain
@@ -23,7 +26,7 @@ from flowc.runtime.streams.operators.window import Windows
 from flowc.types import BIGINT, DataType, Kind
 
 ROWS, KEYS, GROUPS = 10_000_000, 100_000, 1_000_000
-SESSION_ROWS = 3_000_000
+SESSION_ROWS, SKETCHED_ROWS = 3_000_000, 2_000_000
 EPOCH, CHECKPOINT = 50_000, 200
 """Rows of an epoch, and epochs from one checkpoint to the next: less than a second at the speed that is wanted."""
 _WINDOWS, _PANES, _LATENESS = 10, 5, 1000
@@ -33,6 +36,35 @@ _AGGREGATES = (
     AggregatePlan("mean", "avg", DataType(Kind.FLOAT64), "value"), AggregatePlan("least", "min", BIGINT, "value"),
     AggregatePlan("most", "max", BIGINT, "value"),
 )  # fmt: skip
+_FLOAT = DataType(Kind.FLOAT64)
+_SKETCHES = (
+    AggregatePlan("different", "approx_count_distinct", BIGINT, "value"),
+    AggregatePlan("middle", "approx_percentile_cont", _FLOAT, "value", level=0.5),
+    AggregatePlan("high", "approx_percentile_cont", _FLOAT, "value", level=0.99),
+)
+
+
+class Mean:
+    """A mean as a project would write it."""
+
+    def __init__(self) -> None:
+        self.total, self.count = 0, 0
+
+    def update(self, values: pa.Array) -> None:
+        self.total, self.count = self.total + (pc.sum(values).as_py() or 0), self.count + len(values)
+
+    def merge(self, totals: pa.Array, counts: pa.Array) -> None:
+        self.total, self.count = self.total + pc.sum(totals).as_py(), self.count + pc.sum(counts).as_py()
+
+    def state(self) -> list[int]:
+        return [self.total, self.count]
+
+    def evaluate(self) -> float:
+        return self.total / self.count
+
+
+_MEAN = FunctionPlan("own_mean", "benchmarks.windows:Mean", True, (BIGINT,), _FLOAT, (BIGINT, BIGINT))
+_OWN, _FUNCTIONS = (AggregatePlan("mean", "own_mean", _FLOAT, "value", declared=_MEAN),), (Function(_MEAN, Mean),)
 
 
 def windows(context: Context) -> Iterator[Row]:
@@ -77,6 +109,21 @@ def running(context: Context) -> Iterator[Row]:
         kept = "for ever" if ttl is None else "for a tenth of the time"
         what = "count, sum, avg, min, max"
         case = f"running aggregates of {count:,} rows and {keys:,} keys, kept {kept}, {made:,} come out: {what}"
+        yield Row(case, f"{count / took / 1000:,.0f} k rows/s", "-", "-", "-", None)
+
+
+def own_aggregates(context: Context) -> Iterator[Row]:
+    """Tumbling windows with sketches, and with a function of a project, which is called for each group of a batch."""
+    count = context.rows(SKETCHED_ROWS)
+    of = "approx_count_distinct, two approximate percentiles"
+    cases = [(100, _SKETCHES, of), (10_000, _SKETCHES, of), (100_000, _SKETCHES, of)]
+    cases += [(10, _OWN, "an aggregate function in Python"), (1_000, _OWN, "an aggregate function in Python")]
+    for keys, aggregates, what in cases:
+        plan = WindowPlan("w", ("source",), "tumbling", count // 2, count // 2, ("key",), aggregates, "{}")
+        batches = list(_batches(count, context.rows(keys), distinct=True))
+        timed = (_seconds(Windows(plan, _SCHEMA, _FUNCTIONS), batches, CHECKPOINT // 10) for _ in range(context.rounds))
+        took, made = min(timed)
+        case = f"tumbling windows of {count:,} rows and {context.rows(keys):,} keys, {made:,} groups come out: {what}"
         yield Row(case, f"{count / took / 1000:,.0f} k rows/s", "-", "-", "-", None)
 
 
@@ -137,19 +184,23 @@ def _sessions(gap: int, *, reopens: bool = False) -> Sessions:
     return SessionsAgain(replace(plan, late="reopen", allowed_lateness=gap), _SCHEMA)
 
 
-def _batches(count: int, keys: int) -> Iterator[pa.RecordBatch]:
-    """Rows of random keys, a microsecond apart and up to a thousand out of order."""
+def _batches(count: int, keys: int, *, distinct: bool = False) -> Iterator[pa.RecordBatch]:
+    """Rows of random keys, a microsecond apart and up to a thousand out of order; values are those of keys or any."""
     chance = np.random.default_rng(1)
     for first in range(0, count, EPOCH):
         size = min(EPOCH, count - first)
         times = np.arange(first, first + size) - chance.integers(0, _LATENESS, size)
-        yield _batch(chance.integers(0, keys, size), times)
+        yield _batch(chance.integers(0, keys, size), times, chance.integers(0, count, size) if distinct else None)
 
 
-def _batch(keys: object, times: object) -> pa.RecordBatch:
+def _batch(keys: object, times: object, values: object = None) -> pa.RecordBatch:
     ids = np.asarray(keys)
     at = np.broadcast_to(np.asarray(times, np.int64), ids.shape)
-    columns = [pa.array(ids), pa.array(ids % 1000), pa.array(at).cast(pa.timestamp("us", "UTC"))]
+    columns = [
+        pa.array(ids),
+        pa.array(ids % 1000 if values is None else values),
+        pa.array(at).cast(pa.timestamp("us", "UTC")),
+    ]
     numbers = pa.array(np.arange(len(ids)))
     return pa.RecordBatch.from_arrays([*columns, numbers], names=[*_SCHEMA.names, TIME, ROW])
 
@@ -159,4 +210,4 @@ def _memory() -> int:
     return tracemalloc.get_traced_memory()[0] + pa.total_allocated_bytes()
 
 
-CASES = (windows, sessions, running, windows_state)
+CASES = (windows, sessions, own_aggregates, running, windows_state)

@@ -115,7 +115,8 @@ class AggregatePlan:
     """One aggregate of a window: what comes out as column `name`, of `type`.
 
     `function` is the SQL name of an aggregate. `argument` is a column of the node's input, None for `count(*)`; with
-    `where`, which is a boolean one, only rows count where that is true.
+    `where`, which is a boolean one, only rows count where that is true. `level` is that of a percentile, from 0 to 1.
+    One of the project is `declared`, and `more` are the columns of its further arguments.
     """
 
     name: str
@@ -124,6 +125,9 @@ class AggregatePlan:
     argument: str | None = None
     distinct: bool = False
     where: str | None = None
+    level: float | None = None
+    more: tuple[str, ...] = ()
+    declared: FunctionPlan | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +158,11 @@ class WindowPlan:
     max_bytes: int = MAX_STATE
     traits: Traits = field(default_factory=Traits)
     emit: int | None = None
+
+    @property
+    def functions(self) -> tuple[FunctionPlan, ...]:
+        """The functions of the project that are aggregates of it, each once."""
+        return tuple(dict.fromkeys(each.declared for each in self.aggregates if each.declared is not None))
 
     @property
     def replaces(self) -> bool:

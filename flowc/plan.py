@@ -119,6 +119,12 @@ class FunctionPlan:
         return f"flowc_fn_{self.name.lower()}"
 
     @property
+    def keeps(self) -> str:
+        """What the state of an aggregate hangs on: of which class it is, what that is given, and its columns."""
+        args, state = (", ".join(map(str, each)) for each in (self.args, self.state))
+        return f"{self.python}({args}) with the state ({state})"
+
+    @property
     def signature(self) -> str:
         """How it is shown: its name in the SQL, its types, and where it is in Python."""
         return f"{self.called}({', '.join(map(str, self.args))}) → {self.returns} is {self.python}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from flowc.catalog import Column, TableName
 from flowc.nodes import Changelog, JoinPlan, NodePlan, SqlPlan, WindowPlan
@@ -416,8 +417,8 @@ class StreamPlan:
     @property
     def functions(self) -> tuple[FunctionPlan, ...]:
         """The functions of the project that its SQL calls, each once."""
-        called = (function for node in self.nodes if isinstance(node, SqlPlan) for function in node.functions)
-        return tuple(dict.fromkeys(called))
+        called = (node.functions for node in self.nodes if isinstance(node, SqlPlan | WindowPlan))
+        return tuple(dict.fromkeys(chain.from_iterable(called)))
 
     @property
     def kept(self) -> str:

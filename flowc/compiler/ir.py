@@ -319,7 +319,8 @@ class Aggregate:
     """One aggregate of groups: the column that comes out, and the column of its input, None for `count(*)`.
 
     `value` is what that column is made of, in one way of writing it. `where` is a boolean column of its input, made of
-    `condition`: only rows count where that is true.
+    `condition`: only rows count where that is true. `level` is that of a percentile. One of the project is `declared`,
+    and `more` are the columns of its further arguments, of which `value` tells, too.
     """
 
     name: str
@@ -329,6 +330,9 @@ class Aggregate:
     distinct: bool = False
     where: str | None = None
     condition: str = ""
+    level: float | None = None
+    more: tuple[str, ...] = ()
+    declared: FunctionPlan | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,7 +122,8 @@ def _windows(node: WindowPlan) -> str:
 
 
 def _aggregate(plan: AggregatePlan) -> str:
-    argument = "*" if plan.argument is None else f"DISTINCT {plan.argument}" if plan.distinct else plan.argument
+    given = [plan.argument or "*", *plan.more, *([] if plan.level is None else [f"{plan.level:g}"])]
+    argument = f"{'DISTINCT ' if plan.distinct else ''}{', '.join(given)}"
     where = f" where {plan.where}" if plan.where is not None else ""
     return f"{plan.function}({argument}){where} AS {plan.name}"
 

@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
@@ -54,10 +55,9 @@ class Function:
         if not self.plan.aggregate:
             register(context, self.plan.called, self._scalar(wanted, gives, fail), takes, gives)
             return
-        datafusion = importlib.import_module("datafusion")
-        state = [declared_type(kind) for kind in self.plan.state]
-        make = _accumulator(self, datafusion.Accumulator, wanted, state, gives, fail)
-        context.register_udaf(datafusion.udaf(make, takes, gives, state, "stable", self.plan.called))
+        datafusion, aggregate = importlib.import_module("datafusion"), Aggregate.of(self, wanted, fail)
+        make = _accumulator(aggregate, datafusion.Accumulator)
+        context.register_udaf(datafusion.udaf(make, takes, gives, [*aggregate.state], "stable", self.plan.called))
 
     def _scalar(self, wanted: Sequence[pa.DataType], gives: pa.DataType, fail: Fail) -> Callable[..., pa.Array]:
         def called(*arrays: pa.Array) -> pa.Array:
@@ -75,6 +75,47 @@ class Function:
             failure = DataError(f"function `{self.plan.name}` failed: {_words(error)}", code=CODE)
             fail(failure)
             raise failure from error
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """An aggregate for arguments of some types: what is called of the author's objects, one for each group.
+
+    All of it raises DataError (`function-failed`) where the author's code fails, or gives what is not declared.
+    """
+
+    function: Function
+    wanted: tuple[pa.DataType, ...]
+    """The types in which it gets its arguments."""
+    state: tuple[pa.DataType, ...]
+    gives: pa.DataType
+    fail: Fail
+
+    @classmethod
+    def of(cls, function: Function, wanted: Sequence[pa.DataType], fail: Fail) -> Aggregate:
+        """That of a function that was loaded."""
+        state = tuple(declared_type(kind) for kind in function.plan.state)
+        return cls(function, tuple(wanted), state, declared_type(function.plan.returns), fail)
+
+    def begin(self) -> Any:
+        """The author's object, for a group that has no row yet."""
+        return self.function.guarded(self.fail, self.function.python)
+
+    def update(self, own: Any, values: Sequence[pa.Array]) -> None:
+        """Adds rows: an array for each argument."""
+        self.function.guarded(self.fail, lambda: _method(own, "update")(*_exactly(values, self.wanted)))
+
+    def merge(self, own: Any, states: Sequence[pa.Array]) -> None:
+        """Adds states of others: an array for each column of the state."""
+        self.function.guarded(self.fail, lambda: _method(own, "merge")(*states))
+
+    def state_of(self, own: Any) -> list[pa.Scalar]:
+        """What is known so far."""
+        return self.function.guarded(self.fail, lambda: _scalars(own.state(), self.state))  # type: ignore[no-any-return]
+
+    def evaluate(self, own: Any) -> pa.Scalar:
+        """The result."""
+        return self.function.guarded(self.fail, lambda: scalar(own.evaluate(), self.gives, "evaluate"))
 
 
 Load = Callable[[Sequence[FunctionPlan]], Sequence[Function]]
@@ -134,6 +175,31 @@ def _refused(context: Any, sql: str) -> tuple[str, str] | None:
 def nulls(*arrays: pa.Array) -> pa.Array:
     """Stands for a function in a query that is only planned."""
     return pa.nulls(len(arrays[0]) if arrays else 1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Nothing:
+    """Stands for an object of an aggregate: of no rows, which there may be a group of, it gives NULL."""
+
+    columns: int
+
+    def update(self, *arrays: pa.Array) -> None:
+        """Adds nothing."""
+
+    def merge(self, *arrays: pa.Array) -> None:
+        """Adds nothing."""
+
+    def state(self) -> list[None]:
+        """NULL for each column."""
+        return [None] * self.columns
+
+    def evaluate(self) -> None:
+        """NULL."""
+
+
+def stand_in(plan: FunctionPlan) -> Function:
+    """A function for queries that are run over no rows, to see what they give."""
+    return Function(plan, partial(_Nothing, len(plan.state)) if plan.aggregate else nulls)
 
 
 def mistyped(error: BaseException) -> DataError | None:
@@ -219,31 +285,24 @@ def _exactly(arrays: Sequence[pa.Array], wanted: Sequence[pa.DataType]) -> list[
     return [a if a.type == kind else a.cast(kind) for a, kind in zip(arrays, wanted, strict=True)]
 
 
-def _accumulator(
-    function: Function,
-    base: type,
-    wanted: Sequence[pa.DataType],
-    state: Sequence[pa.DataType],
-    gives: pa.DataType,
-    fail: Fail,
-) -> type[Any]:
+def _accumulator(aggregate: Aggregate, base: type) -> type[Any]:
     """The author's class as the engine wants it: values of state and result as Arrow scalars."""
 
     class Accumulator(base):  # type: ignore[misc]
         def __init__(self) -> None:
-            self._own = function.guarded(fail, function.python)
+            self._own = aggregate.begin()
 
         def update(self, *values: pa.Array) -> None:
-            function.guarded(fail, lambda: _method(self._own, "update")(*_exactly(values, wanted)))
+            aggregate.update(self._own, values)
 
         def merge(self, states: list[pa.Array]) -> None:
-            function.guarded(fail, lambda: _method(self._own, "merge")(*states))
+            aggregate.merge(self._own, states)
 
         def state(self) -> list[pa.Scalar]:
-            return function.guarded(fail, lambda: _scalars(self._own.state(), state))  # type: ignore[no-any-return]
+            return aggregate.state_of(self._own)
 
         def evaluate(self) -> pa.Scalar:
-            return function.guarded(fail, lambda: scalar(self._own.evaluate(), gives, "evaluate"))
+            return aggregate.evaluate(self._own)
 
     return Accumulator
 

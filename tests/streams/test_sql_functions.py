@@ -12,7 +12,9 @@ import pytest
 
 from flowc.errors import FlowcError, UsageError
 from flowc.runtime.functions import load_functions
-from tests.streams.compiled import Computed, plan
+from flowc.runtime.streams.epoch import END, Intent
+from flowc.runtime.streams.loop import Polled
+from tests.streams.compiled import NOON, Computed, messages, plan
 
 MODULE = """
 import flowc
@@ -150,6 +152,52 @@ def test_an_aggregate_that_fails_stops_with_its_name(root: Path) -> None:
     computed = _computed(root, "SELECT product(id) AS v FROM source")
     with pytest.raises(FlowcError, match="function `product` failed: KeyError: 'k'"):
         computed.epoch([{"id": 1}])
+
+
+WINDOW = "SELECT name, product(id) AS id FROM {} GROUP BY window_start, window_end, name"
+
+
+@pytest.mark.parametrize(
+    "rows", ["tumble(source, INTERVAL '1 minute')", "hop(source, INTERVAL '1 minute', INTERVAL '2 minutes')"]
+)
+def test_an_aggregate_of_a_window(root: Path, rows: str) -> None:
+    computed = _computed(root, WINDOW.format(rows))
+    assert computed.rows([{"id": 2, "name": "a"}, {"id": 5, "name": "b"}, {"id": 7, "name": "a"}]) == []
+    assert computed.rows([{"id": 3, "name": "a"}, {"name": "b"}]) == []
+    found = sorted(_ended(computed), key=str)
+    assert found == [{"name": name, "id": id_} for name, id_ in (("a", 42), ("b", 5)) for _ in range(len(found) // 2)]
+
+
+def test_an_aggregate_of_a_session(root: Path) -> None:
+    computed = _computed(root, WINDOW.format("session(source, INTERVAL '1 minute', INTERVAL '1 hour')"))
+    assert computed.rows([{"id": 2, "name": "a"}, {"id": 5, "name": "b"}]) == []
+    assert computed.rows([{"id": 3, "name": "a"}]) == []
+    assert sorted(_ended(computed), key=str) == [{"name": "a", "id": 6}, {"name": "b", "id": 5}]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("return self.value\n", "raise KeyError('k')\n"),
+        ("self.value *= pc.product(numbers).as_py() or 1", "raise KeyError('k')"),
+    ],
+)
+def test_an_aggregate_of_a_window_that_fails_stops_with_its_name(root: Path, before: str, after: str) -> None:
+    (root / "own_functions.py").write_text(MODULE.replace(before, after))
+    computed = _computed(root, WINDOW.format("tumble(source, INTERVAL '1 minute')"))
+
+    def run() -> None:
+        computed.epoch([{"id": 1}])
+        _ended(computed)
+
+    with pytest.raises(FlowcError, match="function `product` failed: KeyError: 'k'"):
+        run()
+    assert computed.bad == []
+
+
+def _ended(computed: Computed) -> list[dict[str, object]]:
+    """What comes out at the end of all messages."""
+    return list(computed.compute(Polled("source", messages([]), (), 0.0), Intent(9, NOON, (), END)).rows.to_pylist())
 
 
 @pytest.mark.parametrize("text", ["", "raise RuntimeError('no')", "raise SystemExit", "def other(): pass"])

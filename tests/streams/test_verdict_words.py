@@ -8,9 +8,12 @@ import pyarrow as pa
 import pytest
 
 from flowc.nodes import DedupePlan, WindowPlan
+from flowc.runtime.functions import stand_in
+from flowc.runtime.streams.operators.contract import Decision
 from flowc.runtime.streams.operators.dedupe import Dedupe
 from flowc.runtime.streams.operators.window import Windows
-from tests.streams.compiled import plan
+from flowc.stream import StreamPlan
+from tests.streams.compiled import SPEC, compiled, plan
 
 SQL = (
     "SELECT window_start, name, count(*) AS id FROM tumble(source, INTERVAL '1 minute') WHERE id > 0 "
@@ -21,8 +24,14 @@ ROWS = pa.schema([("id", pa.int64()), ("name", pa.string())])
 
 
 def _operator(folder: Path, sql: str) -> Dedupe | Windows:
-    (found,) = (n for n in plan(folder, sql).nodes if isinstance(n, DedupePlan | WindowPlan))
-    return Dedupe(found) if isinstance(found, DedupePlan) else Windows(found, ROWS)
+    return _operator_of(plan(folder, sql))
+
+
+def _operator_of(stream: StreamPlan) -> Dedupe | Windows:
+    (found,) = (n for n in stream.nodes if isinstance(n, DedupePlan | WindowPlan))
+    if isinstance(found, DedupePlan):
+        return Dedupe(found)
+    return Windows(found, ROWS, tuple(map(stand_in, found.functions)))
 
 
 @pytest.mark.parametrize(
@@ -35,12 +44,41 @@ def _operator(folder: Path, sql: str) -> Dedupe | Windows:
         ("count(*)", "sum(id)", "refuse: its aggregates were (count(*)), are (sum(id bigint))"),
         ("count(*)", "count(DISTINCT name) FILTER (WHERE id > 3)",
          "refuse: its aggregates were (count(*)), are (count(DISTINCT name text) FILTER (WHERE id > 3))"),
+        ("count(*)", "product(id)",
+         "refuse: its aggregates were (count(*)), are (product(id bigint) of own_functions:Product(bigint) with the "
+         "state (bigint))"),
+        ("count(*)", "approx_median(id)",
+         "refuse: its aggregates were (count(*)), are (approx_percentile_cont(id bigint))"),
         ("id > 0", "id > 1", "refuse: its query before it changed"),
         ("SELECT window_start, name", "SELECT window_start, upper(name) AS name", "keep: "),
     ],
 )  # fmt: skip
 def test_windows(tmp_path: Path, before: str, after: str, said: str) -> None:
     assert _said(tmp_path, SQL, SQL.replace(before, after)) == said
+
+
+def test_any_percentile_is_made_of_the_same_state(tmp_path: Path) -> None:
+    before, after = (SQL.replace("count(*)", f"approx_percentile_cont(id, {level})") for level in (0.5, 0.99))
+    assert _said(tmp_path, before, after) == "keep: "
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("state: [bigint]", "state: [double]"),
+        ("args: [bigint], state", "args: [double], state"),
+        (":Product", ":Other"),
+    ],
+)
+def test_another_declaration_of_an_aggregate_is_refused(tmp_path: Path, before: str, after: str) -> None:
+    sql = SQL.replace("count(*)", "product(id)")
+    place, to = 'url: "postgres://u@h/db"', "{ connection: wh, table: out }"
+    text = SPEC.format(kind="postgres", place=place, sql=sql, to=to, on_error="drop", more="")
+    kept, now = (_operator_of(compiled(tmp_path, each)) for each in (text, text.replace(before, after)))
+    assert kept.verdict(kept.fingerprint).decision is Decision.KEEP
+    verdict = now.verdict(kept.fingerprint)
+    assert verdict.decision is Decision.REFUSE
+    assert "of own_functions:Product(bigint) with the state (bigint)" in verdict.reason
 
 
 @pytest.mark.parametrize(

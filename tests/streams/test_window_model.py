@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from flowc.errors import EngineError, UsageError
 from flowc.nodes import KIND, ROW, TIME, AggregatePlan, NodePlan, SqlPlan, WindowPlan
+from flowc.runtime.functions import Function
 from flowc.runtime.streams.epoch import END, Intent
 from flowc.runtime.streams.graph.build import Node, built
 from flowc.runtime.streams.graph.graph import Graph
@@ -60,12 +61,12 @@ def _stream(plan: WindowPlan) -> StreamPlan:
     return StreamPlan("s", (SourcePlan("source", "bus", "kafka", "t", "json"),), (plan, query), ())
 
 
-def _graph(plan: WindowPlan) -> Graph:
+def _graph(plan: WindowPlan, functions: Sequence[Function] = ()) -> Graph:
     """The graph of a stream; the query, which remembers nothing, is planned once for all that give the same columns."""
     stream = _stream(plan)
 
     def build(plans: Sequence[NodePlan], schemas: Any, *more: Any, passing: bool) -> tuple[Node, ...]:
-        (node,) = built(plans[:1], schemas)
+        (node,) = built(plans[:1], schemas, functions=functions)
         return node, _query(stream.nodes[1], node.schema)
 
     return Graph(stream, {"source": ROWS}, build=build)
@@ -88,6 +89,7 @@ class Driven:
 
     plan: WindowPlan
     reopens: bool = False
+    functions: Sequence[Function] = ()
     out: list[dict[str, Any]] = field(default_factory=list)
     late: list[int] = field(default_factory=list)
     dropped: int = 0
@@ -95,7 +97,7 @@ class Driven:
     graph: Graph = field(init=False)
 
     def __post_init__(self) -> None:
-        self.graph = _graph(self.plan)
+        self.graph = _graph(self.plan, self.functions)
 
     def epoch(self, rows: Sequence[Row], watermark: int | None) -> list[dict[str, Any]]:
         promised = self.graph.nodes[0].operator.watermark
@@ -122,7 +124,7 @@ class Driven:
         self.point = replace(found, segments=(*self.point.segments, *found.segments))
 
     def restart(self) -> None:
-        self.graph = _graph(self.plan)
+        self.graph = _graph(self.plan, self.functions)
         self.graph.states.restore(self.point)
 
 

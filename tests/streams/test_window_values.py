@@ -10,10 +10,12 @@ import pytest
 from flowc.compiler import stages
 from flowc.compiler.lowering.lower import lower
 from flowc.diagnostics import Reporter
+from flowc.runtime.arrow import data_type
 from flowc.runtime.streams.epoch import END, Epoch, Intent, Range
 from flowc.runtime.streams.loop import Polled
 from flowc.service.streams.run import planned
 from flowc.stream import StreamPlan
+from flowc.types import Kind
 from tests.streams.compiled import NOON, Computed, messages
 from tests.unit.project import write
 
@@ -137,6 +139,23 @@ def compared(folder: Path, calls: list[str], place: str) -> list[str]:
 @pytest.mark.parametrize("column", VALUES)
 def test_values_and_types_are_those_without_a_window(tmp_path: Path, column: str) -> None:
     assert not compared(tmp_path, [call.format(c=column) for call in CALLS[column]], "postgres")
+
+
+DOCUMENTS = ("json_agg({c})", "jsonb_agg({c})", "json_agg({c}) FILTER (WHERE o)", "array_agg(named_struct('c', {c}))",
+             "jsonb_agg(json_build_object('c', {c}, 'i', i))")  # fmt: skip
+
+
+def test_documents_are_those_without_a_window(tmp_path: Path) -> None:
+    calls = [call.format(c=column) for column in ("i", "d", "t", "tz") for call in DOCUMENTS]
+    assert not compared(tmp_path, calls, "postgres")
+
+
+def test_a_document_comes_out_as_one(tmp_path: Path) -> None:
+    calls = "first(json_build_object('i', i)) AS a, json_agg(json_build_object('i', i)) AS b"
+    found = plan(
+        tmp_path, f"SELECT k, {calls} FROM tumble(source, INTERVAL '1 minute') GROUP BY 1, window_start", "postgres"
+    )
+    assert [data_type(field).kind for field in rows_of(found).schema][1:] == [Kind.JSON, Kind.JSON]
 
 
 def test_they_are_in_another_dialect_too(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from sqlglot import exp
@@ -10,10 +11,11 @@ from flowc.compiler.lowering.windowcut import CLAUSES, SETS, Cut, Cutter
 from flowc.compiler.sql.runningcalls import MISPLACED, RunningCall, running
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.diagnostics import Reporter
+from flowc.plan import FunctionPlan
 
 
 def cut_running(
-    query: SqlTree, call: RunningCall, name: str, aggregates: frozenset[str], reporter: Reporter
+    query: SqlTree, call: RunningCall, name: str, aggregates: Mapping[str, FunctionPlan], reporter: Reporter
 ) -> Cut | None:
     """Cuts the query at running groups, in its tree: `name` becomes the CTE before them. None after an error."""
     return _Cutter(query, call, running(query, call), aggregates, reporter).cut(name)

@@ -20,6 +20,7 @@ from flowc.compiler.lowering.functioncalls import called
 from flowc.compiler.lowering.functions import Functions
 from flowc.compiler.lowering.streamjoin import Outer, outer_of, put
 from flowc.compiler.lowering.streamquery import hidden_text, inferred, part_text
+from flowc.compiler.lowering.windowaggregates import DISTINCT
 from flowc.compiler.lowering.windowbehind import Bounds, check_behind
 from flowc.compiler.lowering.windowchanges import changed, changing
 from flowc.compiler.lowering.windowcut import PLAIN, Cut, is_null, said
@@ -288,7 +289,11 @@ class Graph:
 
     def _check_groups(self, cut: Cut, before: Sql) -> None:
         kinds = {column.name: column.type for column in before.columns or ()}
-        distinct = ((each.argument, each.span) for each in cut.aggregates if each.distinct)
+        distinct = (
+            (each.arguments[0], each.span)
+            for each in cut.aggregates
+            if each.said.distinct or each.said.function == DISTINCT
+        )
         for name, span in (*((key.name, key.span) for key in cut.keys), *distinct):
             kind = kinds.get(name or "")
             if kind is not None and kind.kind in NO_KEYS:
@@ -296,11 +301,16 @@ class Graph:
                 helps = ("group by values of a simple type: by a part of it, or by its text",)
                 self.reporter.error("unusable-keys", message, span, helps=helps)
         for each in cut.aggregates:
-            kind = kinds.get(each.argument or "")
-            if kind is not None and kind.kind is Kind.INTERVAL and each.function in ("sum", "avg", "min", "max"):
-                message = f"`{each.function}` is not for intervals in a {cut.call.noun}"
-                helps = (f"compute with seconds: `{each.function}(extract(epoch FROM …))`",)
-                self.reporter.error("unsupported-aggregate", message, each.span, helps=helps)
+            kind, function = kinds.get(next(iter(each.arguments), "")), each.said.function
+            message = help = ""
+            if kind is not None and kind.kind is Kind.INTERVAL and function in ("sum", "avg", "min", "max"):
+                message = f"`{function}` is not for intervals in a {cut.call.noun}"
+                help = f"compute with seconds: `{function}(extract(epoch FROM …))`"
+            elif each.said.level is not None and kind is not None and not (kind.is_number or kind.kind is Kind.UNKNOWN):
+                message = f"a percentile is one of numbers, and this is `{kind}`"
+                help = "compute with a number: of a time, with `extract(epoch FROM …)`"
+            if message:
+                self.reporter.error("unsupported-aggregate", message, each.span, helps=(help,))
 
     def _check_typed(self, cut: Cut, before: Sql, query: SqlTree) -> None:
         """Reports conditions that are none, and values that are NULL in each row, which have no type."""
@@ -312,9 +322,7 @@ class Graph:
                 helps = ("compare it with something: `FILTER (WHERE n > 0)`",)
                 self.reporter.error("wrong-arguments", message, query.span(each.condition), helps=helps)
         values = [(key.name, key.value, key.span) for key in cut.keys]
-        values += [
-            (a.argument, a.value, a.span) for a in cut.aggregates if a.argument is not None and a.value is not None
-        ]
+        values += [(*pair, a.span) for a in cut.aggregates for pair in zip(a.arguments, a.values, strict=True)]
         for name, value, span in values:
             if kinds.get(name, UNKNOWN) == UNKNOWN and is_null(value):
                 helps = ("leave it out, or say which type it has: `CAST(NULL AS text)`",)
@@ -339,9 +347,12 @@ class Graph:
             return said(value, plain=plain) if value is not None else ""
 
         aggregates = tuple(
-            Aggregate(a.name, a.function, a.argument, told(a.value), a.distinct, a.where, told(a.condition))
+            Aggregate(
+                a.name, a.said.function, next(iter(a.arguments), None), ", ".join(map(told, a.values)), a.said.distinct,
+                a.where, told(a.condition), a.said.level, a.arguments[1:], a.said.declared,
+            )
             for a in cut.aggregates
-        )
+        )  # fmt: skip
         keys, values = tuple(key.name for key in cut.keys), tuple(told(key.value) for key in cut.keys)
         call, settings = cut.call, self.settings if cut.last else WindowSettings()
         if isinstance(call, RunningCall):
@@ -569,9 +580,19 @@ def _once(node: Node, before: str) -> str:
 
 def _windows(node: Window) -> str:
     """What a window gives of the rows before it."""
-    aggregates = [[each.name, each.function, each.value, each.distinct, each.condition] for each in node.aggregates]
+    aggregates = [
+        [each.name, each.function, each.value, each.distinct, each.condition, *_further(each)]
+        for each in node.aggregates
+    ]
     lies = [node.kind, node.size, node.step, node.offset, node.timezone]
     return json.dumps([*lies, node.values, aggregates, node.before])
+
+
+def _further(aggregate: Aggregate) -> list[object]:
+    """What else an aggregate hangs on."""
+    if aggregate.declared is not None:
+        return [aggregate.declared.keeps, str(aggregate.declared.returns)]
+    return [] if aggregate.level is None else [aggregate.level]
 
 
 def _bounds_of(call: WindowCall) -> Bounds:

@@ -64,6 +64,7 @@ from flowc.compiler.sql.windowcalls import (
 )
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.nodes import Changelog
+from flowc.plan import FunctionPlan
 from flowc.stream import EXTRAS
 from flowc.types import DataType, Kind
 
@@ -236,7 +237,8 @@ def _cuts(
     grouping: list[WindowCall | RunningCall] = [*windows.calls, *groups]
     ids = (*(call.id for call in calls), *(call.id for call in grouping))
     taken = frozenset((*graph.relations, *(cte.alias for cte in ctes_of(query.tree)), *ids))
-    own, found = _aggregates(lowering), list[Cut]()
+    own = {name: plan for name, plan in lowering.functions.items() if isinstance(plan, FunctionPlan) and plan.aggregate}
+    found = list[Cut]()
     for call in grouping:
         name = free(f"{call.id}_input", taken)
         if isinstance(call, RunningCall):

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from sqlglot import exp
 
+from flowc.compiler.lowering.windowaggregates import Said, engine_call, read
 from flowc.compiler.sql.relations import OWNERS, fold
 from flowc.compiler.sql.runningcalls import WRAPPERS, RunningCall, is_aggregate
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.compiler.sql.tablefunctions import CALL
 from flowc.compiler.sql.windowcalls import END, START, WINDOW, WindowCall, windowed
 from flowc.diagnostics import Reporter
+from flowc.plan import FunctionPlan
 from flowc.source import Span
 from flowc.stream import EXTRAS
 
@@ -25,10 +27,6 @@ CLAUSES = {
 }  # fmt: skip
 _BEHIND = ("having", "qualify", "windows", "order", "distinct", "limit", "offset")
 SETS = ("grouping_sets", "rollup", "cube", "all", "totals")
-FUNCTIONS: dict[type[exp.Expression], str] = {
-    exp.Count: "count", exp.Sum: "sum", exp.Avg: "avg", exp.Min: "min", exp.Max: "max", exp.First: "first",
-    exp.FirstValue: "first", exp.Last: "last", exp.LastValue: "last", exp.ArrayAgg: "array_agg",
-}  # fmt: skip
 PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 """Names that are the same in any case, with quotes and without."""
 _NAME_BEFORE = re.compile(r"(\w+)\s*\(\s*(?:(?:DISTINCT|ALL)\s+)?\Z", re.IGNORECASE)
@@ -51,34 +49,27 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Aggregate:
-    """An aggregate: the column that comes out, its function, and the columns that go in, with what these are made of.
+    """An aggregate: the column that comes out, what it says, and the columns that go in, one for each argument.
 
-    `argument` is None for `count(*)`; `where` is the condition of a FILTER.
+    There are none for `count(*)`; `where` is the column of the condition of a FILTER.
     """
 
     name: str
-    function: str
-    distinct: bool
+    said: Said
     span: Span
-    value: exp.Expression | None
-    argument: str | None
+    arguments: tuple[str, ...]
     condition: exp.Expression | None
     where: str | None
 
     @property
+    def values(self) -> tuple[exp.Expression, ...]:
+        """What the columns that go in are made of."""
+        return self.said.values if self.arguments else ()
+
+    @property
     def call(self) -> exp.Expression:
-        """The same over the column that goes in, as the engine calls it."""
-        if self.argument is None:
-            return exp.Count(this=exp.Star(), big_int=True)
-        column: exp.Expression = exp.column(exp.to_identifier(self.argument, quoted=True))
-        given = exp.Distinct(expressions=[column]) if self.distinct else column
-        return _CALLS[self.function](this=given)
-
-
-_CALLS: dict[str, Callable[..., exp.Expression]] = {
-    "count": exp.Count, "sum": exp.Sum, "avg": exp.Avg, "min": exp.Min, "max": exp.Max, "first": exp.FirstValue,
-    "last": exp.LastValue, "array_agg": exp.ArrayAgg,
-}  # fmt: skip
+        """The same over the columns that go in, as the engine calls it."""
+        return engine_call(self.said, self.arguments)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +90,9 @@ class Cut:
         return self.call.id
 
 
-def cut(query: SqlTree, call: WindowCall, name: str, aggregates: frozenset[str], reporter: Reporter) -> Cut | None:
+def cut(
+    query: SqlTree, call: WindowCall, name: str, aggregates: Mapping[str, FunctionPlan], reporter: Reporter
+) -> Cut | None:
     """Cuts the query at a call, in its tree: `name` becomes the CTE before it. None after an error.
 
     `aggregates` are those of the project. Columns and aliases are told apart by what inference has left on the tree.
@@ -117,8 +110,8 @@ class Cutter:
     query: SqlTree
     call: WindowCall | RunningCall
     select: exp.Select
-    own: frozenset[str]
-    """The aggregates of the project."""
+    own: Mapping[str, FunctionPlan]
+    """The aggregates of the project, by their names in lower case."""
     reporter: Reporter
     ungrouped: ClassVar[str] = "ungrouped-window"
     """The code of what is neither grouped nor put together."""
@@ -127,7 +120,7 @@ class Cutter:
     _before: int = 0
     _arguments: dict[str, str] = field(default_factory=dict)
     """The columns that go in, by what they are made of."""
-    _known: dict[tuple[str, bool, str, str], Aggregate] = field(default_factory=dict)
+    _known: dict[tuple[object, ...], Aggregate] = field(default_factory=dict)
     """The aggregates, by what they are."""
     _outputs: dict[str, exp.Expression] = field(default_factory=dict)
     """What comes out, by the names that are given to it."""
@@ -291,63 +284,47 @@ class Cutter:
         key = next((key for key in alike if said == self._said(key.value)), None)
         if key is not None:
             return _own(key.name)
-        if is_aggregate(node, self.own):
-            made = self._aggregate(node)
-            return _own(made.name if made is not None else "")
-        return node
+        return self._aggregate(node) if is_aggregate(node, self.own) else node
 
-    def _aggregate(self, node: exp.Expression) -> Aggregate | None:
-        """The aggregate that a call is; None, and reported, for one that windows do not have."""
+    def _aggregate(self, node: exp.Expression) -> exp.Expression:
+        """What stands for a call behind; one that windows do not have is reported."""
         call, condition = node, None
         if isinstance(call, exp.Filter):
             call, condition = call.this, call.expression.this
-        function, given = FUNCTIONS.get(type(call)), call.this
-        distinct = isinstance(given, exp.Distinct)
-        values = given.expressions if distinct else [given] if given is not None else []
-        why = self._why_not(call, function, values, condition, distinct=distinct)
-        if function is None or why is not None:
+        name = self._name_of(call)
+        found = read(call, name, self.own, self.call.noun)
+        why = self._why_not(name, found, condition) if isinstance(found, Said) else found
+        if why is not None or not isinstance(found, Said):
             message, help = why or ("", "")
             span = self._from_its_name(call, self.query.span(node))
             self.reporter.error("unsupported-aggregate", message, span, helps=(help,))
-            return None
-        value = values[0] if values and not isinstance(values[0], exp.Star) else None
-        key = (function, distinct, self._said_of(value), self._said_of(condition))
-        if key not in self._known:
+            return _own("")
+        values = tuple(each for each in found.values if not isinstance(each, exp.Star))
+        key = (found.function, found.distinct, found.level, *map(self._said, values), self._said_of(condition))
+        made = self._known.get(key)
+        if made is None:
             outer = node.parent
             wanted = fold(outer.args["alias"], ENGINE) if isinstance(outer, exp.Alias) else ""
             made = Aggregate(
-                self._free(wanted, function), function, distinct, self.query.span(node),
-                value.copy() if value is not None else None, self._argument(value),
-                condition.copy() if condition is not None else None, self._argument(condition),
+                self._free(wanted, found.function), replace(found, values=tuple(each.copy() for each in values)),
+                self.query.span(node), tuple(map(self._argument, values)),
+                condition.copy() if condition is not None else None,
+                self._argument(condition) if condition is not None else None,
             )  # fmt: skip
             self._known[key] = made
             self.aggregates.append(made)
-        return self._known[key]
+        column = _own(made.name)
+        return exp.Anonymous(this=found.document, expressions=[column]) if found.document else column
 
-    def _why_not(
-        self, call: exp.Expression, function: str | None, values: list[exp.Expression],
-        condition: exp.Expression | None, *, distinct: bool,
-    ) -> tuple[str, str] | None:  # fmt: skip
-        """What is wrong with an aggregate, and what to write."""
-        parts = [*values, *([condition] if condition is not None else [])]
+    def _why_not(self, name: str, found: Said, condition: exp.Expression | None) -> tuple[str, str] | None:
+        """What is wrong with the arguments of an aggregate, and what to write."""
+        parts = [*found.values, *([condition] if condition is not None else [])]
         inner = (each for part in parts for each in part.find_all(exp.AggFunc, exp.Window, exp.Query))
         bound = (each for part in parts for each in part.find_all(exp.Column) if folded(each) in self.call.bounds)
-        name, many = self._name_of(call), f"{self.call.noun}s"
-        if function is None:
-            known = "count, count(DISTINCT …), sum, avg, min, max, first, last and array_agg"
-            return f"`{name}` is no aggregate that {many} have", f"they have {known}; compute others of these behind"
-        if any(each.is_star and not isinstance(each, exp.Star) for each in values):
-            return f"`{name}` looks at one value of each row, and this is all of them", "write `count(*)`, or a column"
         if any(inner):
             return f"the argument of `{name}` looks at many rows itself", "compute it in a window or a CTE before"
         if any(bound):
             return f"the argument of `{name}` is a bound of the window", "use `_event_ts`, the time of each row"
-        if isinstance(call.this, exp.Order):
-            return f"`{name}` has an order of its own", "`first`, `last` and `array_agg` go by event time: leave it out"
-        if call.args.get("expressions") or len(values) > 1 or call.args.get("count"):
-            return f"`{name}` takes one argument in a {self.call.noun}", "put several together: `concat_ws('|', a, b)`"
-        if distinct and function != "count":
-            return f"`{name}(DISTINCT …)` is no aggregate of {many}", "use `dedupe` before, or `count(DISTINCT …)`"
         return None
 
     def _name_of(self, call: exp.Expression) -> str:
@@ -371,10 +348,8 @@ class Cutter:
         found = _NAME_BEFORE.search(self.query.text.text[:first])
         return (found.start(1), found.end(1)) if found is not None else (0, 0)
 
-    def _argument(self, value: exp.Expression | None) -> str | None:
+    def _argument(self, value: exp.Expression) -> str:
         """The column that goes in: that of a key, or one of its own."""
-        if value is None:
-            return None
         said = self._said(value)
         if (key := next((key for key in self.keys if self._said(key.value) == said), None)) is not None:
             return key.name
@@ -400,7 +375,9 @@ class Cutter:
         """The query behind in the place of the whole, and the one before as a CTE of that name."""
         select = self.select
         items = [exp.alias_(_quoted(key.value), key.name, quoted=True) for key in self.keys]
-        values = {each.argument: each.value for each in self.aggregates}
+        values: dict[str | None, exp.Expression | None] = {
+            name: value for each in self.aggregates for name, value in zip(each.arguments, each.values, strict=True)
+        }
         values |= {each.where: each.condition and _typed(each.condition) for each in self.aggregates}
         taken = {key.name for key in self.keys}
         items += [exp.alias_(_quoted(v), n, quoted=True) for n, v in values.items() if n not in taken and n and v]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from sqlglot import exp
@@ -43,7 +43,7 @@ class RunningCall:
 
 
 def read_running(
-    query: SqlTree, sources: frozenset[str], own: frozenset[str], ttl: int | None, reporter: Reporter
+    query: SqlTree, sources: frozenset[str], own: Collection[str], ttl: int | None, reporter: Reporter
 ) -> tuple[RunningCall, ...] | None:
     """The running aggregates of a query, which are marked in its tree; None after an error.
 
@@ -62,7 +62,7 @@ def running(query: SqlTree, call: RunningCall) -> exp.Select:
     return next(node for node in query.tree.find_all(exp.Select) if node.meta.get(RUNNING) == call.id)
 
 
-def is_aggregate(node: exp.Expression, own: frozenset[str]) -> bool:
+def is_aggregate(node: exp.Expression, own: Collection[str]) -> bool:
     """Whether a node is the call of an aggregate, the whole of it; `own` are those of the project."""
     inner, outer = node, node.parent
     while isinstance(inner, WRAPPERS):
@@ -74,12 +74,12 @@ def is_aggregate(node: exp.Expression, own: frozenset[str]) -> bool:
     return (named or isinstance(inner, exp.AggFunc | exp.JSONArrayAgg | exp.GroupConcat)) and not over
 
 
-def _names_aggregate(name: str, own: frozenset[str]) -> bool:
+def _names_aggregate(name: str, own: Collection[str]) -> bool:
     known = any(each.kind in ("a", "o") for each in postgres().functions(name))
     return known or name in own or name.startswith(NAMED_AGGREGATES)
 
 
-def _puts_together(select: exp.Select, sources: frozenset[str], own: frozenset[str]) -> bool:
+def _puts_together(select: exp.Select, sources: frozenset[str], own: Collection[str]) -> bool:
     """Whether a SELECT puts rows of streams together that are not those of windows."""
     relations = [*_relations(select)]
     if not any(streams_of(each, sources) for each in relations) or any(map(_is_windowed, relations)):
@@ -97,7 +97,7 @@ def _is_windowed(relation: exp.Expression) -> bool:
     return any(WINDOW in each.meta for part in behind(relation) for each in part.find_all(exp.Subquery))
 
 
-def _aggregates(select: exp.Select, own: frozenset[str]) -> Iterator[exp.Expression]:
+def _aggregates(select: exp.Select, own: Collection[str]) -> Iterator[exp.Expression]:
     parts = [*select.expressions, *([select.args["having"]] if select.args.get("having") else [])]
     for part in parts:
         for node in part.find_all(exp.Func):

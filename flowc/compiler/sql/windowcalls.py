@@ -15,6 +15,7 @@ from sqlglot.dialects.dialect import Dialect
 from sqlglot.tokens import Token
 
 from flowc.compiler.changelog import bounds
+from flowc.compiler.sql.exprtypes import RETURNS
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.compiler.sql.tablefunctions import (
     DEDUPE,
@@ -31,12 +32,14 @@ from flowc.compiler.sql.tablefunctions import (
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.nodes import WindowKind
 from flowc.source import Span
+from flowc.types import DataType, Kind
 
 START, END, SESSION = "window_start", "window_end", "session_id"
 WINDOW = "flowc.window"
 """Under this key, what stands in the place of a call says the id of the call."""
 HIDDEN = "_flowc_"
 """With this begin the names of columns that rows carry and nobody sees."""
+PERCENTILES = ("approx_percentile_cont", "approx_median")
 MAX_WINDOWS = 30
 MAX_OVERLAPS = 10_000
 """How many windows of a hop one row may be in, and how many steps a window of `cumulate` may have."""
@@ -171,6 +174,7 @@ def read_windows(query: SqlTree, sources: frozenset[str], reporter: Reporter) ->
             calls.append(call)
     if reporter.errors > before:
         return None
+    tell_percentiles(query.tree)
     for table, call in zip(tables, calls, strict=True):
         if (select := table.find_ancestor(exp.Select)) is not None:
             name_items(select)
@@ -277,6 +281,13 @@ def name_items(select: exp.Select) -> None:
         call = item.this if isinstance(item, exp.Filter | exp.IgnoreNulls | exp.RespectNulls) else item
         if isinstance(call, exp.AggFunc):
             item.replace(exp.alias_(item.copy(), call.sql_name().lower(), quoted=False))
+
+
+def tell_percentiles(tree: exp.Expression) -> None:
+    """Leaves on calls of them what they give, for inference."""
+    for node in tree.find_all(exp.Anonymous):
+        if node.name.lower() in PERCENTILES:
+            node.meta[RETURNS] = DataType(Kind.FLOAT64)
 
 
 def _stand_in(table: exp.Table, call: WindowCall) -> exp.Subquery:

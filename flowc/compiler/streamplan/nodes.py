@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from flowc.compiler.changelog import NO_KEYS, WIDE, remembering, reopens, traits
 from flowc.compiler.dialects.datafusion_arithmetic import arithmetic
-from flowc.compiler.ir import Dedupe, IntervalJoin, Node, Placed, Running, Source, Sql, Stream, Window
+from flowc.compiler.ir import Aggregate, Dedupe, IntervalJoin, Node, Placed, Running, Source, Sql, Stream, Window
 from flowc.errors import UsageError
 from flowc.nodes import (
     MAX_STATE,
@@ -84,7 +84,8 @@ def _shaped(node: Node, known: Traits) -> NodePlan:
     if isinstance(node, Sql):
         return _sql(node, known, traced=False)
     if isinstance(node, Window | Running):
-        return SqlPlan(node.id, node.inputs, node.inputs, node.text, arithmetic(node.text))
+        own = tuple(dict.fromkeys(each.declared for each in node.aggregates if each.declared is not None))
+        return SqlPlan(node.id, node.inputs, node.inputs, node.text, arithmetic(node.text), functions=own)
     if isinstance(node, IntervalJoin):
         return JoinPlan(node.id, node.inputs, node.kind, node.keys, node.least, node.most, node.columns, "")
     return DedupePlan(node.id, node.inputs, node.keys, node.within, "")
@@ -120,7 +121,7 @@ def _window(node: Window, known: Traits, stream: Stream, most: int) -> WindowPla
         **({"emit": node.emit} if node.emit is not None else {}),
     }  # fmt: skip
     return WindowPlan(
-        node.id, node.inputs, node.kind, node.size, node.step, node.keys, _aggregates(node),
+        node.id, node.inputs, node.kind, node.size, node.step, node.keys, _aggregates(node, stream),
         json.dumps(said, separators=(",", ":")), node.offset, node.timezone, node.late, node.allowed_lateness,
         node.max_groups, most, known, node.emit,
     )  # fmt: skip
@@ -128,35 +129,71 @@ def _window(node: Window, known: Traits, stream: Stream, most: int) -> WindowPla
 
 def _running(node: Running, known: Traits, stream: Stream, most: int) -> RunningPlan:
     said = {"operator": "running", "group_ttl": node.ttl, **_grouped(node, stream, "a running aggregate")}
-    fingerprint = json.dumps(said, separators=(",", ":"))
-    return RunningPlan(node.id, node.inputs, node.keys, _aggregates(node), fingerprint, node.ttl, most, known)
+    # Groups to which nothing comes keep their rows in the target, and these another percentile.
+    levels = [a.level for a in node.aggregates if a.level is not None]
+    fingerprint = json.dumps({**said, **({"levels": levels} if levels else {})}, separators=(",", ":"))
+    aggregates = _aggregates(node, stream)
+    return RunningPlan(node.id, node.inputs, node.keys, aggregates, fingerprint, node.ttl, most, known)
 
 
 def _grouped(node: Window | Running, stream: Stream, what: str) -> dict[str, object]:
     """What a fingerprint says of groups: their keys and aggregates, with the types of what these are made of."""
     types = {column.name: column.type for column in node.columns or ()}
-    given = next((each.columns for each in stream.nodes if isinstance(each, Sql) and each.id == node.inputs[0]), None)
-    arguments = {column.name: column.type for column in given or ()}
-    for key in node.keys:
-        if types[key].kind in NO_KEYS:
-            message = f"{what} of stream `{stream.name}` groups by `{key}`, which is `{types[key]}`"
-            help = "group by values of a simple type: by a part of it, or by its text"
-            raise UsageError(message, code="unusable-keys", help=help)
+    arguments = _arguments(node, stream)
+    _check_told_apart(node, types, arguments, f"{what} of stream `{stream.name}`")
     return {
         "keys": [[value, str(types[key])] for key, value in zip(node.keys, node.values, strict=True)],
-        "aggregates": [
-            [a.function, a.distinct, a.value, str(arguments[a.argument]) if a.argument is not None else "", a.condition]
-            for a in node.aggregates
-        ],
+        "aggregates": [_told(a, arguments) for a in node.aggregates],
         "from": node.before,
-    }  # fmt: skip
+    }
 
 
-def _aggregates(node: Window | Running) -> tuple[AggregatePlan, ...]:
-    types = {column.name: column.type for column in node.columns or ()}
+def _arguments(node: Window | Running, stream: Stream) -> Mapping[str, DataType]:
+    """The types of what goes into groups."""
+    given = next((each.columns for each in stream.nodes if isinstance(each, Sql) and each.id == node.inputs[0]), None)
+    return {column.name: column.type for column in given or ()}
+
+
+def _aggregates(node: Window | Running, stream: Stream) -> tuple[AggregatePlan, ...]:
+    types, arguments = {column.name: column.type for column in node.columns or ()}, _arguments(node, stream)
     return tuple(
-        AggregatePlan(a.name, a.function, types[a.name], a.argument, a.distinct, a.where) for a in node.aggregates
-    )
+        AggregatePlan(
+            a.name, a.function, _gives(a, types[a.name], arguments), a.argument, a.distinct, a.where, a.level, a.more,
+            a.declared,
+        )
+        for a in node.aggregates
+    )  # fmt: skip
+
+
+def _check_told_apart(
+    node: Window | Running, types: Mapping[str, DataType], arguments: Mapping[str, DataType], who: str
+) -> None:
+    """Raises UsageError for keys, and for values whose different ones are counted, that cannot be told apart."""
+    told_apart = [(f"groups by `{key}`", types[key]) for key in node.keys]
+    told_apart += [
+        (f"tells apart what `{a.name}` counts", arguments[a.argument])
+        for a in node.aggregates
+        if a.argument is not None and (a.distinct or a.function == "approx_count_distinct")
+    ]
+    for what, kind in told_apart:
+        if kind.kind in NO_KEYS:
+            help = "take values of a simple type: a part of it, or its text"
+            raise UsageError(f"{who} {what}, which is `{kind}`", code="unusable-keys", help=help)
+
+
+def _gives(aggregate: Aggregate, kind: DataType, kinds: Mapping[str, DataType]) -> DataType:
+    """The type of an aggregate: the engine forgets of a list that its values are documents."""
+    of = kinds.get(aggregate.argument or "")
+    if aggregate.function == "array_agg" and of is not None and of.kind is Kind.JSON:
+        return DataType(Kind.ARRAY, element=of)
+    return kind
+
+
+def _told(aggregate: Aggregate, kinds: Mapping[str, DataType]) -> list[object]:
+    """What the state of an aggregate hangs on; of percentiles, any is made of the same."""
+    a, given = aggregate, (name for name in (aggregate.argument, *aggregate.more) if name is not None)
+    said = [a.function, a.distinct, a.value, ", ".join(str(kinds[name]) for name in given), a.condition]
+    return said if a.declared is None else [*said, a.declared.keeps]
 
 
 def _join(node: IntervalJoin, known: Traits, stream: str, most: int) -> JoinPlan:

@@ -14,7 +14,7 @@ from flowc.catalog import Column
 from flowc.errors import DataError, FlowcError
 from flowc.plan import Arithmetic
 from flowc.runtime.arithmetic import Query, overflow
-from flowc.runtime.arrow import arrow_field, columns_of, nests_fields, plain
+from flowc.runtime.arrow import arrow_field, columns_of, data_type, nests_fields, plain
 from flowc.runtime.enginecontext import demand_shallow, keep_full_joins, new_context, planned_schema, register
 from flowc.runtime.enginejson import register_json, register_parts, without_json
 from flowc.runtime.enginemessages import refused
@@ -175,7 +175,8 @@ def _plainly(found: pa.Table) -> pa.RecordBatch:
         with counted():
             write = made_json if nests else plain
             arrays.append(of_column(field.name, partial(write, _one(column))))
-        fields.append(arrow_field(Column(field.name, _JSON)) if nests else pa.field(field.name, arrays[-1].type))
+        is_json = nests or data_type(field).kind is Kind.JSON
+        fields.append(arrow_field(Column(field.name, _JSON)) if is_json else pa.field(field.name, arrays[-1].type))
     return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
 
 

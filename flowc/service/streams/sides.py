@@ -12,7 +12,7 @@ from flowc.errors import FlowcError
 from flowc.runtime.connector import Database
 from flowc.runtime.connectors import open_database
 from flowc.runtime.engine import engine_schema
-from flowc.runtime.functions import Function, nulls
+from flowc.runtime.functions import Function, stand_in
 from flowc.runtime.streams.lookups import Lookups, Version, about
 from flowc.service.access.sessions import Sessions
 from flowc.stream import StreamPlan
@@ -49,7 +49,7 @@ def _described(lookup: Lookup, sessions: Sessions) -> tuple[Column, ...]:
 def planning(stream: Stream) -> tuple[Empty, tuple[Function, ...]]:
     """What a query needs to be planned: lookups without rows, and functions that are never called."""
     versions = {each.name: Version(0, engine_schema(each.columns or ()), ()) for each in stream.lookups}
-    return Empty(versions), tuple(Function(plan, nulls) for plan in stream.functions)
+    return Empty(versions), tuple(map(stand_in, stream.functions))
 
 
 def opened_lookups(plan: StreamPlan, sessions: Sessions) -> Lookups:

@@ -12,11 +12,17 @@ import pyarrow.compute as pc
 
 from flowc.errors import UsageError
 from flowc.nodes import TIME, AggregatePlan
+from flowc.plan import FunctionPlan
 from flowc.runtime.arrow import arrow_type, data_type
+from flowc.runtime.functions import Aggregate, Function
+from flowc.runtime.functiontypes import taken
+from flowc.runtime.streams.aggregates.declared import Declared
 from flowc.runtime.streams.aggregates.exact import Exact
 from flowc.runtime.streams.aggregates.extremes import Fixed, Referenced, Timed, has_order, in_64_bits
 from flowc.runtime.streams.aggregates.gathered import Distinct, Listed
 from flowc.runtime.streams.aggregates.part import Count, Floats, Part, Steps
+from flowc.runtime.streams.aggregates.percentiles import Percentiles
+from flowc.runtime.streams.aggregates.sketches import Approximate
 
 _STEPS = "changed"
 Result = Callable[[Any], pa.Array]
@@ -28,16 +34,25 @@ class Accumulators:
 
     A new slot has seen no row, as one that was cleared. Rows are added in their order, so that what comes out is the
     same to the last bit for any batches. With `stepped`, it is kept beside them when each group changed last.
+    `functions` are those of the project that are declared of aggregates, which get the rows batch by batch.
 
     Raises UsageError (`unsupported-aggregate`) for an aggregate that there is not, or of values that it is not for.
     """
 
-    def __init__(self, plans: Sequence[AggregatePlan], schema: pa.Schema, *, stepped: bool = False) -> None:
+    def __init__(
+        self,
+        plans: Sequence[AggregatePlan],
+        schema: pa.Schema,
+        *,
+        stepped: bool = False,
+        functions: Sequence[Function] = (),
+    ) -> None:
         self._schema, self._parts = schema, dict[str, _Fed]()
+        self._functions = {function.plan: function for function in functions}
         self._results = [self._planned(plan) for plan in plans]
         self.steps = Steps(_STEPS) if stepped else None
         if self.steps is not None:
-            self._parts[_STEPS] = _Fed(self.steps, None, None, nulls=False)
+            self._parts[_STEPS] = _Fed(self.steps, None, None)
         self.state = pa.schema([each for fed in self._parts.values() for each in fed.part.fields])
         """The columns that hold what is kept of one group."""
 
@@ -87,6 +102,8 @@ class Accumulators:
 
     def _planned(self, plan: AggregatePlan) -> Result:
         kind, function = arrow_type(plan.type), plan.function.lower()
+        if plan.declared is not None:
+            return self._own(plan, plan.declared, kind)
         if plan.distinct and function not in ("count", "min", "max"):
             raise _unsupported(f"`{function}(DISTINCT …)` is no aggregate of windows")
         if function == "count":
@@ -96,13 +113,14 @@ class Accumulators:
         maker = {"sum": self._sum, "avg": self._mean, "min": self._extreme, "max": self._extreme}.get(function)
         if maker is not None:
             return maker(plan, kind, self._count(plan))
-        return self._ordered(plan, kind)
+        return self._sketch(plan, kind) if function.startswith("approx_") else self._ordered(plan, kind)
 
     def _part(self, name: str, plan: AggregatePlan, make: Callable[[str], Any], *, nulls: bool = False) -> Any:
         """The part of some name, argument and filter, of which there is one."""
-        key = f"{name}({plan.argument or '*'})" + (f" where {plan.where}" if plan.where else "")
+        given = ", ".join(each for each in (plan.argument, *plan.more) if each is not None)
+        key = f"{name}({given or '*'})" + (f" where {plan.where}" if plan.where else "")
         if key not in self._parts:
-            self._parts[key] = _Fed(make(key), plan.argument, plan.where, nulls)
+            self._parts[key] = _Fed(make(key), plan.argument, plan.where, nulls, plan.more, plan.declared is not None)
         return self._parts[key].part
 
     def _count(self, plan: AggregatePlan) -> Count:
@@ -118,7 +136,7 @@ class Accumulators:
 
     def _total(self, plan: AggregatePlan) -> Exact | Floats:
         kind = self._type(plan)
-        if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
+        if not is_number(kind):
             raise _unsupported(f"`{plan.function}` is not for values of the type `{data_type(kind)}`")
         real = pa.types.is_floating(kind)
         found: Exact | Floats = self._part("sum", plan, Floats if real else lambda name: Exact(name, kind))
@@ -150,6 +168,28 @@ class Accumulators:
         part = self._part(plan.function.lower(), plan, lambda name: cls(name, of, greatest=greatest))
         return lambda slots: _where(counted.of(slots) > 0, part.of(slots).cast(kind))
 
+    def _sketch(self, plan: AggregatePlan, kind: pa.DataType) -> Result:
+        of, function, level = self._type(plan), plan.function.lower(), plan.level
+        if function == "approx_count_distinct":
+            counted: Approximate = self._part(function, plan, lambda name: Approximate(name, of))
+            return lambda slots: pa.array(counted.of(slots)).cast(kind)
+        if not is_number(of):
+            raise _unsupported(f"`{function}` is not for values of the type `{data_type(of)}`")
+        assert level is not None
+        numbers: Percentiles = self._part("percentiles", plan, Percentiles)
+        return lambda slots: numbers.of(slots, level).cast(kind)
+
+    def _own(self, plan: AggregatePlan, declared: FunctionPlan, kind: pa.DataType) -> Result:
+        given = [self._schema.field(name).type for name in (plan.argument, *plan.more) if name is not None]
+        wanted = [taken(of, its) for of, its in zip(declared.args, given, strict=True)]
+        if None in wanted:
+            shown = ", ".join(str(data_type(of)) for of in given)
+            message = f"function `{declared.name}` does not take what the SQL gives it ({shown})"
+            raise UsageError(message, code="wrong-arguments", help="CAST the arguments to its types")
+        own = Aggregate.of(self._functions[declared], wanted, lambda _: None)
+        part: Declared = self._part(f"{declared.called}", plan, lambda name: Declared(name, own), nulls=True)
+        return lambda slots: part.of(slots, kind)
+
     def _ordered(self, plan: AggregatePlan, kind: pa.DataType) -> Result:
         of, function = self._type(plan), plan.function.lower()
         if function == "array_agg":
@@ -169,8 +209,11 @@ class _Fed:
     part: Part
     argument: str | None
     where: str | None
-    nulls: bool
+    nulls: bool = False
     """Whether with NULLs too."""
+    more: tuple[str, ...] = ()
+    many: bool = False
+    """Whether it gets its arguments as a list."""
 
 
 @dataclass
@@ -179,13 +222,13 @@ class _Given:
 
     slots: Any
     rows: pa.RecordBatch
-    _known: dict[tuple[str | None, str | None, bool], tuple[Any, Any, Any]] = field(default_factory=dict)
+    _known: dict[tuple[object, ...], tuple[Any, Any, Any]] = field(default_factory=dict)
 
     def of(self, fed: _Fed) -> tuple[Any, Any, Any]:
         """The slots, the argument and the times of the rows that a part is to have."""
-        key = fed.argument, fed.where, fed.nulls
+        key = fed.argument, fed.where, fed.nulls, fed.more, fed.many
         if key not in self._known:
-            self._known[key] = self._chosen(fed)
+            self._known[key] = self._several(fed) if fed.many else self._chosen(fed)
         return self._known[key]
 
     def _chosen(self, fed: _Fed) -> tuple[Any, Any, Any]:
@@ -200,10 +243,21 @@ class _Given:
         kept = values.filter(mask) if values is not None else None
         return self.slots[chosen], kept, times[chosen] if times is not None else None
 
+    def _several(self, fed: _Fed) -> tuple[Any, Any, Any]:
+        slots, first, times = self._chosen(fed)
+        mask = None if fed.where is None else pc.fill_null(self.rows.column(fed.where), False)
+        columns = [self.rows.column(name) for name in fed.more]
+        return slots, [first, *(each if mask is None else each.filter(mask) for each in columns)], times
+
 
 def _unsupported(message: str) -> UsageError:
-    help = "windows have count, sum, avg, min, max, first, last and array_agg; CAST the argument to what these are for"
+    help = "CAST the argument to what the aggregate is for, or compute another one of what `array_agg` gives"
     return UsageError(message, code="unsupported-aggregate", help=help)
+
+
+def is_number(kind: pa.DataType) -> bool:
+    """Whether values of a type are numbers."""
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
 
 
 def _where(there: Any, values: pa.Array) -> pa.Array:

@@ -23,6 +23,9 @@ class Distinct:
         """Bits of values, and the slots of their groups in the place of a time."""
         self._counts: Any = np.empty(0, np.int64)
 
+    def __len__(self) -> int:
+        return len(self._pairs)
+
     @property
     def nbytes(self) -> int:
         """What it takes in memory."""
@@ -34,12 +37,21 @@ class Distinct:
 
     def add(self, slots: Any, values: pa.Array, times: Any) -> None:
         """Adds rows."""
-        self._insert(*self._bits([values], len(values)), slots)
+        self.insert(*self.bits(values), slots)
+
+    def bits(self, values: pa.Array) -> tuple[Any, Any]:
+        """The upper and lower 64 bits by which values are told apart."""
+        return self._bits([values], len(values))
+
+    def insert(self, hi: Any, lo: Any, slots: Any) -> None:
+        """Adds values by their bits."""
+        _, new = self._pairs.add(hi, lo, slots)
+        np.add.at(self._counts, slots[new], 1)
 
     def combine(self, slots: Any, other: Distinct, others: Any) -> None:
         """Adds what another one keeps."""
-        parents, hi, lo = other._of(others)
-        self._insert(hi, lo, slots[parents])
+        parents, hi, lo = other.kept(others)
+        self.insert(hi, lo, slots[parents])
 
     def of(self, slots: Any) -> Any:
         """How many there are in some groups."""
@@ -47,7 +59,7 @@ class Distinct:
 
     def take(self, slots: Any) -> list[pa.Array]:
         """What is kept of some groups: the same of equal sets."""
-        parents, hi, lo = self._of(slots)
+        parents, hi, lo = self.kept(slots)
         order = np.lexsort((lo, hi, parents))
         bits = np.stack([hi[order], lo[order]], axis=1)
         values = pa.Array.from_buffers(_BITS, len(bits), [None, pa.py_buffer(np.ascontiguousarray(bits))])
@@ -58,7 +70,7 @@ class Distinct:
         values = state[0].flatten()
         bits = np.frombuffer(values.buffers()[1] or b"", np.uint64)[2 * values.offset :][: 2 * len(values)]
         parents = state[0].value_parent_indices().to_numpy()
-        self._insert(bits[::2].copy(), bits[1::2].copy(), slots[parents])
+        self.insert(bits[::2].copy(), bits[1::2].copy(), slots[parents])
 
     def clear(self, slots: Any) -> None:
         """As before there were rows."""
@@ -68,11 +80,7 @@ class Distinct:
         self._pairs.remove(pairs[gone[self._pairs.at[pairs]]])
         self._counts[slots] = 0
 
-    def _insert(self, hi: Any, lo: Any, slots: Any) -> None:
-        _, new = self._pairs.add(hi, lo, slots)
-        np.add.at(self._counts, slots[new], 1)
-
-    def _of(self, slots: Any) -> tuple[Any, Any, Any]:
+    def kept(self, slots: Any) -> tuple[Any, Any, Any]:
         """The values of some groups, which may be asked for more than once: the place in `slots`, and their bits."""
         pairs = self._pairs.slots()
         asked, rows = matched(slots, self._pairs.at[pairs], len(self._counts))

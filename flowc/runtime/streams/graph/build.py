@@ -82,12 +82,12 @@ class _Making:
                 self.schemas[plan.id] = query.schema()
             return made(query, schema=self.schemas.get(plan.id))
         if isinstance(plan, WindowPlan):
-            windows = _windows(plan, inputs[0])
+            windows = _windows(plan, inputs[0], self.functions)
             self.schemas[plan.id] = windows.schema
             made = partial(made, schema=windows.schema, remembers=True, holds=True, delay=plan.delay)
             return made(Taken(1) if self.passing else windows)
         if isinstance(plan, RunningPlan):
-            running = Running(plan, inputs[0])
+            running = Running(plan, inputs[0], self.functions)
             self.schemas[plan.id] = running.schema
             made = partial(made, schema=running.schema, remembers=True, holds=True)
             return made(Taken(1) if self.passing else running)
@@ -100,10 +100,10 @@ class _Making:
         return made(operator, schema=inputs[0], remembers=True)
 
 
-def _windows(plan: WindowPlan, schema: pa.Schema) -> Windows | Sessions:
+def _windows(plan: WindowPlan, schema: pa.Schema, functions: Sequence[Function]) -> Windows | Sessions:
     if plan.kind != "session":
-        return Windows(plan, schema)
-    return SessionsAgain(plan, schema) if plan.late == "reopen" else Sessions(plan, schema)
+        return Windows(plan, schema, functions)
+    return (SessionsAgain if plan.late == "reopen" else Sessions)(plan, schema, functions)
 
 
 def queries(nodes: Sequence[Node]) -> Iterator[Query]:

@@ -7,7 +7,8 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 
-_FEW = 65_536
+_FEW, _SPARE = 65_536, 1 << 24
+"""How many values of no slot are kept, and of how many bytes."""
 _LARGE = 1 << 29
 """Bytes of an array that is left as it is: texts of more than 2 GiB are no array."""
 
@@ -94,7 +95,11 @@ class Referenced:
     @property
     def nbytes(self) -> int:
         """What it takes in memory."""
-        return int(self._at.nbytes) + sum(int(array.nbytes) for array in self._kept)
+        return int(self._at.nbytes) + self._bytes
+
+    @property
+    def _bytes(self) -> int:
+        return sum(int(array.nbytes) for array in self._kept)
 
     def grow(self, count: int) -> None:
         """Makes room for so many slots."""
@@ -111,7 +116,7 @@ class Referenced:
         self._count += len(values)
         while len(self._kept) > 1 and self._merges(*self._kept[-2:]):
             self._kept[-2:] = [pa.concat_arrays(self._kept[-2:])]
-        if self._count > 2 * self._live + _FEW:
+        if self._count > 2 * self._live + min(_FEW, _SPARE * self._count // max(self._bytes, 1)):
             self._compact()
 
     def take(self, slots: Any) -> pa.Array:

@@ -55,7 +55,8 @@ def _shown(name: str, value: Any) -> str:
     return "UTC" if name == "timezone" and value is None else str(value)
 
 
-def _aggregate(function: str, distinct: bool, value: str, kind: str, condition: str) -> str:
-    """A call of an aggregate. Its argument is of the type `kind`."""
+def _aggregate(function: str, distinct: bool, value: str, kind: str, condition: str, declared: str = "") -> str:
+    """A call of an aggregate. Its argument is of the type `kind`; `declared` is what one of the project is."""
     call = f"{function}({'DISTINCT ' if distinct else ''}{value or '*'}{f' {kind}' if kind else ''})"
+    call = f"{call} of {declared}" if declared else call
     return f"{call} FILTER (WHERE {condition})" if condition else call

@@ -7,7 +7,8 @@ batches: what the watermark forgets is what no row in time would still find.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import pyarrow as pa
 from flowc.catalog import Column
 from flowc.nodes import KIND, TIME, Change, RunningPlan
 from flowc.runtime.arrow import arrow_field
+from flowc.runtime.functions import Function
 from flowc.runtime.instants import MICROS
 from flowc.runtime.streams.aggregates.accumulators import Accumulators
 from flowc.runtime.streams.aggregates.part import NEVER
@@ -46,9 +48,10 @@ class Running:
     Raises UsageError for aggregates of values that they are not for.
     """
 
-    def __init__(self, plan: RunningPlan, schema: pa.Schema) -> None:
+    def __init__(self, plan: RunningPlan, schema: pa.Schema, functions: Sequence[Function] = ()) -> None:
         self.name, self.fingerprint = plan.id, plan.fingerprint
         self._plan, self._given = plan, schema
+        self._make = partial(Accumulators, plan.aggregates, schema, functions=functions)
         self.schema = running_schema(plan, schema)
         """What comes out, without hidden columns."""
         self._keys = GroupKeys([schema.field(key).type for key in plan.keys])
@@ -106,7 +109,7 @@ class Running:
 
     def _begin(self) -> None:
         plan, schema = self._plan, self._given
-        self._kept = _Kept(Accumulators(plan.aggregates, schema))
+        self._kept = _Kept(self._make())
         self._groups = Groups(
             plan.id, plan.fingerprint, pa.schema([schema.field(key) for key in plan.keys]), self._kept,
             max_bytes=plan.max_bytes, less="a shorter `group_ttl`, or fewer groups",

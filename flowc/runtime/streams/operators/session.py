@@ -11,14 +11,16 @@ a session whose longest duration is over before the watermark: that session woul
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from flowc.nodes import TIME, WindowPlan
+from flowc.runtime.functions import Function
 from flowc.runtime.instants import MICROS
 from flowc.runtime.streams.aggregates.accumulators import Accumulators
 from flowc.runtime.streams.aggregates.extremes import LEAST, MOST
@@ -40,7 +42,7 @@ class Sessions:
     Raises UsageError for aggregates of values that they are not for.
     """
 
-    def __init__(self, plan: WindowPlan, schema: pa.Schema) -> None:
+    def __init__(self, plan: WindowPlan, schema: pa.Schema, functions: Sequence[Function] = ()) -> None:
         self.name, self.fingerprint = plan.id, plan.fingerprint
         self._plan, self._given, self._gap = plan, schema, plan.step
         self.schema = window_schema(plan, schema)
@@ -48,7 +50,8 @@ class Sessions:
         self._keys = GroupKeys([schema.field(key).type for key in plan.keys])
         self._rows = SessionRows(self.schema, plan.step)
         self._input = Least(len(plan.inputs))
-        self._passing = Accumulators(plan.aggregates, schema)
+        self._make = partial(Accumulators, plan.aggregates, schema, functions=functions)
+        self._passing = self._make()
         """Of sessions that come out in the call in which they began."""
         self._begin()
 
@@ -114,7 +117,7 @@ class Sessions:
         return Verdict(Decision.REFUSE, changed(before, now))
 
     def _begin(self) -> None:
-        self._state = SessionState(self._plan, self._given)
+        self._state = SessionState(self._plan, self._given, self._make())
         self._groups = self._state.groups
 
     def _take(self, rows: pa.RecordBatch, hi: Any, lo: Any, at: Any) -> Emitted:

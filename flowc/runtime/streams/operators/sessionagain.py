@@ -10,7 +10,7 @@ row that comes is before its last one. So it changes by its end alone, and a ses
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from flowc.nodes import TIME, Change, WindowPlan
+from flowc.runtime.functions import Function
 from flowc.runtime.instants import MICROS
 from flowc.runtime.streams.aggregates.accumulators import Accumulators
 from flowc.runtime.streams.epoch import END
@@ -36,8 +37,8 @@ _BITS = 20
 class SessionsAgain(Sessions):
     """The sessions of one node that reopen; see `flowc.runtime.streams.operators.contract.Operator`."""
 
-    def __init__(self, plan: WindowPlan, schema: pa.Schema) -> None:
-        super().__init__(plan, schema)
+    def __init__(self, plan: WindowPlan, schema: pa.Schema, functions: Sequence[Function] = ()) -> None:
+        super().__init__(plan, schema, functions)
         self._behind = self._gap + plan.allowed_lateness
         """How far behind the watermark rows are in time."""
 

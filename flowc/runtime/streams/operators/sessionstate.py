@@ -66,16 +66,16 @@ class Spans:
 
 
 class SessionState:
-    """The state of one node. `schema` is that of its input, without hidden columns."""
+    """The state of one node. `schema` is that of its input, without hidden columns; `aggregates` have seen no row."""
 
-    def __init__(self, plan: WindowPlan, schema: pa.Schema) -> None:
+    def __init__(self, plan: WindowPlan, schema: pa.Schema, aggregates: Accumulators) -> None:
         self._plan, self.keys, self.gap, self.longest = plan, plan.keys, plan.step, plan.size
         self._keys = pa.schema([schema.field(key) for key in plan.keys])
-        fed = [name for each in plan.aggregates for name in (each.argument, each.where) if name is not None]
+        fed = [n for each in plan.aggregates for n in (each.argument, each.where, *each.more) if n is not None]
         names = dict.fromkeys([*plan.keys, *fed])
         self.columns = pa.schema([(name, schema.field(name).type) for name in names] or [(TIME, MICROS)])
         """The columns of waiting rows."""
-        self.spans = Spans(Accumulators(plan.aggregates, schema))
+        self.spans = Spans(aggregates)
         self.groups = Groups(
             plan.id, plan.fingerprint, self._keys, self.spans, max_bytes=plan.max_bytes, max_groups=plan.max_groups
         )

@@ -25,6 +25,7 @@ from flowc.catalog import Column
 from flowc.nodes import KIND, ROW, TIME, Change, WindowPlan
 from flowc.runtime.arrow import arrow_field
 from flowc.runtime.badrows import BadRow
+from flowc.runtime.functions import Function
 from flowc.runtime.instants import MICROS
 from flowc.runtime.streams.aggregates.accumulators import Accumulators
 from flowc.runtime.streams.aggregates.part import NEVER
@@ -68,9 +69,10 @@ class Windows:
     _closed: int | None
     """Up to which local time all windows are out."""
 
-    def __init__(self, plan: WindowPlan, schema: pa.Schema) -> None:
+    def __init__(self, plan: WindowPlan, schema: pa.Schema, functions: Sequence[Function] = ()) -> None:
         self.name, self.fingerprint = plan.id, plan.fingerprint
         self._plan, self._given = plan, schema
+        self._make = partial(Accumulators, plan.aggregates, schema, stepped=plan.emit is not None, functions=functions)
         self.schema = window_schema(plan, schema)
         """What comes out, without hidden columns."""
         self._kind = kind_of(plan)
@@ -157,13 +159,12 @@ class Windows:
     def _begin(self) -> None:
         plan, schema = self._plan, self._given
         keys = pa.schema([schema.field(key) for key in plan.keys])
-        make = partial(Accumulators, plan.aggregates, schema, stepped=plan.emit is not None)
-        self._kept = make()
+        self._kept = self._make()
         self._groups = Groups(
             plan.id, plan.fingerprint, keys, self._kept, max_bytes=plan.max_bytes, max_groups=plan.max_groups
         )
         self._closed, self._step = None, NEVER
-        self._panes = _Panes(self._groups, make)
+        self._panes = _Panes(self._groups, self._make)
 
     def _add(self, rows: pa.RecordBatch, panes: Any) -> Any:
         """Adds rows; the slots of their groups."""
