@@ -16,7 +16,7 @@ import deltalake
 import pytest
 
 from flowc.compiler.lowering import streams
-from flowc.compiler.lowering.streamgraph import WindowSettings
+from flowc.compiler.lowering.groupnodes import WindowSettings
 from flowc.runtime.connectors import open_database
 from flowc.runtime.streams.compute import Compute
 from flowc.runtime.streams.decoding import Decoding

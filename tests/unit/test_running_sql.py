@@ -141,7 +141,7 @@ def test_targets_have_to_replace_rows(tmp_path: Path, to: str, more: str, expect
         ("SELECT id, n, count(*) AS c FROM source WHERE id IS NOT NULL GROUP BY id, n", merged("id", "n"), [("nullable-key", "n")]),
         ("SELECT n AS id, count(*) AS c FROM source WHERE n IS NOT NULL GROUP BY n", merged("id"), []),
         ("SELECT coalesce(n, 0) AS id, count(*) AS c FROM source GROUP BY 1", merged("id"), []),
-        ("SELECT n AS id, count(*) AS c FROM source GROUP BY n", "{ connection: bus, topic: t, key: id }", [("nullable-key", "id")]),
+        ("SELECT n AS id, count(*) AS c FROM source GROUP BY n", "{ connection: bus, topic: t, key: id }", [("nullable-key", "t")]),
     ],
 )  # fmt: skip
 def test_groups_that_no_merge_can_place_are_told(tmp_path: Path, sql: str, to: str, expected: list[object]) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from flowc.compiler import stages
 from flowc.compiler.lowering import streams
-from flowc.compiler.lowering.streamgraph import WindowSettings
+from flowc.compiler.lowering.groupnodes import WindowSettings
 from flowc.diagnostics import Reporter
 from flowc.nodes import Changelog, WindowPlan
 from flowc.render.streamplans import stream_sql

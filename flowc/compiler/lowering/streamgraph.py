@@ -15,15 +15,15 @@ from sqlglot import exp
 
 from flowc.catalog import Column, TableName
 from flowc.compiler.changelog import NO_KEYS, given_by, read_by
-from flowc.compiler.ir import Aggregate, Dedupe, IntervalJoin, Node, Placed, Running, Source, Sql, Window
+from flowc.compiler.ir import Dedupe, IntervalJoin, Node, Placed, Running, Source, Sql, Window
 from flowc.compiler.lowering.functioncalls import called
 from flowc.compiler.lowering.functions import Functions
+from flowc.compiler.lowering.groupnodes import WindowSettings, check_groups, group_node, grouping, told_of
 from flowc.compiler.lowering.streamjoin import Outer, outer_of, put
 from flowc.compiler.lowering.streamquery import hidden_text, inferred, part_text
-from flowc.compiler.lowering.windowaggregates import DISTINCT
 from flowc.compiler.lowering.windowbehind import Bounds, check_behind
 from flowc.compiler.lowering.windowchanges import changed, changing
-from flowc.compiler.lowering.windowcut import PLAIN, Cut, is_null, said
+from flowc.compiler.lowering.windowcut import PLAIN, Cut, said
 from flowc.compiler.sql.infer import infer
 from flowc.compiler.sql.relations import OWNERS, Field, Relation, output_name
 from flowc.compiler.sql.runningcalls import RunningCall
@@ -33,10 +33,9 @@ from flowc.compiler.sql.streamreads import cte_of, put_together
 from flowc.compiler.sql.tablefunctions import CALL, Call, ctes_of, free
 from flowc.compiler.sql.windowcalls import END, SESSION, START, WindowCall
 from flowc.diagnostics import Reporter, did_you_mean
-from flowc.nodes import ROW, TIME, Late, outputs
+from flowc.nodes import ROW, TIME, outputs
 from flowc.source import Span
 from flowc.stream import EXTRAS
-from flowc.types import TEXT, TIMESTAMPTZ, UNKNOWN, Kind
 
 ENGINE = "datafusion"
 QUERY, BLOCK = "query", "dedupe"
@@ -49,18 +48,6 @@ class Block:
     keys: tuple[str, ...]
     within: int
     span: Span
-
-
-@dataclass(frozen=True, slots=True)
-class WindowSettings:
-    """What the block `window` says of a stream's windows; lengths are in microseconds."""
-
-    offset: int = 0
-    timezone: str | None = None
-    late: Late = "drop"
-    allowed_lateness: int = 0
-    max_groups: int | None = None
-    emit: int | None = None
 
 
 @dataclass
@@ -263,14 +250,13 @@ class Graph:
         if before is None:
             return
         self.nodes.append(before)
-        self._check_groups(cut, before)
-        self._check_typed(cut, before, query)
+        check_groups(cut, before, query, self.reporter)
         node, relation = self._put_together(cut, before, query, plain=not cte.this.args.get("joins"))
         node = replace(node, before=self._said(cte, query))
         self.nodes.append(node)
         self._given[cut.id] = relation
         if isinstance(cut.call, WindowCall) and isinstance(node, Window):
-            self._told[cut.id] = _windows(node)
+            self._told[cut.id] = told_of(node)
             self._bounds[cut.id] = _bounds_of(cut.call)
 
     def _check_relation(self, call: WindowCall, cte: exp.CTE, query: SqlTree) -> None:
@@ -287,81 +273,17 @@ class Graph:
             helps = (f"give it another name in a query before: `SELECT {twice} AS …, …`",)
             self.reporter.error("duplicate-column", message, query.span(call.relation), helps=helps)
 
-    def _check_groups(self, cut: Cut, before: Sql) -> None:
-        kinds = {column.name: column.type for column in before.columns or ()}
-        distinct = (
-            (each.arguments[0], each.span)
-            for each in cut.aggregates
-            if each.said.distinct or each.said.function == DISTINCT
-        )
-        for name, span in (*((key.name, key.span) for key in cut.keys), *distinct):
-            kind = kinds.get(name or "")
-            if kind is not None and kind.kind in NO_KEYS:
-                message = f"this is `{kind}`, whose values cannot be told apart"
-                helps = ("group by values of a simple type: by a part of it, or by its text",)
-                self.reporter.error("unusable-keys", message, span, helps=helps)
-        for each in cut.aggregates:
-            kind, function = kinds.get(next(iter(each.arguments), "")), each.said.function
-            message = help = ""
-            if kind is not None and kind.kind is Kind.INTERVAL and function in ("sum", "avg", "min", "max"):
-                message = f"`{function}` is not for intervals in a {cut.call.noun}"
-                help = f"compute with seconds: `{function}(extract(epoch FROM …))`"
-            elif each.said.level is not None and kind is not None and not (kind.is_number or kind.kind is Kind.UNKNOWN):
-                message = f"a percentile is one of numbers, and this is `{kind}`"
-                help = "compute with a number: of a time, with `extract(epoch FROM …)`"
-            if message:
-                self.reporter.error("unsupported-aggregate", message, each.span, helps=(help,))
-
-    def _check_typed(self, cut: Cut, before: Sql, query: SqlTree) -> None:
-        """Reports conditions that are none, and values that are NULL in each row, which have no type."""
-        kinds = {column.name: column.type for column in before.columns or ()}
-        for each in cut.aggregates:
-            kind = kinds.get(each.where or "", UNKNOWN)
-            if each.condition is not None and kind.kind not in (Kind.BOOL, Kind.UNKNOWN):
-                message = f"FILTER takes the rows for which a condition is true, and this is `{kind}`"
-                helps = ("compare it with something: `FILTER (WHERE n > 0)`",)
-                self.reporter.error("wrong-arguments", message, query.span(each.condition), helps=helps)
-        values = [(key.name, key.value, key.span) for key in cut.keys]
-        values += [(*pair, a.span) for a in cut.aggregates for pair in zip(a.arguments, a.values, strict=True)]
-        for name, value, span in values:
-            if kinds.get(name, UNKNOWN) == UNKNOWN and is_null(value):
-                helps = ("leave it out, or say which type it has: `CAST(NULL AS text)`",)
-                self.reporter.error("wrong-arguments", "this is NULL in each row, and of no type", span, helps=helps)
-
     def _put_together(
         self, cut: Cut, before: Sql, query: SqlTree, *, plain: bool
     ) -> tuple[Window | Running, Relation]:  # fmt: skip
         """The node, and what it gives: as the same GROUP BY without windows. With `plain` it reads one relation."""
         given = Relation(self._fields[before.id], f"`{before.id}`", table=TableName(None, before.id))
-        part = replace(query, tree=_grouping(cut, before.id))
+        part = replace(query, tree=grouping(cut, before.id))
         fields, read = inferred(part, ENGINE, lambda _: given)
         columns = tuple(Column(f.name, f.type, f.nullable) for f in fields) if fields is not None else None
         text = part_text(part, ENGINE, self.functions) or ""
-        node = self._node(cut, before.id, columns, text, plain=plain)
+        node = group_node(cut, before.id, columns, text, self.settings, plain=plain)
         return node, Relation(read, f"`{cut.id}`", table=TableName(None, cut.id))
-
-    def _node(
-        self, cut: Cut, input: str, columns: tuple[Column, ...] | None, text: str, *, plain: bool
-    ) -> Window | Running:
-        def told(value: exp.Expression | None) -> str:
-            return said(value, plain=plain) if value is not None else ""
-
-        aggregates = tuple(
-            Aggregate(
-                a.name, a.said.function, next(iter(a.arguments), None), ", ".join(map(told, a.values)), a.said.distinct,
-                a.where, told(a.condition), a.said.level, a.arguments[1:], a.said.declared,
-            )
-            for a in cut.aggregates
-        )  # fmt: skip
-        keys, values = tuple(key.name for key in cut.keys), tuple(told(key.value) for key in cut.keys)
-        call, settings = cut.call, self.settings if cut.last else WindowSettings()
-        if isinstance(call, RunningCall):
-            return Running(call.id, (input,), keys, aggregates, columns, text, call.span, values=values, ttl=call.ttl)
-        return Window(
-            call.id, (input,), call.kind, call.size, call.step, keys, aggregates, columns, text, call.span,
-            values=values, offset=settings.offset, timezone=settings.timezone, late=settings.late,
-            allowed_lateness=settings.allowed_lateness, max_groups=settings.max_groups, emit=settings.emit,
-        )  # fmt: skip
 
     def _said(self, cte: exp.CTE, query: SqlTree) -> str:
         """What the query before a window reads, whatever it computes of that."""
@@ -578,40 +500,7 @@ def _once(node: Node, before: str) -> str:
     return json.dumps(["dedupe", node.keys, before])
 
 
-def _windows(node: Window) -> str:
-    """What a window gives of the rows before it."""
-    aggregates = [
-        [each.name, each.function, each.value, each.distinct, each.condition, *_further(each)]
-        for each in node.aggregates
-    ]
-    lies = [node.kind, node.size, node.step, node.offset, node.timezone]
-    return json.dumps([*lies, node.values, aggregates, node.before])
-
-
-def _further(aggregate: Aggregate) -> list[object]:
-    """What else an aggregate hangs on."""
-    if aggregate.declared is not None:
-        return [aggregate.declared.keeps, str(aggregate.declared.returns)]
-    return [] if aggregate.level is None else [aggregate.level]
-
-
 def _bounds_of(call: WindowCall) -> Bounds:
     """What the rows of a window have in common that come out together."""
     told = {"session": (END, SESSION), "cumulating": (END,)}
     return frozenset(told.get(call.kind, (START, END)))
-
-
-def _grouping(cut: Cut, relation: str) -> exp.Select:
-    """The same without windows, with a moment in the place of their bounds."""
-    kinds = [("1970-01-01 00:00:00+00", TIMESTAMPTZ), ("1970-01-01 00:00:00+00", TIMESTAMPTZ), ("", TEXT)]
-    items: list[exp.Expression] = [
-        exp.alias_(exp.cast(exp.Literal.string(value), str(kind)), name)
-        for (value, kind), name in zip(kinds, cut.call.bounds, strict=False)
-    ]
-    keys = [exp.column(exp.to_identifier(key.name, quoted=True)) for key in cut.keys]
-    items += [*keys, *(exp.alias_(each.call, each.name, quoted=True) for each in cut.aggregates)]
-    table = exp.Table(this=exp.to_identifier(relation, quoted=True))
-    made = exp.Select(expressions=items, from_=exp.From(this=table))
-    if keys:
-        made.set("group", exp.Group(expressions=[key.copy() for key in keys]))
-    return made

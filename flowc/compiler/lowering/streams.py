@@ -96,8 +96,7 @@ def _lower(stream: CheckedStream, lowering: Lowering) -> Stream | None:
     groups = _groups(windows, sources, spec, lowering) if windows is not None or query is None else None
     if groups is None:
         return None
-    query = given.query if given is not None else None
-    relations = dict(_relations(stream, sources, lookups))
+    query, relations = given.query if given is not None else None, dict(_relations(stream, sources, lookups))
     found = _inferred(windows.query, relations, spec.name.value, lowering) if windows is not None else None
     graph = Graph(sources, relations, lowering.functions, lowering.reporter, window_settings(spec))
     graph.block(block(spec))
@@ -114,10 +113,10 @@ def _lower(stream: CheckedStream, lowering: Lowering) -> Stream | None:
     if lowering.reporter.errors > before or stream.dialect is None:
         _withdraw(windows, lowering)
         return None
-    unplanned = (*changes, *other_modes(stream), *(["sql"] if query is not None and found is None else []))
+    changes += [*other_modes(stream), *(["sql"] if query is not None and found is None else [])]
     nodes = graph.ordered()
     return Stream(
-        spec.name.value, sources, node, applies, _asked(query), spec.span, tuple(unplanned),
+        spec.name.value, sources, node, applies, _asked(query), spec.span, tuple(changes),
         tuple(stream_outputs(stream)), dead_letter(stream),
         nodes, lookups, called(query, lowering.functions) if query is not None else (),
         watermark=watermark(spec, nodes), on_error=stream.on_error,

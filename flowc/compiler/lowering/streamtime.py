@@ -7,7 +7,8 @@ from typing import cast
 
 from flowc.compiler.front.streamspec import StreamSpec
 from flowc.compiler.ir import IntervalJoin, Node, Window
-from flowc.compiler.lowering.streamgraph import Block, WindowSettings
+from flowc.compiler.lowering.groupnodes import WindowSettings
+from flowc.compiler.lowering.streamgraph import Block
 from flowc.nodes import Late
 from flowc.stream import WatermarkPlan
 

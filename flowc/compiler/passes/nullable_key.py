@@ -51,14 +51,14 @@ def _made_of(key: str, node: Sql) -> set[str]:
 
 
 def _is_left_out(key: str, node: Sql) -> bool:
-    """Whether the query asks somewhere that a column of that name, or of one that it is made of, is not NULL."""
+    """Whether the query asks somewhere that a column of that name, or what is made of one that it is made of, is there."""
     if node.source is None or " not null" not in " ".join(node.source.text.lower().split()):
         return False
     parsed = parse_query(node.source, node.dialect, Reporter())
     asked = parsed.tree.find_all(exp.Is) if parsed is not None else ()
     tests = (each.this for each in asked if each.args.get("negate") or isinstance(each.parent, exp.Not))
     names = {name.lower() for name in (key, *_made_of(key, node))}
-    return any(isinstance(test, exp.Column) and test.name.lower() in names for test in tests)
+    return any(column.name.lower() in names for test in tests for column in test.find_all(exp.Column))
 
 
 def _report(key: str, made_of: set[str], stream: Stream, span: Span, reporter: Reporter) -> None:
