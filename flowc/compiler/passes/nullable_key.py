@@ -51,7 +51,7 @@ def _made_of(key: str, node: Sql) -> set[str]:
 
 
 def _is_left_out(key: str, node: Sql) -> bool:
-    """Whether the query asks somewhere that a column of that name, or what is made of one that it is made of, is there."""
+    """Whether the query asks somewhere that a column of that name, or what one of its own is in, is not NULL."""
     if node.source is None or " not null" not in " ".join(node.source.text.lower().split()):
         return False
     parsed = parse_query(node.source, node.dialect, Reporter())
