@@ -102,8 +102,7 @@ def _lower(stream: CheckedStream, lowering: Lowering) -> Stream | None:
     graph.block(block(spec))
     if given is not None and windows is not None and found is not None:
         found = _placed(replace(found, written=text), given.calls, windows, groups, graph, spec, lowering)
-    written = query is not None or spec.sql is not None
-    node = found if written else (sources[0] if len(sources) == 1 else None)
+    node = found if query is not None or spec.sql is not None else sources[0] if len(sources) == 1 else None
     changes = [block for block in BLOCKS if block in spec.given]
     columns = node.columns if node is not None else None
     applies = tuple(stream_applies(stream, node, lowering)) if node is not None else ()
