@@ -22,6 +22,7 @@ from benchmarks import (
     latency,
     merges,
     mysql,
+    nexmark,
     peer,
     plans,
     poison,
@@ -58,6 +59,7 @@ CASES: Mapping[str, Case] = {
         *poison.CASES,
         *state.CASES,
         *windows.CASES,
+        *nexmark.CASES,
     )
 }
 

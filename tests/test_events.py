@@ -30,7 +30,8 @@ QUERIES = {
         (3, "09:15:00", "09:40:00", 2, "/hats", "/hats/2"),
     ],
     "SELECT order_id, amount, method, is_paid FROM paid_orders ORDER BY ALL": [
-        (1, Decimal("49.90"), "card", True), (2, Decimal("15.00"), None, False), (3, Decimal("120.00"), "invoice", True),
+        (1, Decimal("49.90"), "card", True), (2, Decimal("15.00"), None, False),
+        (3, Decimal("120.00"), "invoice", True),
     ],
 }  # fmt: skip
 CHAINS = [
