@@ -17,34 +17,19 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import duckdb
-import numpy as np
 import pyarrow as pa
 
 from benchmarks.context import REPOSITORY, Context
+from benchmarks.inmemory import Discarding, plan_of, whole
 from benchmarks.measure import run
 from benchmarks.nexmark_events import blocks
 from benchmarks.nexmark_queries import EPOCH, QUERIES, spec_of
 from benchmarks.report import Row
-from flowc.compiler import stages
-from flowc.compiler.lowering.lower import lower
-from flowc.diagnostics import Reporter
-from flowc.runtime.codecs.contract import Decoded
-from flowc.runtime.codecs.json import JsonDecoder
-from flowc.runtime.connectors import open_database
-from flowc.runtime.streams.compute import Compute
-from flowc.runtime.streams.decoding import Decoding
-from flowc.runtime.streams.epoch import Epoch, Range
-from flowc.runtime.streams.loop import Polled
-from flowc.runtime.streams.origins import fail
-from flowc.runtime.streams.run import StreamRun
-from flowc.runtime.streams.state.store import DatabaseStore
 from flowc.runtime.streams.targets.memory import Kept
-from flowc.service.streams.run import planned
-from flowc.service.testing.messages import Feed
 from flowc.stream import StreamPlan
 
 EVENTS, RATE = 4_000_000, 50_000
@@ -62,20 +47,6 @@ class Measured:
     """Seconds of the processor."""
     elapsed: float
     """Seconds."""
-
-
-@dataclass
-class Discarding(Kept):
-    """A target that counts the rows and forgets them."""
-
-    rows: int = field(default=0, init=False)
-
-    def write(self, epoch: Epoch) -> int:
-        """Takes the rows."""
-        number = super().write(epoch)
-        self.rows += epoch.rows.num_rows
-        self.batches.clear()
-        return number
 
 
 def nexmark(context: Context) -> Iterator[Row]:
@@ -101,11 +72,11 @@ def measure(name: str, events: Sequence[pa.RecordBatch]) -> Measured:
     """Runs a query over the events."""
     with tempfile.TemporaryDirectory(prefix="flowc-nexmark-") as folder:
         target = Discarding()
-        run_ = _stream(_plan(name, Path(folder)), events, target, Path(folder))
+        stream = whole(_plan(name, folder), events, target, Path(folder))
         began, clock = time.process_time(), time.perf_counter()
-        run_.run()
+        stream.run()
         took = time.process_time() - began, time.perf_counter() - clock
-        run_.close()
+        stream.close()
     return Measured(name, sum(batch.num_rows for batch in events), target.rows, *took)
 
 
@@ -113,9 +84,9 @@ def differing(name: str, events: Sequence[pa.RecordBatch], epoch: int) -> tuple[
     """How many rows a query gives in epochs of so many events, and and how many DuckDB has not, or has besides."""
     target = Kept()
     with tempfile.TemporaryDirectory(prefix="flowc-nexmark-") as folder, duckdb.connect() as database:
-        run_ = _stream(_plan(name, Path(folder)), _pieces(events, epoch), target, Path(folder))
-        run_.walk()
-        run_.close()
+        stream = whole(_plan(name, folder), _pieces(events, epoch), target, Path(folder))
+        stream.walk()
+        stream.close()
         ours = _without_zone(pa.Table.from_batches(batch for batch in target.batches if batch.num_rows))
         database.register("ours", ours).register("events", _without_zone(pa.Table.from_batches(events)))
         names = ", ".join(ours.column_names)
@@ -142,40 +113,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if wrong else 0
 
 
-def _plan(name: str, folder: Path) -> StreamPlan:
-    specs, reporter = folder / "specs.yaml", Reporter()
-    specs.write_text(spec_of(name, QUERIES[name].sql), "utf-8")
-    checked = stages.check_project([specs], reporter, env={})
-    assert checked is not None, reporter.sorted()
-    return planned(lower(checked, reporter).streams[0])
-
-
-def _stream(plan: StreamPlan, events: Sequence[pa.RecordBatch], target: Kept, folder: Path) -> StreamRun:
-    """A run of a plan over events in memory, with a store that is a file, as a stream has it that names none."""
-    decoder = JsonDecoder(plan.sources[0].columns or ())
-    names = decoder.schema.names
-
-    def decode(messages: pa.RecordBatch) -> Decoded:
-        rows = pa.array(np.arange(messages.num_rows))
-        return Decoded(messages.select(names), rows, (), rows.slice(0, 0))
-
-    assert plan.state is not None
-    path = folder / "state.sqlite"
-    path.touch()
-    store = DatabaseStore(plan.name, plan.state.sql, open_database("sqlite", {"path": str(path)}))
-    compute = Compute(plan, {"source": Decoding(decoder.schema, decode)}, fail)
-    return StreamRun(plan, {"source": Feed(list(_polled(events)), once=True)}, compute, [target], store, drain=True)
-
-
-def _polled(events: Sequence[pa.RecordBatch]) -> Iterator[Polled]:
-    """Events as a source of one partition hands them on."""
-    start = 0
-    for batch in events:
-        end = start + batch.num_rows
-        offsets, partition = pa.array(np.arange(start, end)), pa.array(np.zeros(batch.num_rows, np.int32))
-        messages = batch.append_column("_partition", partition).append_column("_offset", offsets)
-        yield Polled("source", messages, (Range.numbered("source", 0, start, end),), 0.0)
-        start = end
+def _plan(name: str, folder: str) -> StreamPlan:
+    return plan_of(spec_of(name, QUERIES[name].sql), Path(folder))
 
 
 def _pieces(events: Sequence[pa.RecordBatch], size: int) -> list[pa.RecordBatch]:
