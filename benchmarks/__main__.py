@@ -30,6 +30,7 @@ from benchmarks import (
     state,
     streams,
     transfers,
+    windowpeers,
     windows,
 )
 from benchmarks.context import Context
@@ -59,6 +60,7 @@ CASES: Mapping[str, Case] = {
         *poison.CASES,
         *state.CASES,
         *windows.CASES,
+        *windowpeers.CASES,
         *nexmark.CASES,
     )
 }

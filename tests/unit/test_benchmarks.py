@@ -19,7 +19,7 @@ from tests import warm
 SCALE = 0.002
 
 
-PEERS = ("ematix", "connect")
+PEERS = ("ematix", "connect", "laminardb", "bytewax")
 """Cases that install or fetch another system first."""
 
 
