@@ -34,11 +34,13 @@ class Discarding(Kept):
     """A target that counts the rows and forgets them."""
 
     rows: int = field(default=0, init=False)
+    checkpoints: int = field(default=0, init=False)
 
     def write(self, epoch: Epoch) -> int:
         """Takes the rows."""
         number = super().write(epoch)
         self.rows += epoch.rows.num_rows
+        self.checkpoints += epoch.checkpoint is not None
         self.batches.clear()
         return number
 
