@@ -79,7 +79,7 @@ class Sums:
 def laminardb_windows(context: Context) -> Iterator[Row]:
     """The operator by itself, and a whole stream, against LaminarDB."""
     python = interpreter(context, LAMINARDB, "pyarrow")
-    given = _given(context, windows.ROWS, windows.KEYS)
+    given = given_rows(context, windows.ROWS, windows.KEYS)
     theirs = _best(context, given, str(python), str(Path(__file__).with_name("laminar_windows.py")))
     yield _row("the operator", given, _best(context, given, *_FLOWC, "operator"), theirs, LAMINARDB, wanted=True)
     yield _row("the stream", given, _best(context, given, *_FLOWC, "stream"), theirs, LAMINARDB, wanted=False)
@@ -88,7 +88,7 @@ def laminardb_windows(context: Context) -> Iterator[Row]:
 def bytewax_windows(context: Context) -> Iterator[Row]:
     """A whole stream against bytewax."""
     python = interpreter(context, BYTEWAX, "pyarrow")
-    given = _given(context, BYTEWAX_ROWS, BYTEWAX_ROWS // 100)
+    given = given_rows(context, BYTEWAX_ROWS, BYTEWAX_ROWS // 100)
     theirs = _best(context, given, str(python), str(Path(__file__).with_name("bytewax_windows.py")))
     yield _row("the stream", given, _best(context, given, *_FLOWC, "stream"), theirs, BYTEWAX, wanted=True)
 
@@ -97,7 +97,7 @@ CASES = (laminardb_windows, bytewax_windows)
 _FLOWC = (sys.executable, "-m", "benchmarks.windowpeers")
 
 
-def _given(context: Context, full: int, all_keys: int) -> Given:
+def given_rows(context: Context, full: int, all_keys: int) -> Given:
     """Rows as `benchmarks.windows` has them, in ten windows."""
     rows, keys = context.rows(full), context.rows(all_keys)
     path, size = context.folder / f"windows-{rows}.arrow", rows // windows.WINDOWS
@@ -128,14 +128,19 @@ def _row(what: str, given: Given, ours: Sums, theirs: Sums, peer: str, *, wanted
     return Row(case, speeds[0], f"{peer}: {speeds[1]}", f"{ratio:.2f}", ">= 1.00" if wanted else "-", met)
 
 
-def main(way: str, path: str, size: int) -> None:
-    """Runs one of flowc's sides, and prints what came out and how long it took."""
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    pa.set_cpu_count(1)
+def measured(way: str, path: str, size: int) -> Sums:
+    """Runs one of flowc's sides."""
     with pa.OSFile(path) as file:
         table = pa.ipc.open_file(file).read_all()
-    at = table["at"].cast(pa.timestamp("us", "UTC"))
-    print(json.dumps(asdict((_operator if way == "operator" else _stream)(table.set_column(2, "at", at), size))))
+    table = table.set_column(2, "at", table["at"].cast(pa.timestamp("us", "UTC")))
+    return _operator(table, size) if way == "operator" else _stream(table, size)
+
+
+def main(way: str, path: str, size: int) -> None:
+    """Runs one of flowc's sides on one core, and prints what came out and how long it took."""
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    pa.set_cpu_count(1)
+    print(json.dumps(asdict(measured(way, path, size))))
 
 
 def _operator(table: pa.Table, size: int) -> Sums:
