@@ -22,6 +22,7 @@ from benchmarks import (
     latency,
     merges,
     mysql,
+    nexmark,
     peer,
     plans,
     poison,
@@ -29,6 +30,7 @@ from benchmarks import (
     state,
     streams,
     transfers,
+    windowpeers,
     windows,
 )
 from benchmarks.context import Context
@@ -58,6 +60,8 @@ CASES: Mapping[str, Case] = {
         *poison.CASES,
         *state.CASES,
         *windows.CASES,
+        *windowpeers.CASES,
+        *nexmark.CASES,
     )
 }
 

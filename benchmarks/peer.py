@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import venv
@@ -88,18 +89,31 @@ _OWN_COLUMNS = (
 
 
 def installed(context: Context) -> Path:
-    """The interpreter of the peer's own environment, made on first use in the folder of the run."""
-    folder = context.folder / "ematix"
+    """The interpreter of ematix-flow's own environment, made on first use in the folder of the run."""
+    python = interpreter(context, f"ematix-flow=={VERSION}")
+    context.peer_version = VERSION
+    return python
+
+
+def interpreter(context: Context, *packages: str) -> Path:
+    """The interpreter of an environment that has the packages; it is made on first use in the folder of the run.
+
+    A variable that is named after the first one, as FLOWC_BENCHMARK_LAMINARDB, names one that is there already. Raises
+    SideFailed where they cannot be installed.
+    """
+    name = packages[0].partition("==")[0]
+    if given := os.environ.get(f"FLOWC_BENCHMARK_{name.upper().replace('-', '_')}"):
+        return Path(given)
+    folder = context.folder / f"environment-{name}"
     python = folder / "bin" / "python"
-    if context.peer_version is None:
+    if not (folder / "installed").exists():
         venv.create(folder, with_pip=True, clear=True)
-        install = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", f"ematix-flow=={VERSION}"]
+        install = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", *packages]
         done = subprocess.run(install, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise SideFailed(
-                f"ematix-flow {VERSION} could not be installed for {sys.version.split()[0]}: {done.stderr[-300:]}"
-            )
-        context.peer_version = VERSION
+            reason = f"for {sys.version.split()[0]}: {done.stderr[-300:]}"
+            raise SideFailed(f"{packages[0]} could not be installed {reason}")
+        (folder / "installed").touch()
     return python
 
 

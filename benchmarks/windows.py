@@ -29,7 +29,7 @@ ROWS, KEYS, GROUPS = 10_000_000, 100_000, 1_000_000
 SESSION_ROWS, SKETCHED_ROWS = 3_000_000, 2_000_000
 EPOCH, CHECKPOINT = 50_000, 200
 """Rows of an epoch, and epochs from one checkpoint to the next: less than a second at the speed that is wanted."""
-_WINDOWS, _PANES, _LATENESS = 10, 5, 1000
+WINDOWS, _PANES, LATENESS = 10, 5, 1000
 _SCHEMA = pa.schema([("key", pa.int64()), ("value", pa.int64())])
 _AGGREGATES = (
     AggregatePlan("n", "count", BIGINT), AggregatePlan("total", "sum", BIGINT, "value"),
@@ -70,14 +70,14 @@ _OWN, _FUNCTIONS = (AggregatePlan("mean", "own_mean", _FLOAT, "value", declared=
 def windows(context: Context) -> Iterator[Row]:
     """Tumbling, hopping and cumulating windows of rows that come up to a millisecond out of order."""
     count, keys = context.rows(ROWS), context.rows(KEYS)
-    batches, step = list(_batches(count, keys)), count // _WINDOWS
+    batches, step = list(generated(count, keys)), count // WINDOWS
     alone = 0.0
     for kind, size, of in (
         ("tumbling", step, "count, sum, avg, min, max"),
         ("hopping", _PANES * step, f"the same, {_PANES} panes"),
         ("cumulating", _PANES * step, f"the same, {_PANES} steps"),
     ):
-        took, made = min(_seconds(_operator(kind, size, step), batches) for _ in range(context.rounds))
+        took, made = min(_seconds(windowing(kind, size, step), batches) for _ in range(context.rounds))
         alone = alone or took
         ratio = f"{took / alone:.2f} of the time" if kind != "tumbling" else "-"
         case = f"{kind} windows of {count:,} rows and {keys:,} keys, {made:,} groups come out: {of}"
@@ -89,7 +89,7 @@ def windows(context: Context) -> Iterator[Row]:
 def sessions(context: Context) -> Iterator[Row]:
     """Sessions of about ten rows of each key, most of which come out by the gap and some by their longest duration."""
     count, keys = context.rows(SESSION_ROWS), context.rows(KEYS)
-    batches, gap = list(_batches(count, keys)), 2 * keys
+    batches, gap = list(generated(count, keys)), 2 * keys
     took, made = min(_seconds(_sessions(gap), batches, CHECKPOINT // 10) for _ in range(context.rounds))
     case = f"sessions of {count:,} rows and {keys:,} keys, {made:,} come out: count, sum, avg, min, max"
     met = count / took >= 500_000
@@ -102,7 +102,7 @@ def sessions(context: Context) -> Iterator[Row]:
 def running(context: Context) -> Iterator[Row]:
     """Groups of all rows so far, of which those that changed come out with each epoch."""
     count, keys = context.rows(ROWS), context.rows(KEYS)
-    batches = list(_batches(count, keys))
+    batches = list(generated(count, keys))
     for ttl in (None, count // _WINDOWS):
         plan = RunningPlan("r", ("source",), ("key",), _AGGREGATES, "{}", ttl)
         took, made = min(_seconds(Running(plan, _SCHEMA), batches) for _ in range(context.rounds))
@@ -120,7 +120,7 @@ def own_aggregates(context: Context) -> Iterator[Row]:
     cases += [(10, _OWN, "an aggregate function in Python"), (1_000, _OWN, "an aggregate function in Python")]
     for keys, aggregates, what in cases:
         plan = WindowPlan("w", ("source",), "tumbling", count // 2, count // 2, ("key",), aggregates, "{}")
-        batches = list(_batches(count, context.rows(keys), distinct=True))
+        batches = list(generated(count, context.rows(keys), distinct=True))
         timed = (_seconds(Windows(plan, _SCHEMA, _FUNCTIONS), batches, CHECKPOINT // 10) for _ in range(context.rounds))
         took, made = min(timed)
         case = f"tumbling windows of {count:,} rows and {context.rows(keys):,} keys, {made:,} groups come out: {what}"
@@ -132,7 +132,7 @@ def windows_state(context: Context) -> Iterator[Row]:
     groups, chance = context.rows(GROUPS), np.random.default_rng(1)
     tracemalloc.start()
     before = _memory()
-    operator = _operator("tumbling", GROUPS, GROUPS)
+    operator = windowing("tumbling", GROUPS, GROUPS)
     for first in range(0, groups, EPOCH):
         operator.process(0, _batch(np.arange(first, min(first + EPOCH, groups)), 0))
     size = _memory() - before
@@ -152,7 +152,7 @@ def windows_state(context: Context) -> Iterator[Row]:
     case = f"checkpoint of 1 % of {groups:,} groups, {changed / 2**10:,.0f} KiB, without a store"
     yield Row(case, seconds(min(took)), "-", "-", "< 200 ms", min(took) < 0.2)
     began = time.perf_counter()
-    _operator("tumbling", GROUPS, GROUPS).restore(segments)
+    windowing("tumbling", GROUPS, GROUPS).restore(segments)
     yield Row(f"reading {groups:,} groups back", seconds(time.perf_counter() - began), "-", "-", "-", None)
 
 
@@ -162,7 +162,7 @@ def _seconds(
     """How long the processor takes with a checkpoint `every` so many epochs, and how many groups come out."""
     made, began = 0, time.process_time()
     for number, rows in enumerate(batches):
-        out = operator.on_watermark(0, number * EPOCH - _LATENESS).rows
+        out = operator.on_watermark(0, number * EPOCH - LATENESS).rows
         made += out.num_rows if out is not None else 0
         out = operator.process(0, rows).rows
         made += out.num_rows if out is not None else 0
@@ -173,7 +173,7 @@ def _seconds(
     return time.process_time() - began, made
 
 
-def _operator(kind: WindowKind, size: int, step: int) -> Windows:
+def windowing(kind: WindowKind, size: int, step: int) -> Windows:
     return Windows(WindowPlan("w", ("source",), kind, size, step, ("key",), _AGGREGATES, "{}"), _SCHEMA)
 
 
@@ -184,12 +184,12 @@ def _sessions(gap: int, *, reopens: bool = False) -> Sessions:
     return SessionsAgain(replace(plan, late="reopen", allowed_lateness=gap), _SCHEMA)
 
 
-def _batches(count: int, keys: int, *, distinct: bool = False) -> Iterator[pa.RecordBatch]:
+def generated(count: int, keys: int, *, distinct: bool = False) -> Iterator[pa.RecordBatch]:
     """Rows of random keys, a microsecond apart and up to a thousand out of order; values are those of keys or any."""
     chance = np.random.default_rng(1)
     for first in range(0, count, EPOCH):
         size = min(EPOCH, count - first)
-        times = np.arange(first, first + size) - chance.integers(0, _LATENESS, size)
+        times = np.arange(first, first + size) - chance.integers(0, LATENESS, size)
         yield _batch(chance.integers(0, keys, size), times, chance.integers(0, count, size) if distinct else None)
 
 

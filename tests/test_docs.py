@@ -46,6 +46,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = [
     ROOT / "README.md",
     ROOT / "specs" / "quickstart" / "README.md",
+    ROOT / "specs" / "events" / "README.md",
     *sorted(path for path in (ROOT / "docs").rglob("*.md") if path.parent.name != "diagnostics"),
 ]
 LINKED = [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]

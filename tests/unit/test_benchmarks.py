@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import peer, windowpeers
 from benchmarks.__main__ import CASES, main
 from benchmarks.context import Context
 from benchmarks.measure import Result, Sample, Side, SideFailed, compare, run, shell
@@ -19,7 +20,7 @@ from tests import warm
 SCALE = 0.002
 
 
-PEERS = ("ematix", "connect")
+PEERS = ("ematix", "connect", "laminardb", "bytewax")
 """Cases that install or fetch another system first."""
 
 
@@ -48,6 +49,20 @@ def test_every_case_runs_and_leaves_the_rows_it_should(name, tmp_path, request, 
         rows = list(CASES[name](Context(tmp_path, SCALE, 1, stack)))
     assert [row for row in rows if row.flowc == "not run"] == []
     assert rows
+
+
+def test_a_peer_may_be_there_already(tmp_path, monkeypatch):
+    monkeypatch.setenv("FLOWC_BENCHMARK_LAMINARDB", sys.executable)
+    with ExitStack() as stack:
+        assert peer.interpreter(Context(tmp_path, SCALE, 1, stack), "laminardb==0.17.0") == Path(sys.executable)
+
+
+def test_operator_and_stream_count_what_peers_are_given(tmp_path):
+    with ExitStack() as stack:
+        given = windowpeers.given_rows(Context(tmp_path, SCALE, 1, stack), 1_000_000, 100_000)
+    operator, stream = (windowpeers.measured(way, str(given.path), given.size) for way in ("operator", "stream"))
+    assert (operator.count, operator.total) == (given.rows, given.total)
+    assert (stream.groups, stream.count, stream.total) == (operator.groups, given.rows, given.total)
 
 
 def test_a_case_that_fails_is_a_row_and_an_exit_code(monkeypatch, capsys):

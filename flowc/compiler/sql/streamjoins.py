@@ -285,7 +285,8 @@ class _One:
         report, query = self.reading.reporter.error, self.reading.query
         at = query.span(self.relations[1])
         if found.timed and (found.least is None or found.most is None):
-            message = "this compares times of two streams, and is no bound of their event times"
+            message = "this compares times of two streams, and is no fixed bound of their event times, "
+            message += "so rows would have to be kept for ever"
             helps: tuple[str, ...] = (
                 f"compare `_event_ts` of both, with intervals of a fixed length: `{BOUND}`",
                 "a column of theirs is the event time where the source says so: `event_time: column`",

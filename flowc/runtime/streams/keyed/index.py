@@ -48,7 +48,7 @@ class Index:
     def find(self, hi: Any, lo: Any, at: Any) -> Any:
         """The slots of keys; -1 for those that have none."""
         place = self._begin(hi, at)
-        found = self._table[place].astype(np.int64)
+        found = self._table.take(place, mode="clip").astype(np.int64)
         open_ = np.flatnonzero((found != _EMPTY) & ~self._is(found, hi, lo, at))
         while len(open_):
             place[open_] = (place[open_] + 1) & self._mask
@@ -86,7 +86,10 @@ class Index:
 
     def _is(self, slots: Any, hi: Any, lo: Any, at: Any) -> Any:
         """Whether slots are those of keys; places of none are not."""
-        return (self.hi[slots] == hi) & (self.lo[slots] == lo) & (self.at[slots] == at) & (slots >= 0)
+        same = slots >= 0
+        for column, wanted in ((self.hi, hi), (self.lo, lo), (self.at, at)):
+            same &= column.take(slots, mode="clip") == wanted  # faster than where bounds are checked
+        return same
 
     def _insert(self, hi: Any, lo: Any, at: Any) -> tuple[Any, Any]:
         """Gives slots to keys that have none, some of them more than once."""

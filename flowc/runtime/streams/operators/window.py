@@ -91,13 +91,13 @@ class Windows:
         """Takes rows in; what comes out are those that are late, and windows that reopen for others."""
         if not rows.num_rows:
             return NOTHING
-        panes = self._kind.panes(self._local(rows.column(TIME).cast(pa.int64()).to_numpy()))
+        panes = self._kind.panes(self._local(rows.column(TIME).view(pa.int64()).to_numpy()))
         if self._closed is None:
             self._add(rows, panes)
             return NOTHING
-        late = self._kind.last_ends(panes) + self._allowed <= self._closed
-        if not late.any():
+        if self._kind.last_ends(panes.min()) + self._allowed > self._closed:  # no pane ends before the first one does
             return Emitted(self._changes(self._add(rows, self._within(panes))))
+        late = self._kind.last_ends(panes) + self._allowed <= self._closed
         slots = self._add(rows.filter(pa.array(~late)), self._within(panes[~late]))
         return replace(self._late(rows.filter(pa.array(late))), rows=self._changes(slots))
 
@@ -424,7 +424,9 @@ class _Pane:
 
 
 def _emitted(made: Sequence[pa.RecordBatch]) -> Emitted:
-    return Emitted(pa.concat_batches(made)) if made else NOTHING
+    if not made:
+        return NOTHING
+    return Emitted(made[0] if len(made) == 1 else pa.concat_batches(made))
 
 
 def in_order(hi: Any, lo: Any, at: Any = None) -> Any:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from math import gcd
 from typing import Any
 
+import numpy as np
+
 from flowc.nodes import WindowPlan
 
 
@@ -27,7 +29,11 @@ class Hopping:
         return gcd(self.size, self.step)
 
     def panes(self, times: Any) -> Any:
-        """The begin of the pane of each time."""
+        """The begin of the pane of each time; there is at least one."""
+        least = int(times.min())
+        first = least - (least - self.offset) % self.pane
+        if int(times.max()) - first < self.pane:  # as in most batches
+            return np.full(len(times), first)
         return times - (times - self.offset) % self.pane
 
     def last_ends(self, panes: Any) -> Any:
