@@ -103,7 +103,7 @@ def running(context: Context) -> Iterator[Row]:
     """Groups of all rows so far, of which those that changed come out with each epoch."""
     count, keys = context.rows(ROWS), context.rows(KEYS)
     batches = list(generated(count, keys))
-    for ttl in (None, count // _WINDOWS):
+    for ttl in (None, count // WINDOWS):
         plan = RunningPlan("r", ("source",), ("key",), _AGGREGATES, "{}", ttl)
         took, made = min(_seconds(Running(plan, _SCHEMA), batches) for _ in range(context.rounds))
         kept = "for ever" if ttl is None else "for a tenth of the time"
