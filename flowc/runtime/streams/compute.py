@@ -25,8 +25,7 @@ from flowc.runtime.streams.letters import letters, marked
 from flowc.runtime.streams.lookups import Lookups, Version
 from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.misfits import Spelled, Taken, misfits, taken
-from flowc.runtime.streams.operators.contract import NO_MESSAGE
-from flowc.runtime.streams.operators.window import LATE
+from flowc.runtime.streams.operators.contract import LATE, NO_MESSAGE
 from flowc.runtime.streams.origins import Origin, origins
 from flowc.runtime.streams.state.contract import Checkpoint
 from flowc.runtime.streams.watermark import Watermarks

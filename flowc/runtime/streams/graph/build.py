@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 import pyarrow as pa
 
@@ -13,13 +14,8 @@ from flowc.runtime.functions import Function
 from flowc.runtime.streams.lookups import Versions
 from flowc.runtime.streams.operators.contract import Operator
 from flowc.runtime.streams.operators.dedupe import Dedupe
-from flowc.runtime.streams.operators.join import IntervalJoin
 from flowc.runtime.streams.operators.passing import Passing, Taken
 from flowc.runtime.streams.operators.query import Query
-from flowc.runtime.streams.operators.running import Running
-from flowc.runtime.streams.operators.session import Sessions
-from flowc.runtime.streams.operators.sessionagain import SessionsAgain
-from flowc.runtime.streams.operators.window import Windows
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +37,7 @@ class Node:
     """Whether rows stay in it, so that none is lost that does not come out."""
     delay: int = 0
     """How far behind that of its input its watermark is, in microseconds."""
+    joins: bool = False
 
 
 def built(
@@ -81,29 +78,43 @@ class _Making:
             if needed:
                 self.schemas[plan.id] = query.schema()
             return made(query, schema=self.schemas.get(plan.id))
-        if isinstance(plan, WindowPlan):
-            windows = _windows(plan, inputs[0], self.functions)
-            self.schemas[plan.id] = windows.schema
-            made = partial(made, schema=windows.schema, remembers=True, holds=True, delay=plan.delay)
-            return made(Taken(1) if self.passing else windows)
-        if isinstance(plan, RunningPlan):
-            running = Running(plan, inputs[0], self.functions)
-            self.schemas[plan.id] = running.schema
-            made = partial(made, schema=running.schema, remembers=True, holds=True)
-            return made(Taken(1) if self.passing else running)
-        if isinstance(plan, JoinPlan):
-            join = IntervalJoin(plan, *inputs)
-            self.schemas[plan.id] = join.schema
-            return made(join, schema=join.schema, remembers=True, holds=True, delay=plan.delay)
+        if not isinstance(plan, DedupePlan):
+            operator, delay = _gathering(plan, inputs, self.functions)
+            self.schemas[plan.id] = operator.schema
+            passed = Taken(1) if self.passing and not isinstance(plan, JoinPlan) else operator
+            joins = isinstance(plan, JoinPlan)
+            return made(passed, schema=operator.schema, remembers=True, holds=True, delay=delay, joins=joins)
         self.schemas.update(zip(given, inputs, strict=True))
-        operator = Passing(len(inputs)) if self.passing else Dedupe(plan)
-        return made(operator, schema=inputs[0], remembers=True)
+        return made(Passing(len(inputs)) if self.passing else Dedupe(plan), schema=inputs[0], remembers=True)
 
 
-def _windows(plan: WindowPlan, schema: pa.Schema, functions: Sequence[Function]) -> Windows | Sessions:
+class Gathering(Operator, Protocol):
+    """An operator that makes rows of several; `schema` is what comes out, without hidden columns."""
+
+    @property
+    def schema(self) -> pa.Schema: ...
+
+
+def _gathering(
+    plan: WindowPlan | RunningPlan | JoinPlan, inputs: Sequence[pa.Schema], functions: Sequence[Function]
+) -> tuple[Gathering, int]:
+    """The operator, and how far behind that of its input its watermark is. Most streams have none to import."""
+    if isinstance(plan, JoinPlan):
+        from flowc.runtime.streams.operators.join import IntervalJoin
+
+        return IntervalJoin(plan, *inputs), plan.delay
+    if isinstance(plan, RunningPlan):
+        from flowc.runtime.streams.operators.running import Running
+
+        return Running(plan, inputs[0], functions), 0
     if plan.kind != "session":
-        return Windows(plan, schema, functions)
-    return (SessionsAgain if plan.late == "reopen" else Sessions)(plan, schema, functions)
+        from flowc.runtime.streams.operators.window import Windows
+
+        return Windows(plan, inputs[0], functions), plan.delay
+    from flowc.runtime.streams.operators.session import Sessions
+    from flowc.runtime.streams.operators.sessionagain import SessionsAgain
+
+    return (SessionsAgain if plan.late == "reopen" else Sessions)(plan, inputs[0], functions), plan.delay
 
 
 def queries(nodes: Sequence[Node]) -> Iterator[Query]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,10 +17,11 @@ from flowc.nodes import ROW
 from flowc.runtime.badrows import BadRow
 from flowc.runtime.streams.epoch import END
 from flowc.runtime.streams.graph.build import Node
-from flowc.runtime.streams.operators.contract import NO_MESSAGE, Emitted
-from flowc.runtime.streams.operators.join import IntervalJoin
+from flowc.runtime.streams.operators.contract import LATE, NO_MESSAGE, Emitted
 from flowc.runtime.streams.operators.query import without
-from flowc.runtime.streams.operators.window import LATE
+
+if TYPE_CHECKING:
+    from flowc.runtime.streams.operators.join import IntervalJoin
 
 Batches = dict[str, list[pa.RecordBatch]]
 """What there is to read, by the names of sources and of what nodes give."""
@@ -111,9 +113,10 @@ class _Flow:
 
         Only a join of a stream with itself has rows of one message at both.
         """
-        operator, given = node.operator, [batches.get(name, ()) for name in node.inputs]
-        if not isinstance(operator, IntervalJoin) or not all(given):
+        given = [batches.get(name, ()) for name in node.inputs]
+        if not node.joins or not all(given):
             return [[] for _ in given]
+        operator = cast("IntervalJoin", node.operator)
         late = [{at for rows in each for at in operator.late(port, rows)} for port, each in enumerate(given)]
         return [[BadRow(at, LATE, "") for at in late[1 - port] - late[port]] for port in (0, 1)]
 

@@ -14,6 +14,8 @@ from flowc.runtime.streams.state.contract import Segment
 if TYPE_CHECKING:
     import pyarrow as pa
 
+LATE = "late-row"
+"""The code of rows that come too late for what an operator makes of them."""
 NO_MESSAGE = -1
 """In place of the index of a message: the row came of none of its epoch."""
 

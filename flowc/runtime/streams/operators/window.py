@@ -35,13 +35,12 @@ from flowc.runtime.streams.keyed.groups import Groups
 from flowc.runtime.streams.keyed.index import Index
 from flowc.runtime.streams.keyed.slots import grown
 from flowc.runtime.streams.operators.changed import changed
-from flowc.runtime.streams.operators.contract import NOTHING, Decision, Emitted, Least, Verdict, said
+from flowc.runtime.streams.operators.contract import LATE, NOTHING, Decision, Emitted, Least, Verdict, said
 from flowc.runtime.streams.operators.localtime import LocalTime
 from flowc.runtime.streams.operators.windowkinds import Cumulating, Hopping, kind_of
 from flowc.runtime.streams.state.contract import Segment
 
 START, STOP, SESSION = "window_start", "window_end", "session_id"
-LATE = "late-row"
 REOPEN = "reopen"
 """In a fingerprint, for how many microseconds windows that are out come out once more; missing: not at all."""
 HIDDEN = (pa.field(TIME, MICROS), pa.field(ROW, pa.int64()))
