@@ -1,4 +1,4 @@
-"""Sketches, documents and functions of the project in windows and sessions, over runs and into databases."""
+"""Sketches, documents and functions of the project in windows and running groups, over runs and into databases."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ connections:
   drop: {{ kind: files, uri: in }}
   wh: {{ kind: {kind}, {place} }}
 tables:
-  trades: {{ connection: wh, columns: {{ symbol: text, vwap: double, prices: bigint, middle: double, chain: json }} }}
+  trades:
+    connection: wh
+    columns: {{ symbol: text not null, vwap: double, prices: bigint, middle: double, chain: json }}
 functions:
   vwap: {{ python: "own_functions:Vwap" }}
 streams:
@@ -48,16 +50,19 @@ streams:
       connection: drop
       path: "*.jsonl"
       format: jsonl
-      columns: {{ symbol: text, price: double, volume: bigint, at: timestamptz }}
+      columns: {{ symbol: text not null, price: double, volume: bigint, at: timestamptz }}
       event_time: at
     sql: |
       SELECT symbol, vwap(price, volume) AS vwap, approx_count_distinct(price) AS prices,
         approx_median(price) AS middle, array_agg(named_struct('price', price, 'volume', volume)) AS chain
       FROM {rows}
-      GROUP BY window_start, window_end, symbol
-    to: {{ table: trades, mode: append }}
 """
-ROWS = ["tumble(source, INTERVAL '1 minute')", "session(source, INTERVAL '1 minute', INTERVAL '1 hour')"]
+APPENDED = "GROUP BY window_start, window_end, symbol\n    to: { table: trades, mode: append }"
+ROWS = [
+    f"tumble(source, INTERVAL '1 minute') {APPENDED}",
+    f"session(source, INTERVAL '1 minute', INTERVAL '1 hour') {APPENDED}",
+    "source GROUP BY symbol\n    to: { table: trades, mode: merge, keys: [symbol] }\n    group_ttl: 1d",
+]
 TRADES = [("a", 10.0, 1), ("b", 5.0, 2), ("a", 20.0, 3), ("a", 20.0, 0), ("b", None, 1)]
 
 
@@ -85,7 +90,11 @@ def _held(kind: str, options: dict[str, Any]) -> list[dict[str, Any]]:
     return [{**row, "chain": json.loads(row["chain"])} for row in found]
 
 
-@pytest.mark.parametrize(("kind", "rows"), [("duckdb", ROWS[1]), ("postgres", ROWS[0])])
+@pytest.mark.parametrize(
+    ("kind", "rows"),
+    [("duckdb", ROWS[1]), ("postgres", ROWS[0]), ("duckdb", ROWS[2])],
+    ids=["session", "window", "running"],
+)
 def test_state_goes_on_in_the_next_run(tmp_path: Path, request: pytest.FixtureRequest, kind: str, rows: str) -> None:
     url = request.getfixturevalue("postgres") if kind == "postgres" else ""
     place = f'url: "{url}"' if url else "path: wh.duckdb"

@@ -7,10 +7,11 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from flowc.nodes import DedupePlan, WindowPlan
+from flowc.nodes import DedupePlan, RunningPlan, WindowPlan
 from flowc.runtime.functions import stand_in
 from flowc.runtime.streams.operators.contract import Decision
 from flowc.runtime.streams.operators.dedupe import Dedupe
+from flowc.runtime.streams.operators.running import Running
 from flowc.runtime.streams.operators.window import Windows
 from flowc.stream import StreamPlan
 from tests.streams.compiled import SPEC, compiled, plan
@@ -60,6 +61,33 @@ def test_windows(tmp_path: Path, before: str, after: str, said: str) -> None:
 def test_any_percentile_is_made_of_the_same_state(tmp_path: Path) -> None:
     before, after = (SQL.replace("count(*)", f"approx_percentile_cont(id, {level})") for level in (0.5, 0.99))
     assert _said(tmp_path, before, after) == "keep: "
+
+
+@pytest.mark.parametrize(
+    ("query", "keys"),
+    [
+        ("window: { kind: tumbling, size: 1m, group_by: [name], aggregate: { id: 'count(*)' }, emit: { every: 10s } }",
+         "window_start, name"),
+        ("sql: SELECT name, count(*) AS id FROM source GROUP BY name\n    group_ttl: 1h", "name"),
+    ],
+)  # fmt: skip
+def test_groups_that_came_out_already_keep_their_percentile(tmp_path: Path, query: str, keys: str) -> None:
+    to = f"{{ connection: wh, table: out, mode: merge, keys: [{keys}] }}"
+
+    def operator(call: str) -> Windows | Running:
+        place = 'url: "postgres://u@h/db"'
+        text = SPEC.format(kind="postgres", place=place, sql="X", to=to, on_error="drop", more="")
+        text = text.replace("sql: |\n      X", query.replace("count(*)", call))
+        (node,) = (n for n in compiled(tmp_path, text).nodes if isinstance(n, WindowPlan | RunningPlan))
+        return Windows(node, ROWS) if isinstance(node, WindowPlan) else Running(node, ROWS)
+
+    counts, low, high = map(operator, ("count(*)", "approx_median(id)", "approx_percentile_cont(id, 0.99)"))
+    assert high.verdict(high.fingerprint).decision is Decision.KEEP
+    verdict = high.verdict(low.fingerprint)
+    assert (verdict.decision, verdict.reason) == (Decision.REFUSE, "its percentiles were (0.5), are (0.99)")
+    verdict = high.verdict(counts.fingerprint)
+    reason = "its aggregates were (count(*)), are (approx_percentile_cont(id bigint))"
+    assert (verdict.decision, verdict.reason) == (Decision.REFUSE, reason)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowc.errors import EngineError, UsageError
-from flowc.nodes import KIND, ROW, TIME, AggregatePlan, NodePlan, SqlPlan, WindowPlan
+from flowc.nodes import KIND, ROW, TIME, AggregatePlan, Late, NodePlan, SqlPlan, WindowPlan
 from flowc.runtime.functions import Function
 from flowc.runtime.streams.epoch import END, Intent
 from flowc.runtime.streams.graph.build import Node, built
@@ -458,6 +458,26 @@ def test_windows_that_are_forgotten_do_not_reopen(before: int, now: int, decisio
     assert operator.verdict(fingerprints[0].replace(f',"reopen":{before}', "")).decision.value == (
         "refuse" if now else "keep"
     )
+
+
+@pytest.mark.parametrize("allowed", [0, 5])
+@pytest.mark.parametrize("late", ["drop", "reopen"])
+@pytest.mark.parametrize("shape", [("tumbling", 10, 10, 0), ("hopping", 12, 4, 0), ("cumulating", 12, 4, 0)], ids=str)
+def test_windows_that_reopen_no_more_do_not_come_again(shape: Shape, late: Late, allowed: int) -> None:
+    """What the longer lateness had kept of windows that are out is forgotten, whatever comes next."""
+    fingerprint = '{"operator":"window","reopen":100}'
+    now = window(shape, late=late, allowed_lateness=allowed, fingerprint=fingerprint.replace("100", str(allowed)))
+    for last in (3, 19):
+        driven, wanted = Driven(replace(now, allowed_lateness=100, late="reopen"), reopens=True), Driven(now, True)
+        driven.plan = replace(driven.plan, fingerprint=fingerprint)
+        for each in (driven, wanted):
+            each.epoch([("a", 1, 1.0, 3), ("b", 1, 1.0, last)], None)
+            each.epoch([], 20)
+        driven.keep()
+        driven.plan = now
+        driven.restart()
+        for rows, watermark in (([("a", 1, 1.0, 33)], 31), ([], END)):
+            assert driven.epoch(rows, watermark) == wanted.epoch(rows, watermark)
 
 
 def _stepped(shape: Shape, **more: Any) -> Driven:

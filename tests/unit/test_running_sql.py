@@ -59,6 +59,7 @@ def linted(
     ("sql", "key", "sources"),
     [
         (TOTALS, "id", SOURCE),
+        ("SELECT id, id AS copy, count(*) AS c FROM source GROUP BY id", "id", SOURCE),
         ("SELECT id, lower(name) AS who, sum(n) FILTER (WHERE n > 0) AS c, count(DISTINCT n) AS d, array_agg(n) AS l FROM source WHERE n <> 1 AND lower(name) IS NOT NULL GROUP BY id, lower(name)", "id, who", SOURCE),
         ("SELECT 'all' AS id, count(*), first(name) AS f FROM source GROUP BY 1", "id", SOURCE),
         (f"{TOTALS} HAVING count(*) > 3", "id", SOURCE),

@@ -28,7 +28,7 @@ ENGINE = "datafusion"
 CODE = "changes-not-taken"
 _SIMPLE = frozenset(("expressions", "from_", "where", "kind", "hint"))
 Changing = Window | Running
-Names = Mapping[str, str]
+Names = dict[str, str]
 """The columns of a relation, each with that of the changing node that it is; empty for one that tells no rows apart."""
 
 
@@ -118,8 +118,8 @@ class _Behind:
 
     @property
     def kept(self) -> Names:
-        """The columns of the node that tell its rows apart, each with its name in what comes out."""
-        return {origin: name for name, origin in self._names.get("", {}).items() if origin}
+        """The columns of the node that tell its rows apart, each with its first name in what comes out."""
+        return {origin: name for name, origin in reversed(self._names.get("", {}).items()) if origin}
 
     def tree(self) -> exp.Expression:
         """The query with `KIND`."""

@@ -118,7 +118,7 @@ def _window(node: Window, known: Traits, stream: Stream, most: int) -> WindowPla
         "operator": "window", "kind": node.kind, "size": node.size, "step": node.step, "offset": node.offset,
         "timezone": node.timezone, **_grouped(node, stream, "a window"),
         **({"reopen": node.allowed_lateness} if node.late == "reopen" else {}),
-        **({"emit": node.emit} if node.emit is not None else {}),
+        **({"emit": node.emit, **_levels(node)} if node.emit is not None else {}),
     }  # fmt: skip
     return WindowPlan(
         node.id, node.inputs, node.kind, node.size, node.step, node.keys, _aggregates(node, stream),
@@ -128,12 +128,21 @@ def _window(node: Window, known: Traits, stream: Stream, most: int) -> WindowPla
 
 
 def _running(node: Running, known: Traits, stream: Stream, most: int) -> RunningPlan:
-    said = {"operator": "running", "group_ttl": node.ttl, **_grouped(node, stream, "a running aggregate")}
-    # Groups to which nothing comes keep their rows in the target, and these another percentile.
-    levels = [a.level for a in node.aggregates if a.level is not None]
-    fingerprint = json.dumps({**said, **({"levels": levels} if levels else {})}, separators=(",", ":"))
+    said = {
+        "operator": "running", "group_ttl": node.ttl, **_grouped(node, stream, "a running aggregate"), **_levels(node),
+    }  # fmt: skip
+    fingerprint = json.dumps(said, separators=(",", ":"))
     aggregates = _aggregates(node, stream)
     return RunningPlan(node.id, node.inputs, node.keys, aggregates, fingerprint, node.ttl, most, known)
+
+
+def _levels(node: Window | Running) -> dict[str, object]:
+    """The percentiles of groups that come out before they are over.
+
+    Those to which nothing comes any more keep their rows in the target, and these another percentile.
+    """
+    levels = [each.level for each in node.aggregates if each.level is not None]
+    return {"levels": levels} if levels else {}
 
 
 def _grouped(node: Window | Running, stream: Stream, what: str) -> dict[str, object]:

@@ -12,6 +12,7 @@ _NAMES = {
     "from": "query before it",
     "timezone": "time zone",
     "reopen": "allowed lateness",
+    "levels": "percentiles",
 }
 _OPERATORS = {"running": "running aggregate"}
 _SPELLED = {("hopping", "step"): "slide", ("session", "step"): "gap", ("session", "size"): "max_duration"}
@@ -34,6 +35,9 @@ def _parts(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
         # of windows side by side, the step is the size; of those of another kind, it is another thing
         if was == is_ or (name == "step" and (kind == "tumbling" or kind != before.get("kind"))):
             continue
+        # where there were none, or are none any more, aggregates say it
+        if name == "levels" and None in (was, is_):
+            continue
         word = _SPELLED.get((kind, name), _NAMES.get(name, name))
         yield f"{word} changed" if name == "from" else f"{word} {_pair(name, was, is_)}"
 
@@ -50,9 +54,13 @@ def _shown(name: str, value: Any) -> str:
     if name in _TIMES:
         return duration_text(value) if value else "0"
     if isinstance(value, list):
-        told = (_aggregate(*each) if name == "aggregates" else " ".join(each) for each in value)
+        told = (_aggregate(*each) if name == "aggregates" else _words(each) for each in value)
         return f"({', '.join(told)})"
     return "UTC" if name == "timezone" and value is None else str(value)
+
+
+def _words(value: Any) -> str:
+    return " ".join(value) if isinstance(value, list) else str(value)
 
 
 def _aggregate(function: str, distinct: bool, value: str, kind: str, condition: str, declared: str = "") -> str:

@@ -142,6 +142,7 @@ class Windows:
         self._groups.restore(segments)
         self._closed = self._groups.mark
         self._step = self._step_of(self._closed)
+        self._forget()  # what was kept for windows to reopen, where less of that is allowed now
 
     def verdict(self, written_by: str) -> Verdict:
         """Sums of other windows, keys and aggregates say nothing of these."""
