@@ -130,6 +130,10 @@ class AggregatePlan:
     declared: FunctionPlan | None = None
 
 
+def _declared(aggregates: Sequence[AggregatePlan]) -> tuple[FunctionPlan, ...]:
+    return tuple(dict.fromkeys(each.declared for each in aggregates if each.declared is not None))
+
+
 @dataclass(frozen=True, slots=True)
 class WindowPlan:
     """Groups the rows of its input by windows of event time and by `keys`, and aggregates them.
@@ -162,7 +166,7 @@ class WindowPlan:
     @property
     def functions(self) -> tuple[FunctionPlan, ...]:
         """The functions of the project that are aggregates of it, each once."""
-        return tuple(dict.fromkeys(each.declared for each in self.aggregates if each.declared is not None))
+        return _declared(self.aggregates)
 
     @property
     def replaces(self) -> bool:
@@ -243,6 +247,11 @@ class RunningPlan:
     ttl: int | None = None
     max_bytes: int = MAX_STATE
     traits: Traits = field(default_factory=Traits)
+
+    @property
+    def functions(self) -> tuple[FunctionPlan, ...]:
+        """The functions of the project that are aggregates of it, each once."""
+        return _declared(self.aggregates)
 
 
 NodePlan = SqlPlan | DedupePlan | WindowPlan | JoinPlan | RunningPlan

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 from flowc.catalog import Column, TableName
-from flowc.nodes import Changelog, JoinPlan, NodePlan, SqlPlan, WindowPlan
+from flowc.nodes import Changelog, JoinPlan, NodePlan, RunningPlan, SqlPlan, WindowPlan
 from flowc.plan import FunctionPlan, LoadPlan, Renewal, kept_name
 from flowc.types import BIGINT, TEXT, TIMESTAMPTZ, DataType, Kind
 
@@ -417,7 +417,7 @@ class StreamPlan:
     @property
     def functions(self) -> tuple[FunctionPlan, ...]:
         """The functions of the project that its SQL calls, each once."""
-        called = (node.functions for node in self.nodes if isinstance(node, SqlPlan | WindowPlan))
+        called = (node.functions for node in self.nodes if isinstance(node, SqlPlan | WindowPlan | RunningPlan))
         return tuple(dict.fromkeys(chain.from_iterable(called)))
 
     @property
