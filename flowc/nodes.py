@@ -130,10 +130,6 @@ class AggregatePlan:
     declared: FunctionPlan | None = None
 
 
-def _declared(aggregates: Sequence[AggregatePlan]) -> tuple[FunctionPlan, ...]:
-    return tuple(dict.fromkeys(each.declared for each in aggregates if each.declared is not None))
-
-
 @dataclass(frozen=True, slots=True)
 class WindowPlan:
     """Groups the rows of its input by windows of event time and by `keys`, and aggregates them.
@@ -252,6 +248,10 @@ class RunningPlan:
     def functions(self) -> tuple[FunctionPlan, ...]:
         """The functions of the project that are aggregates of it, each once."""
         return _declared(self.aggregates)
+
+
+def _declared(aggregates: Sequence[AggregatePlan]) -> tuple[FunctionPlan, ...]:
+    return tuple(dict.fromkeys(each.declared for each in aggregates if each.declared is not None))
 
 
 NodePlan = SqlPlan | DedupePlan | WindowPlan | JoinPlan | RunningPlan

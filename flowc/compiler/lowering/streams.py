@@ -97,7 +97,8 @@ def _lower(stream: CheckedStream, lowering: Lowering) -> Stream | None:
     if groups is None:
         return None
     query, relations = given.query if given is not None else None, dict(_relations(stream, sources, lookups))
-    functions = called(query, lowering.functions) if query is not None else ()  # before aggregates are cut out of it
+    # before it is cut: what stands for an aggregate behind is a column
+    functions = called(query, lowering.functions) if query is not None else ()
     found = _inferred(windows.query, relations, spec.name.value, lowering) if windows is not None else None
     graph = Graph(sources, relations, lowering.functions, lowering.reporter, window_settings(spec))
     graph.block(block(spec))
@@ -118,7 +119,8 @@ def _lower(stream: CheckedStream, lowering: Lowering) -> Stream | None:
     return Stream(
         spec.name.value, sources, node, applies, _asked(query), spec.span, tuple(changes),
         tuple(stream_outputs(stream)), dead_letter(stream),
-        nodes, lookups, functions, watermark=watermark(spec, nodes), on_error=stream.on_error,
+        nodes, lookups, functions,
+        watermark=watermark(spec, nodes), on_error=stream.on_error,
         state=(stream.state.name.value, stream.state.kind.value) if stream.state is not None else None,
         state_bytes=spec.state_bytes.value if spec.state_bytes is not None else None,
         project=lowering.checked.project.name, start=stream.start, delivery=stream.delivery, batch=stream.batch,
