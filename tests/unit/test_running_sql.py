@@ -23,6 +23,8 @@ connections:
   wh: {{ kind: postgres, url: "postgres://u@h/db" }}
   drop: {{ kind: files, uri: ./drop }}
   lake: {{ kind: delta, uri: ./lake }}
+functions:
+  vwap: {{ python: "m:Vwap", kind: aggregate, args: [bigint], state: [bigint], returns: double }}
 streams:
   s:
     {sources}
@@ -191,6 +193,13 @@ def test_a_group_is_told_by_what_it_is_made_of_and_not_by_what_it_is_called(tmp_
     )
     assert same != fingerprint("SELECT lower(name) AS id, sum(n) AS c FROM source GROUP BY lower(name)")
     assert same != fingerprint("SELECT lower(name) AS id, sum(n + 1) AS c FROM source WHERE n > 0 GROUP BY lower(name)")
+
+
+def test_aggregates_of_the_project_are_functions_that_a_run_loads(tmp_path: Path) -> None:
+    told, plan = linted(tmp_path, "SELECT id, vwap(n) AS price FROM source GROUP BY id")
+    assert told == []
+    assert plan is not None
+    assert [each.name for each in plan.functions] == ["vwap"]
 
 
 @pytest.mark.parametrize(

@@ -230,8 +230,8 @@ class IntervalJoin:
         changed = [what for what, words in _FIXED.items() if before.get(what) != now.get(what)]
         if changed or not isinstance(before.get("least"), int) or not isinstance(before.get("most"), int):
             return Verdict(Decision.REFUSE, _FIXED.get(next(iter(changed), ""), "its bounds are unknown"))
-        if any(column not in before.get("columns", ()) for column in now["columns"]):
-            return Verdict(Decision.REFUSE, "it did not keep all of its columns")
+        if new := [f"`{column[1]}`" for column in now["columns"] if column not in before.get("columns", ())]:
+            return Verdict(Decision.REFUSE, f"it did not keep {', '.join(new)}, or not of this type")
         if now["least"] < before["least"] or now["most"] > before["most"]:
             reason = "rows that were forgotten under the narrower bounds find no partner"
             return Verdict(Decision.MIGRATE, reason)
