@@ -90,7 +90,7 @@ def test_groups_outside_of_windows_go_on(tmp_path: Path, sql: str, key: str, sou
     [
         ("SELECT count(*) AS c FROM source", ("misplaced-aggregate", "count(*) AS c")),
         ("SELECT *, count(*) AS c FROM source GROUP BY id", ("misplaced-aggregate", "*")),
-        ("SELECT id, n, count(*) AS c FROM source GROUP BY ROLLUP (id, n)", ("misplaced-aggregate", "id")),
+        ("SELECT id, n, count(*) AS c FROM source GROUP BY ROLLUP (id, n)", ("misplaced-aggregate", "id, n")),
         ("SELECT id, c FROM (SELECT id, count(*) AS c FROM source GROUP BY id) AS t", ("misplaced-aggregate", "id")),
         (f"{TOTALS} UNION ALL {TOTALS}", ("misplaced-aggregate", "id")),
         (f"{TOTALS} HAVING count(*) > (SELECT 1)", ("misplaced-aggregate", "1")),

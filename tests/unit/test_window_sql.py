@@ -137,6 +137,8 @@ def test_keys_that_may_be_null_behind_what_is_remembered(tmp_path: Path, sql: st
         (f"SELECT window_start AS w, lower(name) AS k, count(*) AS n FROM {T} GROUP BY w, k", []),
         (f"SELECT window_end, lower(name) || '!' AS k, count(*) AS n FROM {T} GROUP BY window_end, lower(name)", []),
         (f"SELECT window_start, name, count(*) AS n FROM {T} GROUP BY ROLLUP (window_start, name)", [("ungrouped-window", "window_start, name")]),
+        (f"SELECT window_start, count(*) AS n FROM {T} {G}, CUBE (id)", [("ungrouped-window", "window_start, window_end, CUBE (id")]),
+        (f"SELECT window_start, count(*) AS n FROM {T} {G}, GROUPING SETS ((id), ())", [("ungrouped-window", "window_start, window_end, GROUPING SETS ((id")]),
         (f"SELECT window_start, count(*) AS n FROM {T} {G}, doc", [("unusable-keys", "doc")]),
         (f"SELECT window_start, count(*) AS n FROM {T} {G}, tags", [("unusable-keys", "tags")]),
         (f"SELECT window_start, count(DISTINCT tags) AS n FROM {T} {G}", [("unusable-keys", "count(DISTINCT tags")]),

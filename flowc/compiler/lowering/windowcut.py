@@ -26,7 +26,7 @@ CLAUSES = {
     "kind", "hint", "limit", "offset",
 }  # fmt: skip
 _BEHIND = ("having", "qualify", "windows", "order", "distinct", "limit", "offset")
-SETS = ("grouping_sets", "rollup", "cube", "all", "totals")
+_SETS = ("grouping_sets", "rollup", "cube", "all", "totals")
 PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 """Names that are the same in any case, with quotes and without."""
 _NAME_BEFORE = re.compile(r"(\w+)\s*\(\s*(?:(?:DISTINCT|ALL)\s+)?\Z", re.IGNORECASE)
@@ -204,8 +204,7 @@ class Cutter:
 
     def _read_keys(self) -> None:
         group = self.select.args.get("group")
-        said = [key for key in SETS if group is not None and group.args.get(key)]
-        if said:
+        if several_ways(group):
             self._error(
                 "ungrouped-window", "windows are grouped in one way alone", group,
                 "write plain GROUP BY, and put several together with UNION ALL",
@@ -459,6 +458,14 @@ def _quoted(value: exp.Expression) -> exp.Expression:
 def _typed(condition: exp.Expression) -> exp.Expression:
     """A condition; what is NULL whatever the rows are has no type of its own."""
     return exp.cast(condition.copy(), "boolean") if is_null(condition) else condition
+
+
+def several_ways(group: exp.Group | None) -> bool:
+    """Whether a GROUP BY is none of a list of values: it groups in several ways, or by what it does not name."""
+    if group is None:
+        return False
+    sets = (exp.Rollup, exp.Cube, exp.GroupingSets)
+    return any(group.args.get(key) for key in _SETS) or any(isinstance(item, sets) for item in group.expressions)
 
 
 def is_null(value: exp.Expression) -> bool:
