@@ -142,6 +142,10 @@ def test_keys_that_may_be_null_behind_what_is_remembered(tmp_path: Path, sql: st
         (f"SELECT window_start, count(*) AS n FROM {T} {G}, doc", [("unusable-keys", "doc")]),
         (f"SELECT window_start, count(*) AS n FROM {T} {G}, tags", [("unusable-keys", "tags")]),
         (f"SELECT window_start, count(DISTINCT tags) AS n FROM {T} {G}", [("unusable-keys", "count(DISTINCT tags")]),
+        (f"SELECT window_start, count(DISTINCT named_struct('a', id)) AS n FROM {T} {G}", [("unusable-keys", "count(DISTINCT named_struct('a', id")]),
+        (f"SELECT window_start, approx_count_distinct((id, x)) AS n FROM {T} {G}", [("unusable-keys", "approx_count_distinct((id, x")]),
+        (f"SELECT window_start, count(*) AS n FROM {T} {G}, named_struct('a', id)", [("unusable-keys", "named_struct('a', id")]),
+        (f"SELECT window_start, max(named_struct('a', id)) AS n FROM {T} {G}", [("unsupported-aggregate", "max(named_struct('a', id")]),
         # aggregates
         (f"SELECT window_start, count(x) AS a, count(DISTINCT name) AS b, sum(id) AS c, avg(price) AS d, min(name) AS e, max(ts) AS f, first(x) AS g, last(x) AS h, array_agg(id) AS i FROM {T} {G}", []),
         (f"SELECT window_start, coalesce(sum(x), 0) + 1 AS s, sum(x * 2) FILTER (WHERE ok) AS t FROM {T} {G} HAVING count(*) > 2", []),
