@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from flowc.compiler import stages
+from flowc.compiler.lowering import windowcut
 from flowc.compiler.lowering.lower import lower
 from flowc.diagnostics import Reporter
 from flowc.nodes import Changelog, RunningPlan, SqlPlan
@@ -206,3 +207,11 @@ def test_documents_are_documents_behind_what_is_remembered(tmp_path: Path, sql: 
     assert plan is not None
     (target,) = plan.targets
     assert str(target.columns[1].type) == "json"
+
+
+def test_what_many_keys_say_is_told_apart_once_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[object] = []
+    monkeypatch.setattr(windowcut, "said", lambda node, *, plain: said.append(node) or node.sql())
+    keys = ", ".join(f"n + {number} AS k{number}" for number in range(40))
+    linted(tmp_path, f"SELECT id, {keys}, count(*) AS c FROM source GROUP BY id, {', '.join(map(str, range(2, 42)))}")
+    assert len(said) < 400
