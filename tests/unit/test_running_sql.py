@@ -215,3 +215,8 @@ def test_what_many_keys_say_is_told_apart_once_each(tmp_path: Path, monkeypatch:
     keys = ", ".join(f"n + {number} AS k{number}" for number in range(40))
     linted(tmp_path, f"SELECT id, {keys}, count(*) AS c FROM source GROUP BY id, {', '.join(map(str, range(2, 42)))}")
     assert len(said) < 400
+
+
+def test_of_sql_that_cannot_be_read_nothing_else_is_told(tmp_path: Path) -> None:
+    told, _ = linted(tmp_path, "SELECT id FROM source GROUP BY id HAVING " + "(" * 300 + "id = 1" + ")" * 300)
+    assert [each.code for each in told] == ["sql-too-deep"]
