@@ -244,3 +244,11 @@ def test_lists_that_only_the_engine_knows_are_not_told_apart(tmp_path: Path, cal
     with pytest.raises(UsageError) as failure:
         plan(tmp_path, sql)
     assert failure.value.code == "unusable-keys"
+
+
+def test_documents_that_only_the_engine_knows_have_no_order(tmp_path: Path) -> None:
+    given = "WITH p AS (SELECT named_struct('id', id) AS doc, name FROM source)"
+    sql = f"{given} SELECT name, max(doc) AS id FROM tumble(p, INTERVAL '1 minute') GROUP BY window_start, name"
+    with pytest.raises(UsageError) as failure:
+        plan(tmp_path, sql)
+    assert failure.value.code == "unsupported-aggregate"

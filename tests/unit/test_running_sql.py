@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from flowc.compiler import stages
+from flowc.compiler.lowering import windowcut
 from flowc.compiler.lowering.lower import lower
 from flowc.diagnostics import Reporter
 from flowc.nodes import Changelog, RunningPlan, SqlPlan
@@ -93,7 +94,7 @@ def test_groups_outside_of_windows_go_on(tmp_path: Path, sql: str, key: str, sou
     [
         ("SELECT count(*) AS c FROM source", ("misplaced-aggregate", "count(*) AS c")),
         ("SELECT *, count(*) AS c FROM source GROUP BY id", ("misplaced-aggregate", "*")),
-        ("SELECT id, n, count(*) AS c FROM source GROUP BY ROLLUP (id, n)", ("misplaced-aggregate", "id")),
+        ("SELECT id, n, count(*) AS c FROM source GROUP BY ROLLUP (id, n)", ("misplaced-aggregate", "id, n")),
         ("SELECT id, c FROM (SELECT id, count(*) AS c FROM source GROUP BY id) AS t", ("misplaced-aggregate", "id")),
         (f"{TOTALS} UNION ALL {TOTALS}", ("misplaced-aggregate", "id")),
         (f"{TOTALS} HAVING count(*) > (SELECT 1)", ("misplaced-aggregate", "1")),
@@ -216,3 +217,16 @@ def test_documents_are_documents_behind_what_is_remembered(tmp_path: Path, sql: 
     assert plan is not None
     (target,) = plan.targets
     assert str(target.columns[1].type) == "json"
+
+
+def test_what_many_keys_say_is_told_apart_once_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[object] = []
+    monkeypatch.setattr(windowcut, "said", lambda node, *, plain: said.append(node) or node.sql())
+    keys = ", ".join(f"n + {number} AS k{number}" for number in range(40))
+    linted(tmp_path, f"SELECT id, {keys}, count(*) AS c FROM source GROUP BY id, {', '.join(map(str, range(2, 42)))}")
+    assert len(said) < 400
+
+
+def test_of_sql_that_cannot_be_read_nothing_else_is_told(tmp_path: Path) -> None:
+    told, _ = linted(tmp_path, "SELECT id FROM source GROUP BY id HAVING " + "(" * 300 + "id = 1" + ")" * 300)
+    assert [each.code for each in told] == ["sql-too-deep"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -245,6 +246,8 @@ def _typed_helps(wanted: list[str], node: Node, schemas: tuple[Schema, ...], pla
 
 _PLAIN = 1e15
 """Below it, a whole number that was written as a float is written out in the help."""
+_UNITS = {"a duration": ("s", "m", "h", "d"), "a size": ("B", "KiB", "MiB")}
+_NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
 _TRUTH = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 
 
@@ -262,10 +265,13 @@ def _retyped(wanted: list[str], node: Scalar, schemas: tuple[Schema, ...]) -> tu
     if "boolean" in wanted:
         word = text.lower()
         return (f"write `{_TRUTH.get(word, word)}`",) if word in (*_TRUTH, "true", "false") else ()
-    if any(schema.says.get("x-type") == "a duration" for schema in schemas):
-        return (f"add its unit: `{text}s`, `{text}m`, `{text}h` or `{text}d`",)
-    if any(schema.says.get("x-type") == "a size" for schema in schemas):
-        return (f"add its unit: `{text}B`, `{text}KiB` or `{text}MiB`",)
+    for kind, units in _UNITS.items():
+        measure = next((each for each in schemas if each.says.get("x-type", "").startswith(kind)), None)
+        if measure is not None and _NUMBER.fullmatch(text) and float(text):
+            *others, last = (f"`{text}{unit}`" for unit in units)
+            return (f"add its unit: {', '.join(others)} or {last}",)
+        if measure is not None:
+            return (f"for instance `{measure.says['examples'][0]}`",)
     if "integer" in wanted and text.isdecimal():
         return (f"write it without quotes: `{text}`",)
     if "integer" in wanted and isinstance(node.value, float) and node.value.is_integer():

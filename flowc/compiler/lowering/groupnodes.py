@@ -10,13 +10,13 @@ from sqlglot import exp
 from flowc.catalog import Column
 from flowc.compiler.changelog import NO_KEYS
 from flowc.compiler.ir import Aggregate, Running, Sql, Window
-from flowc.compiler.lowering.windowaggregates import DISTINCT
+from flowc.compiler.lowering.windowaggregates import DISTINCT, has_parts
 from flowc.compiler.lowering.windowcut import Cut, is_null, said
 from flowc.compiler.sql.runningcalls import RunningCall
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.diagnostics import Reporter
 from flowc.nodes import Late
-from flowc.types import TEXT, TIMESTAMPTZ, UNKNOWN, Kind
+from flowc.types import TEXT, TIMESTAMPTZ, UNKNOWN, DataType, Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ def check_groups(cut: Cut, before: Sql, query: SqlTree, reporter: Reporter) -> N
 
 
 def _check_told_apart(cut: Cut, before: Sql, reporter: Reporter) -> None:
-    kinds = {column.name: column.type for column in before.columns or ()}
+    kinds = _kinds(cut, before)
     distinct = (
         (each.arguments[0], each.span)
         for each in cut.aggregates
@@ -53,14 +53,26 @@ def _check_told_apart(cut: Cut, before: Sql, reporter: Reporter) -> None:
             reporter.error("unusable-keys", message, span, helps=helps)
 
 
-def _check_arguments(cut: Cut, before: Sql, reporter: Reporter) -> None:
+def _kinds(cut: Cut, before: Sql) -> dict[str, DataType]:
+    """The types of what goes into groups; what the engine takes for a row of parts is a document outside of it."""
     kinds = {column.name: column.type for column in before.columns or ()}
+    values = [(key.name, key.value) for key in cut.keys]
+    values += [pair for each in cut.aggregates for pair in zip(each.arguments, each.values, strict=True)]
+    documents = [name for name, value in values if isinstance(value.unnest(), exp.Tuple) or has_parts(value)]
+    return kinds | dict.fromkeys(documents, DataType(Kind.JSON))
+
+
+def _check_arguments(cut: Cut, before: Sql, reporter: Reporter) -> None:
+    kinds = _kinds(cut, before)
     for each in cut.aggregates:
         kind, function = kinds.get(next(iter(each.arguments), "")), each.said.function
         message = help = ""
         if kind is not None and kind.kind is Kind.INTERVAL and function in ("sum", "avg", "min", "max"):
             message = f"`{function}` is not for intervals in a {cut.call.noun}"
             help = f"compute with seconds: `{function}(extract(epoch FROM …))`"
+        elif kind is not None and kind.kind is Kind.JSON and function in ("min", "max"):
+            message = f"`{function}` is of values that have an order, and this is `{kind}`"
+            help = "compare by a part of it, or by its text: `doc ->> 'key'`, `doc::text`"
         elif each.said.level is not None and kind is not None and not (kind.is_number or kind.kind is Kind.UNKNOWN):
             message = f"a percentile is one of numbers, and this is `{kind}`"
             help = "compute with a number: of a time, with `extract(epoch FROM …)`"

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from sqlglot import exp
 
-from flowc.compiler.lowering.windowcut import CLAUSES, SETS, Cut, Cutter
+from flowc.compiler.lowering.windowcut import CLAUSES, Cut, Cutter, several_ways
 from flowc.compiler.sql.runningcalls import MISPLACED, RunningCall, running
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.diagnostics import Reporter
@@ -40,7 +40,7 @@ class _Cutter(Cutter):
 
     def _read_keys(self) -> None:
         group = self.select.args.get("group")
-        if group is not None and any(group.args.get(key) for key in SETS):
+        if several_ways(group):
             help = "write plain GROUP BY, and a stream for each of several"
             self._error(MISPLACED, "running aggregates are grouped in one way alone", group, help)
         elif group is None or not group.expressions:

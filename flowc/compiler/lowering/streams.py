@@ -182,7 +182,7 @@ def _groups(
 ) -> tuple[RunningCall, ...] | None:
     """The running aggregates of a query, where the stream says how long to keep them; None after an error."""
     said, names = spec.group_ttl, frozenset(source.name for source in sources)
-    if said is None:
+    if said is None or (windows is None and spec.sql is not None):  # SQL that cannot be read is reported as such
         return ()
     ttl = None if said.value is None else microseconds(said.value)
     found: tuple[RunningCall, ...] | None = ()

@@ -104,11 +104,11 @@ def _of_sql(call: exp.Expression, name: str, function: str, noun: str) -> Said |
         return f"`{name}` takes one argument in a {noun}", "put several together: `concat_ws('|', a, b)`"
     if distinct and function != "count":
         return f"`{name}(DISTINCT …)` is no aggregate of {noun}s", "use `dedupe` before, or `count(DISTINCT …)`"
-    document = "to_json" if function == "array_agg" and _has_parts(values[0]) else ""
+    document = "to_json" if function == "array_agg" and has_parts(values[0]) else ""
     return Said(function, tuple(values), distinct, document=document)
 
 
-def _has_parts(value: exp.Expression) -> bool:
+def has_parts(value: exp.Expression) -> bool:
     """Whether a value is made of parts that have names: outside the engine, it is JSON."""
     value = value.unnest()
     return isinstance(value, exp.Struct) or (isinstance(value, exp.Anonymous) and value.name.lower() in _STRUCTS)

@@ -26,7 +26,7 @@ CLAUSES = {
     "kind", "hint", "limit", "offset",
 }  # fmt: skip
 _BEHIND = ("having", "qualify", "windows", "order", "distinct", "limit", "offset")
-SETS = ("grouping_sets", "rollup", "cube", "all", "totals")
+_SETS = ("grouping_sets", "rollup", "cube", "all", "totals")
 PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 """Names that are the same in any case, with quotes and without."""
 _NAME_BEFORE = re.compile(r"(\w+)\s*\(\s*(?:(?:DISTINCT|ALL)\s+)?\Z", re.IGNORECASE)
@@ -118,6 +118,8 @@ class Cutter:
     keys: list[Key] = field(default_factory=list)
     aggregates: list[Aggregate] = field(default_factory=list)
     _before: int = 0
+    _keys: dict[str, Key] = field(default_factory=dict)
+    """The keys, by what they are made of."""
     _arguments: dict[str, str] = field(default_factory=dict)
     """The columns that go in, by what they are made of."""
     _known: dict[tuple[object, ...], Aggregate] = field(default_factory=dict)
@@ -204,8 +206,7 @@ class Cutter:
 
     def _read_keys(self) -> None:
         group = self.select.args.get("group")
-        said = [key for key in SETS if group is not None and group.args.get(key)]
-        if said:
+        if several_ways(group):
             self._error(
                 "ungrouped-window", "windows are grouped in one way alone", group,
                 "write plain GROUP BY, and put several together with UNION ALL",
@@ -239,14 +240,10 @@ class Cutter:
             )  # fmt: skip
         elif any(value.find_all(exp.AggFunc, exp.Query)):
             self._error(self.ungrouped, "an aggregate or a query is no key", item, "compute it before or behind")
-        elif not bounds and all(self._said(key.value) != self._said(value) for key in self.keys):
-            self.keys.append(
-                Key(
-                    self._free(folded(value) if isinstance(value, exp.Column) else "", "key"),
-                    value.copy(),
-                    self.query.span(item),
-                )
-            )
+        elif not bounds and (said := self._said(value)) not in self._keys:
+            name = self._free(folded(value) if isinstance(value, exp.Column) else "", "key")
+            self._keys[said] = Key(name, value.copy(), self.query.span(item))
+            self.keys.append(self._keys[said])
 
     def _meant(self, item: exp.Expression) -> exp.Expression:
         """What an item of GROUP BY stands for: an output by its place or its name, or itself."""
@@ -279,10 +276,9 @@ class Cutter:
             return _own(folded(node))
         if isinstance(node, exp.Column) and not node.meta.get(OWNERS) and folded(node) in self._outputs:
             return self._outputs[folded(node)].copy()
-        alike = [key for key in self.keys if type(key.value) is type(node)]
-        said = self._said(node) if alike else ""
-        key = next((key for key in alike if said == self._said(key.value)), None)
-        if key is not None:
+        alike = any(type(key.value) is type(node) for key in self.keys)
+        key = self._keys.get(self._said(node)) if alike else None
+        if key is not None and type(key.value) is type(node):
             return _own(key.name)
         return self._aggregate(node) if is_aggregate(node, self.own) else node
 
@@ -351,7 +347,7 @@ class Cutter:
     def _argument(self, value: exp.Expression) -> str:
         """The column that goes in: that of a key, or one of its own."""
         said = self._said(value)
-        if (key := next((key for key in self.keys if self._said(key.value) == said), None)) is not None:
+        if (key := self._keys.get(said)) is not None:
             return key.name
         if said not in self._arguments:
             taken = {key.name for key in self.keys} | set(self._arguments.values())
@@ -459,6 +455,14 @@ def _quoted(value: exp.Expression) -> exp.Expression:
 def _typed(condition: exp.Expression) -> exp.Expression:
     """A condition; what is NULL whatever the rows are has no type of its own."""
     return exp.cast(condition.copy(), "boolean") if is_null(condition) else condition
+
+
+def several_ways(group: exp.Group | None) -> bool:
+    """Whether a GROUP BY is none of a list of values: it groups in several ways, or by what it does not name."""
+    if group is None:
+        return False
+    sets = (exp.Rollup, exp.Cube, exp.GroupingSets)
+    return any(group.args.get(key) for key in _SETS) or any(isinstance(item, sets) for item in group.expressions)
 
 
 def is_null(value: exp.Expression) -> bool:

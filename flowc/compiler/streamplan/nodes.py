@@ -177,7 +177,7 @@ def _aggregates(node: Window | Running, stream: Stream) -> tuple[AggregatePlan, 
 def _check_told_apart(
     node: Window | Running, types: Mapping[str, DataType], arguments: Mapping[str, DataType], who: str
 ) -> None:
-    """Raises UsageError for keys, and for values whose different ones are counted, that cannot be told apart."""
+    """Raises UsageError for keys, and for values that are counted or ordered, that cannot be told apart."""
     told_apart = [(f"groups by `{key}`", types[key]) for key in node.keys]
     told_apart += [
         (f"tells apart what `{a.name}` counts", arguments[a.argument])
@@ -188,6 +188,11 @@ def _check_told_apart(
         if kind.kind in NO_KEYS:
             help = "take values of a simple type: a part of it, or its text"
             raise UsageError(f"{who} {what}, which is `{kind}`", code="unusable-keys", help=help)
+    for a in node.aggregates:
+        if a.function in ("min", "max") and a.argument is not None and arguments[a.argument].kind is Kind.JSON:
+            help = "compare by a part of it, or by its text"
+            message = f"{who} has `{a.function}` of documents (`{a.value}`), which have no order"
+            raise UsageError(message, code="unsupported-aggregate", help=help)
 
 
 def _gives(aggregate: Aggregate, kind: DataType, kinds: Mapping[str, DataType]) -> DataType:
