@@ -97,8 +97,7 @@ def _lower(stream: CheckedStream, lowering: Lowering) -> Stream | None:
     if groups is None:
         return None
     query, relations = given.query if given is not None else None, dict(_relations(stream, sources, lookups))
-    # before it is cut: what stands for an aggregate behind is a column
-    functions = called(query, lowering.functions) if query is not None else ()
+    functions = called(query, lowering.functions) if query is not None else ()  # of the whole, before it is cut
     found = _inferred(windows.query, relations, spec.name.value, lowering) if windows is not None else None
     graph = Graph(sources, relations, lowering.functions, lowering.reporter, window_settings(spec))
     graph.block(block(spec))
@@ -118,8 +117,7 @@ def _lower(stream: CheckedStream, lowering: Lowering) -> Stream | None:
     nodes = graph.ordered()
     return Stream(
         spec.name.value, sources, node, applies, _asked(query), spec.span, tuple(changes),
-        tuple(stream_outputs(stream)), dead_letter(stream),
-        nodes, lookups, functions,
+        tuple(stream_outputs(stream)), dead_letter(stream), nodes, lookups, functions,
         watermark=watermark(spec, nodes), on_error=stream.on_error,
         state=(stream.state.name.value, stream.state.kind.value) if stream.state is not None else None,
         state_bytes=spec.state_bytes.value if spec.state_bytes is not None else None,
