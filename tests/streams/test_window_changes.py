@@ -166,7 +166,7 @@ class Place:
     plan: StreamPlan
     kind: str
     options: Mapping[str, object]
-    told: str
+    told: str = "window_start"
     """The bound that tells windows apart."""
 
     def worker(self, log: Log, *, drain: bool = False) -> tuple[StreamRun, DatabaseWriter]:
