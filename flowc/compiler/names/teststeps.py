@@ -76,7 +76,9 @@ class _Steps:
     lookup: Lookup
 
     def check(self, step: StepSpec) -> None:
-        """Reports what is wrong with what a step says."""
+        """Reports what is wrong with what a step says, but of a stream that reads nothing, which is told already."""
+        if not self._sources:
+            return
         for source, rows in step.rows.items():
             self._rows(source, rows)
         if step.action.value == "idle" and step.value is not None:
@@ -92,8 +94,6 @@ class _Steps:
         self.lookup.reporter.error(code, message, at.span, helps=helps)
 
     def _rows(self, source: str, rows: RowsSpec) -> None:
-        if not self._sources:  # what it lacks is told already
-            return
         if not source and len(self._sources) > 1:
             listed = " and ".join(f"`{name}`" for name in self._sources)
             first = next(iter(self._sources))
