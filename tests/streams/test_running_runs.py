@@ -21,6 +21,7 @@ from tests.streams.compiled import compiled
 from tests.streams.test_state_runs import Log, Messages
 from tests.streams.test_window_changes import Place as Writing
 from tests.streams.test_window_changes import _seconds as seconds
+from tests.streams.test_window_changes import messages
 
 SPEC = """
 connections:
@@ -38,16 +39,6 @@ streams:
     to: {{ connection: wh, table: counts, mode: merge, keys: [id] }}
 """
 Row = tuple[int, int | None, int]
-
-
-def messages(seed: int, count: int = 40) -> Messages:
-    """Some come much later than their group may be kept; each id is in one partition."""
-    chance = random.Random(seed)
-
-    def at(n: int) -> int:
-        return 3 * n - chance.choice([0, 0, 0, 3, 8, 20, 45])
-
-    return {part: [(2 * chance.randrange(5) + part, at(n)) for n in range(count)] for part in (0, 1)}
 
 
 @dataclass
@@ -105,7 +96,7 @@ def test_the_target_is_as_the_model_has_it_over_every_restart(
     kind, options = wh
     where = f'url: "{options["url"]}"' if "url" in options else f'path: "{options["path"]}"'
     place = Writing(compiled(tmp_path, SPEC.format(kind=kind, place=where)), kind, options)
-    chance, given, drained = random.Random(2), messages(2), False
+    chance, given, drained = random.Random(2), messages(2, pace=3, ids=5), False
     model = Model(given, 25)
     while not drained:
         drained = chance.random() < 0.3

@@ -57,14 +57,14 @@ Group = tuple[int, int]
 """The start of a window in seconds, and an id."""
 
 
-def messages(seed: int, count: int = 40) -> Messages:
-    """Some come much later than their window may be open; each id is in one partition."""
+def messages(seed: int, count: int = 40, *, pace: int = 2, ids: int = 4) -> Messages:
+    """Some come much later than their window may be open, or their group be kept; each id is in one partition."""
     chance = random.Random(seed)
 
     def at(n: int) -> int:
-        return 2 * n - chance.choice([0, 0, 0, 3, 8, 20, 45])
+        return pace * n - chance.choice([0, 0, 0, 3, 8, 20, 45])
 
-    return {part: [(2 * chance.randrange(4) + part, at(n)) for n in range(count)] for part in (0, 1)}
+    return {part: [(2 * chance.randrange(ids) + part, at(n)) for n in range(count)] for part in (0, 1)}
 
 
 @dataclass
