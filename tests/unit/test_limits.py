@@ -321,6 +321,9 @@ LIMITS = {
     "windows of a query": Limit(
         of("compiler.sql.windowcalls", "MAX_WINDOWS"), "unit/test_window_sql.py::test_a_query_has_as_many_windows_as_are_quick", LARGE
     ),
+    "values that a window or a running aggregate puts together": Limit(
+        of("compiler.lowering.windowcut", "MAX_AGGREGATES"), "unit/test_window_sql.py::test_windows_have_as_many_aggregates_as_are_quick", LARGE
+    ),
     "windows of a hop that a row is in, and steps of a window of `cumulate`": Limit(
         of("compiler.sql.windowcalls", "MAX_OVERLAPS"), "unit/test_window_sql.py::test_windows_overlap_as_often_as_is_quick", LARGE
     ),

@@ -11,6 +11,7 @@ import pytest
 
 from flowc.compiler import stages
 from flowc.compiler.ir import Sql, Stream
+from flowc.compiler.lowering import windowcut
 from flowc.compiler.sql.windowcalls import MAX_OVERLAPS, MAX_WINDOWS
 from flowc.diagnostics import Reporter
 from flowc.nodes import WindowPlan
@@ -526,6 +527,16 @@ def test_windows_overlap_as_often_as_is_quick(tmp_path: Path, function: str, mar
     for more, expected in ((0, []), (1, [("sql-too-large", marked)])):
         call = f"{function}(a, INTERVAL '1 seconds', INTERVAL '{MAX_OVERLAPS + more} seconds')"
         assert linted(tmp_path, f"SELECT window_start, count(*) AS n FROM {call} {G}")[1] == expected
+
+
+@pytest.mark.parametrize(("more", "expected"), [(0, []), (1, [("sql-too-large", "sum(x + 10")])])
+def test_windows_have_as_many_aggregates_as_are_quick(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: int, expected: list[tuple[str, str]]
+) -> None:
+    monkeypatch.setattr(windowcut, "MAX_AGGREGATES", 10)
+    sums = ", ".join(f"sum(x + {number}) AS s{number}" for number in range(10 + more))
+    sql = f"SELECT window_start, {sums}, sum(x + 1) AS again FROM {T} {G}"
+    assert linted(tmp_path, sql)[1] == expected
 
 
 @pytest.mark.parametrize("kind", ["hopping, hop: 1s", "cumulating, step: 1s"])

@@ -27,7 +27,7 @@ from flowc.compiler.lowering.windowcut import PLAIN, Cut, said
 from flowc.compiler.sql.infer import infer
 from flowc.compiler.sql.relations import OWNERS, Field, Relation, output_name
 from flowc.compiler.sql.runningcalls import RunningCall
-from flowc.compiler.sql.sqltext import SqlTree
+from flowc.compiler.sql.sqltext import SqlTree, copied
 from flowc.compiler.sql.streamjoins import BOUND, StreamJoin
 from flowc.compiler.sql.streamreads import cte_of, put_together
 from flowc.compiler.sql.tablefunctions import CALL, Call, ctes_of, free
@@ -394,12 +394,12 @@ class Graph:
 
         `body` is the query itself, one of its CTEs, or one that is new: in the CTE of that place, or behind all.
         """
-        tree, ctes = body.copy(), ctes_of(query.tree)
+        tree, ctes = copied(body), ctes_of(query.tree)
         before = ctes[:place] if body is query.tree else list(takewhile(lambda cte: cte.this is not body, ctes))[:place]
         own = [] if body is query.tree else ctes_of(tree)
         tree.set("with_", None)
         needed = _needed([tree, *own], before)
-        with_ = [*(cte.copy() for cte in needed), *own]
+        with_ = [*(copied(cte) for cte in needed), *own]
         tree.set("with_", exp.With(expressions=with_) if with_ else None)
         self._rename(tree, frozenset(cte.alias for cte in needed))
         return replace(query, tree=tree)
@@ -442,10 +442,11 @@ def _named(tree: exp.Expression) -> Iterator[str]:
 
 def _shown(fields: tuple[Field, ...] | None, query: SqlTree) -> tuple[Column, ...] | None:
     """The columns of a part. A `*` stands for the message's own columns, and for others that are asked for by name."""
-    asked = {column.name for column in query.tree.find_all(exp.Column)}
-    asked |= {alias.alias for alias in query.tree.find_all(exp.Alias)}
     if fields is None:
         return None
+    extra = any(field.name in EXTRAS for field in fields)
+    named = query.tree.find_all(exp.Column, exp.Alias) if extra else ()
+    asked = {each.output_name for each in named}
     return tuple(Column(f.name, f.type, f.nullable) for f in fields if f.name not in EXTRAS or f.name in asked)
 
 

@@ -14,7 +14,7 @@ from flowc.compiler.sql.infer import infer
 from flowc.compiler.sql.inferfrom import Find
 from flowc.compiler.sql.meaning.core import call
 from flowc.compiler.sql.relations import Field
-from flowc.compiler.sql.sqltext import SqlTree
+from flowc.compiler.sql.sqltext import SqlTree, copied
 from flowc.compiler.sql.trace import traced
 from flowc.compiler.sql.translate import translate, translate_expression
 from flowc.diagnostics import Reporter
@@ -35,7 +35,7 @@ def stream_text(
 
 def with_own_stars(query: SqlTree, hidden: Mapping[str, Collection[str]]) -> SqlTree:
     """The query with each `*` standing for its sources' own columns: without those that `hidden` names for a source."""
-    tree = query.tree.copy()
+    tree = copied(query.tree)
     defined = {cte.alias for cte in tree.find_all(exp.CTE)}
     for select in tree.find_all(exp.Select):
         read = [table for table in _relations(select) if table.name in hidden and table.name not in defined]
@@ -76,7 +76,7 @@ def part_text(query: SqlTree, engine: str, functions: Functions) -> str | None:
 def inferred(part: SqlTree, engine: str, find: Find) -> tuple[tuple[Field, ...] | None, tuple[Field, ...] | None]:
     """The columns of a part, and the same as a query around it sees them: there, what is a decimal is known as one."""
     fields = infer(part, engine, find, Reporter()).fields
-    within = exp.Subquery(this=part.tree.copy(), alias=exp.TableAlias(this=exp.to_identifier("part")))
+    within = exp.Subquery(this=copied(part.tree), alias=exp.TableAlias(this=exp.to_identifier("part")))
     around = exp.Select(expressions=[exp.Star()], from_=exp.From(this=within))
     read = infer(replace(part, tree=around), engine, find, Reporter()).fields
     if fields is None or read is None:

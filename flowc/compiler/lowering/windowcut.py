@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
@@ -12,7 +13,7 @@ from sqlglot import exp
 from flowc.compiler.lowering.windowaggregates import Said, engine_call, read
 from flowc.compiler.sql.relations import OWNERS, fold
 from flowc.compiler.sql.runningcalls import WRAPPERS, RunningCall, is_aggregate
-from flowc.compiler.sql.sqltext import SqlTree
+from flowc.compiler.sql.sqltext import SqlTree, copied
 from flowc.compiler.sql.tablefunctions import CALL
 from flowc.compiler.sql.windowcalls import END, START, WINDOW, WindowCall, windowed
 from flowc.diagnostics import Reporter
@@ -25,6 +26,8 @@ CLAUSES = {
     "expressions", "from_", "joins", "where", "group", "having", "qualify", "windows", "order", "distinct", "with_",
     "kind", "hint", "limit", "offset",
 }  # fmt: skip
+MAX_AGGREGATES = 1_000
+"""How many aggregates of a window or of running groups the engine can plan in the time that lint has."""
 _BEHIND = ("having", "qualify", "windows", "order", "distinct", "limit", "offset")
 _SETS = ("grouping_sets", "rollup", "cube", "all", "totals")
 PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
@@ -104,6 +107,23 @@ def cut(
 
 
 @dataclass
+class _Names:
+    """Names that are taken; the last number that was given for each usual one."""
+
+    taken: set[str]
+    _numbers: Counter[str] = field(default_factory=Counter)
+
+    def free(self, wanted: str, usual: str) -> str:
+        """A name that nothing else has, taken from now on: the wanted one, or the usual one with a number."""
+        name = wanted
+        while not name or name in self.taken:
+            self._numbers[usual] += 1
+            name = f"{usual}_{self._numbers[usual]}"
+        self.taken.add(name)
+        return name
+
+
+@dataclass
 class Cutter:
     """Cuts a query at one call; see `cut`."""
 
@@ -120,12 +140,20 @@ class Cutter:
     _before: int = 0
     _keys: dict[str, Key] = field(default_factory=dict)
     """The keys, by what they are made of."""
+    _kinds: set[type[exp.Expression]] = field(default_factory=set)
+    """What kinds of values keys are."""
     _arguments: dict[str, str] = field(default_factory=dict)
     """The columns that go in, by what they are made of."""
     _known: dict[tuple[object, ...], Aggregate] = field(default_factory=dict)
     """The aggregates, by what they are."""
+    _inputs: _Names = field(default_factory=lambda: _Names(set()))
+    _results: _Names = field(init=False)
+    """The names of the columns that go in, and of those that come out."""
     _outputs: dict[str, exp.Expression] = field(default_factory=dict)
     """What comes out, by the names that are given to it."""
+
+    def __post_init__(self) -> None:
+        self._results = _Names({*self.call.bounds, *EXTRAS})
 
     def cut(self, name: str) -> Cut | None:
         """The cut, behind which `name` is a CTE of the query; None after an error."""
@@ -241,9 +269,11 @@ class Cutter:
         elif any(value.find_all(exp.AggFunc, exp.Query)):
             self._error(self.ungrouped, "an aggregate or a query is no key", item, "compute it before or behind")
         elif not bounds and (said := self._said(value)) not in self._keys:
-            name = self._free(folded(value) if isinstance(value, exp.Column) else "", "key")
+            name = self._results.free(folded(value) if isinstance(value, exp.Column) else "", "key")
+            self._inputs.taken.add(name)
             self._keys[said] = Key(name, value.copy(), self.query.span(item))
             self.keys.append(self._keys[said])
+            self._kinds.add(type(value))
 
     def _meant(self, item: exp.Expression) -> exp.Expression:
         """What an item of GROUP BY stands for: an output by its place or its name, or itself."""
@@ -261,23 +291,34 @@ class Cutter:
 
     def _rewrite(self) -> None:
         """Puts columns in the place of keys and aggregates."""
-        for part in list(self._late()):
-            made = part.transform(self._behind, copy=True)
-            self._check_grouped(made)
-            if part.arg_key == "expressions" and part.parent is self.select:
-                named = part.args.get("alias") or (part.this if isinstance(part, exp.Column) else None)
-                if named is not None:
-                    self._outputs.setdefault(fold(named, ENGINE), made.unalias())
-                    made = exp.alias_(made.unalias(), fold(named, ENGINE), quoted=True)
-            part.replace(made)
+        select = self.select
+        select.set("expressions", [self._output(item) for item in select.expressions])  # one by one is quadratic
+        for key in _BEHIND:
+            part = select.args.get(key)
+            if part:
+                made = [self._grouped(each) for each in (part if isinstance(part, list) else [part])]
+                select.set(key, made if isinstance(part, list) else made[0])
+
+    def _output(self, item: exp.Expression) -> exp.Expression:
+        """An item of SELECT behind, under its name."""
+        made = self._grouped(item)
+        named = item.args.get("alias") or (item.this if isinstance(item, exp.Column) else None)
+        if named is None:
+            return made
+        self._outputs.setdefault(fold(named, ENGINE), made.unalias())
+        return exp.alias_(made.unalias(), fold(named, ENGINE), quoted=True, copy=False)
+
+    def _grouped(self, part: exp.Expression) -> exp.Expression:
+        made = part.transform(self._behind, copy=True)
+        self._check_grouped(made)
+        return made
 
     def _behind(self, node: exp.Expression) -> exp.Expression:
         if isinstance(node, exp.Column) and folded(node) in self.call.bounds:
             return _own(folded(node))
         if isinstance(node, exp.Column) and not node.meta.get(OWNERS) and folded(node) in self._outputs:
             return self._outputs[folded(node)].copy()
-        alike = any(type(key.value) is type(node) for key in self.keys)
-        key = self._keys.get(self._said(node)) if alike else None
+        key = self._keys.get(self._said(node)) if type(node) in self._kinds else None
         if key is not None and type(key.value) is type(node):
             return _own(key.name)
         return self._aggregate(node) if is_aggregate(node, self.own) else node
@@ -302,13 +343,19 @@ class Cutter:
             outer = node.parent
             wanted = fold(outer.args["alias"], ENGINE) if isinstance(outer, exp.Alias) else ""
             made = Aggregate(
-                self._free(wanted, found.function), replace(found, values=tuple(each.copy() for each in values)),
-                self.query.span(node), tuple(map(self._argument, values)),
+                self._results.free(wanted, found.function),
+                replace(found, values=tuple(each.copy() for each in values)), self.query.span(node),
+                tuple(map(self._argument, values)),
                 condition.copy() if condition is not None else None,
                 self._argument(condition) if condition is not None else None,
             )  # fmt: skip
             self._known[key] = made
             self.aggregates.append(made)
+            if len(self.aggregates) == MAX_AGGREGATES + 1:
+                self._error(
+                    "sql-too-large", f"more than {MAX_AGGREGATES:,} values are put together of the same rows", node,
+                    "put some of them together in a stream of their own, into a table of its own",
+                )  # fmt: skip
         column = _own(made.name)
         return exp.Anonymous(this=found.document, expressions=[column]) if found.document else column
 
@@ -350,11 +397,8 @@ class Cutter:
         if (key := self._keys.get(said)) is not None:
             return key.name
         if said not in self._arguments:
-            taken = {key.name for key in self.keys} | set(self._arguments.values())
             plain = folded(value) if isinstance(value, exp.Column) and folded(value) not in EXTRAS else ""
-            names = (f"value_{number}" for number in range(1, len(taken) + 2))
-            free = plain if plain and plain not in taken else next(name for name in names if name not in taken)
-            self._arguments[said] = free
+            self._arguments[said] = self._inputs.free(plain, "value")
         return self._arguments[said]
 
     def _check_grouped(self, made: exp.Expression) -> None:
@@ -412,15 +456,6 @@ class Cutter:
         with_.set("expressions", [*others[:at], cte, *others[at:]])
         tree.set("with_", with_)
 
-    # Names
-
-    def _free(self, wanted: str, usual: str) -> str:
-        """A name that nothing else has that comes out of the window."""
-        taken = {*self.call.bounds, *EXTRAS, *(k.name for k in self.keys), *(a.name for a in self.aggregates)}
-        if wanted and wanted not in taken:
-            return wanted
-        return next(name for number in range(1, len(taken) + 2) if (name := f"{usual}_{number}") not in taken)
-
     def _said_of(self, node: exp.Expression | None) -> str:
         return self._said(node) if node is not None else ""
 
@@ -430,7 +465,7 @@ class Cutter:
 
 def said(node: exp.Expression, *, plain: bool) -> str:
     """What an expression says, however it is written; with `plain` there is one relation, whose name says nothing."""
-    copy = node.copy()
+    copy = copied(node)
     for column in copy.find_all(exp.Column):
         owners: tuple[str, ...] = column.meta.get(OWNERS) or ()
         if plain and column.table:
@@ -441,7 +476,7 @@ def said(node: exp.Expression, *, plain: bool) -> str:
         if not name.args.get("quoted"):
             name.set("this", name.name.lower())
         name.set("quoted", PLAIN.fullmatch(name.name) is None)  # in quotes, a name may look like an expression
-    return str(copy.sql(comments=False))
+    return str(copy.sql(comments=False, copy=False))
 
 
 def _quoted(value: exp.Expression) -> exp.Expression:

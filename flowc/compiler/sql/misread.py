@@ -7,6 +7,7 @@ A `%` in a format cannot be told from the marks of strftime, in which trees keep
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.tokens import Token, TokenType
@@ -29,31 +30,36 @@ def report_misread(parsed: SqlTree, reporter: Reporter) -> None:
     """Reports each such place of a query that is to be translated."""
     if parsed.dialect not in POSTGRES or not _MAY_BE.search(parsed.text.text):
         return
-    tokens = Dialect.get_or_raise(parsed.dialect).tokenize(parsed.text.text)
-    calls: list[str] = []
+    for start, end, message, help in _places(parsed.text.text, parsed.dialect):
+        reporter.error("untranslatable-sql", message, parsed.text.span(start, end), helps=[help])
+
+
+@lru_cache(maxsize=4)  # each window of a query is translated with the text of the whole
+def _places(text: str, dialect: str) -> tuple[tuple[int, int, str, str], ...]:
+    """Where such places begin and end, what is wrong with each, and the mend."""
+    tokens, calls = Dialect.get_or_raise(dialect).tokenize(text), list[str]()
+    found = list[tuple[int, int, str, str]]()
     for before, token, after in zip(tokens, tokens[1:], [*tokens[2:], None], strict=False):
         if token.token_type is TokenType.L_PAREN:
             calls.append(before.text.lower())
         elif token.token_type is TokenType.R_PAREN and calls:
             calls.pop()
         if before.token_type is TokenType.PARAMETER:
-            span = parsed.text.span(before.start, before.end + 1)
-            reporter.error("untranslatable-sql", "`@` as an operator", span, helps=["write `abs(x)` for `@ x`"])
+            found.append((before.start, before.end + 1, "`@` as an operator", "write `abs(x)` for `@ x`"))
         if token.token_type is not TokenType.STRING:
             continue
         ends = after is not None and after.token_type is TokenType.R_PAREN
         if "%" in token.text and before.token_type is TokenType.COMMA and ends and calls and calls[-1] in _FORMATTED:
-            span = parsed.text.span(token.start, token.end + 1)
-            reporter.error("untranslatable-sql", f"`%` in a format of {calls[-1]}", span, helps=[_PERCENT])
+            found.append((token.start, token.end + 1, f"`%` in a format of {calls[-1]}", _PERCENT))
         elif why := _misread(before, token, after):
-            span = parsed.text.span(before.start, token.end + 1)
-            reporter.error("untranslatable-sql", why[0], span, helps=why[1:])
+            found.append((before.start, token.end + 1, *why))
+    return tuple(found)
 
 
 _PERCENT = "leave it out of the format: `to_char(d, 'YYYY') || '%'`, or `replace(text, '%', '-')` before it is read"
 
 
-def _misread(before: Token, text: Token, after: Token | None) -> tuple[str, ...]:
+def _misread(before: Token, text: Token, after: Token | None) -> tuple[str, str] | None:
     part = before.token_type is TokenType.INTERVAL and _ANY_PART.match(text.text)
     if part and not _PARTS.fullmatch(with_named_clock(text.text)):
         return ("an interval of anything but numbers and units", "write `interval '1 day 2 hours'`")
@@ -61,4 +67,4 @@ def _misread(before: Token, text: Token, after: Token | None) -> tuple[str, ...]
     if cast and (before.token_type in _TYPES or before.text.upper() == "ZONE"):
         written = f"{before.text} '{text.text}'"
         return (f"`::` right after `{written}`", f"put brackets around it: `({written})`")
-    return ()
+    return None

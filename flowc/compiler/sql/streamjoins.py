@@ -15,7 +15,7 @@ from sqlglot import exp
 
 from flowc.compiler.sql.joinbounds import LEFT, RIGHT, Conditions, all_of, conjuncts, is_time, odd_interval, sides_of
 from flowc.compiler.sql.relations import OWNERS, Field, fold, output_name
-from flowc.compiler.sql.sqltext import SqlTree
+from flowc.compiler.sql.sqltext import SqlTree, copied
 from flowc.compiler.sql.streamreads import behind, cte_of, streams_of
 from flowc.compiler.sql.tablefunctions import CALL, free
 from flowc.compiler.sql.windowcalls import WINDOW, WindowCall
@@ -90,7 +90,7 @@ def read_joins(
 
     In the place of its `windows` the query has stand-ins.
     """
-    tree, before = query.tree.copy(), reporter.errors
+    tree, before = copied(query.tree), reporter.errors
     reading = _Reading(
         replace(query, tree=tree), sources, sources | taken, WindowTimes(windows, sources), look, reporter
     )

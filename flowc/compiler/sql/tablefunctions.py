@@ -16,7 +16,7 @@ from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.tokens import Token, TokenType
 
-from flowc.compiler.sql.sqltext import SqlTree, parse_query
+from flowc.compiler.sql.sqltext import SqlTree, copied, parse_query
 from flowc.diagnostics import Reporter
 from flowc.source import Located, Span
 
@@ -137,7 +137,7 @@ def _end(tokens: Sequence[Token], name: int) -> int:
 
 def folded(query: SqlTree) -> SqlTree:
     """The query with the names of relations as the engine reads them, whatever their case."""
-    tree = query.tree.copy()
+    tree = copied(query.tree)
     calls = (table.this for table in tree.find_all(exp.Table) if isinstance(table.this, exp.Anonymous))
     given = [part for call in calls for part in call.expressions]
     named = [node.args["alias"] for node in tree.find_all(exp.CTE)]

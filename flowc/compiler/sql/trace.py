@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from sqlglot import exp
 
 from flowc.compiler.sql.meaning.datafusion_json import gathers
+from flowc.compiler.sql.sqltext import copied
 from flowc.nodes import ROW
 
 _ALLOWED = frozenset(("expressions", "from_", "joins", "where", "with_", "kind", "hint"))
@@ -27,7 +28,7 @@ def traced(
 
     Every one of `sources` has the columns; `aggregates` are names of functions that look at many rows.
     """
-    copy = tree.copy()
+    copy = copied(tree)
     return copy if _Tracer(aggregates, columns).query(copy, sources) else None
 
 
