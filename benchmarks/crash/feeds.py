@@ -139,18 +139,18 @@ def window(start: datetime, key: object, *values: object) -> Item:
     return " ".join(map(str, (aware.astimezone(UTC).isoformat(), key, *values)))
 
 
-def pairs(events: int, least: int, most: int) -> Sequence[Item]:
-    """The rows of a left join of orders with payments that come so many milliseconds later."""
-    return list(_pairs(events // 2, least, most))
+def pairs(events: int, least: int, most: int, *, outer: bool = True) -> Sequence[Item]:
+    """The rows of a left join (or an inner one) of orders with payments that come so many milliseconds later."""
+    return list(_pairs(events // 2, least, most, (None,) if outer else ()))
 
 
-def _pairs(count: int, least: int, most: int) -> Iterator[Item]:
+def _pairs(count: int, least: int, most: int, alone: Sequence[None]) -> Iterator[Item]:
     paid = defaultdict[int, list[int]](list)
     for number in range(count):
         paid[_paid(number)].append(number)
     for number in range(count):
         found = [each for each in paid[number] if least <= at(each) - at(number) <= most]
-        yield from (pair(number, each) for each in found or (None,))
+        yield from (pair(number, each) for each in found or alone)
 
 
 def pair(order_id: object, payment_id: object) -> Item:

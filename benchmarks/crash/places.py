@@ -264,6 +264,17 @@ SESSIONS = _Timed(
       GROUP BY window_start, window_end, id % 41""",
     _WINDOWS, window, lambda events: sessions(events, 41, 1000),
 )  # fmt: skip
+_AGAIN = "late: reopen, allowed_lateness: 2s"
+_EAGER = ("lateness: 1s", "lateness: 0s")
+"""So that rows of a partition are late, as many as are out of order."""
+REOPENED_SESSIONS = replace(
+    SESSIONS, reads=_SALES.replace(*_EAGER),
+    to="{ connection: out, table: events, mode: merge, keys: [session_id] }", stream=f"""\
+    sql: SELECT id, amount, id % 41 AS key FROM source
+    window:
+      {{ kind: session, gap: 1s, max_duration: 1h, group_by: [key], {_AGAIN},
+        aggregate: {{ n: count(*), total: sum(amount), least: min(id), most: max(id) }} }}""",
+)  # fmt: skip
 RUNNING = _Timed(
     "sales", _SALES, f"""\
     group_ttl: 1h
@@ -276,6 +287,10 @@ JOIN = _Timed(
     join: { kind: left, left: orders, right: payments, on: [order_id], between: [-1s, 3s], late: dlq }""" + _LATE,
     "SELECT left_order_id, payment_id FROM events", pair, lambda events: pairs(events, -1000, 3000),
 )  # fmt: skip
+REOPENED_JOIN = replace(
+    JOIN, reads=_ORDERS.replace(*_EAGER), wanted=lambda events: pairs(events, -1000, 3000, outer=False), stream=f"""\
+    join: {{ kind: inner, left: orders, right: payments, on: [order_id], between: [-1s, 3s], {_AGAIN} }}""",
+)  # fmt: skip
 
 PLACES: Mapping[str, Callable[[Path], AbstractContextManager[Place]]] = {
     "sqlite": sqlite, "duckdb": duckdb, "postgres": postgres, "mysql": mysql, "delta": delta, "files": files,
@@ -284,9 +299,13 @@ PLACES: Mapping[str, Callable[[Path], AbstractContextManager[Place]]] = {
     "hopping": partial(timed, kind=HOPPING), "sessions": partial(timed, kind=SESSIONS),
     "running": partial(timed, kind=RUNNING), "running beside": partial(timed, kind=RUNNING, beside=True),
     "join": partial(timed, kind=JOIN), "join beside": partial(timed, kind=JOIN, beside=True),
+    "reopened sessions": partial(timed, kind=REOPENED_SESSIONS), "reopened join": partial(timed, kind=REOPENED_JOIN),
 }  # fmt: skip
 
-TIMED = ("windows", "windows beside", "hopping", "sessions", "running", "running beside", "join", "join beside")
+TIMED = (
+    "windows", "windows beside", "hopping", "sessions", "running", "running beside", "join", "join beside",
+    "reopened sessions", "reopened join",
+)  # fmt: skip
 """The kinds of places that operators of event time write."""
 SERVERS: Mapping[str, tuple[str, ...]] = {
     "postgres": ("postgres",), "mysql": ("mysql",), "several": ("postgres", "mysql"), "dedupe": ("postgres",),
