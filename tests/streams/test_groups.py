@@ -41,17 +41,18 @@ Row = tuple[int | None, str | None, int, int, str]
 def test_each_key_has_a_slot_of_its_own(steps: list[tuple[bool, list[tuple[int, int]]]]) -> None:
     index, known = Index(), dict[tuple[int, int], int]()
     for removes, keys in steps:
-        hi, at = np.array([k for k, _ in keys], np.uint64), np.array([t for _, t in keys], np.int64)
+        hi, lo = (np.array([divmod(k, 3)[part] for k, _ in keys], np.uint64) for part in (0, 1))
+        at = np.array([t for _, t in keys], np.int64)
         if removes:
             gone = np.array([known.pop(key) for key in dict.fromkeys(keys) if key in known], np.int64)
             index.remove(gone)
         else:
-            slots, new = index.add(hi << np.uint64(60), hi, at)
+            slots, new = index.add(hi << np.uint64(60), lo, at)
             assert len({keys[row] for row in new.tolist()}) == len(new) == len(set(keys) - set(known))
             assert all(known.setdefault(key, slot) == slot for key, slot in zip(keys, slots.tolist(), strict=True))
         assert index.slots().tolist() == sorted(known.values())
         assert len(index) == len(known) == len(set(known.values()))
-        assert index.find(hi << np.uint64(60), hi, at).tolist() == [known.get(key, -1) for key in keys]
+        assert index.find(hi << np.uint64(60), lo, at).tolist() == [known.get(key, -1) for key in keys]
 
 
 def test_an_index_grows_and_gives_slots_again() -> None:
@@ -232,6 +233,16 @@ def test_a_checkpoint_is_as_large_as_what_changed() -> None:
     (*changed,) = driven.groups.snapshot()
     assert (sum(segment.rows for segment in changed), len(changed) <= 10) == (0, True)
     assert sum(len(segment.data) for segment in changed) < whole // 50
+
+
+def test_state_with_other_columns_is_not_read() -> None:
+    driven = Driven()
+    driven.add([(1, "x", 0, 2, "t")])
+    driven.save()
+    others = Groups("g", "f", _KEYS, Accumulators([replace(each, argument="a") for each in _PLANS[1:2]], _INPUT))
+    with pytest.raises(EngineError) as failure:
+        others.restore(driven.stored)
+    assert (failure.value.code, "`g`" in str(failure.value)) == ("unreadable-state", True)
 
 
 def test_too_many_groups_and_too_much_memory_are_told() -> None:

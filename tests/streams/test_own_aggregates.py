@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -130,8 +131,10 @@ def test_sessions_have_sketches_and_own_functions(data: st.DataObject) -> None:
         _check(row)
 
 
-def _made(function: FunctionPlan, python: Callable[[], Any], kind: pa.DataType | None = None) -> Accumulators:
-    plans = [AggregatePlan("a", function.name, FLOAT, "x", where="w", declared=function)]
+def _made(
+    function: FunctionPlan, python: Callable[[], Any], kind: pa.DataType | None = None, *more: AggregatePlan
+) -> Accumulators:
+    plans = [AggregatePlan("a", function.name, FLOAT, "x", where="w", declared=function), *more]
     schema = pa.schema([("x", kind or pa.float64()), ("w", pa.bool_())])
     made = Accumulators(plans, schema, functions=[Function(function, python)])
     made.grow(4)
@@ -180,6 +183,15 @@ def test_each_group_of_a_batch_is_updated_once() -> None:
     _add(made, [3], [None], where=None)
     assert Calls.called[5:] == [], "a filter leaves its rows out before"
     assert made.results(np.arange(4))[0].to_pylist() == [1.0, 1.0, 2.0, 0.0]
+
+
+@pytest.mark.parametrize("name", ["nulls", "percentiles", "distinct"])
+def test_a_function_may_be_called_as_what_is_kept_of_others(name: str) -> None:
+    middle = AggregatePlan("p", "approx_percentile_cont", FLOAT, "x", where="w", level=0.5)
+    count = AggregatePlan("n", "count", BIGINT, "x", where="w")
+    made = _made(replace(COUNTED, name=name), Calls, None, count, middle, replace(count, distinct=True))
+    _add(made, [2, 0, 2, 2], [1.0, None, None, 2.0])
+    assert [each.to_pylist() for each in made.results(np.array([0, 2]))] == [[1.0, 1.0], [0, 2], [None, 1.5], [0, 2]]
 
 
 def test_states_of_a_group_are_merged_at_once_and_alone_are_taken_as_they_are() -> None:

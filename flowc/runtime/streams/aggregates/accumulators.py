@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -107,7 +107,7 @@ class Accumulators:
         if plan.distinct and function not in ("count", "min", "max"):
             raise _unsupported(f"`{function}(DISTINCT …)` is no aggregate of windows")
         if function == "count":
-            counted = self._distinct(plan) if plan.distinct else self._count(plan)
+            counted: Distinct | _Counted = self._distinct(plan) if plan.distinct else self._count(plan)
             return lambda slots: pa.array(counted.of(slots)).cast(kind)
         assert plan.argument is not None
         maker = {"sum": self._sum, "avg": self._mean, "min": self._extreme, "max": self._extreme}.get(function)
@@ -115,17 +115,18 @@ class Accumulators:
             return maker(plan, kind, self._count(plan))
         return self._sketch(plan, kind) if function.startswith("approx_") else self._ordered(plan, kind)
 
-    def _part(self, name: str, plan: AggregatePlan, make: Callable[[str], Any], *, nulls: bool = False) -> Any:
+    def _part(self, name: str, plan: AggregatePlan, make: Callable[[str], Any], rows: _Rows = "values") -> Any:
         """The part of some name, argument and filter, of which there is one."""
         given = ", ".join(each for each in (plan.argument, *plan.more) if each is not None)
         key = f"{name}({given or '*'})" + (f" where {plan.where}" if plan.where else "")
         if key not in self._parts:
-            self._parts[key] = _Fed(make(key), plan.argument, plan.where, nulls, plan.more, plan.declared is not None)
+            self._parts[key] = _Fed(make(key), plan.argument, plan.where, rows, plan.more, plan.declared is not None)
         return self._parts[key].part
 
-    def _count(self, plan: AggregatePlan) -> Count:
-        counted: Count = self._part("count", plan, Count)
-        return counted
+    def _count(self, plan: AggregatePlan) -> _Counted:
+        """Rows are counted once for all arguments, and for each of these the NULLs, of which there are few."""
+        every = self._part("count", replace(plan, argument=None, more=()), Count)
+        return _Counted(every, self._part("nulls", plan, Count, "nulls") if plan.argument is not None else None)
 
     def _distinct(self, plan: AggregatePlan) -> Distinct:
         found: Distinct = self._part("distinct", plan, lambda name: Distinct(name, self._type(plan)))
@@ -142,13 +143,13 @@ class Accumulators:
         found: Exact | Floats = self._part("sum", plan, Floats if real else lambda name: Exact(name, kind))
         return found
 
-    def _sum(self, plan: AggregatePlan, kind: pa.DataType, counted: Count) -> Result:
+    def _sum(self, plan: AggregatePlan, kind: pa.DataType, counted: _Counted) -> Result:
         total = self._total(plan)
         if isinstance(total, Floats):
             return lambda slots: _where(counted.of(slots) > 0, pa.array(total.of(slots)).cast(kind))
         return lambda slots: _where(counted.of(slots) > 0, total.whole(slots, kind))
 
-    def _mean(self, plan: AggregatePlan, kind: pa.DataType, counted: Count) -> Result:
+    def _mean(self, plan: AggregatePlan, kind: pa.DataType, counted: _Counted) -> Result:
         total = self._total(plan)
 
         def made(slots: Any) -> pa.Array:
@@ -160,7 +161,7 @@ class Accumulators:
 
         return made
 
-    def _extreme(self, plan: AggregatePlan, kind: pa.DataType, counted: Count) -> Result:
+    def _extreme(self, plan: AggregatePlan, kind: pa.DataType, counted: _Counted) -> Result:
         of, greatest = self._type(plan), plan.function.lower() == "max"
         if not has_order(of):
             raise _unsupported(f"`{plan.function}` is not for values of the type `{data_type(of)}`")
@@ -187,19 +188,36 @@ class Accumulators:
             message = f"function `{declared.name}` does not take what the SQL gives it ({shown})"
             raise UsageError(message, code="wrong-arguments", help="CAST the arguments to its types")
         own = Aggregate.of(self._functions[declared], wanted, lambda _: None)
-        part: Declared = self._part(f"{declared.called}", plan, lambda name: Declared(name, own), nulls=True)
+        part: Declared = self._part(f"own {declared.called}", plan, lambda name: Declared(name, own), "all")
         return lambda slots: part.of(slots, kind)
 
     def _ordered(self, plan: AggregatePlan, kind: pa.DataType) -> Result:
         of, function = self._type(plan), plan.function.lower()
         if function == "array_agg":
-            values: Listed = self._part(function, plan, lambda name: Listed(name, of), nulls=True)
+            values: Listed = self._part(function, plan, lambda name: Listed(name, of), "all")
             return lambda slots: _some(values.of(slots)).cast(kind)
         if function not in ("first", "last"):
             raise _unsupported(f"`{function}` is no aggregate of windows")
         last = function == "last"
-        part: Timed = self._part(function, plan, lambda name: Timed(name, of, last=last), nulls=True)
+        part: Timed = self._part(function, plan, lambda name: Timed(name, of, last=last), "all")
         return lambda slots: part.of(slots).cast(kind)
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """How often an argument was there: rows without those in which it is NULL."""
+
+    rows: Count
+    nulls: Count | None
+
+    def of(self, slots: Any) -> Any:
+        """The counts of some slots."""
+        counts = self.rows.of(slots)
+        return counts if self.nulls is None else counts - self.nulls.of(slots)
+
+
+_Rows = Literal["values", "nulls", "all"]
+"""Which rows a part is fed with, by its argument."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,8 +227,7 @@ class _Fed:
     part: Part
     argument: str | None
     where: str | None
-    nulls: bool = False
-    """Whether with NULLs too."""
+    rows: _Rows = "values"
     more: tuple[str, ...] = ()
     many: bool = False
     """Whether it gets its arguments as a list."""
@@ -226,17 +243,20 @@ class _Given:
 
     def of(self, fed: _Fed) -> tuple[Any, Any, Any]:
         """The slots, the argument and the times of the rows that a part is to have."""
-        key = fed.argument, fed.where, fed.nulls, fed.more, fed.many
+        key = fed.argument, fed.where, fed.rows, fed.more, fed.many
         if key not in self._known:
             self._known[key] = self._several(fed) if fed.many else self._chosen(fed)
         return self._known[key]
 
     def _chosen(self, fed: _Fed) -> tuple[Any, Any, Any]:
         values = self.rows.column(fed.argument) if fed.argument is not None else None
-        times = self.rows.column(TIME).cast(pa.int64()).to_numpy() if fed.nulls and fed.argument else None
+        times = self.rows.column(TIME).cast(pa.int64()).to_numpy() if fed.rows == "all" and fed.argument else None
+        if fed.rows == "nulls" and values is not None and not values.null_count:
+            return self.slots[:0], None, None
         mask = None if fed.where is None else pc.fill_null(self.rows.column(fed.where), False)
-        if values is not None and values.null_count and not fed.nulls:
-            mask = values.is_valid() if mask is None else pc.and_(mask, values.is_valid())
+        if values is not None and values.null_count and fed.rows != "all":
+            wanted = values.is_valid() if fed.rows == "values" else values.is_null()
+            mask = wanted if mask is None else pc.and_(mask, wanted)
         if mask is None:
             return self.slots, values, times
         chosen = mask.to_numpy(zero_copy_only=False)

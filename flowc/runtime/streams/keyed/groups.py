@@ -17,7 +17,7 @@ from flowc.errors import EngineError
 from flowc.nodes import MAX_STATE
 from flowc.runtime.streams.keyed.index import Index
 from flowc.runtime.streams.keyed.runs import GROUPS, Run
-from flowc.runtime.streams.keyed.segments import NEVER, Change, Piece, joined
+from flowc.runtime.streams.keyed.segments import NEVER, Change, Piece, joined, unreadable
 from flowc.runtime.streams.keyed.slots import grown, slot_column
 from flowc.runtime.streams.state.contract import Segment
 
@@ -223,6 +223,8 @@ class Groups:
         hi, lo, at = rows.hi[chosen], rows.lo[chosen], rows.at[chosen]
         slots, _ = self._index.add(hi, lo, at)
         values = piece.values.take(pa.array(chosen)) if piece.values is not None else None
+        if values is not None and values.schema.names != self._schema.names:
+            raise unreadable(self.node)  # what another version keeps of the same aggregates
         columns = values.columns if values is not None else []
         self._begin(slots, at, columns[: len(self._columns)])
         if len(self.kept.state):

@@ -17,8 +17,10 @@ class Index:
     """Slots are small numbers from 0; those of what was removed are given again."""
 
     def __init__(self) -> None:
-        self.hi, self.lo = np.empty(0, np.uint64), np.empty(0, np.uint64)
-        self.at = np.empty(0, np.int64)
+        self._both = np.empty((0, 2), np.uint64)
+        """`hi` and `at` of each slot beside each other, for both are looked at together, at places in any order."""
+        self.lo, self._wide = np.empty(0, np.uint64), False
+        """Short keys have 0 in all of `lo`; whether one has more."""
         self.used = np.empty(0, bool)
         """Which slots are given."""
         self._place = np.empty(0, np.int32)
@@ -35,26 +37,36 @@ class Index:
         return self.end - self._spare
 
     @property
+    def hi(self) -> Any:
+        """The upper 64 bits of the key of each slot."""
+        return self._both[:, 0]
+
+    @property
+    def at(self) -> Any:
+        """The time of each slot."""
+        return self._both.view(np.int64)[:, 1]
+
+    @property
     def capacity(self) -> int:
         """How many slots there is room for."""
-        return len(self.hi)
+        return len(self.lo)
 
     @property
     def nbytes(self) -> int:
         """What it takes in memory."""
-        columns = (self.hi, self.lo, self.at, self.used, self._place, self._free, self._table)
+        columns = (self._both, self.lo, self.used, self._place, self._free, self._table)
         return sum(column.nbytes for column in columns)
 
     def find(self, hi: Any, lo: Any, at: Any) -> Any:
         """The slots of keys; -1 for those that have none."""
-        place = self._begin(hi, at)
+        place, wide = self._begin(hi, at), self._wide or bool(lo.any())
         found = self._table.take(place, mode="clip").astype(np.int64)
-        open_ = np.flatnonzero((found != _EMPTY) & ~self._is(found, hi, lo, at))
+        open_ = np.flatnonzero((found != _EMPTY) & ~self._is(found, hi, lo, at, wide))
         while len(open_):
             place[open_] = (place[open_] + 1) & self._mask
             there = self._table[place[open_]].astype(np.int64)
             found[open_] = there
-            same = self._is(there, hi[open_], lo[open_], at[open_])
+            same = self._is(there, hi[open_], lo[open_], at[open_], wide)
             open_ = open_[(there != _EMPTY) & ~same]
         return found
 
@@ -84,16 +96,16 @@ class Index:
         mixed *= _MIX
         return (mixed >> self._shift).astype(np.int64)
 
-    def _is(self, slots: Any, hi: Any, lo: Any, at: Any) -> Any:
+    def _is(self, slots: Any, hi: Any, lo: Any, at: Any, wide: bool) -> Any:
         """Whether slots are those of keys; places of none are not."""
-        same = slots >= 0
-        for column, wanted in ((self.hi, hi), (self.lo, lo), (self.at, at)):
-            same &= column.take(slots, mode="clip") == wanted  # faster than where bounds are checked
-        return same
+        there = self._both.take(slots, axis=0, mode="clip")  # faster than where bounds are checked
+        same = (slots >= 0) & (there[:, 0] == hi) & (there[:, 1] == at.view(np.uint64))
+        return same & (self.lo.take(slots, mode="clip") == lo) if wide else same
 
     def _insert(self, hi: Any, lo: Any, at: Any) -> tuple[Any, Any]:
         """Gives slots to keys that have none, some of them more than once."""
         self._reserve(len(hi))
+        self._wide = self._wide or bool(lo.any())
         place, slots = self._begin(hi, at), np.empty(len(hi), np.int64)
         open_, new = np.arange(len(hi)), list[Any]()
         while len(open_):
@@ -106,7 +118,7 @@ class Index:
             new.append(won)
             there = self._table[at_].astype(np.int64)
             slots[open_] = there
-            open_ = open_[~self._is(there, hi[open_], lo[open_], at[open_])]
+            open_ = open_[~self._is(there, hi[open_], lo[open_], at[open_], self._wide)]
             place[open_] = (place[open_] + 1) & self._mask
         return slots, np.concatenate(new)
 
@@ -117,7 +129,8 @@ class Index:
         slots = np.concatenate([self._free[self._spare : self._spare + again], more])
         self._filled += len(hi)
         self.end += len(more)
-        self.hi[slots], self.lo[slots], self.at[slots] = hi, lo, at
+        self._both[slots] = np.stack([hi, at.view(np.uint64)], axis=1)
+        self.lo[slots] = lo
         self._place[slots], self._table[place], self.used[slots] = place, slots, True
         return slots
 
@@ -129,9 +142,10 @@ class Index:
             self._clean(1 << int((len(self) + count) * 3).bit_length())
 
     def _grow(self, size: int) -> None:
-        for name in ("hi", "lo", "at", "used", "_place", "_free"):
+        for name in ("_both", "lo", "used", "_place", "_free"):
             column = getattr(self, name)
-            setattr(self, name, np.concatenate([column, np.zeros(size - len(column), column.dtype)]))
+            more = np.zeros((size - len(column), *column.shape[1:]), column.dtype)
+            setattr(self, name, np.concatenate([column, more]))
 
     def _clean(self, size: int) -> None:
         """A new table, without what is gone."""

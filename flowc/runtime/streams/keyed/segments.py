@@ -85,7 +85,7 @@ def read(data: bytes, node: str = "") -> Piece:
     Raises EngineError (`unreadable-state`) for those of another format.
     """
     if not readable(data):
-        raise _unreadable(node)
+        raise unreadable(node)
     _, count, gone, floor = _HEAD.unpack_from(data)
     size = 8 * count
     columns = [np.frombuffer(data, kind, count, _HEAD.size + size * place) for place, kind in enumerate(_COLUMNS)]
@@ -102,7 +102,8 @@ def readable(data: bytes) -> bool:
     return data.startswith(_MAGIC)
 
 
-def _unreadable(node: str) -> EngineError:
+def unreadable(node: str) -> EngineError:
+    """What is told of state that this version does not read."""
     message = f"the state of `{node}` has a format that this version does not read"
     return EngineError(message, code="unreadable-state", help="run the version of flowc that wrote it")
 
@@ -131,7 +132,7 @@ def of_groups(parts: Sequence[bytes], node: str) -> Iterator[tuple[int, Piece]]:
 def _of_group(data: bytes, node: str) -> tuple[Any, Any, Any]:
     with pa.ipc.open_stream(data) as reader:
         if reader.schema.metadata != _BEFORE:
-            raise _unreadable(node)
+            raise unreadable(node)
         rows = reader.read_next_batch()
     bits = np.frombuffer(rows.column("key").buffers()[1], "<u8")[: 2 * rows.num_rows].reshape(-1, 2)
     return bits[:, 0].copy(), bits[:, 1].copy(), rows.column("at").to_numpy()
