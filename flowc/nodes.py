@@ -116,7 +116,8 @@ class AggregatePlan:
 
     `function` is the SQL name of an aggregate. `argument` is a column of the node's input, None for `count(*)`; with
     `where`, which is a boolean one, only rows count where that is true. `level` is that of a percentile, from 0 to 1.
-    One of the project is `declared`, and `more` are the columns of its further arguments.
+    One of the project is `declared`, and `more` are the columns of its further arguments. `value` and `condition` are
+    what `argument` and `where` are made of, by which what is kept is found again; without them, their names are.
     """
 
     name: str
@@ -128,6 +129,8 @@ class AggregatePlan:
     level: float | None = None
     more: tuple[str, ...] = ()
     declared: FunctionPlan | None = None
+    value: str = ""
+    condition: str = ""
 
 
 @dataclass(frozen=True, slots=True)

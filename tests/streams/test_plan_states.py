@@ -135,6 +135,39 @@ def test_the_next_run_does_what_the_plan_says(
     assert all(reason.removeprefix("it is gone, and ") in error for reason in refused)
 
 
+MORE = "sum(id + 7) AS s, max(id * 10) AS m, count(*) AS n, min(id + 1) FILTER (WHERE id > 2) AS l"
+LESS = "min(id + 1) FILTER (WHERE id > 2) AS l, count(*) AS n, max(id * 10) AS m"
+
+
+@pytest.mark.parametrize("running", [False, True], ids=["window", "running"])
+def test_groups_go_on_with_fewer_aggregates_in_another_order(either: Project, running: bool) -> None:
+    window, ttl = WINDOW.replace("count(*) AS n", "{}"), ""
+    if running:
+        window, ttl = "sql: SELECT name, {} FROM source WHERE id > 0 GROUP BY name", "group_ttl: 1h\n    "
+    target = ", mode: merge, keys: [name] }" if running else " }"
+
+    def write(aggregates: str) -> None:
+        either.write(ttl + window.format(aggregates))
+        path = either.folder.path / "specs/s.yaml"
+        path.write_text(
+            path.read_text().replace("table: made }", f"table: made{target}").replace("text,", "text not null,")
+        )
+
+    write(MORE)
+    assert either.run() == ("ok", "")
+    write(LESS)
+    assert [decision for decision, _ in either.told().values()] == ["keep"]
+    late = {"id": 9, "name": "a", "at": "2026-01-01T00:01:59Z"}
+    either.folder.write("in/0.jsonl", json.dumps(late) + "\n")
+    assert [either.run() for _ in range(2)] == [("ok", "")] * 2
+    with sqlite3.connect(either.folder.path / "wh.db") as made:
+        rows = made.execute("SELECT l, n, m FROM made ORDER BY n").fetchall()
+    assert rows == ([(4, 16, 90)] if running else [(4, 5, 50), (4, 6, 90)])
+    write(MORE)
+    ((decision, reason),) = either.told().values()
+    assert (decision, "its aggregates were (" in reason) == ("refuse", True)
+
+
 def test_what_is_removed_and_comes_again_is_told_as_it_goes(either: Project) -> None:
     either.write(DEDUPE)
     either.run()

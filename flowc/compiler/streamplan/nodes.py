@@ -168,7 +168,7 @@ def _aggregates(node: Window | Running, stream: Stream) -> tuple[AggregatePlan, 
     return tuple(
         AggregatePlan(
             a.name, a.function, _gives(a, types[a.name], arguments), a.argument, a.distinct, a.where, a.level, a.more,
-            a.declared,
+            a.declared, a.value, a.condition,
         )
         for a in node.aggregates
     )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 from typing import Any, Literal
 
 import numpy as np
@@ -24,7 +25,7 @@ from flowc.runtime.streams.aggregates.part import Count, Floats, Part, Steps
 from flowc.runtime.streams.aggregates.percentiles import Percentiles
 from flowc.runtime.streams.aggregates.sketches import Approximate
 
-_STEPS = "changed"
+_STEPS, _LONG = "changed", 40
 Result = Callable[[Any], pa.Array]
 """Makes of slots what an aggregate gives."""
 
@@ -117,15 +118,16 @@ class Accumulators:
 
     def _part(self, name: str, plan: AggregatePlan, make: Callable[[str], Any], rows: _Rows = "values") -> Any:
         """The part of some name, argument and filter, of which there is one."""
-        given = ", ".join(each for each in (plan.argument, *plan.more) if each is not None)
-        key = f"{name}({given or '*'})" + (f" where {plan.where}" if plan.where else "")
+        given = plan.value or ", ".join(each for each in (plan.argument, *plan.more) if each is not None)
+        condition = plan.condition or plan.where
+        key = f"{name}({_short(given) or '*'})" + (f" where {_short(condition)}" if condition else "")
         if key not in self._parts:
             self._parts[key] = _Fed(make(key), plan.argument, plan.where, rows, plan.more, plan.declared is not None)
         return self._parts[key].part
 
     def _count(self, plan: AggregatePlan) -> _Counted:
         """Rows are counted once for all arguments, and for each of these the NULLs, of which there are few."""
-        every = self._part("count", replace(plan, argument=None, more=()), Count)
+        every = self._part("count", replace(plan, argument=None, more=(), value=""), Count)
         return _Counted(every, self._part("nulls", plan, Count, "nulls") if plan.argument is not None else None)
 
     def _distinct(self, plan: AggregatePlan) -> Distinct:
@@ -268,6 +270,11 @@ class _Given:
         mask = None if fed.where is None else pc.fill_null(self.rows.column(fed.where), False)
         columns = [self.rows.column(name) for name in fed.more]
         return slots, [first, *(each if mask is None else each.filter(mask) for each in columns)], times
+
+
+def _short(text: str) -> str:
+    """What an expression says, in few characters."""
+    return text if len(text) <= _LONG else f"{text[:_LONG]}… {blake2b(text.encode(), digest_size=16).hexdigest()}"
 
 
 def _unsupported(message: str) -> UsageError:

@@ -223,9 +223,9 @@ class Groups:
         hi, lo, at = rows.hi[chosen], rows.lo[chosen], rows.at[chosen]
         slots, _ = self._index.add(hi, lo, at)
         values = piece.values.take(pa.array(chosen)) if piece.values is not None else None
-        if values is not None and values.schema.names != self._schema.names:
+        if values is not None and not {*self._schema.names} <= {*values.schema.names}:
             raise unreadable(self.node)  # what another version keeps of the same aggregates
-        columns = values.columns if values is not None else []
+        columns = values.select(self._schema.names).columns if values is not None else []
         self._begin(slots, at, columns[: len(self._columns)])
         if len(self.kept.state):
             self.kept.put(slots, pa.RecordBatch.from_arrays(columns[len(self._columns) :], schema=self.kept.state))

@@ -18,6 +18,15 @@ _OPERATORS = {"running": "running aggregate"}
 _SPELLED = {("hopping", "step"): "slide", ("session", "step"): "gap", ("session", "size"): "max_duration"}
 
 
+AGGREGATES = "aggregates"
+
+
+def keeps_more(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Whether groups are the same but for aggregates that are no more, or in another order."""
+    alike = {**before, AGGREGATES: ()} == {**now, AGGREGATES: ()}
+    return alike and all(each in before.get(AGGREGATES, ()) for each in now.get(AGGREGATES, ()))
+
+
 def changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """What differs between two fingerprints, which are of operators of one sort."""
     was, is_ = (str(said.get("operator", "")) for said in (before, now))
@@ -54,7 +63,7 @@ def _shown(name: str, value: Any) -> str:
     if name in _TIMES:
         return duration_text(value) if value else "0"
     if isinstance(value, list):
-        told = (_aggregate(*each) if name == "aggregates" else _words(each) for each in value)
+        told = (_aggregate(*each) if name == AGGREGATES else _words(each) for each in value)
         return f"({', '.join(told)})"
     return "UTC" if name == "timezone" and value is None else str(value)
 

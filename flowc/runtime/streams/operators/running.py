@@ -24,7 +24,7 @@ from flowc.runtime.streams.aggregates.part import NEVER
 from flowc.runtime.streams.keyed.groupkeys import GroupKeys
 from flowc.runtime.streams.keyed.groups import Groups
 from flowc.runtime.streams.keyed.slots import grown
-from flowc.runtime.streams.operators.changed import changed
+from flowc.runtime.streams.operators.changed import changed, keeps_more
 from flowc.runtime.streams.operators.contract import NOTHING, Decision, Emitted, Least, Verdict, said
 from flowc.runtime.streams.operators.window import HIDDEN
 from flowc.runtime.streams.state.contract import Segment
@@ -100,7 +100,7 @@ class Running:
     def verdict(self, written_by: str) -> Verdict:
         """Sums of other keys and aggregates say nothing of these; with another `ttl` it goes on with what there is."""
         before, now = said(written_by), said(self.fingerprint)
-        if TTL not in before or {**before, TTL: 0} != {**now, TTL: 0}:
+        if TTL not in before or not keeps_more({**before, TTL: 0}, {**now, TTL: 0}):
             return Verdict(Decision.REFUSE, changed(before, now))
         if before[TTL] is not None and (now[TTL] is None or before[TTL] < now[TTL]):
             forgotten = "a group that was forgotten under the shorter one begins anew"

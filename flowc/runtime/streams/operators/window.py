@@ -34,7 +34,7 @@ from flowc.runtime.streams.keyed.groupkeys import GroupKeys
 from flowc.runtime.streams.keyed.groups import Groups
 from flowc.runtime.streams.keyed.index import Index
 from flowc.runtime.streams.keyed.slots import grown
-from flowc.runtime.streams.operators.changed import changed
+from flowc.runtime.streams.operators.changed import changed, keeps_more
 from flowc.runtime.streams.operators.contract import LATE, NOTHING, Decision, Emitted, Least, Verdict, said
 from flowc.runtime.streams.operators.localtime import LocalTime
 from flowc.runtime.streams.operators.windowkinds import Cumulating, Hopping, kind_of
@@ -145,10 +145,10 @@ class Windows:
         self._forget()  # what was kept for windows to reopen, where less of that is allowed now
 
     def verdict(self, written_by: str) -> Verdict:
-        """Sums of other windows, keys and aggregates say nothing of these."""
+        """Sums of other windows, keys and aggregates say nothing of these; those of fewer aggregates are there."""
         before, now = said(written_by), said(self.fingerprint)
         # Of windows that were out already, nothing is there that would be put together with what comes later.
-        if {**before, REOPEN: 0} == {**now, REOPEN: 0} and before.get(REOPEN, 0) >= now.get(REOPEN, 0):
+        if keeps_more({**before, REOPEN: 0}, {**now, REOPEN: 0}) and before.get(REOPEN, 0) >= now.get(REOPEN, 0):
             return Verdict(Decision.KEEP)
         return Verdict(Decision.REFUSE, changed(before, now))
 
