@@ -323,6 +323,11 @@ def test_the_name_of_a_type_that_cannot_be_taken_apart_is_no_sql():
         assert [code for code, _ in problems] == ["sql-syntax"]
 
 
+def test_a_value_of_which_the_parser_asks_the_type_and_finds_no_scope_is_no_sql():
+    _, problems, _ = parsed("SELECT regexp_replace('a', 'b', 'c', f(EXCEPT, EXCEPT, x) 'g') AS r FROM t")
+    assert [code for code, _ in problems] == ["sql-syntax"]
+
+
 @pytest.mark.parametrize("dialect", ["postgres", "mysql", "sqlite", "duckdb"])
 def test_an_alias_names_columns_and_takes_no_placeholders(dialect: str):
     _, problems, found = parsed("SELECT id FROM orders ts_or_ds_diff(:a)", dialect=dialect)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from itertools import chain
 
 from sqlglot import exp, parse
-from sqlglot.errors import SqlglotError
 
 from flowc.catalog import TableName
 from flowc.compiler.checked import CheckedSpec
@@ -21,7 +20,7 @@ from flowc.compiler.front.project import ProjectSpec
 from flowc.compiler.front.spec import ConnectionSpec, TableSpec
 from flowc.compiler.quote import quoted, quoted_table
 from flowc.compiler.sql.relations import field_key, fold, output_name, table_key
-from flowc.compiler.sql.sqltext import SqlTree
+from flowc.compiler.sql.sqltext import FAULTS, SqlTree
 from flowc.compiler.sql.tablerefs import Edit, outer_tables
 from flowc.diagnostics import Note, Reporter
 from flowc.source import MappedText
@@ -141,7 +140,7 @@ def _written(connection: str, checked: CheckedSpec) -> Iterator[TableName]:
 
 def _statements(sql: str, dialect: str) -> Iterator[exp.Expression]:
     """What can be read of the statements of a text; engines know more of them than the parser."""
-    with suppress(SqlglotError, RecursionError, ValueError, TypeError, AttributeError, LookupError, AssertionError):
+    with suppress(RecursionError, *FAULTS):
         yield from (tree for tree in parse(sql, dialect) if tree is not None)
 
 

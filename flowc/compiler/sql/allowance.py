@@ -14,7 +14,9 @@ from typing import Any
 
 from sqlglot import ErrorLevel, exp
 from sqlglot.dialects.dialect import Dialect
-from sqlglot.errors import SqlglotError, UnsupportedError
+from sqlglot.errors import UnsupportedError
+
+from flowc.compiler.sql.sqltext import FAULTS
 
 PARTS, PARTS_PER_NODE = 120_000, 10
 """How many parts may be written: so many in any project, and more for each part of its SQL."""
@@ -67,7 +69,7 @@ class Allowance:
             return str(generator.generate(tree, copy=False))
         except UnsupportedError:
             raise
-        except (SqlglotError, ValueError, TypeError, AttributeError, KeyError) as error:
+        except FAULTS as error:
             # Its generators expect of many functions forms that its parser does not ask for. What fails in a handler
             # of flowc's is a bug of flowc's.
             if _is_ours(error):

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from sqlglot import ErrorLevel, exp
 from sqlglot.dialects.dialect import Dialect
-from sqlglot.errors import ParseError, TokenError
+from sqlglot.errors import ParseError, SqlglotError, TokenError
 from sqlglot.tokens import Token, TokenType
 
 import flowc.compiler.dialects.datafusion_sqlglot  # noqa: F401 it makes its dialect known to sqlglot
@@ -22,6 +22,11 @@ from flowc.compiler.sql.joins import all_conditions_said
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.source import MappedText, Segment, Span
 
+FAULTS = (SqlglotError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, AssertionError)
+"""What sqlglot raises for some texts that are not SQL (fuzzed), and of trees that no SQL is of.
+
+Its parser takes some things apart once more, such as the quoted name of a type, and infers types of others.
+"""
 _Tree = TypeVar("_Tree", bound=exp.Expression)
 
 # What it says of unknown statements goes to standard error; flowc refuses them with a diagnostic.
@@ -223,10 +228,7 @@ def _parsed(text: MappedText, tokens: list[Token], dialect: str, reporter: Repor
     except RecursionError:
         reporter.error("sql-too-deep", "the SQL is nested too deeply", text.span(0, len(text.text)))
         return None
-    except (ValueError, TypeError, AttributeError, IndexError, KeyError, AssertionError, TokenError):
-        # sqlglot's own parser raises these for some texts that are not SQL (fuzzed); none of its words help the author.
-        # TokenError is of what it takes apart once more, such as the quoted name of a type.
-        # No code of flowc's runs in it.
+    except FAULTS:  # none of its words help the author, and no code of flowc's runs in it
         reporter.error("sql-syntax", f"the SQL cannot be read as {dialect}", text.span(0, len(text.text)))
         return None
     parsed = SqlTree(tree if tree is None else _with_parts(tree, dialect), text, dialect)

@@ -10,10 +10,9 @@ from functools import cache
 
 from sqlglot import ErrorLevel, exp
 from sqlglot.dialects.dialect import Dialect
-from sqlglot.errors import SqlglotError
 from sqlglot.tokens import Token, TokenType
 
-from flowc.compiler.sql.sqltext import SqlTree
+from flowc.compiler.sql.sqltext import FAULTS, SqlTree
 
 _MARK = "\x01"
 _GRAMMAR = {
@@ -41,7 +40,7 @@ def literal(parsed: SqlTree) -> SqlTree | None:
         tokens = list(dialect.tokenize(text))
         marked = [_marked(t, n, known) for t, n in zip(tokens, [*tokens[1:], None], strict=True)]
         tree = dialect.parser(error_level=ErrorLevel.RAISE).parse(marked, text)[0]
-    except (SqlglotError, RecursionError, ValueError, TypeError, AttributeError, IndexError, KeyError, AssertionError):
+    except (RecursionError, *FAULTS):
         return None  # what is wrong with it is told where the query itself is read
     return SqlTree(tree, parsed.text, parsed.dialect, parsed.start) if isinstance(tree, exp.Expression) else None
 
