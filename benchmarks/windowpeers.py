@@ -29,6 +29,7 @@ from benchmarks.measure import SideFailed, run
 from benchmarks.peer import interpreter
 from benchmarks.report import Row
 from flowc.nodes import ROW, TIME
+from flowc.runtime.lean import keep_memory
 from flowc.runtime.streams.targets.memory import Kept
 
 LAMINARDB, BYTEWAX = "laminardb==0.17.0", "bytewax==0.21.1"
@@ -80,17 +81,19 @@ def laminardb_windows(context: Context) -> Iterator[Row]:
     """The operator by itself, and a whole stream, against LaminarDB."""
     python = interpreter(context, LAMINARDB, "pyarrow")
     given = given_rows(context, windows.ROWS, windows.KEYS)
-    theirs = _best(context, given, str(python), str(Path(__file__).with_name("laminar_windows.py")))
-    yield _row("the operator", given, _best(context, given, *_FLOWC, "operator"), theirs, LAMINARDB, wanted=True)
-    yield _row("the stream", given, _best(context, given, *_FLOWC, "stream"), theirs, LAMINARDB, wanted=False)
+    peer = str(python), str(Path(__file__).with_name("laminar_windows.py"))
+    theirs, operator, stream = _best(context, given, peer, (*_FLOWC, "operator"), (*_FLOWC, "stream"))
+    yield _row("the operator", given, operator, theirs, LAMINARDB, wanted=True)
+    yield _row("the stream", given, stream, theirs, LAMINARDB, wanted=False)
 
 
 def bytewax_windows(context: Context) -> Iterator[Row]:
     """A whole stream against bytewax."""
     python = interpreter(context, BYTEWAX, "pyarrow")
     given = given_rows(context, BYTEWAX_ROWS, BYTEWAX_ROWS // 100)
-    theirs = _best(context, given, str(python), str(Path(__file__).with_name("bytewax_windows.py")))
-    yield _row("the stream", given, _best(context, given, *_FLOWC, "stream"), theirs, BYTEWAX, wanted=True)
+    peer = str(python), str(Path(__file__).with_name("bytewax_windows.py"))
+    theirs, stream = _best(context, given, peer, (*_FLOWC, "stream"))
+    yield _row("the stream", given, stream, theirs, BYTEWAX, wanted=True)
 
 
 CASES = (laminardb_windows, bytewax_windows)
@@ -108,16 +111,18 @@ def given_rows(context: Context, full: int, all_keys: int) -> Given:
     return Given(path, size, rows, keys, pc.sum(table["value"]).as_py())
 
 
-def _best(context: Context, given: Given, *command: str) -> Sums:
-    """The fastest of the runs of one side. Raises SideFailed where it gives other sums."""
-    found = list[Sums]()
-    for _ in range(context.rounds):
-        output = run(command[-1], [*command, str(given.path), str(given.size)], cwd=REPOSITORY).output
-        found.append(Sums(**json.loads(output)))
-    wrong = next((each for each in found if (each.count, each.total) != (given.rows, given.total)), None)
-    if wrong is not None:
-        raise SideFailed(f"{command[-1]} counted {wrong.count} of {given.rows} rows, with a sum of {wrong.total}")
-    return min(found, key=lambda each: each.processor)
+def _best(context: Context, given: Given, *sides: Sequence[str]) -> list[Sums]:
+    """The fastest of the runs of each side, which take turns. Raises SideFailed where one gives other sums."""
+    rounds = [[_once(given, side) for side in sides] for _ in range(context.rounds)]
+    return [min(found, key=lambda each: each.processor) for found in zip(*rounds, strict=True)]
+
+
+def _once(given: Given, side: Sequence[str]) -> Sums:
+    output = run(side[-1], [*side, str(given.path), str(given.size)], cwd=REPOSITORY).output
+    found = Sums(**json.loads(output))
+    if (found.count, found.total) != (given.rows, given.total):
+        raise SideFailed(f"{side[-1]} counted {found.count} of {given.rows} rows, with a sum of {found.total}")
+    return found
 
 
 def _row(what: str, given: Given, ours: Sums, theirs: Sums, peer: str, *, wanted: bool) -> Row:
@@ -140,6 +145,7 @@ def main(way: str, path: str, size: int) -> None:
     """Runs one of flowc's sides on one core, and prints what came out and how long it took."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     pa.set_cpu_count(1)
+    keep_memory()  # as the process of any stream does
     print(json.dumps(asdict(measured(way, path, size))))
 
 

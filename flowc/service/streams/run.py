@@ -16,6 +16,7 @@ from flowc.compiler.streamplan.plan import plan_stream
 from flowc.compiler.streamplan.targets import LiveTableOf, unseen
 from flowc.errors import FlowcError, UsageError
 from flowc.runtime.codecs.shapes import decoded_schema
+from flowc.runtime.lean import keep_memory
 from flowc.runtime.rowpieces import most_rows
 from flowc.runtime.streams.alignment import Alignment
 from flowc.runtime.streams.compute import Compute
@@ -211,6 +212,7 @@ def assembled(
     plan: StreamPlan, sessions: Sessions, report: StreamReport, *, once: bool = True, pause: Pause = no_pause
 ) -> StreamRun:
     """A run of a plan, ready to begin; what it does is counted in `report`. With `once` it ends where sources end."""
+    keep_memory()
     readers, decoders = opened_sources(plan, sessions, once=once)
     writers = writers_of(plan, sessions, pause)
     compute = Compute(

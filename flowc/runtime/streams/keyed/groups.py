@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from flowc.errors import EngineError
 from flowc.nodes import MAX_STATE
@@ -148,7 +149,7 @@ class Groups:
         """
         slots, rows = self._index.add(hi, lo, at)
         if len(rows):
-            self._begin(slots[rows], at[rows], [column.take(pa.array(rows)) for column in keys])
+            self._begin(slots[rows], at[rows], [pc.take(column, pa.array(rows), boundscheck=False) for column in keys])
         self._changed[slots] = True
         return slots
 

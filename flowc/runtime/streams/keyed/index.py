@@ -59,7 +59,11 @@ class Index:
 
     def find(self, hi: Any, lo: Any, at: Any) -> Any:
         """The slots of keys; -1 for those that have none."""
-        place, wide = self._begin(hi, at), self._wide or bool(lo.any())
+        return self._found(hi, lo, at, self._begin(hi, at))
+
+    def _found(self, hi: Any, lo: Any, at: Any, place: Any) -> Any:
+        """The same, from places on, which are moved to where each key is, or could be."""
+        wide = self._wide or bool(lo.any())
         found = self._table.take(place, mode="clip").astype(np.int64)
         open_ = np.flatnonzero((found != _EMPTY) & ~self._is(found, hi, lo, at, wide))
         while len(open_):
@@ -72,11 +76,15 @@ class Index:
 
     def add(self, hi: Any, lo: Any, at: Any) -> tuple[Any, Any]:
         """The slots of keys, which they get where they have none, and the rows whose keys got one."""
-        slots = self.find(hi, lo, at)
+        place = self._begin(hi, at)
+        slots = self._found(hi, lo, at, place)
         missing = np.flatnonzero(slots < 0)
         if not len(missing):
             return slots, missing
-        slots[missing], new = self._insert(hi[missing], lo[missing], at[missing])
+        hi, lo, at, place = hi[missing], lo[missing], at[missing], place[missing]
+        if self._reserve(len(missing)):
+            place = self._begin(hi, at)
+        slots[missing], new = self._insert(hi, lo, at, place)
         return slots, missing[new]
 
     def remove(self, slots: Any) -> None:
@@ -102,21 +110,21 @@ class Index:
         same = (slots >= 0) & (there[:, 0] == hi) & (there[:, 1] == at.view(np.uint64))
         return same & (self.lo.take(slots, mode="clip") == lo) if wide else same
 
-    def _insert(self, hi: Any, lo: Any, at: Any) -> tuple[Any, Any]:
-        """Gives slots to keys that have none, some of them more than once."""
-        self._reserve(len(hi))
+    def _insert(self, hi: Any, lo: Any, at: Any, place: Any) -> tuple[Any, Any]:
+        """Gives slots to keys that have none, some of them more than once, at places from where they could be on."""
         self._wide = self._wide or bool(lo.any())
-        place, slots = self._begin(hi, at), np.empty(len(hi), np.int64)
+        slots, lost = np.empty(len(hi), np.int64), np.ones(len(hi), bool)
         open_, new = np.arange(len(hi)), list[Any]()
         while len(open_):
-            at_ = place[open_]
-            rows = open_[self._table[at_] < 0]
+            rows = open_[self._table[place[open_]] < 0]
             # Of several rows for one place, the last one gets it; all others look who is there.
             self._table[place[rows]] = -3 - rows
             won = rows[self._table[place[rows]] == -3 - rows]
             slots[won] = self._given(hi[won], lo[won], at[won], place[won])
             new.append(won)
-            there = self._table[at_].astype(np.int64)
+            lost[won] = False
+            open_ = open_[lost[open_]]
+            there = self._table[place[open_]].astype(np.int64)
             slots[open_] = there
             open_ = open_[~self._is(there, hi[open_], lo[open_], at[open_], self._wide)]
             place[open_] = (place[open_] + 1) & self._mask
@@ -134,12 +142,14 @@ class Index:
         self._place[slots], self._table[place], self.used[slots] = place, slots, True
         return slots
 
-    def _reserve(self, count: int) -> None:
-        """Makes room for so many more."""
+    def _reserve(self, count: int) -> bool:
+        """Makes room for so many more; whether the table is another one by now."""
         if self.end - self._spare + count > self.capacity:
             self._grow(max(self.end - self._spare + count, self.capacity * 3 // 2, _LEAST))
         if (self._filled + count) * 2 > len(self._table):
             self._clean(1 << int((len(self) + count) * 3).bit_length())
+            return True
+        return False
 
     def _grow(self, size: int) -> None:
         for name in ("_both", "lo", "used", "_place", "_free"):
