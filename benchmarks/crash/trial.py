@@ -16,7 +16,7 @@ from benchmarks.crash.feeds import Item
 from benchmarks.crash.member import Member
 from benchmarks.crash.operators import OPERATORS, OPERATORS_ROWS
 from benchmarks.crash.places import ROLLING, SERVERS, SHARED, WITHOUT, Held, Place
-from benchmarks.crash.worker import DONE, FAILED, Job, asked, end_all, ended, stopped
+from benchmarks.crash.worker import DONE, FAILED, Job, asked, end_all, ended, lives, stopped
 from tests.services import Killable
 
 _AGAIN = 8
@@ -180,7 +180,7 @@ def _working(trial: Trial, job: Job) -> int:
     began = trial.folder / f"began-{uuid.uuid4().hex[:8]}"
     process = replace(job, seen=began).start()
     until = time.monotonic() + 20
-    while trial.place.drained and not began.exists() and time.monotonic() < until:
+    while trial.place.drained and not began.exists() and lives(process) and time.monotonic() < until:
         time.sleep(0.01)
     time.sleep(trial.chance.uniform(0.05, 0.9))
     return process

@@ -200,6 +200,11 @@ def ended(process: int, seconds: float = 180.0, *, kill: bool = True) -> int:
     raise TimeoutError(f"worker {process} did not end within {seconds:g} s")
 
 
+def lives(process: int) -> bool:
+    """Whether a worker has not ended, which it is still to be waited for."""
+    return os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+
+
 def stopped(process: int) -> bool:
     """Waits until a worker sleeps or ends; whether it sleeps."""
     _, status = os.waitpid(process, os.WUNTRACED)
