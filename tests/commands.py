@@ -6,6 +6,7 @@ import io
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
@@ -17,6 +18,8 @@ from flowc.cli.main import run
 from tests import warm, warmflowc
 
 ROOT = Path(__file__).resolve().parent.parent
+_OLD = 3 * 10**9
+"""Nanoseconds since a file was written: streams wait until one has been left alone for two seconds."""
 
 
 @dataclass
@@ -43,6 +46,8 @@ class Folder:
         file = self.path / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
+        old = time.time_ns() - _OLD
+        os.utime(file, ns=(old, old))
         return file
 
     def environment(self) -> dict[str, str]:
