@@ -304,6 +304,11 @@ SELECT name FROM customers GROUP;
 SELECT name FROM customers WHERE;
 SELECT LOWER(name) OVER () FROM customers;
 SELECT ROW_NUMBER() FROM customers;
+SELECT status, INTERVAL 1 DAY AS day FROM orders;
+SELECT MAX(INTERVAL 1 DAY) FROM orders;
+SELECT INTERVAL 1 DAY + INTERVAL 2 DAY AS days FROM orders;
+SELECT status, INTERVAL COUNT(*) AS n FROM orders GROUP BY status;
+SELECT INTERVAL(quantity) FROM orders;
 -- refused: aggregates and windows where they cannot be
 SELECT customer_id FROM orders WHERE SUM(amount) > 10;
 SELECT o.order_id FROM orders o JOIN customers c ON MAX(o.amount) > 1;

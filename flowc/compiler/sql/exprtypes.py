@@ -187,6 +187,8 @@ def function_type(node: exp.Expression, values: Sequence[Value], engine: str) ->
         return node.meta[RETURNS], True
     if engine == "datafusion" and (json := gives_json(node)) is not None:
         return (DataType(Kind.JSON) if json else TEXT), True
+    if cls is exp.Interval and isinstance(node.this, exp.Tuple):
+        return BIGINT, False  # MySQL's function of that name
     if cls in _FIXED:
         kind, nullable = _FIXED[cls]
         kind = kind if engine in _TYPED_ENGINES or kind not in (BOOLEAN, DATE) else UNKNOWN

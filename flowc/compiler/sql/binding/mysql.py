@@ -202,11 +202,27 @@ def _interval(self: MysqlQueries, node: exp.Expression, frame: Frame) -> None:
     unit = node.args.get("unit")
     if node.this is not None:
         self.type(node.this, frame)
+    if unit is None and isinstance(node.this, exp.Tuple):
+        return  # the function of that name
+    if unit is None:
+        helps = ["write `INTERVAL 1 DAY`"]
+        self.judge.refuse("an interval of MySQL has its unit behind the number", node, helps)
+    elif not _shifts(node):
+        helps = ["add it to a time, `t + INTERVAL 1 DAY`, or write what it is made of: a number"]
+        self.judge.refuse("an interval of MySQL is no value by itself", node, helps)
     if isinstance(unit, exp.Var) and not is_unit(unit.name):
         helps = [f"write `{unit.name.removesuffix('S')}`"] if is_unit(unit.name.removesuffix("S")) else []
         self.judge.reporter.error(
             "sql-syntax", f"`{unit.name}` is no unit of MySQL", self.judge.parsed.span(node), helps=helps
         )
+
+
+def _shifts(node: exp.Expression) -> bool:
+    """Whether an interval is where it can be: added to a time, given to what adds it, or in the frame of a window."""
+    outer = node.parent
+    if isinstance(outer, exp.Add | exp.Sub):
+        return not (isinstance(outer.this, exp.Interval) and isinstance(outer.expression, exp.Interval))
+    return isinstance(outer, exp.WindowSpec) or (isinstance(outer, exp.Anonymous) and called(outer)[0] in _SHIFTING)
 
 
 def _extract(self: MysqlQueries, node: exp.Expression, frame: Frame) -> None:
@@ -231,6 +247,7 @@ def _within(self: MysqlQueries, node: exp.Expression, frame: Frame) -> None:
         self._lacks(node, "WITHIN GROUP of a group", "MariaDB has it over a window: `… OVER (PARTITION BY …)`")
 
 
+_SHIFTING = ("date_add", "date_sub", "adddate", "subdate")
 _COMPARED = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.NullSafeEQ)
 _RULES = {
     exp.Column: _column, exp.Any: _many, exp.All: _many, exp.In: _in, exp.Exists: _exists, exp.Anonymous: _call,
