@@ -79,7 +79,8 @@ class Query:
             raise _unread()
         narrow = self._narrow(units)
         types = {steps[-1].name: narrow.get(steps[-1].name, _SIGNED) if len(steps) == 1 else _SIGNED for steps in units}
-        while (refused := self._refused(units, types, plan)) is not None:
+        tried = set[tuple[_Steps, str]]()
+        while (refused := self._refused(units, types, plan, tried)) is not None:
             name, given = refused
             units = _split(units, name, given)
             kind = next(steps[-1].kind for steps in units if steps[-1].name == name)
@@ -110,11 +111,16 @@ class Query:
         return cast[1] if cast else _SIGNED
 
     def _refused(
-        self, units: list[_Steps], types: Mapping[str, str], plan: Callable[[str], Any]
+        self, units: list[_Steps], types: Mapping[str, str], plan: Callable[[str], Any], tried: set[tuple[_Steps, str]]
     ) -> tuple[str, str] | None:
-        """The first computation that the engine does not accept for its types, and what it is given."""
-        for steps in units:
-            self._register(steps, types[steps[-1].name], None, total=False)
+        """The first computation that the engine does not accept for its types, and what it is given.
+
+        What was `tried` is known to it: a computation is never tried twice for one type.
+        """
+        for steps, kind in ((steps, types[steps[-1].name]) for steps in units):
+            if (steps, kind) not in tried:
+                self._register(steps, kind, None, total=False)
+                tried.add((steps, kind))
         try:
             # Types inside conditions are looked at by the optimizer only.
             plan(self._text(units, lambda steps: _probe(steps[-1], types[steps[-1].name]))).optimized_logical_plan()

@@ -168,6 +168,22 @@ def test_groups_go_on_with_fewer_aggregates_in_another_order(either: Project, ru
     assert (decision, "its aggregates were (" in reason) == ("refuse", True)
 
 
+def test_a_percentile_less_is_not_another_one(project: Project) -> None:
+    def write(*calls: str) -> None:
+        names = ", ".join(f"approx_percentile_cont({call}) AS p{place}" for place, call in enumerate(calls))
+        project.write(f"group_ttl: 1h\n    sql: SELECT name, {names} FROM source GROUP BY name")
+        path = project.folder.path / "specs/s.yaml"
+        path.write_text(path.read_text().replace("table: made", "table: made, mode: merge, keys: [name]"))
+
+    write("id, 0.5", "id * 2, 0.9")
+    assert project.run()[0] == "ok"
+    for calls, said in (
+        (("id * 2, 0.9", "id, 0.5"), "keep"), (("id * 2, 0.9",), "keep"), (("id * 2, 0.5", "id, 0.9"), "refuse"),
+    ):  # fmt: skip
+        write(*calls)
+        assert [decision for decision, _ in project.told().values()] == [said]
+
+
 def test_what_is_removed_and_comes_again_is_told_as_it_goes(either: Project) -> None:
     either.write(DEDUPE)
     either.run()

@@ -188,6 +188,7 @@ def test_keys_that_may_be_null_behind_what_is_remembered(tmp_path: Path, sql: st
         (f"SELECT window_start, count(*) FILTER (WHERE id) AS n FROM {T} {G}", [("wrong-arguments", "id")]),
         (f"SELECT window_start, count(*) FILTER (WHERE 1) AS n FROM {T} {G}", [("wrong-arguments", "1")]),
         (f"SELECT window_start, sum(x) FILTER (WHERE lower(name)) AS n FROM {T} {G}", [("wrong-arguments", "lower(name")]),
+        (f"SELECT window_start, count(DISTINCT *) AS n FROM {T} {G}", [("unsupported-aggregate", "count(DISTINCT *")]),
         (f"SELECT window_start, count(*) FILTER (WHERE NULL) AS n, sum(id) FILTER (WHERE NULL AND ok) AS m FROM {T} {G}", []),
         (f"SELECT window_start, count(DISTINCT NULL) AS n FROM {T} {G}", [("wrong-arguments", "count")]),
         (f"SELECT window_start, max(CASE WHEN ok THEN NULL END) AS n FROM {T} {G}", [("wrong-arguments", "max(CASE WHEN ok")]),

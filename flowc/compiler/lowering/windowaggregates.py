@@ -96,7 +96,7 @@ def _of_sql(call: exp.Expression, name: str, function: str, noun: str) -> Said |
     given = call.this
     distinct = isinstance(given, exp.Distinct)
     values = given.expressions if distinct else [given] if given is not None else []
-    if any(each.is_star and not (isinstance(each, exp.Star) and function == "count") for each in values):
+    if any(each.is_star and (distinct or not isinstance(each, exp.Star) or function != "count") for each in values):
         return _all_of(name)
     if isinstance(given, exp.Order):
         return f"`{name}` has an order of its own", "`first`, `last` and `array_agg` go by event time: leave it out"

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import ClassVar
 
 from sqlglot import exp
@@ -142,6 +143,8 @@ class Cutter:
     """The keys, by what they are made of."""
     _kinds: set[type[exp.Expression]] = field(default_factory=set)
     """What kinds of values keys are."""
+    _most: int = 0
+    """How large the largest of them is."""
     _arguments: dict[str, str] = field(default_factory=dict)
     """The columns that go in, by what they are made of."""
     _known: dict[tuple[object, ...], Aggregate] = field(default_factory=dict)
@@ -274,6 +277,7 @@ class Cutter:
             self._keys[said] = Key(name, value.copy(), self.query.span(item))
             self.keys.append(self._keys[said])
             self._kinds.add(type(value))
+            self._most = max(self._most, _size(value))
 
     def _meant(self, item: exp.Expression) -> exp.Expression:
         """What an item of GROUP BY stands for: an output by its place or its name, or itself."""
@@ -318,7 +322,8 @@ class Cutter:
             return _own(folded(node))
         if isinstance(node, exp.Column) and not node.meta.get(OWNERS) and folded(node) in self._outputs:
             return self._outputs[folded(node)].copy()
-        key = self._keys.get(self._said(node)) if type(node) in self._kinds else None
+        alike = type(node) in self._kinds and _size(node, self._most) <= self._most
+        key = self._keys.get(self._said(node)) if alike else None
         if key is not None and type(key.value) is type(node):
             return _own(key.name)
         return self._aggregate(node) if is_aggregate(node, self.own) else node
@@ -477,6 +482,12 @@ def said(node: exp.Expression, *, plain: bool) -> str:
             name.set("this", name.name.lower())
         name.set("quoted", PLAIN.fullmatch(name.name) is None)  # in quotes, a name may look like an expression
     return str(copy.sql(comments=False, copy=False))
+
+
+def _size(node: exp.Expression, most: int | None = None) -> int:
+    """How many parts an expression has, names aside, which may be written with that of their relation; or so many."""
+    parts = (1 for each in node.walk() if not isinstance(each, exp.Identifier))
+    return sum(islice(parts, most + 1 if most is not None else None))
 
 
 def _quoted(value: exp.Expression) -> exp.Expression:

@@ -28,6 +28,8 @@ from flowc.types import BIGINT, DataType, Kind
 _TIMES = frozenset({Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.DATE})
 _PARTITION = "_partition"
 """What the watermark needs of each row beside its time."""
+_FORMAT = 2
+"""Of what is kept of groups: that of another one is not read."""
 
 
 def plan_nodes(stream: Stream) -> tuple[NodePlan, ...]:
@@ -116,9 +118,9 @@ def _dedupe(node: Dedupe, known: Traits, stream: str, most: int) -> DedupePlan:
 def _window(node: Window, known: Traits, stream: Stream, most: int) -> WindowPlan:
     said = {
         "operator": "window", "kind": node.kind, "size": node.size, "step": node.step, "offset": node.offset,
-        "timezone": node.timezone, **_grouped(node, stream, "a window"),
+        "timezone": node.timezone, **_grouped(node, stream, "a window", early=node.emit is not None),
         **({"reopen": node.allowed_lateness} if node.late == "reopen" else {}),
-        **({"emit": node.emit, **_levels(node)} if node.emit is not None else {}),
+        **({"emit": node.emit} if node.emit is not None else {}),
     }  # fmt: skip
     return WindowPlan(
         node.id, node.inputs, node.kind, node.size, node.step, node.keys, _aggregates(node, stream),
@@ -129,31 +131,27 @@ def _window(node: Window, known: Traits, stream: Stream, most: int) -> WindowPla
 
 def _running(node: Running, known: Traits, stream: Stream, most: int) -> RunningPlan:
     said = {
-        "operator": "running", "group_ttl": node.ttl, **_grouped(node, stream, "a running aggregate"), **_levels(node),
+        "operator": "running", "group_ttl": node.ttl, **_grouped(node, stream, "a running aggregate", early=True),
     }  # fmt: skip
     fingerprint = json.dumps(said, separators=(",", ":"))
     aggregates = _aggregates(node, stream)
     return RunningPlan(node.id, node.inputs, node.keys, aggregates, fingerprint, node.ttl, most, known)
 
 
-def _levels(node: Window | Running) -> dict[str, object]:
-    """The percentiles of groups that come out before they are over.
+def _grouped(node: Window | Running, stream: Stream, what: str, *, early: bool) -> dict[str, object]:
+    """What a fingerprint says of groups: their keys and aggregates, with the types of what these are made of.
 
-    Those to which nothing comes any more keep their rows in the target, and these another percentile.
+    Of groups that come out `early`, before they are over, percentiles have their levels: those to which nothing comes
+    any more keep their rows in the target, and these another percentile.
     """
-    levels = [each.level for each in node.aggregates if each.level is not None]
-    return {"levels": levels} if levels else {}
-
-
-def _grouped(node: Window | Running, stream: Stream, what: str) -> dict[str, object]:
-    """What a fingerprint says of groups: their keys and aggregates, with the types of what these are made of."""
     types = {column.name: column.type for column in node.columns or ()}
     arguments = _arguments(node, stream)
     _check_told_apart(node, types, arguments, f"{what} of stream `{stream.name}`")
     return {
         "keys": [[value, str(types[key])] for key, value in zip(node.keys, node.values, strict=True)],
-        "aggregates": [_told(a, arguments) for a in node.aggregates],
+        "aggregates": [_told(a, arguments, early=early) for a in node.aggregates],
         "from": node.before,
+        "format": _FORMAT,
     }
 
 
@@ -203,11 +201,13 @@ def _gives(aggregate: Aggregate, kind: DataType, kinds: Mapping[str, DataType]) 
     return kind
 
 
-def _told(aggregate: Aggregate, kinds: Mapping[str, DataType]) -> list[object]:
+def _told(aggregate: Aggregate, kinds: Mapping[str, DataType], *, early: bool) -> list[object]:
     """What the state of an aggregate hangs on; of percentiles, any is made of the same."""
     a, given = aggregate, (name for name in (aggregate.argument, *aggregate.more) if name is not None)
     said = [a.function, a.distinct, a.value, ", ".join(str(kinds[name]) for name in given), a.condition]
-    return said if a.declared is None else [*said, a.declared.keeps]
+    if a.declared is not None:
+        return [*said, a.declared.keeps]
+    return [*said, "", a.level] if early and a.level is not None else said
 
 
 def _join(node: IntervalJoin, known: Traits, stream: str, most: int) -> JoinPlan:

@@ -12,7 +12,6 @@ _NAMES = {
     "from": "query before it",
     "timezone": "time zone",
     "reopen": "allowed lateness",
-    "levels": "percentiles",
 }
 _OPERATORS = {"running": "running aggregate"}
 _SPELLED = {("hopping", "step"): "slide", ("session", "step"): "gap", ("session", "size"): "max_duration"}
@@ -30,7 +29,7 @@ def keeps_more(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
 def changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """What differs between two fingerprints, which are of operators of one sort."""
     was, is_ = (str(said.get("operator", "")) for said in (before, now))
-    if not was.isidentifier():
+    if not was.isidentifier() or (was == is_ and before.get("format") != now.get("format")):
         return "what it remembers was kept by another version of flowc"
     if was != is_:
         return f"it was a {_OPERATORS.get(was, was)}, and is a {_OPERATORS.get(is_, is_)}"
@@ -43,9 +42,6 @@ def _parts(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
         was, is_ = before.get(name), now.get(name)
         # of windows side by side, the step is the size; of those of another kind, it is another thing
         if was == is_ or (name == "step" and (kind == "tumbling" or kind != before.get("kind"))):
-            continue
-        # where there were none, or are none any more, aggregates say it
-        if name == "levels" and None in (was, is_):
             continue
         word = _SPELLED.get((kind, name), _NAMES.get(name, name))
         yield f"{word} changed" if name == "from" else f"{word} {_pair(name, was, is_)}"
@@ -72,8 +68,11 @@ def _words(value: Any) -> str:
     return " ".join(value) if isinstance(value, list) else str(value)
 
 
-def _aggregate(function: str, distinct: bool, value: str, kind: str, condition: str, declared: str = "") -> str:
+def _aggregate(
+    function: str, distinct: bool, value: str, kind: str, condition: str, declared: str = "", level: float | None = None
+) -> str:  # fmt: skip
     """A call of an aggregate. Its argument is of the type `kind`; `declared` is what one of the project is."""
-    call = f"{function}({'DISTINCT ' if distinct else ''}{value or '*'}{f' {kind}' if kind else ''})"
+    given = f"{value or '*'}{f' {kind}' if kind else ''}{'' if level is None else f', {level:g}'}"
+    call = f"{function}({'DISTINCT ' if distinct else ''}{given})"
     call = f"{call} of {declared}" if declared else call
     return f"{call} FILTER (WHERE {condition})" if condition else call
