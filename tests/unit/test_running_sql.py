@@ -168,7 +168,7 @@ def test_each_node_says_what_its_rows_do_and_what_it_keeps(tmp_path: Path) -> No
     assert (node.id, node.traits.state, node.traits.key) == ("running", "bounded", ("id",))
     assert node.fingerprint == (
         '{"operator":"running","group_ttl":2592000000000,"keys":[["id","bigint"]],'
-        '"aggregates":[["sum",false,"n","bigint","n > 0"]],"from":"SELECT * FROM source"}'
+        '"aggregates":[["sum",false,"n","bigint","n > 0"]],"from":"SELECT * FROM source","format":2}'
     )
     shown = stream_sql(plan)
     assert "sum(n) where value_1 AS c of all rows by id, kept 30d after their last change; upsert" in shown
