@@ -13,11 +13,10 @@ _NAMES = {
     "timezone": "time zone",
     "reopen": "allowed lateness",
 }
+AGGREGATES = "aggregates"
+"""Under this key, a fingerprint has a list for each aggregate."""
 _OPERATORS = {"running": "running aggregate"}
 _SPELLED = {("hopping", "step"): "slide", ("session", "step"): "gap", ("session", "size"): "max_duration"}
-
-
-AGGREGATES = "aggregates"
 
 
 def keeps_more(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
