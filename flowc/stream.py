@@ -90,6 +90,9 @@ class PositionSql:
     name there, as a finished literal. What stands in them for each partition is made of `begun` (in place of `{rows}`),
     `ends`, `logs` and `moved`: these hold `{source}`, as in `sources`, `{partition}`, `{start}` and `{end}`, which are
     finished literals too, and `{log}` of letters, digits, `-` and `_`.
+
+    `later` is what else `advance` asks of a position where a store counts the epochs: to be of an earlier one. For an
+    epoch of time alone moves none. Where it is '', several workers may count their epochs each for itself.
     """
 
     table: TableName
@@ -111,6 +114,7 @@ class PositionSql:
     renewals: tuple[Renewal, ...] = ()
     claim: tuple[str, ...] = ()
     """Takes up what an older version left of the stream, which is of no project."""
+    later: str = ""
 
     def beginning(self, places: Sequence[Mapping[str, object]], **filled: object) -> str:
         """The statement that records partitions; of each, what the templates hold."""
@@ -120,7 +124,7 @@ class PositionSql:
         """The statement that moves partitions on; of each, what the templates hold."""
         ends, logs = (" ".join(part.format(**place) for place in places) for part in (self.ends, self.logs))
         moved = " OR ".join(self.moved.format(**place) for place in places)
-        return self.advance.format(ends=ends, logs=logs, moved=moved, **filled)
+        return (self.advance + self.later).format(ends=ends, logs=logs, moved=moved, **filled)
 
 
 @dataclass(frozen=True, slots=True)

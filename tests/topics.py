@@ -15,8 +15,12 @@ from tests.waiting import PATIENCE, until
 
 FIRST_MS = 1_760_000_000_000
 """The time of event 0, in milliseconds since 1970; each event is a millisecond later than the one before."""
-_ONCE = {"enable.idempotence": True}
-"""What a busy broker answers too late is sent again: neither twice, nor behind what came after it."""
+_ONCE = {"enable.idempotence": True, "max.in.flight": 1}
+"""What a busy broker answers too late is sent again: neither twice, nor behind what came after it.
+
+One request at a time, for a broker takes any batch as the first of a producer: where it was not ready for the one
+before, that one is refused as out of order when it comes again, and the client counts it as delivered.
+"""
 
 
 @dataclass(frozen=True)

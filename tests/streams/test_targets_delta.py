@@ -135,6 +135,19 @@ def test_a_zombie_is_fenced(tmp_path: Path) -> None:
     assert _ids(tmp_path) == list(range(10))
 
 
+def test_a_zombie_that_has_gathered_more_than_the_next_worker_wrote_is_fenced(tmp_path: Path) -> None:
+    zombie, worker = _writer(tmp_path), _writer(tmp_path)
+    zombie.open()
+    worker.open()
+    [zombie.write(each) for each in numbers(3)]
+    [worker.write(each) for each in numbers(2)]
+    assert worker.flush() == 2
+    with pytest.raises(Fenced):
+        zombie.flush()
+    zombie.close()
+    assert _ids(tmp_path) == list(range(20))
+
+
 def test_a_zombie_that_commits_at_the_same_time_is_overtaken(tmp_path: Path) -> None:
     def overtake(point: str) -> None:
         if point == "rows" and worker.flush() == 1:

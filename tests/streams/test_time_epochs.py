@@ -11,6 +11,7 @@ import math
 import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -280,6 +281,44 @@ def test_a_zombie_is_found_out_by_an_epoch_of_time_alone(opened: Open) -> None:
         zombie.write(Epoch(Intent(number + 1, 0, (Range(*at, offset, offset),)), rows, 0))
     assert _count(database) == before
     database.close()
+
+
+def test_of_two_workers_that_meet_in_a_new_table_one_writes_an_epoch_of_time_alone(opened: Open) -> None:
+    plan = states._plan(states._kind(opened), 0, "state")
+    first, second = (DatabaseWriter(plan.targets[0], opened("wh")) for _ in range(2))
+    first.open()
+    second.open()
+    rows = pa.RecordBatch.from_pylist([{"id": 1, "n": 1}], schema=states._ROWS)
+    of_time = Epoch(Intent(1, 0, (Range("source", "0", "0", "0"),)), rows, 0)
+    first.write(of_time)
+    with pytest.raises(Fenced):
+        second.write(of_time)
+    assert _count(first.database) == 1
+    first.close()
+    second.close()
+
+
+@dataclass
+class Sleeper(Worker):
+    """Sleeps at the `cut`-th point between two steps, while another worker does all there is to do."""
+
+    def pause(self, point: str) -> None:
+        self.points.append(point)
+        if len(self.points) - 1 == self.cut and point not in ("positions", "rows", "state"):
+            Worker(self.plan, self.opened, drain=self.drain).run(_quiet(states._messages(6, 6), 5))
+
+
+@pytest.mark.parametrize("drain", [True, False])
+def test_a_worker_that_sleeps_anywhere_while_another_one_goes_on_repeats_nothing(opened: Open, *, drain: bool) -> None:
+    """An epoch of time alone moves no position: its number tells that another worker has written it meanwhile."""
+    kind, messages = states._kind(opened), states._messages(6, 6)
+    whole = Worker(states._plan(kind, 0, "state"), opened, drain=drain)
+    whole.run(_quiet(messages, 5))
+    for cut in range(0, len(whole.points), 1 if kind == "sqlite" else 5):
+        sleeper = Sleeper(states._plan(kind, cut + 1, "state"), opened, cut, drain=drain)
+        with suppress(Fenced):
+            sleeper.run(_quiet(messages, 5))
+        assert states._rows(opened, cut + 1) == model(messages), f"asleep at {cut}: {whole.points[cut]}"
 
 
 def _count(database: object) -> int:

@@ -10,6 +10,7 @@ from flowc.compiler.changelog import remembering, traits
 from flowc.compiler.front.streamkinds import noun, source_kind
 from flowc.compiler.ir import Placed, Source, Sql, Stream
 from flowc.compiler.streamplan.nodes import needed, plan_nodes
+from flowc.compiler.streamplan.positions import counted
 from flowc.compiler.streamplan.state import EMBEDDED, Owner, plan_state, state_plan
 from flowc.compiler.streamplan.targets import LiveTableOf, stream_targets, unseen
 from flowc.errors import UsageError
@@ -54,10 +55,12 @@ def plan_stream(
     targets = tuple(_delivered(target, stream.delivery) for target in targets)
     letters = letters and _delivered(letters, stream.delivery)
     all_targets = targets if letters is None else (*targets, letters)
+    kept = plan_state(owner, all_targets, *state, remembers=remembers, sources=sources)
+    if kept is not None:
+        targets, letters = tuple(map(counted, targets)), letters and counted(letters)
     return StreamPlan(
         stream.name, sources, nodes, targets, stream.start, stream.on_error, stream.batch, lookups=_lookups(stream),
-        state=plan_state(owner, all_targets, *state, remembers=remembers, sources=sources),
-        facts=state_plan(owner, *state), letters=letters, delivery=stream.delivery, project=stream.project,
+        state=kept, facts=state_plan(owner, *state), letters=letters, delivery=stream.delivery, project=stream.project,
         watermark=stream.watermark, passing=passing,
     )  # fmt: skip
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from flowc.catalog import Column
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.quote import ident, idents, table, text
 from flowc.compiler.tables.state import PROJECT_COLUMN, ensure_state, renewal, retyping
 from flowc.plan import PROJECT, Renewal
-from flowc.stream import PositionSql
+from flowc.stream import PositionSql, TableTarget, TargetPlan
 from flowc.types import BIGINT, TEXT
 
 POSITIONS = "positions"
@@ -75,6 +76,13 @@ def position_sql(project: str, stream: str, target: str, sources: list[str], dia
             f"AND {named} AND {ident('target')} = {{target}}",
         ),
     )
+
+
+def counted(target: TargetPlan) -> TargetPlan:
+    """A target of a stream whose store counts the epochs: what it holds goes on to later ones only."""
+    if not isinstance(target, TableTarget) or target.positions is None:
+        return target
+    return replace(target, positions=replace(target.positions, later=f" AND {ident('epoch')} < {{epoch}}"))
 
 
 def renew_positions(dialect: Dialect) -> tuple[Renewal, ...]:

@@ -186,6 +186,8 @@ class DatabaseWriter:
         try:
             return self._write(epoch)
         except _Begun:
+            if self._positions.later:
+                raise
             return self._write(self._behind_others(epoch))
 
     def _behind_others(self, epoch: Epoch) -> Epoch:

@@ -50,6 +50,8 @@ class DeltaWriter:
     age: float = AGE
     _rolling: Rolling = field(init=False)
     _gathered: list[pa.RecordBatch] = field(default_factory=list, init=False)
+    _stamped: int = field(default=0, init=False)
+    """The number that the table's log speaks of, as this worker knows it."""
 
     def __post_init__(self) -> None:
         self._rolling = Rolling(self._publish, self.age)
@@ -69,7 +71,8 @@ class DeltaWriter:
                 held = self._claimed()
             if held is None:
                 self._make()
-            self._rolling.begin(held or 0)
+            self._stamped = held or 0
+            self._rolling.begin(self._stamped)
             return Held(held or 0)
 
     def look(self) -> Held:
@@ -123,6 +126,7 @@ class DeltaWriter:
     def _publish(self, number: int) -> None:
         rows = one_batch(self._gathered)
         self._transact(self.plan.load, reduced(rows, self.plan), number)
+        self._stamped = number
         self._gathered.clear()
         self.pause("committed")
 
@@ -141,8 +145,9 @@ class DeltaWriter:
             raise
 
     def _stamp(self, number: int) -> None:
-        held = self.database.stamped(self.application, number)
-        if held is not None and held >= number:
+        """Another number than what is gathered begins behind is another worker's, who may have written a part of it."""
+        held = self.database.stamped(self.application, number) or 0
+        if held != self._stamped:
             raise Fenced(f"another worker wrote epoch {held} of stream `{self.stream}` into `{self.plan.name}`")
 
     @property
