@@ -306,7 +306,7 @@ class StreamOutput:
 
 @dataclass(frozen=True, slots=True)
 class StateVerdict:
-    """What becomes of what one node of a stream remembers: `decision` is keep, migrate, reset or refuse.
+    """What becomes of what one node of a stream remembers: `decision` is keep, migrate, replay, reset or refuse.
 
     `help` says what to do where the stream is refused.
     """

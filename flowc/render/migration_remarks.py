@@ -78,7 +78,7 @@ def table_notes(entry: TableChanges) -> Iterator[str]:
     yield from (f"note: {note}" for note in entry.notes)
 
 
-_STATE_ROLES = {"keep": "dim", "migrate": "warning", "reset": "warning", "refuse": "bad"}
+_STATE_ROLES = {"keep": "dim", "migrate": "warning", "replay": "warning", "reset": "warning", "refuse": "bad"}
 
 
 def state_mark(state: StreamState) -> str:
@@ -87,7 +87,8 @@ def state_mark(state: StreamState) -> str:
     Where that cannot be told it is a `?`.
     """
     decisions = {verdict.decision for verdict in state.verdicts}
-    return "?" if state.unknown else "!" if decisions & {"refuse", "reset"} else "~" if "migrate" in decisions else " "
+    mark = "!" if decisions & {"refuse", "reset"} else "~" if decisions - {"keep"} else " "
+    return "?" if state.unknown else mark
 
 
 def state_heading(state: StreamState) -> str:

@@ -433,16 +433,19 @@ def test_too_many_groups_are_told() -> None:
 
 
 def test_state_of_other_windows_is_refused_with_the_reason() -> None:
-    told = '{{"operator":"window","size":{},"keys":[["k","text"]]}}'
+    told = '{{"operator":"window","size":{},"keys":[["k","text"]],"timezone":"UTC"}}'
     driven = Driven(window(("tumbling", 10, 10, 0), fingerprint=told.format(10)))
     driven.epoch([("a", 1, 0.0, 0)], None)
     driven.keep()
-    driven.plan = window(("tumbling", 20, 20, 0), fingerprint=told.format(20))
+    driven.plan = window(("tumbling", 20, 20, 0), fingerprint=told.format(20).replace("UTC", "Asia/Tokyo"))
     with pytest.raises(UsageError) as failure:
         driven.restart()
     assert failure.value.code == "state-changed"
     operator = Windows(driven.plan, ROWS)
-    assert operator.verdict(told.format(10)).reason == "its size was 10us, is 20us"
+    assert (
+        operator.verdict(told.format(10)).reason
+        == "its size was 10us, is 20us and its time zone was UTC, is Asia/Tokyo"
+    )
     assert operator.verdict('{"operator":"dedupe"}').reason == "it was a dedupe, and is a window"
     assert operator.verdict("dedupe").reason == "what it remembers was kept by another version of flowc"
     assert operator.verdict(driven.plan.fingerprint).decision.value == "keep"

@@ -15,7 +15,7 @@ from flowc.runtime.connectors import open_database
 from tests import lakes
 from tests.commands import Folder, Inside
 from tests.daemons import daemon, metrics
-from tests.topics import Message, fresh, produce
+from tests.topics import Message, cut, fresh, produce
 
 PROJECT = """
 connections:
@@ -126,6 +126,36 @@ def test_windows_come_out_over_runs_into_a_database(
 ) -> None:
     topic = fresh(kafka)
     _twice(project(tmp_path, kafka, topic, _database(wh), more=more), kafka, topic, table(*wh))
+
+
+@pytest.mark.parametrize("more", ["", "state: { connection: wh }"], ids=["own", "beside"])
+def test_an_edited_window_is_made_anew_of_what_the_broker_still_has(
+    tmp_path: Path, kafka: str, wh: tuple[str, Mapping[str, object]], more: str
+) -> None:
+    topic, asked = fresh(kafka), table(*wh)
+    folder = project(tmp_path, kafka, topic, _database(wh), more=more)
+    send(kafka, topic, FIRST)
+    run(folder)
+    assert rows(asked) == OUT
+    path = tmp_path / "specs/s.yaml"
+    path.write_text(path.read_text().replace("size: 1m", "size: 2m"))
+    (told,) = folder.flowc("plan", "--json").json["states"]
+    assert told["verdicts"][0]["decision"] == "replay"
+    assert told["verdicts"][0]["reason"] == (
+        "its size was 1m, is 2m: what is open is made anew of what was read since, 6 messages"
+    )
+    send(kafka, topic, SECOND)
+    assert run(folder)["messages"] == len(SECOND)
+    both = [(0, "a", 4, 43), (0, "b", 4, 72)]
+    assert rows(asked) == sorted([*OUT, *both])
+    run(folder, "--drain")
+    assert rows(asked) == sorted([*OUT, *both, *END])
+    path.write_text(path.read_text().replace("size: 2m", "size: 1m"))
+    cut(kafka, topic, 0, 8)
+    if "state" not in more:  # once is enough: a minute passes until it is sure that nothing comes
+        return
+    (report,) = folder.flowc("run", "clicks", "--once", "--json").json
+    assert report["error"]["code"] in ("retention-gap", "offset-gone")
 
 
 def test_windows_come_out_over_runs_into_a_lake(tmp_path: Path, kafka: str) -> None:

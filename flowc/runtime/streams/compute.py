@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -16,7 +17,7 @@ from flowc.nodes import ROW, TIME
 from flowc.runtime.badrows import BadRow, brief
 from flowc.runtime.functions import Function
 from flowc.runtime.streams.decoding import Decoding, read, schema_of
-from flowc.runtime.streams.epoch import END, Epoch, Intent
+from flowc.runtime.streams.epoch import END, Epoch, Intent, Partition
 from flowc.runtime.streams.graph.build import built
 from flowc.runtime.streams.graph.flow import Losses
 from flowc.runtime.streams.graph.graph import Build, Graph
@@ -119,9 +120,23 @@ class Compute:
         self.watermarks.restore(checkpoint)
         self.graph.states.restore(checkpoint)
 
+    @property
+    def again(self) -> Mapping[Partition, str]:
+        """Behind `restore`, from where messages are to be read again, which `remake` takes."""
+        return self.graph.states.again
+
+    def remake(self, polled: Polled) -> None:
+        """Takes messages in that were read before: nothing comes of them but state."""
+        at, ahead = time.time_ns() // 1000, self.plan.watermark.max_ahead
+        if ahead is not None:  # what was too far ahead when it was read is so still
+            at = min(at, self.watermarks.trail.latest - ahead)
+        self._made(polled, Intent(0, at, (), self.watermarks.value))
+
     def snapshot(self, checkpoint: Checkpoint) -> Checkpoint:
         """The checkpoint with what changed of the state since the last one."""
-        return replace(self.graph.states.snapshot(checkpoint), watermarks=dict(self.watermarks.marks()))
+        trail = self.watermarks.trail.passed(checkpoint.positions) if self.graph.states.remakes else {}
+        kept = replace(self.graph.states.snapshot(checkpoint), watermarks=dict(self.watermarks.marks()))
+        return replace(kept, trail=trail)
 
     def _read(self, polled: Polled, intent: Intent | None) -> tuple[pa.RecordBatch, pa.Array, Sequence[BadRow]]:
         """The rows of messages, the message of each, and the messages that cannot be read."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
@@ -15,8 +15,40 @@ from flowc.runtime.streams.loop import Polled, Reader
 from flowc.runtime.streams.oversize import one_batch
 from flowc.runtime.streams.positions import NUMBERS, Order
 
+_WAIT = 0.1
+"""Seconds that one poll waits."""
 _PATIENCE = 60.0
 """Seconds without a message after which what was intended is taken to be gone."""
+
+
+def between(reader: Reader, source: str, ranges: Sequence[Range], stopping: threading.Event) -> Iterator[Polled]:
+    """The messages of ranges, in pieces; the reader stands at their begin or before. Fewer where the run is stopped.
+
+    Raises EngineError (`retention-gap`) where some are not there any more.
+    """
+    ends = {range_.partition: range_.end for range_ in ranges}
+    while ends:
+        polled = _polled(reader, _WAIT, stopping, f"what was read of `{source}` before")
+        if polled is None:
+            return
+        order = polled.order
+        yield replace(polled, messages=order.in_order(polled.messages.filter(order.within(polled.messages, ranges))))
+        for range_ in polled.ranges:
+            if range_.partition in ends and not order.before(range_.end, ends[range_.partition]):
+                del ends[range_.partition]
+
+
+def _polled(reader: Reader, wait: float, stopping: threading.Event, what: str) -> Polled | None:
+    """What a reader gives next; None when the run is stopped. Raises EngineError where nothing comes."""
+    end = time.monotonic() + _PATIENCE
+    while time.monotonic() < end:
+        if stopping.is_set():
+            return None
+        polled = reader.poll(wait)
+        if polled is not None:
+            return polled
+    message = f"{what} is not there any more"
+    raise EngineError(message, code="retention-gap", help="`flowc rewind` the stream to a place that is there")
 
 
 @dataclass
@@ -105,12 +137,4 @@ class Replay:
         return later and (end is None or order.before(end, range_.end))
 
     def _poll(self, source: str, wait: float, intent: Intent) -> Polled | None:
-        end = time.monotonic() + _PATIENCE
-        while time.monotonic() < end:
-            if self.stopping.is_set():
-                return None
-            polled = self.readers[source].poll(wait)
-            if polled is not None:
-                return polled
-        message = f"what epoch {intent.number} read of `{source}` is not there any more"
-        raise EngineError(message, code="retention-gap", help="`flowc rewind` the stream to a place that is there")
+        return _polled(self.readers[source], wait, self.stopping, f"what epoch {intent.number} read of `{source}`")

@@ -17,7 +17,7 @@ from functools import reduce
 
 import pyarrow as pa
 
-from flowc.errors import DataError
+from flowc.errors import DataError, UsageError
 from flowc.runtime.streams.begin import (
     adoptable,
     beginnings,
@@ -33,7 +33,7 @@ from flowc.runtime.streams.epoch import END, Epoch, Intent, Partition, Range, af
 from flowc.runtime.streams.loop import Loop, Polled, Reader, Seekable, Turn
 from flowc.runtime.streams.oversize import counted
 from flowc.runtime.streams.queues import Unsettled
-from flowc.runtime.streams.replay import Replay
+from flowc.runtime.streams.replay import Replay, between
 from flowc.runtime.streams.state.contract import Checkpoint, Restored, StateStore
 from flowc.runtime.streams.targets.contract import Fenced, Held, Judge, Publishing, Writer, measured
 from flowc.stream import StreamPlan
@@ -101,6 +101,8 @@ class StreamRun:
     _saved_at: float = field(default=0.0, init=False)
     _intended: int = field(default=0, init=False)
     _looked: float = field(default_factory=time.monotonic, init=False)
+    _whole: bool = field(default=True, init=False)
+    """Whether all that is remembered is there."""
 
     def __post_init__(self) -> None:
         self._unsettled = Unsettled.of(self.readers)
@@ -111,25 +113,50 @@ class StreamRun:
         Raises FlowcError; what was not committed is read again by the next run.
         """
         self.begin()
-        self._loop().run()
-        self.end()
+        if self._whole:
+            self._loop().run()
+            self.end()
 
     def walk(self) -> None:
         """As `run`, step by step in the caller's thread."""
         self.begin()
         while not (self._stepper.ended or self.stopping.is_set()):
             self.step()
-        self.end()
+        if self._whole:
+            self.end()
 
     def begin(self) -> None:
         """Finds where the stream is, and does again what was intended and is not in every target."""
         restored, held = opened(self.plan, self.store, self.writers)
         restored = self._restore(restored, held)
+        self._whole = self._remade()
+        if not self._whole:
+            return
         if self._intends and restored.intents:
             self._seek({**beginnings(restored.intents), **self._read})
             self._replay(restored.intents)
         self._seek(self._read)
         self._tell()
+
+    def _remade(self) -> bool:
+        """Reads again what edited state is made anew of; whether it came to the end, else it counts for nothing.
+
+        Nothing is written: a run that is cut off leaves all as it was, and the next one begins with this again.
+        """
+        again = self.compute.again
+        if again:
+            self._seek({**self._read, **again})
+        for name, reader in self.readers.items():
+            ranges = [Range(*at, start, self._read[at]) for at, start in again.items() if at[0] == name]
+            for polled in between(reader, name, [each for each in ranges if each.moves], self.stopping):
+                self.compute.remake(polled)
+        return not (again and self.stopping.is_set())
+
+    def _require_whole(self) -> None:
+        """Raises UsageError where state is to be made anew first."""
+        if self.compute.again:
+            message = f"stream `{self.plan.name}` was edited, and makes what it remembers anew when it runs next"
+            raise UsageError(message, code="state-changed", help=f"run it first: `flowc run {self.plan.name}`")
 
     def step(self) -> Epoch | None:
         """Reads once of the source whose turn it is, and commits the epoch that is made of that; gives it.
@@ -157,6 +184,7 @@ class StreamRun:
         opened(self.plan, self.store, self.writers)
         self.store.shut(self.clock())
         restored = self._restore(*opened(self.plan, self.store, self.writers))
+        self._require_whole()
         if restored.intents:
             self._seek({**beginnings(restored.intents), **self._read})
             self._replay(restored.intents)
@@ -180,6 +208,7 @@ class StreamRun:
         """Takes the state that is stored in the transaction, which is open, of the only target that holds this."""
         assert self.store is not None
         self._restore(self.store.read(), [held])
+        self._require_whole()
 
     @property
     def _intends(self) -> bool:

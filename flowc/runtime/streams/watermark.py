@@ -20,6 +20,7 @@ import pyarrow as pa
 from flowc.runtime.streams.alignment import Alignment
 from flowc.runtime.streams.epoch import Partition, Range
 from flowc.runtime.streams.state.contract import Checkpoint
+from flowc.runtime.streams.trail import Trail
 from flowc.stream import WatermarkPlan
 
 WHOLE: Partition = ("", "0")
@@ -44,6 +45,8 @@ class Watermarks:
     """Told how far time is: what is ahead of the slowest partition is held."""
     value: int | None = field(default=None, init=False)
     """The watermark."""
+    trail: Trail = field(default_factory=Trail, init=False)
+    """Told of the same times, by where they were read."""
     _marks: dict[Partition, int] = field(default_factory=dict, init=False)
     _silent: dict[Partition, int] = field(default_factory=dict, init=False)
     """The partitions that are known, and for how many microseconds each gave no row."""
@@ -84,6 +87,8 @@ class Watermarks:
 
     def ranges(self, ranges: Iterable[Range]) -> None:
         """Learns of partitions that are read, and of those that end: these hold nothing back any more."""
+        ranges = tuple(ranges)
+        self.trail.begin(ranges)
         for range_ in ranges:
             self._silent.setdefault(range_.at, 0)
             if range_.last:
@@ -98,6 +103,7 @@ class Watermarks:
             self._silent[at] = self._owed[at] = 0
             if time is not None:
                 self._marks[at] = max(time - self.plan.lateness, self._marks.get(at, time - self.plan.lateness))
+                self.trail.saw(at, time)
 
     def set_aside(self, partitions: Iterable[Partition]) -> None:
         """Has partitions count as silent for as long as sets them aside."""
@@ -116,6 +122,7 @@ class Watermarks:
         self._marks = {at: mark for at, mark in checkpoint.watermarks.items() if at != WHOLE}
         self._silent, self._owed = dict.fromkeys((*checkpoint.positions, *self._marks), 0), {}
         self.value, self._looked = checkpoint.watermarks.get(WHOLE), {}
+        self.trail = Trail.of(checkpoint, self.plan.lateness)
 
     def known(self) -> Mapping[Partition, int]:
         """The marks of partitions that were heard of and have not ended, for those who watch."""

@@ -112,7 +112,7 @@ def _unused(restored: Restored, held: Sequence[Held]) -> Sequence[str]:
 def _states(stream: Stream, plan: StreamPlan) -> States:
     lookups, functions = planning(stream)
     schemas = {each.name: schema_of(decoded_schema(each.columns or ()), each.extras) for each in plan.sources}
-    return States.of(plan.name, built(plan.nodes, schemas, lookups, functions))
+    return States.of(plan, built(plan.nodes, schemas, lookups, functions))
 
 
 def _held(plan: StreamPlan, sessions: Sessions) -> list[Held]:

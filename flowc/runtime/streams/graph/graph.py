@@ -46,7 +46,7 @@ class Graph:
 
     def __post_init__(self) -> None:
         self.nodes = self.build(self.plan.nodes, self.schemas, self.lookups, self.functions, passing=self.plan.passing)
-        self.states = States.of(self.plan.name, self.nodes)
+        self.states = States.of(self.plan, self.nodes)
         texts = [node for node in self.plan.nodes if isinstance(node, SqlPlan)]
         self.carries = not texts or any(node.traced for node in texts)
         self.traces = texts[-1].traced if texts else True

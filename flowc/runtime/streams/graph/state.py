@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from flowc.errors import UsageError
+from flowc.runtime.streams.epoch import Partition
 from flowc.runtime.streams.graph.build import Node
-from flowc.runtime.streams.operators.contract import Decision, Verdict
+from flowc.runtime.streams.operators.contract import Decision, Remade, Verdict
 from flowc.runtime.streams.state.contract import Checkpoint
+from flowc.runtime.streams.trail import NEVER, distance, places_before
+from flowc.runtime.streams.watermark import WHOLE
+from flowc.stream import StreamPlan
 
 _log = logging.getLogger("flowc.state")
 
-_WORST = (Decision.KEEP, Decision.MIGRATE, Decision.RESET, Decision.REFUSE)
+_WORST = (Decision.KEEP, Decision.MIGRATE, Decision.REPLAY, Decision.RESET, Decision.REFUSE)
 _TAKES = (Decision.KEEP, Decision.MIGRATE)
 _EMPTY = Verdict(Decision.RESET, "nothing is kept of it: it begins empty, with what is read from now on")
 _GONE = Verdict(Decision.RESET, "it is gone: what it remembers is dropped")
@@ -35,13 +39,24 @@ class States:
 
     stream: str
     nodes: Sequence[Node]
+    times: Mapping[str, str] = field(default_factory=dict)
+    """The columns of event time, by sources."""
+    replayable: bool = True
+    """Whether what was read can be read again."""
+    counted: bool = True
+    """Whether positions count messages."""
+    again: Mapping[Partition, str] = field(default_factory=dict, init=False)
+    """Behind `restore`, from where messages are read again up to where the stream is; most often nothing is."""
     _left: frozenset[str] = field(default=frozenset(), init=False)
     """Of which nodes what is kept is dropped: nobody takes it, or who took it keeps it anew."""
 
     @classmethod
-    def of(cls, stream: str, nodes: Iterable[Node]) -> States:
+    def of(cls, plan: StreamPlan, nodes: Iterable[Node]) -> States:
         """Those of the nodes that keep state."""
-        return cls(stream, [node for node in nodes if node.operator.fingerprint])
+        times = {source.name: source.event_time or "" for source in plan.sources}
+        replayable = all(source.replayable for source in plan.sources)
+        counted = all(source.holds == "messages" for source in plan.sources)
+        return cls(plan.name, [node for node in nodes if node.operator.fingerprint], times, replayable, counted)
 
     def judged(self, checkpoint: Checkpoint) -> tuple[Judged, ...]:
         """What becomes of what was kept, by node, those that are gone first; nothing before the first checkpoint.
@@ -62,8 +77,50 @@ class States:
         for node in nodes:
             written = {segment.fingerprint for segment in checkpoint.segments if segment.node == node.id}
             verdict = _verdict(node, checkpoint.fingerprints.get(node.id), written)
+            if verdict is not _EMPTY:
+                verdict = self._timed(checkpoint) or verdict
+            if verdict.decision is Decision.REPLAY:
+                verdict = self._replayed(node, verdict, checkpoint)
             refused = verdict.decision is Decision.REFUSE
             yield _changed(node.id, self.stream, verdict) if refused else Judged(node.id, verdict)
+
+    def _timed(self, checkpoint: Checkpoint) -> Verdict | None:
+        """What is said where event time is not what it was: what is kept is of other times."""
+        for source, was in sorted(checkpoint.times.items()):
+            if self.times.get(source, was) != was:
+                before, now = (f"`{name}`" if name else "that of the message" for name in (was, self.times[source]))
+                return Verdict(Decision.REFUSE, f"the event time of `{source}` was {before}, is {now}")
+        return None
+
+    def _replayed(self, node: Node, verdict: Verdict, checkpoint: Checkpoint) -> Verdict:
+        """The verdict of a node that can be made anew of its rows: refused where these cannot be had as they were."""
+        starts = self._starts(node, checkpoint)
+        if starts is None:
+            return Verdict(Decision.REFUSE, f"{verdict.reason}, and {self._why_not()}")
+        count = distance(starts, checkpoint.positions) if self.counted else None
+        read = "what was read since" if count is None else f"what was read since, {count:,} message{'s' * (count != 1)}"
+        return replace(verdict, reason=f"{verdict.reason}: what is open is made anew of {read}")
+
+    def _starts(self, node: Node, checkpoint: Checkpoint) -> dict[Partition, str] | None:
+        """From where the rows of a node are read again that it needs; None where that is not all that they hang on."""
+        if not (self.replayable and self.remakes and isinstance(node.operator, Remade)):
+            return None
+        watermark = checkpoint.watermarks.get(WHOLE)
+        since = NEVER + 1 if watermark is None else node.operator.since(watermark)
+        found = places_before({at: checkpoint.trail.get(at, ()) for at in checkpoint.positions}, since)
+        return found if found is None else {at: place for at, place in found.items() if at[0] in self.times}
+
+    def _why_not(self) -> str:
+        if not self.replayable:
+            return "its source gives nothing twice"
+        if not self.remakes:
+            return "others that remember have seen its rows"
+        return "it is not known from where its rows are to be read again"
+
+    @property
+    def remakes(self) -> bool:
+        """Whether the only node that keeps state may ask for messages again. Another one would know them already."""
+        return len(self.nodes) == 1 and isinstance(self.nodes[0].operator, Remade)
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Takes the state that was kept; what no node of the last checkpoint has written is dropped.
@@ -74,10 +131,15 @@ class States:
         """
         judged = {each.node: each for each in self.judged(checkpoint)}
         self._tell(tuple(judged.values()))
-        left = {segment.node for segment in checkpoint.segments}
+        left, self.again = {segment.node for segment in checkpoint.segments}, {}
         for node in self.nodes:
             kept = [segment for segment in checkpoint.segments if segment.node == node.id]
-            if node.id not in judged or judged[node.id].verdict.decision not in _TAKES:
+            decision = judged[node.id].verdict.decision if node.id in judged else Decision.RESET
+            if decision is Decision.REPLAY and isinstance(node.operator, Remade):
+                node.operator.remake(kept)
+                self.again = self._starts(node, checkpoint) or {}
+                continue
+            if decision not in _TAKES:
                 kept = []
             elif all(segment.fingerprint == node.operator.fingerprint for segment in kept):
                 left.discard(node.id)
@@ -90,7 +152,7 @@ class States:
         segments = tuple(replace(segment, sequence=checkpoint.epoch) for segment in found)
         prints = {node.id: node.operator.fingerprint for node in self.nodes}
         dropped, self._left = self._left, frozenset()
-        return replace(checkpoint, segments=segments, fingerprints=prints, dropped=dropped)
+        return replace(checkpoint, segments=segments, fingerprints=prints, dropped=dropped, times=self.times)
 
     def _tell(self, judged: Sequence[Judged]) -> None:
         """Logs what is not as it was. Raises UsageError where that is refused."""

@@ -18,7 +18,7 @@ from flowc.errors import EngineError
 from flowc.nodes import MAX_STATE
 from flowc.runtime.streams.keyed.index import Index
 from flowc.runtime.streams.keyed.runs import GROUPS, Run
-from flowc.runtime.streams.keyed.segments import NEVER, Change, Piece, joined, unreadable
+from flowc.runtime.streams.keyed.segments import NEVER, Change, Piece, joined, read, unreadable
 from flowc.runtime.streams.keyed.slots import grown, slot_column
 from flowc.runtime.streams.state.contract import Segment
 
@@ -206,6 +206,12 @@ class Groups:
         anew = any(each.fingerprint != self.fingerprint for each in ordered)
         parts = groupby(ordered, key=lambda each: each.group)
         self.take((joined([each.data for each in own], self.node, whole=True) for _, own in parts), anew=anew)
+
+    def restore_mark(self, segments: Iterable[Segment]) -> None:
+        """Takes the mark alone, of groups of whatever columns, to be kept anew. Raises EngineError as `restore`."""
+        for piece in (read(each.data, self.node) for each in sorted(segments, key=lambda each: each.sequence)):
+            for place in np.flatnonzero(piece.rows.at == NO_TIME).tolist():
+                self.mark = int(piece.rows.lo[place]) - _OFFSET
 
     def take(self, pieces: Iterable[Piece], *, anew: bool) -> None:
         """Takes the rows of key groups; with `anew`, all of them are to be kept anew. Raises as `add` and `check`."""

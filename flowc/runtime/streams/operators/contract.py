@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from flowc.runtime.badrows import BadRow
 from flowc.runtime.streams.state.contract import Segment
@@ -37,10 +37,14 @@ NOTHING = Emitted()
 
 
 class Decision(Enum):
-    """What becomes of state that was written before: it is taken as it is, taken over, dropped, or the run refused."""
+    """What becomes of state that was written before.
+
+    It is taken as it is, taken over, made anew of messages that are read again, dropped, or the run is refused.
+    """
 
     KEEP = "keep"
     MIGRATE = "migrate"
+    REPLAY = "replay"
     RESET = "reset"
     REFUSE = "refuse"
 
@@ -103,6 +107,17 @@ class Operator(Protocol):
 
     def verdict(self, written_by: str) -> Verdict:
         """Whether it takes state that an operator of another fingerprint has written."""
+
+
+@runtime_checkable
+class Remade(Protocol):
+    """An operator whose state can be made anew of the rows from some time on, without anything before them."""
+
+    def since(self, watermark: int) -> int:
+        """The least event time of what is open at a watermark, both in microseconds."""
+
+    def remake(self, segments: Iterable[Segment]) -> None:
+        """Begins with nothing, behind what came out already by state that another fingerprint has written."""
 
 
 @dataclass

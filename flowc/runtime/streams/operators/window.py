@@ -13,7 +13,7 @@ come out too, as they are by then; and ever only the groups in which something c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -45,6 +45,8 @@ REOPEN = "reopen"
 """In a fingerprint, for how many microseconds windows that are out come out once more; missing: not at all."""
 HIDDEN = (pa.field(TIME, MICROS), pa.field(ROW, pa.int64()))
 _FEW = 4096
+_DAY = 86_400_000_000
+"""More than local times are ever apart from those of UTC, in microseconds."""
 _LATEST = 253_402_300_799_999_999
 """The end of the year 9999, behind which nothing can be shown."""
 
@@ -150,7 +152,17 @@ class Windows:
         # Of windows that were out already, nothing is there that would be put together with what comes later.
         if keeps_more({**before, REOPEN: 0}, {**now, REOPEN: 0}) and before.get(REOPEN, 0) >= now.get(REOPEN, 0):
             return Verdict(Decision.KEEP)
-        return Verdict(Decision.REFUSE, changed(before, now))
+        return Verdict(Decision.REPLAY if _remade(before, now) else Decision.REFUSE, changed(before, now))
+
+    def since(self, watermark: int) -> int:
+        """The start of the longest window that is open at a watermark."""
+        return watermark - self._plan.size - (_DAY if self._zone is not None else 0)
+
+    def remake(self, segments: Iterable[Segment]) -> None:
+        """Begins behind the windows that the end of a run has let out."""
+        self._begin()
+        self._groups.restore_mark(segments)
+        self._closed = self._groups.mark
 
     @property
     def _is_tumbling(self) -> bool:
@@ -421,6 +433,16 @@ class _Pane:
     slots: Any
     numbers: Any
     kept: Accumulators
+
+
+def _remade(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Whether the windows that are open can be made anew of their rows.
+
+    Rows of a session may come before any time, what came out early or may reopen has rows in the target, and times of
+    day elsewhere say nothing of what was out.
+    """
+    alike = all(before.get(name) == now.get(name) for name in ("operator", "format", "timezone"))
+    return alike and before.get("kind") != "session" and not {REOPEN, "emit"} & {*before, *now}
 
 
 def _emitted(made: Sequence[pa.RecordBatch]) -> Emitted:

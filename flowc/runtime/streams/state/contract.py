@@ -31,6 +31,10 @@ class Segment:
     """Whether it holds the group as a whole, so that those before it are needed no more."""
 
 
+Place = tuple[int, str]
+"""A position of a partition behind the highest event time (microseconds) of all rows before it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
     """The state after an epoch.
@@ -38,7 +42,8 @@ class Checkpoint:
     `segments` hold what changed since the checkpoint before it; of a restored checkpoint, all that there is. Before
     they come, what is kept of the nodes that are `dropped` goes. `watermarks` are those of the partitions, in
     microseconds; `fingerprints` are those of the nodes that there were; `logs` are those that the positions are of, as
-    in `Range`.
+    in `Range`. `times` are the columns that event time was in, by sources; `trail` tells from where it is read again
+    (`flowc.runtime.streams.trail`), and is there where a node may ask for that.
     """
 
     epoch: int = 0
@@ -48,6 +53,8 @@ class Checkpoint:
     fingerprints: Mapping[str, str] = field(default_factory=dict)
     logs: Mapping[Partition, str] = field(default_factory=dict)
     dropped: frozenset[str] = frozenset()
+    times: Mapping[str, str] = field(default_factory=dict)
+    trail: Mapping[Partition, Sequence[Place]] = field(default_factory=dict)
 
     def then(self, later: Checkpoint) -> Checkpoint:
         """This one and the next as one."""

@@ -7,7 +7,7 @@ what another one wrote.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
 from urllib.parse import quote, unquote
 
@@ -60,7 +60,10 @@ def checkpoint_text(point: Checkpoint) -> str:
     """A checkpoint without its number and its state."""
     positions = {at: plain(position) for at, position in point.positions.items()}
     parts = {"positions": _listed(positions), "watermarks": _listed(point.watermarks)}
-    return _text({**parts, "fingerprints": _marked(point.fingerprints), "logs": _listed(point.logs)})
+    trail = {at: [(time, plain(place)) for time, place in places] for at, places in point.trail.items()}
+    named = {"fingerprints": _marked(point.fingerprints), "logs": _listed(point.logs)}
+    newer = {"times": dict(point.times), "trail": _listed(trail)}
+    return _text({**parts, **named, **{name: told for name, told in newer.items() if told}})
 
 
 def read_checkpoint(epoch: int, text: str) -> Checkpoint:
@@ -69,8 +72,12 @@ def read_checkpoint(epoch: int, text: str) -> Checkpoint:
         return Checkpoint(epoch)
     found = json.loads(decoded(text))
     positions = {at: str(position) for at, position in _by_partition(found["positions"]).items()}
-    return Checkpoint(epoch, positions, _by_partition(found["watermarks"]), (), _read(found["fingerprints"]),
-                      _by_partition(found["logs"]))  # fmt: skip
+    trail = _by_partition(found.get("trail", ()))
+    return Checkpoint(
+        epoch, positions, _by_partition(found["watermarks"]), (), _read(found["fingerprints"]),
+        _by_partition(found["logs"]), times=found.get("times", {}),
+        trail={at: [(time, str(place)) for time, place in places] for at, places in trail.items()},
+    )  # fmt: skip
 
 
 def marked(text: str) -> tuple[str, dict[str, str]]:
@@ -105,5 +112,5 @@ def _listed(of: Mapping[Partition, object]) -> list[list[object]]:
     return [[source, plain(partition), value] for (source, partition), value in sorted(of.items())]
 
 
-def _by_partition(rows: list[tuple[str, int | str, Value]]) -> dict[Partition, Value]:
+def _by_partition(rows: Iterable[tuple[str, int | str, Value]]) -> dict[Partition, Value]:
     return {(source, str(partition)): value for source, partition, value in rows}

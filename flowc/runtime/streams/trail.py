@@ -1,0 +1,81 @@
+"""From where a source has to be read again to have all rows behind a time: what makes state anew that was edited.
+
+Of each partition, places are kept with the highest event time before each. No row before such a place is newer, in
+whatever order rows came. There are few of them, the further apart the older they are: reading from one gives at most
+about three times as much of event time as was asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from flowc.runtime.streams.epoch import Partition, Range
+from flowc.runtime.streams.state.contract import Checkpoint, Place
+
+NEVER = -(2**63)
+"""The highest event time where there was no row: before everything."""
+
+
+@dataclass
+class Trail:
+    """The places of one stream, in microseconds since 1970 UTC; those of a partition in their order."""
+
+    _places: dict[Partition, list[Place]] = field(default_factory=dict)
+    _highest: dict[Partition, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, checkpoint: Checkpoint, lateness: int) -> Trail:
+        """Goes on where a checkpoint was, also where a version kept it that knew of no places."""
+        places = {at: list(kept) for at, kept in checkpoint.trail.items()}
+        marks = checkpoint.watermarks
+        for at, position in checkpoint.positions.items():
+            places.setdefault(at, [(marks[at] + lateness if at in marks else NEVER, position)])
+        return cls(places, {at: kept[-1][0] for at, kept in places.items()})
+
+    def begin(self, ranges: Iterable[Range]) -> None:
+        """Learns of partitions that are read."""
+        for range_ in ranges:
+            self._places.setdefault(range_.at, [(NEVER, range_.start)])
+
+    def saw(self, at: Partition, time: int) -> None:
+        """Takes the event time of a row."""
+        self._highest[at] = max(time, self._highest.get(at, NEVER))
+
+    def passed(self, positions: Mapping[Partition, str]) -> Mapping[Partition, Sequence[Place]]:
+        """Adds the places where everything stands now; gives what a checkpoint keeps."""
+        for at, position in positions.items():
+            highest, places = self._highest.get(at, NEVER), self._places.setdefault(at, [(NEVER, position)])
+            if highest == places[-1][0]:
+                places.pop()
+            self._places[at] = _thinned([*places, (highest, position)])
+        return {at: tuple(places) for at, places in self._places.items()}
+
+    @property
+    def latest(self) -> int:
+        """The highest event time of all rows."""
+        return max(self._highest.values(), default=NEVER)
+
+
+def places_before(trail: Mapping[Partition, Sequence[Place]], time: int) -> dict[Partition, str] | None:
+    """The last place of each partition before which no row is at `time` or later; None where one is not known."""
+    found = {at: [place for highest, place in places if highest < time] for at, places in trail.items()}
+    return {at: places[-1] for at, places in found.items()} if all(found.values()) else None
+
+
+def distance(starts: Mapping[Partition, str], ends: Mapping[Partition, str]) -> int | None:
+    """How many messages lie between positions, about; None where positions are no numbers."""
+    pairs = [(start, ends[at]) for at, start in starts.items()]
+    if not all(each.isdecimal() for pair in pairs for each in pair):
+        return None
+    return sum(int(end) - int(start) for start, end in pairs)
+
+
+def _thinned(places: Sequence[Place]) -> list[Place]:
+    """Without those whose neighbours are near to each other, for how long ago they are."""
+    kept, newest = list(places[:1]), places[-1][0]
+    for place, (behind, _) in pairwise(places[1:]):
+        if behind - kept[-1][0] > 2 * (newest - behind):
+            kept.append(place)
+    return [*kept, *places[1:][-1:]]

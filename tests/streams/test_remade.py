@@ -1,0 +1,289 @@
+"""Windows that are edited while the stream runs: what is open is made anew of messages that are read again.
+
+What comes out then is what comes out of a stream that had the edited window all along.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flowc.errors import EngineError, UsageError
+from flowc.runtime.streams import replay
+from flowc.runtime.streams.epoch import Partition, Range
+from flowc.runtime.streams.loop import Polled
+from flowc.runtime.streams.run import StreamRun
+from flowc.runtime.streams.state.contract import Checkpoint
+from flowc.runtime.streams.state.memory import Memory, MemoryStore
+from flowc.runtime.streams.targets.memory import Kept
+from flowc.runtime.streams.trail import NEVER, Trail, places_before
+from flowc.runtime.streams.watermark import WHOLE
+from flowc.stream import StreamPlan
+from tests.streams.compiled import NOON, Computed, compiled, messages
+
+SPEC = """
+connections:
+  bus: {{ kind: kafka, bootstrap_servers: "localhost:9092" }}
+  wh: {{ kind: sqlite, path: wh.db }}
+streams:
+  s:
+    source:
+      connection: bus
+      topic: events
+      columns: {{ page: text, n: bigint, at: timestamptz, other: timestamptz }}
+      event_time: {time}
+    watermark: {{ lateness: 5s{ahead} }}
+    sql: {sql}
+    to: {{ connection: wh, table: out }}
+    batch: {{ max_rows: 7 }}
+    on_error: drop
+"""
+TUMBLE = (
+    "SELECT window_end, page, count(*) AS c, sum(n) AS s FROM tumble(source, INTERVAL '10 seconds') AS w WHERE n > 0 "
+    "GROUP BY window_end, page"
+)
+FORMS = {
+    "as it was": TUMBLE,
+    "longer": TUMBLE.replace("10 seconds", "1 minute"),
+    "shorter": TUMBLE.replace("10 seconds", "3 seconds"),
+    "hopping": TUMBLE.replace("tumble(source,", "hop(source, INTERVAL '4 seconds',"),
+    "cumulating": TUMBLE.replace("tumble(source,", "cumulate(source, INTERVAL '5 seconds',"),
+    "one aggregate more": TUMBLE.replace("AS s", "AS s, max(n) FILTER (WHERE n < 50) AS m"),
+    "another key": TUMBLE.replace("page", "n % 3", 1).replace(", page", ", n % 3"),
+    "no key": TUMBLE.replace(" page,", "").replace(", page", ""),
+    "another WHERE": TUMBLE.replace("n > 0", "n % 2 = 0"),
+}
+Row = tuple[int, int]
+"""Seconds of event time behind noon, and a number."""
+Rows = Mapping[int, Sequence[Row]]
+
+
+@cache
+def plan_of(sql: str, time: str = "at", ahead: str = "") -> StreamPlan:
+    with tempfile.TemporaryDirectory() as folder:
+        made = compiled(Path(folder), SPEC.format(sql=sql, time=time, ahead=ahead))
+    assert made.state is not None
+    return replace(made, state=replace(made.state, every=0.0))
+
+
+@dataclass
+class Topic:
+    """A topic, of which each poll gives a few messages of one partition, in turn; it ends where it has no more."""
+
+    rows: Rows
+    since: int = 0
+    """Before which position all is gone."""
+    given: Counter[int] = field(default_factory=Counter)
+    """How often the messages of each partition were read."""
+    at: dict[int, int] = field(default_factory=dict)
+    turn: int = 0
+    log = ""
+    caught_up = True
+
+    def seek(self, positions: Mapping[Partition, str]) -> None:
+        self.at = {part: int(positions.get(("source", str(part)), 0)) for part in self.rows}
+
+    def poll(self, wait: float) -> Polled | None:
+        for _ in self.rows:
+            self.turn += 1
+            part = sorted(self.rows)[self.turn % len(self.rows)]
+            start = self.at[part]
+            found = self.rows[part][start : start + 3]
+            if found and start >= self.since:
+                self.at[part] += len(found)
+                self.given[part] += len(found)
+                return Polled(
+                    "source", messages([_message(*row) for row in found], part, start),
+                    (Range.numbered("source", part, start, start + len(found)),), 0.0,
+                )  # fmt: skip
+        return None
+
+    @property
+    def ended(self) -> bool:
+        return all(self.at[part] >= len(rows) for part, rows in self.rows.items())
+
+    def committed(self, written: Mapping[Partition, str], durable: Mapping[Partition, str]) -> None:
+        return
+
+    def close(self) -> None:
+        return
+
+
+def _message(seconds: int, number: int) -> dict[str, object]:
+    at = pa.scalar(NOON + seconds * 1_000_000, pa.timestamp("us", "UTC")).as_py().isoformat()
+    return {"page": "abc"[number % 3], "n": number, "at": at, "other": at}
+
+
+def run(
+    plan: StreamPlan, rows: Rows, memory: Memory, *, drain: bool = False, topic: Topic | None = None
+) -> Counter[str]:
+    """Runs on to the end of the topic; the rows that came out."""
+    kept = Kept()
+    kept._held = replace(kept._held, epoch=memory.last)
+    computed = Computed(plan)
+    time = NOON + 86_400_000_000
+    stream = StreamRun(
+        plan, {"source": topic or Topic(rows)}, computed.compute, [kept], MemoryStore("s", memory), drain=drain,
+        clock=lambda: time,
+    )  # fmt: skip
+    stream.walk()
+    return Counter(json.dumps(row, default=str) for batch in kept.batches for row in batch.to_pylist())
+
+
+def cut(rows: Rows, share: float) -> Rows:
+    return {part: found[: int(len(found) * share)] for part, found in rows.items()}
+
+
+@st.composite
+def topics(draw: st.DrawFn) -> Rows:
+    """Partitions of different speeds, out of order within the lateness and beyond."""
+    made = {}
+    for part in range(draw(st.integers(1, 3))):
+        pace, jitter = draw(st.integers(1, 6)), draw(st.integers(0, 30))
+        numbers = draw(st.lists(st.tuples(st.integers(0, 100), st.integers(-jitter, jitter)), min_size=5, max_size=40))
+        made[part] = [(index * pace + off, number) for index, (number, off) in enumerate(numbers)]
+    return made
+
+
+@settings(max_examples=40)
+@given(
+    topics(),
+    st.sampled_from(sorted(FORMS)),
+    st.sampled_from(sorted(FORMS)),
+    st.lists(st.floats(0, 1), min_size=1, max_size=2),
+)
+def test_an_edited_window_goes_on_as_if_it_had_been_so_all_along(
+    rows: Rows, before: str, after: str, shares: list[float]
+) -> None:
+    edited, always, wanted = Memory(), Memory(), Counter[str]()
+    for share in sorted(shares):
+        run(plan_of(FORMS[before]), cut(rows, share), edited)
+        wanted += run(plan_of(FORMS[after]), cut(rows, share), always)
+    # Of a run that lets nothing out, the last step of time is not kept.
+    out, found = edited.checkpoint.watermarks.get(WHOLE, NEVER), Counter[str]()
+    for share, drain in ((max(shares) + (1 - max(shares)) / 2, False), (1.0, True)):
+        wanted += run(plan_of(FORMS[after]), cut(rows, share), always, drain=drain)
+        found += run(plan_of(FORMS[after]), cut(rows, share), edited, drain=drain)
+    assert found == Counter({row: count for row, count in wanted.items() if _end(row) > out})
+
+
+def _end(row: str) -> int:
+    """The end of a window that came out."""
+    return pa.scalar(datetime.fromisoformat(json.loads(row)["window_end"]), pa.timestamp("us", "UTC")).value
+
+
+@settings(max_examples=20)
+@given(topics(), st.sampled_from(["one aggregate more", "another key", "no key"]))
+def test_what_the_end_of_a_run_let_out_stays_out(rows: Rows, after: str) -> None:
+    edited, always = Memory(), Memory()
+    run(plan_of(TUMBLE), cut(rows, 0.5), edited, drain=True)
+    run(plan_of(FORMS[after]), cut(rows, 0.5), always, drain=True)
+    assert run(plan_of(FORMS[after]), rows, edited, drain=True) == run(plan_of(FORMS[after]), rows, always, drain=True)
+
+
+LONG: Rows = {part: [(index, index) for index in range(part, 600, 2)] for part in (0, 1)}
+
+
+def test_little_is_read_again_of_a_long_stream() -> None:
+    memory = Memory()
+    run(plan_of(TUMBLE), LONG, memory)
+    topic = Topic(LONG)
+    run(plan_of(FORMS["longer"]), LONG, memory, topic=topic)
+    assert 30 <= topic.given[0] <= 100, "a minute, and less than three times as much"
+    again = Topic(LONG)
+    run(plan_of(FORMS["longer"]), LONG, memory, topic=again)
+    assert not again.given, "it is made anew once"
+
+
+def test_messages_that_are_gone_stop_the_stream_and_leave_its_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replay, "_PATIENCE", 0.05)
+    memory = Memory()
+    run(plan_of(TUMBLE), LONG, memory)
+    point = memory.checkpoint
+    with pytest.raises(EngineError, match="is not there any more") as caught:
+        run(plan_of(FORMS["longer"]), LONG, memory, topic=Topic(LONG, since=298))
+    assert caught.value.code == "retention-gap"
+    assert memory.checkpoint == point
+    assert not run(plan_of(TUMBLE), LONG, memory)
+
+
+def test_a_run_that_is_stopped_meanwhile_leaves_the_state_as_it_was() -> None:
+    memory = Memory()
+    run(plan_of(TUMBLE), LONG, memory)
+    point, plan = (memory.checkpoint, memory.segments), plan_of(FORMS["longer"])
+    stream = StreamRun(plan, {"source": Topic(LONG)}, Computed(plan).compute, [Kept()], MemoryStore("s", memory))
+    stream.writers[0]._held = replace(stream.writers[0]._held, epoch=memory.last)  # type: ignore[attr-defined]
+    stream.stopping.set()
+    stream.run()
+    assert (memory.checkpoint, memory.segments) == point
+
+
+def test_what_was_too_far_ahead_is_so_when_it_is_read_again() -> None:
+    rows = {0: [(0, 1), (4, 1), (86_400 + 30, 1), (8, 1)]}
+    edited, always = Memory(), Memory()
+    plans = [plan_of(FORMS[form], ahead=", max_ahead: 10s") for form in ("as it was", "longer")]
+    run(plans[0], rows, edited)
+    run(plans[1], rows, always)
+    rows = {0: [*rows[0], (61, 1), (66, 1)]}
+    assert run(plans[1], rows, edited, drain=True) == run(plans[1], rows, always, drain=True) != Counter()
+
+
+def test_another_event_time_is_refused() -> None:
+    memory = Memory()
+    run(plan_of(TUMBLE), LONG, memory)
+    with pytest.raises(UsageError, match="the event time of `source` was `at`, is `other`"):
+        run(plan_of(TUMBLE, "other"), LONG, memory)
+
+
+def _trails(rows: Rows) -> Iterator[tuple[Mapping[int, int], Trail]]:
+    """A trail with how far each partition was read, behind every message."""
+    trail, at = Trail(), dict.fromkeys(rows, 0)
+    trail.begin(Range.numbered("source", part, 0, 0) for part in rows)
+    for number in range(max(map(len, rows.values()))):
+        for part, found in rows.items():
+            if number < len(found):
+                trail.saw(("source", str(part)), found[number][0])
+                at[part] = number + 1
+        trail = Trail.of(Checkpoint(1, trail=trail.passed({("source", str(p)): str(n) for p, n in at.items()})), 0)
+        yield at, trail
+
+
+@given(topics(), st.integers(-50, 250))
+def test_no_row_before_a_place_is_as_new_as_what_was_asked_for(rows: Rows, time: int) -> None:
+    for at, trail in _trails(rows):
+        kept = trail.passed({("source", str(part)): str(n) for part, n in at.items()})
+        found = places_before(kept, time)
+        assert found is not None
+        for (_, part), place in found.items():
+            assert all(seconds < time for seconds, _ in rows[int(part)][: int(place)])
+
+
+def test_places_are_few_and_near_enough() -> None:
+    rows = {0: [(index, 0) for index in range(5000)]}
+    at, trail = [*_trails(rows)][-1]
+    kept = trail.passed({("source", "0"): str(at[0])})
+    assert len(kept["source", "0"]) < 20
+    for back in (1, 10, 100, 1000, 4000):
+        found = places_before(kept, 4999 - back)
+        assert found is not None
+        assert back <= 4999 - int(found["source", "0"]) <= 3 * back + 3
+
+
+def test_a_place_is_not_known_where_older_versions_kept_none() -> None:
+    at = ("source", "0")
+    trail = Trail.of(Checkpoint(3, {at: "9"}, {at: 95}), 5)
+    assert places_before(trail.passed({at: "9"}), 100) is None
+    trail.saw(at, 120)
+    assert places_before(trail.passed({at: "12"}), 101) == {at: "9"}
+    assert places_before(Trail.of(Checkpoint(3, {at: "9"}), 5).passed({at: "9"}), NEVER + 1) == {at: "9"}
