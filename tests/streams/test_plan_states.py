@@ -33,7 +33,7 @@ WINDOW = (
 BLOCK = "dedupe: { keys: [id], within: 10m }\n    sql: SELECT id, name FROM source"
 BEFORE = "SELECT * FROM dedupe(source, name, INTERVAL '1 second')"
 EMPTY = "nothing is kept of it: it begins empty, with what is read from now on"
-ANEW = "what is open is made anew of what was read since"
+ANEW, LAST = "what is open is made anew of rows from {} on", "2026-01-01 00:00:05"
 BEHIND = f"sql: WITH b AS ({BEFORE}) " + WINDOW.removeprefix("sql: ").replace("source", "b")
 STATELESS = "sql: SELECT id, name FROM source"
 
@@ -103,10 +103,10 @@ EDITS = {
         {"firsts": ("keep", ""), "b": ("reset", EMPTY)},
     ),
     "the size": (
-        WINDOW, WINDOW.replace("1 minute", "5 minutes"), {"w": ("replay", f"its size was 1m, is 5m: {ANEW}")},
+        WINDOW, WINDOW.replace("1 minute", "5 minutes"), {"w": ("replay", f"its size was 1m, is 5m: {ANEW.format('2025-12-31 23:56:00')}")},
     ),
     "the rows of a window": (
-        WINDOW, WINDOW.replace("id > 0", "id > 1"), {"w": ("replay", f"its query before it changed: {ANEW}")},
+        WINDOW, WINDOW.replace("id > 0", "id > 1"), {"w": ("replay", f"its query before it changed: {ANEW.format(LAST)}")},
     ),
     "the kind of a window": (
         WINDOW, WINDOW.replace("tumble(source,", "session(source, INTERVAL '1 minute',"),
@@ -119,7 +119,7 @@ EDITS = {
     "HAVING": (WINDOW, WINDOW + " HAVING count(*) > 1", {"w": ("keep", "")}),
     "an aggregate": (
         WINDOW, WINDOW.replace("count(*)", "max(id)"),
-        {"w": ("replay", f"its aggregates were (count(*)), are (max(id bigint)): {ANEW}")},
+        {"w": ("replay", f"its aggregates were (count(*)), are (max(id bigint)): {ANEW.format(LAST)}")},
     ),
 }  # fmt: skip
 

@@ -142,7 +142,7 @@ def test_an_edited_window_is_made_anew_of_what_the_broker_still_has(
     (told,) = folder.flowc("plan", "--json").json["states"]
     assert told["verdicts"][0]["decision"] == "replay"
     assert told["verdicts"][0]["reason"] == (
-        "its size was 1m, is 2m: what is open is made anew of what was read since, 6 messages"
+        "its size was 1m, is 2m: what is open is made anew of rows from 2026-05-04 11:59:00 on, 6 messages"
     )
     send(kafka, topic, SECOND)
     assert run(folder)["messages"] == len(SECOND)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -125,12 +124,19 @@ class Compute:
         """Behind `restore`, from where messages are to be read again, which `remake` takes."""
         return self.graph.states.again
 
-    def remake(self, polled: Polled) -> None:
-        """Takes messages in that were read before: nothing comes of them but state."""
-        at, ahead = time.time_ns() // 1000, self.plan.watermark.max_ahead
-        if ahead is not None:  # what was too far ahead when it was read is so still
-            at = min(at, self.watermarks.trail.latest - ahead)
-        self._made(polled, Intent(0, at, (), self.watermarks.value))
+    def remake(self, polled: Polled, intent: Intent) -> None:
+        """Takes messages in that were read before: nothing comes of them but state, and time stands still."""
+        rows, messages, unread = self._read(polled, None)
+        if self.graph.carries:
+            rows = rows.append_column(pa.field(ROW, pa.int64()), messages)
+        # What was too far ahead when it was read is newer than all that was taken in by then.
+        highest = self.watermarks.trail.highest(polled.ranges, polled.order)
+        parts = pc.index_in(rows.column("_partition").cast(pa.string()), pa.array([*highest], pa.string()))
+        most = pa.array([*highest.values()], pa.int64()).take(parts)
+        rows = rows.filter(pc.less_equal(rows.column(TIME).cast(pa.int64()), most))
+        found = self.graph(polled.source, rows, intent)
+        bad = [*unread, *(aside.row for aside in found.late if aside.row.code != LATE)]
+        self._tell(polled, _bad((row, 0) for row in bad))
 
     def snapshot(self, checkpoint: Checkpoint) -> Checkpoint:
         """The checkpoint with what changed of the state since the last one."""

@@ -9,6 +9,7 @@ What is durable is told to the sources last: behind what the slowest target hold
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,7 +18,7 @@ from functools import reduce
 
 import pyarrow as pa
 
-from flowc.errors import DataError, UsageError
+from flowc.errors import DataError, FlowcError, UsageError
 from flowc.runtime.streams.begin import (
     adoptable,
     beginnings,
@@ -38,6 +39,7 @@ from flowc.runtime.streams.state.contract import Checkpoint, Restored, StateStor
 from flowc.runtime.streams.targets.contract import Fenced, Held, Judge, Publishing, Writer, measured
 from flowc.stream import StreamPlan
 
+_log = logging.getLogger("flowc.state")
 _LOOK = 2.0
 """Seconds between two looks at what is stored, of a worker to which nothing comes."""
 _LOGGED = 64 << 20
@@ -143,14 +145,23 @@ class StreamRun:
 
         Nothing is written: a run that is cut off leaves all as it was, and the next one begins with this again.
         """
-        again = self.compute.again
-        if again:
+        again, count = self.compute.again, 0
+        if not again:
+            return True
+        try:
             self._seek({**self._read, **again})
-        for name, reader in self.readers.items():
-            ranges = [Range(*at, start, self._read[at]) for at, start in again.items() if at[0] == name]
-            for polled in between(reader, name, [each for each in ranges if each.moves], self.stopping):
-                self.compute.remake(polled)
-        return not (again and self.stopping.is_set())
+            for name, reader in self.readers.items():
+                ranges = [Range(*at, start, self._read[at]) for at, start in again.items() if at[0] == name]
+                for polled in between(reader, name, [each for each in ranges if each.moves], self.stopping):
+                    self.compute.remake(polled, Intent(self._number, self.clock(), polled.ranges))
+                    count += polled.messages.num_rows
+        except FlowcError as error:
+            error.message = f"what edited windows are made anew of cannot be read again: {error.message}"
+            error.help = f"undo the edit, and the stream goes on as it was; or {error.help}"
+            raise
+        if not self.stopping.is_set():
+            _log.warning("REPLAY: stream `%s` has read %s messages again", self.plan.name, f"{count:,}")
+        return not self.stopping.is_set()
 
     def _require_whole(self) -> None:
         """Raises UsageError where state is to be made anew first."""

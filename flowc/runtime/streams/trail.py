@@ -2,7 +2,7 @@
 
 Of each partition, places are kept with the highest event time before each. No row before such a place is newer, in
 whatever order rows came. There are few of them, the further apart the older they are: reading from one gives at most
-about three times as much of event time as was asked for.
+about five times as much of event time as was asked for, but for what is older than all of them.
 """
 
 from __future__ import annotations
@@ -12,10 +12,14 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from flowc.runtime.streams.epoch import Partition, Range
+from flowc.runtime.streams.positions import Order
 from flowc.runtime.streams.state.contract import Checkpoint, Place
 
 NEVER = -(2**63)
 """The highest event time where there was no row: before everything."""
+_LATEST, _DAY = 2**62, 86_400_000_000
+_MOST = 8
+"""So many places are kept of a partition, besides the first: of several days, and then of the begin."""
 
 
 @dataclass
@@ -27,11 +31,14 @@ class Trail:
 
     @classmethod
     def of(cls, checkpoint: Checkpoint, lateness: int) -> Trail:
-        """Goes on where a checkpoint was, also where a version kept it that knew of no places."""
+        """Goes on where a checkpoint was, also where nothing was kept that asks for places.
+
+        Then there is the mark, less a lateness that may have been another one: a day more is enough for most.
+        """
         places = {at: list(kept) for at, kept in checkpoint.trail.items()}
-        marks = checkpoint.watermarks
+        marks = {at: min(mark, _LATEST) + max(lateness, _DAY) for at, mark in checkpoint.watermarks.items()}
         for at, position in checkpoint.positions.items():
-            places.setdefault(at, [(marks[at] + lateness if at in marks else NEVER, position)])
+            places.setdefault(at, [(marks.get(at, NEVER), position)])
         return cls(places, {at: kept[-1][0] for at, kept in places.items()})
 
     def begin(self, ranges: Iterable[Range]) -> None:
@@ -52,10 +59,13 @@ class Trail:
             self._places[at] = _thinned([*places, (highest, position)])
         return {at: tuple(places) for at, places in self._places.items()}
 
-    @property
-    def latest(self) -> int:
-        """The highest event time of all rows."""
-        return max(self._highest.values(), default=NEVER)
+    def highest(self, ranges: Iterable[Range], order: Order) -> dict[str, int]:
+        """By partition, a time that no row of a range had passed that was taken in."""
+        found = {}
+        for range_ in ranges:
+            behind = (time for time, at in self._places.get(range_.at, ()) if not order.before(at, range_.end))
+            found[range_.partition] = next(behind, _LATEST)
+        return found
 
 
 def places_before(trail: Mapping[Partition, Sequence[Place]], time: int) -> dict[Partition, str] | None:
@@ -76,6 +86,7 @@ def _thinned(places: Sequence[Place]) -> list[Place]:
     """Without those whose neighbours are near to each other, for how long ago they are."""
     kept, newest = list(places[:1]), places[-1][0]
     for place, (behind, _) in pairwise(places[1:]):
-        if behind - kept[-1][0] > 2 * (newest - behind):
+        if behind - kept[-1][0] > 4 * (newest - behind):
             kept.append(place)
-    return [*kept, *places[1:][-1:]]
+    kept += places[1:][-1:]
+    return [*kept[:1], *kept[1:][-_MOST:]]

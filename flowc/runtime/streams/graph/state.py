@@ -6,17 +6,22 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import pyarrow as pa
+
 from flowc.errors import UsageError
+from flowc.runtime.instants import MICROS
 from flowc.runtime.streams.epoch import Partition
 from flowc.runtime.streams.graph.build import Node
 from flowc.runtime.streams.operators.contract import Decision, Remade, Verdict
 from flowc.runtime.streams.state.contract import Checkpoint
 from flowc.runtime.streams.trail import NEVER, distance, places_before
 from flowc.runtime.streams.watermark import WHOLE
-from flowc.stream import StreamPlan
+from flowc.stream import SourcePlan, StreamPlan
 
 _log = logging.getLogger("flowc.state")
 
+_FIRST = -62_135_596_800_000_000
+"""The begin of the year 1, before which nothing can be shown."""
 _WORST = (Decision.KEEP, Decision.MIGRATE, Decision.REPLAY, Decision.RESET, Decision.REFUSE)
 _TAKES = (Decision.KEEP, Decision.MIGRATE)
 _EMPTY = Verdict(Decision.RESET, "nothing is kept of it: it begins empty, with what is read from now on")
@@ -53,7 +58,7 @@ class States:
     @classmethod
     def of(cls, plan: StreamPlan, nodes: Iterable[Node]) -> States:
         """Those of the nodes that keep state."""
-        times = {source.name: source.event_time or "" for source in plan.sources}
+        times = {source.name: _time_of(source) for source in plan.sources}
         replayable = all(source.replayable for source in plan.sources)
         counted = all(source.holds == "messages" for source in plan.sources)
         return cls(plan.name, [node for node in nodes if node.operator.fingerprint], times, replayable, counted)
@@ -88,39 +93,45 @@ class States:
         """What is said where event time is not what it was: what is kept is of other times."""
         for source, was in sorted(checkpoint.times.items()):
             if self.times.get(source, was) != was:
-                before, now = (f"`{name}`" if name else "that of the message" for name in (was, self.times[source]))
+                before, now = (f"`{name}`" if name else "that of messages" for name in (was, self.times[source]))
                 return Verdict(Decision.REFUSE, f"the event time of `{source}` was {before}, is {now}")
         return None
 
     def _replayed(self, node: Node, verdict: Verdict, checkpoint: Checkpoint) -> Verdict:
         """The verdict of a node that can be made anew of its rows: refused where these cannot be had as they were."""
-        starts = self._starts(node, checkpoint)
-        if starts is None:
-            return Verdict(Decision.REFUSE, f"{verdict.reason}, and {self._why_not()}")
-        count = distance(starts, checkpoint.positions) if self.counted else None
-        read = "what was read since" if count is None else f"what was read since, {count:,} message{'s' * (count != 1)}"
-        return replace(verdict, reason=f"{verdict.reason}: what is open is made anew of {read}")
+        starts, why_not = self._starts(node, checkpoint), self._why_not(checkpoint)
+        if starts is None or why_not:
+            reason = why_not or "it is not known from where its rows are to be read again"
+            return Verdict(Decision.REFUSE, f"{verdict.reason}, and {reason}")
+        since, count = self._since(node, checkpoint), distance(starts, checkpoint.positions)
+        rows = "all rows" if since <= _FIRST else f"rows from {pa.scalar(since, MICROS).as_py():%Y-%m-%d %H:%M:%S} on"
+        messages = f", {count:,} message{'s' * (count != 1)}" if self.counted and count is not None else ""
+        return replace(verdict, reason=f"{verdict.reason}: what is open is made anew of {rows}{messages}")
 
     def _starts(self, node: Node, checkpoint: Checkpoint) -> dict[Partition, str] | None:
-        """From where the rows of a node are read again that it needs; None where that is not all that they hang on."""
-        if not (self.replayable and self.remakes and isinstance(node.operator, Remade)):
-            return None
-        watermark = checkpoint.watermarks.get(WHOLE)
-        since = NEVER + 1 if watermark is None else node.operator.since(watermark)
-        found = places_before({at: checkpoint.trail.get(at, ()) for at in checkpoint.positions}, since)
-        return found if found is None else {at: place for at, place in found.items() if at[0] in self.times}
+        """From where the rows of a node are read again that it needs; None where that is not known."""
+        trail = {at: checkpoint.trail.get(at, ()) for at in checkpoint.positions}
+        return places_before(trail, self._since(node, checkpoint))
 
-    def _why_not(self) -> str:
-        if not self.replayable:
-            return "its source gives nothing twice"
-        if not self.remakes:
+    def _since(self, node: Node, checkpoint: Checkpoint) -> int:
+        watermark, operator = checkpoint.watermarks.get(WHOLE), node.operator
+        if watermark is None or not isinstance(operator, Remade):
+            return NEVER + 1
+        return operator.since(checkpoint.fingerprints[node.id], watermark)
+
+    def _why_not(self, checkpoint: Checkpoint) -> str:
+        """Why what a node is made of cannot be had as it was."""
+        gone = sorted({source for source, _ in checkpoint.positions} - self.times.keys())
+        if len(self.nodes) > 1:  # which know the messages already
             return "others that remember have seen its rows"
-        return "it is not known from where its rows are to be read again"
+        if gone:
+            return f"`{gone[0]}` is no source any more"
+        return "" if self.replayable else "its source gives nothing twice"
 
     @property
     def remakes(self) -> bool:
-        """Whether the only node that keeps state may ask for messages again. Another one would know them already."""
-        return len(self.nodes) == 1 and isinstance(self.nodes[0].operator, Remade)
+        """Whether a node may ask for messages again."""
+        return any(isinstance(node.operator, Remade) for node in self.nodes)
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Takes the state that was kept; what no node of the last checkpoint has written is dropped.
@@ -136,7 +147,8 @@ class States:
             kept = [segment for segment in checkpoint.segments if segment.node == node.id]
             decision = judged[node.id].verdict.decision if node.id in judged else Decision.RESET
             if decision is Decision.REPLAY and isinstance(node.operator, Remade):
-                node.operator.remake(kept)
+                watermark = checkpoint.watermarks.get(WHOLE)
+                node.operator.remake(kept, checkpoint.fingerprints[node.id], watermark)
                 self.again = self._starts(node, checkpoint) or {}
                 continue
             if decision not in _TAKES:
@@ -163,6 +175,12 @@ class States:
             decision, reason = each.verdict.decision, each.verdict.reason
             if decision is not Decision.KEEP and each.verdict is not _EMPTY:  # where nothing was kept, nothing is lost
                 _log.warning("%s: `%s` of stream `%s`: %s", decision.name, each.node, self.stream, reason)
+
+
+def _time_of(source: SourcePlan) -> str:
+    """The column of event time and its type; '' for that of messages."""
+    types = {column.name: str(column.type) for column in source.columns or ()}
+    return " ".join(filter(None, (source.event_time or "", types.get(source.event_time or "", ""))))
 
 
 def _verdict(node: Node, written_by: str | None, segments: Iterable[str]) -> Verdict:

@@ -113,11 +113,14 @@ class Operator(Protocol):
 class Remade(Protocol):
     """An operator whose state can be made anew of the rows from some time on, without anything before them."""
 
-    def since(self, watermark: int) -> int:
-        """The least event time of what is open at a watermark, both in microseconds."""
+    def since(self, written_by: str, watermark: int) -> int:
+        """Before which event time no row counts any more at a watermark, where another fingerprint has let rows out.
 
-    def remake(self, segments: Iterable[Segment]) -> None:
-        """Begins with nothing, behind what came out already by state that another fingerprint has written."""
+        Both are microseconds since 1970 UTC.
+        """
+
+    def remake(self, segments: Iterable[Segment], written_by: str, watermark: int | None) -> None:
+        """Begins with nothing, behind what another fingerprint has let out at a watermark."""
 
 
 @dataclass

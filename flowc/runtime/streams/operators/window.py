@@ -37,7 +37,7 @@ from flowc.runtime.streams.keyed.slots import grown
 from flowc.runtime.streams.operators.changed import changed, keeps_more
 from flowc.runtime.streams.operators.contract import LATE, NOTHING, Decision, Emitted, Least, Verdict, said
 from flowc.runtime.streams.operators.localtime import LocalTime
-from flowc.runtime.streams.operators.windowkinds import Cumulating, Hopping, kind_of
+from flowc.runtime.streams.operators.windowkinds import Cumulating, Hopping, kind_named, kind_of
 from flowc.runtime.streams.state.contract import Segment
 
 START, STOP, SESSION = "window_start", "window_end", "session_id"
@@ -154,15 +154,30 @@ class Windows:
             return Verdict(Decision.KEEP)
         return Verdict(Decision.REPLAY if _remade(before, now) else Decision.REFUSE, changed(before, now))
 
-    def since(self, watermark: int) -> int:
-        """The start of the longest window that is open at a watermark."""
-        return watermark - self._plan.size - (_DAY if self._zone is not None else 0)
+    def since(self, written_by: str, watermark: int) -> int:
+        """The start of the longest window behind those that are out."""
+        out = int(self._instants(np.array([self._out(said(written_by), watermark)]))[0])
+        return out - self._plan.size - (_DAY if self._zone is not None else 0)
 
-    def remake(self, segments: Iterable[Segment]) -> None:
-        """Begins behind the windows that the end of a run has let out."""
+    def remake(self, segments: Iterable[Segment], written_by: str, watermark: int | None) -> None:
+        """Begins behind the windows that are out, also those that the end of a run has let out."""
         self._begin()
         self._groups.restore_mark(segments)
-        self._closed = self._groups.mark
+        times = [self._groups.mark, None if watermark is None else int(self._local(np.array([watermark]))[0])]
+        if any(time is not None for time in times):
+            closed = max(time for time in times if time is not None)
+            self._groups.mark = self._closed = self._out(said(written_by), closed)
+
+    def _out(self, before: Mapping[str, Any], closed: int) -> int:
+        """Up to which time of windows there is nothing to come, where those of before were closed at one.
+
+        Windows that lie as they lay are out at that time. Of others, those are that end where the last one ended: what
+        came behind it is in none that is out.
+        """
+        now, names = said(self.fingerprint), ("kind", "size", "step", "offset")
+        if all(before[name] == now[name] for name in names):
+            return closed
+        return kind_named(*(before[name] for name in names)).last_end(closed)
 
     @property
     def _is_tumbling(self) -> bool:
@@ -438,11 +453,12 @@ class _Pane:
 def _remade(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
     """Whether the windows that are open can be made anew of their rows.
 
-    Rows of a session may come before any time, what came out early or may reopen has rows in the target, and times of
+    Rows of a session may come before any time, what came out early or is to reopen has rows in the target, and times of
     day elsewhere say nothing of what was out.
     """
     alike = all(before.get(name) == now.get(name) for name in ("operator", "format", "timezone"))
-    return alike and before.get("kind") != "session" and not {REOPEN, "emit"} & {*before, *now}
+    again = REOPEN in now or "emit" in {*before, *now}
+    return alike and before.get("kind", "session") != "session" and not again
 
 
 def _emitted(made: Sequence[pa.RecordBatch]) -> Emitted:

@@ -54,6 +54,10 @@ class Hopping:
         """The start of the window that ends there."""
         return end - self.size
 
+    def last_end(self, closed: int) -> int:
+        """The end of the last window that ends at `closed` or before."""
+        return closed - (closed - self.offset - self.size) % self.step
+
     def kept(self, closed: int) -> int:
         """The first pane of which a window ends behind `closed`: those before it are needed no more."""
         least = closed - self.size
@@ -96,13 +100,22 @@ class Cumulating:
         """The start of the window that ends there."""
         return int(self.begins(end - 1))
 
+    def last_end(self, closed: int) -> int:
+        """The end of the last window that ends at `closed` or before."""
+        return closed - (closed - self.offset) % self.size % self.step
+
     def kept(self, closed: int) -> int:
         """The first pane of which a window ends behind `closed`: those before it are needed no more."""
         return closed - (closed - self.offset) % self.size
 
 
 def kind_of(plan: WindowPlan) -> Hopping | Cumulating:
-    """The windows of a plan; tumbling ones hop by their size."""
-    if plan.kind == "cumulating":
-        return Cumulating(plan.size, plan.step, plan.offset)
-    return Hopping(plan.size, plan.size if plan.kind == "tumbling" else plan.step, plan.offset)
+    """The windows of a plan."""
+    return kind_named(plan.kind, plan.size, plan.step, plan.offset)
+
+
+def kind_named(kind: str, size: int, step: int, offset: int) -> Hopping | Cumulating:
+    """The windows of a kind; tumbling ones hop by their size."""
+    if kind == "cumulating":
+        return Cumulating(size, step, offset)
+    return Hopping(size, size if kind == "tumbling" else step, offset)
