@@ -20,8 +20,8 @@ from flowc.stream import SourcePlan, StreamPlan
 
 _log = logging.getLogger("flowc.state")
 
-_FIRST = -62_135_596_800_000_000
-"""The begin of the year 1, before which nothing can be shown."""
+_FIRST, _LAST = -62_135_596_800_000_000, 253_402_300_799_999_999
+"""The begin of the year 1 and the end of 9999, outside of which nothing can be shown."""
 _WORST = (Decision.KEEP, Decision.MIGRATE, Decision.REPLAY, Decision.RESET, Decision.REFUSE)
 _TAKES = (Decision.KEEP, Decision.MIGRATE)
 _EMPTY = Verdict(Decision.RESET, "nothing is kept of it: it begins empty, with what is read from now on")
@@ -104,7 +104,8 @@ class States:
             reason = why_not or "it is not known from where its rows are to be read again"
             return Verdict(Decision.REFUSE, f"{verdict.reason}, and {reason}")
         since, count = self._since(node, checkpoint), distance(starts, checkpoint.positions)
-        rows = "all rows" if since <= _FIRST else f"rows from {pa.scalar(since, MICROS).as_py():%Y-%m-%d %H:%M:%S} on"
+        at = pa.scalar(min(since, _LAST), MICROS).as_py() if since > _FIRST else None
+        rows = "all rows" if at is None else f"rows from {at:%Y-%m-%d %H:%M:%S} on"
         messages = f", {count:,} message{'s' * (count != 1)}" if self.counted and count is not None else ""
         return replace(verdict, reason=f"{verdict.reason}: what is open is made anew of {rows}{messages}")
 
