@@ -103,10 +103,12 @@ EDITS = {
         {"firsts": ("keep", ""), "b": ("reset", EMPTY)},
     ),
     "the size": (
-        WINDOW, WINDOW.replace("1 minute", "5 minutes"), {"w": ("replay", f"its size was 1m, is 5m: {ANEW.format('2025-12-31 23:56:00')}")},
+        WINDOW, WINDOW.replace("1 minute", "5 minutes"),
+        {"w": ("replay", f"its size was 1m, is 5m: {ANEW.format('2025-12-31 23:56:00')}")},
     ),
     "the rows of a window": (
-        WINDOW, WINDOW.replace("id > 0", "id > 1"), {"w": ("replay", f"its query before it changed: {ANEW.format(LAST)}")},
+        WINDOW, WINDOW.replace("id > 0", "id > 1"),
+        {"w": ("replay", f"its query before it changed: {ANEW.format(LAST)}")},
     ),
     "the kind of a window": (
         WINDOW, WINDOW.replace("tumble(source,", "session(source, INTERVAL '1 minute',"),
