@@ -224,6 +224,19 @@ def test_what_the_end_of_a_run_let_out_stays_out(rows: Rows, after: str) -> None
     assert run(plan_of(FORMS[after]), rows, edited, drain=True) == run(plan_of(FORMS[after]), rows, always, drain=True)
 
 
+@pytest.mark.parametrize(
+    ("before", "after"), [("longer", "as it was"), ("longer", "shorter"), ("as it was", "hopping")]
+)
+def test_what_the_former_windows_held_back_comes_out_of_shorter_ones(before: str, after: str) -> None:
+    memory, rows = Memory(), {0: [(seconds, 1) for seconds in range(0, 56, 5)]}
+    out = run(plan_of(FORMS[before]), cut(rows, 0.75), memory)
+    assert sum(json.loads(row)["c"] for row in out) == (0 if before == "longer" else 6)
+    out = run(plan_of(FORMS[after]), rows, memory, drain=True)
+    if after != "hopping":  # whose windows share rows
+        assert sum(json.loads(row)["c"] for row in out) == 12
+    assert min(map(_end, out)) == (NOON + {"as it was": 10, "shorter": 3, "hopping": 34}[after] * 1_000_000)
+
+
 LONG: Rows = {part: [(index, index) for index in range(part, 600, 2)] for part in (0, 1)}
 
 
