@@ -189,6 +189,46 @@ def test_an_edited_window_goes_on_as_if_it_had_been_so_all_along(
     assert all(early[window] >= count for window, count in least.items())
 
 
+@settings(max_examples=20)
+@given(
+    topics(),
+    st.lists(st.tuples(st.sampled_from(sorted(FORMS)), st.floats(0, 1), st.booleans()), min_size=3, max_size=5),
+)
+def test_nothing_comes_out_twice_over_many_edits(rows: Rows, steps: list[tuple[str, float, bool]]) -> None:
+    memory, out = Memory(), Counter[tuple[str, str, str]]()
+    shares = sorted(share for _, share, _ in steps)
+    for (form, _, drain), share in zip(steps, shares, strict=True):
+        for row in run(plan_of(FORMS[form]), cut(rows, share), memory, drain=drain):
+            told = json.loads(row)
+            out[form, told["window_end"], str(told.get("page", told.get("key_1")))] += 1
+    assert all(count == 1 for count in out.values())
+
+
+def test_what_is_out_stays_out_when_an_edit_is_undone() -> None:
+    rows = {0: [(seconds, 1) for seconds in range(0, 61, 5)]}
+    for first in (False, True):
+        memory = Memory()
+        assert run(plan_of(TUMBLE), rows, memory, drain=first)
+        assert not run(plan_of(FORMS["longer"]), rows, memory)
+        assert not run(plan_of(TUMBLE), rows, memory)
+        assert len(run(plan_of(TUMBLE), rows, memory, drain=True)) == (0 if first else 2)
+
+
+def test_days_west_of_utc_are_made_anew_of_all_their_rows() -> None:
+    block = (
+        "SELECT page, n FROM source\n    window: {{ kind: tumbling, size: {}d, timezone: America/Los_Angeles, "
+        "group_by: [page], aggregate: {{ c: count(*) }} }}"
+    )
+    rows, memory = {0: [(3600 * hour, 0) for hour in range(-96, 63, 3)]}, Memory()  # to 05-09 02:00, the 8th there
+    assert not run(plan_of(block.format(7)), rows, memory)
+    out = run(plan_of(block.format(1)), rows, memory, drain=True)
+    assert sorted((json.loads(row)["window_end"][5:10], json.loads(row)["c"]) for row in out)[-7:] == [
+        ("05-03", 7),
+        *((f"05-{day:02}", 8) for day in range(4, 9)),
+        ("05-09", 6),
+    ]
+
+
 def _behind(rows: Counter[str], time: int) -> Counter[str]:
     """The rows of windows that end behind a time."""
     return Counter({row: count for row, count in rows.items() if _end(row) > time})

@@ -129,7 +129,7 @@ class Compute:
         rows, messages, unread = self._read(polled, None)
         if self.graph.carries:
             rows = rows.append_column(pa.field(ROW, pa.int64()), messages)
-        # What was too far ahead when it was read is newer than all that was taken in by then.
+        # What was too far ahead when it was read is newer than all that was taken in by the next place that is known.
         highest = self.watermarks.trail.highest(polled.ranges, polled.order)
         parts = pc.index_in(rows.column("_partition").cast(pa.string()), pa.array([*highest], pa.string()))
         most = pa.array([*highest.values()], pa.int64()).take(parts)

@@ -135,7 +135,7 @@ class Windows:
         """What changed since the last call."""
         # Panes say by themselves only of windows of which they are no more that these are out.
         if self._closed is not None and len(self._groups) and (self._plan.replaces or not self._is_tumbling):
-            self._groups.mark = self._closed
+            self._groups.mark = self._closed if self._plan.replaces else self._out_by(self._closed)
         return self._groups.snapshot()
 
     def restore(self, segments: Iterable[Segment]) -> None:
@@ -156,28 +156,30 @@ class Windows:
 
     def since(self, written_by: str, watermark: int) -> int:
         """The start of the longest window behind those that are out."""
-        out = int(self._instants(np.array([self._out(said(written_by), watermark)]))[0])
+        local = int(self._local(np.array([watermark]))[0])
+        out = int(self._instants(np.array([_named(written_by).last_end(local)]))[0])
         return out - self._plan.size - (_DAY if self._zone is not None else 0)
 
     def remake(self, segments: Iterable[Segment], written_by: str, watermark: int | None) -> None:
-        """Begins behind the windows that are out, also those that the end of a run has let out."""
+        """Begins where the last window ended that is out: what came behind it is in none.
+
+        Those may be out that the end of a run has let out, or windows of still another kind: the mark says so, and
+        never goes back.
+        """
         self._begin()
         self._groups.restore_mark(segments)
-        times = [self._groups.mark, None if watermark is None else int(self._local(np.array([watermark]))[0])]
-        if any(time is not None for time in times):
-            closed = max(time for time in times if time is not None)
-            self._groups.mark = self._closed = self._out(said(written_by), closed)
+        before, mark = _named(written_by), self._groups.mark
+        if mark is not None and REOPEN in said(written_by):
+            mark = before.last_end(mark)  # of windows that reopen it is the watermark
+        local = None if watermark is None else int(self._local(np.array([watermark]))[0])
+        ends = [time for time in (mark, None if local is None else before.last_end(local)) if time is not None]
+        if ends:
+            self._groups.mark = self._closed = max(ends)
 
-    def _out(self, before: Mapping[str, Any], closed: int) -> int:
-        """Up to which time of windows there is nothing to come, where those of before were closed at one.
-
-        Windows that lie as they lay are out at that time. Of others, those are that end where the last one ended: what
-        came behind it is in none that is out.
-        """
-        now, names = said(self.fingerprint), ("kind", "size", "step", "offset")
-        if all(before[name] == now[name] for name in names):
-            return closed
-        return kind_named(*(before[name] for name in names)).last_end(closed)
+    def _out_by(self, closed: int) -> int:
+        """Up to where windows are out at a time, by their ends or by what the mark knows."""
+        end, mark = self._kind.last_end(closed), self._groups.mark
+        return end if mark is None else max(end, mark)
 
     @property
     def _is_tumbling(self) -> bool:
@@ -448,6 +450,12 @@ class _Pane:
     slots: Any
     numbers: Any
     kept: Accumulators
+
+
+def _named(fingerprint: str) -> Hopping | Cumulating:
+    """The windows that a fingerprint speaks of."""
+    found = said(fingerprint)
+    return kind_named(*(found[name] for name in ("kind", "size", "step", "offset")))
 
 
 def _remade(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
