@@ -33,7 +33,7 @@ WINDOW = (
 BLOCK = "dedupe: { keys: [id], within: 10m }\n    sql: SELECT id, name FROM source"
 BEFORE = "SELECT * FROM dedupe(source, name, INTERVAL '1 second')"
 EMPTY = "nothing is kept of it: it begins empty, with what is read from now on"
-ANEW, LAST = "what is open is made anew of rows from {} on", "2026-01-01 00:00:05"
+ANEW, LAST = "what is open is made anew of rows from {} on", "2026-01-01 00:00:00"
 BEHIND = f"sql: WITH b AS ({BEFORE}) " + WINDOW.removeprefix("sql: ").replace("source", "b")
 STATELESS = "sql: SELECT id, name FROM source"
 
