@@ -484,6 +484,7 @@ INTERNAL = {
     "compiler.lowering.mends": "how long a help is",
     "compiler.names.lookup": "after so many, unknown names are told without a near match",
     "compiler.sql.meaning.": "what rules of translation write, each by its engine's types",
+    "runtime.streams.trail": "places of a partition that are kept: the begin is always one of them",
     "runtime.streams.queues": "how much of a source that forgets is in hand: nothing is refused for it",
     "compiler.sql.statements": "places that are tried to find where a statement ends",
     "compiler.tables.ddl": "names that flowc makes itself",
