@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowc.errors import DataError, EngineError, UsageError
+from flowc.errors import DataError, EngineError, FlowcError, TransientError, UsageError
 from flowc.runtime.streams import replay
 from flowc.runtime.streams.epoch import Partition, Range
 from flowc.runtime.streams.loop import Polled
@@ -368,6 +368,22 @@ def test_rows_that_the_edited_query_cannot_take_stop_the_stream_or_are_counted()
     bad, found = list[str](), Counter[str]()
     found = run(plan_of(form), rows, memory, drain=True, bad=bad)
     assert (sum(json.loads(row)["c"] for row in found), len(bad)) == (2, 1)
+
+
+@pytest.mark.parametrize("kind", [EngineError, TransientError])
+def test_only_what_an_edit_is_to_blame_for_is_told_so(kind: type[FlowcError]) -> None:
+    memory = Memory()
+    run(plan_of(TUMBLE), LONG, memory)
+    topic, failed = Topic(LONG), kind("no", code="query-refused")
+
+    def fails(_: object) -> Polled | None:
+        raise failed
+
+    topic.poll = fails  # type: ignore[assignment,method-assign]
+    with pytest.raises(kind):
+        run(plan_of(FORMS["longer"]), LONG, memory, topic=topic)
+    undo = "undo the edit, and the stream goes on as it was"
+    assert failed.help == (undo if kind is EngineError else None)
 
 
 def test_a_source_that_is_gone_is_refused() -> None:

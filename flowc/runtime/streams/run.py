@@ -18,7 +18,7 @@ from functools import reduce
 
 import pyarrow as pa
 
-from flowc.errors import DataError, FlowcError, UsageError
+from flowc.errors import DataError, FlowcError, TransientError, UsageError
 from flowc.runtime.streams.begin import (
     adoptable,
     beginnings,
@@ -155,9 +155,11 @@ class StreamRun:
                 for polled in between(reader, name, [each for each in ranges if each.moves], self.stopping):
                     self.compute.remake(polled, Intent(self._number, self.clock(), polled.ranges))
                     count += polled.messages.num_rows
+        except TransientError:
+            raise  # it is tried again
         except FlowcError as error:
             error.message = f"what edited windows are made anew of cannot be read again: {error.message}"
-            error.help = f"undo the edit, and the stream goes on as it was; or {error.help}"
+            error.help = "; or ".join(filter(None, ("undo the edit, and the stream goes on as it was", error.help)))
             raise
         if not self.stopping.is_set():
             _log.warning("REPLAY: stream `%s` has read %s messages again", self.plan.name, f"{count:,}")
