@@ -19,7 +19,8 @@ from flowc.source import Located, SourceFile, Span
 # `# flowc: disable=code, code` in YAML, and `-- flowc: …` in the SQL inside it.
 _DISABLED = re.compile(r"(?:#|--)[ \t]*flowc:[ \t]*disable[ \t]*=[ \t]*([\w-]+(?:[ \t]*,[ \t]*[\w-]+)*)")
 _CODE = re.compile(r"[\w-]+")
-_AROUND = 30
+_AROUND = 10
+"""How many names at each side of an unknown one, in order of their beginnings and ends, it is compared with."""
 _COMMENT = re.compile(r"\s*(?:#|--)")
 
 

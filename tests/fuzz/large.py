@@ -62,6 +62,17 @@ def _streamed(sql: str) -> Callable[[], str]:
     )
 
 
+def _windows(count: int, sums: int) -> Callable[[], str]:
+    """A stream of windows beside each other, each with as many aggregates."""
+    values = [", ".join(f"sum(id + {window * sums + i}) AS a{i}" for i in range(sums)) for window in range(count)]
+    call = "tumble(source, INTERVAL '1 minute')"
+    ctes = [f"w{i} AS (SELECT window_end, {each} FROM {call} GROUP BY window_end)" for i, each in enumerate(values)]
+    sql = f"WITH {', '.join(ctes)} {' UNION ALL '.join(f'SELECT a0 FROM w{i}' for i in range(count))}"
+    return lambda: _streamed(sql)().replace(
+        "columns: { id: bigint } }", "columns: { id: bigint, at: timestamptz }, event_time: at }"
+    )
+
+
 def _lines(text: str) -> str:
     return "".join(f"      {line}\n" for line in text.split("\n"))
 
@@ -148,6 +159,8 @@ SHAPES: dict[str, Callable[[], str]] = {
     "semicolons": _sql("SELECT id FROM t ", ";"),
     "streams": lambda: "connections: { b: { kind: kafka, bootstrap_servers: h }, db: { kind: duckdb, path: a } }\nstreams:\n" + many("  s{i}: { source: { connection: b, topic: t{i}, columns: { id: bigint } }, sql: SELECT id FROM source, to: { connection: db, table: o{i} } }\n"),
     "lookups": lambda: TABLE + "streams: { s: { source: { connection: db, topic: t }, to: t, lookups: {\n" + many("  l{i}: { connection: db, table: t },\n") + "} } }\n",
+    "windows": _windows(30, 110),
+    "as many windows as are taken": _windows(13, 100),
     "env": lambda: "env: [" + many("A{i}, ") + "]\n",
     "disables": lambda: "lint: { disable: [" + many("nope-{i}, ") + "] }\n",
     "disabling comments": lambda: many("# flowc: disable=select-star\n"),

@@ -30,7 +30,7 @@ def test_no_mutant_breaks_a_rule(tmp_path: Path) -> None:
     assert campaign.examined.total() == COUNT
 
 
-@pytest.mark.parametrize("shape", ["pipelines to one", "disables", "near columns", "deep flow", "aliases"])
+@pytest.mark.parametrize("shape", ["windows", "hard calls", "wrong aliases", "deep flow", "aliases"])
 def test_a_large_spec_is_answered_within_the_bounds(shape: str, tmp_path: Path) -> None:
     """The shapes that took longest, or did not end; `python -m tests.fuzz --only large` takes all of them."""
     found = examine(spec(SHAPES[shape]()), tmp_path / "p", random.Random(1))

@@ -260,11 +260,8 @@ FILES, OVERFLOWS = "integration/test_files_bounded.py::", "integration/test_run_
 _STEPS, _PER_TOKEN = of(BOUNDS, "MAX_STEPS"), of(BOUNDS, "STEPS_PER_TOKEN")
 _PARTS, _PER_NODE = of("compiler.sql.allowance", "PARTS"), of("compiler.sql.allowance", "PARTS_PER_NODE")
 _KEPT = of("runtime.streams.state.payloads", "MAX_LOOKUP")
-_FILE, _LINE, _LOOKUP = (
-    of("compiler.front.specfiles", "MAX_BYTES"),
-    option("max_line"),
-    of("runtime.streams.lookups", "MAX_BYTES"),
-)
+_FILE, _LOOKUP = of("compiler.front.specfiles", "MAX_BYTES"), of("runtime.streams.lookups", "MAX_BYTES")
+_LINE = option("max_line")
 _LONG_LINE, _EPOCH = of("runtime.connectors.files", "LARGEST"), of("compiler.names.windows", "LARGEST_EPOCH")
 _SUM = 2 * 10_000 + 55
 """Steps of the sum of a range of 10,000."""
@@ -284,13 +281,11 @@ LIMITS = {
         of("compiler.front.build", "LONGEST_PROJECT"), lambda n, _: shaped(f"project: {'p' * n}"), "bad-value", "{} characters"
     ),
     "the name of a table, column or index in PostgreSQL": Limit(
-        DIALECTS["postgres"].names.longest or 0,
-        lambda n, folder: table_named("postgres", "é" + "x" * (n - 2), folder),
+        DIALECTS["postgres"].names.longest or 0, lambda n, folder: table_named("postgres", "é" + "x" * (n - 2), folder),
         "name-too-long", "{} bytes",
     ),
     "the name of a table, column or index in MySQL": Limit(
-        DIALECTS["mysql"].names.longest or 0,
-        lambda n, folder: table_named("mysql", "é" * n, folder),
+        DIALECTS["mysql"].names.longest or 0, lambda n, folder: table_named("mysql", "é" * n, folder),
         "name-too-long", "{} characters",
     ),
     "turns of all loops of a text, and numbers of a `range`": Limit(
@@ -302,6 +297,10 @@ LIMITS = {
     "what a template makes": Limit(of(SANDBOX, "MAX_SIZE"), lambda n, _: template("x" * (n - 1) + "{{ 1 }}"), TEMPLATE, "{} characters"),
     "steps: values that filters, calls and operators take and make": Limit(
         of(SANDBOX, "MAX_WORK"), lambda n, _: template("{% set x = range(10000) | sum %}" * (n // _SUM)), TEMPLATE, step=_SUM
+    ),
+    "steps of all templates of a project": Limit(
+        of(SANDBOX, "PROJECT_WORK"), "unit/test_sql_templates.py::test_the_templates_of_a_project_may_do_so_much_together", TEMPLATE,
+        f"{{}}, and {of(SANDBOX, 'WORK_PER_CHARACTER')} for each character",
     ),
     "the width that a number gives (`%9d`, `batch`, `slice`, `round`)": Limit(
         of(SANDBOX, "MAX_WIDTH"),
@@ -323,6 +322,10 @@ LIMITS = {
     ),
     "values that a window or a running aggregate puts together": Limit(
         of("compiler.lowering.windowcut", "MAX_AGGREGATES"), "unit/test_window_sql.py::test_windows_have_as_many_aggregates_as_are_quick", LARGE
+    ),
+    "values that windows and running aggregates of a project put together": Limit(
+        of("compiler.sql.allowance", "VALUES"), "unit/test_window_sql.py::test_the_windows_of_a_project_have_as_many_aggregates_as_are_quick",
+        LARGE, f"{{}}, and one for each {of('compiler.sql.allowance', 'CHARACTERS_PER_VALUE')} characters of their SQL",
     ),
     "windows of a hop that a row is in, and steps of a window of `cumulate`": Limit(
         of("compiler.sql.windowcalls", "MAX_OVERLAPS"), "unit/test_window_sql.py::test_windows_overlap_as_often_as_is_quick", LARGE

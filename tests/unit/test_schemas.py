@@ -174,3 +174,17 @@ def test_streams_know_each_system_that_can_be_read_or_written(kind: str) -> None
         or {source.address, "format"} <= schema_at("project.json#/$defs/stream_source").properties.keys()
     )
     assert bool(source.formats) == (kind in OPENERS)
+
+
+def test_of_a_file_with_very_many_wrong_values_the_first_are_told():
+    """Ninety pipelines with an alias of hundreds of numbers where a target stands: not 75,000 are told."""
+    numbers = ", ".join(map(str, range(800)))
+    head = f"vars: {{ a: &a [{numbers}] }}\npipelines:\n"
+    text = head + "".join(f"  p{i}: {{ from: db, sql: SELECT 1 AS id, to: *a }}\n" for i in range(90))
+    reporter = Reporter()
+    root = parse(SourceFile("a.yaml", text), reporter)
+    assert root is not None
+    broken = check(root, reporter)
+    assert len(reporter.found) == 801
+    assert "more than 5,000 values are wrong" in reporter.found[-1].message
+    assert {("vars",), ("pipelines",)} <= broken.keys()

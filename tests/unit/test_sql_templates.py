@@ -8,21 +8,24 @@ import time
 import pytest
 
 from flowc.compiler.sql.literals import sql_literal
-from flowc.compiler.sql.sandbox import MAX_ITERATIONS, MAX_WIDTH, MAX_WORK
+from flowc.compiler.sql.sandbox import MAX_ITERATIONS, MAX_WIDTH, MAX_WORK, PROJECT_WORK
 from flowc.compiler.sql.templates import Values, render, uses_watermark
 from flowc.diagnostics import Reporter
 from flowc.source import MappedText, SourceFile
 
-VALUES = Values(
-    vars={"region": "eu", "columns": ["a", "b"], "empty": ""},
-    env={"BATCH": "7", "UNSET": None},
-    ref={"t": '"s"."t"'}.__getitem__,
-)
+
+def known() -> Values:
+    """What the templates here may name, of a project that has rendered none yet."""
+    return Values(
+        vars={"region": "eu", "columns": ["a", "b"], "empty": ""},
+        env={"BATCH": "7", "UNSET": None},
+        ref={"t": '"s"."t"'}.__getitem__,
+    )
 
 
-def rendered(text: str, values: Values = VALUES) -> tuple[MappedText | None, list[tuple[str, str]]]:
+def rendered(text: str, values: Values | None = None) -> tuple[MappedText | None, list[tuple[str, str]]]:
     reporter = Reporter()
-    result = render(MappedText.whole(SourceFile("q.sql", text)), values, reporter)
+    result = render(MappedText.whole(SourceFile("q.sql", text)), values or known(), reporter)
     marked = [(d.code, text[d.span.start : d.span.end]) for d in reporter.sorted()]
     return result, marked
 
@@ -192,6 +195,21 @@ def test_a_template_may_do_as_much_as_its_limits():
     for calls, codes in ((MAX_WORK // 100, []), (MAX_WORK // 40, ["template-too-large"])):
         macro = "{% macro m() %}{% endmacro %}{% for i in range(" + str(calls) + ") %}{% set x = m() %}{% endfor %}"
         assert [code for code, _ in rendered(macro)[1]] == codes
+
+
+def test_the_templates_of_a_project_may_do_so_much_together():
+    values, text = known(), "{% for i in range(90000) %}{% endfor %}"
+    texts = PROJECT_WORK // (2 * 90_000)  # a step for each number that there is, and for each turn
+    assert all(rendered(text, values)[0] is not None for _ in range(texts))
+    assert [code for code, _ in rendered(text, values)[1]] == ["template-too-large"]
+    assert rendered("{{ 1 }}", known())[1] == []
+
+
+@pytest.mark.parametrize("shown", ["{% set x = 'ab' %}{{ x|length }}", "{% set x %}ab{% endset %}{{ x|length }}"])
+def test_what_a_template_measures_has_no_marks(shown: str):
+    result, _ = rendered(f"{shown} {{% macro m() %}}abc{{% endmacro %}}{{{{ m()|length }}}}")
+    assert result is not None
+    assert result.text == "2 3"
 
 
 def test_the_environment_shows_nothing_but_what_is_named():

@@ -12,6 +12,7 @@ import pytest
 from flowc.compiler import stages
 from flowc.compiler.ir import Sql, Stream
 from flowc.compiler.lowering import windowcut
+from flowc.compiler.sql.allowance import CHARACTERS_PER_VALUE, PARTS, Allowance
 from flowc.compiler.sql.windowcalls import MAX_OVERLAPS, MAX_WINDOWS
 from flowc.diagnostics import Reporter
 from flowc.nodes import WindowPlan
@@ -537,6 +538,17 @@ def test_windows_have_as_many_aggregates_as_are_quick(
     monkeypatch.setattr(windowcut, "MAX_AGGREGATES", 10)
     sums = ", ".join(f"sum(x + {number}) AS s{number}" for number in range(10 + more))
     sql = f"SELECT window_start, {sums}, sum(x + 1) AS again FROM {T} {G}"
+    assert linted(tmp_path, sql)[1] == expected
+
+
+@pytest.mark.parametrize(("more", "expected"), [(0, []), (1, [("sql-too-large", "sum(x + 4")])])
+def test_the_windows_of_a_project_have_as_many_aggregates_as_are_quick(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: int, expected: list[tuple[str, str]]
+) -> None:
+    sums = [", ".join(f"sum(x + {number}) AS s{number}" for number in range(count)) for count in (4, 4 + more)]
+    windows = [f"w{i} AS (SELECT window_start, {each} FROM {T} {G})" for i, each in enumerate(sums)]
+    sql = f"WITH {', '.join(windows)} SELECT s0 FROM w0 UNION ALL SELECT s0 FROM w1"
+    monkeypatch.setattr(Allowance.__init__, "__defaults__", (PARTS, False, 8 - len(sql) // CHARACTERS_PER_VALUE))
     assert linted(tmp_path, sql)[1] == expected
 
 

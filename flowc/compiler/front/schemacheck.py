@@ -25,6 +25,8 @@ _TYPE_WORDS = {
 _KEYS = ("additionalProperties", "required")
 """What is told of a mapping together, since a key that is unknown may be the one that is missing, misspelled."""
 MAX_LISTED = 16
+_ENOUGH = 5_000
+"""Wrong values of a file, of which aliases may make many: behind the entry that has the last of these none is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +71,14 @@ def check(root: Node, reporter: Reporter) -> Broken:
     if validator().is_valid(value):
         return {}
     broken: dict[tuple[str, ...], tuple[Fault, ...]] = {}
+    explainer, count = _Explainer(root, reporter), 0
     for piece in pieces(value):
-        explainer, found = _Explainer(root, reporter), tuple(faults(piece))
+        if count > _ENOUGH:
+            message = f"more than {_ENOUGH:,} values are wrong: the others are told once these are mended"
+            reporter.error("bad-value", message, Span(root.span.file, root.span.start, root.span.start))
+            return {**broken, **{(section,): () for section in value}}
+        explainer.broken, found = set(), tuple(faults(piece))
+        count += len(found)
         explainer.explain(found)
         broken.update(dict.fromkeys(explainer.broken, found))
     return broken
@@ -81,10 +89,14 @@ class _Explainer:
         self._root = root
         self._reporter = reporter
         self.broken: set[tuple[str, ...]] = set()
+        self._told: set[tuple[int, str]] = set()
 
     def _error(self, place: _Place, code: str, message: str, span: Span, *, helps: tuple[str, ...] = ()) -> None:
-        self.broken.add(place.path[: 4 if place.path[:1] == ("environments",) else 2])
+        self._note(place)
         self._reporter.error(code, message, span, helps=helps)
+
+    def _note(self, place: _Place) -> None:
+        self.broken.add(place.path[: 4 if place.path[:1] == ("environments",) else 2])
 
     def explain(self, found: Iterable[Fault]) -> None:
         """Reports what keeps values from being what they should be: of one value its type, else its first fault."""
@@ -94,15 +106,20 @@ class _Explainer:
         for path, own in by_path.items():
             place, node = _Place.of(self._root, path)
             others = [fault for fault in own if fault.keyword not in _KEYS]
-            if typed := next((fault for fault in others if fault.keyword == "type"), None):
-                self._wrong_type(typed.schemas, node, place)
-            elif others:
-                self._bad_value(others[0], node, place)
+            worst = next((fault for fault in others if fault.keyword == "type"), others[0] if others else None)
+            if (
+                worst and (what := (id(node), worst.keyword)) in self._told
+            ):  # of an alias, thousands may be at one place
+                self._note(place)
+            elif worst:
+                self._told.add(what)
+                self._bad_value(worst, node, place)
             if isinstance(node, TreeMap):
                 self._keys([fault for fault in own if fault.keyword in _KEYS], node, place)
 
     def _bad_value(self, fault: Fault, node: Node, place: _Place) -> None:
-        if fault.keyword == "const" and not (isinstance(node, Scalar) and isinstance(node.value, str)):
+        is_text = isinstance(node, Scalar) and isinstance(node.value, str)
+        if fault.keyword == "type" or (fault.keyword == "const" and not is_text):
             self._wrong_type(fault.schemas, node, place)
             return
         if isinstance(node, Scalar):

@@ -20,6 +20,7 @@ from flowc.compiler.sql.checker import Checker, Statement
 from flowc.compiler.sql.inferfrom import Find
 from flowc.compiler.sql.literals import sql_literal, typed_literal
 from flowc.compiler.sql.relations import Catalogue, Relation
+from flowc.compiler.sql.sandbox import Work
 from flowc.compiler.sql.sqltext import Parse, SqlTree, parse_query
 from flowc.compiler.sql.tablerefs import edited
 from flowc.compiler.sql.templates import Absent, NoSuchTable, Values, render
@@ -55,6 +56,8 @@ class Lowering:
     """What the checker is to be asked about."""
     allowance: Allowance = field(default_factory=Allowance)
     """How much may be written in the place of all of the project's SQL."""
+    work: Work = field(default_factory=Work)
+    """What the templates of the project may still do."""
     _keys: dict[str, TableKeys] = field(default_factory=dict)
 
     @cached_property
@@ -80,7 +83,7 @@ class Lowering:
 
     def plain(self, text: MappedText, place: str | None, dialect: str) -> MappedText | None:
         """A text of a stream with its template filled in: as `rendered`."""
-        values = Values(self.checked.project.vars, self.readable, self._ref(place, dialect))
+        values = Values(self.checked.project.vars, self.readable, self._ref(place, dialect), work=self.work)
         return render(text, values, self.reporter)
 
     def query(self, text: MappedText, pipeline: CheckedPipeline, place: str | None, dialect: str) -> SqlTree | None:
@@ -144,7 +147,7 @@ class Lowering:
     def _values(self, pipeline: CheckedPipeline, dialect: str, ref: Callable[[str], str]) -> Values:
         project, incremental = self.checked.project, pipeline.spec.incremental
         if incremental is None:
-            return Values(project.vars, self.readable, ref)
+            return Values(project.vars, self.readable, ref, work=self.work)
         stored = self.watermarks.get(pipeline.spec.name.value)
         start = incremental.start.value if incremental.start else None
         given = start if stored is None else stored
@@ -152,8 +155,8 @@ class Lowering:
         column = quoted(incremental.column.value, dialect)
         condition = "TRUE" if stored is None and start is None else f"{column} >= {literal}"
         if given is None:
-            return Values(project.vars, self.readable, ref, Absent(literal), Absent(condition))
-        return Values(project.vars, self.readable, ref, literal, condition)
+            return Values(project.vars, self.readable, ref, Absent(literal), Absent(condition), self.work)
+        return Values(project.vars, self.readable, ref, literal, condition, self.work)
 
 
 def _literal(given: object, lag: float, pipeline: CheckedPipeline, dialect: str) -> str:

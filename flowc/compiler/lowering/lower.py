@@ -155,7 +155,8 @@ def _dependencies(pipeline: CheckedPipeline, given: Input, writers: _Writers) ->
     found: dict[str, Span] = {}
     for read in given.reads:
         names = writers.get(table_key(read.connection, read.kind, read.table), ())
-        found |= dict.fromkeys((name for name in names if name not in found), read.span)
+        fresh = [name for name in names if name not in found] if found else names
+        found |= dict.fromkeys(fresh, read.span)
     found.pop(spec.name.value, None)
     return found
 
@@ -248,12 +249,17 @@ def _in_order(dependencies: Mapping[str, _Waits], reporter: Reporter) -> tuple[s
     """The pipelines with each after what it waits for, otherwise as written. A place that closes cycles closes one."""
     done: dict[str, None] = {}
     closing: set[tuple[str, int]] = set()
+    closed: set[int] = set()  # thousands of waits may be for the writers of one table, all at one place
     for start in dependencies:
         path: list[tuple[str, Span | None]] = [(start, None)]
         places = {start: 0}
         open_ = [iter(dependencies[start].items())] if start not in done else []
         while open_:
-            step = next((each for each in open_[-1] if each[0] in dependencies and each[0] not in done), None)
+            ahead = (
+                (name, span) for name, span in open_[-1]
+                if name in dependencies and name not in done and (name not in places or id(span) not in closed)
+            )  # fmt: skip
+            step = next(ahead, None)
             if step is None:
                 open_.pop()
                 name, _ = path.pop()
@@ -263,16 +269,20 @@ def _in_order(dependencies: Mapping[str, _Waits], reporter: Reporter) -> tuple[s
                 places[step[0]] = len(path)
                 path.append(step)
                 open_.append(iter(dependencies[step[0]].items()))
-            elif (place := (step[1].file.path, step[1].start)) not in closing:
-                closing.add(place)
-                _report_cycle([*path[places[step[0]] :], step], step[1], reporter)
+            else:
+                closed.add(id(step[1]))
+                if (place := (step[1].file.path, step[1].start)) not in closing:
+                    closing.add(place)
+                    _report_cycle([*path[places[step[0]] :], step], step[1], reporter)
     return tuple(done)
 
 
 def _report_cycle(steps: Sequence[tuple[str, Span | None]], closing: Span, reporter: Reporter) -> None:
-    names = [f"`{name}`" for name, _ in steps]
-    left_out = len(names) > 2 * _SHOWN
-    chain = " -> ".join([*names[:_SHOWN], "…", *names[-_SHOWN:]] if left_out else names)
+    left_out = len(steps) > 2 * _SHOWN
+    named = [
+        [f"`{name}`" for name, _ in part] for part in ((steps[:_SHOWN], steps[-_SHOWN:]) if left_out else (steps,))
+    ]
+    chain = " -> … -> ".join(" -> ".join(part) for part in named)
     shown = [*steps[1:_SHOWN], *steps[-_SHOWN:-1]] if left_out else steps[1:-1]
     reporter.error(
         "dependency-cycle",

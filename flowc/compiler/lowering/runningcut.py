@@ -15,10 +15,10 @@ from flowc.plan import FunctionPlan
 
 
 def cut_running(
-    query: SqlTree, call: RunningCall, name: str, aggregates: Mapping[str, FunctionPlan], reporter: Reporter
+    query: SqlTree, call: RunningCall, name: str, aggregates: Mapping[str, FunctionPlan], left: int, reporter: Reporter
 ) -> Cut | None:
     """Cuts the query at running groups, in its tree: `name` becomes the CTE before them. None after an error."""
-    return _Cutter(query, call, running(query, call), aggregates, reporter).cut(name)
+    return _Cutter(query, call, running(query, call), aggregates, left, reporter).cut(name)
 
 
 class _Cutter(Cutter):

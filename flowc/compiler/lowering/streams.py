@@ -47,6 +47,7 @@ from flowc.compiler.lowering.streamtime import (
 from flowc.compiler.lowering.tablekeys import home_of
 from flowc.compiler.lowering.windowblock import window_text
 from flowc.compiler.lowering.windowcut import Cut, cut
+from flowc.compiler.sql.allowance import CHARACTERS_PER_VALUE
 from flowc.compiler.sql.infer import infer
 from flowc.compiler.sql.placed import is_small
 from flowc.compiler.sql.relations import Field, Relation
@@ -236,15 +237,17 @@ def _cuts(
     ids = (*(call.id for call in calls), *(call.id for call in grouping))
     taken = frozenset((*graph.relations, *(cte.alias for cte in ctes_of(query.tree)), *ids))
     own = {name: plan for name, plan in lowering.functions.items() if isinstance(plan, FunctionPlan) and plan.aggregate}
-    found = list[Cut]()
+    found, allowance = list[Cut](), lowering.allowance
+    allowance.values += len(query.text.text) // CHARACTERS_PER_VALUE
     for call in grouping:
         name = free(f"{call.id}_input", taken)
         if isinstance(call, RunningCall):
-            made = cut_running(query, call, name, own, lowering.reporter)
+            made = cut_running(query, call, name, own, allowance.values, lowering.reporter)
         else:
-            made = cut(query, call, name, own, lowering.reporter)
+            made = cut(query, call, name, own, allowance.values, lowering.reporter)
         if made is None:
             return None
+        allowance.values -= len(made.aggregates)
         found.append(made)
     return found
 

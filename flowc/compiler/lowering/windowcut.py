@@ -29,6 +29,7 @@ CLAUSES = {
 }  # fmt: skip
 MAX_AGGREGATES = 1_000
 """How many aggregates of a window or of running groups the engine can plan in the time that lint has."""
+_LARGE = "sql-too-large"
 _BEHIND = ("having", "qualify", "windows", "order", "distinct", "limit", "offset")
 _SETS = ("grouping_sets", "rollup", "cube", "all", "totals")
 PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
@@ -95,15 +96,16 @@ class Cut:
 
 
 def cut(
-    query: SqlTree, call: WindowCall, name: str, aggregates: Mapping[str, FunctionPlan], reporter: Reporter
+    query: SqlTree, call: WindowCall, name: str, aggregates: Mapping[str, FunctionPlan], left: int, reporter: Reporter
 ) -> Cut | None:
     """Cuts the query at a call, in its tree: `name` becomes the CTE before it. None after an error.
 
-    `aggregates` are those of the project. Columns and aliases are told apart by what inference has left on the tree.
+    `aggregates` are those of the project, `left` is how many values it may still put together. Columns and aliases are
+    told apart by what inference has left on the tree.
     """
     select = windowed(query, call.id).find_ancestor(exp.Select)
     assert select is not None
-    made = Cutter(query, call, select, aggregates, reporter)
+    made = Cutter(query, call, select, aggregates, left, reporter)
     return made.cut(name)
 
 
@@ -133,6 +135,8 @@ class Cutter:
     select: exp.Select
     own: Mapping[str, FunctionPlan]
     """The aggregates of the project, by their names in lower case."""
+    left: int
+    """How many values the project may still put together."""
     reporter: Reporter
     ungrouped: ClassVar[str] = "ungrouped-window"
     """The code of what is neither grouped nor put together."""
@@ -313,7 +317,7 @@ class Cutter:
         return exp.alias_(made.unalias(), fold(named, ENGINE), quoted=True, copy=False)
 
     def _grouped(self, part: exp.Expression) -> exp.Expression:
-        made = part.transform(self._behind, copy=True)
+        made = copied(part).transform(self._behind, copy=False)
         self._check_grouped(made)
         return made
 
@@ -356,13 +360,18 @@ class Cutter:
             )  # fmt: skip
             self._known[key] = made
             self.aggregates.append(made)
-            if len(self.aggregates) == MAX_AGGREGATES + 1:
-                self._error(
-                    "sql-too-large", f"more than {MAX_AGGREGATES:,} values are put together of the same rows", node,
-                    "put some of them together in a stream of their own, into a table of its own",
-                )  # fmt: skip
+            self._check_few(node)
         column = _own(made.name)
         return exp.Anonymous(this=found.document, expressions=[column]) if found.document else column
+
+    def _check_few(self, node: exp.Expression) -> None:
+        if len(self.aggregates) == MAX_AGGREGATES + 1:
+            what = f"more than {MAX_AGGREGATES:,} values are put together of the same rows"
+            help = "put some of them together in a stream of their own, into a table of its own"
+            self._error(_LARGE, what, node, help)
+        elif len(self.aggregates) == self.left + 1:
+            what = "the windows and running aggregates before put together all that may be in one project"
+            self._error(_LARGE, what, node, "give this stream a project of its own")
 
     def _why_not(self, name: str, found: Said, condition: exp.Expression | None) -> tuple[str, str] | None:
         """What is wrong with the arguments of an aggregate, and what to write."""

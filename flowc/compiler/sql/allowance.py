@@ -20,6 +20,8 @@ from flowc.compiler.sql.sqltext import FAULTS
 
 PARTS, PARTS_PER_NODE = 120_000, 10
 """How many parts may be written: so many in any project, and more for each part of its SQL."""
+VALUES, CHARACTERS_PER_VALUE = 1_000, 100
+"""How many values windows and running aggregates may put together: so many in any project, and more in longer SQL."""
 _LEAVES = (exp.Identifier, exp.Literal, exp.Null, exp.Boolean, exp.Star, exp.Placeholder, exp.Anonymous, exp.DataType)
 """What every value ends with, or nearly: where values double, these do."""
 
@@ -42,6 +44,8 @@ class Allowance:
 
     left: int = PARTS
     spent: bool = False
+    values: int = VALUES
+    """How many values may still be put together."""
 
     def admit(self, tree: exp.Expression) -> int:
         """Allows what a tree of the author's may need; the number of its parts."""

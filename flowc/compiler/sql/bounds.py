@@ -21,7 +21,7 @@ MAX_OPERATORS = 200
 """Operators in a row, between commas, clauses and what may be a long list."""
 MAX_LISTED = 3_000
 """AND, OR, `+` and the like, `||`, UNION: in a row they are lists."""
-MAX_STEPS, STEPS_PER_TOKEN = 2_000, 20
+MAX_STEPS, STEPS_PER_TOKEN = 600, 10
 """How many tokens may be read again, each counted as often as it is: so many in any text, and more in a longer one."""
 MAX_DIGITS = 1_000
 MAX_INTERVAL = 1_000

@@ -259,8 +259,9 @@ class _Inference(Sources):
                 self.demand_few(projection, len(found), len(fields))
             nulls += (one for one in found or () if one.null)
             for one in found or ():
-                value = Value(one.type, one.nullable, one.origins, chosen=one.chosen, null=one.null, wide=one.wide)
-                scope.aliases.setdefault(field_key(one.name, self.engine), value)
+                if (key := field_key(one.name, self.engine)) not in scope.aliases:
+                    value = Value(one.type, one.nullable, one.origins, chosen=one.chosen, null=one.null, wide=one.wide)
+                    scope.aliases[key] = value
         return None if fields is None else tuple(fields), tuple(nulls)
 
     def _projection(self, node: exp.Expression, scope: Scope, ctes: Ctes) -> list[Field] | None:
@@ -322,6 +323,8 @@ class _Inference(Sources):
             fields = None if relation.fields is None else list(relation.fields)
         if star.args.get("rename") or star.args.get("ilike") or fields is None:
             return None
+        if not (star.args.get("except_") or star.args.get("replace")):
+            return list(fields)
         excluded = {fold(identifier_of(e), self.engine) for e in star.args.get("except_") or ()}
         given = [e for e in star.args.get("replace") or () if isinstance(e, exp.Alias)]
         replaced = {fold(e.args["alias"], self.engine): e.this for e in given}

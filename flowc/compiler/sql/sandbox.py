@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import wraps
 from typing import Any, cast
 
@@ -16,8 +17,10 @@ from jinja2.sandbox import SandboxedEnvironment
 
 MAX_ITERATIONS = 100_000
 MAX_SIZE = 1_000_000
-MAX_WORK = 2_000_000
+MAX_WORK = 1_000_000
 """What a template may do in all: one for each value that is taken or made, and for each 32 characters of a text."""
+PROJECT_WORK, WORK_PER_CHARACTER = 2 * MAX_WORK, 10
+"""What all templates of a project may do together: so much in any, and more for each character that is written."""
 MAX_WIDTH = 10_000
 """The widest that a number in `%`, `batch`, `slice` or `round` makes something."""
 _MAX_BITS = 4096
@@ -46,6 +49,17 @@ class TooMuchWork(Exception):
     """The template went beyond its limits."""
 
 
+@dataclass(slots=True)
+class Work:
+    """What the templates of a project may still do together."""
+
+    left: int = PROJECT_WORK
+
+    def admit(self, size: int) -> None:
+        """Allows what a text of so many characters may need."""
+        self.left += WORK_PER_CHARACTER * size
+
+
 class Sandbox(SandboxedEnvironment):
     """Renders templates; one instance serves all, `run` resets its count."""
 
@@ -62,18 +76,22 @@ class Sandbox(SandboxedEnvironment):
         self.globals = {"range": _range, **{name: self.globals[name] for name in ("dict", "namespace")}}
         self._left, self._work = MAX_ITERATIONS, MAX_WORK
 
-    def run(self, source: str, context: Mapping[str, object], most: int = MAX_SIZE) -> str:
+    def run(self, source: str, context: Mapping[str, object], work: Work, most: int = MAX_SIZE) -> str:
         """The rendered text, of `most` characters.
 
         Raises jinja2's errors, TooMuchWork, and what a filter raises for odd arguments.
         """
-        self._left, self._work = MAX_ITERATIONS, MAX_WORK
+        allowed = min(MAX_WORK, work.left)
+        self._left, self._work = MAX_ITERATIONS, allowed
         size, parts = 0, []
-        for part in self.from_string(source).generate(context):
-            size += len(part)
-            if size > most:
-                raise TooMuchWork
-            parts.append(part)
+        try:
+            for part in self.from_string(source).generate(context):
+                size += len(part)
+                if size > most:
+                    raise TooMuchWork
+                parts.append(part)
+        finally:
+            work.left -= allowed - self._work
         return "".join(parts)
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:

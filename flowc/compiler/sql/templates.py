@@ -2,24 +2,28 @@
 
 The template is cut into chunks with Jinja's own lexer. Each chunk is preceded by a mark (private-use characters and a
 number) that survives rendering, loops and conditionals included; the marks are then taken out again, and what stood
-between two of them came from the chunk of the first. A template is also rendered without marks: where the two texts
-differ (a template that measures its own captured text), the plain one wins and maps to the template as a whole.
+between two of them came from the chunk of the first. A template that captures what it shows (a macro, a block that is
+set) may measure it, so that one is rendered without marks too: where the two texts differ, the plain one wins and maps
+to the template as a whole.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from secrets import randbelow
 
-from jinja2 import TemplateError, TemplateSyntaxError, UndefinedError, meta
+from jinja2 import TemplateError, TemplateSyntaxError, UndefinedError, meta, nodes
 
-from flowc.compiler.sql.sandbox import MAX_SIZE, Sandbox, TooMuchWork
+from flowc.compiler.sql.sandbox import MAX_SIZE, Sandbox, TooMuchWork, Work
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.source import MappedText, Segment, Span
 
-_OPEN, _CLOSE = "\ue0f0", "\ue0f1"
+_OPEN, _CLOSE = f"\ue0f0{randbelow(10**12)}:", "\ue0f1"
+"""Around the number of a mark: nothing that a template shows holds what nobody knows before it is made."""
 _MARK = re.compile(f"{_OPEN}([0-9]+){_CLOSE}")
+_CAPTURES = (nodes.Macro, nodes.CallBlock, nodes.FilterBlock, nodes.AssignBlock, nodes.Block)
 _HALF = re.compile("[\ud800-\udfff]")
 _SANDBOX = Sandbox()
 _MARKED = 10
@@ -40,6 +44,8 @@ class Values:
     ref: Callable[[str], str]
     watermark: str | None = None
     incremental: str | None = None
+    work: Work = field(default_factory=Work)
+    """What the templates of the project may do together."""
 
 
 class NoSuchTable(Exception):
@@ -79,6 +85,15 @@ class _Token:
     @property
     def end(self) -> int:
         return self.start + len(self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A template: its tokens, the names that it does not define, and whether it captures what it shows."""
+
+    tokens: list[_Token]
+    undeclared: frozenset[str]
+    captures: bool
 
 
 class _Ref:
@@ -137,22 +152,23 @@ def render(template: MappedText, values: Values, reporter: Reporter) -> MappedTe
     if not is_template(template.text):
         return template
     template = _plain_newlines(template)
-    tokens = _lex(template, reporter)
+    read = _read(template, reporter)
     if quotes := _QUOTED_WATERMARK.search(template.text):
         message = "`watermark` is a SQL literal with quotes of its own: write `{{ watermark }}`, without any around it"
         reporter.error("template-error", message, template.span(*quotes.span()))
         return None
-    if tokens is None or _report_unknown_names(template, tokens, values, reporter):
+    if read is None or _report_unknown_names(template, read, values, reporter):
         return None
-    return _render(template, tokens, values, reporter)
+    return _render(template, read, values, reporter)
 
 
-def _render(template: MappedText, tokens: list[_Token], values: Values, reporter: Reporter) -> MappedText | None:
-    context = _context(values)
+def _render(template: MappedText, read: _Read, values: Values, reporter: Reporter) -> MappedText | None:
+    context, tokens = _context(values), read.tokens
+    values.work.admit(len(template.text))
     try:
-        plain = _SANDBOX.run(template.text, context)
-        marked = _SANDBOX.run(_with_marks(tokens), context, _MARKED * MAX_SIZE)
-        _check_characters(plain)
+        marked = _SANDBOX.run(_with_marks(tokens), context, values.work, _MARKED * MAX_SIZE)
+        plain = _SANDBOX.run(template.text, context, values.work) if read.captures else _MARK.sub("", marked)
+        _check_text(plain)
     except UndefinedError as error:
         _report_undefined(template, tokens, str(error), reporter)
     except NoSuchTable as error:
@@ -165,6 +181,8 @@ def _render(template: MappedText, tokens: list[_Token], values: Values, reporter
         _report_unlisted(error.name, span, values, reporter)
     except (TooMuchWork, RecursionError, MemoryError):
         message = "the template does too much work: it loops or grows beyond what SQL needs"
+        if values.work.left < 0:
+            message = "the templates of the project do too much work together: they loop beyond what SQL needs"
         reporter.error("template-too-large", message, template.span(0, len(template.text)))
     except (TemplateError, ArithmeticError, TypeError, ValueError, LookupError, AttributeError) as error:
         reporter.error("template-error", f"the template fails: {_one_line(error)}", _block_span(template, tokens))
@@ -173,8 +191,13 @@ def _render(template: MappedText, tokens: list[_Token], values: Values, reporter
     return None
 
 
-def _check_characters(text: str) -> None:
-    """Raises ValueError where a text holds half of a pair of surrogates, which no file, terminal or database takes."""
+def _check_text(text: str) -> None:
+    """Raises TooMuchWork for a long text.
+
+    And ValueError where it holds half of a pair of surrogates, which no file, terminal or database takes.
+    """
+    if len(text) > MAX_SIZE:
+        raise TooMuchWork
     if not text.isascii() and (half := _HALF.search(text)):
         raise ValueError(f"it makes U+{ord(half[0]):04X}, which is half a character")
 
@@ -202,10 +225,11 @@ def _plain_newlines(template: MappedText) -> MappedText:
     return template.derive("".join(parts), segments)
 
 
-def _lex(template: MappedText, reporter: Reporter) -> list[_Token] | None:
-    text, at, tokens = template.text, 0, []
+def _read(template: MappedText, reporter: Reporter) -> _Read | None:
+    text, at, tokens = template.text, 0, list[_Token]()
     try:
-        meta.find_undeclared_variables(_SANDBOX.parse(text))  # finds unknown filters too
+        tree = _SANDBOX.parse(text)
+        undeclared = meta.find_undeclared_variables(tree)  # finds unknown filters too
         for _, kind, value in _SANDBOX.lex(text):
             start = text.index(value, at) if value else at  # the lexer drops white space that `-` takes away
             tokens.append(_Token(kind, value, start))
@@ -217,7 +241,8 @@ def _lex(template: MappedText, reporter: Reporter) -> list[_Token] | None:
     except RecursionError:
         reporter.error("template-too-large", "the template is nested too deeply", template.span(0, len(text)))
         return None
-    return tokens
+    captures = any(tree.find(kind) for kind in _CAPTURES) or any(loop.recursive for loop in tree.find_all(nodes.For))
+    return _Read(tokens, frozenset(undeclared), captures)
 
 
 def _line_span(template: MappedText, line: int) -> Span:
@@ -278,11 +303,10 @@ def _mapped(template: MappedText, tokens: list[_Token], plain: str, marked: str)
     return template.derive(plain, segments)
 
 
-def _report_unknown_names(template: MappedText, tokens: list[_Token], values: Values, reporter: Reporter) -> bool:
+def _report_unknown_names(template: MappedText, read: _Read, values: Values, reporter: Reporter) -> bool:
     """Reports every name that cannot be defined, before rendering: all of them, also in branches not taken."""
-    known = {*_context(values), *_SANDBOX.globals}
-    unknown = meta.find_undeclared_variables(_SANDBOX.parse(template.text)) - known
-    code = [t for t in tokens if t.kind in ("name", "operator", "string", "integer", "float")]
+    unknown = read.undeclared - {*_context(values), *_SANDBOX.globals}
+    code = [t for t in read.tokens if t.kind in ("name", "operator", "string", "integer", "float")]
     before = reporter.errors
     for i, token in enumerate(code):
         previous = code[i - 1].text if i else ""

@@ -47,7 +47,7 @@ _OPERATOR = re.compile(r"\b(?:AND|OR|UNION)\b|[-+*/|]", re.IGNORECASE)
 _NESTED = re.compile(r"[()\[\]]|\b(?:CASE|NOT)\b|[-+*]", re.IGNORECASE)
 _FEW = 40
 """What has fewer of these is not too deep, whatever it is."""
-_WORK, _WORK_PER_CHARACTER = 900_000, 4
+_WORK, _WORK_PER_CHARACTER = 300_000, 4
 """What the engine is asked for at most, and more for each character that was written; then it is not asked."""
 _DEPTH, _GROWTH, _GROWN = 4, 20, 4
 """What levels and characters count, in operators; a text is larger than its author's from so many times on."""

@@ -15,6 +15,8 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.expressions import DataType as SqlType
 
+from flowc.compiler.sql.sqltext import copied
+
 
 class Answer(Enum):
     """What a dialect, or an engine, makes of a number that is not defined."""
@@ -119,7 +121,7 @@ def _template(sql: str, dialect: str) -> exp.Expression:
 
 def build(sql: str, dialect: str = "postgres", /, **parts: exp.Expression | str | int) -> exp.Expression:
     """An expression from a template: `:name` stands for a part, put in parentheses where it needs them."""
-    tree = _template(sql, dialect).copy()
+    tree = copied(_template(sql, dialect))
     for mark in list(tree.find_all(exp.Placeholder)):
         part = parts[mark.name]
         node = part.copy() if isinstance(part, exp.Expression) else exp.convert(part)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from enum import IntEnum
+from threading import local
 
 from sqlglot import exp
 
@@ -70,7 +72,7 @@ def number_of(node: exp.Expression) -> Number | None:
         # Where they are floats of all numbers, as in most dialects, their type says so.
         return Number.FLOAT if type_of(node) in exp.DataType.FLOAT_TYPES else _computed(node)
     if isinstance(node, _OF_BOTH):
-        return _together(number_of(node.left), number_of(node.right))
+        return _of_both(node)
     if isinstance(node, _OF_ANY):
         return _widest(values_of(node))
     if isinstance(node, exp.Nullif):
@@ -78,6 +80,47 @@ def number_of(node: exp.Expression) -> Number | None:
     if isinstance(node, exp.Count):
         return Number.INTEGER
     return _of_type(node)
+
+
+class _Known(local):
+    """Numbers that rows of operators are known to be, each under the id of its last operator, while a text is reworded.
+
+    Rules ask it of each operator of a row in turn. A part that is changed has another hash, as all around it have.
+    """
+
+    numbers: dict[int, tuple[exp.Expression, int, Number | None]] | None = None
+
+    def find(self, node: exp.Expression) -> tuple[exp.Expression, int, Number | None] | None:
+        found = self.numbers.get(id(node)) if self.numbers is not None else None
+        return found if found is not None and found[0] is node and found[1] == node._hash else None
+
+
+_KNOWN = _Known()
+
+
+@contextmanager
+def numbers_known() -> Iterator[None]:
+    """While it is open, what a row of operators is is found once."""
+    _KNOWN.numbers = {}
+    try:
+        yield
+    finally:
+        _KNOWN.numbers = None
+
+
+def _of_both(node: exp.Expression) -> Number | None:
+    """A row of operators, which has more than there may be calls in each other."""
+    row, first = list[exp.Expression](), node
+    while isinstance(first, _OF_BOTH) and _KNOWN.find(first) is None:
+        row.append(first)
+        first = first.left
+    known = _KNOWN.find(first)
+    number = known[2] if known is not None else number_of(first)
+    for each in reversed(row):
+        number = _together(number, number_of(each.right))
+        if _KNOWN.numbers is not None:
+            _KNOWN.numbers[id(each)] = (each, hash(each), number)
+    return number
 
 
 def _of_type(node: exp.Expression) -> Number | None:

@@ -12,6 +12,7 @@ from flowc.compiler.sql.allowance import Allowance, TooLarge
 from flowc.compiler.sql.meaning.calendar import CALENDAR, ZONES
 from flowc.compiler.sql.meaning.common import COMMON
 from flowc.compiler.sql.meaning.core import SAID, Engine, Pair, Rewrite, Rules, Untranslatable
+from flowc.compiler.sql.meaning.datafusion_numbers import numbers_known
 from flowc.compiler.sql.meaning.engines import ENGINES
 from flowc.compiler.sql.meaning.java_formats import JAVA_FORMATS
 from flowc.compiler.sql.meaning.likes import LIKES
@@ -62,6 +63,7 @@ class _Growth:
         self.all.take(size, node)
 
 
+@numbers_known()
 def reword(parsed: SqlTree, engine: str, reporter: Reporter, allowance: Allowance) -> exp.Expression:
     """A copy of the tree with every rule of the engine applied; reports what cannot be kept; raises TooLarge."""
     pair = Pair(parsed.dialect, ENGINES[engine])
