@@ -18,7 +18,7 @@ from sqlglot.errors import UnsupportedError
 
 from flowc.compiler.sql.sqltext import FAULTS
 
-PARTS, PARTS_PER_NODE = 120_000, 10
+PARTS, PARTS_PER_NODE = 60_000, 10
 """How many parts may be written: so many in any project, and more for each part of its SQL."""
 VALUES, CHARACTERS_PER_VALUE = 1_000, 100
 """How many values windows and running aggregates may put together: so many in any project, and more in longer SQL."""

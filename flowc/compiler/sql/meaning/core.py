@@ -124,7 +124,7 @@ def build(sql: str, dialect: str = "postgres", /, **parts: exp.Expression | str 
     tree = copied(_template(sql, dialect))
     for mark in list(tree.find_all(exp.Placeholder)):
         part = parts[mark.name]
-        node = part.copy() if isinstance(part, exp.Expression) else exp.convert(part)
+        node = copied(part) if isinstance(part, exp.Expression) else exp.convert(part)
         node = (
             exp.paren(node, copy=False)
             if isinstance(node, exp.Binary | exp.Unary | exp.Condition) and _loose(node)
