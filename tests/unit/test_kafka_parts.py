@@ -13,7 +13,7 @@ from flowc.errors import EngineError, FlowcError, TransientError, UsageError
 from flowc.runtime.connectors import kafka_arrow as arrow
 from flowc.runtime.connectors.kafka import KafkaSource
 from flowc.runtime.connectors.kafka_errors import failure
-from flowc.runtime.connectors.kafka_options import is_incremental, secrets, settings, start_time
+from flowc.runtime.connectors.kafka_options import is_incremental, producer_settings, secrets, settings, start_time
 
 BASE = {"bootstrap_servers": "a:1,b:2"}
 
@@ -168,3 +168,14 @@ def test_errors_by_what_can_be_done_about_them(error: Any, kind: type[FlowcError
 
 def test_secrets_are_blotted_out():
     assert failure(Said("_SSL", "key p4ss of\nu"), ("p4ss",)).message == "key *** of u"
+
+
+def test_a_producer_without_transactions_waits_for_each_answer():
+    """A broker takes any batch as its first: one before it that comes again would be refused, and lost."""
+    requests = "max.in.flight.requests.per.connection"
+    options = {**BASE, "properties": {requests: 5, "max.in.flight": 5}}
+    assert producer_settings(BASE, None)[requests] == 1
+    assert requests not in producer_settings(BASE, "id")
+    with pytest.raises(UsageError, match="cannot be set"):
+        producer_settings(options, None)
+    assert producer_settings(options, "id")[requests] == 5

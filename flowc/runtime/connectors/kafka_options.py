@@ -61,6 +61,12 @@ _OWN_PRODUCER: Mapping[str, object] = {
     "acks": "all",
     "delivery.report.only.error": True,
 }
+_ONE_AT_A_TIME: Mapping[str, object] = {"max.in.flight.requests.per.connection": 1}
+"""Without transactions a broker takes any batch as the first of a producer.
+
+Where it was not ready for the one before, that one is refused as out of order when it comes again, and the client
+counts it as delivered.
+"""
 _SMALLEST, _PARTITION = 1 << 10, 1 << 20
 """The least that is asked for at a time, and what is asked for of each partition at most: librdkafka's own."""
 _MESSAGE = 1_000_000
@@ -106,7 +112,7 @@ def producer_settings(options: Mapping[str, object], transactional_id: str | Non
     own = _PRODUCER.keys() | _OWN_PRODUCER.keys() | {"transactional.id"}
     left = {"group.id", *_OWN, *(_DEFAULTS.keys() - own)} - _properties(options).keys()
     kept = {name: value for name, value in made.items() if name not in left}
-    fixed = {**_OWN_PRODUCER, **({"transactional.id": transactional_id} if transactional_id else {})}
+    fixed = {**_OWN_PRODUCER, **({"transactional.id": transactional_id} if transactional_id else _ONE_AT_A_TIME)}
     for name in fixed.keys() & _properties(options).keys():
         raise _unusable(f"`{name}` cannot be set: what is written once rests on it", f"leave out `{name}`")
     return {**_PRODUCER, **kept, **fixed}
