@@ -18,7 +18,9 @@ from tests.commands import Done, Inside
 from tests.fuzz.mutant import SECRET, SPEC, Chance, Mutant
 
 SLOWEST = 5.0
-"""Seconds that a command may take."""
+"""Seconds that a command may take, of a machine that does nothing else."""
+QUIET = 0.018
+"""Seconds that `_paced` takes there."""
 MEMORY = 2**30
 """Bytes that it may need beyond what the process had before."""
 OLD = 1_000_000_000
@@ -77,7 +79,7 @@ class Observed(Inside):
         # Where its threads waited for a processor, and it for them, the machine was slow.
         own, busy = own_time() - started, time.process_time() - worked
         took = min(own, max(busy, time.monotonic() - _waited() - stood))
-        if took > SLOWEST:
+        if took > SLOWEST and took - min(busy, took) * (1 - min(1.0, QUIET / _paced())) > SLOWEST:
             self.note("slow", arguments, f"{took:.1f} s")
         if "error[internal]" in done.err or "Traceback (most" in done.err:
             self.note("internal", arguments, self.done("--debug", *arguments).err[-3000:])
@@ -122,6 +124,16 @@ def _waited() -> float:
         with suppress(OSError):  # a thread that ended
             waited += int(file.read_text().split()[1])
     return waited / 1e9
+
+
+def _paced() -> float:
+    """How long some work takes now: what shares the processor and its memory slows others down beside their waits."""
+    taken = []
+    for _ in range(9):
+        started = time.thread_time()
+        assert len({str(number): [number, {}] for number in range(60_000)}) > 1
+        taken.append(time.thread_time() - started)
+    return sorted(taken)[len(taken) // 2]
 
 
 def own_time(process: int | str = "self") -> float:

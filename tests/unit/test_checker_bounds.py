@@ -72,7 +72,7 @@ def test_many_hard_queries_keep_the_engine_no_longer_than_some():
     started = time.thread_time()
     judged = [asked(_of(hard)) is not None for _ in range(30)]
     assert time.thread_time() - started < 5
-    assert all(judged[:3])
+    assert judged[0]
     assert sum(judged) < 15
     assert asked(_of(simple)) is not None
 
