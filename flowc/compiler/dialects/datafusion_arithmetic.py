@@ -71,6 +71,7 @@ class _Scan:
         self._tokens: list[Any] = DataFusion().tokenize(sql)
         self._types: list[TokenType] = [token.token_type for token in self._tokens]
         self._words = [*map(_word, self._tokens)]
+        self._texts = [*map(_text, self._tokens)]
         self._at = 0
         self._select = self._selects = 0
 
@@ -207,8 +208,16 @@ class _Scan:
     def _add(self, kind: str, start: int, inner: int, outer: int) -> None:
         """Adds the computation that ends before the current token."""
         tokens = self._tokens[start : self._at]
-        words = _Words(self._select, kind, _words(tokens), _words(_unqualified(tokens)))
+        words = _Words(self._select, kind, " ".join(self._texts[start : self._at]), self._unqualified(start))
         self._found.append((words, Arithmetic(kind, "", tokens[0].start, inner, outer, tokens[-1].end + 1)))
+
+    def _unqualified(self, start: int) -> str:
+        """The words up to the current token, without what stands before the dots of names."""
+        types, texts = self._types[start : self._at], self._texts[start : self._at]
+        if TokenType.DOT in types[1:]:
+            dots = {i for i, kind in enumerate(types) if kind is TokenType.DOT and i > 0}
+            texts = [text for i, text in enumerate(texts) if i not in dots and i + 1 not in dots]
+        return " ".join(texts)
 
     def named(self) -> tuple[Arithmetic, ...]:
         """What was found; the same expression in one SELECT under one name, so that GROUP BY still finds it.
@@ -248,13 +257,7 @@ def _word(token: Any) -> str:
     return text if text[0].isalpha() or text[0] == "_" else ""
 
 
-def _words(tokens: list[Any]) -> str:
-    """An expression in the form in which equal ones are equal."""
-    exact = _LITERALS | {TokenType.IDENTIFIER}
-    return " ".join(f"{t.token_type.name} {t.text}" if t.token_type in exact else t.text.lower() for t in tokens)
-
-
-def _unqualified(tokens: list[Any]) -> list[Any]:
-    """The tokens without what stands before the dots of names."""
-    dots = {i for i, token in enumerate(tokens) if token.token_type is TokenType.DOT and i > 0}
-    return [token for i, token in enumerate(tokens) if i not in dots and i + 1 not in dots]
+def _text(token: Any) -> str:
+    """A token in the form in which equal ones are equal."""
+    exact = token.token_type in _LITERALS or token.token_type is TokenType.IDENTIFIER
+    return f"{token.token_type.name} {token.text}" if exact else str(token.text).lower()
