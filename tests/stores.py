@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterable
-from contextlib import closing
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -73,15 +73,29 @@ class Store:
             return cursor.fetchall() if cursor.description else []
         if self.kind == "mysql":
             return ask(self.dsn, sql)
-        path = self.folder / f"{self.file}.{self.kind}"
-        opened: Any = duckdb.connect(str(path)) if self.kind == "duckdb" else sqlite3.connect(path)
-        with closing(opened):
-            rows: list[tuple[Any, ...]] = opened.execute(sql).fetchall()
+        with self.held() as session:
+            rows: list[tuple[Any, ...]] = session.execute(sql).fetchall()
             if self.kind == "sqlite":
-                opened.commit()
+                session.commit()
             return rows
 
+    @contextmanager
+    def held(self) -> Iterator[Any]:
+        """Keeps a file open for all that is asked within, while flowc is not at it: to open DuckDB's takes longest."""
+        path = self.folder / f"{self.file}.{self.kind}"
+        if self.kind in SERVERS or path in _HELD:
+            yield _HELD.get(path)
+            return
+        with closing(duckdb.connect(str(path)) if self.kind == "duckdb" else sqlite3.connect(path)) as session:
+            _HELD[path] = session
+            try:
+                yield session
+            finally:
+                del _HELD[path]
 
+
+_HELD: dict[Path, Any] = {}
+"""The files that are open."""
 _LAST = threading.local()
 """The session of a thread with the PostgreSQL database that it asked last: to connect takes longer than to ask."""
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from benchmarks.crash.feeds import FEEDS, filled
+from benchmarks.crash.feeds import filled
 from benchmarks.crash.places import PLACES, SERVERS
 from benchmarks.crash.trial import MEMBERS, RESTARTS, WAYS, WORKERS, Outcome, Trial, ways_of
 from tests import topics
@@ -32,11 +32,11 @@ EVENTS = 6000
 
 @dataclass(frozen=True)
 class Campaign:
-    """Trials on the broker of `bootstrap`; `sources` are the topics of each feed."""
+    """Trials on the broker of `bootstrap`; `sources` are the topics of each feed that was needed so far."""
 
     folder: Path
     bootstrap: str
-    sources: Mapping[str, Sequence[str]]
+    sources: dict[str, Sequence[str]]
     seed: int
     ways: Sequence[str]
     servers: Mapping[str, Killable]
@@ -51,12 +51,17 @@ class Campaign:
             own.mkdir()
             way = ways[(first + number) % len(ways)]
             with PLACES[kind](own) as place:
-                topics, wanted = self.sources[place.feed], place.wanted(self.events)
+                topics, wanted = self._topics(place.feed), place.wanted(self.events)
                 trial = Trial(kind, own, place, self.bootstrap, topics, wanted, chance, self.servers, self.events)
                 outcomes.append(trial.run(way))
             if not outcomes[-1].good:
                 sys.stderr.write(f"{kind} {number} ({way}): {outcomes[-1]}\n")
         return outcomes
+
+    def _topics(self, feed: str) -> Sequence[str]:
+        if feed not in self.sources:
+            self.sources[feed] = filled(self.bootstrap, feed, self.events)
+        return self.sources[feed]
 
 
 def line(kind: str, outcomes: Sequence[Outcome]) -> str:
@@ -85,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         servers = _servers(kinds, own=bool(RESTARTS.keys() & set(options.ways)), stack=stack)
         bootstrap = os.environ[variable("kafka")].partition("?")[0]
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="flowc-crash-")))
-        sources = {feed: filled(bootstrap, feed, options.events) for feed in FEEDS}
+        sources = dict[str, Sequence[str]]()
         campaign = Campaign(folder, bootstrap, sources, options.seed, options.ways, servers, options.events)
         found = {kind: campaign.run(kind, options.trials) for kind in kinds}
         for topic in chain.from_iterable(sources.values()):

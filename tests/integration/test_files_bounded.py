@@ -298,7 +298,7 @@ def test_types_of_lines_that_lack_most_fields_are_those_of_all_together():
 
 
 @pytest.mark.parametrize(("form", "rows", "size"), [
-    ("jsonl", 800, 1 << 20), *((form, 20_000, 20_000) for form in ("csv.gz", "json")),
+    ("jsonl", 400, 1 << 20), *((form, 20_000, 20_000) for form in ("csv.gz", "json")),
 ])  # fmt: skip
 def test_batches_are_bounded_by_bytes(project, form, rows, size):
     """Rows of a mebibyte came together, all that are here; of smaller ones, 8192 took gigabytes of memory."""

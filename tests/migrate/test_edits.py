@@ -35,9 +35,10 @@ def test_edits(store: Store, project: Inside, update_golden: bool):
     specs(project, store, {edit.table: edit.before for edit in edits})
     done = project.flowc("apply", "--yes")
     assert done.code == 0, done.err
-    for edit in edits:
-        fill(store, edit)
-    before = {edit.table: values(store, edit.table, column_names(edit.before)) for edit in edits}
+    with store.held():
+        for edit in edits:
+            fill(store, edit)
+        before = {edit.table: values(store, edit.table, column_names(edit.before)) for edit in edits}
     specs(project, store, {edit.table: edit.after for edit in edits if edit.after})
 
     plan = project.flowc("plan")
@@ -55,7 +56,8 @@ def test_edits(store: Store, project: Inside, update_golden: bool):
     assert (again.code, again.out.splitlines()[1:]) == (0, ["No changes: what is there is what the specs say."]), (
         again.out
     )
-    wrong = [f"{edit.title}: {fault}" for edit in edits for fault in _faults(store, edit, before[edit.table])]
+    with store.held():
+        wrong = [f"{edit.title}: {fault}" for edit in edits for fault in _faults(store, edit, before[edit.table])]
     assert wrong == []
 
 
@@ -112,9 +114,10 @@ def test_data_that_does_not_allow_an_edit_is_counted_and_nothing_is_changed(stor
     edits = [edit for edit in REFUSED if store.kind not in edit.not_on]
     specs(project, store, {edit.table: edit.before for edit in edits})
     assert project.flowc("apply", "--yes").code == 0
-    for edit in edits:
-        fill(store, edit)
-    before = {e.table: (look(store, e.table), values(store, e.table, column_names(e.before))) for e in edits}
+    with store.held():
+        for edit in edits:
+            fill(store, edit)
+        before = _all(store, edits)
     specs(project, store, {edit.table: edit.after for edit in edits})
 
     plan = project.flowc("plan").out
@@ -124,7 +127,13 @@ def test_data_that_does_not_allow_an_edit_is_counted_and_nothing_is_changed(stor
     assert "the data does not allow what is planned; nothing was changed" in done.err
     untold = [e.title for e in edits if e.refused not in " ".join(plan.split()) or not _told(e, done.err)]
     assert untold == [], plan + done.err
-    assert before == {e.table: (look(store, e.table), values(store, e.table, column_names(e.before))) for e in edits}
+    with store.held():
+        assert before == _all(store, edits)
+
+
+def _all(store: Store, edits: Sequence[Edit]) -> dict[str, object]:
+    """What the tables of edits are, and hold."""
+    return {e.table: (look(store, e.table), values(store, e.table, column_names(e.before))) for e in edits}
 
 
 def _told(edit: Edit, words: str) -> bool:

@@ -206,7 +206,7 @@ _ROW = st.tuples(
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(data=st.data())
 def test_windows_are_those_of_the_model_whatever_batches_and_restarts(shape: Shape, data: st.DataObject) -> None:
     steps = st.lists(st.tuples(st.lists(_ROW, max_size=12), st.one_of(st.none(), st.integers(-45, 60))), max_size=7)
@@ -230,7 +230,7 @@ def test_windows_are_those_of_the_model_whatever_batches_and_restarts(shape: Sha
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(data=st.data())
 def test_what_the_end_let_out_stays_closed_in_later_runs(shape: Shape, data: st.DataObject) -> None:
     runs = data.draw(st.lists(st.lists(_ROW, max_size=10), min_size=2, max_size=3), "runs")
@@ -256,7 +256,7 @@ def _net(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("shape", [SHAPES[0], SHAPES[2], SHAPES[3], *SHAPES[6:]], ids=str)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(data=st.data())
 def test_windows_reopen_for_late_rows_as_long_as_it_is_allowed(shape: Shape, data: st.DataObject) -> None:
     allowed = data.draw(st.sampled_from([1, 7, 25]), "allowed")
@@ -291,7 +291,7 @@ def _bits(rows: Iterable[dict[str, Any]]) -> list[Any]:
 
 
 @pytest.mark.parametrize("shape", SHAPES[:1] + SHAPES[2:4] + SHAPES[6:8], ids=str)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(data=st.data())
 def test_floats_are_the_same_to_the_last_bit_and_rows_in_the_same_order(shape: Shape, data: st.DataObject) -> None:
     value = st.floats(-1e9, 1e9, allow_subnormal=False)
@@ -488,7 +488,7 @@ def _stepped(shape: Shape, **more: Any) -> Driven:
 
 
 @pytest.mark.parametrize("shape", [SHAPES[0], SHAPES[2], SHAPES[3], SHAPES[8]], ids=str)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(data=st.data())
 def test_windows_that_come_early_are_the_same_over_every_restart(shape: Shape, data: st.DataObject) -> None:
     """What comes out of each epoch is, and in the end each window is as it is without `emit`."""
