@@ -9,7 +9,7 @@ import re
 from bisect import bisect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
+from difflib import SequenceMatcher
 from enum import IntEnum
 from functools import lru_cache
 
@@ -19,8 +19,10 @@ from flowc.source import Located, SourceFile, Span
 # `# flowc: disable=code, code` in YAML, and `-- flowc: …` in the SQL inside it.
 _DISABLED = re.compile(r"(?:#|--)[ \t]*flowc:[ \t]*disable[ \t]*=[ \t]*([\w-]+(?:[ \t]*,[ \t]*[\w-]+)*)")
 _CODE = re.compile(r"[\w-]+")
-_AROUND = 10
+_AROUND = 20
 """How many names at each side of an unknown one, in order of their beginnings and ends, it is compared with."""
+_NEAR = 0.6
+"""How much alike a name and one that was meant are at least, of 1."""
 _COMMENT = re.compile(r"\s*(?:#|--)")
 
 
@@ -176,8 +178,27 @@ class Reporter:
 def did_you_mean(name: str, known: Iterable[str]) -> tuple[str, ...]:
     """The help line "did you mean …" when a known name is near, else nothing."""
     names = _Names.of(tuple(known))
-    near = get_close_matches(name.lower(), names.around(name.lower()), n=1, cutoff=0.6)
-    return (f"did you mean `{names.spelled[near[0]]}`?",) if near else ()
+    near = _nearest(name.lower(), names.around(name.lower()))
+    return (f"did you mean `{names.spelled[near]}`?",) if near is not None else ()
+
+
+def _nearest(name: str, known: Iterable[str]) -> str | None:
+    """What `difflib.get_close_matches` finds first, without a close look at names that cannot be nearer than others."""
+    matcher = SequenceMatcher()
+    matcher.set_seq2(name)
+    bounds = []
+    for each in known:
+        matcher.set_seq1(each)
+        if matcher.real_quick_ratio() >= _NEAR and (bound := matcher.quick_ratio()) >= _NEAR:
+            bounds.append((bound, each))
+    best: tuple[float, str] | None = None
+    for bound, each in sorted(bounds, reverse=True):
+        if best is not None and bound < best[0]:
+            break
+        matcher.set_seq1(each)
+        if (ratio := matcher.ratio()) >= _NEAR:
+            best = max(best or (ratio, each), (ratio, each))
+    return best[1] if best is not None else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -302,6 +302,10 @@ LIMITS = {
         of(SANDBOX, "PROJECT_WORK"), "unit/test_sql_templates.py::test_the_templates_of_a_project_may_do_so_much_together", TEMPLATE,
         f"{{}}, and {of(SANDBOX, 'WORK_PER_CHARACTER')} for each character",
     ),
+    "what all templates of a project make": Limit(
+        of(SANDBOX, "PROJECT_SIZE"), "unit/test_sql_templates.py::test_the_templates_of_a_project_make_so_much_together", TEMPLATE,
+        f"{{}} characters, and {of(SANDBOX, 'SIZE_PER_CHARACTER')} for each of theirs",
+    ),
     "the width that a number gives (`%9d`, `batch`, `slice`, `round`)": Limit(
         of(SANDBOX, "MAX_WIDTH"),
         lambda n, _: template(f"{{{{ '%{n}d' % 1 }}}}") + template(f"{{{{ [1] | batch({n}, 0) | list | length }}}}"),
@@ -331,9 +335,7 @@ LIMITS = {
         of("compiler.sql.windowcalls", "MAX_OVERLAPS"), "unit/test_window_sql.py::test_windows_overlap_as_often_as_is_quick", LARGE
     ),
     "a number in SQL": Limit(of(BOUNDS, "MAX_DIGITS"), TEXTS + "test_a_number_has_as_many_digits_as_can_be_read", LARGE, "{} digits"),
-    "columns of a query": Limit(
-        of("compiler.sql.inferfrom", "MAX_COLUMNS"), lambda n, _: inferred(f"SELECT {columns_of(n)} FROM t"), LARGE
-    ),
+    "columns of a query": Limit(of("compiler.sql.inferfrom", "MAX_COLUMNS"), lambda n, _: inferred(f"SELECT {columns_of(n)} FROM t"), LARGE),
     "columns of all queries of a text": Limit(
         of("compiler.sql.inferfrom", "_MAX_ALL"), lambda n, _: inferred(wide_ctes(n)), LARGE, step=11 * WIDE
     ),

@@ -212,6 +212,62 @@ def test_what_a_template_measures_has_no_marks(shown: str):
     assert result.text == "2 3"
 
 
+def test_the_templates_of_a_project_make_so_much_together():
+    values, text = known(), "{% for i in range(1000) %}" + "x" * 1_000 + "{% endfor %}"
+    assert rendered(text, values)[0] is not None
+    assert [code for code, _ in rendered(text, values)[1]] == ["template-too-large"]
+    assert rendered("SELECT {{ 1 }}", values)[1] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{% set k %}t{% endset %}{{ ref(k) }}", '"s"."t"'),
+        ("{% macro n() %}5{% endmacro %}{{ 10 // (n()|int) }}", "2"),
+        ("{% macro k() %}region{% endmacro %}{{ var[k()] }}", "eu"),
+        ("{% set k %}text{% endset %}{{ {'int': 1, 'text': 2}[k] }}", "2"),
+        ("SELECT { {%- for c in var.columns %} '{{ c }}': {{ c }}{% endfor %} }", "SELECT { 'a': a 'b': b }"),
+        ("{ {#- a comment -#} }", "{}"),
+        ("{% for x in [[1, [2]]] recursive %}{{ x[0] }}{{ loop(x[1:])|length if x[1:] }}{% endfor %}", "11"),
+    ],
+)
+def test_what_is_captured_is_what_is_shown(text: str, expected: str):
+    result, problems = rendered(text)
+    assert problems == []
+    assert result is not None
+    assert result.text == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{% for i in range(1500) %}" + "{{ 1 }}," * 100 + "{% endfor %}",
+        "{% for i in range(15000) %}" + "{% if i %}x{% endif %}" * 20 + "{% endfor %}",
+        "{% set b %}{% for i in range(10000) %}({{ i }},{{ i }},{{ i }}),\n{% endfor %}{% endset %}{{ b }}",
+    ],
+)
+def test_marks_count_for_nothing(text: str):
+    assert rendered(text)[1] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{% for a in var.columns %}" * 30 + "{% endfor %}" * 30,
+        "{% if 1 %}" * 120 + "{% endif %}" * 120,
+        "{{ 1" + " + 1" * 400 + " }}",
+    ],
+)
+def test_what_is_in_each_other_too_deeply_is_told(text: str):
+    assert [code for code, _ in rendered(text)[1]] == ["template-too-large"]
+
+
+def test_many_values_are_marked_in_no_time():
+    started = time.thread_time()
+    assert rendered("SELECT " + "{{ 1 }}," * 4000)[1] == []
+    assert time.thread_time() - started < 5  # it took twenty
+
+
 def test_the_environment_shows_nothing_but_what_is_named():
     result, _ = rendered("[{{ env }}]")
     assert result is not None

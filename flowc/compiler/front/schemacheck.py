@@ -107,11 +107,11 @@ class _Explainer:
             place, node = _Place.of(self._root, path)
             others = [fault for fault in own if fault.keyword not in _KEYS]
             worst = next((fault for fault in others if fault.keyword == "type"), others[0] if others else None)
-            if (
-                worst and (what := (id(node), worst.keyword)) in self._told
-            ):  # of an alias, thousands may be at one place
+            # Of an alias, thousands may be at one place; what is not written is shown at its key.
+            what = (place.span.start if _is_empty(node) else id(node), worst.keyword) if worst else None
+            if what in self._told:
                 self._note(place)
-            elif worst:
+            elif worst and what:
                 self._told.add(what)
                 self._bad_value(worst, node, place)
             if isinstance(node, TreeMap):
@@ -203,8 +203,13 @@ class _Explainer:
         words = " or ".join(dict.fromkeys(_type_word(kind, schemas) for kind in wanted))
         owner = f"a value of {place}" if place.item else str(place)
         message = f"{owner} must be {words}, not {_TYPE_WORDS[type_of(judged(node))]}"
-        span = place.span if isinstance(node, Scalar) and not node.text else _head(node)
+        span = place.span if _is_empty(node) else _head(node)
         self._error(place, "wrong-type", message, span, helps=_typed_helps(wanted, node, schemas, place))
+
+
+def _is_empty(node: Node) -> bool:
+    """Whether nothing is written, so that its key is what can be shown."""
+    return isinstance(node, Scalar) and not node.text
 
 
 def _head(node: Node) -> Span:

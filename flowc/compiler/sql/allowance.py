@@ -20,7 +20,7 @@ from flowc.compiler.sql.sqltext import FAULTS
 
 PARTS, PARTS_PER_NODE = 60_000, 10
 """How many parts may be written: so many in any project, and more for each part of its SQL."""
-VALUES, CHARACTERS_PER_VALUE = 1_000, 100
+VALUES, CHARACTERS_PER_VALUE = 600, 50
 """How many values windows and running aggregates may put together: so many in any project, and more in longer SQL."""
 _LEAVES = (exp.Identifier, exp.Literal, exp.Null, exp.Boolean, exp.Star, exp.Placeholder, exp.Anonymous, exp.DataType)
 """What every value ends with, or nearly: where values double, these do."""

@@ -21,7 +21,7 @@ MAX_OPERATORS = 200
 """Operators in a row, between commas, clauses and what may be a long list."""
 MAX_LISTED = 3_000
 """AND, OR, `+` and the like, `||`, UNION: in a row they are lists."""
-MAX_STEPS, STEPS_PER_TOKEN = 600, 10
+MAX_STEPS, STEPS_PER_TOKEN = 600, 15
 """How many tokens may be read again, each counted as often as it is: so many in any text, and more in a longer one."""
 MAX_DIGITS = 1_000
 MAX_INTERVAL = 1_000
@@ -42,6 +42,8 @@ _BREAKS = frozenset(
      _T.USING, _T.WHEN, _T.THEN, _T.ELSE, _T.SEMICOLON)
 )  # fmt: skip
 _ANGLES, _CONDITIONS = frozenset((_T.LT, _T.GT)), frozenset((_T.ON, _T.USING))
+_TYPED = frozenset((_T.ALIAS, _T.DCOLON))
+"""What a type stands behind, and nothing that may be a call."""
 _UNJOINED = {_T.JOIN: 1, _T.CROSS: -1, _T.NATURAL: -1}
 _READ_AGAIN = {"IF": 2, "SORT_ARRAY": 2, "BINARY": 3}
 """Words beside the names of types that make the parser read what follows so many times."""
@@ -54,6 +56,8 @@ class _Level:
     """Between an opening bracket and its closing one: how often it is read, and what stands in a row."""
 
     times: int = 1
+    typed: bool = False
+    """Whether it holds the parts of a type, which are read once, as what they are."""
     operators: int = 0
     listed: int = 0
 
@@ -70,6 +74,8 @@ class _Counter:
     angles: int = 0
     joins: int = 0
     steps: int = 0
+    earlier: TokenType | None = None
+    """The kind of the token before the last one."""
 
     def take(self, token: Token, before: Token | None) -> bool:
         """Counts a token behind another; False where it counts for nothing."""
@@ -82,7 +88,11 @@ class _Counter:
             self.levels.pop()
         self._in_a_row(kind, self.levels[-1])
         if kind in _OPENERS:
-            self.levels.append(_Level(self.levels[-1].times * self._readings(kind, before)))
+            typed = self.levels[-1].typed or (
+                self.earlier in _TYPED and before is not None and before.token_type in self.types
+            )
+            times = 1 if typed else self._readings(kind, before)
+            self.levels.append(_Level(self.levels[-1].times * times, typed))
         elif kind is _T.LT:
             self.levels[-1].times *= self._readings(kind, before)
         self.steps += self.levels[-1].times - 1
@@ -135,7 +145,9 @@ def is_bounded(text: MappedText, tokens: Sequence[Token], dialect: str, reporter
     counter = _Counter(types, nested, MAX_STEPS + STEPS_PER_TOKEN * len(tokens))
     before: Token | None = None
     for token in tokens:
-        counted, behind, before = counter.take(token, before), before, token
+        counted = counter.take(token, before)
+        counter.earlier = before.token_type if before is not None else None
+        behind, before = before, token
         if counted and (broken := counter.broken()) is not None:
             message = f"the SQL is nested too deeply: {broken}"
             reporter.error("sql-too-deep", message, text.span(token.start, token.end + 1), helps=_DEEP)

@@ -19,8 +19,10 @@ MAX_ITERATIONS = 100_000
 MAX_SIZE = 1_000_000
 MAX_WORK = 1_000_000
 """What a template may do in all: one for each value that is taken or made, and for each 32 characters of a text."""
-PROJECT_WORK, WORK_PER_CHARACTER = 2 * MAX_WORK, 10
+PROJECT_WORK, WORK_PER_CHARACTER = 2 * MAX_WORK, 20
 """What all templates of a project may do together: so much in any, and more for each character that is written."""
+PROJECT_SIZE, SIZE_PER_CHARACTER = MAX_SIZE, 10
+"""How many characters they may make together."""
 MAX_WIDTH = 10_000
 """The widest that a number in `%`, `batch`, `slice` or `round` makes something."""
 _MAX_BITS = 4096
@@ -54,18 +56,31 @@ class Work:
     """What the templates of a project may still do together."""
 
     left: int = PROJECT_WORK
+    characters: int = PROJECT_SIZE
+
+    @property
+    def spent(self) -> bool:
+        """Whether what one has failed for is what they do together."""
+        return self.left <= 0 or self.characters < 0
 
     def admit(self, size: int) -> None:
         """Allows what a text of so many characters may need."""
         self.left += WORK_PER_CHARACTER * size
+        self.characters = max(0, self.characters) + SIZE_PER_CHARACTER * size
+
+    def make(self, text: str) -> None:
+        """Counts what a template has made; raises TooMuchWork."""
+        self.characters -= len(text)
+        if self.characters < 0 or len(text) > MAX_SIZE:
+            raise TooMuchWork
 
 
 class Sandbox(SandboxedEnvironment):
-    """Renders templates; one instance serves all, `run` resets its count."""
+    """Renders templates; one instance serves all, `run` resets its count. What `unseen` finds in them costs nothing."""
 
     intercepted_binops = frozenset(["+", "*", "**", "%"])
 
-    def __init__(self) -> None:
+    def __init__(self, unseen: re.Pattern[str]) -> None:
         super().__init__(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False, cache_size=0)
         adding = _numbers_only(self.filters["sum"])
         own: dict[str, Callable[..., Any]] = {"replace": _replace, "join": _join, "sum": adding, "trim": _trim}
@@ -75,6 +90,7 @@ class Sandbox(SandboxedEnvironment):
         self.tests = {name: self._charged(cast(Callable[..., Any], function)) for name, function in self.tests.items()}
         self.globals = {"range": _range, **{name: self.globals[name] for name in ("dict", "namespace")}}
         self._left, self._work = MAX_ITERATIONS, MAX_WORK
+        self._unseen = unseen
 
     def run(self, source: str, context: Mapping[str, object], work: Work, most: int = MAX_SIZE) -> str:
         """The rendered text, of `most` characters.
@@ -91,7 +107,7 @@ class Sandbox(SandboxedEnvironment):
                     raise TooMuchWork
                 parts.append(part)
         finally:
-            work.left -= allowed - self._work
+            work.left -= allowed - max(self._work, 0)
         return "".join(parts)
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
@@ -130,7 +146,7 @@ class Sandbox(SandboxedEnvironment):
 
     def _generate(self, source: nodes.Template, *args: Any, **kwargs: Any) -> str:
         for loop in list(source.find_all(nodes.For)):
-            shown = sum(len(data.data) for data in loop.find_all(nodes.TemplateData))
+            shown = sum(len(self._unseen.sub("", data.data)) for data in loop.find_all(nodes.TemplateData))
             loop.iter = self._filter(loop.iter, "flowc_count", [nodes.Const(1 + shown // _CHARACTERS)])
         self._wrap(source)
         return super()._generate(source, *args, **kwargs)

@@ -20,12 +20,12 @@ from flowc.compiler.sql.sandbox import MAX_SIZE, Sandbox, TooMuchWork, Work
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.source import MappedText, Segment, Span
 
-_OPEN, _CLOSE = f"\ue0f0{randbelow(10**12)}:", "\ue0f1"
-"""Around the number of a mark: nothing that a template shows holds what nobody knows before it is made."""
+_OPEN, _CLOSE = chr(0xF0000 + randbelow(0xFFFE)) + chr(0x100000 + randbelow(0xFFFE)), "\ue0f1"
+"""Around the number of a mark, short, and by chance: nothing that a template shows holds what nobody knows."""
 _MARK = re.compile(f"{_OPEN}([0-9]+){_CLOSE}")
 _CAPTURES = (nodes.Macro, nodes.CallBlock, nodes.FilterBlock, nodes.AssignBlock, nodes.Block)
 _HALF = re.compile("[\ud800-\udfff]")
-_SANDBOX = Sandbox()
+_SANDBOX = Sandbox(_MARK)
 _MARKED = 10
 """How much longer than what it shows a text becomes by marks, one for each value that is shown."""
 _NAMES = ("var", "env", "ref", "watermark", "incremental")
@@ -64,6 +64,10 @@ class Unlisted(Exception):
         self.name = name
 
 
+_EXCESSES = (TooMuchWork, RecursionError, MemoryError, SyntaxError)
+"""The last is what Python says of what Jinja makes of blocks or values in each other by the dozen."""
+_FAULTS = (TemplateError, ArithmeticError, TypeError, ValueError, LookupError, AttributeError)
+_FAILURES = (*_EXCESSES, *_FAULTS, NoSuchTable, Unlisted)
 _QUOTED_WATERMARK = re.compile(r"""(['"])\s*\{\{-?\s*watermark\b[^}]*\}\}\s*\1""")
 
 
@@ -163,12 +167,10 @@ def render(template: MappedText, values: Values, reporter: Reporter) -> MappedTe
 
 
 def _render(template: MappedText, read: _Read, values: Values, reporter: Reporter) -> MappedText | None:
-    context, tokens = _context(values), read.tokens
-    values.work.admit(len(template.text))
+    tokens = read.tokens
     try:
-        marked = _SANDBOX.run(_with_marks(tokens), context, values.work, _MARKED * MAX_SIZE)
-        plain = _SANDBOX.run(template.text, context, values.work) if read.captures else _MARK.sub("", marked)
-        _check_text(plain)
+        plain, marked = _run(template, read, values)
+        _check_characters(plain)
     except UndefinedError as error:
         _report_undefined(template, tokens, str(error), reporter)
     except NoSuchTable as error:
@@ -179,25 +181,37 @@ def _render(template: MappedText, read: _Read, values: Values, reporter: Reporte
         token = next((t for t in tokens if t.kind == "string" and t.text[1:-1] == error.name), None)
         span = template.span(token.start + 1, token.end - 1) if token else _block_span(template, tokens)
         _report_unlisted(error.name, span, values, reporter)
-    except (TooMuchWork, RecursionError, MemoryError):
+    except _EXCESSES:
         message = "the template does too much work: it loops or grows beyond what SQL needs"
-        if values.work.left < 0:
-            message = "the templates of the project do too much work together: they loop beyond what SQL needs"
+        if values.work.spent:
+            message = "the templates of the project do too much work together: they loop or grow beyond what SQL needs"
         reporter.error("template-too-large", message, template.span(0, len(template.text)))
-    except (TemplateError, ArithmeticError, TypeError, ValueError, LookupError, AttributeError) as error:
+    except _FAULTS as error:
         reporter.error("template-error", f"the template fails: {_one_line(error)}", _block_span(template, tokens))
     else:
         return _mapped(template, tokens, plain, marked)
     return None
 
 
-def _check_text(text: str) -> None:
-    """Raises TooMuchWork for a long text.
+def _run(template: MappedText, read: _Read, values: Values) -> tuple[str, str]:
+    """What a template makes, and the same with marks. Raises what fails in it, and TooMuchWork."""
+    context, marks = _context(values), _with_marks(template.text, read.tokens)
+    values.work.admit(len(template.text))
+    if not read.captures:
+        marked = _SANDBOX.run(marks, context, values.work, _MARKED * MAX_SIZE)
+        plain = _MARK.sub("", marked)
+    else:
+        plain = _SANDBOX.run(template.text, context, values.work)
+        try:
+            marked = _SANDBOX.run(marks, context, Work(), _MARKED * MAX_SIZE)
+        except _FAILURES:  # what it does with captured text that has marks is no fault of its author's
+            marked = ""
+    values.work.make(plain)
+    return plain, marked
 
-    And ValueError where it holds half of a pair of surrogates, which no file, terminal or database takes.
-    """
-    if len(text) > MAX_SIZE:
-        raise TooMuchWork
+
+def _check_characters(text: str) -> None:
+    """Raises ValueError where a text holds half of a pair of surrogates, which no file, terminal or database takes."""
     if not text.isascii() and (half := _HALF.search(text)):
         raise ValueError(f"it makes U+{ord(half[0]):04X}, which is half a character")
 
@@ -271,17 +285,16 @@ def _chunks(tokens: Iterable[_Token]) -> Iterable[tuple[int, int, bool, bool]]:
             yield token.start, token.end, True, True
 
 
-def _with_marks(tokens: list[_Token]) -> str:
-    text = "".join(token.text for token in tokens)
-    offsets, at = {}, 0
-    for token in tokens:
-        offsets[token.start], at = at, at + len(token.text)
-    out = []
+def _with_marks(text: str, tokens: list[_Token]) -> str:
+    out, at = [], 0
     for start, end, _, shown in _chunks(tokens):
-        mark = f"{_OPEN}{start}{_CLOSE}" if shown else ""
-        size = sum(len(t.text) for t in tokens if start <= t.start < end)
-        out.append(mark + text[offsets[start] : offsets[start] + size])
-    return "".join(out)
+        out += [
+            text[at:start],
+            f"{_OPEN}{start}{_CLOSE}" if shown else "",
+            text[start:end],
+        ]  # what `-` takes away stays
+        at = end
+    return "".join([*out, text[at:]])
 
 
 def _mapped(template: MappedText, tokens: list[_Token], plain: str, marked: str) -> MappedText:

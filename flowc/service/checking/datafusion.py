@@ -91,7 +91,8 @@ class _Engine:
         """Whether to ask about a statement: the engine takes a time that grows with the square of what is in a row."""
         runs, size = statement.runs or "", len(statement.text.text)
         grown = max(0, len(runs) - _GROWN * size)
-        work = len(_OPERATOR.findall(runs)) ** 2 + _DEPTH * depth_of(runs) ** 2 + _GROWTH * grown
+        rows = sum(len(_OPERATOR.findall(row)) ** 2 for row in runs.split(","))
+        work = rows + _DEPTH * depth_of(runs) ** 2 + _GROWTH * grown
         self._left += _WORK_PER_CHARACTER * size
         affords = work <= self._left
         self._left -= work if affords else 0
