@@ -82,7 +82,7 @@ def _of(sql: str) -> Statement:
 
 
 def test_many_columns_are_no_hard_query():
-    """What stands between commas is planned by itself: a query of many columns is asked about, and so are those behind."""
+    """What stands between commas is planned by itself: wide queries are asked about, and so are those behind."""
     asked = import_module("flowc.service.checking.datafusion").engine()
     wide = "SELECT " + ", ".join(f"a * 2 + a / {i + 1} - a * 3 AS c{i}" for i in range(300)) + " FROM s"
     assert [asked(_of(wide)) for _ in range(4)] == [None] * 4
