@@ -229,3 +229,15 @@ def test_a_password_that_is_a_common_word(postgres: str, tmp_path: Path) -> None
     done = folder.flowc("plan", "--format", "sql")
     assert 'CREATE TABLE "orders"' in done.out
     assert "warning" not in done.err
+
+
+@pytest.mark.parametrize("command", [("connections", "check"), ("doctor",), ("run", "--once")])
+def test_no_part_of_a_path_from_a_store_is_shown(command: tuple[str, ...], tmp_path: Path) -> None:
+    project = Inside(tmp_path)
+    project.write("path.txt", "topsecret/sales.duckdb")
+    stored = f"{{ kind: duckdb, path: '${{file:{tmp_path}/path.txt}}' }}"
+    connections = f"connections: {{ c: {stored}, sink: {{ kind: duckdb, path: a }} }}\n"
+    project.write("specs/a.yaml", connections + "tables: { t: { connection: sink, columns: { id: bigint } } }\n" + LOAD)
+    done = project.flowc(*command)
+    assert MASK in done.out + done.err
+    assert "topsecret" not in done.out + done.err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from importlib import import_module
 
 import pyarrow as pa
@@ -11,6 +12,7 @@ import pytest
 from flowc.catalog import Column, TableName
 from flowc.compiler.sql.checker import NamedTable, Statement
 from flowc.runtime.enginecontext import frame_of, new_context, selected
+from flowc.service.checking import checker
 from flowc.source import MappedText, SourceFile
 from flowc.types import DataType, Kind
 
@@ -87,3 +89,20 @@ def test_many_columns_are_no_hard_query():
     wide = "SELECT " + ", ".join(f"a * 2 + a / {i + 1} - a * 3 AS c{i}" for i in range(300)) + " FROM s"
     assert [asked(_of(wide)) for _ in range(4)] == [None] * 4
     assert asked(_of(wide.replace("SELECT ", "SELECT nope + 1, "))) is not None
+
+
+@pytest.mark.parametrize(
+    ("engine", "sql"),
+    [
+        ("duckdb", "SELECT " + "+".join(["a"] * 1500) + " AS x FROM s"),
+        ("sqlite", "SELECT " + "+".join(["a"] * 1500) + " AS x FROM s"),
+        ("sqlite", "SELECT " + "(" * 140 + "a" + ")" * 140 + " AS x FROM s"),
+        ("sqlite", " UNION ALL ".join(["SELECT a FROM s"] * 501)),
+    ],
+)
+def test_what_is_too_deep_for_an_engine_is_told_as_that(engine: str, sql: str):
+    statement = replace(_of(sql), dialect=engine, engine=engine)
+    ((_, refusal),) = checker()([statement])
+    assert refusal.kind == "depth"
+    assert "SET " not in refusal.message
+    assert refusal.helps

@@ -343,7 +343,7 @@ LIMITS = {
         of(BOUNDS, "MAX_NESTING"), TEXTS + "test_parentheses_are_read_up_to_the_limit", DEEP, "{} levels"
     ),
     "operators in a row": Limit(of(BOUNDS, "MAX_OPERATORS"), TEXTS + "test_operators_in_a_row_are_read_up_to_the_limit", DEEP),
-    "terms in a row of AND, OR, `+`, <code>&#124;&#124;</code>, UNION and the like": Limit(
+    "terms in a row of AND, OR, `+`, <code>&#124;&#124;</code> and the like": Limit(
         of(BOUNDS, "MAX_LISTED"), TEXTS + "test_operators_in_a_row_are_read_up_to_the_limit", DEEP
     ),
     "steps to read what stands behind names of types again": Limit(

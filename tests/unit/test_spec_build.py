@@ -138,7 +138,7 @@ def test_sql_file_points_into_that_file(tmp_path: Path) -> None:
     ("body", "code", "marked"),
     [
         ("sql_file: no.sql", "missing-file", "no.sql"),
-        ("sql_file: '.'", "missing-file", "."),
+        ("sql_file: '.'", "unreadable-file", "."),
         ("sql: SELECT 1\n    sql_file: no.sql", "conflicting-keys", "no.sql"),
     ],
 )  # fmt: skip

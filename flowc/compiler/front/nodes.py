@@ -150,6 +150,11 @@ def _read(node: Scalar, context: Context) -> SourceFile | None:
     path = context.reach.root / node.text
     if not context.reach.check(node.text, content(node), context.reporter):
         return None
+    if path.exists() and not path.is_file():
+        what = "a folder" if path.is_dir() else "a pipe or a device"
+        message = f"`{node.text}` is {what}, not a file"
+        context.reporter.error("unreadable-file", message, content(node), helps=("name a file of SQL",))
+        return None
     if not path.is_file():
         message = f"the file `{node.text}` does not exist"
         helps = (f"create it, or correct the path; it starts at the project root `{context.reach.root}`",)

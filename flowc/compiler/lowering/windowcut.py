@@ -370,8 +370,13 @@ class Cutter:
             help = "put some of them together in a stream of their own, into a table of its own"
             self._error(_LARGE, what, node, help)
         elif len(self.aggregates) == self.left + 1:
-            what = "the windows and running aggregates before put together all that may be in one project"
-            self._error(_LARGE, what, node, "give this stream a project of its own")
+            what = (
+                f"the windows of the project put together more values than may be: {self.left:,} were left for this one"
+            )
+            help = (
+                "put fewer values together, or give the stream a project of its own: see `flowc explain sql-too-large`"
+            )
+            self._error(_LARGE, what, node, help)
 
     def _why_not(self, name: str, found: Said, condition: exp.Expression | None) -> tuple[str, str] | None:
         """What is wrong with the arguments of an aggregate, and what to write."""

@@ -70,8 +70,10 @@ class Work:
 
     def make(self, text: str) -> None:
         """Counts what a template has made; raises TooMuchWork."""
+        if len(text) > MAX_SIZE:
+            raise TooMuchWork
         self.characters -= len(text)
-        if self.characters < 0 or len(text) > MAX_SIZE:
+        if self.characters < 0:
             raise TooMuchWork
 
 

@@ -185,7 +185,8 @@ def _render(template: MappedText, read: _Read, values: Values, reporter: Reporte
         message = "the template does too much work: it loops or grows beyond what SQL needs"
         if values.work.spent:
             message = "the templates of the project do too much work together: they loop or grow beyond what SQL needs"
-        reporter.error("template-too-large", message, template.span(0, len(template.text)))
+        helps = ("see what counts, and how much may be: `flowc explain template-too-large`",)
+        reporter.error("template-too-large", message, template.span(0, len(template.text)), helps=helps)
     except _FAULTS as error:
         reporter.error("template-error", f"the template fails: {_one_line(error)}", _block_span(template, tokens))
     else:

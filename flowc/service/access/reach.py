@@ -39,10 +39,13 @@ def reach(connection: ConnectionSpec, resolver: Resolver) -> str:
 
 
 def _creatable(path: Path) -> str:
-    """A check creates nothing: a file that is missing needs a folder to be created in."""
+    """A check creates nothing: a file that is missing needs a folder to be created in.
+
+    The path is told as a whole, for a part of what comes from a store of secrets is masked nowhere.
+    """
     if not path.parent.is_dir():
-        message = f"there is no folder `{path.parent}`"
-        raise EngineError(message, code="connection-failed", help=f"create it: `mkdir -p {path.parent}`")
+        message = f"the folder of `{path}` does not exist"
+        raise EngineError(message, code="connection-failed", help="create that folder")
     return "no file yet, the first run creates it"
 
 

@@ -7,7 +7,9 @@ is no refusal.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from importlib import import_module
 
 from flowc.compiler.sql.checker import Checker, Refusal, Statement
@@ -16,6 +18,11 @@ _READERS = ("duckdb", "sqlite", "datafusion", "postgres")
 """The dialects that are judged, each by the module of that name."""
 _RUNNER = "datafusion"
 """The engine that is at hand whatever dialect its SQL is written in: it is asked what it makes of the translation."""
+_DEPTH = re.compile(
+    "expression depth limit|parser stack overflow|expression tree is too large|too many terms in compound",
+    re.IGNORECASE,
+)
+_PARTS = ("make parts of it in a CTE: `WITH part AS (SELECT …) SELECT …`",)
 _MANY = 100
 """From so many statements on, two threads share them, where an engine computes beside Python."""
 
@@ -48,7 +55,15 @@ def _is_text(text: str) -> bool:
 def _asked(name: str, statements: Sequence[Statement]) -> Iterator[tuple[Statement, Refusal]]:
     if statements:
         found = zip(statements, _refusals(name, statements), strict=True)
-        yield from ((statement, refusal) for statement, refusal in found if refusal is not None)
+        yield from ((statement, _of_depth(refusal)) for statement, refusal in found if refusal is not None)
+
+
+def _of_depth(refusal: Refusal) -> Refusal:
+    """What engines say of too much in a row or in each other, with what helps: no spec sets their settings."""
+    if not _DEPTH.search(refusal.message):
+        return refusal
+    said = refusal.message.partition(". Use ")[0]
+    return replace(refusal, kind="depth", message=f"too much stands in a row, or in each other: {said}", helps=_PARTS)
 
 
 def _refusals(name: str, statements: Sequence[Statement]) -> Iterator[Refusal | None]:
