@@ -51,7 +51,7 @@ def test_lint_says_what_is_wrong_on_stdout_and_counts_on_stderr(folder):
 
 
 def test_a_named_pipeline_whose_sql_is_not_written_is_not_nothing_to_do(tmp_path, monkeypatch):
-    monkeypatch.setattr(Allowance.__init__, "__defaults__", (5_000, False))
+    monkeypatch.setattr(Allowance.__init__, "__defaults__", (5_000, False, 0))
     project, doubling = Inside(tmp_path), f"{'to_array(' * 30}id{')' * 30}"
     project.write("rows.csv", "id\n1\n")
     project.write(

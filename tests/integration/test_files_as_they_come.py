@@ -68,6 +68,7 @@ def test_other_encodings_and_lines_before_the_header(project, case):
     (b"id,name,price\n1,\x81,1\n", "encoding: cp1252", "line 2: column `name`: the text is not"),
     (b"x\nid,name,price\n1,,1\n", "skip_rows: 1", "column `name` takes no NULL"),
     (b"id,name,price\n1,a,1\n", "encoding: klingon", "there is no encoding `klingon`"),
+    (b"id,name,price\n1,a,1\n", "encoding: punycode", "there is no encoding `punycode`"),
 ])  # fmt: skip
 def test_what_is_wrong_in_them_is_named_by_line(project, data, read, words):
     packed(project.path / "a.csv", data)

@@ -19,6 +19,7 @@ import pytest
 
 from flowc.catalog import Column, TableName
 from flowc.cli.arguments import seconds
+from flowc.compiler import stages
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.front import schemas
 from flowc.compiler.front.schemacheck import check
@@ -133,6 +134,13 @@ connections: {{ db: {{ kind: {kind}, url: "${{DB}}" }} }}
 tables: {{ t: {{ connection: db, columns: {{ id: bigint primary key, {name}: int }} }} }}
 """
     return [found.code for found in project.check(folder, spec)[1]]
+
+
+def normalised(steps: str, folder: Path) -> list[str]:
+    table = f"tables: {{ t: {{ connection: db, columns: {{ a: {{ type: text, normalize: [{steps}] }} }} }} }}\n"
+    made, reporter = "pipelines: { p: { from: db, sql: SELECT 'a' AS a, to: t } }\n", Reporter()
+    stages.lint([project.write(folder, "connections: { db: { kind: duckdb, path: a } }\n" + table + made)], reporter)
+    return [code for code in codes_of(reporter) if code == LARGE]
 
 
 def columns_of(count: int) -> str:
@@ -274,12 +282,8 @@ LIMITS = {
     "values that the aliases of a file repeat": Limit(
         of("compiler.front.yamltree", "MAX_ALIASED"), YAML + "test_what_is_just_within_a_limit_is_read", "alias-expansion"
     ),
-    "a number in YAML": Limit(
-        of("compiler.front.yamlscalars", "MAX_DIGITS"), lambda n, _: number_in_yaml(n), "wrong-type", "{} characters"
-    ),
-    "the name of a project": Limit(
-        of("compiler.front.build", "LONGEST_PROJECT"), lambda n, _: shaped(f"project: {'p' * n}"), "bad-value", "{} characters"
-    ),
+    "a number in YAML": Limit(of("compiler.front.yamlscalars", "MAX_DIGITS"), lambda n, _: number_in_yaml(n), "wrong-type", "{} characters"),
+    "the name of a project": Limit(of("compiler.front.build", "LONGEST_PROJECT"), lambda n, _: shaped(f"project: {'p' * n}"), "bad-value", "{} characters"),
     "the name of a table, column or index in PostgreSQL": Limit(
         DIALECTS["postgres"].names.longest or 0, lambda n, folder: table_named("postgres", "é" + "x" * (n - 2), folder),
         "name-too-long", "{} bytes",
@@ -312,18 +316,10 @@ LIMITS = {
         TEMPLATE,
     ),
     "a whole number": Limit(of(SANDBOX, "_MAX_BITS"), lambda n, _: template(f"{{% set x = 2 ** {n - 1} %}}"), TEMPLATE, "{} bits"),
-    "a SQL text": Limit(
-        of("compiler.sql.sqltext", "MAX_CHARACTERS"), lambda n, _: parsed("SELECT 1 AS a".ljust(n)), LARGE, "{} characters"
-    ),
-    "an interval in SQL": Limit(
-        of(BOUNDS, "MAX_INTERVAL"), TEXTS + "test_an_interval_has_as_many_characters_as_can_be_read", LARGE, "{} characters"
-    ),
-    "dedupes of a query": Limit(
-        of("compiler.sql.tablefunctions", "MAX_CALLS"), "streams/test_graph_sql.py::test_a_query_has_as_many_dedupes_as_are_quick", LARGE
-    ),
-    "windows of a query": Limit(
-        of("compiler.sql.windowcalls", "MAX_WINDOWS"), "unit/test_window_sql.py::test_a_query_has_as_many_windows_as_are_quick", LARGE
-    ),
+    "a SQL text": Limit(of("compiler.sql.sqltext", "MAX_CHARACTERS"), lambda n, _: parsed("SELECT 1 AS a".ljust(n)), LARGE, "{} characters"),
+    "an interval in SQL": Limit(of(BOUNDS, "MAX_INTERVAL"), TEXTS + "test_an_interval_has_as_many_characters_as_can_be_read", LARGE, "{} characters"),
+    "dedupes of a query": Limit(of("compiler.sql.tablefunctions", "MAX_CALLS"), "streams/test_graph_sql.py::test_a_query_has_as_many_dedupes_as_are_quick", LARGE),
+    "windows of a query": Limit(of("compiler.sql.windowcalls", "MAX_WINDOWS"), "unit/test_window_sql.py::test_a_query_has_as_many_windows_as_are_quick", LARGE),
     "values that a window or a running aggregate puts together": Limit(
         of("compiler.lowering.windowcut", "MAX_AGGREGATES"), "unit/test_window_sql.py::test_windows_have_as_many_aggregates_as_are_quick", LARGE
     ),
@@ -333,6 +329,10 @@ LIMITS = {
     ),
     "windows of a hop that a row is in, and steps of a window of `cumulate`": Limit(
         of("compiler.sql.windowcalls", "MAX_OVERLAPS"), "unit/test_window_sql.py::test_windows_overlap_as_often_as_is_quick", LARGE
+    ),
+    "normalisers of a column": Limit(of("compiler.loads.normalize", "MAX_STEPS"), lambda n, folder: normalised("trim, " * n, folder), LARGE),
+    "SQL of a column's normalisers": Limit(
+        of("compiler.loads.normalize", "MAX_SQL"), lambda n, folder: normalised("{ sql: \"'" + "x" * (n - 6) + "'\" }", folder), LARGE, "{} characters"
     ),
     "a number in SQL": Limit(of(BOUNDS, "MAX_DIGITS"), TEXTS + "test_a_number_has_as_many_digits_as_can_be_read", LARGE, "{} digits"),
     "columns of a query": Limit(of("compiler.sql.inferfrom", "MAX_COLUMNS"), lambda n, _: inferred(f"SELECT {columns_of(n)} FROM t"), LARGE),

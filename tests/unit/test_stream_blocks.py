@@ -60,6 +60,7 @@ def linted(folder: Path, text: str) -> list[Found]:
         (f"{ONE}, sql: 'SELECT user_id, amount AS a FROM source', window: {{ {TUMBLING}, group_by: [user_id], aggregate: {{ n: sum(a) }} }}", []),
         (f"{ONE}, sql: SELECT count(*) AS a FROM source, window: {{ {TUMBLING}, aggregate: {{ n: sum(a) }} }}", [("misplaced-window", "tumbling")]),
         (f"{ONE}, dedupe: {{ keys: [event_id], within: 1m }}", [("unknown-column", "event_id")]),
+        ("source: { connection: bus, topic: x, columns: { j: json } }, to: t, dedupe: { keys: [j], within: 1m }", [("unusable-keys", "j")]),
         (f"{ONE}, batch: {{ max_bytes: 1B }}", []),
         (f"{ONE}, batch: {{ max_bytes: {LARGEST_EPOCH}B }}", []),
         (f"{ONE}, batch: {{ max_bytes: {LARGEST_EPOCH + 1}B }}", [("bad-value", f"{LARGEST_EPOCH + 1}B")]),

@@ -93,6 +93,8 @@ def test_aliases_cannot_explode() -> None:
     (lambda count: f"a: {'[' * (count - 1)}{']' * (count - 1)}", MAX_DEPTH, "nesting-too-deep"),
     # each alias stands for a list and its ten values
     (lambda count: f"a: &a [{'1, ' * 10}]\nb: [{'*a, ' * count}]", MAX_ALIASED // 11, "alias-expansion"),
+    # and for a text of a thousand characters
+    (lambda count: f"a: &a {'x' * 1000}\nb: [{'*a, ' * count}]", MAX_ALIASED // 126, "alias-expansion"),
 ])  # fmt: skip
 def test_what_is_just_within_a_limit_is_read(text: Callable[[int], str], most: int, code: str) -> None:
     assert read(text(most))[1] == []

@@ -20,6 +20,8 @@ from flowc.source import SourceFile, Span
 MAX_DEPTH = 100
 MAX_ALIASED = 100_000
 """How many nodes aliases may add to one file."""
+_CHARACTERS = 8
+"""So many of a text that is repeated count as a node."""
 
 _PROPERTIES = re.compile(r"(?:[&!]\S*\s+)*")
 _TAB = re.compile(r" *\t")
@@ -168,7 +170,8 @@ class _Composer:
         if "\0" in text:
             self._reporter.error("control-character", "the value holds a NUL character", span)
             text = text.replace("\0", "\N{SYMBOL FOR NULL}")  # what quotes names takes none
-        self._add(Scalar(span, text, text if text_wanted else plain_value(text), style), event.anchor, 1)
+        node = Scalar(span, text, text if text_wanted else plain_value(text), style)
+        self._add(node, event.anchor, 1 + len(text) // _CHARACTERS)
 
     def _alias(self, event: Any) -> None:
         if any(opened.anchor == event.anchor for opened in self._stack):

@@ -34,6 +34,10 @@ from flowc.types import TEXT, TIMESTAMPTZ, UNKNOWN, DataType, Kind
 
 DERIVE = "derive"
 _DEFAULT_SCALE = 10
+MAX_SQL = 20_000
+"""Characters of the SQL of a column's normalisers."""
+MAX_STEPS = 100
+"""How many of them a column may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +51,15 @@ class Value:
     unparsed: tuple[str, ...] = ()
 
     def to(self, sql: str, kind: DataType | None = None) -> Value:
-        """The same value after one more step."""
+        """The same value after one more step. Raises UsageError where it is too long: some steps write it twice."""
+        if len(sql) > MAX_SQL:
+            raise _too_long()
         return Value(sql, self.target, self.dialect, kind, self.unparsed)
 
     def parsed(self, sql: str, kind: DataType) -> Value:
         """The value after a step that gives NULL for what it cannot read."""
+        if len(sql) > MAX_SQL:
+            raise _too_long()
         failed = f"({self.sql} IS NOT NULL AND {sql} IS NULL)"
         return Value(sql, self.target, self.dialect, kind, (*self.unparsed, failed))
 
@@ -79,6 +87,9 @@ def is_derived(column: ColumnSpec) -> bool:
 
 def _value(column: ColumnSpec, reference: str, dialect: Dialect) -> Value:
     value = Value(reference, column.type.value, dialect)
+    if len(column.normalize) > MAX_STEPS:
+        message = f"a column has at most {MAX_STEPS} normalisers, and this is one more"
+        raise UsageError(message, code="sql-too-large", help="compute a part of them in the pipeline's SQL")
     for spec in column.normalize:
         value = NORMALIZERS[spec.name.value](value, spec)
     return value
@@ -180,7 +191,15 @@ def _derive(value: Value, spec: NormalizeSpec) -> Value:
 
 
 def _sql(value: Value, spec: NormalizeSpec) -> Value:
-    return value.to("(\n" + value.dialect.literals.author(_text_argument(spec)).replace("{value}", value.sql) + "\n)")
+    written = value.dialect.literals.author(_text_argument(spec))
+    if len(written) + written.count("{value}") * len(value.sql) > MAX_SQL:
+        raise _too_long()
+    return value.to("(\n" + written.replace("{value}", value.sql) + "\n)")
+
+
+def _too_long() -> UsageError:
+    message = f"the normalisers of the column write more than {MAX_SQL:,} characters in each other"
+    return UsageError(message, code="sql-too-large", help="compute a part of it in the pipeline's SQL")
 
 
 def _text_argument(spec: NormalizeSpec) -> str:

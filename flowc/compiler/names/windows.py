@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from flowc.compiler.changelog import NO_KEYS
 from flowc.compiler.checked import CheckedStream
 from flowc.compiler.front.kinds import is_database
 from flowc.compiler.front.spec import Name, SourceColumn, TableSpec, TargetSpec
@@ -51,6 +52,7 @@ def check_blocks(stream: CheckedStream, lookup: Lookup) -> None:
         for known in source_columns(spec).values():
             for column in spec.dedupe.keys:
                 _column(column, known, "`dedupe` column", lookup)
+        _demand_comparable(spec, lookup)
     if spec.window is not None:
         _check_window(spec, spec.window, lookup)
         _check_late(stream, "window", spec.window.late, lookup)
@@ -96,6 +98,17 @@ def _demand_time(name: Name, columns: Iterable[SourceColumn], lookup: Lookup) ->
         message = f"`event_time` column `{name.value}` is `{declared}`, which is no time"
         helps = ("declare it as `timestamptz`, or leave `event_time` out",)
         lookup.reporter.error("event-time-not-a-time", message, name.span, helps=helps)
+
+
+def _demand_comparable(stream: StreamSpec, lookup: Lookup) -> None:
+    """The keys of `dedupe` have types that can be compared, the same in each source."""
+    for key in stream.dedupe.keys if stream.dedupe is not None else ():
+        columns = (column for source in stream.sources for column in source.columns or ())
+        kinds = {column.type.value for column in columns if column.name.value == key.value}
+        if len(kinds) > 1 or any(kind.kind in NO_KEYS for kind in kinds):
+            what = " and ".join(f"`{kind}`" for kind in sorted(map(str, kinds)))
+            message = f"`dedupe` column `{key.value}` is {what}, which cannot be compared"
+            lookup.reporter.error("unusable-keys", message, key.span, helps=("name a column of one simple type",))
 
 
 def _check_window(stream: StreamSpec, window: WindowSpec, lookup: Lookup) -> None:

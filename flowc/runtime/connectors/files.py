@@ -212,9 +212,12 @@ def _is_mark(value: object) -> bool:
 
 
 def _is_encoding(name: str | None) -> bool:
+    """Whether texts can be read in it, and what is none in it can be told: `idna` and `punycode` refuse to."""
     try:
-        return name is None or isinstance("".encode(name), bytes)
-    except LookupError:
+        return name is None or isinstance(b"a".decode(name, "surrogateescape"), str)
+    except UnicodeDecodeError:
+        return True
+    except (LookupError, UnicodeError):
         return False
 
 
