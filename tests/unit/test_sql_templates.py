@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import resource
 import time
+from pathlib import Path
 
 import pytest
 
 from flowc.compiler.sql.literals import sql_literal
-from flowc.compiler.sql.sandbox import MAX_ITERATIONS, MAX_WIDTH, MAX_WORK, PROJECT_WORK
+from flowc.compiler.sql.sandbox import _FILTERS, MAX_ITERATIONS, MAX_WIDTH, MAX_WORK, PROJECT_WORK
 from flowc.compiler.sql.templates import Values, render, uses_watermark
 from flowc.diagnostics import Reporter
 from flowc.source import MappedText, SourceFile
@@ -315,3 +317,9 @@ def test_it_sees_whether_the_watermark_is_used():
     assert uses_watermark("WHERE t >= {{ watermark }}")
     assert not uses_watermark("WHERE watermark = 1 {# watermark #}")
     assert not uses_watermark("{{ broken")
+
+
+def test_the_guide_names_each_filter():
+    guide = (Path(__file__).resolve().parents[2] / "docs" / "guides" / "templates.md").read_text("utf-8")
+    told = guide.partition("Filters are")[2].partition(".\n")[0]
+    assert re.findall(r"`(\w+)`", told) == sorted(_FILTERS)
