@@ -162,7 +162,7 @@ SHAPES: dict[str, Callable[[], str]] = {
     "streams": lambda: "connections: { b: { kind: kafka, bootstrap_servers: h }, db: { kind: duckdb, path: a } }\nstreams:\n" + many("  s{i}: { source: { connection: b, topic: t{i}, columns: { id: bigint } }, sql: SELECT id FROM source, to: { connection: db, table: o{i} } }\n"),
     "lookups": lambda: TABLE + "streams: { s: { source: { connection: db, topic: t }, to: t, lookups: {\n" + many("  l{i}: { connection: db, table: t },\n") + "} } }\n",
     "windows": _windows(30, 110),
-    "as many windows as are taken": _windows(13, 100),
+    "as many windows as are taken": _windows(11, 100),
     "env": lambda: "env: [" + many("A{i}, ") + "]\n",
     "disables": lambda: "lint: { disable: [" + many("nope-{i}, ") + "] }\n",
     "disabling comments": lambda: many("# flowc: disable=select-star\n"),

@@ -206,6 +206,9 @@ class Sandbox(SandboxedEnvironment):
 
     def _charge(self, value: Any) -> Any:
         """The value, after its weight is taken off what is left."""
+        if type(value) is str and len(value) < _CHARACTERS:  # as most are
+            self._spend(1)
+            return value
         if isinstance(value, int) and value.bit_length() > _MAX_BITS:
             raise TooMuchWork
         if isinstance(value, str | bytes | list | tuple | dict):
