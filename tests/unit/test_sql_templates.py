@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 import resource
 import time
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from flowc.compiler.sql.literals import sql_literal
-from flowc.compiler.sql.sandbox import _FILTERS, MAX_ITERATIONS, MAX_WIDTH, MAX_WORK, PROJECT_WORK
+from flowc.compiler.sql.sandbox import _FILTERS, MAX_ITERATIONS, MAX_WIDTH, MAX_WORK, PROJECT_WORK, Sandbox, Work
 from flowc.compiler.sql.templates import Values, render, uses_watermark
 from flowc.diagnostics import Reporter
 from flowc.source import MappedText, SourceFile
@@ -238,6 +239,47 @@ def test_what_is_captured_is_what_is_shown(text: str, expected: str):
     assert problems == []
     assert result is not None
     assert result.text == expected
+
+
+VALUES = re.findall(
+    r"\S+", "1 'a' x var.region m(1) n(x) m(n(2)) m(1)|upper m(2)|length m(1)~'z' m(1)=='a1b' n(m) [m(1)]"
+)
+PLAIN = "{% set x = 3 %}"
+"""Without macros: what calls one is told as undefined."""
+HEAD = "{% macro m(x) %}a{{ x }}b{% endmacro %}{% macro n(x) -%} {{- m(x) }} {%- endmacro %}{% set x = 3 %}"
+
+
+def template(chance: random.Random, depth: int = 0) -> str:
+    """A template at random, with `-` at any place that takes one."""
+    left, right = chance.choice(["", "-"]), chance.choice(["", "-"])
+    inner = template(chance, depth + 1) if depth < 3 else "z"
+    return "".join(
+        chance.choice([
+            "a ", " b\n", "{ ", "\n", " - ", f"{{#{left} c {right}#}}",
+            f"{{{{{left} {chance.choice(VALUES)} {right}}}}}", f"{{{{{left} {chance.choice(VALUES)} {right}}}}}",
+            f"{{%{left} for i in var.columns {right}%}}{inner}{{%{right} endfor {left}%}}",
+            f"{{%{left} if {chance.choice(VALUES)} {right}%}}{inner}{{%{right} endif {left}%}}",
+            f"{{%{left} set x = {chance.choice(VALUES)} {right}%}}",
+            f"{{%{left} raw {right}%}} {{{{ {{%{right} endraw {left}%}}",
+            f"{{%{left} set y {right}%}}{inner}{{%{right} endset {left}%}}{{{{ y|length }}}}",
+            f"{{%{left} call m(1) {right}%}}q{{%{right} endcall {left}%}}",
+            f"{{%{left} filter upper {right}%}}{inner}{{%{right} endfilter {left}%}}",
+        ])
+        for _ in range(chance.randint(1, 5))
+    )  # fmt: skip
+
+
+def test_a_template_makes_what_jinja_makes_of_it():
+    """Whatever marks are in it meanwhile."""
+    chance, made = random.Random(7), 0
+    for text in (chance.choice([HEAD, PLAIN]) + template(chance) for _ in range(600)):
+        values = known()
+        result, problems = rendered(text, values)
+        if result is not None:
+            plain = Sandbox(re.compile("$^")).run(text, {"var": values.vars}, Work())
+            assert (result.text, problems) == (plain, []), text
+            made += 1
+    assert made > 200
 
 
 @pytest.mark.parametrize(

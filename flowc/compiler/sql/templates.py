@@ -2,9 +2,9 @@
 
 The template is cut into chunks with Jinja's own lexer. Each chunk is preceded by a mark (private-use characters and a
 number) that survives rendering, loops and conditionals included; the marks are then taken out again, and what stood
-between two of them came from the chunk of the first. A template that captures what it shows (a macro, a block that is
-set) may measure it, so that one is rendered without marks too: where the two texts differ, the plain one wins and maps
-to the template as a whole.
+between two of them came from the chunk of the first. A template that captures what it shows (a block that is set, a
+macro whose text a filter gets) may measure it, so that one is rendered without marks too: where the two texts differ,
+the plain one wins and maps to the template as a whole.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from flowc.source import MappedText, Segment, Span
 _OPEN, _CLOSE = chr(0xF0000 + randbelow(0xFFFE)) + chr(0x100000 + randbelow(0xFFFE)), "\ue0f1"
 """Around the number of a mark, short, and by chance: nothing that a template shows holds what nobody knows."""
 _MARK = re.compile(f"{_OPEN}([0-9]+){_CLOSE}")
-_CAPTURES = (nodes.Macro, nodes.CallBlock, nodes.FilterBlock, nodes.AssignBlock, nodes.Block)
+_CAPTURES = (nodes.CallBlock, nodes.FilterBlock, nodes.AssignBlock, nodes.Block)
 _HALF = re.compile("[\ud800-\udfff]")
 _SANDBOX = Sandbox(_MARK)
 _MARKED = 10
@@ -256,8 +256,19 @@ def _read(template: MappedText, reporter: Reporter) -> _Read | None:
     except RecursionError:
         reporter.error("template-too-large", "the template is nested too deeply", template.span(0, len(text)))
         return None
-    captures = any(tree.find(kind) for kind in _CAPTURES) or any(loop.recursive for loop in tree.find_all(nodes.For))
-    return _Read(tokens, frozenset(undeclared), captures)
+    return _Read(tokens, frozenset(undeclared), _captures(tree))
+
+
+def _captures(tree: nodes.Template) -> bool:
+    """Whether a template may do anything else with what it shows than show it."""
+    if any(tree.find(kind) for kind in _CAPTURES) or any(loop.recursive for loop in tree.find_all(nodes.For)):
+        return True
+    macros = {macro.name for macro in tree.find_all(nodes.Macro)}
+    shown = (
+        call.node for output in tree.find_all(nodes.Output) for call in output.nodes if isinstance(call, nodes.Call)
+    )
+    named = sum(isinstance(node, nodes.Name) and node.name in macros for node in shown)
+    return named != sum(name.name in macros for name in tree.find_all(nodes.Name))
 
 
 def _line_span(template: MappedText, line: int) -> Span:
@@ -287,13 +298,12 @@ def _chunks(tokens: Iterable[_Token]) -> Iterable[tuple[int, int, bool, bool]]:
 
 
 def _with_marks(text: str, tokens: list[_Token]) -> str:
+    """The template with a mark before each chunk that is shown; `-` takes away the same white space as without."""
     out, at = [], 0
     for start, end, _, shown in _chunks(tokens):
-        out += [
-            text[at:start],
-            f"{_OPEN}{start}{_CLOSE}" if shown else "",
-            text[start:end],
-        ]  # what `-` takes away stays
+        mark = f"{_OPEN}{start}{_CLOSE}" if shown else ""
+        out += [mark, text[at:start]] if text.startswith("{{-", start) else [text[at:start], mark]
+        out.append(text[start:end])
         at = end
     return "".join([*out, text[at:]])
 
