@@ -61,6 +61,8 @@ def linted(folder: Path, text: str) -> list[Found]:
         (f"{ONE}, sql: SELECT count(*) AS a FROM source, window: {{ {TUMBLING}, aggregate: {{ n: sum(a) }} }}", [("misplaced-window", "tumbling")]),
         (f"{ONE}, dedupe: {{ keys: [event_id], within: 1m }}", [("unknown-column", "event_id")]),
         ("source: { connection: bus, topic: x, columns: { j: json } }, to: t, dedupe: { keys: [j], within: 1m }", [("unusable-keys", "j")]),
+        ("sources: { x: { connection: bus, topic: x, columns: { a: text } }, y: { connection: bus, topic: y, columns: { a: bigint } } }, to: t, dedupe: { keys: [a], within: 1m }",
+         [("type-mismatch", "bigint")]),
         (f"{ONE}, batch: {{ max_bytes: 1B }}", []),
         (f"{ONE}, batch: {{ max_bytes: {LARGEST_EPOCH}B }}", []),
         (f"{ONE}, batch: {{ max_bytes: {LARGEST_EPOCH + 1}B }}", [("bad-value", f"{LARGEST_EPOCH + 1}B")]),

@@ -50,16 +50,17 @@ class Value:
     type: DataType | None = None
     unparsed: tuple[str, ...] = ()
 
-    def to(self, sql: str, kind: DataType | None = None) -> Value:
-        """The same value after one more step. Raises UsageError where it is too long: some steps write it twice."""
-        if len(sql) > MAX_SQL:
+    def __post_init__(self) -> None:
+        """Raises UsageError where it is too long: some steps write the value twice."""
+        if len(self.sql) > MAX_SQL:
             raise _too_long()
+
+    def to(self, sql: str, kind: DataType | None = None) -> Value:
+        """The same value after one more step."""
         return Value(sql, self.target, self.dialect, kind, self.unparsed)
 
     def parsed(self, sql: str, kind: DataType) -> Value:
         """The value after a step that gives NULL for what it cannot read."""
-        if len(sql) > MAX_SQL:
-            raise _too_long()
         failed = f"({self.sql} IS NOT NULL AND {sql} IS NULL)"
         return Value(sql, self.target, self.dialect, kind, (*self.unparsed, failed))
 

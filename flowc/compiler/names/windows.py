@@ -101,13 +101,12 @@ def _demand_time(name: Name, columns: Iterable[SourceColumn], lookup: Lookup) ->
 
 
 def _demand_comparable(stream: StreamSpec, lookup: Lookup) -> None:
-    """The keys of `dedupe` have types that can be compared, the same in each source."""
+    """The keys of `dedupe` have types that can be compared. That sources agree in them is looked at elsewhere."""
     for key in stream.dedupe.keys if stream.dedupe is not None else ():
         columns = (column for source in stream.sources for column in source.columns or ())
-        kinds = {column.type.value for column in columns if column.name.value == key.value}
-        if len(kinds) > 1 or any(kind.kind in NO_KEYS for kind in kinds):
-            what = " and ".join(f"`{kind}`" for kind in sorted(map(str, kinds)))
-            message = f"`dedupe` column `{key.value}` is {what}, which cannot be compared"
+        kinds = (column.type.value for column in columns if column.name.value == key.value)
+        if (kind := next((kind for kind in kinds if kind.kind in NO_KEYS), None)) is not None:
+            message = f"`dedupe` column `{key.value}` is `{kind}`, which cannot be compared"
             lookup.reporter.error("unusable-keys", message, key.span, helps=("name a column of one simple type",))
 
 
