@@ -66,16 +66,17 @@ streams:
 
 
 def filled(context: Context, count: int) -> str:
-    """A topic with so many events; the same one for all cases of a run."""
+    """A topic with so many events; the same one for all cases of a run that share a broker."""
     from tests import topics  # its client comes with the extra `kafka`
 
-    if count not in _TOPICS:
-        _TOPICS[count] = topics.fresh(context.kafka, PARTITIONS)
-        topics.fill(context.kafka, _TOPICS[count], count, PARTITIONS, event)
-    return _TOPICS[count]
+    broker = context.kafka
+    if (broker, count) not in _TOPICS:
+        _TOPICS[broker, count] = topics.fresh(broker, PARTITIONS)
+        topics.fill(broker, _TOPICS[broker, count], count, PARTITIONS, event)
+    return _TOPICS[broker, count]
 
 
-_TOPICS: dict[int, str] = {}
+_TOPICS: dict[tuple[str, int], str] = {}
 
 
 def stream_kafka_postgres(context: Context) -> Iterator[Row]:

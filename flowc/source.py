@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
@@ -78,8 +78,7 @@ class Located(Generic[T]):
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(NamedTuple):
     """`text[start:end]` of a derived text came from `origin` of a file.
 
     An exact segment maps character by character; another one maps as a whole to `[origin, origin_end)`, as an
@@ -138,8 +137,13 @@ class MappedText:
     def derive(self, text: str, segments: Iterable[Segment]) -> MappedText:
         """A text derived from this one: `segments` map it to offsets here; the result maps to the file."""
         mapped: list[Segment] = []
-        for segment in segments:
-            mapped.extend(self._compose(segment))
+        known: dict[tuple[int, int, int], list[Segment]] = {}  # a template shows few places many times
+        for start, end, origin, origin_end in segments:
+            place = origin, origin_end, end - start
+            parts = known.get(place)
+            if parts is None:
+                parts = known[place] = [*self._compose(Segment(0, end - start, origin, origin_end))]
+            mapped += [Segment(start + first, start + last, here, there) for first, last, here, there in parts]
         return MappedText(text, self.file, tuple(mapped))
 
     def _compose(self, segment: Segment) -> Iterable[Segment]:

@@ -10,9 +10,12 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import wraps
+from io import StringIO
 from typing import Any, cast
 
-from jinja2 import StrictUndefined, nodes
+from jinja2 import StrictUndefined, Template, nodes
+from jinja2.compiler import CodeGenerator, Frame
+from jinja2.runtime import Macro
 from jinja2.sandbox import SandboxedEnvironment
 
 MAX_ITERATIONS = 100_000
@@ -27,6 +30,8 @@ MAX_WIDTH = 10_000
 """The widest that a number in `%`, `batch`, `slice` or `round` makes something."""
 _MAX_BITS = 4096
 _CALL = 50
+_CHARGED = (nodes.TemplateData, nodes.Const, nodes.Operand, nodes.Call, nodes.Filter)
+"""What needs no charge of its own, or has one."""
 _ITEM = 5
 _CHARACTERS = 32
 _FORMAT, _KEYED_FORMAT = re.compile(r"%[^a-zA-Z%]*"), re.compile(r"[%)][^a-zA-Z%)]*")
@@ -77,12 +82,35 @@ class Work:
             raise TooMuchWork
 
 
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A template that can be run, and the names that it does not define."""
+
+    template: Template
+    undeclared: frozenset[str]
+
+
+class _Generator(CodeGenerator):
+    """Also finds what `jinja2.meta.find_undeclared_variables` generates code once more for."""
+
+    def __init__(self, environment: Sandbox) -> None:
+        self.written = StringIO()
+        super().__init__(environment, None, None, self.written)
+        self.undeclared: set[str] = set()
+
+    def enter_frame(self, frame: Frame) -> None:
+        """Takes down what is looked up in the context."""
+        super().enter_frame(frame)
+        names = (name for action, name in frame.symbols.loads.values() if action == "resolve" and name is not None)
+        self.undeclared.update(name for name in names if name not in self.environment.globals)
+
+
 class Sandbox(SandboxedEnvironment):
-    """Renders templates; one instance serves all, `run` resets its count. What `unseen` finds in them costs nothing."""
+    """Renders templates; one instance serves all, `run` resets its count."""
 
     intercepted_binops = frozenset(["+", "*", "**", "%"])
 
-    def __init__(self, unseen: re.Pattern[str]) -> None:
+    def __init__(self) -> None:
         super().__init__(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False, cache_size=0)
         adding = _numbers_only(self.filters["sum"])
         own: dict[str, Callable[..., Any]] = {"replace": _replace, "join": _join, "sum": adding, "trim": _trim}
@@ -92,9 +120,20 @@ class Sandbox(SandboxedEnvironment):
         self.tests = {name: self._charged(cast(Callable[..., Any], function)) for name, function in self.tests.items()}
         self.globals = {"range": _range, **{name: self.globals[name] for name in ("dict", "namespace")}}
         self._left, self._work = MAX_ITERATIONS, MAX_WORK
-        self._unseen = unseen
 
-    def run(self, source: str, context: Mapping[str, object], work: Work, most: int = MAX_SIZE) -> str:
+    def bound(self, tree: nodes.Template) -> None:
+        """Puts into a parsed template what charges it: once, and before it is compiled."""
+        self._wrap(tree)
+
+    def compiled(self, tree: nodes.Template) -> Compiled:
+        """Raises jinja2's errors, and what Python raises for code whose parts are too deep in each other."""
+        generator = _Generator(self)
+        generator.visit(tree)
+        code = self._compile(generator.written.getvalue(), "<template>")
+        template = self.template_class.from_code(self, code, self.make_globals(None))
+        return Compiled(template, frozenset(generator.undeclared))
+
+    def run(self, template: Template, context: Mapping[str, object], work: Work, most: int = MAX_SIZE) -> str:
         """The rendered text, of `most` characters.
 
         Raises jinja2's errors, TooMuchWork, and what a filter raises for odd arguments.
@@ -103,7 +142,7 @@ class Sandbox(SandboxedEnvironment):
         self._left, self._work = MAX_ITERATIONS, allowed
         size, parts = 0, []
         try:
-            for part in self.from_string(source).generate(context):
+            for part in template.generate(context):
                 size += len(part)
                 if size > most:
                     raise TooMuchWork
@@ -125,14 +164,18 @@ class Sandbox(SandboxedEnvironment):
     def call(self, context: Any, function: Any, *args: Any, **kwargs: Any) -> Any:
         """Charges a call of a macro, a method or a global."""
         self._spend(_CALL)
+        if type(function) is not Macro:
+            self._charge_owner(function, args)
+        for value in (*args, *kwargs.values()):
+            self._charge(value)
+        return self._charge(super().call(context, function, *args, **kwargs))
+
+    def _charge_owner(self, function: Any, args: tuple[Any, ...]) -> None:
         owner = getattr(function, "__self__", None)
         if isinstance(owner, str | bytes | list | dict):
             self._charge(owner)
         if isinstance(owner, str) and function.__name__.endswith("strip") and args:
             _trim(owner, *args)
-        for value in (*args, *kwargs.values()):
-            self._charge(value)
-        return self._charge(super().call(context, function, *args, **kwargs))
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
         """Refuses what would be too large before it is computed."""
@@ -146,32 +189,26 @@ class Sandbox(SandboxedEnvironment):
                 _bounded(len(value) * times)
         return self._charge(super().call_binop(context, operator, left, right))
 
-    def _generate(self, source: nodes.Template, *args: Any, **kwargs: Any) -> str:
-        for loop in list(source.find_all(nodes.For)):
-            shown = sum(len(self._unseen.sub("", data.data)) for data in loop.find_all(nodes.TemplateData))
-            loop.iter = self._filter(loop.iter, "flowc_count", [nodes.Const(1 + shown // _CHARACTERS)])
-        self._wrap(source)
-        return super()._generate(source, *args, **kwargs)
-
-    def _wrap(self, node: nodes.Node) -> None:
-        """Charges what is put together, compared and shown."""
-        within = isinstance(node, nodes.Output | nodes.Compare | nodes.Operand)
+    def _wrap(self, node: nodes.Node) -> int:
+        """Charges what is put together, compared and shown, and counts turns; gives how many characters are shown."""
+        within, shown = isinstance(node, nodes.Output | nodes.Compare | nodes.Operand), 0
         for name, value in node.iter_fields():
             if isinstance(value, list):
+                shown += sum(self._wrap(item) for item in value if isinstance(item, nodes.Node))
                 setattr(node, name, [self._wrapped(item, within) for item in value])
-            else:
+            elif isinstance(value, nodes.Node):
+                shown += self._wrap(value)
                 setattr(node, name, self._wrapped(value, within))
+        if isinstance(node, nodes.For):
+            node.iter = self._filter(node.iter, "flowc_count", [nodes.Const(1 + shown // _CHARACTERS)])
+        return shown + (len(node.data) if isinstance(node, nodes.TemplateData) else 0)
 
     def _wrapped(self, value: Any, within: bool) -> Any:
-        if not isinstance(value, nodes.Node):
+        if not isinstance(value, nodes.Expr) or isinstance(value, _CHARGED):
             return value
-        self._wrap(value)
         made = isinstance(value, nodes.Concat | nodes.List | nodes.Tuple | nodes.Dict | nodes.Getitem)
         loaded = getattr(value, "ctx", "load") == "load"
-        plain = isinstance(value, nodes.TemplateData | nodes.Const | nodes.Operand)
-        if isinstance(value, nodes.Expr) and loaded and not plain and (made or within):
-            return self._filter(value, "flowc_charge", [])
-        return value
+        return self._filter(value, "flowc_charge", []) if loaded and (made or within) else value
 
     def _filter(self, node: Any, name: str, arguments: list[nodes.Expr]) -> nodes.Filter:
         return nodes.Filter(node, name, arguments, [], None, None, lineno=node.lineno, environment=self)
@@ -207,7 +244,9 @@ class Sandbox(SandboxedEnvironment):
     def _charge(self, value: Any) -> Any:
         """The value, after its weight is taken off what is left."""
         if type(value) is str and len(value) < _CHARACTERS:  # as most are
-            self._spend(1)
+            self._work -= 1
+            if self._work < 0:
+                raise TooMuchWork
             return value
         if isinstance(value, int) and value.bit_length() > _MAX_BITS:
             raise TooMuchWork

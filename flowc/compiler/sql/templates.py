@@ -1,22 +1,22 @@
 """Jinja templates in SQL: rendered in a sandbox, with a map of every rendered character back to the template.
 
-The template is cut into chunks with Jinja's own lexer. Each chunk is preceded by a mark (private-use characters and a
-number) that survives rendering, loops and conditionals included; the marks are then taken out again, and what stood
-between two of them came from the chunk of the first. A template that captures what it shows (a block that is set, a
-macro whose text a filter gets) may measure it, so that one is rendered without marks too: where the two texts differ,
-the plain one wins and maps to the template as a whole.
+The template is cut into chunks with Jinja's own lexer. Before each chunk that is shown, its parsed form gets a mark
+(private-use characters and a number) that survives rendering, loops and conditionals included; the marks are then
+taken out again, and what stood between two of them came from the chunk of the first. A template that captures what it
+shows (a block that is set, a macro whose text a filter gets) may measure it, so that one is rendered without marks
+too: where the two texts differ, the plain one wins and maps to the template as a whole.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from secrets import randbelow
 
 from jinja2 import TemplateError, TemplateSyntaxError, UndefinedError, meta, nodes
 
-from flowc.compiler.sql.sandbox import MAX_SIZE, Sandbox, TooMuchWork, Work
+from flowc.compiler.sql.sandbox import MAX_SIZE, Compiled, Sandbox, TooMuchWork, Work
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.source import MappedText, Segment, Span
 
@@ -25,7 +25,7 @@ _OPEN, _CLOSE = chr(0xF0000 + randbelow(0xFFFE)) + chr(0x100000 + randbelow(0xFF
 _MARK = re.compile(f"{_OPEN}([0-9]+){_CLOSE}")
 _CAPTURES = (nodes.CallBlock, nodes.FilterBlock, nodes.AssignBlock, nodes.Block)
 _HALF = re.compile("[\ud800-\udfff]")
-_SANDBOX = Sandbox(_MARK)
+_SANDBOX = Sandbox()
 _MARKED = 10
 """How much longer than what it shows a text becomes by marks, one for each value that is shown."""
 _NAMES = ("var", "env", "ref", "watermark", "incremental")
@@ -93,11 +93,11 @@ class _Token:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A template: its tokens, the names that it does not define, and whether it captures what it shows."""
+    """A template: its tokens, with marks, and without where it captures what it shows."""
 
     tokens: list[_Token]
-    undeclared: frozenset[str]
-    captures: bool
+    marked: Compiled
+    plain: Compiled | None
 
 
 class _Ref:
@@ -196,13 +196,13 @@ def _render(template: MappedText, read: _Read, values: Values, reporter: Reporte
 
 def _run(template: MappedText, read: _Read, values: Values) -> tuple[str, str]:
     """What a template makes, and the same with marks. Raises what fails in it, and TooMuchWork."""
-    context, marks = _context(values), _with_marks(template.text, read.tokens)
+    context, marks = _context(values), read.marked.template
     values.work.admit(len(template.text))
-    if not read.captures:
+    if read.plain is None:
         marked = _SANDBOX.run(marks, context, values.work, _MARKED * MAX_SIZE)
         plain = _MARK.sub("", marked)
     else:
-        plain = _SANDBOX.run(template.text, context, values.work)
+        plain = _SANDBOX.run(read.plain.template, context, values.work)
         try:
             marked = _SANDBOX.run(marks, context, Work(), _MARKED * MAX_SIZE)
         except _FAILURES:  # what it does with captured text that has marks is no fault of its author's
@@ -241,34 +241,55 @@ def _plain_newlines(template: MappedText) -> MappedText:
 
 
 def _read(template: MappedText, reporter: Reporter) -> _Read | None:
-    text, at, tokens = template.text, 0, list[_Token]()
+    text = template.text
     try:
-        tree = _SANDBOX.parse(text)
-        undeclared = meta.find_undeclared_variables(tree)  # finds unknown filters too
-        for _, kind, value in _SANDBOX.lex(text):
-            start = text.index(value, at) if value else at  # the lexer drops white space that `-` takes away
-            tokens.append(_Token(kind, value, start))
-            at = start + len(value)
+        tree, tokens = _SANDBOX.parse(text), _tokens(text)
+        parts = [*_parts(tree)]
+        plain = _compiled(text) if _captures(parts) else None
+        _SANDBOX.bound(tree)
+        _mark((part for part in parts if isinstance(part, nodes.Output)), tokens)
+        return _Read(tokens, _SANDBOX.compiled(tree), plain)
     except TemplateSyntaxError as error:
         span = _line_span(template, error.lineno)
         reporter.error("template-syntax", _one_line(error), span, label="not a template that can be read")
-        return None
-    except RecursionError:
+    except _EXCESSES:
         reporter.error("template-too-large", "the template is nested too deeply", template.span(0, len(text)))
-        return None
-    return _Read(tokens, frozenset(undeclared), _captures(tree))
+    return None
 
 
-def _captures(tree: nodes.Template) -> bool:
+def _tokens(text: str) -> list[_Token]:
+    tokens, at = list[_Token](), 0
+    for _, kind, value in _SANDBOX.lex(text):
+        start = text.index(value, at) if value else at  # the lexer drops white space that `-` takes away
+        tokens.append(_Token(kind, value, start))
+        at = start + len(value)
+    return tokens
+
+
+def _compiled(text: str) -> Compiled:
+    tree = _SANDBOX.parse(text)
+    _SANDBOX.bound(tree)
+    return _SANDBOX.compiled(tree)
+
+
+def _parts(tree: nodes.Template) -> Iterator[nodes.Node]:
+    """The nodes of a template in the order in which they are written."""
+    pending: list[nodes.Node] = [tree]
+    while pending:
+        node = pending.pop()
+        yield node
+        pending += reversed([*node.iter_child_nodes()])
+
+
+def _captures(parts: Sequence[nodes.Node]) -> bool:
     """Whether a template may do anything else with what it shows than show it."""
-    if any(tree.find(kind) for kind in _CAPTURES) or any(loop.recursive for loop in tree.find_all(nodes.For)):
+    if any(isinstance(part, _CAPTURES) or (isinstance(part, nodes.For) and part.recursive) for part in parts):
         return True
-    macros = {macro.name for macro in tree.find_all(nodes.Macro)}
-    shown = (
-        call.node for output in tree.find_all(nodes.Output) for call in output.nodes if isinstance(call, nodes.Call)
-    )
+    macros = {part.name for part in parts if isinstance(part, nodes.Macro)}
+    outputs = (part.nodes for part in parts if isinstance(part, nodes.Output))
+    shown = (call.node for output in outputs for call in output if isinstance(call, nodes.Call))
     named = sum(isinstance(node, nodes.Name) and node.name in macros for node in shown)
-    return named != sum(name.name in macros for name in tree.find_all(nodes.Name))
+    return named != sum(isinstance(part, nodes.Name) and part.name in macros for part in parts)
 
 
 def _line_span(template: MappedText, line: int) -> Span:
@@ -297,27 +318,22 @@ def _chunks(tokens: Iterable[_Token]) -> Iterable[tuple[int, int, bool, bool]]:
             yield token.start, token.end, True, True
 
 
-def _with_marks(text: str, tokens: list[_Token]) -> str:
-    """The template with a mark before each chunk that is shown; `-` takes away the same white space as without."""
-    out, at = [], 0
-    for start, end, _, shown in _chunks(tokens):
-        mark = f"{_OPEN}{start}{_CLOSE}" if shown else ""
-        out += [mark, text[at:start]] if text.startswith("{{-", start) else [text[at:start], mark]
-        out.append(text[start:end])
-        at = end
-    return "".join([*out, text[at:]])
+def _mark(outputs: Iterable[nodes.Output], tokens: list[_Token]) -> None:
+    """Puts a mark before each chunk that is shown; as many are in the parsed template, in the same order."""
+    starts = (start for start, _, _, shown in _chunks(tokens) if shown)
+    for output in outputs:
+        marks = (nodes.TemplateData(f"{_OPEN}{next(starts)}{_CLOSE}", lineno=output.lineno) for _ in output.nodes)
+        output.nodes = [node for marked in zip(marks, output.nodes, strict=True) for node in marked]
 
 
 def _mapped(template: MappedText, tokens: list[_Token], plain: str, marked: str) -> MappedText:
     chunks = {start: (end, exact) for start, end, exact, shown in _chunks(tokens) if shown}
-    segments, parts, at, size = [], [], 0, 0
-    marks = [*_MARK.finditer(marked)]
-    for i, mark in enumerate(marks):
-        at = mark.end()
-        text = marked[at : marks[i + 1].start() if i + 1 < len(marks) else len(marked)]
-        start = int(mark[1])
-        end, exact = chunks.get(start, (start, False))
+    segments, parts, size = [], [], 0
+    pieces = _MARK.split(marked)  # what stands before the first mark, and the number and the text of each
+    for number, text in zip(pieces[1::2], pieces[2::2], strict=True):
         if text:
+            start = int(number)
+            end, exact = chunks.get(start, (start, False))
             stop = start + len(text) if exact and len(text) <= end - start else end
             segments.append(Segment(size, size + len(text), start, stop))
             parts.append(text)
@@ -329,7 +345,7 @@ def _mapped(template: MappedText, tokens: list[_Token], plain: str, marked: str)
 
 def _report_unknown_names(template: MappedText, read: _Read, values: Values, reporter: Reporter) -> bool:
     """Reports every name that cannot be defined, before rendering: all of them, also in branches not taken."""
-    unknown = read.undeclared - {*_context(values), *_SANDBOX.globals}
+    unknown = read.marked.undeclared - {*_context(values), *_SANDBOX.globals}
     code = [t for t in read.tokens if t.kind in ("name", "operator", "string", "integer", "float")]
     before = reporter.errors
     for i, token in enumerate(code):
