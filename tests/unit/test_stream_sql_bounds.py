@@ -115,6 +115,14 @@ def test_values_that_the_optimizer_looks_at_again_and_again_are_bounded(tmp_path
     assert codes(tmp_path, f"SELECT {'coalesce(id, ' * 20}1{')' * 20} AS x FROM lines") == []
 
 
+@pytest.mark.parametrize(("call", "levels"), [("unix_seconds", 148), ("ntile", 145)])
+def test_what_is_written_deeper_than_the_engine_reads_is_told_whatever_it_would_cost_to_ask(
+    tmp_path: Path, call: str, levels: int
+):
+    """Each call becomes two or three levels: reading them was over the depth of Python's stack in `compile`."""
+    assert "sql-too-deep" in codes(tmp_path, f"SELECT {f'{call}(' * levels}id{')' * levels} AS x FROM lines")
+
+
 def many(item: str, count: int) -> str:
     """A SELECT of so many items, of which each has a number of its own."""
     return f"SELECT {', '.join(item.format(number) for number in range(count))} FROM lines"

@@ -75,6 +75,10 @@ class _Engine:
 
     def refusal(self, statement: Statement) -> Refusal | None:
         """Why the engine does not take a statement."""
+        try:
+            demand_shallow(statement.runs or "")
+        except EngineError as error:
+            return _deep(statement, error)
         runs = statement.runs if self._affords(statement) else None
         if runs is not None and (deep := self._too_deep(statement, runs)) is not None:
             return deep
@@ -113,7 +117,7 @@ class _Engine:
             refusal = too_deep("more levels than flowc reads itself")
         except EngineError as error:
             refusal = error
-        return Refusal("depth", str(refusal), _deepest(statement), helps=(refusal.help or "",))
+        return _deep(statement, refusal)
 
     def unparsed(self, statement: Statement) -> Refusal | None:
         """Why the engine cannot read a statement."""
@@ -161,6 +165,10 @@ def _error(work: Callable[[], Any]) -> BaseException | None:
 def _now(asked: pa.Array) -> pa.Array:
     # Not NULL: the engine computes with it when it plans.
     return pa.repeat(pa.scalar(0, _TIME), len(asked))
+
+
+def _deep(statement: Statement, error: EngineError) -> Refusal:
+    return Refusal("depth", str(error), _deepest(statement), helps=(error.help or "",))
 
 
 def _deepest(statement: Statement) -> int | None:
