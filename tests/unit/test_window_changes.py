@@ -30,6 +30,7 @@ streams:
     {more}
     to: {to}
 """
+_JUDGED = {"changes-not-taken", "corrections-to-append-target", "bad-value", "unknown-key", "conflicting-options"}
 REOPEN, EVERY = "late: reopen, allowed_lateness: 9s", "emit: { every: 10s }"
 MERGED = "{ connection: wh, table: t, mode: merge }"
 CUMULATING, SESSION = "kind: cumulating, size: 1h, step: 10m", "kind: session, gap: 1m, max_duration: 1h"
@@ -48,11 +49,7 @@ def linted(folder: Path, more: str, to: str) -> tuple[list[Found], StreamPlan | 
     reporter = Reporter()
     checked = stages.lint([write(folder, PROJECT.format(more=more, to=to))], reporter)
     assert checked is not None
-    errors = [
-        each
-        for each in found(reporter.sorted())
-        if each.code in ("changes-not-taken", "corrections-to-append-target", "bad-value", "unknown-key")
-    ]
+    errors = [each for each in found(reporter.sorted()) if each.code in _JUDGED]
     return errors, planned(checked[1].streams[0]) if not errors else None
 
 
@@ -97,7 +94,10 @@ def linted(folder: Path, more: str, to: str) -> tuple[list[Found], StreamPlan | 
         (window("emit: { every: 0s }"), MERGED, [("bad-value", "0s")]),
         (window("emit: often"), MERGED, [("bad-value", "often")]),
         (window(EVERY, "kind: cumulating, size: 1h, step: 1m"), MERGED, [("unknown-key", "emit")]),
-        (window(EVERY, "kind: session, gap: 1m, max_duration: 1h"), MERGED, [("unknown-key", "emit")]),
+        (window(EVERY, SESSION), merged("session_id"), []),
+        (window(EVERY, SESSION), merged("session_id", "window_end"), [("changes-not-taken", "t")]),
+        (window(EVERY, SESSION), "{ connection: wh, table: t }", [("corrections-to-append-target", "10s")]),
+        (window(f"{REOPEN}, {EVERY}", SESSION), MERGED, [("conflicting-options", "10s")]),
     ],
 )  # fmt: skip
 def test_windows_that_come_again_are_judged(

@@ -119,6 +119,10 @@ def _check_window(stream: StreamSpec, window: WindowSpec, lookup: Lookup) -> Non
         lookup.reporter.error("bad-value", "`every` of `emit` is no time at all", every.span, helps=helps)
     elif every is not None:
         _check_rewritable(stream, "`emit: { every: … }`", every.span, lookup)
+        if window.kind.value == "session" and window.late.action and window.late.action.value == "reopen":
+            message = "sessions that reopen come out when they are over, and not before"
+            helps = ("have them come out early, or reopen: leave out `emit` or `late: reopen`",)
+            lookup.reporter.error("conflicting-options", message, every.span, helps=helps)
 
 
 def _check_ttl(stream: StreamSpec, ttl: Located[float | None], lookup: Lookup) -> None:

@@ -7,6 +7,10 @@ open; one that is followed by another, or whose last row is more than `gap` befo
 A row behind the watermark is let in where a session of it alone would still be open, and where it comes at most `gap`
 before the first row of a session of its key that is open. All others are late, and so is one that would be the first of
 a session whose longest duration is over before the watermark: that session would come out behind it.
+
+With `emit`, event time has steps of that length. When the watermark comes into another one, the open sessions in which
+something changed come out too, as they are at the watermark. One that is out and begins earlier by a row that comes
+later goes at once, and comes out as the other one that it is then: sessions are told by their starts.
 """
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from flowc.nodes import TIME, WindowPlan
+from flowc.nodes import TIME, Change, WindowPlan
 from flowc.runtime.functions import Function
 from flowc.runtime.instants import MICROS
 from flowc.runtime.streams.aggregates.accumulators import Accumulators
@@ -50,7 +54,7 @@ class Sessions:
         self._keys = GroupKeys([schema.field(key).type for key in plan.keys])
         self._rows = SessionRows(self.schema, plan.step)
         self._input = Least(len(plan.inputs))
-        self._make = partial(Accumulators, plan.aggregates, schema, functions=functions)
+        self._make = partial(Accumulators, plan.aggregates, schema, stepped=plan.emit is not None, functions=functions)
         self._passing = self._make()
         """Of sessions that come out in the call in which they began."""
         self._begin()
@@ -93,12 +97,15 @@ class Sessions:
         return self._settle(until if self._groups.mark is None else max(until, self._groups.mark))
 
     def due(self, at: int) -> bool:
-        """Whether a session may come out: an open one that is over, or one of rows that time passes."""
-        waiting, mark = self._state.waiting.earliest, self._groups.mark
+        """Whether a session may come out: an open one that is over or is shown, or one of rows that time passes."""
+        waiting, mark, spans = self._state.waiting.earliest, self._groups.mark, self._state.spans
         if at == END:
             return len(self._groups) > 0 or waiting is not None
+        if mark is not None and at <= mark:
+            return False
         passed = waiting is not None and waiting < at
-        return (mark is None or at > mark) and bool(passed or (self._state.spans.last < at - self._gap).any())
+        shown = self._is_new_step(at) and len(spans.fresh(self._groups.slots())) > 0
+        return bool(passed or shown or (spans.last < at - self._gap).any())
 
     def snapshot(self) -> tuple[Segment, ...]:
         """What changed since the last call."""
@@ -108,6 +115,8 @@ class Sessions:
         """Takes the state that was kept."""
         self._begin()
         self._state.restore(segments)
+        if self._groups.mark is not None:
+            self._step_to(self._groups.mark)
 
     def verdict(self, written_by: str) -> Verdict:
         """Sessions of another gap or longest duration, of other keys and aggregates, say nothing of these."""
@@ -144,8 +153,11 @@ class Sessions:
         return late if late.any() else None
 
     def _settle(self, until: int) -> Emitted:
-        """Lets those out that are over at a watermark."""
+        """Lets those out that are over at a watermark, and those that are shown by then."""
         found = self._close(until)
+        if self._is_new_step(until):
+            found.append(self._out(self._state.spans.fresh(self._groups.slots())))
+            self._step_to(until)
         self._groups.mark = until
         return self._rows(found)
 
@@ -154,23 +166,48 @@ class Sessions:
         rows, values = self._state.waiting.take(until)
         closed, spans = until - self._gap, self._state.spans
         step = _Step.of(rows, values, self._state, closed) if len(rows) else None
-        found = [step.begun(self._passing)] if step is not None and gives else []
+        moved = step.moved() if step is not None else np.empty(0, np.int64)
+        found = [self._gone(moved)] if len(moved) else []
+        found += [self._put(step.begun(self._passing))] if step is not None and gives else []
         followed = step.carried() if step is not None else np.empty(0, np.int64)
         over = spans.last < closed
         over[followed] = True
         slots = np.flatnonzero(over)
-        found += [self._out(slots)] if gives else []
+        found += [self._out(spans.fresh(slots))] if gives else []
         self._groups.remove(slots)
         if step is not None:
             step.open()
+        if len(moved) and not self._is_new_step(until):
+            found.append(self._out(moved[~over[moved]]))
         self._state.check()
         return found
 
     def _out(self, slots: Any) -> Out:
         """Sessions that were open."""
+        return self._put(self._bounded(slots, self._state.spans.aggregates.results(slots)))
+
+    def _gone(self, slots: Any) -> Out:
+        """Sessions that are out and go, of which nothing is told but by what they are found."""
+        results = [pa.nulls(len(slots), each.type) for each in self._passing.results(np.empty(0, np.int64))]
+        return replace(self._bounded(slots, results), kinds=np.full(len(slots), Change.DELETE, np.int8))
+
+    def _bounded(self, slots: Any, results: Sequence[pa.Array]) -> Out:
         groups, spans = self._groups, self._state.spans
         bounds = groups.hi(slots), groups.lo(slots), spans.first[slots], spans.last[slots]
-        return Out(*bounds, groups.keys(slots), spans.aggregates.results(slots))
+        return Out(*bounds, groups.keys(slots), results)
+
+    def _put(self, out: Out) -> Out:
+        """Where rows replace others: what is out may have been out before."""
+        return replace(out, kinds=np.full(len(out.hi), Change.UPDATE_AFTER, np.int8)) if self._plan.replaces else out
+
+    def _is_new_step(self, until: int) -> bool:
+        emit, steps = self._plan.emit, self._state.spans.aggregates.steps
+        return emit is not None and steps is not None and until // emit > steps.now
+
+    def _step_to(self, until: int) -> None:
+        emit, steps = self._plan.emit, self._state.spans.aggregates.steps
+        if emit is not None and steps is not None:
+            steps.now = until // emit
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +252,12 @@ class _Step:
         bounds = self.hi[keys], self.lo[keys], found.first[chosen], found.last[chosen]
         return Out(*bounds, self._keys(found.row[chosen]), results)
 
+    def moved(self) -> Any:
+        """The slots of sessions that came out already, and begin earlier by these rows."""
+        chosen = np.flatnonzero(self.split.carried)
+        slots, spans = self.slots[self.split.key[chosen]], self.state.spans
+        return slots[spans.shown(slots) & (self.split.first[chosen] < spans.first[slots])]
+
     def carried(self) -> Any:
         """Moves the bounds of the sessions that were open before, and adds to those that are over; their slots."""
         chosen = np.flatnonzero(self.split.carried)
@@ -230,6 +273,7 @@ class _Step:
         slots = self.state.groups.add(
             self.hi[keys], self.lo[keys], np.full(len(keys), OPEN), self._keys(np.maximum(self.split.row[chosen], 0))
         )
+        self.state.spans.begin(slots[~self.split.carried[chosen]])
         self._bound(chosen, slots)
         self._add(self.state.spans.aggregates, chosen, slots)
 

@@ -31,38 +31,66 @@ OPEN = NO_TIME - 1
 
 
 class Spans:
-    """What is kept of sessions by slot: the times of their first and last rows, and their aggregates."""
+    """What is kept of sessions by slot: the times of their first and last rows, and their aggregates.
+
+    Where these know steps of time, it is kept of each session in which of them it began.
+    """
 
     def __init__(self, aggregates: Accumulators) -> None:
         self.aggregates = aggregates
-        self.state = pa.schema([("session#first", pa.int64()), ("session#last", pa.int64()), *aggregates.state])
-        self.first, self.last = np.empty(0, np.int64), np.empty(0, np.int64)
+        times = ("session#first", "session#last", *(("session#began",) if aggregates.steps is not None else ()))
+        self.state = pa.schema([*((name, pa.int64()) for name in times), *aggregates.state])
+        self.first, self.last, self.began = (np.empty(0, np.int64) for _ in range(3))
         """`MOST` where there is no session."""
 
     @property
     def nbytes(self) -> int:
         """What it takes in memory."""
-        return int(self.first.nbytes + self.last.nbytes) + self.aggregates.nbytes
+        return sum(int(column.nbytes) for column in self._times) + self.aggregates.nbytes
 
     def grow(self, count: int) -> None:
         """Makes room for so many slots."""
         self.first, self.last = grown(self.first, count, MOST), grown(self.last, count, MOST)
+        if self.aggregates.steps is not None:
+            self.began = grown(self.began, count, MOST)
         self.aggregates.grow(count)
+
+    def begin(self, slots: Any) -> None:
+        """Has new sessions begin in the step that it is."""
+        if self.aggregates.steps is not None:
+            self.began[slots] = self.aggregates.steps.now
+
+    def fresh(self, slots: Any) -> Any:
+        """Those of some sessions that changed since they came out."""
+        steps = self.aggregates.steps
+        return slots if steps is None else slots[steps.of(slots) == steps.now]
+
+    def shown(self, slots: Any) -> Any:
+        """Which of some sessions came out before they were over."""
+        steps = self.aggregates.steps
+        return np.zeros(len(slots), bool) if steps is None else self.began[slots] < steps.now
 
     def take(self, slots: Any) -> pa.RecordBatch:
         """What is kept of some sessions."""
-        times = [pa.array(column[slots]) for column in (self.first, self.last)]
+        times = [pa.array(column[slots]) for column in self._times]
         return pa.RecordBatch.from_arrays([*times, *self.aggregates.take(slots).columns], schema=self.state)
 
     def put(self, slots: Any, state: pa.RecordBatch) -> None:
         """The other way round."""
-        self.first[slots], self.last[slots] = (column.to_numpy() for column in state.columns[:2])
-        self.aggregates.put(slots, state.select(range(2, state.num_columns)))
+        own = self._times
+        for column, values in zip(own, state.columns, strict=False):
+            column[slots] = values.to_numpy()
+        self.aggregates.put(slots, state.select(range(len(own), state.num_columns)))
 
     def clear(self, slots: Any) -> None:
         """Has some slots have seen no row."""
-        self.first[slots] = self.last[slots] = MOST
+        for column in self._times:
+            column[slots] = MOST
         self.aggregates.clear(slots)
+
+    @property
+    def _times(self) -> tuple[Any, ...]:
+        return (self.first, self.last) if self.aggregates.steps is None else (self.first, self.last, self.began)
 
 
 class SessionState:
