@@ -32,6 +32,7 @@ from benchmarks import (
     transfers,
     windowpeers,
     windows,
+    windowstreams,
 )
 from benchmarks.context import Context
 from benchmarks.machine import facts
@@ -60,6 +61,7 @@ CASES: Mapping[str, Case] = {
         *poison.CASES,
         *state.CASES,
         *windows.CASES,
+        *windowstreams.CASES,
         *windowpeers.CASES,
         *nexmark.CASES,
     )

@@ -68,7 +68,7 @@ def latency(context: Context) -> Iterator[Row]:
 
     topic = topics.fresh(context.kafka, 1)
     producer = topics.producing(context.kafka, linger_ms=0)
-    with _running(context, topic) as watcher:
+    with running(context, _DATABASE, _PROJECT, topic), _watching(context.postgres.dsn(_DATABASE)) as watcher:
         alone = _singles(producer, topic, watcher)
         busy = _steady(producer, topic, watcher, context.scale)
     yield _row("latency, single message", alone, p50=0.3, p99=0.3)
@@ -76,24 +76,32 @@ def latency(context: Context) -> Iterator[Row]:
 
 
 @contextmanager
-def _running(context: Context, topic: str) -> Iterator[Watcher]:
-    context.postgres.create(_DATABASE)
-    dsn = context.postgres.dsn(_DATABASE)
-    root = context.project("latency", _PROJECT.format(kafka=context.kafka, dsn=dsn, topic=topic))
+def running(context: Context, name: str, project: str, topic: str) -> Iterator[subprocess.Popen[bytes]]:
+    """The daemon of a project with one stream into a database of that name, once it runs."""
+    context.postgres.create(name)
+    specs = project.format(kafka=context.kafka, dsn=context.postgres.dsn(name), topic=topic)
+    root = context.project(name, specs)
     log = (root / "log").open("w")
     process = subprocess.Popen(flowc("run", "--log-format", "json"), cwd=root, stderr=log, env=_environment())
     try:
         _await_running(root / "log", process)
-        watcher = Watcher(dsn)
-        thread = threading.Thread(target=watcher.run)
-        thread.start()
-        yield watcher
-        watcher.stop()
-        thread.join()
+        yield process
     finally:
         process.terminate()
         process.wait(60)
         log.close()
+
+
+@contextmanager
+def _watching(dsn: str) -> Iterator[Watcher]:
+    watcher = Watcher(dsn)
+    thread = threading.Thread(target=watcher.run)
+    thread.start()
+    try:
+        yield watcher
+    finally:
+        watcher.stop()
+        thread.join()
 
 
 def _environment() -> dict[str, str]:
@@ -123,24 +131,29 @@ def _singles(producer: Any, topic: str, watcher: Watcher) -> list[float]:
 
 
 def _steady(producer: Any, topic: str, watcher: Watcher, scale: float) -> list[float]:
-    """Bundles of a hundredth of a second, each message with the time at which it was handed over."""
-    from tests import topics
-
-    bundle, times = RATE // 100, list[float]()
-    began = time.time()
-    for step in range(int(SECONDS * scale * 100)):
-        time.sleep(max(0.0, began + step / 100 - time.time()))
-        for _ in range(bundle):
-            times.append(time.time())
-            producer.produce(topic, topics.event(len(times)), partition=0)
-        producer.poll(0)
-    producer.flush(60)
+    times = steadily(producer, topic, SECONDS * scale)
     last, end = SINGLES + len(times), time.monotonic() + 120
     while watcher.offsets[-1] < last and time.monotonic() < end:
         time.sleep(0.05)
     if watcher.offsets[-1] < last:
         raise SideFailed(f"{last - watcher.offsets[-1]} messages did not arrive in time")
     return [watcher.reached(SINGLES + number) - at for number, at in enumerate(times)]
+
+
+def steadily(producer: Any, topic: str, duration: float) -> list[float]:
+    """Bundles of a hundredth of a second for some seconds; gives when each message was handed over."""
+    from tests import topics
+
+    bundle, times = RATE // 100, list[float]()
+    began = time.time()
+    for step in range(int(duration * 100)):
+        time.sleep(max(0.0, began + step / 100 - time.time()))
+        for _ in range(bundle):
+            times.append(time.time())
+            producer.produce(topic, topics.event(len(times)), partition=0)
+        producer.poll(0)
+    producer.flush(60)
+    return times
 
 
 def _row(case: str, times: list[float], *, p50: float, p99: float) -> Row:

@@ -358,12 +358,13 @@ class BatchLimits:
     """How large an epoch may become: rows, seconds that a row may wait for others, and bytes of messages as they came.
 
     The wait is short unless a spec says otherwise: while an epoch is written, the rows of the next ones gather anyway.
-    One message that is larger than `max_bytes` is an epoch of its own.
+    Without `fills`, it ends with the first pause. One message that is larger than `max_bytes` is an epoch of its own.
     """
 
     max_rows: int = 20_000
     max_wait: float = 0.02
     max_bytes: int = MAX_BYTES
+    fills: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -202,6 +203,31 @@ def test_a_single_message_does_not_wait_for_others(kafka: str, opened: Open) -> 
         assert polled is not None
         assert polled.messages.num_rows == 1
     assert max(delays) < PATIENCE / 2  # who waits for others waits all the time; a quiet machine needs milliseconds
+
+
+def test_an_epoch_is_filled_where_it_is_asked_for(kafka: str, opened: Open) -> None:
+    """Through pauses, until as many rows are there as it takes; what there is comes when the time is over."""
+    topic = fresh(kafka)
+    source = opened(topic, fills=True)
+    source.assign({})
+    read(source, 0)
+    producer = topics.producing(kafka, linger_ms=0)
+
+    def produced() -> None:
+        for number in range(6):
+            topics.send(producer, topic, numbered(1, first=number))
+            producer.poll(0)
+            time.sleep(0.05)
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(produced)
+        polled = source.poll(6, PATIENCE)
+    assert polled is not None
+    assert polled.messages.column("_value").to_pylist() == texts(6)
+    produce(kafka, topic, numbered(2, first=6))
+    polled = source.poll(100, 1.0)
+    assert polled is not None
+    assert polled.messages.column("_value").to_pylist() == texts(2, 6)
 
 
 def test_a_poll_of_nothing_ends_when_its_time_is_over(kafka: str, opened: Open) -> None:

@@ -109,6 +109,26 @@ def test_streams(tmp_path: Path, stream: str, expected: list[tuple[str, str]]) -
     assert linted(tmp_path, f"streams: {{ s: {{ {stream} }} }}\n") == expected
 
 
+@pytest.mark.parametrize(
+    ("stream", "wait", "fills"),
+    [
+        (ONE, 0.02, False),
+        (f"{ONE}, batch: {{ max_wait: 1s }}", 1.0, True),
+        (f"{ONE}, window: {{ {TUMBLING}, {COUNT} }}", 0.1, True),
+        (f"{ONE}, window: {{ {TUMBLING}, {COUNT} }}, batch: {{ max_wait: 5ms }}", 0.005, True),
+        (f"{ONE}, sql: 'SELECT count(*) AS n FROM tumble(source, INTERVAL ''1 minute'') GROUP BY window_start, window_end'", 0.1, True),
+        (f"{ONE}, sql: 'SELECT count(*) AS n FROM tumble(source, INTERVAL ''1 minute'') GROUP BY window_start, window_end UNION ALL SELECT 1 FROM source'", 0.02, False),
+        (f"{TWO}, join: {{ {NEAR} }}", 0.02, False),
+    ],
+)  # fmt: skip
+def test_epochs_are_filled_where_nobody_waits_for_them(tmp_path: Path, stream: str, wait: float, fills: bool) -> None:
+    stream = stream.replace("to: t", "to: { connection: db, table: o }")
+    checked = stages.lint([write(tmp_path, BASE + f"streams: {{ s: {{ {stream} }} }}\n")], Reporter())
+    assert checked is not None
+    batch = checked[1].streams[0].batch
+    assert (batch.max_wait, batch.fills) == (wait, fills)
+
+
 def test_soft_deletes_need_their_column(tmp_path: Path) -> None:
     text = "  u: { connection: db, columns: { user_id: bigint primary key } }\n"
     text += f"streams: {{ s: {{ {ONE[:-1]}u, cdc: {{ envelope: debezium, delete: soft }} }} }}\n"

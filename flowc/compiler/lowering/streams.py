@@ -38,6 +38,7 @@ from flowc.compiler.lowering.streamtargets import (
     stream_outputs,
 )
 from flowc.compiler.lowering.streamtime import (
+    batch,
     block,
     late,
     microseconds,
@@ -122,7 +123,8 @@ def _lower(stream: CheckedStream, lowering: Lowering) -> Stream | None:
         watermark=watermark(spec, nodes), on_error=stream.on_error,
         state=(stream.state.name.value, stream.state.kind.value) if stream.state is not None else None,
         state_bytes=spec.state_bytes.value if spec.state_bytes is not None else None,
-        project=lowering.checked.project.name, start=stream.start, delivery=stream.delivery, batch=stream.batch,
+        project=lowering.checked.project.name, start=stream.start, delivery=stream.delivery,
+        batch=batch(spec, stream.batch, nodes),
         parallelism=stream.parallelism, restart=stream.restart, max_attempts=stream.max_attempts,
         settings=spec.settings,
     )  # fmt: skip

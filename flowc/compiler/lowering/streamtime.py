@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import cast
 
+from flowc.compiler.changelog import given_by, read_by
 from flowc.compiler.front.streamspec import StreamSpec
 from flowc.compiler.ir import IntervalJoin, Node, Window
 from flowc.compiler.lowering.groupnodes import WindowSettings
 from flowc.compiler.lowering.streamgraph import Block
 from flowc.nodes import Late
-from flowc.stream import WatermarkPlan
+from flowc.stream import BatchLimits, WatermarkPlan
 
 _DRIFT = 3600.0
+_UNHURRIED = 0.1
+"""Seconds for which messages are gathered of which nothing comes out before the watermark has passed them."""
 
 
 def block(stream: StreamSpec) -> Block | None:
@@ -32,6 +36,18 @@ def watermark(stream: StreamSpec, nodes: Iterable[Node]) -> WatermarkPlan:
     given = (stream.idle, stream.max_ahead, stream.max_drift if stream.max_drift is not None or not waits else _DRIFT)
     idle, ahead, drift = (None if said is None else microseconds(said) for said in given)
     return WatermarkPlan(microseconds(stream.lateness or 0.0), idle, ahead, drift)
+
+
+def batch(stream: StreamSpec, limits: BatchLimits, nodes: Sequence[Node]) -> BatchLimits:
+    """How large an epoch may become, of a stream with these nodes: small ones are dear where nobody waits for them."""
+    if stream.batch.max_wait is not None:
+        return replace(limits, fills=True)
+    late = set[str]()
+    for node in nodes:
+        read = read_by(node)
+        if isinstance(node, Window) or (read and late.issuperset(read)):
+            late.update(given_by(node))
+    return replace(limits, max_wait=_UNHURRIED, fills=True) if nodes and nodes[-1].id in late else limits
 
 
 def window_settings(stream: StreamSpec) -> WindowSettings:

@@ -40,7 +40,8 @@ _LOG.addFilter(Calm())
 class KafkaSource:
     """A reader of one topic; see `flowc.runtime.streams.source.PlacedSource`. Partitions and positions are numbers.
 
-    With `once`, only what is there at the beginning is asked for. The client holds about `max_bytes` ahead of `poll`.
+    With `once`, only what is there at the beginning is asked for. The client holds about `max_bytes` ahead of `poll`,
+    which ends with the first pause in which nothing comes, unless it `fills` an epoch.
     """
 
     def __init__(
@@ -54,8 +55,9 @@ class KafkaSource:
         group: str = "flowc",
         once: bool = False,
         max_bytes: int = MAX_BYTES,
+        fills: bool = False,
     ) -> None:
-        self.name, self._once = name, once
+        self.name, self._once, self._fills = name, once, fills
         self.trouble: str | None = None
         """What the client last complained of and nothing was read since; for those who watch."""
         self._topic, self._columns, self._start, self._at_time = topic, tuple(columns), start, start_time(start)
@@ -276,7 +278,7 @@ class KafkaSource:
         while len(found) < max_rows and size < max_bytes and self._failure is None:
             left = max(0.0, end - time.monotonic())
             if found:
-                messages = self._consume(max_rows - len(found), min(left, _IDLE))
+                messages = self._consume(max_rows - len(found), left if self._fills else min(left, _IDLE))
             else:
                 messages = self._consume(1, left)
                 end = time.monotonic() + max_wait if messages else end

@@ -78,7 +78,7 @@ def _kafka(
     reading = KafkaSource(
         source.name, source.address, sessions.options(source.connection).values,
         columns=columns_of(source, letters=plan.sets_aside), start=plan.start, group=f"flowc-{plan.kept}",
-        once=once, max_bytes=plan.batch.max_bytes,
+        once=once, max_bytes=plan.batch.max_bytes, fills=plan.batch.fills,
     )  # fmt: skip
     return NumberedSource(reading), decoding_of(source)
 
