@@ -21,7 +21,8 @@ LARGE_BATCH = 131_072
 _DEPTH = 100
 """Of brackets in each other; at 200 the engine's planner ends the process."""
 _BRACKET = re.compile(
-    r"""'[^']*'|"[^"]*"|(?P<operand>[-+*/%<>=|&^]\s*(?:\w+\s*)?)?\(|\)|\bCASE\b|\bEND\b""", re.IGNORECASE
+    r"""(?P<comment>--[^\n]*|/\*.*?\*/)|'[^']*'|"[^"]*"|(?P<operand>[-+*/%<>=|&^]\s*(?:\w+\s*)?)?\(|\)|\bCASE\b|\bEND\b""",
+    re.IGNORECASE | re.DOTALL,
 )
 
 
@@ -36,7 +37,7 @@ def depth_of(sql: str) -> int:
     """How many levels the engine's parser sees: one for each bracket or CASE, and one more behind an operator."""
     around, depth, deepest = [0], 0, 0
     for found in _BRACKET.finditer(sql):
-        last = found[0][-1:].upper()
+        last = "" if found["comment"] else found[0][-1:].upper()
         if last == "(" or (last == "E" and found[0].upper() == "CASE"):
             around.append(2 if found["operand"] else 1)
             depth += around[-1]

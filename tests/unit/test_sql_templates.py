@@ -208,6 +208,61 @@ def test_the_templates_of_a_project_may_do_so_much_together():
     assert rendered("{{ 1 }}", known())[1] == []
 
 
+TENFOLD = "|replace('a', 'aaaaaaaaaa')" * 5
+LARGE = f"{{{{ ('a'{TENFOLD}|list|sort|join|length) }}}}"
+
+
+def test_what_stands_in_a_template_is_computed_at_the_expense_of_the_project():
+    """Jinja computes it while it compiles, and again for each template of a project."""
+    values = known()
+    told = [rendered(LARGE, values)[1] for _ in range(8)]
+    assert told[:2] == [[], []]
+    assert {code for problems in told[4:] for code, _ in problems} == {"template-too-large"}
+
+
+def test_what_was_rendered_before_decides_nothing():
+    """A template that is too large by a little is that in any company."""
+    text = LARGE + "{% for i in range(80000) %}{% if i < 0 %}{% endif %}{% endfor %}"
+    told = [rendered(each, known())[1] for each in (text, "{{ 1 }}", text)]
+    assert [code for problems in told for code, _ in problems] == ["template-too-large"] * 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{% set o = namespace(v=1) %}{% for i in range(23) %}{% set o.v = namespace(a=o.v,b=o.v) %}{% endfor %}{{ o }}",
+        "{% set o = dict(range(60000)|batch(2)).keys() %}{% for i in range(3000) %}{% set z = o|max %}{% endfor %}",
+        "{% set o = dict(range(60000)|batch(2)).keys() %}{% for i in range(9000) %}{% set z = o - o %}{% endfor %}",
+    ],
+)  # fmt: skip
+def test_what_holds_many_values_is_charged_for_them(text: str):
+    started = time.thread_time()
+    assert [code for code, _ in rendered(text)[1]] == ["template-too-large"]
+    assert time.thread_time() - started < 10
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "said"),
+    [
+        ("{{ dict(a=1, a=2) }}", "template-syntax", "an argument is named twice"),
+        ("{% macro m(a, a) %}{% endmacro %}{{ m(1) }}", "template-syntax", "an argument is named twice"),
+        ("{{ 1|nope }}", "template-syntax", "no filter named 'nope'"),
+        ("{{ 1 if {'a': 1}[0] else 2 }}", "undefined-template-name", "a value of the template is not defined"),
+        ("{% set x = 1e400 %}{{ x }}", "template-error", "the template fails: a number is too large"),
+    ],
+)
+def test_what_fails_before_it_runs_is_told(text: str, code: str, said: str):
+    reporter = Reporter()
+    assert render(MappedText.whole(SourceFile("a.sql", text)), known(), reporter) is None
+    assert [(each.code, each.message) for each in reporter.sorted()] == [(code, said)]
+
+
+def test_long_chains_of_filters_are_compiled_in_no_time():
+    started = time.thread_time()
+    assert rendered("{{ 1" + "|string" * 180 + " }}")[1] == []
+    assert time.thread_time() - started < 2  # it took three to six, more than twice as much for each half more
+
+
 @pytest.mark.parametrize("shown", ["{% set x = 'ab' %}{{ x|length }}", "{% set x %}ab{% endset %}{{ x|length }}"])
 def test_what_a_template_measures_has_no_marks(shown: str):
     result, _ = rendered(f"{shown} {{% macro m() %}}abc{{% endmacro %}}{{{{ m()|length }}}}")
@@ -260,6 +315,7 @@ def template(chance: random.Random, depth: int = 0) -> str:
             f"{{%{left} for i in var.columns {right}%}}{inner}{{%{right} endfor {left}%}}",
             f"{{%{left} if {chance.choice(VALUES)} {right}%}}{inner}{{%{right} endif {left}%}}",
             f"{{%{left} set x = {chance.choice(VALUES)} {right}%}}",
+            f"{{%{left} print {', '.join(chance.choices(VALUES, k=chance.randint(0, 2)))} {right}%}}",
             f"{{%{left} raw {right}%}} {{{{ {{%{right} endraw {left}%}}",
             f"{{%{left} set y {right}%}}{inner}{{%{right} endset {left}%}}{{{{ y|length }}}}",
             f"{{%{left} call m(1) {right}%}}q{{%{right} endcall {left}%}}",

@@ -11,6 +11,7 @@ from sqlglot import parse_one
 from flowc.compiler import stages
 from flowc.compiler.sql.tablerefs import outer_tables
 from flowc.diagnostics import Reporter
+from flowc.runtime.enginecontext import depth_of
 from flowc.service.checking import checker
 from tests.unit.project import write
 
@@ -121,6 +122,12 @@ def test_what_is_written_deeper_than_the_engine_reads_is_told_whatever_it_would_
 ):
     """Each call becomes two or three levels: reading them was over the depth of Python's stack in `compile`."""
     assert "sql-too-deep" in codes(tmp_path, f"SELECT {f'{call}(' * levels}id{')' * levels} AS x FROM lines")
+
+
+def test_brackets_in_comments_are_no_levels(tmp_path: Path):
+    sql = f"|\n      SELECT (id) /* it's {'(' * 300} */ -- {'(' * 300} END\n      AS x FROM lines"
+    assert codes(tmp_path, sql) == []
+    assert depth_of("SELECT ((1 -- END\n/* ) END */ + (2") == 4
 
 
 def many(item: str, count: int) -> str:

@@ -123,10 +123,9 @@ def _lower(stream: CheckedStream, lowering: Lowering) -> Stream | None:
         watermark=watermark(spec, nodes), on_error=stream.on_error,
         state=(stream.state.name.value, stream.state.kind.value) if stream.state is not None else None,
         state_bytes=spec.state_bytes.value if spec.state_bytes is not None else None,
-        project=lowering.checked.project.name, start=stream.start, delivery=stream.delivery,
-        batch=batch(spec, stream.batch, nodes),
-        parallelism=stream.parallelism, restart=stream.restart, max_attempts=stream.max_attempts,
-        settings=spec.settings,
+        project=lowering.checked.project.name, start=stream.start, delivery=stream.delivery, settings=spec.settings,
+        batch=batch(spec, stream.batch, nodes), parallelism=stream.parallelism, restart=stream.restart,
+        max_attempts=stream.max_attempts,
     )  # fmt: skip
 
 

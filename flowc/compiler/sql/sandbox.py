@@ -7,16 +7,18 @@ and operator is charged for what it is given and what it makes; what goes beyond
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from dataclasses import dataclass
 from functools import wraps
 from io import StringIO
+from math import isfinite
 from typing import Any, cast
 
 from jinja2 import StrictUndefined, Template, nodes
 from jinja2.compiler import CodeGenerator, Frame
 from jinja2.runtime import Macro
 from jinja2.sandbox import SandboxedEnvironment
+from jinja2.utils import Namespace
 
 MAX_ITERATIONS = 100_000
 MAX_SIZE = 1_000_000
@@ -34,6 +36,7 @@ _CHARGED = (nodes.TemplateData, nodes.Const, nodes.Operand, nodes.Call, nodes.Fi
 """What needs no charge of its own, or has one."""
 _ITEM = 5
 _CHARACTERS = 32
+_SIZED = (list, tuple, dict, range, set, KeysView, ValuesView, ItemsView)
 _FORMAT, _KEYED_FORMAT = re.compile(r"%[^a-zA-Z%]*"), re.compile(r"[%)][^a-zA-Z%)]*")
 """Flags, width and precision of a value that `%` puts into a text; those of `%(name)s` stand behind the name."""
 _WIDTH = re.compile(r"\*|\d+")
@@ -91,11 +94,11 @@ class Compiled:
 
 
 class _Generator(CodeGenerator):
-    """Also finds what `jinja2.meta.find_undeclared_variables` generates code once more for."""
+    """Also finds what `jinja2.meta.find_undeclared_variables` generates code once more for; computes nothing itself."""
 
     def __init__(self, environment: Sandbox) -> None:
         self.written = StringIO()
-        super().__init__(environment, None, None, self.written)
+        super().__init__(environment, None, None, self.written, optimized=False)
         self.undeclared: set[str] = set()
 
     def enter_frame(self, frame: Frame) -> None:
@@ -104,11 +107,16 @@ class _Generator(CodeGenerator):
         names = (name for action, name in frame.symbols.loads.values() if action == "resolve" and name is not None)
         self.undeclared.update(name for name in names if name not in self.environment.globals)
 
+    def _output_child_to_const(self, node: nodes.Expr, frame: Frame, finalize: Any) -> str:
+        if not isinstance(node, nodes.TemplateData):
+            raise nodes.Impossible
+        return super()._output_child_to_const(node, frame, finalize)
+
 
 class Sandbox(SandboxedEnvironment):
     """Renders templates; one instance serves all, `run` resets its count."""
 
-    intercepted_binops = frozenset(["+", "*", "**", "%"])
+    intercepted_binops = frozenset(["+", "-", "*", "**", "%"])
 
     def __init__(self) -> None:
         super().__init__(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False, cache_size=0)
@@ -126,7 +134,12 @@ class Sandbox(SandboxedEnvironment):
         self._wrap(tree)
 
     def compiled(self, tree: nodes.Template) -> Compiled:
-        """Raises jinja2's errors, and what Python raises for code whose parts are too deep in each other."""
+        """Raises jinja2's errors, and what Python raises for code whose parts are too deep in each other.
+
+        What is computed already, as Jinja does with values that stand in the template, would be charged to nobody: it
+        is left to `run`.
+        """
+        self._left = self._work = 0
         generator = _Generator(self)
         generator.visit(tree)
         code = self._compile(generator.written.getvalue(), "<template>")
@@ -199,6 +212,8 @@ class Sandbox(SandboxedEnvironment):
             elif isinstance(value, nodes.Node):
                 shown += self._wrap(value)
                 setattr(node, name, self._wrapped(value, within))
+        if isinstance(node, nodes.Const) and isinstance(node.value, float) and not isfinite(node.value):
+            raise ValueError("a number is too large")
         if isinstance(node, nodes.For):
             node.iter = self._filter(node.iter, "flowc_count", [nodes.Const(1 + shown // _CHARACTERS)])
         return shown + (len(node.data) if isinstance(node, nodes.TemplateData) else 0)
@@ -256,12 +271,14 @@ class Sandbox(SandboxedEnvironment):
         while pending:
             one = pending.pop()
             self._spend(1 + (len(one) // _CHARACTERS if isinstance(one, str | bytes) else 0))
-            if isinstance(one, list | tuple | dict | range | set):
+            if isinstance(one, _SIZED):
                 self._spend(len(one))
-            if isinstance(one, list | tuple):
+            if isinstance(one, list | tuple | ValuesView | ItemsView):
                 pending.extend(one)
             elif isinstance(one, dict):
                 pending.extend(one.values())
+            elif isinstance(one, Namespace):
+                pending.append(object.__getattribute__(one, "_Namespace__attrs"))
         return value
 
     def _spend(self, cost: int) -> None:

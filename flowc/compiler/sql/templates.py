@@ -10,6 +10,7 @@ too: where the two texts differ, the plain one wins and maps to the template as 
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from secrets import randbelow
@@ -24,6 +25,8 @@ _OPEN, _CLOSE = chr(0xF0000 + randbelow(0xFFFE)) + chr(0x100000 + randbelow(0xFF
 """Around the number of a mark, short, and by chance: nothing that a template shows holds what nobody knows."""
 _MARK = re.compile(f"{_OPEN}([0-9]+){_CLOSE}")
 _CAPTURES = (nodes.CallBlock, nodes.FilterBlock, nodes.AssignBlock, nodes.Block)
+_PRINT = "print"
+_TWICE = re.compile("keyword argument repeated|duplicate argument")
 _HALF = re.compile("[\ud800-\udfff]")
 _SANDBOX = Sandbox()
 _MARKED = 10
@@ -251,9 +254,15 @@ def _read(template: MappedText, reporter: Reporter) -> _Read | None:
         return _Read(tokens, _SANDBOX.compiled(tree), plain)
     except TemplateSyntaxError as error:
         span = _line_span(template, error.lineno)
-        reporter.error("template-syntax", _one_line(error), span, label="not a template that can be read")
-    except _EXCESSES:
-        reporter.error("template-too-large", "the template is nested too deeply", template.span(0, len(text)))
+        words = _one_line(error.message or "")
+        reporter.error("template-syntax", words, span, label="not a template that can be read")
+    except _EXCESSES as error:
+        if isinstance(error, SyntaxError) and _TWICE.match(error.msg):
+            reporter.error("template-syntax", "an argument is named twice", _block_span(template, _tokens(text)))
+        else:
+            reporter.error("template-too-large", "the template is nested too deeply", template.span(0, len(text)))
+    except _FAULTS as error:
+        reporter.error("template-error", f"the template fails: {_one_line(error)}", _block_span(template, []))
     return None
 
 
@@ -302,39 +311,66 @@ def _line_span(template: MappedText, line: int) -> Span:
     return template.span(start + brace, start + max(len(text.rstrip()), brace))
 
 
-def _chunks(tokens: Iterable[_Token]) -> Iterable[tuple[int, int, bool, bool]]:
-    """(start, end, exact, shown) of each piece: data, or one whole `{{ … }}`, `{% … %}`, `{# … #}`."""
-    start = -1
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """A piece of a template: data, which is shown as it is (`exact`), or one whole `{{ … }}`, `{% … %}`, `{# … #}`."""
+
+    start: int
+    end: int
+    exact: bool = False
+    tag: str | None = None
+    """Of what is not shown but for `{% print … %}`."""
+
+    @property
+    def shown(self) -> bool:
+        return self.tag is None or self.tag == _PRINT
+
+
+def _chunks(tokens: Iterable[_Token]) -> Iterable[_Chunk]:
+    start, tag, is_block = -1, "", False
     for token in tokens:
         if token.kind in ("variable_begin", "block_begin", "comment_begin", "raw_begin"):
-            start = token.start
+            start, tag, is_block = token.start, "", token.kind == "block_begin"
             if token.kind == "raw_begin":
-                yield start, token.end, False, False
+                yield _Chunk(start, token.end, tag=tag)
         elif token.kind in ("variable_end", "block_end", "comment_end", "raw_end"):
             begin = token.start if token.kind == "raw_end" else start
-            yield begin, token.end, False, token.kind == "variable_end"
-            start = -1
+            yield _Chunk(begin, token.end, tag=None if token.kind == "variable_end" else tag)
         elif token.kind == "data":
-            yield token.start, token.end, True, True
+            yield _Chunk(token.start, token.end, exact=True)
+        elif is_block and not tag and token.kind == "name":
+            tag = token.text
 
 
 def _mark(outputs: Iterable[nodes.Output], tokens: list[_Token]) -> None:
-    """Puts a mark before each chunk that is shown; as many are in the parsed template, in the same order."""
-    starts = (start for start, _, _, shown in _chunks(tokens) if shown)
+    """Puts a mark before each chunk that is shown; as many are in the parsed template, in the same order.
+
+    Data and `{{ … }}` that follow each other are parts of one output, and a `{% print … %}` is an output of its own.
+    """
+    chunks = deque(chunk for chunk in _chunks(tokens) if chunk.shown)
     for output in outputs:
-        marks = (nodes.TemplateData(f"{_OPEN}{next(starts)}{_CLOSE}", lineno=output.lineno) for _ in output.nodes)
-        output.nodes = [node for marked in zip(marks, output.nodes, strict=True) for node in marked]
+        marked: list[nodes.Expr] = []
+        if chunks and chunks[0].tag == _PRINT:
+            output.nodes = [_marking(chunks.popleft(), output), *output.nodes]
+            continue
+        for node in output.nodes:
+            marked += [_marking(chunks.popleft(), output), node]
+        output.nodes = marked
+
+
+def _marking(chunk: _Chunk, output: nodes.Output) -> nodes.TemplateData:
+    return nodes.TemplateData(f"{_OPEN}{chunk.start}{_CLOSE}", lineno=output.lineno)
 
 
 def _mapped(template: MappedText, tokens: list[_Token], plain: str, marked: str) -> MappedText:
-    chunks = {start: (end, exact) for start, end, exact, shown in _chunks(tokens) if shown}
+    chunks = {chunk.start: chunk for chunk in _chunks(tokens) if chunk.shown}
     segments, parts, size = [], [], 0
     pieces = _MARK.split(marked)  # what stands before the first mark, and the number and the text of each
     for number, text in zip(pieces[1::2], pieces[2::2], strict=True):
         if text:
-            start = int(number)
-            end, exact = chunks.get(start, (start, False))
-            stop = start + len(text) if exact and len(text) <= end - start else end
+            chunk = chunks[int(number)]
+            start = chunk.start
+            stop = start + len(text) if chunk.exact and len(text) <= chunk.end - start else chunk.end
             segments.append(Segment(size, size + len(text), start, stop))
             parts.append(text)
             size += len(text)
@@ -413,6 +449,6 @@ def _block_span(template: MappedText, tokens: list[_Token]) -> Span:
     return template.span(first.start if first else 0, last.end if last else len(template.text))
 
 
-def _one_line(error: Exception) -> str:
+def _one_line(error: Exception | str) -> str:
     text = " ".join(str(error).split()).rstrip(".")
     return text[:1].lower() + text[1:160]
