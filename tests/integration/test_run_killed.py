@@ -18,7 +18,7 @@ pytestmark = pytest.mark.long
 KILLS = int(os.environ.get("FLOWC_KILLS", "2"))
 """Kills per engine; a campaign sets more."""
 ROWS = 20_000
-TOLD = ("error[load-overtaken]", "error[connection-failed]", "error[write-conflict]")
+TOLD = tuple(f"error[{code}]" for code in ("load-overtaken", "connection-failed", "write-conflict", "later-version"))
 """How the one of two runs that does not wait says why it stopped."""
 
 SPECS = """
