@@ -104,7 +104,7 @@ class Sessions:
         if mark is not None and at <= mark:
             return False
         passed = waiting is not None and waiting < at
-        shown = self._is_new_step(at) and len(spans.fresh(self._groups.slots())) > 0
+        shown = spans.is_new_step(at) and len(spans.fresh(self._groups.slots())) > 0
         return bool(passed or shown or (spans.last < at - self._gap).any())
 
     def snapshot(self) -> tuple[Segment, ...]:
@@ -116,7 +116,7 @@ class Sessions:
         self._begin()
         self._state.restore(segments)
         if self._groups.mark is not None:
-            self._step_to(self._groups.mark)
+            self._state.spans.step_to(self._groups.mark)
 
     def verdict(self, written_by: str) -> Verdict:
         """Sessions of another gap or longest duration, of other keys and aggregates, say nothing of these."""
@@ -154,10 +154,10 @@ class Sessions:
 
     def _settle(self, until: int) -> Emitted:
         """Lets those out that are over at a watermark, and those that are shown by then."""
-        found = self._close(until)
-        if self._is_new_step(until):
-            found.append(self._out(self._state.spans.fresh(self._groups.slots())))
-            self._step_to(until)
+        found, spans = self._close(until), self._state.spans
+        if spans.is_new_step(until):
+            found.append(self._out(spans.fresh(self._groups.slots())))
+            spans.step_to(until)
         self._groups.mark = until
         return self._rows(found)
 
@@ -177,7 +177,7 @@ class Sessions:
         self._groups.remove(slots)
         if step is not None:
             step.open()
-        if len(moved) and not self._is_new_step(until):
+        if len(moved) and not spans.is_new_step(until):
             found.append(self._out(moved[~over[moved]]))
         self._state.check()
         return found
@@ -199,15 +199,6 @@ class Sessions:
     def _put(self, out: Out) -> Out:
         """Where rows replace others: what is out may have been out before."""
         return replace(out, kinds=np.full(len(out.hi), Change.UPDATE_AFTER, np.int8)) if self._plan.replaces else out
-
-    def _is_new_step(self, until: int) -> bool:
-        emit, steps = self._plan.emit, self._state.spans.aggregates.steps
-        return emit is not None and steps is not None and until // emit > steps.now
-
-    def _step_to(self, until: int) -> None:
-        emit, steps = self._plan.emit, self._state.spans.aggregates.steps
-        if emit is not None and steps is not None:
-            steps.now = until // emit
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,11 +33,12 @@ OPEN = NO_TIME - 1
 class Spans:
     """What is kept of sessions by slot: the times of their first and last rows, and their aggregates.
 
-    Where these know steps of time, it is kept of each session in which of them it began.
+    Those that are shown `every` so many microseconds of event time have aggregates that know in which step each changed
+    last; in which it began is kept beside them.
     """
 
-    def __init__(self, aggregates: Accumulators) -> None:
-        self.aggregates = aggregates
+    def __init__(self, aggregates: Accumulators, every: int | None = None) -> None:
+        self.aggregates, self._every = aggregates, every
         times = ("session#first", "session#last", *(("session#began",) if aggregates.steps is not None else ()))
         self.state = pa.schema([*((name, pa.int64()) for name in times), *aggregates.state])
         self.first, self.last, self.began = (np.empty(0, np.int64) for _ in range(3))
@@ -54,6 +55,16 @@ class Spans:
         if self.aggregates.steps is not None:
             self.began = grown(self.began, count, MOST)
         self.aggregates.grow(count)
+
+    def is_new_step(self, until: int) -> bool:
+        """Whether sessions are shown when the watermark gets there."""
+        steps = self.aggregates.steps
+        return self._every is not None and steps is not None and until // self._every > steps.now
+
+    def step_to(self, until: int) -> None:
+        """The step is the one that the watermark is in."""
+        if self._every is not None and self.aggregates.steps is not None:
+            self.aggregates.steps.now = until // self._every
 
     def begin(self, slots: Any) -> None:
         """Has new sessions begin in the step that it is."""
@@ -103,7 +114,7 @@ class SessionState:
         names = dict.fromkeys([*plan.keys, *fed])
         self.columns = pa.schema([(name, schema.field(name).type) for name in names] or [(TIME, MICROS)])
         """The columns of waiting rows."""
-        self.spans = Spans(aggregates)
+        self.spans = Spans(aggregates, plan.emit)
         self.groups = Groups(
             plan.id, plan.fingerprint, self._keys, self.spans, max_bytes=plan.max_bytes, max_groups=plan.max_groups
         )
