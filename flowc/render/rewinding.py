@@ -90,5 +90,9 @@ def _cut(rewind: Rewind) -> Iterator[str]:
     if names and rewind.to != "earliest":
         cut = "what the place cuts in two comes out with a part of its rows"
         yield f"warning: `{names}` see only what is behind the place: {cut}"
+    if rewind.shown:
+        told = "`, `".join(map(printable, rewind.shown))
+        stay = "stay in the target where they begin at another time by what is read again"
+        yield f"warning: sessions of `{told}` that came out before they were over {stay}"
     if rewind.forgets:
         yield f"warning: `{names}` forget rows that they hold of partitions that are not moved back"

@@ -336,3 +336,44 @@ def test_json_tells_the_steps_that_differ_and_the_one_that_failed(folder: Inside
 def test_points_of_crashes_are_those_of_the_language():
     (_, mapping) = schema_at("project.json#/$defs/step").branches
     assert tuple(POINTS) == mapping.properties["crash"].allowed
+
+
+SESSIONS = """
+connections:
+  warehouse: { kind: duckdb, path: warehouse.duckdb }
+  bus: { kind: kafka, bootstrap_servers: "${NOR_THIS}" }
+streams:
+  visits:
+    source: { connection: bus, topic: events, columns: { id: bigint, n: bigint } }
+    window:
+      kind: session
+      gap: 5m
+      max_duration: 1h
+      group_by: [id]
+      aggregate:
+        share: "1000 / coalesce(sum(n), 0)"
+        most: "CAST(coalesce(CAST(max(n) AS text), 'none') AS bigint)"
+        all: array_agg(n)
+      AGAIN
+    to: { connection: warehouse, table: visits, mode: merge, keys: [session_id] }
+tests:
+  one that begins earlier goes:
+    stream: visits
+    steps:
+      - rows: [{ id: 1, n: 5, _event_ts: "2026-01-01T10:00:00Z" }]
+      - watermark: "2026-01-01T10:LATER:00Z"
+        emits: [{ id: 1, share: 200, most: 5, all: [5] }]
+      - rows: [{ id: 1, n: 5, _event_ts: "2026-01-01T09:58:00Z" }]
+      - watermark: "2026-01-01T10:LATER:10Z"
+    expect: [{ id: 1, share: 100, most: 5, all: [5, 5] }]
+"""
+
+
+@pytest.mark.parametrize(
+    ("again", "later"), [("emit: { every: 1m }", "01"), ("late: reopen\n      allowed_lateness: 1h", "06")]
+)
+def test_nothing_is_computed_of_a_session_that_goes(folder: Inside, again: str, later: str):
+    """It holds NULL in the place of its aggregates, of which a row that is there holds none."""
+    folder.write("specs/project.yaml", SESSIONS.replace("AGAIN", again).replace("LATER", later))
+    done = folder.flowc("test")
+    assert done.code == 0, done.out + done.err

@@ -230,6 +230,29 @@ def test_an_epoch_is_filled_where_it_is_asked_for(kafka: str, opened: Open) -> N
     assert polled.messages.column("_value").to_pylist() == texts(2, 6)
 
 
+def test_what_is_gathered_for_long_is_bounded_by_bytes(kafka: str, opened: Open) -> None:
+    topic, count = fresh(kafka), 400
+    produce(kafka, topic, [Message(b"%6d" % number + bytes(100_000)) for number in range(count)])
+    source, found, held = opened(topic, fills=True, max_bytes=1 << 20), 0, 0
+    source.assign({})
+    while found < count:
+        polled = source.poll(20_000, 1.0, 1 << 20)
+        assert polled is not None
+        found, held = found + polled.messages.num_rows, max(held, len(source._kept))
+    assert held < 100, "10 of them are 1 MiB, and the client holds as much"
+
+
+def test_a_run_that_ends_does_not_gather(kafka: str, opened: Open) -> None:
+    topic = fresh(kafka)
+    produce(kafka, topic, numbered(3))
+    source = opened(topic, fills=True, once=True)
+    source.assign({})
+    assert read(source, 3).values == texts(3)
+    began = time.monotonic()
+    assert source.poll(10, PATIENCE) is None
+    assert time.monotonic() - began < PATIENCE / 2
+
+
 def test_a_poll_of_nothing_ends_when_its_time_is_over(kafka: str, opened: Open) -> None:
     source = opened(fresh(kafka))
     source.assign({})

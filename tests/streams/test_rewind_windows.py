@@ -89,3 +89,29 @@ def test_what_comes_out_is_of_what_is_read_again(
     assert "see only" not in moved("earliest", rows(folder), everything)
     said = folder.flowc("rewind", "s", "--to", "latest", "--yes").out
     assert "forget rows that they hold of partitions that are not moved back" in said
+
+
+SHOWN = """
+connections: { drop: { kind: files, uri: drop }, w: { kind: sqlite, path: w.db } }
+streams:
+  s:
+    source: { connection: drop, path: "*.jsonl", columns: { n: bigint, at: timestamptz }, event_time: at }
+    window: { kind: session, gap: 20s, max_duration: 1h, aggregate: { n: count(*), total: sum(n) }, emit: EMIT }
+    to: { connection: w, table: t, mode: merge, keys: [session_id] }
+"""
+
+
+@pytest.mark.parametrize("emit", ["{ every: 1s }", "final"])
+def test_it_is_told_where_sessions_are_out_that_are_open(tmp_path: Path, emit: str) -> None:
+    folder = Inside(tmp_path)
+    folder.write("specs/s.yaml", SHOWN.replace("EMIT", emit))
+    put(
+        tmp_path / "drop",
+        "0.jsonl",
+        '{"n": 1, "at": "2026-01-01T12:00:00Z"}\n{"n": 2, "at": "2026-01-01T12:00:05Z"}\n',
+        0,
+    )
+    assert folder.flowc("run", "s", "--once").code == 0
+    assert len(rows(folder)) == (emit != "final")
+    said = folder.flowc("rewind", "s", "--to", "earliest", "--yes").out
+    assert ("came out before they were over stay in the target" in said) == (emit != "final")

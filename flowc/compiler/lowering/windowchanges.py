@@ -112,6 +112,7 @@ class _Behind:
         self._tree = part.tree.copy()
         self._own: Names = {name: name for name in (*_bounds(node), *node.keys)}
         self._names = dict[str, Names]()
+        self._goes = SESSION in _bounds(node)
         steps = [self._is_simple(cte, step) for cte, step in _steps(self._tree)]
         self.is_simple = all(steps) and "" in self._names
         """Whether each row is made of one of the node alone."""
@@ -125,7 +126,7 @@ class _Behind:
         """The query with `KIND`."""
         for cte, select in _steps(self._tree):
             if cte in self._names and isinstance(select, exp.Select):
-                _add_kind(select, self._names[cte])
+                _add_kind(select, self._names[cte], goes=self._goes)
         return self._tree
 
     def _is_simple(self, cte: str, select: exp.Expression) -> bool:
@@ -181,24 +182,30 @@ def _origin(item: exp.Expression, read: Names) -> str:
     return read.get(folded(value), "") if isinstance(value, exp.Column) else ""
 
 
-def _add_kind(select: exp.Select, names: Names) -> None:
+def _add_kind(select: exp.Select, names: Names, *, goes: bool) -> None:
+    """Has a query tell what its rows do. Of rows of the node that go, which hold keys alone, nothing is computed."""
     where = select.args.get("where")
     select.set("where", None)
     kind: exp.Expression = exp.column(exp.to_identifier(KIND, quoted=True))
+    gone = call("arrow_cast", exp.Literal.number(int(Change.DELETE)), exp.Literal.string("Int8"))
+    without = [exp.If(this=kind.copy().eq(gone.copy()), true=exp.null())] if goes else []
+    if where is not None or goes:
+        select.set("expressions", [_where(where, item, names, without) for item in select.expressions])
     if where is not None:
-        select.set("expressions", [_where(where.this, item, names) for item in select.expressions])
-        gone = call("arrow_cast", exp.Literal.number(int(Change.DELETE)), exp.Literal.string("Int8"))
-        kind = exp.Case(ifs=[_when(where.this, kind)], default=gone)
+        ifs = [exp.If(this=each.this.copy(), true=gone.copy()) for each in without]
+        kind = exp.Case(ifs=[*ifs, _when(where.this, kind)], default=gone)
     select.append("expressions", exp.alias_(kind, KIND, quoted=True))
 
 
-def _where(condition: exp.Expression, item: exp.Expression, names: Names) -> exp.Expression:
+def _where(where: exp.Where | None, item: exp.Expression, names: Names, without: Sequence[exp.If]) -> exp.Expression:
     """What is computed where the condition holds; a key comes also of rows that go."""
-    name = _name(item)
-    if names[name]:
+    name, value = _name(item), item.unalias()
+    if names[name] or (where is None and isinstance(value, exp.Column)):
         return item
-    value = item.unalias()
-    made = exp.Case(ifs=[_when(condition, value)])
+    if where is not None:
+        made = exp.Case(ifs=[*(each.copy() for each in without), _when(where.this, value)])
+    else:
+        made = exp.Case(ifs=[each.copy() for each in without], default=value.copy())
     made.type = value.type
     return exp.alias_(made, name, quoted=True)
 

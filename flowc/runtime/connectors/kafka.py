@@ -25,6 +25,8 @@ _IDLE = 0.002
 """No message for so long (seconds) after others: the source is idle, and what is there goes."""
 _FIRST = 0.1
 """Seconds to wait for a first message, which waits for nothing itself."""
+_LONGEST = 1.0
+"""Seconds that one call waits at most: who is to stop waits for it."""
 _ADVICE = 1.0
 _FAREWELL = 3.0
 _DISCOVERY = 30.0
@@ -57,7 +59,7 @@ class KafkaSource:
         max_bytes: int = MAX_BYTES,
         fills: bool = False,
     ) -> None:
-        self.name, self._once, self._fills = name, once, fills
+        self.name, self._once, self._fills = name, once, fills and not once
         self.trouble: str | None = None
         """What the client last complained of and nothing was read since; for those who watch."""
         self._topic, self._columns, self._start, self._at_time = topic, tuple(columns), start, start_time(start)
@@ -273,18 +275,19 @@ class KafkaSource:
         What one call of the client gives is bounded by what the client holds; what is too much of it is kept.
         """
         found = self._kept  # what a rebalance takes away while it is gathered goes from it
-        size = arrow.size(found)
-        end = time.monotonic() + (max_wait if found else max(max_wait, _FIRST))
+        size, longest = arrow.size(found), _FIRST if self._once else min(max_wait, _LONGEST)
+        end = time.monotonic() + (longest if found else max(longest, _FIRST))
         while len(found) < max_rows and size < max_bytes and self._failure is None:
             left = max(0.0, end - time.monotonic())
             if found:
-                messages = self._consume(max_rows - len(found), left if self._fills else min(left, _IDLE))
+                # Short, however long it is gathered: meanwhile the client holds no more than what is taken from it.
+                messages = self._consume(max_rows - len(found), min(left, _IDLE))
             else:
                 messages = self._consume(1, left)
-                end = time.monotonic() + max_wait if messages else end
+                end = time.monotonic() + longest if messages else end
             found += messages
             size += arrow.size(messages)
-            if not messages and (found or self._moved() or left == 0):
+            if not messages and (left == 0 or (not self._fills and (found or self._moved()))):
                 break
         taken = arrow.within(found, max_bytes) if size > max_bytes else len(found)
         self._kept = found[taken:]

@@ -87,6 +87,12 @@ class Rewind:
         return tuple(node.id for node in self.plan.stateful if isinstance(node, gathers))
 
     @property
+    def shown(self) -> tuple[str, ...]:
+        """The sessions that come out before they are over, and are taken back by what remembers that alone."""
+        windows = (node for node in self.plan.nodes if isinstance(node, WindowPlan) and node.emit is not None)
+        return tuple(node.id for node in windows if node.kind == "session")
+
+    @property
     def forgets(self) -> bool:
         """Whether windows and joins forget rows that are not read again: of partitions that stay, or skip some."""
         again = {move.at for move in self.moves if move.back or move.replaced}

@@ -55,6 +55,8 @@ def _pair(name: str, was: Any, is_: Any) -> str:
 def _shown(name: str, value: Any) -> str:
     if name == "group_ttl" and value is None:
         return "never"
+    if name == "emit" and not value:
+        return "final"
     if name in _TIMES:
         return duration_text(value) if value else "0"
     if isinstance(value, list):
