@@ -25,7 +25,7 @@ _IDLE = 0.002
 """No message for so long (seconds) after others: the source is idle, and what is there goes."""
 _FIRST = 0.1
 """Seconds to wait for a first message, which waits for nothing itself."""
-_LONGEST = 1.0
+_CALL = 1.0
 """Seconds that one call waits at most: who is to stop waits for it."""
 _ADVICE = 1.0
 _FAREWELL = 3.0
@@ -275,7 +275,7 @@ class KafkaSource:
         What one call of the client gives is bounded by what the client holds; what is too much of it is kept.
         """
         found = self._kept  # what a rebalance takes away while it is gathered goes from it
-        size, longest = arrow.size(found), _FIRST if self._once else min(max_wait, _LONGEST)
+        size, longest = arrow.size(found), _FIRST if self._once else min(max_wait, _CALL)
         end = time.monotonic() + (longest if found else max(longest, _FIRST))
         while len(found) < max_rows and size < max_bytes and self._failure is None:
             left = max(0.0, end - time.monotonic())
