@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,8 +37,12 @@ def windows_kafka_postgres(context: Context) -> Iterator[Row]:
     count, server = context.rows(MESSAGES), context.postgres
     target = f'kind: postgres, url: "{server.dsn(_DATABASE)}"'
     root = context.project("windows_postgres", specs(context.kafka, filled(context, count), target, _SQL))
-    command = flowc("run", "events", "--drain", "--json")
-    side = Side("flowc", command, lambda: server.create(_DATABASE), root, flowc_environment())
+
+    def fresh() -> None:
+        server.create(_DATABASE)
+        shutil.rmtree(root / ".flowc", ignore_errors=True)
+
+    side = Side("flowc", flowc("run", "events", "--drain", "--json"), fresh, root, flowc_environment())
     best = min((side.run() for _ in range(context.rounds)), key=lambda sample: sample.seconds)
     if (found := server.value("SELECT sum(n) FROM events", _DATABASE)) != count:
         raise SideFailed(f"the windows have {found} of {count} messages")

@@ -103,11 +103,11 @@ def vanishing(messages: pa.StringArray, name: str, array: pa.Array, kind: DataTy
     """The messages in whose field, read as `array`, a number became zero: no float is as small."""
     if not _holds_zero(array):
         return []
-    doubtful = pc.match_substring_regex(messages, small_numbers(kind))
-    if pa.types.is_floating(array.type):
-        doubtful = pc.and_(doubtful, pc.equal(array, 0))
-    places = pc.indices_nonzero(doubtful).to_pylist()
-    return [at for at in places if _vanished(messages[at].as_py().encode() + b"\n", name, kind)]
+    zero = pc.equal(array, 0).fill_null(False) if pa.types.is_floating(array.type) else None
+    places = pc.indices_nonzero(zero) if zero is not None else pa.array(range(len(messages)), pa.uint64())
+    doubtful = pc.match_substring_regex(messages if zero is None else messages.filter(zero), small_numbers(kind))
+    found = places.filter(doubtful).to_pylist()
+    return [at for at in found if _vanished(messages[at].as_py().encode() + b"\n", name, kind)]
 
 
 def _vanished(lines: bytes, name: str, kind: DataType) -> bool:
