@@ -60,8 +60,10 @@ def _parse(texts: pa.StringArray, fields: Fields) -> list[pa.Array]:
             raise
         # Arrow looks even into what it leaves out, and stops at a number too great for a double there.
         table = _table(_alone(texts, tuple(name for name, _ in fields)), options)
-    held = _joined(texts)  # to look at all of it once is several times faster than to look at each
-    for word in (word for word in NOT_FINITE if word in held):  # Arrow reads it, also in a field that nobody reads
+    # Arrow reads these words, also in a field that nobody reads. To look at all texts at once is several times faster
+    # than to look at each, and for one letter many times more.
+    held = _data(texts).to_pybytes()
+    for word in (word for word in NOT_FINITE if word[:1] in held and word in held):
         for text in texts.filter(pc.match_substring(texts, word)).to_pylist():
             demand_no_constant(text.encode())
     if table.num_rows != len(texts):
@@ -96,12 +98,6 @@ def _lines(texts: pa.StringArray) -> tuple[pa.Buffer, int]:
     """The texts, a line each, and the length of the longest."""
     lines = pc.binary_join_element_wise(texts, "", "\n")
     return _data(lines), pc.max(pc.binary_length(lines)).as_py()
-
-
-def _joined(texts: pa.StringArray) -> bytes:
-    """All texts, one behind the other."""
-    held: bytes = _data(texts).to_pybytes()
-    return held
 
 
 def _data(texts: pa.StringArray) -> pa.Buffer:
