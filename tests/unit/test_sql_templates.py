@@ -220,6 +220,13 @@ def test_what_stands_in_a_template_is_computed_at_the_expense_of_the_project():
     assert {code for problems in told[4:] for code, _ in problems} == {"template-too-large"}
 
 
+def test_to_look_for_a_watermark_computes_nothing():
+    started = time.thread_time()
+    assert not any(uses_watermark(LARGE) for _ in range(50))
+    assert uses_watermark(LARGE + "{{ watermark }}")
+    assert time.thread_time() - started < 5  # it was half a second each
+
+
 def test_what_was_rendered_before_decides_nothing():
     """A template that is too large by a little is that in any company."""
     text = LARGE + "{% for i in range(80000) %}{% if i < 0 %}{% endif %}{% endfor %}"

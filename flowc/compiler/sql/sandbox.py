@@ -134,17 +134,25 @@ class Sandbox(SandboxedEnvironment):
         self._wrap(tree)
 
     def compiled(self, tree: nodes.Template) -> Compiled:
-        """Raises jinja2's errors, and what Python raises for code whose parts are too deep in each other.
+        """Raises jinja2's errors, and what Python raises for code whose parts are too deep in each other."""
+        generator = self._generated(tree)
+        code = self._compile(generator.written.getvalue(), "<template>")
+        template = self.template_class.from_code(self, code, self.make_globals(None))
+        return Compiled(template, frozenset(generator.undeclared))
 
-        What is computed already, as Jinja does with values that stand in the template, would be charged to nobody: it
-        is left to `run`.
+    def undeclared(self, tree: nodes.Template) -> set[str]:
+        """The names that a parsed template does not define. Raises jinja2's errors, and RecursionError."""
+        return self._generated(tree).undeclared
+
+    def _generated(self, tree: nodes.Template) -> _Generator:
+        """What is computed already, as Jinja may do with values that stand in a template, would be charged to nobody.
+
+        So there is nothing to spend, and it is left to `run`.
         """
         self._left = self._work = 0
         generator = _Generator(self)
         generator.visit(tree)
-        code = self._compile(generator.written.getvalue(), "<template>")
-        template = self.template_class.from_code(self, code, self.make_globals(None))
-        return Compiled(template, frozenset(generator.undeclared))
+        return generator
 
     def run(self, template: Template, context: Mapping[str, object], work: Work, most: int = MAX_SIZE) -> str:
         """The rendered text, of `most` characters.

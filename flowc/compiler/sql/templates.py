@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from secrets import randbelow
 
-from jinja2 import TemplateError, TemplateSyntaxError, UndefinedError, meta, nodes
+from jinja2 import TemplateError, TemplateSyntaxError, UndefinedError, nodes
 
 from flowc.compiler.sql.sandbox import MAX_SIZE, Compiled, Sandbox, TooMuchWork, Work
 from flowc.diagnostics import Reporter, did_you_mean
@@ -148,8 +148,8 @@ def uses_watermark(text: str) -> bool:
     if not is_template(text):
         return False
     try:
-        names = meta.find_undeclared_variables(_SANDBOX.parse(text))
-    except (TemplateError, RecursionError):
+        names = _SANDBOX.undeclared(_SANDBOX.parse(text))
+    except (*_EXCESSES, *_FAULTS):
         return False
     return not names.isdisjoint(("watermark", "incremental"))
 
