@@ -103,10 +103,12 @@ def vanishing(messages: pa.StringArray, name: str, array: pa.Array, kind: DataTy
     """The messages in whose field, read as `array`, a number became zero: no float is as small."""
     if not _holds_zero(array):
         return []
-    zero = pc.equal(array, 0).fill_null(False) if pa.types.is_floating(array.type) else None
-    places = pc.indices_nonzero(zero) if zero is not None else pa.array(range(len(messages)), pa.uint64())
-    doubtful = pc.match_substring_regex(messages if zero is None else messages.filter(zero), small_numbers(kind))
-    found = places.filter(doubtful).to_pylist()
+    if pa.types.is_floating(array.type):
+        zero = pc.equal(array, 0).fill_null(False)
+        doubtful = pc.match_substring_regex(messages.filter(zero), small_numbers(kind))
+        found = pc.indices_nonzero(zero).filter(doubtful).to_pylist()
+    else:
+        found = pc.indices_nonzero(pc.match_substring_regex(messages, small_numbers(kind))).to_pylist()
     return [at for at in found if _vanished(messages[at].as_py().encode() + b"\n", name, kind)]
 
 
