@@ -66,6 +66,20 @@ def test_an_index_grows_and_gives_slots_again() -> None:
     assert index.nbytes < 50_000 * 120
 
 
+def test_few_are_found_where_many_were() -> None:
+    index, numbers = Index(), np.arange(50_000)
+    for turn in range(20):  # as where a window ends, and a few rows of the next one are there already
+        at = np.full(50_000, turn)
+        slots, _ = index.add(numbers.astype(np.uint64), np.zeros(50_000, np.uint64), at)
+        stay = numbers % 997 == turn
+        index.remove(slots[~stay])
+        found = index.find(numbers.astype(np.uint64), np.zeros(50_000, np.uint64), at)
+        assert found.tolist() == np.where(stay, slots, -1).tolist()
+        index.remove(slots[stay][:-1])
+        assert len(index) == turn + 1
+    assert index.nbytes < 50_000 * 120
+
+
 _NAN = float("nan")
 COLUMNS: list[list[pa.Array]] = [
     [],

@@ -26,7 +26,7 @@ from flowc.runtime.streams.aggregates.percentiles import Percentiles
 from flowc.runtime.streams.aggregates.sketches import Approximate
 
 _STEPS, _LONG = "changed", 40
-Result = Callable[[Any], pa.Array]
+Result = Callable[["_Asked"], pa.Array]
 """Makes of slots what an aggregate gives."""
 
 
@@ -94,7 +94,8 @@ class Accumulators:
 
         Raises DataError (`arithmetic-overflow`) for a sum or a mean that does not fit its type.
         """
-        return [made(slots) for made in self._results]
+        asked = _Asked(slots)
+        return [made(asked) for made in self._results]
 
     def clear(self, slots: Any) -> None:
         """Has some slots have seen no row."""
@@ -109,7 +110,7 @@ class Accumulators:
             raise _unsupported(f"`{function}(DISTINCT …)` is no aggregate of windows")
         if function == "count":
             counted: Distinct | _Counted = self._distinct(plan) if plan.distinct else self._count(plan)
-            return lambda slots: pa.array(counted.of(slots)).cast(kind)
+            return lambda asked: pa.array(asked.counts(counted)).cast(kind)
         assert plan.argument is not None
         maker = {"sum": self._sum, "avg": self._mean, "min": self._extreme, "max": self._extreme}.get(function)
         if maker is not None:
@@ -148,14 +149,14 @@ class Accumulators:
     def _sum(self, plan: AggregatePlan, kind: pa.DataType, counted: _Counted) -> Result:
         total = self._total(plan)
         if isinstance(total, Floats):
-            return lambda slots: _where(counted.of(slots) > 0, pa.array(total.of(slots)).cast(kind))
-        return lambda slots: _where(counted.of(slots) > 0, total.whole(slots, kind))
+            return lambda asked: _where(asked.counts(counted) > 0, pa.array(total.of(asked.slots)).cast(kind))
+        return lambda asked: _where(asked.counts(counted) > 0, total.whole(asked.slots, kind))
 
     def _mean(self, plan: AggregatePlan, kind: pa.DataType, counted: _Counted) -> Result:
         total = self._total(plan)
 
-        def made(slots: Any) -> pa.Array:
-            counts = counted.of(slots)
+        def made(asked: _Asked) -> pa.Array:
+            slots, counts = asked.slots, asked.counts(counted)
             some = np.maximum(counts, 1)
             if isinstance(total, Floats):
                 return _where(counts > 0, pa.array(total.of(slots) / some).cast(kind))
@@ -169,18 +170,18 @@ class Accumulators:
             raise _unsupported(f"`{plan.function}` is not for values of the type `{data_type(of)}`")
         cls = Fixed if in_64_bits(of) else Referenced
         part = self._part(plan.function.lower(), plan, lambda name: cls(name, of, greatest=greatest))
-        return lambda slots: _where(counted.of(slots) > 0, part.of(slots).cast(kind))
+        return lambda asked: _where(asked.counts(counted) > 0, part.of(asked.slots).cast(kind))
 
     def _sketch(self, plan: AggregatePlan, kind: pa.DataType) -> Result:
         of, function, level = self._type(plan), plan.function.lower(), plan.level
         if function == "approx_count_distinct":
             counted: Approximate = self._part(function, plan, lambda name: Approximate(name, of))
-            return lambda slots: pa.array(counted.of(slots)).cast(kind)
+            return lambda asked: pa.array(counted.of(asked.slots)).cast(kind)
         if not is_number(of):
             raise _unsupported(f"`{function}` is not for values of the type `{data_type(of)}`")
         assert level is not None
         numbers: Percentiles = self._part("percentiles", plan, Percentiles)
-        return lambda slots: numbers.of(slots, level).cast(kind)
+        return lambda asked: numbers.of(asked.slots, level).cast(kind)
 
     def _own(self, plan: AggregatePlan, declared: FunctionPlan, kind: pa.DataType) -> Result:
         given = [self._schema.field(name).type for name in (plan.argument, *plan.more) if name is not None]
@@ -191,18 +192,18 @@ class Accumulators:
             raise UsageError(message, code="wrong-arguments", help="CAST the arguments to its types")
         own = Aggregate.of(self._functions[declared], wanted, lambda _: None)
         part: Declared = self._part(f"own {declared.called}", plan, lambda name: Declared(name, own), "all")
-        return lambda slots: part.of(slots, kind)
+        return lambda asked: part.of(asked.slots, kind)
 
     def _ordered(self, plan: AggregatePlan, kind: pa.DataType) -> Result:
         of, function = self._type(plan), plan.function.lower()
         if function == "array_agg":
             values: Listed = self._part(function, plan, lambda name: Listed(name, of), "all")
-            return lambda slots: _some(values.of(slots)).cast(kind)
+            return lambda asked: _some(values.of(asked.slots)).cast(kind)
         if function not in ("first", "last"):
             raise _unsupported(f"`{function}` is no aggregate of windows")
         last = function == "last"
         part: Timed = self._part(function, plan, lambda name: Timed(name, of, last=last), "all")
-        return lambda slots: part.of(slots).cast(kind)
+        return lambda asked: part.of(asked.slots).cast(kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +217,19 @@ class _Counted:
         """The counts of some slots."""
         counts = self.rows.of(slots)
         return counts if self.nulls is None else counts - self.nulls.of(slots)
+
+
+class _Asked:
+    """The slots of which results are asked, and their counts, which most aggregates look at."""
+
+    def __init__(self, slots: Any) -> None:
+        self.slots, self._counts = slots, dict[object, Any]()
+
+    def counts(self, counted: _Counted | Distinct) -> Any:
+        """How often there was what is counted."""
+        if counted not in self._counts:
+            self._counts[counted] = counted.of(self.slots)
+        return self._counts[counted]
 
 
 _Rows = Literal["values", "nulls", "all"]

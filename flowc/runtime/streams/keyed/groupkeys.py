@@ -46,8 +46,8 @@ class GroupKeys:
         return self._hasher([whole.cast(pa.binary())])
 
     def _mixed(self, columns: Sequence[pa.Array], count: int) -> tuple[Any, Any]:
-        low, high, place = np.zeros(count, np.uint64), np.zeros(count, np.uint64), 0
-        words = [low, high]
+        words, place = [np.empty(0, np.uint64), np.empty(0, np.uint64)], 0
+        """Empty as long as nothing is in them."""
         for column, width in zip(columns, self._widths, strict=True):
             values = numbers(_filled(column)).astype(np.int64, copy=False).view(np.uint64)
             if width < 64:
@@ -58,7 +58,8 @@ class GroupKeys:
             if column.null_count:
                 _put(words, place, pc.is_null(column).to_numpy(zero_copy_only=False).astype(np.uint64), 1)
             place += 1
-        if not high.any():
+        low, high = (word if len(word) else np.zeros(count, np.uint64) for word in words)
+        if not high.max(initial=0):
             return _mix(low), high
         lower = _mix(high)
         return _mix(low + lower * _ODD), lower
@@ -104,9 +105,13 @@ def _nulls(columns: Sequence[pa.Array], count: int) -> Any:
 def _put(words: list[Any], place: int, values: Any, width: int) -> None:
     """Puts values of some bits behind others, which end at a place, into two words."""
     word, shift = divmod(place, 64)
-    words[word] |= values << np.uint64(shift)
+    _or(words, word, values << np.uint64(shift) if shift else values)
     if shift + width > 64:
-        words[1] |= values >> np.uint64(64 - shift)
+        _or(words, 1, values >> np.uint64(64 - shift))
+
+
+def _or(words: list[Any], word: int, values: Any) -> None:
+    words[word] = words[word] | values if len(words[word]) else values
 
 
 def _mix(values: Any) -> Any:

@@ -63,15 +63,16 @@ class Index:
 
     def _found(self, hi: Any, lo: Any, at: Any, place: Any) -> Any:
         """The same, from places on, which are moved to where each key is, or could be."""
-        wide = self._wide or bool(lo.any())
+        wide = self._wide or bool(lo.max(initial=0))
         found = self._table.take(place, mode="clip").astype(np.int64)
         open_ = np.flatnonzero((found != _EMPTY) & ~self._is(found, hi, lo, at, wide))
+        rows = open_  # what is left of all columns is taken together, for each look at a row elsewhere costs
         while len(open_):
-            place[open_] = (place[open_] + 1) & self._mask
-            there = self._table[place[open_]].astype(np.int64)
-            found[open_] = there
-            same = self._is(there, hi[open_], lo[open_], at[open_], wide)
-            open_ = open_[(there != _EMPTY) & ~same]
+            hi, at, lo, next_ = hi.take(rows), at.take(rows), lo.take(rows), (place.take(open_) + 1) & self._mask
+            there = self._table.take(next_, mode="clip").astype(np.int64)
+            found[open_], place[open_] = there, next_
+            rows = np.flatnonzero((there != _EMPTY) & ~self._is(there, hi, lo, at, wide))
+            open_ = open_.take(rows)
         return found
 
     def add(self, hi: Any, lo: Any, at: Any) -> tuple[Any, Any]:
@@ -81,7 +82,7 @@ class Index:
         missing = np.flatnonzero(slots < 0)
         if not len(missing):
             return slots, missing
-        hi, lo, at, place = hi[missing], lo[missing], at[missing], place[missing]
+        hi, lo, at, place = (each.take(missing) for each in (hi, lo, at, place))
         if self._reserve(len(missing)):
             place = self._begin(hi, at)
         slots[missing], new = self._insert(hi, lo, at, place)
@@ -89,44 +90,52 @@ class Index:
 
     def remove(self, slots: Any) -> None:
         """Takes the slots, which are different ones, from their keys."""
-        self._table[self._place[slots]] = _LEFT
         self.used[slots] = False
         self._free[self._spare : self._spare + len(slots)] = slots
         self._spare += len(slots)
+        if len(self) * 4 < self._filled and self._filled * 8 > len(self._table):
+            self._clean(min(len(self._table), _size(self._filled)))  # most of what is looked at on the way is gone
+        else:
+            self._table[self._place[slots]] = _LEFT
 
     def slots(self) -> Any:
         """All slots that are given, rising."""
         return np.flatnonzero(self.used[: self.end])
 
     def _begin(self, hi: Any, at: Any) -> Any:
-        mixed = (hi ^ (at.view(np.uint64) * _MIX)) * _MORE
-        mixed ^= mixed >> _HALF
-        mixed *= _MIX
-        return (mixed >> self._shift).astype(np.int64)
+        mixed = at.view(np.uint64) * _MIX
+        mixed ^= hi
+        mixed *= _MORE
+        mixed >>= self._shift
+        return mixed.view(np.int64)
 
     def _is(self, slots: Any, hi: Any, lo: Any, at: Any, wide: bool) -> Any:
         """Whether slots are those of keys; places of none are not."""
         there = self._both.take(slots, axis=0, mode="clip")  # faster than where bounds are checked
-        same = (slots >= 0) & (there[:, 0] == hi) & (there[:, 1] == at.view(np.uint64))
+        same = there[:, 0] == hi
+        same &= there[:, 1] == at.view(np.uint64)
+        same &= slots >= 0
         return same & (self.lo.take(slots, mode="clip") == lo) if wide else same
 
     def _insert(self, hi: Any, lo: Any, at: Any, place: Any) -> tuple[Any, Any]:
         """Gives slots to keys that have none, some of them more than once, at places from where they could be on."""
-        self._wide = self._wide or bool(lo.any())
+        self._wide = self._wide or bool(lo.max(initial=0))
         slots, lost = np.empty(len(hi), np.int64), np.ones(len(hi), bool)
         open_, new = np.arange(len(hi)), list[Any]()
         while len(open_):
-            rows = open_[self._table[place[open_]] < 0]
+            rows = open_[self._table.take(place.take(open_), mode="clip") < 0]
+            there = place.take(rows)
             # Of several rows for one place, the last one gets it; all others look who is there.
-            self._table[place[rows]] = -3 - rows
-            won = rows[self._table[place[rows]] == -3 - rows]
-            slots[won] = self._given(hi[won], lo[won], at[won], place[won])
+            self._table[there] = -3 - rows
+            first = self._table.take(there, mode="clip") == -3 - rows
+            won = rows[first]
+            slots[won] = self._given(hi.take(won), lo.take(won), at.take(won), there[first])
             new.append(won)
             lost[won] = False
             open_ = open_[lost[open_]]
-            there = self._table[place[open_]].astype(np.int64)
+            there = self._table.take(place.take(open_), mode="clip").astype(np.int64)
             slots[open_] = there
-            open_ = open_[~self._is(there, hi[open_], lo[open_], at[open_], self._wide)]
+            open_ = open_[~self._is(there, hi.take(open_), lo.take(open_), at.take(open_), self._wide)]
             place[open_] = (place[open_] + 1) & self._mask
         return slots, np.concatenate(new)
 
@@ -137,8 +146,9 @@ class Index:
         slots = np.concatenate([self._free[self._spare : self._spare + again], more])
         self._filled += len(hi)
         self.end += len(more)
-        self._both[slots] = np.stack([hi, at.view(np.uint64)], axis=1)
-        self.lo[slots] = lo
+        self.hi[slots], self.at[slots] = hi, at
+        if self._wide:
+            self.lo[slots] = lo
         self._place[slots], self._table[place], self.used[slots] = place, slots, True
         return slots
 
@@ -146,8 +156,8 @@ class Index:
         """Makes room for so many more; whether the table is another one by now."""
         if self.end - self._spare + count > self.capacity:
             self._grow(max(self.end - self._spare + count, self.capacity * 3 // 2, _LEAST))
-        if (self._filled + count) * 2 > len(self._table):
-            self._clean(1 << int((len(self) + count) * 3).bit_length())
+        if (self._filled + count) * 3 > len(self._table):
+            self._clean(_size(len(self) + count))
             return True
         return False
 
@@ -169,3 +179,8 @@ class Index:
             stays = self._table[place] == slots
             self._place[slots[stays]] = place[stays]
             slots, place = slots[~stays], (place[~stays] + 1) & self._mask
+
+
+def _size(count: int) -> int:
+    """The size of a table for so many, of which an eighth to a quarter is filled then."""
+    return 1 << (int(count) * 4).bit_length()

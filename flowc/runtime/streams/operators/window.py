@@ -477,11 +477,9 @@ def _emitted(made: Sequence[pa.RecordBatch]) -> Emitted:
 
 def in_order(hi: Any, lo: Any, at: Any = None) -> Any:
     """The order of groups: by time, then by key, which is the same in every run."""
-    order = np.arange(len(hi))
-    for shift in (16, 32, 48):  # numbers of 16 bits alone are sorted by counting, several times faster
-        order = order[np.argsort((hi[order] >> np.uint64(shift)).astype(np.uint16), kind="stable")]
+    order = np.argsort(hi)
     sorted_ = hi[order]
-    if (sorted_[1:] <= sorted_[:-1]).any():  # some are alike in the bits above
+    if (sorted_[1:] == sorted_[:-1]).any():
         order = np.lexsort((lo, hi))
     if at is None or not len(at) or (at == at[0]).all():
         return order
