@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -150,7 +150,7 @@ def _add(made: Accumulators, slots: Sequence[int], values: Sequence[float | None
 class Calls:
     """Counts what is called of it, and how many NULLs it is given."""
 
-    called: list[str]
+    called: ClassVar[list[str]] = []
 
     def __init__(self) -> None:
         self.nulls = 0
