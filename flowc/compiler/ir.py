@@ -97,8 +97,8 @@ class Sql:
     source: MappedText | None = None
     origins: tuple[tuple[Origin, ...], ...] | None = None
     """Where each of `columns` comes from, in the same order."""
-    spans: tuple[Span, ...] = ()
-    """Where each of `columns` is written, in the same order: those of a `*` at it; empty where that is not known."""
+    places: tuple[range, ...] = ()
+    """Where in `source` each of `columns` is, in the same order: those of a `*` at it; empty where it is not known."""
     functions: tuple[FunctionPlan, ...] = ()
     """The functions of the project that it calls, each under its `called`."""
     dialect: str = ""

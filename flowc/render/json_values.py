@@ -48,7 +48,7 @@ def _fields(value: object) -> dict[str, object]:
 def _is_place(item: object) -> bool:
     """Whether this says only where something was written."""
     held = item.values() if isinstance(item, Mapping) else item if isinstance(item, tuple) and item else (item,)
-    return all(isinstance(part, Span) for part in held)
+    return all(isinstance(part, Span | range) for part in held)
 
 
 def as_json(value: object) -> str:

@@ -122,7 +122,7 @@ def test_the_block_and_the_function_are_the_same_graph(tmp_path: Path) -> None:
         if isinstance(one, Dedupe):
             assert other == replace(one, span=other.span)
         else:
-            assert other == replace(one, source=other.source, spans=other.spans, stars=other.stars)  # type: ignore[union-attr]
+            assert other == replace(one, source=other.source, places=other.places, stars=other.stars)  # type: ignore[union-attr]
 
 
 def test_a_name_finds_what_is_remembered_whatever_is_edited_elsewhere() -> None:

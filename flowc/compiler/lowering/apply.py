@@ -267,6 +267,8 @@ def _is_plain(parsed: SqlTree, reporter: Reporter) -> bool:
 
 
 def _expectations(writer: _Writer, table: Table | None) -> tuple[Expectation, ...]:
+    if not writer.pipeline.spec.expect:
+        return ()
     relation = _relation(writer, table)
     return tuple(_expectation(writer, spec, i, relation) for i, spec in enumerate(writer.pipeline.spec.expect, 1))
 

@@ -227,9 +227,9 @@ def _sql(
         return None
     columns = _columns(found.fields)
     name, origins = f"{pipeline.spec.name.value}.sql", origins_of(found.fields)
-    spans = output_spans(query, found)
+    places = output_places(query, found)
     node = Sql(
-        name, inputs, engine, text, found.reads, columns, query.text, origins, spans, functions,
+        name, inputs, engine, text, found.reads, columns, query.text, origins, places, functions,
         dialect=query.dialect, nulls=found.nulls, stars=output_stars(query),
     )  # fmt: skip
     return Lowered(node, found.fields)
@@ -240,13 +240,13 @@ def origins_of(fields: Iterable[Field] | None) -> tuple[tuple[Origin, ...], ...]
     return tuple(tuple(sorted(field.origins)) for field in fields) if fields is not None else None
 
 
-def output_spans(query: SqlTree, found: Inferred) -> tuple[Span, ...]:
-    """Where each output column is written: its alias, its expression, or the `*` that it comes of."""
-    spans: list[Span] = []
+def output_places(query: SqlTree, found: Inferred) -> tuple[range, ...]:
+    """Where in the text each output column is: its alias, its expression, or the `*` that it comes of."""
+    places: list[range] = []
     for item in _items(query):
-        place = query.span(item.args["alias"] if isinstance(item, exp.Alias) else item)
-        spans += [place] * item.meta.get(LISTED, 0)
-    return tuple(spans) if len(spans) == len(found.fields or ()) else ()
+        place = query.place(item.args["alias"] if isinstance(item, exp.Alias) else item)
+        places += [place] * item.meta.get(LISTED, 0)
+    return tuple(places) if len(places) == len(found.fields or ()) else ()
 
 
 def output_stars(query: SqlTree) -> tuple[Span, ...]:

@@ -123,8 +123,11 @@ def _has(table: Table | None, name: str) -> bool:
 
 def _span(apply: Apply, index: int) -> Span:
     """Where an output column is written in the SQL, its last `*` when that is not known; where there is none, `to`."""
-    spans = apply.input.spans if isinstance(apply.input, Sql) else ()
-    return spans[index] if index < len(spans) else [apply.span, *_stars(apply)][-1]
+    node = apply.input
+    if isinstance(node, Sql) and node.source is not None and index < len(node.places):
+        place = node.places[index]
+        return node.source.span(place.start, place.stop)
+    return [apply.span, *_stars(apply)][-1]
 
 
 def _stars(apply: Apply) -> tuple[Span, ...]:

@@ -22,7 +22,7 @@ from flowc.compiler.lowering.asking import note_query
 from flowc.compiler.lowering.context import Lowering
 from flowc.compiler.lowering.functioncalls import announce, called, check_calls
 from flowc.compiler.lowering.functions import Untyped
-from flowc.compiler.lowering.inputs import origins_of, output_spans, output_stars
+from flowc.compiler.lowering.inputs import origins_of, output_places, output_stars
 from flowc.compiler.lowering.lookups import lookup_relation, stream_lookups
 from flowc.compiler.lowering.output import check_made, check_output
 from flowc.compiler.lowering.runningcut import cut_running
@@ -374,10 +374,10 @@ def _inferred(query: SqlTree, relations: Mapping[str, Relation], name: str, lowe
     note_query(lowering, query, found.reads, find, ENGINE, functions=called(query, lowering.functions), runs=text)
     fields = _output(query, found.fields) if found.fields is not None else None
     columns = tuple(Column(f.name, f.type, f.nullable) for f in fields) if fields is not None else None
-    placed, kept = zip(output_spans(query, found), found.fields or (), strict=False), frozenset(fields or ())
-    spans = tuple(span for span, field in placed if field in kept)
+    placed, kept = zip(output_places(query, found), found.fields or (), strict=False), frozenset(fields or ())
+    places = tuple(place for place, field in placed if field in kept)
     return Sql(
-        "query", (), ENGINE, text, found.reads, columns, query.text, origins_of(fields), spans,
+        "query", (), ENGINE, text, found.reads, columns, query.text, origins_of(fields), places,
         dialect=query.dialect, stars=output_stars(query),
     )  # fmt: skip
 

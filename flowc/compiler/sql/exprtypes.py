@@ -133,6 +133,10 @@ def annotate(node: exp.Expression, value: Value) -> None:
         node.type = exp.DataType(this=kind, nested=kind is _D.ARRAY, expressions=elements)
 
 
+_LITERALS = [(INTEGER_RANGES[kind][1], DataType(kind)) for kind in INTEGERS[2:]]
+"""The greatest number of each type that literals have."""
+
+
 def literal_type(node: exp.Literal) -> DataType:
     """An integer literal has the least usual type that holds it; a decimal one's type depends on the engine."""
     if node.is_string:
@@ -140,7 +144,7 @@ def literal_type(node: exp.Literal) -> DataType:
     if not node.is_int:
         return UNKNOWN
     value = int(node.this)
-    return next((DataType(k) for k in INTEGERS[2:] if value <= INTEGER_RANGES[k][1]), UNKNOWN)
+    return next((kind for most, kind in _LITERALS if value <= most), UNKNOWN)
 
 
 def _sum(value: Value, engine: str) -> DataType:

@@ -76,21 +76,21 @@ class SqlTree:
         return self.text.derive(self.written, [Segment(0, size, self.start, self.start + size)])
 
     def span(self, node: exp.Expression) -> Span:
-        """Where a node was written: the smallest range of its tokens."""
+        """Where a node was written."""
+        place = self.place(node)
+        return self.text.span(place.start, place.stop)
+
+    def place(self, node: exp.Expression) -> range:
+        """Where in the text a node is: the smallest range of its tokens, or of those of what is around it."""
         offsets = [(n.meta["start"], n.meta["end"] + 1) for n in _with_positions(node)]
-        if not offsets:
-            return _span_of_parent(self, node)
-        return self.text.span(min(start for start, _ in offsets), max(end for _, end in offsets))
-
-
-def _span_of_parent(parsed: SqlTree, node: exp.Expression) -> Span:
-    if node.parent is not None:
-        return parsed.span(node.parent)
-    return parsed.text.span(0, len(parsed.text.text.rstrip()))
+        if offsets:
+            return range(min(start for start, _ in offsets), max(end for _, end in offsets))
+        return range(len(self.text.text.rstrip())) if node.parent is None else self.place(node.parent)
 
 
 def _with_positions(node: exp.Expression) -> Iterable[exp.Expression]:
-    return (n for n in node.walk() if n._meta and "start" in n._meta)
+    parts = (node,) if isinstance(node, exp.Identifier) else node.walk()
+    return (n for n in parts if n._meta and "start" in n._meta)
 
 
 Parse = Callable[[MappedText, str, Reporter], SqlTree | None]
