@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 from sqlglot.tokens import TokenType
@@ -62,6 +63,17 @@ class _Words(NamedTuple):
     bare: str
 
 
+class _Joined:
+    """Words as one text, of which any of them that follow each other are cut out without a look at each."""
+
+    def __init__(self, words: list[str]) -> None:
+        self._text, self._ends = "".join(words), [0, *accumulate(map(len, words))]
+
+    def part(self, start: int, end: int) -> str:
+        """Some of the words."""
+        return self._text[self._ends[start] : self._ends[min(end, len(self._ends) - 1)]]
+
+
 class _Scan:
     """One pass over the tokens of a query, with as much of the grammar as the extent of an operand needs."""
 
@@ -71,7 +83,8 @@ class _Scan:
         self._tokens: list[Any] = DataFusion().tokenize(sql)
         self._types: list[TokenType] = [token.token_type for token in self._tokens]
         self._words = [*map(_word, self._tokens)]
-        self._texts = [*map(_text, self._tokens)]
+        texts = [f"{_text(token)} " for token in self._tokens]
+        self._whole, self._bare = _Joined(texts), _Joined(self._unqualified(texts))
         self._at = 0
         self._select = self._selects = 0
 
@@ -208,16 +221,15 @@ class _Scan:
     def _add(self, kind: str, start: int, inner: int, outer: int) -> None:
         """Adds the computation that ends before the current token."""
         tokens = self._tokens[start : self._at]
-        words = _Words(self._select, kind, " ".join(self._texts[start : self._at]), self._unqualified(start))
+        number = self._types[start] is TokenType.DOT  # .5, whose dot is no name's
+        bare = ". " * number + self._bare.part(start + number, self._at)
+        words = _Words(self._select, kind, self._whole.part(start, self._at), bare)
         self._found.append((words, Arithmetic(kind, "", tokens[0].start, inner, outer, tokens[-1].end + 1)))
 
-    def _unqualified(self, start: int) -> str:
-        """The words up to the current token, without what stands before the dots of names."""
-        types, texts = self._types[start : self._at], self._texts[start : self._at]
-        if TokenType.DOT in types[1:]:
-            dots = {i for i, kind in enumerate(types) if kind is TokenType.DOT and i > 0}
-            texts = [text for i, text in enumerate(texts) if i not in dots and i + 1 not in dots]
-        return " ".join(texts)
+    def _unqualified(self, texts: list[str]) -> list[str]:
+        """The words, with nothing in place of dots of names and of what stands before them."""
+        types = [*self._types, None]
+        return ["" if TokenType.DOT in types[i : i + 2] else text for i, text in enumerate(texts)]
 
     def named(self) -> tuple[Arithmetic, ...]:
         """What was found; the same expression in one SELECT under one name, so that GROUP BY still finds it.
