@@ -13,7 +13,7 @@ import click
 from flowc.cli.arguments import default_specs, environment_option, exists, format_option, specs_and_names
 from flowc.cli.console import conceal, out, say, say_errors, style_for
 from flowc.compiler import stages
-from flowc.compiler.front.connections import USER_FILE, layered_connections
+from flowc.compiler.front.connections import USER_FILE, home_folder, layered_connections
 from flowc.compiler.front.hiding import hide_secrets
 from flowc.compiler.front.reach import Reach
 from flowc.compiler.front.schemacheck import check
@@ -87,7 +87,10 @@ def set_(name: str, pairs: tuple[str, ...]) -> int:
     For instance `flowc connections set warehouse kind=postgres 'url=${WAREHOUSE_URL}'`. KEYs that are not named keep
     their values; an empty VALUE removes its KEY. The file is readable by you only, the rest of it stays as it is.
     """
-    path = Path.home() / USER_FILE
+    home = home_folder(os.environ)
+    if home is None:
+        raise UsageError("the variable `HOME` is not set", code="unset-variable", help="set it: `export HOME=…`")
+    path = home / USER_FILE
     before = read_connections(path).get(name, {})
     options, reporter = _fitting(name, before, pairs)
     if reporter.has_errors:

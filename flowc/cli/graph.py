@@ -14,6 +14,7 @@ from flowc.errors import UsageError
 from flowc.render.graph import graph_json, graph_mermaid, graph_text
 from flowc.render.graph_html import graph_html
 from flowc.render.style import printable
+from flowc.service.access.writing import write_whole
 
 
 @click.command()
@@ -47,7 +48,7 @@ def _text(found: Graph, form: str, project: str) -> str:
 
 def _write(file: Path, text: str) -> None:
     try:
-        file.write_text(text, encoding="utf-8")
+        write_whole(file, text)
     except OSError as error:
         message = f"cannot write `{file}`: {error.strerror}"
         raise UsageError(message, code="unwritable-file", help="choose another file with `--out FILE`") from error

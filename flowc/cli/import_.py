@@ -22,6 +22,7 @@ from flowc.service.access.locks import TABLE_LOCK
 from flowc.service.access.scope import Scope, scope_of
 from flowc.service.access.secrets import Resolver
 from flowc.service.access.sessions import Sessions
+from flowc.service.access.writing import write_whole
 from flowc.service.changes.importing import import_tables
 
 
@@ -80,7 +81,7 @@ def _write(text: str, file: Path | None) -> int:
         raise UsageError(message, code="unwritable-file", help="name a new file after `--out`")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
+        write_whole(file, text)
     except OSError as error:
         message = f"`{file}` cannot be written: {error.strerror}"
         raise UsageError(message, code="unwritable-file", help="name another file after `--out`") from None

@@ -6,10 +6,12 @@ import errno
 import gc
 import io
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
+from types import FrameType
 from typing import cast
 
 import click
@@ -109,11 +111,19 @@ def main() -> None:
     # Compiling makes many objects and keeps nearly all of them: looking for garbage took a third of a lint's time.
     gc.set_threshold(2_000_000 if lints else 200_000, 20, 100)
     end_at_the_second()
+    signal.signal(signal.SIGTERM, _as_ctrl_c)
     refuse_exits()
     code = run(arguments, debug=arguments != given)
     if lints:  # which holds nothing open: the interpreter would look through all of them once more as it ends
         gc.freeze()
     _leave(code)
+
+
+def _as_ctrl_c(_: int, frame: FrameType | None) -> None:
+    """Whatever waits for Ctrl-C by now, SIGTERM means the same to it."""
+    heard = signal.getsignal(signal.SIGINT)
+    if callable(heard):
+        heard(signal.SIGINT, frame)
 
 
 def run(arguments: Sequence[str], *, debug: bool = False) -> int:
@@ -131,6 +141,7 @@ def _run(arguments: Sequence[str], *, debug: bool) -> int:
     except click.exceptions.Exit as exit:
         return exit.exit_code
     except (KeyboardInterrupt, click.Abort):
+        say("interrupted")
         return 130
     except BrokenPipeError:
         return 0

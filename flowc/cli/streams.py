@@ -44,6 +44,6 @@ def unwritten(error: Unwritten) -> UsageError:
 def _again(stream: io.TextIOWrapper, number: int) -> io.TextIOWrapper:
     raw = _Stream(number, "w", closefd=False)
     kept = {name: getattr(stream, name) for name in ("encoding", "errors", "line_buffering", "write_through")}
-    if kept["errors"] == "strict":  # a letter that the encoding lacks ends no command
+    if kept["errors"] in ("strict", "surrogateescape"):  # a letter that the encoding lacks ends no command
         kept["errors"] = "backslashreplace"
     return io.TextIOWrapper(cast("io.BufferedWriter", raw) if stream.write_through else io.BufferedWriter(raw), **kept)

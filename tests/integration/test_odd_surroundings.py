@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -40,6 +41,65 @@ def test_letters_that_the_output_lacks_end_no_command(tmp_path: Path, encoding: 
     done = subprocess.run(words, env=environment, capture_output=True, cwd=tmp_path)
     assert (done.returncode, done.stderr.decode(encoding)) == (0, "")
     assert "orde\\u0159s\\u2192" in done.stdout.decode(encoding)
+
+
+def test_the_locale_of_a_bare_system_ends_no_command(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    folder.write("specs/a.yaml", SPECS.replace("bigint", "bigintö"))
+    bare = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    words = (sys.executable, "-m", "flowc", "lint")
+    done = subprocess.run(words, env={**folder.environment(), **bare}, capture_output=True, text=True, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (1, "1 error\n")
+    assert "bigint\\xf6" in done.stdout
+
+
+def test_without_a_home_nothing_is_written_that_is_not_read(project: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = {**project.environment(), "HOME": ""}
+    monkeypatch.setattr(Inside, "environment", lambda _: environment)
+    done = project.flowc("connections", "set", "c", "kind=sqlite", "path=c.db")
+    assert (done.code, done.out, "error[unset-variable]: the variable `HOME` is not set" in done.err) == (2, "", True)
+
+
+FULL_DISK = """
+import pathlib, resource, signal
+from flowc.service.access.writing import write_whole
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+for name in ("there", "not there"):
+    try:
+        write_whole(pathlib.Path(name), "x" * 5000)
+    except OSError as error:
+        print(error.strerror)
+"""
+
+
+def test_a_disk_that_is_full_leaves_files_as_they_were(tmp_path: Path) -> None:
+    (tmp_path / "there").write_text("as before")
+    script = [sys.executable, "-c", FULL_DISK]
+    done = subprocess.run(script, env=Folder(tmp_path).environment(), capture_output=True, text=True, cwd=tmp_path)
+    assert (done.stdout, done.stderr) == ("File too large\nFile too large\n", "")
+    assert {path.name: path.read_text() for path in tmp_path.iterdir() if path.is_file()} == {"there": "as before"}
+
+
+def test_a_stream_of_files_whose_state_is_gone_says_what_to_do(project: Inside) -> None:
+    project.write("specs/main.yaml", STREAM)
+    project.write("inbox/a.jsonl", '{"id": 1}\n')
+    assert (project.flowc("apply", "--yes").code, project.flowc("run", "s", "--once").code) == (0, 0)
+    shutil.rmtree(project.path / ".flowc" / "state")
+    done = project.flowc("run", "s", "--once")
+    assert (done.code, "state-lost" in done.out + done.err, "another name" in done.out + done.err) == (1, True, True), (
+        done
+    )
+
+
+def test_a_plan_goes_where_a_link_leads_or_into_a_pipe(project: Inside) -> None:
+    project.write("specs/main.yaml", STREAM)
+    (project.path / "plans").mkdir()
+    (project.path / "plan.json").symlink_to("plans/first.json")
+    assert project.flowc("plan", "--out", "plan.json").code == 0
+    assert (project.path / "plan.json").is_symlink()
+    assert (project.path / "plans/first.json").stat().st_mode & 0o777 == 0o600
+    assert project.flowc("plan", "--out", "/dev/null").code == 0
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,8 @@ def test_an_unreachable_server_is_a_failure_without_the_password(folder):
     assert "postgres://ada:***@h/db" in listed.out
 
 
-def test_an_interrupt_rolls_back_and_exits_130_quietly(folder, postgres):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_rolls_back_and_exits_130(folder, postgres, number):
     command = folder.command("run", "slow", "--once")
     with subprocess.Popen(
         command,
@@ -115,9 +116,9 @@ def test_an_interrupt_rolls_back_and_exits_130_quietly(folder, postgres):
         until(lambda: query(postgres, SENDING))
         time.sleep(1)  # rows are being written by then, most likely
         assert running.poll() is None
-        running.send_signal(signal.SIGINT)
+        running.send_signal(number)
         out, err = running.communicate(timeout=PATIENCE)
-    assert (running.returncode, out, err.strip()) == (130, "", "")
+    assert (running.returncode, out, err.strip()) == (130, "", "interrupted")
     assert folder.flowc("validate", "slow", "--json").json[0]["table_exists"] is False
 
 

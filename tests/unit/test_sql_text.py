@@ -258,8 +258,8 @@ def test_a_long_text_may_be_read_again_oftener():
         ("::text", "SELECT a", " AS x FROM t", MAX_OPERATORS),
         (" IS NULL", "SELECT a", " AS x FROM t", MAX_OPERATORS),
         ("[1]", "SELECT a", " AS x FROM t", MAX_OPERATORS),
-        (" OR a", "SELECT a", " AS x FROM t", MAX_LISTED),
-        (" || a", "SELECT a", " AS x FROM t", MAX_LISTED),
+        (" OR a", "SELECT a", " AS x FROM t", MAX_LISTED - 1),
+        (" || a", "SELECT a", " AS x FROM t", MAX_LISTED - 1),
     ],
 )
 def test_operators_in_a_row_are_read_up_to_the_limit(piece: str, start: str, end: str, most: int):

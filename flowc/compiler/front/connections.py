@@ -53,6 +53,12 @@ def build_connection(entry: Entry, origin: str) -> ConnectionSpec:
     )
 
 
+def home_folder(env: Mapping[str, str]) -> Path | None:
+    """The user's own folder, where the environment names one."""
+    home = env.get("HOME") or env.get("USERPROFILE")
+    return Path(home).absolute() if home else None
+
+
 def connection_layers(
     reach: Reach,
     reporter: Reporter,
@@ -62,11 +68,11 @@ def connection_layers(
     environment: Mapping[str, ConnectionSpec],
 ) -> tuple[Mapping[str, ConnectionSpec], ...]:
     """Every layer by name, the strongest first."""
-    home = env.get("HOME") or env.get("USERPROFILE")
+    home = home_folder(env)
     own = reach.root / USER_FILE
     below = [environment, project, _file_layer(own, reporter) if _may_read(own, reach, reporter) else {}]
-    if home and Path(home).absolute() != reach.root.absolute():
-        below.append(_file_layer(Path(home) / USER_FILE, reporter))
+    if home is not None and home != reach.root.absolute():
+        below.append(_file_layer(home / USER_FILE, reporter))
     names = {name for layer in below for name in layer}
     return (_environment_variables(env, names, reporter), *below)
 

@@ -130,7 +130,7 @@ class _Counter:
             return f"more than {MAX_NESTING} levels"
         if level.operators > MAX_OPERATORS:
             return f"more than {MAX_OPERATORS} operators in a row"
-        if level.listed > MAX_LISTED:
+        if level.listed >= MAX_LISTED:
             return f"more than {MAX_LISTED:,} terms in a row"
         if self.steps > self.most_steps:
             again = "what stands in `ARRAY[…]`, or behind a type as in `date(…)`, is read twice"

@@ -13,7 +13,7 @@ from sqlglot import exp
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.diagnostics import Reporter
 
-MAX_TABLES = 1_000
+MAX_TABLES = 900
 """Tables that a query reads, each as often as it is read."""
 _FEW_TABLES = MAX_TABLES.bit_length() - 1
 """Where CTEs are named, n names read at most 2 ** n tables."""

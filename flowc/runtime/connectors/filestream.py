@@ -124,7 +124,8 @@ class FileSource:
             self._registry.begin(_since(self._start))
         elif stored >> SHIFT > len(self._registry.files):
             message = f"file {stored >> SHIFT} of source `{self.name}` was being read, and its state does not know it"
-            raise EngineError(message, code="position-beyond-end", help="bring the state store back")
+            help = "bring the state store back, or give the stream another name: it begins anew"
+            raise EngineError(message, code="state-lost", help=help)
         self._at, self._paused = stored or 0, False
         self._looked = 0.0
         if self._once:

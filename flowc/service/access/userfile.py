@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from flowc.compiler.front.yamltree import TreeMap, parse, plain
 from flowc.diagnostics import Reporter
 from flowc.errors import UsageError
+from flowc.service.access.writing import write_whole
 from flowc.source import SourceFile
 
 _PLAIN = re.compile(r"^[A-Za-z_/.~][\w/.~-]*$")
@@ -101,14 +100,9 @@ def _scalar(text: str) -> str:
 
 
 def _replace(path: Path, text: str) -> None:
-    """Writes beside the file, then renames: whoever reads sees the old or the new one."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(temporary).chmod(0o600)
-        Path(temporary).replace(path)
+        write_whole(path, text, owner_only=True)
     except OSError as error:
         message = f"cannot write `{path}`: {error.strerror}"
         raise UsageError(message, code="unwritable-file", help="check the permissions of the folder") from error

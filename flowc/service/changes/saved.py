@@ -15,8 +15,8 @@ from flowc.catalog import Table
 from flowc.controls import json_text
 from flowc.errors import UsageError
 from flowc.migration import DatabasePlan, MigrationPlan, TableChanges
-from flowc.runtime.private import private
 from flowc.service.access.history import History
+from flowc.service.access.writing import write_whole
 from flowc.service.changes.applying import statement_hash
 
 FORMAT = 3
@@ -44,8 +44,7 @@ def write_plan(path: Path, saved: SavedPlan) -> None:
     """
     fields = msgspec.json.decode(msgspec.json.encode(saved))
     try:
-        with open(path, "wb", opener=private) as file:
-            file.write(json_text({_HASH: _hash(fields), **fields}).encode())
+        write_whole(path, json_text({_HASH: _hash(fields), **fields}), owner_only=True)
     except OSError as error:
         message = f"the plan cannot be written to `{path}`: {error.strerror}"
         raise UsageError(message, code="unwritable-file", help="name another file after `--out`") from None

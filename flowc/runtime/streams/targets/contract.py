@@ -19,7 +19,9 @@ class Fenced(FlowcError):
 
     def __init__(self, message: str) -> None:
         super().__init__(
-            message, code="stream-fenced", help="nothing was written; this worker goes on from the stored position"
+            message,
+            code="stream-fenced",
+            help="nothing was written; run one worker for each stream: begun again, it goes on where the other stopped",
         )
 
     @classmethod
