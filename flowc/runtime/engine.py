@@ -42,6 +42,7 @@ from flowc.runtime.enginejson import calls_json, register_json, register_parts, 
 from flowc.runtime.enginemessages import engine_message, refused
 from flowc.runtime.fit import Place, fit, misfit_in_file
 from flowc.runtime.functions import Load, mistyped, no_functions, register_all
+from flowc.runtime.inuse import InUse
 from flowc.runtime.jsonnumbers import small_numbers
 from flowc.runtime.jsontext import made_json, of_column
 from flowc.runtime.names import quoted
@@ -70,8 +71,9 @@ class Engine:
         *,
         functions: Load = no_functions,
         aside: Aside | None = None,
+        files: InUse | None = None,
     ) -> None:
-        self._sources, self._load = sources, functions
+        self._sources, self._load, self._files = sources, functions, files or InUse()
         self._aside = aside or Aside()
         self._spool = Spool()
         self._parts: list[Part] = []
@@ -134,6 +136,7 @@ class Engine:
         files = self._sources(read.connection)
         if not isinstance(files, Files):
             raise EngineError(f"`{read.connection}` is no folder of files", code="query-refused")
+        self._files.note(files.find(read.path))
         folder, looks = self._spool.folder, looked_at(read, files, deep=rows)
         if is_rowwise(read, looks):
             self._put_rows(name, rows_of(read, files), files, read, rows=rows)
@@ -277,6 +280,7 @@ class Engine:
         while True:
             batch = self._guard(lambda: next(stream, None))
             if batch is None:
+                self._files.check()
                 break
             pairs = zip(batch.to_pyarrow().columns, schema, strict=True)
             arrays = [_planned(_plainly(array, field.name), field, row, self._place) for array, field in pairs]
@@ -296,6 +300,10 @@ class Engine:
             raise self._failure(error) from error
 
     def _failure(self, error: BaseException) -> FlowcError:
+        try:
+            self._files.check()
+        except DataError as changed:
+            return changed
         if self._failures:
             return self._failures[0]
         words = engine_message(error)

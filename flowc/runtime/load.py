@@ -53,6 +53,7 @@ from flowc.runtime.connectors.files import Files
 from flowc.runtime.engine import Engine, Sources
 from flowc.runtime.fit import CODE, Place, fit, in_load
 from flowc.runtime.functions import Load, no_functions
+from flowc.runtime.inuse import InUse
 from flowc.runtime.places import misplaced
 from flowc.runtime.pump import Pump
 from flowc.runtime.spool import Spool
@@ -87,6 +88,7 @@ class _Run:
     functions: Load = no_functions
     aside: Aside | None = None
     """What the reading has set aside."""
+    files: InUse = field(default_factory=InUse)
     rows: pa.RecordBatch | None = None
     """The rows themselves, where they are at hand and not to be read."""
     at: int = 0
@@ -300,7 +302,7 @@ def _wire(step: Ingest, read: QueryRead, source: Database | Files, run: _Run) ->
 
 
 def _arrow(step: Ingest, read: Read, source: Database | Files | None, run: _Run) -> int:
-    with Pump(_fitted(step, run, _rows(read, source, run))) as batches:
+    with Pump(_fitted(step, run, _rows(read, source, run)), idle=run.files.check) as batches:
         told = _told(_noted(batches, step, run), step, run, rows=lambda b: b.num_rows, size=lambda b: b.nbytes)
         return run.target.ingest(step.table, step.columns, told, temporary=step.temporary)
 
@@ -338,7 +340,7 @@ def _rows(read: Read, source: Database | Files | None, run: _Run) -> Generator[p
         else:
             yield from source.read(read.sql)[1]
         return
-    with Engine(run.sources, functions=run.functions, aside=run.aside) as engine:
+    with Engine(run.sources, functions=run.functions, aside=run.aside, files=run.files) as engine:
         yield from engine.read(_engine_read(read))[1]
 
 

@@ -19,6 +19,8 @@ _Handler = Callable[[int, FrameType | None], Any] | int | None
 _AHEAD = 4
 _POLL = 0.1
 _PATIENCE = 2.0
+_LOOKS = 10
+"""Of so many waits without an item, one asks what is wrong."""
 
 
 class Pump(Generic[T]):
@@ -27,11 +29,12 @@ class Pump(Generic[T]):
     The iterator is started, used and closed in that thread; a failure in it is raised where the items are used.
     Entering waits for the first item, so whatever the iterator does before it is done before the items are used.
     Ctrl-C ends the items at once, also where an engine takes them in a thread of its own and waits for their end.
-    `ahead` is how many there may be that nobody has taken, the one that is being made among them.
+    `ahead` is how many there may be that nobody has taken, the one that is being made among them. `idle` is called
+    where they are used, about each second that none comes; what it raises ends them.
     """
 
-    def __init__(self, items: Iterator[T], *, ahead: int = _AHEAD) -> None:
-        self._items = items
+    def __init__(self, items: Iterator[T], *, ahead: int = _AHEAD, idle: Callable[[], None] | None = None) -> None:
+        self._items, self._idle, self._waited = items, idle, 0
         self._queue: queue.SimpleQueue[T | _End] = queue.SimpleQueue()
         self._room = threading.Semaphore(ahead)
         self._stopped = threading.Event()
@@ -81,7 +84,13 @@ class Pump(Generic[T]):
 
     def _taken(self) -> T | _End:
         """The next item, which makes room for another. Raises Empty where there is none yet."""
-        item = self._queue.get(timeout=_POLL)
+        try:
+            item = self._queue.get(timeout=_POLL)
+        except queue.Empty:
+            self._waited += 1
+            if self._idle is not None and self._waited % _LOOKS == 0:
+                self._idle()
+            raise
         self._room.release()
         return item
 

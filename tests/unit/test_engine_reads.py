@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import threading
 import time
 from datetime import datetime
@@ -26,6 +29,7 @@ from flowc.runtime.pump import Pump
 from flowc.runtime.rowpieces import Piece
 from flowc.runtime.spool import Spool
 from flowc.types import BIGINT, parse_type
+from tests.commands import ROOT
 from tests.waiting import until
 
 
@@ -256,3 +260,83 @@ def test_a_failure_of_reading_is_raised_where_the_rows_are_used():
 
     with Pump(items()) as pumped, pytest.raises(ValueError, match="broken"):
         list(pumped)
+
+
+def test_a_pump_that_waits_asks_what_is_wrong():
+    hangs = threading.Event()
+
+    def items():
+        yield 1
+        hangs.wait()
+
+    def wrong():
+        hangs.set()
+        raise DataError("it was changed", code="unreadable-file", help="")
+
+    with pytest.raises(DataError, match="it was changed"), Pump(items(), idle=wrong) as pumped:
+        list(pumped)
+
+
+def _replace(path):
+    (path.parent / "new").write_text(path.read_text())
+    (path.parent / "new").rename(path)
+
+
+def _rewrite(path):
+    path.write_text(path.read_text().replace("7", "8"))
+
+
+def _append(path):
+    with path.open("a") as file:
+        file.write("9\n")
+
+
+@pytest.mark.parametrize(("change", "refused"), [(_replace, True), (_rewrite, True), (_append, False)])
+@pytest.mark.parametrize("skips", [False, True])
+def test_rows_of_a_file_that_changes_while_it_is_read_are_not_loaded(tmp_path, change, refused, skips):
+    path = tmp_path / "a.csv"
+    path.write_text("n\n" + "1234567\n" * 300_000)
+    read = FilesRead("d", "a.csv", "csv", columns=(Column("n", BIGINT),), skips=skips)
+    with Engine(lambda _: Files({"uri": str(tmp_path)})) as engine:
+        batches = engine.read(EngineRead((("source", read),), "SELECT * FROM source"))[1]
+        first = next(batches)
+        change(path)
+        if refused:
+            with pytest.raises(DataError, match=r"`.*a.csv` cannot be read: it was changed while it was read"):
+                list(batches)
+        else:
+            assert len(first) + sum(map(len, batches)) >= 300_000
+
+
+CUT = """
+import os, pathlib, sys
+from flowc.catalog import Column
+from flowc.errors import DataError
+from flowc.plan import EngineRead, FilesRead
+from flowc.runtime.connectors.files import Files
+from flowc.runtime.engine import Engine
+from flowc.runtime.inuse import InUse
+from flowc.runtime.pump import Pump
+from flowc.types import BIGINT
+path, files = pathlib.Path("a.csv"), InUse()
+path.write_text("n\\n" + "1234567\\n" * 2_000_000)
+read = EngineRead((("source", FilesRead("d", "a.csv", "csv", columns=(Column("n", BIGINT),))),), "SELECT * FROM source")
+engine = Engine(lambda _: Files({}), files=files).__enter__()
+try:
+    with Pump(engine.read(read)[1], idle=files.check) as batches:
+        next(batches)
+        os.truncate(path, path.stat().st_size // 2 + 2)
+        list(batches)
+except DataError as error:
+    print(error)
+sys.stdout.flush()
+os._exit(0)  # its threads may look for the rest for ever
+"""
+
+
+def test_a_file_that_is_cut_while_it_is_read_ends_its_load(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", CUT], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True,
+        text=True, timeout=60,
+    )  # fmt: skip
+    assert (done.stderr, done.stdout.endswith("cannot be read: it was changed while it was read\n")) == ("", True)
