@@ -11,7 +11,16 @@ from pathlib import Path
 import pytest
 
 from flowc.compiler.sql.literals import sql_literal
-from flowc.compiler.sql.sandbox import _FILTERS, MAX_ITERATIONS, MAX_WIDTH, MAX_WORK, PROJECT_WORK, Sandbox, Work
+from flowc.compiler.sql.sandbox import (
+    _FILTERS,
+    _METHODS,
+    MAX_ITERATIONS,
+    MAX_WIDTH,
+    MAX_WORK,
+    PROJECT_WORK,
+    Sandbox,
+    Work,
+)
 from flowc.compiler.sql.templates import Values, render, uses_watermark
 from flowc.diagnostics import Reporter
 from flowc.source import MappedText, SourceFile
@@ -21,7 +30,7 @@ def known() -> Values:
     """What the templates here may name, of a project that has rendered none yet."""
     return Values(
         vars={"region": "eu", "columns": ["a", "b"], "empty": ""},
-        env={"BATCH": "7", "UNSET": None},
+        env={"BATCH": "7", "UNSET": None, "BIG": "x" * 50_000},
         ref={"t": '"s"."t"'}.__getitem__,
     )
 
@@ -176,6 +185,19 @@ def test_a_runaway_template_is_stopped(text: str):
         "{{ ('a' * 999999).strip('b' * 999999 ~ 'a') }}",
         "{% set x %}{% for i in range(99999) %}{{ 'a' * 99999 }}{% endfor %}{% endset %}{{ x | length }}",
         "{% set x %}{% for i in range(99999) %}" + "a" * 50_000 + "{% endfor %}{% endset %}{{ x | length }}",
+        "{{ (2).to_bytes(900000000, 'big') and 1 }}",
+        "{{ (1.5).fromhex('0x1') }}",
+        "{% set k = 'x' * 999999 %}{% set b = k" + " ~ k" * 900 + " %}",
+        "{% set k = 'x' * 999999 %}{% set b = [{k: 1}] * 900 %}{{ b }}",
+        "{% set k = 'x' * 999999 %}{% set b = [{k: 1}.keys()] * 900 %}{{ b }}",
+        "{% set k = 'x' * 999999 %}{% set b = [{k: 1}.keys() - []] * 900 %}{{ b }}",
+        "{% set u = '\\U000e0001' * 999999 %}{% set b = [u] * 25 %}{{ b }}",
+        "{% set n = 2 ** 4095 %}{% set b = [n] * 400000 %}{{ b }}",
+        "{% set n = 2 ** 4095 - 1 %}{% for i in range(9) %}{% set b = n ** 4096 %}{% endfor %}",
+        "{% for i in range(99999) %}{% set b = range(99999).count('x') %}{% endfor %}",
+        "{% for x in ['a' * 99999] recursive %}" + "a" * 9_000 + "{{ loop(x) if loop.depth == 1 }}{% endfor %}",
+        "{% for x in [range(90000)] recursive %}" + "a" * 9_000 + "{{ loop(x) if loop.depth == 1 }}{% endfor %}",
+        "{{ ('%(BIG)s' * 20000) % env and 1 }}",
     ],
 )
 def test_nothing_in_a_template_multiplies_time_or_memory(text: str):
@@ -184,6 +206,16 @@ def test_nothing_in_a_template_multiplies_time_or_memory(text: str):
     assert time.thread_time() - started < 5
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak < 200 * 1024
     assert [code for code, _ in problems] in (["template-too-large"], ["template-error"])
+
+
+@pytest.mark.parametrize(
+    "value", ["'a'", "1", "1.5", "true", "[1]", "(1,)", "{'a': 1}", "range(3)", "{}.keys()", "dict"]
+)
+def test_methods_that_are_not_listed_are_refused(value: str):
+    kinds = (str, int, float, list, tuple, dict, range, type({}.keys()), type)
+    names = {name for kind in kinds for name in dir(kind) if not name.startswith("_")}
+    called = {name for name in names if rendered(f"{{{{ {value}.{name} and 1 }}}}")[1] == []}
+    assert called <= set(" ".join(names for _, names in _METHODS).split())
 
 
 def test_a_template_may_do_as_much_as_its_limits():

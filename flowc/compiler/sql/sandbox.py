@@ -7,7 +7,7 @@ and operator is charged for what it is given and what it makes; what goes beyond
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
+from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, Sequence, ValuesView
 from dataclasses import dataclass
 from functools import wraps
 from io import StringIO
@@ -16,7 +16,7 @@ from typing import Any, cast
 
 from jinja2 import StrictUndefined, Template, nodes
 from jinja2.compiler import CodeGenerator, Frame
-from jinja2.runtime import Macro
+from jinja2.runtime import LoopContext, Macro
 from jinja2.sandbox import SandboxedEnvironment
 from jinja2.utils import Namespace
 
@@ -46,13 +46,17 @@ _FILTERS = re.findall(
     "abs batch capitalize count d default dictsort first float int items join last length list lower map max min"
     " reject rejectattr replace reverse round select selectattr slice sort string sum title trim unique upper",
 )
-_TEXT_METHODS = frozenset(
-    re.findall(
-        r"\w+",
-        "capitalize count endswith find index isdigit lower lstrip rstrip split splitlines startswith strip swapcase"
-        " title upper",
-    )
-)
+_METHODS: Sequence[tuple[type, str]] = (
+    (str, "capitalize count endswith find index isdigit lower lstrip rstrip split splitlines startswith strip swapcase"
+     " title upper"),
+    (dict, "copy get items keys values"),
+    (list, "append clear copy count extend index insert pop remove reverse sort"),
+    (tuple, "count index"),
+    (range, "count index"),
+)  # fmt: skip
+"""What a template may call of a value. None of it makes much more than there is: what could is refused by its name,
+for what it makes would be weighed too late."""
+_OF_JINJA = (LoopContext, Macro, Namespace)
 
 
 class TooMuchWork(Exception):
@@ -124,9 +128,9 @@ class Sandbox(SandboxedEnvironment):
         own: dict[str, Callable[..., Any]] = {"replace": _replace, "join": _join, "sum": adding, "trim": _trim}
         known: dict[str, Callable[..., Any]] = {name: own.get(name, self.filters[name]) for name in _FILTERS}
         self.filters = {name: self._charged(function) for name, function in known.items()}
-        self.filters |= {"flowc_count": self._count, "flowc_charge": self._charge}
+        self.filters |= {"flowc_count": self._count, "flowc_charge": self._charge, "flowc_turn": self._turn}
         self.tests = {name: self._charged(cast(Callable[..., Any], function)) for name, function in self.tests.items()}
-        self.globals = {"range": _range, **{name: self.globals[name] for name in ("dict", "namespace")}}
+        self.globals = {"range": _range, "dict": _dict, "namespace": Namespace}
         self._left, self._work = MAX_ITERATIONS, MAX_WORK
 
     def bound(self, tree: nodes.Template) -> None:
@@ -173,10 +177,10 @@ class Sandbox(SandboxedEnvironment):
         return "".join(parts)
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
-        """Also leaves out methods of text that can make gigabytes of it."""
-        if isinstance(obj, str | bytes) and attr not in _TEXT_METHODS:
-            return False
-        return bool(super().is_safe_attribute(obj, attr, value))
+        """Those methods of values that are listed, and what Jinja's own objects show."""
+        if isinstance(obj, _OF_JINJA):
+            return bool(super().is_safe_attribute(obj, attr, value))
+        return any(isinstance(obj, kind) and attr in names.split() for kind, names in _METHODS)
 
     def wrap_str_format(self, value: Any) -> None:
         """`format` is no safe method here."""
@@ -193,7 +197,7 @@ class Sandbox(SandboxedEnvironment):
 
     def _charge_owner(self, function: Any, args: tuple[Any, ...]) -> None:
         owner = getattr(function, "__self__", None)
-        if isinstance(owner, str | bytes | list | dict):
+        if isinstance(owner, str | list | tuple | range | dict):
             self._charge(owner)
         if isinstance(owner, str) and function.__name__.endswith("strip") and args:
             _trim(owner, *args)
@@ -201,8 +205,8 @@ class Sandbox(SandboxedEnvironment):
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
         """Refuses what would be too large before it is computed."""
         self._charge((left, right))
-        if operator == "**" and not (isinstance(right, int) and abs(right) <= _MAX_BITS):
-            raise TooMuchWork
+        if operator == "**":
+            _demand_small(left, right)
         if operator == "%" and isinstance(left, str):
             _demand_narrow(left, right)
         for value, times in ((left, right), (right, left)):
@@ -212,7 +216,7 @@ class Sandbox(SandboxedEnvironment):
 
     def _wrap(self, node: nodes.Node) -> int:
         """Charges what is put together, compared and shown, and counts turns; gives how many characters are shown."""
-        within, shown = isinstance(node, nodes.Output | nodes.Compare | nodes.Operand), 0
+        within, shown = isinstance(node, nodes.Output | nodes.Compare | nodes.Operand | nodes.Concat), 0
         for name, value in node.iter_fields():
             if isinstance(value, list):
                 shown += sum(self._wrap(item) for item in value if isinstance(item, nodes.Node))
@@ -223,7 +227,11 @@ class Sandbox(SandboxedEnvironment):
         if isinstance(node, nodes.Const) and isinstance(node.value, float) and not isfinite(node.value):
             raise ValueError("a number is too large")
         if isinstance(node, nodes.For):
-            node.iter = self._filter(node.iter, "flowc_count", [nodes.Const(1 + shown // _CHARACTERS)])
+            cost = nodes.Const(1 + shown // _CHARACTERS)
+            node.iter = self._filter(node.iter, "flowc_count", [cost])
+            if node.recursive:  # `loop(…)` gives it other values
+                turn = self._filter(nodes.Const(None, lineno=node.lineno), "flowc_turn", [cost])
+                node.body.insert(0, nodes.ExprStmt(turn, lineno=node.lineno))
         return shown + (len(node.data) if isinstance(node, nodes.TemplateData) else 0)
 
     def _wrapped(self, value: Any, within: bool) -> Any:
@@ -243,6 +251,9 @@ class Sandbox(SandboxedEnvironment):
             if self._left < 0:
                 raise TooMuchWork
             yield value
+
+    def _turn(self, _: None, cost: int) -> None:
+        self._spend(cost)
 
     def _charged(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """A filter or test that is charged for its arguments, its result, and each item that it gives later."""
@@ -273,21 +284,29 @@ class Sandbox(SandboxedEnvironment):
             return value
         if isinstance(value, int) and value.bit_length() > _MAX_BITS:
             raise TooMuchWork
-        if isinstance(value, str | bytes | list | tuple | dict):
-            _bounded(len(value))
-        pending = [value]
+        shown, pending = 0, [value]
         while pending:
             one = pending.pop()
-            self._spend(1 + (len(one) // _CHARACTERS if isinstance(one, str | bytes) else 0))
-            if isinstance(one, _SIZED):
-                self._spend(len(one))
-            if isinstance(one, list | tuple | ValuesView | ItemsView):
-                pending.extend(one)
-            elif isinstance(one, dict):
-                pending.extend(one.values())
-            elif isinstance(one, Namespace):
-                pending.append(object.__getattribute__(one, "_Namespace__attrs"))
+            if isinstance(one, str):
+                self._spend(1 + len(one) // _CHARACTERS)
+                shown += len(one) if one is value or one.isprintable() else len(repr(one))
+            else:
+                self._spend(1)
+                shown += one.bit_length() // 3 if isinstance(one, int) else 0
+                pending.extend(self._parts(one))
+            _bounded(shown)
         return value
+
+    def _parts(self, value: Any) -> Iterable[Any]:
+        """What a value holds, after the number of it is charged."""
+        if isinstance(value, _SIZED):
+            _bounded(len(value))
+            self._spend(len(value))
+        if isinstance(value, dict):
+            return (*value, *value.values())
+        if isinstance(value, Namespace):
+            return (object.__getattribute__(value, "_Namespace__attrs"),)
+        return value if isinstance(value, _SIZED) and not isinstance(value, range) else ()
 
     def _spend(self, cost: int) -> None:
         self._work -= cost
@@ -308,14 +327,29 @@ def _range(*bounds: int) -> range:
     return made
 
 
+def _dict(*values: Any, **named: Any) -> dict[Any, Any]:
+    """The global `dict`, without what a type has more than a function."""
+    return dict(*values, **named)
+
+
+def _demand_small(base: object, exponent: object) -> None:
+    """Bounds a power by the bits that it will have."""
+    if not isinstance(exponent, int) or abs(exponent) > _MAX_BITS:
+        raise TooMuchWork
+    if isinstance(base, int) and (base.bit_length() - 1) * exponent > _MAX_BITS:
+        raise TooMuchWork
+
+
 def _demand_narrow(text: str, values: object) -> None:
     """Bounds what `%` makes of a text: the width of each value, where `*` has it from elsewhere, and all together."""
     is_keyed = "%(" in text
+    if hasattr(values, "__getitem__") and not isinstance(values, (str, *_SIZED)):  # as the environment, unweighed
+        raise TypeError("`%` puts in texts, numbers, lists and dictionaries")
     specs = (_KEYED_FORMAT if is_keyed else _FORMAT).findall(text)
     widths = [width.lstrip("0") or "0" for spec in specs for width in _WIDTH.findall(spec)]
     if any(width == "*" or len(width) > len(str(MAX_WIDTH)) or int(width) > MAX_WIDTH for width in widths):
         raise TooMuchWork
-    longest = max((len(str(value)) for value in values.values()), default=0) if isinstance(values, Mapping) else 0
+    longest = max((len(str(value)) for value in values.values()), default=0) if isinstance(values, dict) else 0
     _bounded(sum(map(int, widths)) + is_keyed * text.count("%(") * longest)
 
 
