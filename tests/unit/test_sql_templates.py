@@ -6,6 +6,7 @@ import random
 import re
 import resource
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -215,7 +216,44 @@ def test_methods_that_are_not_listed_are_refused(value: str):
     kinds = (str, int, float, list, tuple, dict, range, type({}.keys()), type)
     names = {name for kind in kinds for name in dir(kind) if not name.startswith("_")}
     called = {name for name in names if rendered(f"{{{{ {value}.{name} and 1 }}}}")[1] == []}
-    assert called <= set(" ".join(names for _, names in _METHODS).split())
+    assert called <= set(" ".join(names for _, _, names in _METHODS).split())
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "mend"),
+    [
+        ("{% set _ = var.columns.append('x') %}", "`append` changes a list", "`{% set all = all + [one] %}`"),
+        ("{% set d = {} %}{% set _ = d.update(a=1) %}", "`update` changes a dictionary", "dict(all, key=value)"),
+        ("{% set _ = var.columns.sort() %}", "`sort` of a list is none", "`| sort`"),
+        ("{{ 'a'.replace('a', 'b') }}", "`replace` of a text is none", "`| replace(…)`"),
+        ("{{ 'a'.zfill(9) }}", "`zfill` of a text is none", "`capitalize`, `count`, `endswith`"),
+        ("{{ (1).to_bytes(4) }}", "`to_bytes` of a number is none", "a number has no methods"),
+        ("{{ [].__class__.__mro__ }}", "`__class__` of a list is none", "a list has `copy`, `count`, `index`"),
+        ("{% macro m() %}{% endmacro %}{{ m.__call__() }}", "`__call__` of a value is none", "no methods"),
+    ],
+)
+def test_a_method_that_is_refused_has_a_mend(text: str, said: str, mend: str):
+    reporter = Reporter()
+    assert render(MappedText.whole(SourceFile("a.sql", text)), known(), reporter) is None
+    [told] = reporter.sorted()
+    assert said in told.message
+    assert mend in "".join(told.helps)
+
+
+def test_what_one_template_does_to_values_changes_no_other():
+    values = Values(vars={"m": ["a"], "d": {"k": [1]}}, env={}, ref=str)
+    names = {name for kind in (list, dict) for name in dir(kind) if not name.startswith("_")}
+    for value in ("var", "var.m", "var.d", "var.d.k"):
+        for call in (f"{value}.{name}" for name in names):
+            for arguments in ("", "'leak'", "['leak']", "'k', 'leak'", "0, 'leak'", "k='leak'"):
+                rendered(f"{{% set _ = {call}({arguments}) %}}", replace(values, work=Work()))
+    assert values.vars == {"m": ["a"], "d": {"k": [1]}}
+    assert {name for name in names if rendered(f"{{% set _ = var.m.{name}() %}}", values)[1] == []} == {"copy"}
+
+
+def test_a_value_may_be_called_as_a_method_that_is_refused():
+    result, problems = rendered("{{ var.pop }} {{ var.update | default('x') }}", Values({"pop": 3}, {}, str))
+    assert (result.text if result else None, problems) == ("3 x", [])
 
 
 def test_a_template_may_do_as_much_as_its_limits():

@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, Sequence, ValuesView
 from dataclasses import dataclass
-from functools import wraps
+from functools import partial, wraps
 from io import StringIO
 from math import isfinite
 from typing import Any, cast
 
 from jinja2 import StrictUndefined, Template, nodes
 from jinja2.compiler import CodeGenerator, Frame
+from jinja2.exceptions import SecurityError
 from jinja2.runtime import LoopContext, Macro
 from jinja2.sandbox import SandboxedEnvironment
 from jinja2.utils import Namespace
@@ -46,21 +47,37 @@ _FILTERS = re.findall(
     "abs batch capitalize count d default dictsort first float int items join last length list lower map max min"
     " reject rejectattr replace reverse round select selectattr slice sort string sum title trim unique upper",
 )
-_METHODS: Sequence[tuple[type, str]] = (
-    (str, "capitalize count endswith find index isdigit lower lstrip rstrip split splitlines startswith strip swapcase"
-     " title upper"),
-    (dict, "copy get items keys values"),
-    (list, "append clear copy count extend index insert pop remove reverse sort"),
-    (tuple, "count index"),
-    (range, "count index"),
+_METHODS: Sequence[tuple[type, str, str]] = (
+    (str, "text", "capitalize count endswith find index isdigit lower lstrip rstrip split splitlines startswith strip"
+     " swapcase title upper"),
+    (list, "list", "copy count index"),
+    (tuple, "list", "count index"),
+    (range, "list", "count index"),
+    (dict, "dictionary", "copy get items keys values"),
+    (int, "number", ""),
+    (float, "number", ""),
 )  # fmt: skip
 """What a template may call of a value. None of it makes much more than there is: what could is refused by its name,
-for what it makes would be weighed too late."""
+for what it makes would be weighed too late. None changes a value: all templates have the project's in common."""
+_CHANGING = {
+    "list": "{% set all = all + [one] %}`; of a `namespace` where a loop makes it: `{% set ns.all = ns.all + [one] %}",
+    "dictionary": "{% set all = dict(all, key=value) %}",
+}
+"""What to write instead of methods that change lists and dictionaries."""
+_CHANGES = frozenset(("append", "clear", "extend", "insert", "pop", "popitem", "remove", "setdefault", "update"))
 _OF_JINJA = (LoopContext, Macro, Namespace)
 
 
 class TooMuchWork(Exception):
     """The template went beyond its limits."""
+
+
+class Refused(SecurityError):
+    """A method that no template may call; `helps` say what to do instead."""
+
+    def __init__(self, help_: str, message: str) -> None:
+        super().__init__(message)
+        self.helps = (help_,)
 
 
 @dataclass(slots=True)
@@ -180,7 +197,25 @@ class Sandbox(SandboxedEnvironment):
         """Those methods of values that are listed, and what Jinja's own objects show."""
         if isinstance(obj, _OF_JINJA):
             return bool(super().is_safe_attribute(obj, attr, value))
-        return any(isinstance(obj, kind) and attr in names.split() for kind, names in _METHODS)
+        return any(isinstance(obj, kind) and attr in names.split() for kind, _, names in _METHODS)
+
+    def unsafe_undefined(self, obj: Any, attribute: str) -> Any:
+        """The value of that name where a dictionary has one; else what says why nothing else is had."""
+        if isinstance(obj, dict) and attribute in obj:
+            return obj[attribute]
+        word, names = next(((word, names) for kind, word, names in _METHODS if isinstance(obj, kind)), ("value", ""))
+        refused = partial(Refused, self._instead(attribute, word, names))
+        message = f"`{attribute}` of a {word} is none of the methods that a template may call"
+        if attribute in _CHANGES and word in _CHANGING:
+            message = f"`{attribute}` changes a {word}, and a template changes no value"
+        return self.undefined(message, obj, attribute, cast(Any, refused))
+
+    def _instead(self, attribute: str, word: str, names: str) -> str:
+        if attribute in self.filters:
+            return f"write it as a filter: `| {attribute}`, or `| {attribute}(…)`"
+        if attribute in _CHANGES and word in _CHANGING:
+            return f"make a new one: `{_CHANGING[word]}`"
+        return f"a {word} has {', '.join(f'`{name}`' for name in names.split()) or 'no methods'} in templates"
 
     def wrap_str_format(self, value: Any) -> None:
         """`format` is no safe method here."""

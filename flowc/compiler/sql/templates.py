@@ -17,7 +17,7 @@ from secrets import randbelow
 
 from jinja2 import TemplateError, TemplateSyntaxError, UndefinedError, nodes
 
-from flowc.compiler.sql.sandbox import MAX_SIZE, Compiled, Sandbox, TooMuchWork, Work
+from flowc.compiler.sql.sandbox import MAX_SIZE, Compiled, Refused, Sandbox, TooMuchWork, Work
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.source import MappedText, Segment, Span
 
@@ -191,7 +191,9 @@ def _render(template: MappedText, read: _Read, values: Values, reporter: Reporte
         helps = ("see what counts, and how much may be: `flowc explain template-too-large`",)
         reporter.error("template-too-large", message, template.span(0, len(template.text)), helps=helps)
     except _FAULTS as error:
-        reporter.error("template-error", f"the template fails: {_one_line(error)}", _block_span(template, tokens))
+        mends: Sequence[str] = error.helps if isinstance(error, Refused) else ()
+        message, span = f"the template fails: {_one_line(error)}", _block_span(template, tokens)
+        reporter.error("template-error", message, span, helps=mends)
     else:
         return _mapped(template, tokens, plain, marked)
     return None
