@@ -80,6 +80,15 @@ def test_what_connections_use_cannot_be_listed(name: str, tmp_path: Path) -> Non
         assert (done.code, SECRET in said) == (1, False), said
         assert f"error[variable-of-connection]: SQL may not read `{name}`" in said
         assert "specs/s.yaml:2:15" in said
+        assert said.count("error[") == 1, said
+
+
+def test_what_a_connection_uses_is_told_before_it_is_listed(tmp_path: Path) -> None:
+    done = _project(tmp_path, "'{{ env.SHOP_PASSWORD }}'").flowc("lint")
+    said = done.out + done.err
+    assert "error[variable-of-connection]: SQL may not read `SHOP_PASSWORD`: connection `shop` uses it" in said
+    assert "by a variable of its own" in said
+    assert "list it" not in said
 
 
 def test_files_that_hold_sql_or_rows_are_their_owners_alone(tmp_path: Path) -> None:

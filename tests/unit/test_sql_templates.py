@@ -33,6 +33,8 @@ def known() -> Values:
         vars={"region": "eu", "columns": ["a", "b"], "empty": ""},
         env={"BATCH": "7", "UNSET": None, "BIG": "x" * 50_000},
         ref={"t": '"s"."t"'}.__getitem__,
+        kept={"KEPT": "connection `db` uses it", "TOLD": "connection `db` uses it"}.get,
+        listed=("BATCH", "UNSET", "BIG", "TOLD"),
     )
 
 
@@ -103,12 +105,22 @@ def test_every_character_maps_back(text: str, word: str, expected: str):
         ("SELECT {{ env.UNSET }}", "undefined-environment-variable", "UNSET"),
         ("SELECT {{ env.NOPE }}", "unlisted-variable", "NOPE"),
         ("{% if false %}{{ env.NOPE | default('') }}{% endif %}", "unlisted-variable", "NOPE"),
+        ("SELECT {{ env['UN' ~ 'SET'] }}", "undefined-environment-variable", "{{ env['UN' ~ 'SET'] }}"),
+        ("{% set n = 'UNSET' %}SELECT {{ env[n] | upper }}", "undefined-environment-variable", "UNSET"),
+        ("SELECT {{ env | list }}", "template-error", "{{ env | list }}"),
+        ("SELECT {{ env[0] }}", "template-error", "{{ env[0] }}"),
+        ("SELECT {{ ref() }}", "template-error", "{{ ref() }}"),
+        ("SELECT {{ env.KEPT }}", "variable-of-connection", "KEPT"),
+        ("SELECT {{ env['KEPT'] }}", "variable-of-connection", "KEPT"),
         ("{% set n = 'NOPE' %}SELECT {{ env[n] | default('') }}", "unlisted-variable", "NOPE"),
         ("SELECT {{ var['nope'].x }}", "undefined-template-name", "{{ var['nope'].x }}"),
         ("SELECT {{ 1 / 0 }}", "template-error", "{{ 1 / 0 }}"),
         ("SELECT {{ ().__class__ }}", "template-error", "{{ ().__class__ }}"),
         ("SELECT '{{ '\\ud800' }}'", "template-error", "{{ '\\ud800' }}"),
-        ("{% include 'x' %}", "template-error", "{% include 'x' %}"),
+        ("a {% include 'x' %} b", "template-error", "{% include 'x' %}"),
+        ("a {% import 'x' as m %}{{ m.f() }}", "template-error", "{% import 'x' as m %}"),
+        ("a {% from 'x' import m %}{{ m() }}", "template-error", "{% from 'x' import m %}"),
+        ("{%- extends 'x' %} b", "template-error", "{%- extends 'x' %}"),
         ("SELECT {{ var.region", "template-syntax", "{{ var.region"),
         ("a\nb {% if %}", "template-syntax", "{% if %}"),
         ("{{ 'a' | shell }}", "template-syntax", "{{ 'a' | shell }}"),
@@ -118,6 +130,10 @@ def test_a_mistake_is_reported_at_its_place(text: str, code: str, marked: str):
     result, problems = rendered(text)
     assert result is None
     assert problems == [(code, marked)]
+
+
+def test_what_is_told_where_it_is_listed_is_not_told_again():
+    assert rendered("{{ env.TOLD }}{{ env['TOLD'] }}") == (None, [])
 
 
 def test_all_unknown_names_are_reported_at_once():
@@ -323,6 +339,18 @@ def test_what_holds_many_values_is_charged_for_them(text: str):
     [
         ("{{ dict(a=1, a=2) }}", "template-syntax", "an argument is named twice"),
         ("{% macro m(a, a) %}{% endmacro %}{{ m(1) }}", "template-syntax", "an argument is named twice"),
+        ("{{ ref() }}", "template-error", "the template fails: `ref` takes the key of one table: `ref('orders')`"),
+        (
+            "{{ ref('a', 'b') }}",
+            "template-error",
+            "the template fails: `ref` takes the key of one table: `ref('orders')`",
+        ),
+        (
+            "{{ 'X' in env }}",
+            "template-error",
+            "the template fails: `env` has variables by their names only: `env.NAME`",
+        ),
+        ("{% include 'x' %}", "template-error", "a template reads no other files: there is no `{% include %}`"),
         ("{{ 1|nope }}", "template-syntax", "no filter named 'nope'"),
         ("{{ 1 if {'a': 1}[0] else 2 }}", "undefined-template-name", "a value of the template is not defined"),
         ("{% set x = 1e400 %}{{ x }}", "template-error", "the template fails: a number is too large"),

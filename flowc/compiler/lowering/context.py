@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 
 from flowc.catalog import Column, TableName
 from flowc.compiler.checked import CheckedPipeline, CheckedSpec
@@ -12,7 +12,7 @@ from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.front import kinds
 from flowc.compiler.lowering.functions import Functions, declared
 from flowc.compiler.lowering.tablekeys import TableKeys, as_source, home_of
-from flowc.compiler.names.environment import readable_variables
+from flowc.compiler.names.environment import readable_variables, why_kept
 from flowc.compiler.names.lookup import Lookup
 from flowc.compiler.quote import quoted, quoted_table
 from flowc.compiler.sql.allowance import Allowance
@@ -83,8 +83,7 @@ class Lowering:
 
     def plain(self, text: MappedText, place: str | None, dialect: str) -> MappedText | None:
         """A text of a stream with its template filled in: as `rendered`."""
-        values = Values(self.checked.project.vars, self.readable, self._ref(place, dialect), work=self.work)
-        return render(text, values, self.reporter)
+        return render(text, self._plain_values(self._ref(place, dialect)), self.reporter)
 
     def query(self, text: MappedText, pipeline: CheckedPipeline, place: str | None, dialect: str) -> SqlTree | None:
         """The query that a template renders to."""
@@ -144,10 +143,15 @@ class Lowering:
 
         return ref
 
+    def _plain_values(self, ref: Callable[[str], str]) -> Values:
+        project = self.checked.project
+        kept, listed = partial(why_kept, project=project), [name.value for name in project.env]
+        return Values(project.vars, self.readable, ref, work=self.work, kept=kept, listed=listed)
+
     def _values(self, pipeline: CheckedPipeline, dialect: str, ref: Callable[[str], str]) -> Values:
-        project, incremental = self.checked.project, pipeline.spec.incremental
+        values, incremental = self._plain_values(ref), pipeline.spec.incremental
         if incremental is None:
-            return Values(project.vars, self.readable, ref, work=self.work)
+            return values
         stored = self.watermarks.get(pipeline.spec.name.value)
         start = incremental.start.value if incremental.start else None
         given = start if stored is None else stored
@@ -155,8 +159,8 @@ class Lowering:
         column = quoted(incremental.column.value, dialect)
         condition = "TRUE" if stored is None and start is None else f"{column} >= {literal}"
         if given is None:
-            return Values(project.vars, self.readable, ref, Absent(literal), Absent(condition), self.work)
-        return Values(project.vars, self.readable, ref, literal, condition, self.work)
+            return replace(values, watermark=Absent(literal), incremental=Absent(condition))
+        return replace(values, watermark=literal, incremental=condition)
 
 
 def _literal(given: object, lag: float, pipeline: CheckedPipeline, dialect: str) -> str:

@@ -18,19 +18,22 @@ _DSN = "FLOWC_DSN_"
 
 def readable_variables(project: ProjectSpec) -> Sequence[str]:
     """The names that templates may read; whether they are set is another question."""
-    return [name.value for name in project.env if _use(name.value, project) is None]
+    return [name.value for name in project.env if why_kept(name.value, project) is None]
 
 
 def check_environment(project: ProjectSpec, reporter: Reporter) -> None:
     """Reports variables that are listed for SQL and open connections."""
     for name in project.env:
-        if use := _use(name.value, project):
-            message = f"SQL may not read `{name.value}`: {use}, and what SQL reads is shown in plans and logs"
+        if why := why_kept(name.value, project):
+            message = f"SQL may not read `{name.value}`: {why}"
             helps = ("take it out of `env`, and give SQL what it needs by a variable of its own",)
             reporter.error("variable-of-connection", message, name.span, helps=helps)
 
 
-def _use(variable: str, project: ProjectSpec) -> str | None:
+def why_kept(variable: str, project: ProjectSpec) -> str | None:
+    """Why SQL may not have a variable, whether it is listed or not; None where nothing speaks against it."""
+    shown = "and what SQL reads is shown in plans and logs"
     if connection := project.kept_from_sql.get(variable):
-        return f"connection `{connection}` uses it"
-    return "it opens connections" if variable.upper() in _CREDENTIALS or variable.startswith(_DSN) else None
+        return f"connection `{connection}` uses it, {shown}"
+    is_credential = variable.upper() in _CREDENTIALS or variable.startswith(_DSN)
+    return f"it opens connections, {shown}" if is_credential else None

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from secrets import randbelow
 
-from jinja2 import TemplateError, TemplateSyntaxError, UndefinedError, nodes
+from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, UndefinedError, nodes
 
 from flowc.compiler.sql.sandbox import MAX_SIZE, Compiled, Refused, Sandbox, TooMuchWork, Work
 from flowc.diagnostics import Reporter, did_you_mean
@@ -49,6 +49,10 @@ class Values:
     incremental: str | None = None
     work: Work = field(default_factory=Work)
     """What the templates of the project may do together."""
+    kept: Callable[[str], str | None] = lambda _: None
+    """Why SQL may not have a variable, of those that it may not, whether the project lists them or not."""
+    listed: Collection[str] = ()
+    """The variables that the project lists: of those that are kept, it has been told where they are listed."""
 
 
 class NoSuchTable(Exception):
@@ -57,6 +61,10 @@ class NoSuchTable(Exception):
     def __init__(self, key: str, message: str, helps: Sequence[str]) -> None:
         super().__init__(message)
         self.key, self.helps = key, helps
+
+
+class Unset(UndefinedError):
+    """A variable of the environment that is not set is used; the message is its name."""
 
 
 class Unlisted(Exception):
@@ -103,6 +111,10 @@ class _Read:
     plain: Compiled | None
 
 
+_BY_NAME = "`env` has variables by their names only: `env.NAME`"
+_OF_FILES = ("include", "import", "from", "extends")
+
+
 class _Ref:
     """The function `ref` of templates: it shows nothing of itself."""
 
@@ -111,8 +123,10 @@ class _Ref:
     def __init__(self, find: Callable[[str], str]) -> None:
         self._find = find
 
-    def __call__(self, key: str) -> str:
-        return self._find(str(key))
+    def __call__(self, *keys: object, **named: object) -> str:
+        if len(keys) != 1 or named:
+            raise TypeError("`ref` takes the key of one table: `ref('orders')`")
+        return self._find(str(keys[0]))
 
     def __str__(self) -> str:
         return ""
@@ -126,13 +140,16 @@ class _Environment:
     def __init__(self, values: Mapping[str, str | None]) -> None:
         self._values = values
 
-    def __getitem__(self, name: str) -> str:
+    def __getitem__(self, name: object) -> str | StrictUndefined:
+        if not isinstance(name, str):
+            raise ValueError(_BY_NAME)  # a TypeError would be one more name that is not defined
         if name not in self._values:
-            raise Unlisted(str(name))
+            raise Unlisted(name)
         value = self._values[name]
-        if value is None:
-            raise KeyError(name)
-        return value
+        return StrictUndefined(name, exc=Unset) if value is None else value
+
+    def __iter__(self) -> Iterator[str]:
+        raise ValueError(_BY_NAME)
 
     def __str__(self) -> str:
         return ""
@@ -164,7 +181,11 @@ def render(template: MappedText, values: Values, reporter: Reporter) -> MappedTe
         message = "`watermark` is a SQL literal with quotes of its own: write `{{ watermark }}`, without any around it"
         reporter.error("template-error", message, template.span(*quotes.span()))
         return None
-    if read is None or _report_unknown_names(template, read, values, reporter):
+    if (
+        read is None
+        or _report_files(template, read, reporter)
+        or _report_unknown_names(template, read, values, reporter)
+    ):
         return None
     return _render(template, read, values, reporter)
 
@@ -174,16 +195,14 @@ def _render(template: MappedText, read: _Read, values: Values, reporter: Reporte
     try:
         plain, marked = _run(template, read, values)
         _check_characters(plain)
+    except Unset as error:
+        _report_unset(str(error), _named_span(template, tokens, str(error)), reporter)
     except UndefinedError as error:
         _report_undefined(template, tokens, str(error), reporter)
     except NoSuchTable as error:
-        token = next((t for t in tokens if t.kind == "string" and t.text[1:-1] == error.key), None)
-        span = template.span(token.start + 1, token.end - 1) if token else _block_span(template, tokens)
-        reporter.error("unknown-table", str(error), span, helps=error.helps)
+        reporter.error("unknown-table", str(error), _named_span(template, tokens, error.key), helps=error.helps)
     except Unlisted as error:
-        token = next((t for t in tokens if t.kind == "string" and t.text[1:-1] == error.name), None)
-        span = template.span(token.start + 1, token.end - 1) if token else _block_span(template, tokens)
-        _report_unlisted(error.name, span, values, reporter)
+        _report_unlisted(error.name, _named_span(template, tokens, error.name), values, reporter)
     except _EXCESSES:
         message = "the template does too much work: it loops or grows beyond what SQL needs"
         if values.work.spent:
@@ -381,6 +400,18 @@ def _mapped(template: MappedText, tokens: list[_Token], plain: str, marked: str)
     return template.derive(plain, segments)
 
 
+def _report_files(template: MappedText, read: _Read, reporter: Reporter) -> bool:
+    """Reports what would read another template: there is none."""
+    found = [chunk for chunk in _chunks(read.tokens) if chunk.tag in _OF_FILES]
+    for chunk in found:
+        message = f"a template reads no other files: there is no `{{% {chunk.tag} %}}`"
+        helps = (
+            "write the macro or the text into each SQL that needs it; values that several need belong into `vars`",
+        )
+        reporter.error("template-error", message, template.span(chunk.start, chunk.end), helps=helps)
+    return bool(found)
+
+
 def _report_unknown_names(template: MappedText, read: _Read, values: Values, reporter: Reporter) -> bool:
     """Reports every name that cannot be defined, before rendering: all of them, also in branches not taken."""
     unknown = read.marked.undeclared - {*_context(values), *_SANDBOX.globals}
@@ -422,15 +453,23 @@ def _check_member(
     if root.text == "env" and name.text not in values.env:
         _report_unlisted(name.text, span, values, reporter)
     elif root.text == "env" and values.env[name.text] is None and not guarded:
-        message = f"the environment variable `{name.text}` is not set"
-        mend = f"set it where flowc runs: `export {name.text}=…`"
-        reporter.error("undefined-environment-variable", message, span, helps=(mend,))
+        _report_unset(name.text, span, reporter)
     elif root.text == "var" and name.text not in values.vars and not guarded:
         helps = did_you_mean(name.text, values.vars) or (f"declare it: `vars: {{ {name.text}: … }}`",)
         reporter.error("undefined-template-name", f"`var.{name.text}` is not one of `vars`", span, helps=helps)
 
 
+def _report_unset(name: str, span: Span, reporter: Reporter) -> None:
+    message, mend = f"the environment variable `{name}` is not set", f"set it where flowc runs: `export {name}=…`"
+    reporter.error("undefined-environment-variable", message, span, helps=(mend,))
+
+
 def _report_unlisted(name: str, span: Span, values: Values, reporter: Reporter) -> None:
+    if why := values.kept(name):
+        if name not in values.listed:
+            mend = "give SQL what it needs by a variable of its own"
+            reporter.error("variable-of-connection", f"SQL may not read `{name}`: {why}", span, helps=(mend,))
+        return
     message = f"SQL may not read the environment variable `{name}`: it is none that the project lists"
     mend = f"list it in the project: `env: [{name}]`; what connections use, secrets above all, SQL cannot have"
     helps = did_you_mean(name, values.env) or (mend,)
@@ -443,6 +482,12 @@ def _report_undefined(template: MappedText, tokens: list[_Token], message: str, 
     span = template.span(token.start, token.end) if token else _block_span(template, tokens)
     shown = f"`{named[-1]}` is not defined" if named else "a value of the template is not defined"
     reporter.error("undefined-template-name", shown, span)
+
+
+def _named_span(template: MappedText, tokens: list[_Token], name: str) -> Span:
+    """Where a template says a text that it asks for: all of it where it puts it together."""
+    token = next((t for t in tokens if t.kind == "string" and t.text[1:-1] == name), None)
+    return template.span(token.start + 1, token.end - 1) if token else _block_span(template, tokens)
 
 
 def _block_span(template: MappedText, tokens: list[_Token]) -> Span:
