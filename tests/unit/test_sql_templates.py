@@ -120,7 +120,7 @@ def test_every_character_maps_back(text: str, word: str, expected: str):
         ("a {% include 'x' %} b", "template-error", "{% include 'x' %}"),
         ("a {% import 'x' as m %}{{ m.f() }}", "template-error", "{% import 'x' as m %}"),
         ("a {% from 'x' import m %}{{ m() }}", "template-error", "{% from 'x' import m %}"),
-        ("{%- extends 'x' %} b", "template-error", "{%- extends 'x' %}"),
+        ("{%- extends 'x' -%} b", "template-error", "{%- extends 'x' -%}"),
         ("SELECT {{ var.region", "template-syntax", "{{ var.region"),
         ("a\nb {% if %}", "template-syntax", "{% if %}"),
         ("{{ 'a' | shell }}", "template-syntax", "{{ 'a' | shell }}"),
@@ -286,11 +286,36 @@ def test_a_template_may_do_as_much_as_its_limits():
         assert [code for code, _ in rendered(macro)[1]] == codes
 
 
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("{{ 'x' * 1000001 }}", "a text or a list has more than 1,000,000 characters or values"),
+        ("{{ 9 ** 9999 }}", "a whole number has more than 4,096 bits, or an exponent is more than that"),
+        ("{{ '%99999d' % 1 }}", "a width is more than 10,000"),
+        ("{% set x = range(100001) %}", "a `range` has more than 100,000 numbers"),
+        ("{% for i in 'x' * 100001 %}{% endfor %}", "its loops turn more than 100,000 times"),
+        ("{% for i in range(9) %}{% set x = 'x' * 999999 %}{% endfor %}", None),
+        ("{% for i in range(99) %}{% set x = 'x' * 999999 %}{% endfor %}", "it takes more than 1,000,000 steps"),
+        ("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "its macros or values are too deep in each other"),
+    ],
+)
+def test_a_template_that_is_too_large_is_told_where_and_which_limit_it_passes(code: str, said: str | None):
+    text, reporter = f"SELECT {{{{ 1 }}}},\n{{% set y = 1 -%}}\n 2, {code} x\n{{{{ 3 }}}}", Reporter()
+    render(MappedText.whole(SourceFile("a.sql", text)), known(), reporter)
+    told = [(each.message, text[each.span.start : each.span.end]) for each in reporter.sorted()]
+    assert told == ([(f"the template does too much work: {said}", code)] if said else [])
+
+
 def test_the_templates_of_a_project_may_do_so_much_together():
     values, text = known(), "{% for i in range(90000) %}{% endfor %}"
     texts = PROJECT_WORK // (2 * 90_000)  # a step for each number that there is, and for each turn
     assert all(rendered(text, values)[0] is not None for _ in range(texts))
-    assert [code for code, _ in rendered(text, values)[1]] == ["template-too-large"]
+    reporter = Reporter()
+    assert render(MappedText.whole(SourceFile("a.sql", text)), values, reporter) is None
+    assert [each.message for each in reporter.sorted()] == [
+        "the templates of the project do too much work together: they take more than 2,000,000 steps, and 20 for each"
+        " character of theirs"
+    ]
     assert rendered("{{ 1 }}", known())[1] == []
 
 

@@ -32,6 +32,8 @@ PROJECT_SIZE, SIZE_PER_CHARACTER = MAX_SIZE, 10
 MAX_WIDTH = 10_000
 """The widest that a number in `%`, `batch`, `slice` or `round` makes something."""
 _MAX_BITS = 4096
+_TOO_LONG, _TOO_WIDE = f"it makes more than {MAX_SIZE:,} characters", f"a width is more than {MAX_WIDTH:,}"
+_TOO_BIG = f"a whole number has more than {_MAX_BITS:,} bits, or an exponent is more than that"
 _CALL = 50
 _CHARGED = (nodes.TemplateData, nodes.Const, nodes.Operand, nodes.Call, nodes.Filter)
 """What needs no charge of its own, or has one."""
@@ -69,7 +71,7 @@ _OF_JINJA = (LoopContext, Macro, Namespace)
 
 
 class TooMuchWork(Exception):
-    """The template went beyond its limits."""
+    """The template went beyond a limit: the message says which."""
 
 
 class Refused(SecurityError):
@@ -88,9 +90,12 @@ class Work:
     characters: int = PROJECT_SIZE
 
     @property
-    def spent(self) -> bool:
-        """Whether what one has failed for is what they do together."""
-        return self.left <= 0 or self.characters < 0
+    def excess(self) -> str:
+        """What they do together, where it is that which one has failed for."""
+        if self.left <= 0:
+            return f"they take more than {PROJECT_WORK:,} steps, and {WORK_PER_CHARACTER} for each character of theirs"
+        made = f"they make more than {PROJECT_SIZE:,} characters, and {SIZE_PER_CHARACTER} for each of theirs"
+        return made if self.characters < 0 else ""
 
     def admit(self, size: int) -> None:
         """Allows what a text of so many characters may need."""
@@ -100,10 +105,10 @@ class Work:
     def make(self, text: str) -> None:
         """Counts what a template has made; raises TooMuchWork."""
         if len(text) > MAX_SIZE:
-            raise TooMuchWork
+            raise TooMuchWork(_TOO_LONG)
         self.characters -= len(text)
         if self.characters < 0:
-            raise TooMuchWork
+            raise TooMuchWork(self.excess)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +192,7 @@ class Sandbox(SandboxedEnvironment):
             for part in template.generate(context):
                 size += len(part)
                 if size > most:
-                    raise TooMuchWork
+                    raise TooMuchWork(_TOO_LONG)
                 parts.append(part)
         finally:
             work.left -= allowed - max(self._work, 0)
@@ -284,7 +289,7 @@ class Sandbox(SandboxedEnvironment):
             self._left -= 1
             self._spend(cost)
             if self._left < 0:
-                raise TooMuchWork
+                raise TooMuchWork(f"its loops turn more than {MAX_ITERATIONS:,} times")
             yield value
 
     def _turn(self, _: None, cost: int) -> None:
@@ -299,7 +304,7 @@ class Sandbox(SandboxedEnvironment):
                 self._charge(value)
             for width in (*args[1:], *kwargs.values()):
                 if isinstance(width, int) and abs(width) > MAX_WIDTH:
-                    raise TooMuchWork
+                    raise TooMuchWork(_TOO_WIDE)
             made = function(*args, **kwargs)
             return self._items(made) if isinstance(made, Iterator) else self._charge(made)
 
@@ -312,13 +317,11 @@ class Sandbox(SandboxedEnvironment):
 
     def _charge(self, value: Any) -> Any:
         """The value, after its weight is taken off what is left."""
-        if type(value) is str and len(value) < _CHARACTERS:  # as most are
+        if type(value) is str and len(value) < _CHARACTERS and self._work > 0:  # as most are
             self._work -= 1
-            if self._work < 0:
-                raise TooMuchWork
             return value
         if isinstance(value, int) and value.bit_length() > _MAX_BITS:
-            raise TooMuchWork
+            raise TooMuchWork(_TOO_BIG)
         shown, pending = 0, [value]
         while pending:
             one = pending.pop()
@@ -346,19 +349,19 @@ class Sandbox(SandboxedEnvironment):
     def _spend(self, cost: int) -> None:
         self._work -= cost
         if self._work < 0:
-            raise TooMuchWork
+            raise TooMuchWork(f"it takes more than {MAX_WORK:,} steps")
 
 
 def _bounded(size: int) -> None:
     if size > MAX_SIZE:
-        raise TooMuchWork
+        raise TooMuchWork(f"a text or a list has more than {MAX_SIZE:,} characters or values")
 
 
 def _range(*bounds: int) -> range:
     """The global `range`, which nothing needs to be longer than all loops together may turn."""
     made = range(*bounds)
     if made[MAX_ITERATIONS:]:  # its length may be more than an integer of C
-        raise TooMuchWork
+        raise TooMuchWork(f"a `range` has more than {MAX_ITERATIONS:,} numbers")
     return made
 
 
@@ -370,9 +373,9 @@ def _dict(*values: Any, **named: Any) -> dict[Any, Any]:
 def _demand_small(base: object, exponent: object) -> None:
     """Bounds a power by the bits that it will have."""
     if not isinstance(exponent, int) or abs(exponent) > _MAX_BITS:
-        raise TooMuchWork
+        raise TooMuchWork(_TOO_BIG)
     if isinstance(base, int) and (base.bit_length() - 1) * exponent > _MAX_BITS:
-        raise TooMuchWork
+        raise TooMuchWork(_TOO_BIG)
 
 
 def _demand_narrow(text: str, values: object) -> None:
@@ -383,7 +386,7 @@ def _demand_narrow(text: str, values: object) -> None:
     specs = (_KEYED_FORMAT if is_keyed else _FORMAT).findall(text)
     widths = [width.lstrip("0") or "0" for spec in specs for width in _WIDTH.findall(spec)]
     if any(width == "*" or len(width) > len(str(MAX_WIDTH)) or int(width) > MAX_WIDTH for width in widths):
-        raise TooMuchWork
+        raise TooMuchWork(_TOO_WIDE)
     longest = max((len(str(value)) for value in values.values()), default=0) if isinstance(values, dict) else 0
     _bounded(sum(map(int, widths)) + is_keyed * text.count("%(") * longest)
 

@@ -196,22 +196,18 @@ def _render(template: MappedText, read: _Read, values: Values, reporter: Reporte
         plain, marked = _run(template, read, values)
         _check_characters(plain)
     except Unset as error:
-        _report_unset(str(error), _named_span(template, tokens, str(error)), reporter)
+        _report_unset(str(error), _named_span(template, tokens, str(error), error), reporter)
     except UndefinedError as error:
-        _report_undefined(template, tokens, str(error), reporter)
+        _report_undefined(template, tokens, error, reporter)
     except NoSuchTable as error:
-        reporter.error("unknown-table", str(error), _named_span(template, tokens, error.key), helps=error.helps)
+        reporter.error("unknown-table", str(error), _named_span(template, tokens, error.key, error), helps=error.helps)
     except Unlisted as error:
-        _report_unlisted(error.name, _named_span(template, tokens, error.name), values, reporter)
-    except _EXCESSES:
-        message = "the template does too much work: it loops or grows beyond what SQL needs"
-        if values.work.spent:
-            message = "the templates of the project do too much work together: they loop or grow beyond what SQL needs"
-        helps = ("see what counts, and how much may be: `flowc explain template-too-large`",)
-        reporter.error("template-too-large", message, template.span(0, len(template.text)), helps=helps)
+        _report_unlisted(error.name, _named_span(template, tokens, error.name, error), values, reporter)
+    except _EXCESSES as error:
+        _report_excess(error, values.work, _place(template, tokens, error), reporter)
     except _FAULTS as error:
         mends: Sequence[str] = error.helps if isinstance(error, Refused) else ()
-        message, span = f"the template fails: {_one_line(error)}", _block_span(template, tokens)
+        message, span = f"the template fails: {_one_line(error)}", _place(template, tokens, error)
         reporter.error("template-error", message, span, helps=mends)
     else:
         return _mapped(template, tokens, plain, marked)
@@ -408,7 +404,7 @@ def _report_files(template: MappedText, read: _Read, reporter: Reporter) -> bool
         helps = (
             "write the macro or the text into each SQL that needs it; values that several need belong into `vars`",
         )
-        reporter.error("template-error", message, template.span(chunk.start, chunk.end), helps=helps)
+        reporter.error("template-error", message, template.span(chunk.start, _end(chunk, template.text)), helps=helps)
     return bool(found)
 
 
@@ -476,18 +472,48 @@ def _report_unlisted(name: str, span: Span, values: Values, reporter: Reporter) 
     reporter.error("unlisted-variable", message, span, helps=helps)
 
 
-def _report_undefined(template: MappedText, tokens: list[_Token], message: str, reporter: Reporter) -> None:
-    named = re.findall(r"'([^']*)'", message)
+def _report_excess(error: Exception, work: Work, span: Span, reporter: Reporter) -> None:
+    message = f"the template does too much work: {error}"
+    if work.excess:
+        message = f"the templates of the project do too much work together: {work.excess}"
+    elif not isinstance(error, TooMuchWork):
+        message = "the template does too much work: its macros or values are too deep in each other"
+    helps = ("see what counts, and how much may be: `flowc explain template-too-large`",)
+    reporter.error("template-too-large", message, span, helps=helps)
+
+
+def _report_undefined(template: MappedText, tokens: list[_Token], error: Exception, reporter: Reporter) -> None:
+    named = re.findall(r"'([^']*)'", str(error))
     token = next((t for t in tokens if t.kind == "name" and named and t.text == named[-1]), None)
-    span = template.span(token.start, token.end) if token else _block_span(template, tokens)
+    span = template.span(token.start, token.end) if token else _place(template, tokens, error)
     shown = f"`{named[-1]}` is not defined" if named else "a value of the template is not defined"
     reporter.error("undefined-template-name", shown, span)
 
 
-def _named_span(template: MappedText, tokens: list[_Token], name: str) -> Span:
-    """Where a template says a text that it asks for: all of it where it puts it together."""
+def _named_span(template: MappedText, tokens: list[_Token], name: str, error: Exception) -> Span:
+    """Where a template says a text that it asks for, or where it fails for it."""
     token = next((t for t in tokens if t.kind == "string" and t.text[1:-1] == name), None)
-    return template.span(token.start + 1, token.end - 1) if token else _block_span(template, tokens)
+    return template.span(token.start + 1, token.end - 1) if token else _place(template, tokens, error)
+
+
+def _place(template: MappedText, tokens: list[_Token], error: Exception) -> Span:
+    """What is Jinja's in the line in which a template fails; all of it where that is not known."""
+    line, trace = 0, error.__traceback__
+    while trace is not None:
+        if "__jinja_exception__" in trace.tb_frame.f_globals:  # a frame that Jinja has put where its code stood
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    lines = template.text.split("\n")
+    start = sum(len(one) + 1 for one in lines[: line - 1])
+    end = start + len(lines[line - 1])
+    code = ((chunk.start, _end(chunk, template.text)) for chunk in _chunks(tokens) if not chunk.exact)
+    found = [(first, last) for first, last in code if line and first < end and start < last]
+    return template.span(found[0][0], found[-1][1]) if found else _block_span(template, tokens)
+
+
+def _end(chunk: _Chunk, text: str) -> int:
+    """The end of a chunk without the white space that `-` takes away."""
+    return chunk.start + len(text[chunk.start : chunk.end].rstrip())
 
 
 def _block_span(template: MappedText, tokens: list[_Token]) -> Span:
