@@ -558,3 +558,10 @@ def test_the_guide_names_each_filter():
     guide = (Path(__file__).resolve().parents[2] / "docs" / "guides" / "templates.md").read_text("utf-8")
     told = guide.partition("Filters are")[2].partition(".\n")[0]
     assert re.findall(r"`(\w+)`", told) == sorted(_FILTERS)
+
+
+def test_the_guide_names_each_method():
+    guide = (Path(__file__).resolve().parents[2] / "docs" / "guides" / "templates.md").read_text("utf-8")
+    told = guide.partition("Methods that it may call")[2].partition(". None")[0]
+    names = [name for kind, _, listed in _METHODS if kind in (str, list, dict) for name in listed.split()]
+    assert re.findall(r"`(\w+)`", told) == names
