@@ -114,6 +114,7 @@ def test_every_character_maps_back(text: str, word: str, expected: str):
         ("SELECT {{ env['KEPT'] }}", "variable-of-connection", "KEPT"),
         ("{% set n = 'NOPE' %}SELECT {{ env[n] | default('') }}", "unlisted-variable", "NOPE"),
         ("SELECT {{ var['nope'].x }}", "undefined-template-name", "{{ var['nope'].x }}"),
+        ("SELECT {{ '%s' % var['nope'] }}", "undefined-template-name", "{{ '%s' % var['nope'] }}"),
         ("SELECT {{ 1 / 0 }}", "template-error", "{{ 1 / 0 }}"),
         ("SELECT {{ ().__class__ }}", "template-error", "{{ ().__class__ }}"),
         ("SELECT '{{ '\\ud800' }}'", "template-error", "{{ '\\ud800' }}"),

@@ -14,7 +14,7 @@ from io import StringIO
 from math import isfinite
 from typing import Any, cast
 
-from jinja2 import StrictUndefined, Template, nodes
+from jinja2 import StrictUndefined, Template, Undefined, nodes
 from jinja2.compiler import CodeGenerator, Frame
 from jinja2.exceptions import SecurityError
 from jinja2.runtime import LoopContext, Macro
@@ -381,7 +381,9 @@ def _demand_small(base: object, exponent: object) -> None:
 def _demand_narrow(text: str, values: object) -> None:
     """Bounds what `%` makes of a text: the width of each value, where `*` has it from elsewhere, and all together."""
     is_keyed = "%(" in text
-    if hasattr(values, "__getitem__") and not isinstance(values, (str, *_SIZED)):  # as the environment, unweighed
+    if hasattr(values, "__getitem__") and not isinstance(
+        values, (str, Undefined, *_SIZED)
+    ):  # as the environment, unweighed
         raise TypeError("`%` puts in texts, numbers, lists and dictionaries")
     specs = (_KEYED_FORMAT if is_keyed else _FORMAT).findall(text)
     widths = [width.lstrip("0") or "0" for spec in specs for width in _WIDTH.findall(spec)]
