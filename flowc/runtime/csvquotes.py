@@ -186,7 +186,7 @@ class _Search:
         stop = min(close, breaks, count - 1)
         if breaks < close:
             why = f"ends amid text, {breaks - first} lines below"
-        elif self.offset(stop + 1) - self.offset(first) - 1 > self.quoting.most:
+        elif self.offset(stop + 1) - self.offset(first) - 1 - self._returns(stop) > self.quoting.most:
             why = f"has more than {size_text(self.quoting.most)}, its `max_line`"
         elif close == count and self.last:
             why = "never ends"
@@ -194,6 +194,10 @@ class _Search:
             return None
         self.strays.append(Stray(first, self._opened(first, stop), why))
         return why
+
+    def _returns(self, line: int) -> bool:
+        """Whether a line ends in a carriage return, which is no part of a row."""
+        return bool(self.lines[line].as_py().endswith(b"\r"))
 
     def _opened(self, first: int, stop: int) -> int:
         within = self.quoting.opening(self.lines.slice(first + 1, stop - first - 1)) if stop > first + 1 else []

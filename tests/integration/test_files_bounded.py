@@ -113,6 +113,37 @@ def test_a_line_over_the_limit_is_a_bad_row(project, form, read, most):
     assert ids(project, "s") == [1, 2, 4, 5]
 
 
+@pytest.mark.parametrize("form", FORMS[:-1])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("blank", ["", '"'])
+def test_the_end_of_a_line_does_not_count(project, form, end, blank):
+    """Not the carriage return before a line feed either, nor one that the file ends with."""
+    for name, last in (("a", ""), ("b", end), ("c", "\r")):
+        made = text(form, [1024, 1025, 50, 1024], blank).removesuffix("\n").replace("\n", end) + last
+        put(project.path / "in", f"{name}.{form}", made)
+    write(project, f"*.{form}", "max_line: 1KiB")
+    line = 2 if form.startswith("json") else 3
+    done = project.flowc("run", "kept", "--once", "--json")
+    assert (done.code, ids(project)) == (0, [1, 1, 1, 3, 3, 3, 4, 4, 4]), done.err
+    for name in "abc":
+        assert bad_rows(project, f"{name}.{form}") == [
+            (line, "unreadable-file", "it has 1025 bytes, and `max_line` is 1KiB", "")
+        ]
+    done = project.flowc("run", "follow", "--once", "--json")
+    assert done.json[0]["bad_rows"] == 3, done.out
+    assert ids(project, "s") == [1, 1, 1, 3, 3, 3, 4, 4, 4]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_the_end_of_a_header_or_of_a_long_row_does_not_count(project, end):
+    lines = ["id,name," + "x" * 92, '1,"a', "b" * (94 - len(end)) + '",', "2,a,"]
+    assert len(lines[0]) == len(end.join(lines[1:3])) == 100
+    put(project.path / "in", "a.csv", end.join(lines))
+    write(project, "a.csv", "max_line: 100B")
+    done = project.flowc("run", "strict", "--once")
+    assert (done.code, ids(project)) == (0, [1, 2]), done.err
+
+
 LIMITED = """
 import sys
 from flowc.cli.main import run

@@ -57,7 +57,7 @@ def _end(lines: list[str], first: int, options: CsvOptions, most: int) -> int | 
                     return None
             else:
                 state = "bare"
-        if number > first and size - 1 > most:
+        if number > first and size - 1 - lines[number].endswith("\r") > most:
             return None
         if state != "quoted":
             return number
@@ -94,6 +94,22 @@ def test_rows_are_the_same_in_any_pieces(text: str, block: int, options: CsvOpti
 def test_a_row_over_several_lines_has_a_limit(text: str, block: int, most: int) -> None:
     found, expected = _found(text, CsvOptions(), block, most), list(_expected(text, CsvOptions(), most))
     assert [(line, row) for line, row, _ in found] == [(line, row) for line, row, _ in expected]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("block", [1, 2, 5, 6, 7, 1 << 22])
+def test_the_end_of_a_line_does_not_count(end: str, block: int) -> None:
+    """Nor where the file ends in a carriage return, or with no line end."""
+    inner = end if end.endswith("\n") else "\n"
+    sizes = [5, 6, 4, 0, 7, 5]
+    for last in ("x" * 5 + end, "x" * 5, "x" * 6 + end, "x" * 6, end):
+        text = "".join("x" * size + inner for size in sizes) + last
+        with mock.patch.object(lines, "BLOCK", block):
+            found = list(lines.pieces(io.BytesIO(text.encode()), 5))
+        told = [piece.size for piece in found if isinstance(piece, lines.TooLong)]
+        assert told == [6, 7, *([6] if "x" * 6 in last else [])], last
+        kept = "".join("x" * size + inner for size in sizes if size <= 5) + ("" if told[2:] else last)
+        assert b"".join(piece for piece in found if isinstance(piece, bytes)).decode() == kept
 
 
 @settings(max_examples=300, deadline=None)

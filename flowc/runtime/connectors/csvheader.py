@@ -101,16 +101,16 @@ class _Lines:
     def of(self, stream: Bytes) -> Iterator[str]:
         """Those of a file, without comments."""
         options = self.options
-        left, mark, number = options.max_line + 1, "utf-8-sig", options.skip_rows
+        left, mark, number = options.max_line, "utf-8-sig", options.skip_rows
         for piece in pieces(stream, options.max_line):
             if isinstance(piece, TooLong):
                 raise csv.Error(f"of its first row, {piece.why}")
             for line in io.StringIO(piece.decode(mark, "replace"), newline=""):
-                left, number = left - len(line), number + 1
-                if left < 0:
+                number += 1
+                if len(line.rstrip("\r\n")) > left:
                     most = size_text(options.max_line)
                     raise csv.Error(f"its first row has more than {most}, its `max_line`; is a quote not closed?")
-                self.last = line
+                self.last, left = line, left - len(line)
                 if not (options.comment and line.startswith(options.comment)):
                     self.first = self.first or (number if line.strip("\r\n") else 0)
                     yield line

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from flowc.durations import size_text
 
 BLOCK = 1 << 22
-_LF = 10
+_LF, _CR = 10, 13
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,26 +31,27 @@ class TooLong:
 def pieces(stream: Any, most: int) -> Iterator[bytes | TooLong]:
     """Whole lines, some megabytes at a time, and in their place among them those of more than `most` bytes.
 
-    The end of a line is no part of it; the last line of all need not have one. No more than `most` bytes and two blocks
-    are held at a time.
+    The end of a line is no part of it, nor is the carriage return before it; the last line of all need not have one. No
+    more than `most` bytes and two blocks are held at a time.
     """
     # The line that the blocks end with; none of its bytes are kept where they are too many.
-    begun, size = list[bytes](), 0
+    begun, size, returned = list[bytes](), 0, False
     while block := stream.read(BLOCK):
         first = block.find(b"\n")
         if first < 0:
-            size += len(block)
-            begun = [*begun, block] if size <= most else []
+            size, returned = size + len(block), block.endswith(b"\r")
+            begun = [*begun, block] if size <= most + 1 else []
             continue
-        if size + first > most:
-            yield TooLong(size + first, most)
+        line = size + first - (block[first - 1 : first] == b"\r" if first else returned)
+        if line > most:
+            yield TooLong(line, most)
             begun, block = [], block[first + 1 :]
         cut = block.rfind(b"\n") + 1
         whole, rest = b"".join((*begun, block[:cut])), block[cut:]
-        begun, size = ([rest] if rest else []), len(rest)
+        begun, size, returned = ([rest] if rest else []), len(rest), rest.endswith(b"\r")
         yield from among(whole, most)
-    if size > most:
-        yield TooLong(size, most)
+    if size - returned > most:
+        yield TooLong(size - returned, most)
     elif size:
         yield b"".join(begun)
 
@@ -60,10 +61,12 @@ def among(lines: bytes, most: int) -> Iterator[bytes | TooLong]:
     if not lines:
         return
     ends = line_ends(lines) if len(lines) > most + 1 else np.array([], np.int64)
-    sizes = np.diff(ends, prepend=-1) - 1
+    begins = np.append(0, ends[:-1] + 1)[: len(ends)]
+    # Before a first line end there is nothing: the last byte of all, which stands there, is a line feed.
+    sizes = ends - begins - (np.frombuffer(lines, np.uint8)[ends - 1] == _CR)
     at = 0
     for long in np.flatnonzero(sizes > most).tolist():
-        begin = int(ends[long] - sizes[long])
+        begin = int(begins[long])
         if begin > at:
             yield lines[at:begin]
         yield TooLong(int(sizes[long]), most)
