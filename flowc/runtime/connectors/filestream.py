@@ -27,6 +27,7 @@ from flowc.runtime.connectors.files import (
     demand_columns,
     demand_names,
     has_nul,
+    intact,
     json_options,
     opened,
     parquet_options,
@@ -264,6 +265,19 @@ class FileSource:
         self.headers[number]  # read while the file is known to be there
         assert self._quoting is not None
         return csv_records(path, self._options, self._quoting, line)
+
+    def again(self, path: str, position: int) -> Iterator[Records]:
+        """The records of a text file that was read before, from a position in it on.
+
+        Raises:
+            DataError: it is another one now, or cannot be read.
+            EngineError: it is gone, or nothing is remembered of it.
+        """
+        number = position >> SHIFT
+        if not any(shown(seen.path) == path for seen in self._registry.files[number : number + 1]):
+            raise EngineError("nothing is remembered of its file", code="file-not-found")
+        file = self._registry.check(number)
+        yield from intact(file, self._opened(file, number, position & _LINES))
 
     def _pieces(self, path: Path) -> Iterator[bytes | TooLong]:
         if self._read.format not in ("json", "jsonl"):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import accumulate, groupby
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,7 +20,7 @@ from flowc.runtime.streams.letternotes import LEFT_OUT, TIME, Header, parted
 from flowc.runtime.streams.letters import SCHEMA, timed
 from flowc.runtime.streams.oversize import one_batch
 from flowc.runtime.streams.source import UNREAD
-from flowc.stream import DEAD_LETTER, LettersSql
+from flowc.stream import DEAD_LETTER, MAX_BYTES, LettersSql
 
 _HEADERS = pa.list_(pa.struct([("key", pa.string()), ("value", pa.binary())]))
 _PLACE = ("source", "partition_number", "message_offset")
@@ -63,7 +64,10 @@ def messages_of(letters: pa.RecordBatch) -> pa.RecordBatch:
 
 
 Fetch = Callable[[str, str, int, int, int], pa.RecordBatch | None]
-"""Of a source, a topic, a partition, an offset and a size, the message that stands there; None where it does not."""
+"""Of a source, a topic, a partition, an offset and a size, the message that stands there; None where it does not.
+
+What of it is not given is as its letter has it; with `_unread`, it cannot be read still.
+"""
 
 
 def found_again(messages: pa.RecordBatch, letters: pa.RecordBatch, fetch: Fetch) -> pa.RecordBatch:
@@ -91,8 +95,9 @@ def _lost(told: pa.RecordBatch, size: int) -> pa.RecordBatch:
 
 
 def _whole(found: pa.RecordBatch, told: pa.RecordBatch) -> pa.RecordBatch:
-    given = {name: found.column(name) for name in found.schema.names}
-    given |= {"_topic": told.column("_topic"), "_unread": pa.nulls(1, UNREAD)}
+    given = {name: of.column(name) for of in (told, found) for name in of.schema.names}
+    given["_topic"] = told.column("_topic")
+    given["_unread"] = found.column("_unread") if "_unread" in found.schema.names else pa.nulls(1, UNREAD)
     return pa.RecordBatch.from_arrays([given[field.name] for field in told.schema], schema=told.schema)
 
 
@@ -164,7 +169,7 @@ class LetterBox:
             query = self.sql.following.format(
                 source=self._sources[0][1], partition=partition, offset=offset, attempts=self.attempts, limit=self.limit
             )
-            letters = fitted(self.database.query(query))
+            letters = _together(fitted(self.database.query(query)))
             if letters.num_rows:
                 self._at = letters.column("partition_number")[-1].as_py(), letters.column("message_offset")[-1].as_py()
                 letters = self._wanted(single(letters))
@@ -208,6 +213,12 @@ class LetterBox:
 def _offsets(range_: Range) -> range:
     """Those of letters: only messages that are numbered have any."""
     return range(int(range_.start), int(range_.end))
+
+
+def _together(letters: pa.RecordBatch) -> pa.RecordBatch:
+    """The first letters: no more than one epoch holds of what is to be read again where it stood."""
+    sizes = (parted(text)[1].get(LEFT_OUT) or 0 for text in letters.column("headers").to_pylist())
+    return letters.slice(0, max(1, bisect_right(list(accumulate(sizes)), MAX_BYTES)))
 
 
 def single(letters: pa.RecordBatch) -> pa.RecordBatch:

@@ -16,7 +16,7 @@ from flowc.runtime.streams.letternotes import JUDGED, NOT_SEEN, SEEN, parted
 from flowc.runtime.streams.lettersjudged import JudgedRun
 from flowc.runtime.streams.state.store import DatabaseStore
 from flowc.service.streams.deadletters import DeadLetters
-from flowc.service.streams.replayplans import BATCH, decoders_of, fetching, replay_plan, take_out, taking
+from flowc.service.streams.replayplans import BATCH, reading, replay_plan, take_out, taking
 from flowc.service.streams.run import Pause, StreamReport, assembled
 from flowc.service.streams.state import judged_name
 from flowc.stream import StreamPlan, TopicTarget
@@ -74,7 +74,7 @@ def judging(
     name = judged_name(letters.stream)
     plan = _unplaced(replay_plan(letters, checked, ir, name))
     made = assembled(plan, letters.sessions, StreamReport(name), pause=pause)
-    made.compute.decoders = decoders_of(letters)
+    made.compute.decoders, fetch = reading(letters)
     own = assembled(letters.plan, letters.sessions, StreamReport(letters.stream))
     box = _box(letters, chosen, attempts, min(plan.batch.max_rows, BATCH))
     box.wanted = unseen
@@ -87,7 +87,7 @@ def judging(
     assert plan.state is not None
     store = DatabaseStore(name, plan.state.sql, own.store.database, shared_file=own.store.shared_file)
     run = JudgedRun(
-        plan, letters.kept_name, box, made.compute, writers, store, fetching(letters), pause,
+        plan, letters.kept_name, box, made.compute, writers, store, fetch, pause,
         own=own, decoders=made.compute.decoders,
     )  # fmt: skip
     take_out(writers[-1], run, box)

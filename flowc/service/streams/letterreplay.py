@@ -15,7 +15,7 @@ from flowc.runtime.streams.lettersjudged import JudgedRun
 from flowc.runtime.streams.lettersrun import LettersRun
 from flowc.service.streams.deadletters import DeadLetters
 from flowc.service.streams.letterjudging import judging, passed, untold
-from flowc.service.streams.replayplans import BATCH, decoders_of, fetching, replay_plan, take_out, taking
+from flowc.service.streams.replayplans import BATCH, reading, replay_plan, take_out, taking
 from flowc.service.streams.run import Pause, StreamReport, assembled, no_pause
 from flowc.service.streams.state import replayed_name
 from flowc.stream import StreamPlan, TopicTarget
@@ -102,11 +102,11 @@ def _assembled(
     sql = letters.sql(chosen)
     assert sql is not None
     made = assembled(plan, letters.sessions, StreamReport(plan.name), pause=pause)
-    made.compute.decoders = decoders_of(letters)
+    made.compute.decoders, fetch = reading(letters)
     wanted = passed if letters.plan.stateful else None
     box = LetterBox(sql, letters.database(), attempts, min(plan.batch.max_rows, BATCH), wanted)
     writers = [taking(writer, letters) for writer in made.writers]
-    run = LettersRun(plan, letters.kept_name, box, made.compute, writers, made.store, fetching(letters), pause)
+    run = LettersRun(plan, letters.kept_name, box, made.compute, writers, made.store, fetch, pause)
     run.passed = bool(letters.plan.stateful)
     take_out(writers[-1], run, box)
     return run
@@ -119,8 +119,6 @@ def _of_topic(plan: StreamPlan, letters: DeadLetters, chosen: Chosen, attempts: 
     targets = tuple(replace(t, positions=()) if isinstance(t, TopicTarget) else t for t in plan.targets)
     plan = replace(plan, state=letters.state(), targets=targets)
     made = assembled(plan, letters.sessions, StreamReport(plan.name), pause=pause)
-    made.compute.decoders = decoders_of(letters)
+    made.compute.decoders, fetch = reading(letters)
     writers = [taking(writer, letters) for writer in made.writers]
-    return LettersRun(
-        plan, letters.kept_name, letters.topic(), made.compute, writers, made.store, fetching(letters), pause
-    )
+    return LettersRun(plan, letters.kept_name, letters.topic(), made.compute, writers, made.store, fetch, pause)

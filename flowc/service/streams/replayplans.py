@@ -14,6 +14,7 @@ from flowc.compiler.ir import Ir, Stream
 from flowc.compiler.streamplan.positions import hold_positions
 from flowc.errors import UsageError
 from flowc.runtime.connectors.filestream import FileSource
+from flowc.runtime.connectors.filestream_lines import LineFetcher
 from flowc.runtime.connectors.kafka_fetch import Fetcher
 from flowc.runtime.streams.decoding import Decoding
 from flowc.runtime.streams.epoch import Epoch
@@ -36,21 +37,29 @@ BATCH = 5_000
 """Letters of one transaction, whose places stand in its statements."""
 
 
-def decoders_of(letters: DeadLetters) -> Mapping[str, Decoding]:
-    """Those of the stream itself, which knows the files that rows of CSV came from, and the names in their headers."""
+def reading(letters: DeadLetters) -> tuple[Mapping[str, Decoding], Fetch]:
+    """What decodes letters, and what reads messages again that they do not hold.
+
+    Decoders are those of the stream itself, which knows the files that rows of CSV came from, and the names in their
+    headers.
+    """
     readers, decoders = opened_sources(letters.plan, letters.sessions, once=True)
-    for reader in readers.values():
+    files = dict[str, LineFetcher]()
+    for name, reader in readers.items():
         source = reader.source.inner if isinstance(reader.source, NumberedSource) else reader.source
         if isinstance(source, FileSource):
             source.open()
-    return decoders
+            files[name] = LineFetcher(source)
+    return decoders, _fetching(letters, files)
 
 
-def fetching(letters: DeadLetters) -> Fetch:
-    """Reads messages of the stream's topics again. Rows of files are not."""
+def _fetching(letters: DeadLetters, files: Mapping[str, LineFetcher]) -> Fetch:
+    """Reads messages of the stream's topics again, and lines of its files."""
     sources = {source.name: source for source in letters.plan.sources if source.kind in _FETCHERS}
 
     def fetch(name: str, topic: str, partition: int, offset: int, size: int) -> pa.RecordBatch | None:
+        if name in files:
+            return files[name].fetch(topic, offset, size)
         if name not in sources:
             return None
         source = sources[name]
