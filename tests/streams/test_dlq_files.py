@@ -113,6 +113,31 @@ def test_a_line_that_cannot_be_read_again_says_so(tmp_path: Path, then: str, wor
     assert "of `a.csv` cannot" in told[0]
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "duckdb"])
+@pytest.mark.parametrize("declared", [False, True])
+def test_letters_are_looked_at_where_the_spec_does_not_fit_the_table(tmp_path: Path, kind: str, declared: bool) -> None:
+    put(tmp_path / "drop", "a.csv", "id,name\n1,a\nx,b\n")
+    made = project(tmp_path, "csv", "1KiB", kind=kind)
+    assert made.flowc("run", "clean", "--once").code == 0
+    path = tmp_path / "specs/s.yaml"
+    if declared:
+        more = "tables: { clean: { connection: wh, columns: { id: bigint, size: text, file: text } } }\n"
+        path.write_text(path.read_text().replace("length(name) AS", "name AS") + more)
+    else:
+        path.write_text(path.read_text().replace("id: bigint", "id: text"))
+    code = "table-differs" if declared else "type-mismatch"
+    done = made.flowc("dlq", "list", "--json")
+    assert (done.code, [each["letters"] for each in done.json]) == (0, [1]), done.err
+    assert len(letters(made)) == 1
+    done = made.flowc("status", "--json")
+    assert (done.code, done.json[0]["dead_letters"], done.json[0]["epoch"]) == (1, 1, 1), done.out
+    assert done.json[0]["error"]["code"] == code
+    done = made.flowc("dlq", "replay", "clean")
+    assert (done.code, f"error[{code}]" in done.err) == (2, True), done.err
+    assert made.flowc("dlq", "purge", "clean", "--yes").out == "clean: 1 removed\n"
+    assert letters(made) == []
+
+
 def test_what_is_read_again_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flowc.runtime.streams.letterbox.MAX_BYTES", 2 * LONG)
     lines = "".join(f"{n},{'x' * LONG}\n" for n in range(9))

@@ -21,7 +21,7 @@ from flowc.runtime.streams.lettertopic import TopicLetters
 from flowc.runtime.streams.oversize import one_batch
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.service.access.sessions import Sessions
-from flowc.service.streams.run import lowered_stream, plan_of
+from flowc.service.streams.run import lowered_stream, plan_to_look
 from flowc.service.streams.state import replayed_name, stored
 from flowc.stream import LettersSql, StatePlan, StreamPlan, TableTarget, TopicTarget
 from flowc.types import TIMESTAMPTZ
@@ -161,12 +161,20 @@ class DeadLetters:
 
 def dead_letters(checked: CheckedSpec, ir: Ir, stream: str, sessions: Sessions) -> DeadLetters:
     """Those of a stream. Raises UsageError for a stream that keeps none, or that this version cannot run."""
-    plan = plan_of(checked, ir, stream, sessions)
-    kept = kept_by(plan)
-    if kept is None:
+    plan, _ = plan_to_look(checked, ir, stream, sessions)
+    found = letters_of(plan, ir, sessions)
+    if found is None:
         message = f"stream `{stream}` keeps no dead letters"
         raise UsageError(message, code="unknown-selection", help="`on_error: dlq` has a stream keep them")
-    return DeadLetters(stream, plan, kept, lowered_stream(ir, stream).max_attempts, sessions)
+    return found
+
+
+def letters_of(plan: StreamPlan, ir: Ir, sessions: Sessions) -> DeadLetters | None:
+    """Those of the stream that a plan is of; None where it keeps none."""
+    kept = kept_by(plan)
+    if kept is None:
+        return None
+    return DeadLetters(plan.name, plan, kept, lowered_stream(ir, plan.name).max_attempts, sessions)
 
 
 def keeping(checked: CheckedSpec) -> tuple[str, ...]:

@@ -117,6 +117,15 @@ def plan_of(checked: CheckedSpec, ir: Ir, name: str, sessions: Sessions) -> Stre
     return planned(stream, looking(sessions))
 
 
+def plan_to_look(checked: CheckedSpec, ir: Ir, name: str, sessions: Sessions) -> tuple[StreamPlan, UsageError | None]:
+    """The plan by which a stream is looked at, and why it does not run where a table that it writes does not fit."""
+    stream = discovered(checked, lowered_stream(ir, name), sessions)
+    try:
+        return planned(stream, looking(sessions)), None
+    except UsageError as error:
+        return planned(stream), error
+
+
 def require_own(ir: Ir, name: str, sessions: Sessions) -> None:
     """Raises UsageError where a declared table that the stream writes is another project's, as if taken."""
     owners = Owners(sessions)

@@ -19,8 +19,8 @@ from flowc.runtime.streams.state.contract import NodeState
 from flowc.runtime.streams.targets.contract import Held
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.service.access.sessions import Sessions
-from flowc.service.streams.deadletters import dead_letters, kept_by
-from flowc.service.streams.run import plan_of
+from flowc.service.streams.deadletters import letters_of
+from flowc.service.streams.run import plan_to_look
 from flowc.service.streams.sources import opened_sources
 from flowc.service.streams.state import marks_of, require_own_state, sizes, state_file, stored
 from flowc.stream import StreamPlan, TableTarget, TopicTarget
@@ -80,17 +80,19 @@ def stream_status(checked: CheckedSpec, ir: Ir, name: str, sessions: Sessions) -
     """Where a stream is. What fails is in the status."""
     status = StreamStatus(name)
     try:
-        plan = plan_of(checked, ir, name, sessions)
+        plan, misfit = plan_to_look(checked, ir, name, sessions)
         status.state = _state(plan)
         status.kept_in = plan.targets[0].name if _by_target(plan) else status.state
         held = held_by(plan, sessions)
         status.nodes = sizes(plan.name, plan.state, sessions) if plan.state is not None else {}
         marks = marks_of(plan.name, plan.state, sessions) if plan.state is not None else {}
         status.epoch, status.partitions = held.epoch, tuple(_at(held.positions, {}, marks))
-        if kept_by(plan) is not None:
-            counts = dead_letters(checked, ir, name, sessions).counts()
+        if (letters := letters_of(plan, ir, sessions)) is not None:
+            counts = letters.counts()
             status.letters = sum(count.letters for count in counts)
             status.parked = sum(count.parked for count in counts)
+        if misfit is not None:
+            raise misfit
         check_lost(held, plan)
         status.partitions = tuple(_at(held.positions, ends_of(plan, held, sessions), marks))
     except FlowcError as error:
