@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -40,6 +41,18 @@ def demand_file(path: str) -> None:
     if place.exists() and not place.is_file() and not place.is_dir():
         message = f"cannot open `{path}`: it is not a file"
         raise EngineError(message, code="connection-failed", help="check the path")
+
+
+def mend_of(path: str) -> str:
+    """What helps where the file of a database cannot be opened, or not be written."""
+    place = Path(path)
+    if not os.path.isdir(place.parent):
+        return "check the path: its folder does not exist"
+    if not os.access(place.parent, os.X_OK) or (os.path.exists(place) and not os.access(place, os.R_OK | os.W_OK)):
+        return "permissions forbid it: let the user that runs flowc read and write the file"
+    if not os.access(place.parent, os.W_OK):
+        return "permissions forbid it: let the user that runs flowc write in the folder of the file"
+    return "check the path"
 
 
 def _from_url(url: str) -> str:

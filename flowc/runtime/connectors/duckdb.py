@@ -29,7 +29,7 @@ from flowc.runtime.connectors.duckdb_values import (
     type_of,
 )
 from flowc.runtime.names import derived, listed, qualified, quoted
-from flowc.runtime.options import database_path, demand_file
+from flowc.runtime.options import database_path, demand_file, mend_of
 from flowc.runtime.violations import Violation
 from flowc.types import Kind
 
@@ -38,6 +38,7 @@ _HELD = re.compile(r"Could not set lock on file|being used by another process")
 _HOLDER = re.compile(r"\(PID (\d+)\)")
 _EXCERPT = re.compile(r"\n+LINE \d+: .*\n *\^+")
 _BROKEN = re.compile(r"Corrupt database file|IO Error: Could not read enough bytes from file")
+_FORBIDDEN = re.compile(r'Cannot open file ".*": Permission denied')
 _WAIT = "wait for its end; where it is a worker of a daemon (`flowc run`), stop the daemon"
 _CONFLICT = re.compile(r"onflict|constraint violat")
 """Words of transactions that met another one: in a row, in the catalog, or, found when they commit, in a key."""
@@ -230,6 +231,9 @@ class DuckDB:
         if _BROKEN.match(str(error)):
             message = f"cannot use `{self._path}`: {error}"
             return EngineError(message, code="connection-failed", help="check the path, or bring the file back")
+        if _FORBIDDEN.search(str(error)):  # of the log beside the file, which is made when something is written
+            message = f"cannot write `{self._path}`: {error}"
+            return EngineError(message, code="connection-failed", help=mend_of(self._path))
         return _failure(error)
 
 
@@ -239,7 +243,7 @@ def _cannot_open(path: str, error: duckdb.Error) -> FlowcError:
         who = f"process {holder[1]}" if holder is not None else "another process"
         message = f"cannot open `{path}`: {who} has it open, and a DuckDB file is open in one process at a time"
         return TransientError(message, code="connection-failed", help=_WAIT)
-    return EngineError(f"cannot open `{path}`: {error}", code="connection-failed", help="check the path")
+    return EngineError(f"cannot open `{path}`: {error}", code="connection-failed", help=mend_of(path))
 
 
 def _failure(error: duckdb.Error) -> FlowcError:

@@ -21,7 +21,7 @@ from flowc.runtime.connectors import sqlite_catalog as catalog
 from flowc.runtime.connectors.sqlite_functions import register
 from flowc.runtime.connectors.sqlite_values import load, read_type, store
 from flowc.runtime.names import listed, qualified, quoted, without_end
-from flowc.runtime.options import database_path, demand_file
+from flowc.runtime.options import database_path, demand_file, mend_of
 from flowc.runtime.violations import Violation
 from flowc.types import BIGINT, TEXT, UNKNOWN, DataType, Kind, parse_type
 
@@ -34,6 +34,7 @@ _UNUSABLE = {
     sqlite3.SQLITE_FULL: "make room on its disk", sqlite3.SQLITE_IOERR: "check its disk and its folder",
 }  # fmt: skip
 """What SQLite says of a file as a whole, by its codes, and the mend."""
+_UNWRITABLE = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
 
 # What the values of an expression are, by SQLite's names of their storage classes.
 _STORED = {"integer": BIGINT, "real": DataType(Kind.FLOAT64), "text": TEXT, "blob": DataType(Kind.BINARY)}
@@ -59,7 +60,7 @@ class SQLite:
             )
         except sqlite3.Error as error:
             message = f"cannot open `{self._path}`: {error}"
-            raise EngineError(message, code="connection-failed", help="check that its folder exists") from error
+            raise EngineError(message, code="connection-failed", help=mend_of(self._path)) from error
         register(connection)
         self._connection = connection
 
@@ -200,7 +201,8 @@ class SQLite:
             raise EngineError(message, code="connection-failed", help=_BACK) from error
 
     def _failed(self, error: Exception) -> FlowcError:
-        if mend := _UNUSABLE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF):
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if mend := mend_of(self._path) if code in _UNWRITABLE else _UNUSABLE.get(code):
             return EngineError(f"cannot use `{self._path}`: {error}", code="connection-failed", help=mend)
         return _failure(error)
 
