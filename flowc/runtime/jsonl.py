@@ -27,7 +27,7 @@ from flowc.runtime.aside import place
 from flowc.runtime.codecs.json import JsonDecoder
 from flowc.runtime.codecs.jsonvalues import demand_finite
 from flowc.runtime.codecs.shapes import decoded_field
-from flowc.runtime.connectors.files import ASIDE, JsonOptions, intact, too_many, unreadable
+from flowc.runtime.connectors.files import ASIDE, MARK, MARKED, JsonOptions, intact, too_many, unreadable
 from flowc.runtime.convert import convert
 from flowc.runtime.csvquotes import lines_of
 from flowc.runtime.fit import guessed_wrong, shorten
@@ -324,6 +324,8 @@ def told(path: Path, place: str, why: str | tuple[Column, object], shape: JsonSh
 
 def wrong_in(line: bytes, shape: JsonShape | None) -> str | tuple[Column, object] | None:
     """What is wrong with a line: words, or the column and its value."""
+    if line.startswith(MARK):
+        return f"it is no JSON: {MARKED}"
     try:
         held = json.loads(line, object_pairs_hook=Pairs)
         if not isinstance(held, dict):
@@ -365,8 +367,7 @@ def _misfit(line: bytes, held: dict[str, object], shape: JsonShape) -> tuple[Col
             # For a number beyond all doubles the whole line is refused, whichever column is asked for.
             column = next((c for c in shape.columns if _is_beyond(line, held, c.name)), column)
             value = held.get(column.name)
-            kept = value is None or isinstance(value, str)
-            return column, value if kept else _spelled(line, column.name, value)
+            return column, value if value is None else _spelled(line, column.name, value)
     return None
 
 

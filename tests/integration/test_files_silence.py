@@ -272,7 +272,9 @@ def test_a_line_that_is_none_stands_before_lines_that_disagree(project):
     ("csv", b"3,b,c", "has 3 fields where 2 are expected", True),
     ("csv", b"3,\xff", "column `name`: the text is not UTF-8", False),
     ("csv", b'3,"b', "a quote opens a value that never ends", False),
-    ("jsonl", b'{"id": "x"}', "column `id`: `x` does not fit", False),
+    ("jsonl", b'{"id": "x"}', 'column `id`: `"x"` does not fit', False),
+    ("jsonl", b'{"id": "3"}', 'column `id`: `"3"` does not fit', False),
+    ("jsonl", b'\xef\xbb\xbf{"id": 3}', "it is no JSON: a byte order mark (EF BB BF) stands before it", True),
     ("jsonl", b'{"id": 3', "it is no JSON", True),
     ("jsonl", b"[3]", "it is not a JSON object", True),
 ])  # fmt: skip

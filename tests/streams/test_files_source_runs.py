@@ -26,6 +26,11 @@ streams:
     on_error: {on_error}
 """
 
+_MARKED = (
+    r'line 2: `\ufeff{"id": 2}` is not a JSON object that can be read: '
+    "a byte order mark (EF BB BF) stands before it"
+)
+
 
 def _project(folder: Path, form: str = "csv", on_error: str = "fail", more: str = "", kind: str = "sqlite") -> Folder:
     made = Inside(folder)
@@ -92,6 +97,7 @@ def test_a_format_that_is_not_said_is_that_of_the_connection_or_of_the_name(
     [
         ("csv", 'id,name\n1,"two\nlines"\nx,b\n', "line 4: column `id`: `x` does not fit `bigint`"),
         ("jsonl", '\n \t\n{"id": 1}\n\n{"id": []}\n', "line 5: column `id`: `[]` does not fit `bigint`"),
+        ("jsonl", '\ufeff{"id": 1}\n\ufeff{"id": 2}\n', _MARKED),
         ("json", '\n[{"id": 1},\n{"id": []}]\n', "line or element 2: column `id`: `[]` does not fit `bigint`"),
     ],
 )

@@ -19,6 +19,7 @@ from flowc.catalog import Column
 from flowc.runtime.badrows import BadRow
 from flowc.runtime.codecs.contract import UNDECODABLE
 from flowc.runtime.codecs.shapes import Fields
+from flowc.runtime.connectors.files import MARK, MARKED
 from flowc.runtime.fit import CODE, shorten
 from flowc.runtime.jsonfields import UNSPELLABLE
 from flowc.types import INTEGER_RANGES, UNKNOWN, DataType, Kind
@@ -80,7 +81,7 @@ def _bad_message(index: int, message: bytes, error: Exception, columns: tuple[Co
     path = at["path"] if at else None
     column = next((c for c in columns if path and re.match(re.escape(c.name) + r"(?:[.\[]|$)", path)), None)
     if column is None:
-        why = words[: at.start()] if at else words
+        why = MARKED if message.startswith(MARK) else words[: at.start()] if at else words
         return BadRow(index, UNDECODABLE, f"{shown(message)} is not a JSON object that can be read: {_why(why)}")
     inside = f", at `{path}`" if path != column.name else ""
     return BadRow(index, CODE, describe(column, value_text(message, column.name), inside))

@@ -45,6 +45,8 @@ ASIDE = "mend the file or the read options, or set bad rows aside: `on_bad_row: 
 """The mend of a row that cannot be read."""
 MARK = b"\xef\xbb\xbf"
 """What text in UTF-8 may begin with."""
+MARKED = "a byte order mark (EF BB BF) stands before it, as where files were put together into one"
+"""What is wrong with a line that begins so, and is not the first one."""
 RETURN = "holds a carriage return of its own, and lines end in line feeds"
 """What is wrong with a line that may be several to whoever wrote it."""
 _RETURN = re.compile(rb"\r(?!\n|\Z)")
