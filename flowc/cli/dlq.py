@@ -19,6 +19,7 @@ from flowc.controls import json_text
 from flowc.durations import parse_duration
 from flowc.errors import UsageError
 from flowc.render.deadletters import (
+    absent_text,
     counts_objects,
     counts_text,
     letter_object,
@@ -74,12 +75,15 @@ def show(specs: tuple[str, ...], limit: int, codes: tuple[str, ...], form: str, 
     """Show the oldest dead letters of a stream: where each stood, why it is dead, and its bytes."""
     opened, letters = _one(specs, environment, "dlq show", "nothing was shown")
     found = letters.shown(limit, codes)
+    more = letters.count(codes) - limit if len(found) == limit else 0
+    if not {*codes} <= {letter["error_code"] for letter in found}:
+        _say_absent(letters, codes)
     opened.sessions.close()
     if form == "json":
         out(json_text([letter_object(letter) for letter in found]))
         return
-    out(letters_text(found, style_for(sys.stdout)))
-    if not found:
+    out(letters_text(found, style_for(sys.stdout), more))
+    if not found and not codes:
         say("no dead letters")
 
 
@@ -97,6 +101,9 @@ def replay_(specs: tuple[str, ...], codes: tuple[str, ...], parked: bool, form: 
     and goes on. Exit code 1 when letters failed again.
     """
     opened, letters = _one(specs, environment, "dlq replay", "nothing was replayed")
+    if codes:
+        letters.demand_table("replayed in part")
+        _say_absent(letters, codes)
     report = replay(letters, opened.checked, opened.ir, Chosen(codes), parked=parked)
     opened.sessions.close()
     out(json_text(replayed_object(report)) if form == "json" else replayed_text(report))
@@ -117,6 +124,7 @@ def purge(specs: tuple[str, ...], age: str | None, codes: tuple[str, ...], yes: 
     chosen = Chosen(codes, _before(age))
     opened, letters = _one(specs, environment, "dlq purge", "nothing was removed")
     count = letters.purgeable(chosen)
+    _say_absent(letters, codes)
     if count and not yes and not agreed(f"Remove {count} dead letters of `{letters.stream}`?", "use `--yes`"):
         say("nothing was removed")
         return 1
@@ -124,6 +132,14 @@ def purge(specs: tuple[str, ...], age: str | None, codes: tuple[str, ...], yes: 
     opened.sessions.close()
     out(printable(f"{letters.stream}: {removed} removed"))
     return 0
+
+
+def _say_absent(letters: DeadLetters, codes: Sequence[str]) -> None:
+    """Says which of the codes that were asked for no letter has."""
+    there = [count.code for count in letters.counts()] if codes else []
+    for code in codes:
+        if code not in there:
+            say(printable(absent_text(letters.stream, code, there)))
 
 
 def _before(age: str | None) -> datetime | None:

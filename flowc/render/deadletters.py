@@ -39,9 +39,16 @@ def counts_objects(counted: Counts) -> list[dict[str, object]]:
     ]  # fmt: skip
 
 
-def letters_text(letters: Sequence[Letter], style: Style) -> str:
-    """Each letter: where it stood, why it is dead, and what it is."""
-    return "\n\n".join("\n".join(_lines(letter, style)) for letter in letters)
+def letters_text(letters: Sequence[Letter], style: Style, more: int = 0) -> str:
+    """Each letter: where it stood, why it is dead, and what it is; and that so many `more` are not shown."""
+    shown = ["\n".join(_lines(letter, style)) for letter in letters]
+    return "\n\n".join([*shown, *([f"… and {more} more (--limit)"] if more > 0 else [])])
+
+
+def absent_text(stream: str, code: str, there: Sequence[str]) -> str:
+    """That no letter of a stream has a code, and which codes they have."""
+    known = "their codes are " + ", ".join(f"`{each}`" for each in there) if there else "there are none"
+    return f"no dead letter of `{stream}` has the code `{code}`: {known}"
 
 
 def _lines(letter: Letter, style: Style) -> Iterator[str]:
@@ -102,7 +109,7 @@ def replayed_object(report: Replayed) -> dict[str, object]:
     return {
         "stream": report.stream, "replayed": report.replayed, "rows": report.rows, "failed": report.failed,
         "repeats": report.repeats, "parked": report.parked, "unjudged": report.unjudged,
-        "status": "failed" if report.error else "ok", "error": error_object(report.error),
+        "status": "failed" if report.error or report.failed else "ok", "error": error_object(report.error),
     }  # fmt: skip
 
 

@@ -138,6 +138,26 @@ def test_letters_are_looked_at_where_the_spec_does_not_fit_the_table(tmp_path: P
     assert letters(made) == []
 
 
+def test_what_is_not_shown_and_codes_that_no_letter_has_are_told(tmp_path: Path) -> None:
+    put(tmp_path / "drop", "a.csv", "id,name\n" + "x,b\n" * 33 + "1\n")
+    made = project(tmp_path, "csv", "1KiB")
+    assert made.flowc("run", "clean", "--once").code == 0
+    done = made.flowc("dlq", "show", "clean")
+    assert (done.out.count("attempt 1"), done.out.splitlines()[-1]) == (20, "… and 14 more (--limit)")
+    done = made.flowc("dlq", "show", "clean", "--code", "value-does-not-fit", "--limit", "30")
+    assert (done.out.splitlines()[-1], done.err) == ("… and 3 more (--limit)", "")
+    for limit in ("34", "99"):
+        assert "more (--limit)" not in made.flowc("dlq", "show", "clean", "--limit", limit).out
+    absent = "no dead letter of `clean` has the code `foo`: their codes are `undecodable-message`, `value-does-not-fit`"
+    for command in ("show", "replay", "purge"):
+        done = made.flowc("dlq", command, "clean", "--code", "foo", *(["--yes"] if command == "purge" else []))
+        assert (done.code, done.err) == (0, f"{absent}\n")
+    done = made.flowc("dlq", "replay", "clean", "--json", "--code", "undecodable-message")
+    assert (done.code, done.json["status"], done.json["failed"], done.json["error"]) == (1, "failed", 1, None)
+    assert made.flowc("dlq", "purge", "clean", "--yes").code == 0
+    assert made.flowc("dlq", "show", "clean", "--code", "foo").err.endswith("`foo`: there are none\n")
+
+
 def test_what_is_read_again_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flowc.runtime.streams.letterbox.MAX_BYTES", 2 * LONG)
     lines = "".join(f"{n},{'x' * LONG}\n" for n in range(9))

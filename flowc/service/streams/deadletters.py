@@ -83,6 +83,10 @@ class DeadLetters:
             for row, time in zip(found.to_pylist(), times, strict=True)
         ]
 
+    def count(self, codes: Sequence[str] = ()) -> int:
+        """How many there are, of some codes or of any."""
+        return sum(count.letters for count in self.counts() if not codes or count.code in codes)
+
     def shown(self, limit: int, codes: Sequence[str] = ()) -> list[Letter]:
         """The oldest of them."""
         if self.kept.topic is not None:
