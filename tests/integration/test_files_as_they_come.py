@@ -104,7 +104,7 @@ def test_an_array_is_read_as_lines_are(project, indent, more, ending, monkeypatc
 
 @pytest.mark.parametrize(("data", "words"), [
     (b'[\n{"id": 1, "name": "a"},\n\n{"id": "x"}]',
-     "line 4, element 2: column `id`: `x` does not fit its type `bigint`"),
+     'line 4, element 2: column `id`: `"x"` does not fit its type `bigint`'),
     (b'[\n{"id": 1,\n "name": null}]', "line 2, element 1: column `name` takes no NULL"),
     (b'[{"id": 1, "name": "a"},\n, {"id": 2, "name": "a"}]', "line 2, element 2: it is no JSON"),
     (b'[{"id": 1, "name": "a"},\n{"id": 2, "name": "a"}',

@@ -34,7 +34,7 @@ BAD_CSV = {
 }  # fmt: skip
 LINE = '{"id": 1, "day": "2024-01-01", "price": 1.50, "name": "abc", "ok": "y"}\n'
 BAD_JSON = {
-    LINE.replace("1,", '"x",', 1): "line 2: column `id`: `x` does not fit its type `bigint`",
+    LINE.replace("1,", '"x",', 1): 'line 2: column `id`: `"x"` does not fit its type `bigint`',
     LINE.replace("-01-01", "-13-01"): "line 2: column `day`: `2024-13-01` does not fit its type `date`",
     LINE + "\n" + LINE.replace("1.50", "1.505"): "line 4: column `price`: `1.505` does not fit its type `numeric(8,2)`",
     LINE.replace('"abc"', "7"): "line 2: column `name`: `7` does not fit its type `text`",
