@@ -34,7 +34,8 @@ class Declared:
 
     def grow(self, count: int) -> None:
         """Makes room for so many slots."""
-        for column in (self._rows, *self._states):
+        self._rows.grow(count)
+        for column in self._states:
             column.grow(count)
 
     def add(self, slots: Any, values: Sequence[pa.Array], times: Any) -> None:
@@ -93,7 +94,8 @@ class Declared:
 
     def clear(self, slots: Any) -> None:
         """As before there were rows."""
-        for column in (self._rows, *self._states):
+        self._rows.clear(slots)
+        for column in self._states:
             column.clear(slots)
 
     def _merged(self, states: Sequence[pa.Array], start: int, count: int) -> list[pa.Scalar]:

@@ -12,7 +12,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from flowc.errors import EngineError
 from flowc.nodes import MAX_STATE
@@ -149,7 +148,7 @@ class Groups:
         """
         slots, rows = self._index.add(hi, lo, at)
         if len(rows):
-            self._begin(slots[rows], at[rows], [pc.take(column, pa.array(rows), boundscheck=False) for column in keys])
+            self._begin(slots[rows], at[rows], keys, rows)
         self._changed[slots] = True
         return slots
 
@@ -238,13 +237,13 @@ class Groups:
             self.kept.put(slots, pa.RecordBatch.from_arrays(columns[len(self._columns) :], schema=self.kept.state))
         self._row[slots], self._changed[slots] = -1 if anew else rows.row[chosen], anew
 
-    def _begin(self, slots: Any, at: Any, keys: Sequence[pa.Array]) -> None:
-        """Makes new groups."""
+    def _begin(self, slots: Any, at: Any, keys: Sequence[pa.Array], rows: Any = None) -> None:
+        """Makes new groups; their keys are those of some rows, or all."""
         if self._max_groups is not None and len(self) > self._max_groups:
             raise self._too_many()
         self._grow()
         for column, values in zip(self._columns, keys, strict=True):
-            column.put(slots, values)
+            column.put(slots, values, rows)
         self._row[slots] = -1
         for time, count in _counted(at):
             self._times[time] = self._times.get(time, 0) + count

@@ -28,8 +28,8 @@ class SlotColumn(Protocol):
     def grow(self, count: int) -> None:
         """Makes room for so many slots."""
 
-    def put(self, slots: Any, values: pa.Array) -> None:
-        """Values of some slots; of several for one, the last."""
+    def put(self, slots: Any, values: pa.Array, rows: Any = None) -> None:
+        """Values of some slots, those of some rows or all; of several for one slot, the last."""
 
     def take(self, slots: Any) -> pa.Array:
         """The values of some slots."""
@@ -64,11 +64,11 @@ class Fixed:
         """Makes room for so many slots."""
         self._bits, self._valid = grown(self._bits, count), grown(self._valid, count)
 
-    def put(self, slots: Any, values: pa.Array) -> None:
-        """Values of some slots; of several for one, the last."""
-        width = self._bits.itemsize
-        self._bits[slots] = np.frombuffer(values.buffers()[1], self._bits.dtype, len(values), values.offset * width)
-        self._valid[slots] = values.is_valid().to_numpy(zero_copy_only=False) if values.null_count else True
+    def put(self, slots: Any, values: pa.Array, rows: Any = None) -> None:
+        """Values of some slots, those of some rows or all; of several for one slot, the last."""
+        rows, offset = slice(None) if rows is None else rows, values.offset * self._bits.itemsize
+        self._bits[slots] = np.frombuffer(values.buffers()[1], self._bits.dtype, len(values), offset)[rows]
+        self._valid[slots] = values.is_valid().to_numpy(zero_copy_only=False)[rows] if values.null_count else True
 
     def take(self, slots: Any) -> pa.Array:
         """The values of some slots."""
@@ -105,15 +105,15 @@ class Referenced:
         """Makes room for so many slots."""
         self._at = grown(self._at, count, -1)
 
-    def put(self, slots: Any, values: pa.Array) -> None:
-        """Values of some slots; of several for one, the last."""
+    def put(self, slots: Any, values: pa.Array, rows: Any = None) -> None:
+        """Values of some slots, those of some rows or all; of several for one slot, the last."""
         if not len(slots):
             return
         self._live += int(np.count_nonzero(self._at[slots] < 0))
-        self._at[slots] = np.arange(self._count, self._count + len(values))
+        self._at[slots] = np.arange(self._count, self._count + len(slots))
         # A slice would hold on to the whole batch that it is of.
-        self._kept.append(values.take(pa.array(np.arange(len(values)))))
-        self._count += len(values)
+        self._kept.append(values.take(pa.array(np.arange(len(values)) if rows is None else rows)))
+        self._count += len(slots)
         while len(self._kept) > 1 and self._merges(*self._kept[-2:]):
             self._kept[-2:] = [pa.concat_arrays(self._kept[-2:])]
         if self._count > 2 * self._live + min(_FEW, _SPARE * self._count // max(self._bytes, 1)):

@@ -296,8 +296,9 @@ class Windows:
             return []
         before = int(self._groups.times[-1]) + 1 if until is None else until - self._kind.size + 1
         slots = self._groups.before(before)
-        slots = slots if self._closed is None else slots[self._groups.at(slots) >= self._kind.kept(self._closed)]
-        closed = int(self._groups.at(slots).max()) + self._kind.size
+        starts = self._groups.at(slots)
+        slots = slots if self._closed is None else slots[starts >= self._kind.kept(self._closed)]
+        closed = int(starts.max()) + self._kind.size
         found = self._alone(self._fresh(slots))
         self._closed = closed
         self._forget()
