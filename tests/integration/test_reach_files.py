@@ -86,7 +86,10 @@ def test_a_module_of_functions_is_a_file_of_the_project(made: Inside) -> None:
     made.write("../elsewhere/module.py", "def f(n):\n    return n\n")
     (made.path / "own").mkdir()
     (made.path / "own" / "module.py").symlink_to(made.path.parent / "elsewhere" / "module.py")
-    assert "error[path-outside]: `own/module.py` leads out of the project" in _lint(made, "")
+    said = _lint(made, "")
+    assert "error[path-outside]: `own/module.py` leads out of the project" in said
+    assert f"by a link to `{made.path.parent / 'elsewhere'}" in said
+    assert "`allow_paths: [../elsewhere]`" in said
     assert "error" not in _lint(made, "allow_paths: [../elsewhere]")
 
 

@@ -30,8 +30,11 @@ class Reach:
         """Reports a path of a spec that leads elsewhere; True for one that does not."""
         if self.holds(path):
             return True
-        message = f"`{path}` leads out of the project `{self.root}`"
-        listing = "move the file into the project, or list its folder in the project: `allow_paths: [../shared]`"
+        real, written = os.path.realpath(self.root / path), os.path.normpath(Path(os.path.realpath(self.root), path))
+        through = "" if real == written else f", by a link to `{real}`"
+        folder = os.path.dirname(real) if os.path.isabs(path) else os.path.relpath(os.path.dirname(real), self.root)
+        listing = f"move the file into the project, or list its folder in the project: `allow_paths: [{folder}]`"
+        message = f"`{path}` leads out of the project `{self.root}`{through}"
         reporter.error("path-outside", message, span, helps=(self._from_root(path, span) or listing,))
         return False
 
