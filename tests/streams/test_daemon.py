@@ -91,12 +91,13 @@ def _times(folder: Folder, kafka: str, topic: str, round_: int, number: signal.S
         return beginning, time.monotonic() - began
 
 
+@pytest.mark.parametrize("batch", ["max_rows: 1000", "max_wait: 5m"])
 def test_a_busy_worker_stops_in_time_and_the_next_goes_on_where_it_was(
-    tmp_path: Path, kafka: str, postgres: str
+    tmp_path: Path, kafka: str, postgres: str, batch: str
 ) -> None:
     topic = fresh(kafka, 3)
     send(kafka, topic, 0, 60_000, 3)
-    folder = project(tmp_path, kafka, topic, postgres, "    batch: { max_rows: 1000 }")
+    folder = project(tmp_path, kafka, topic, postgres, f"    batch: {{ {batch} }}")
     with daemon(folder) as running:
         running.until(lambda: running.worker("clean")["rows"] > 0)
         assert running.stop() == 0
