@@ -5,7 +5,6 @@ Reading itself is the engine's work; this module finds the files, checks the opt
 
 from __future__ import annotations
 
-import bz2
 import codecs
 import gzip
 import io
@@ -29,6 +28,7 @@ from flowc.plan import FilesRead
 from flowc.runtime.connectors.filelooks import not_text
 from flowc.runtime.connectors.folder import Folder, shown
 from flowc.runtime.connectors.lines import BLOCK
+from flowc.runtime.connectors.members import Members
 from flowc.runtime.names import nameless
 from flowc.runtime.options import text
 
@@ -54,7 +54,7 @@ _MARKS = ("delimiter", "quote", "escape", "comment")
 
 
 T = TypeVar("T")
-Bytes = io.BufferedReader | gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile
+Bytes = io.BufferedReader | gzip.GzipFile
 _PIECE = 1 << 20
 _MARK = "\udcff"
 """Stands for bytes that are no text: as UTF-8 it becomes a byte that no text has, so that its row is found bad."""
@@ -235,10 +235,8 @@ def opened(path: Path) -> Bytes:
         raise unreadable(path, *wrong)
     if how == "gzip":
         return gzip.GzipFile(path)
-    if how == "bz2":
-        return bz2.BZ2File(path)
-    if how == "xz":
-        return lzma.LZMAFile(path)
+    if how in ("bz2", "xz"):
+        return io.BufferedReader(Members(path, how))
     if how == "zstd":
         return io.BufferedReader(pa.input_stream(str(path), compression="zstd"))
     return path.open("rb")
