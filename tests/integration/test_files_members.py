@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import bz2
 import lzma
+import zlib
 
 import pytest
 
-from tests.integration.test_files_bounded import ids, write
+from flowc.runtime.connectors.members import MOST_MEMORY
+from tests.integration.test_files_bounded import DECLARED, ids, write
 from tests.integration.test_files_silence import outcomes
 from tests.streams.filefolder import aged
 
@@ -92,3 +94,24 @@ def test_a_compressed_file_without_bytes_has_no_rows(project, ending):
     file(project, *ending.split("."), b"")
     assert all("error" not in said for said in outcomes(project))
     assert ids(project) == []
+
+
+def wanting(data: bytes, memory: int) -> bytes:
+    """A file of `.xz` whose header says that it needs a dictionary of so many bytes, two to the power of something."""
+    head = bytearray(data[12 : 12 + (data[12] + 1) * 4 - 4])
+    assert head[2] == 0x21  # the filter; behind it are the length of its property, and that
+    head[4] = (memory.bit_length() - 1 - 12) * 2
+    return data[:12] + head + zlib.crc32(head).to_bytes(4, "little") + data[12 + len(head) + 4 :]
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+@pytest.mark.parametrize("more", [DECLARED, ""])
+def test_xz_takes_no_more_memory_than_it_may(project, form, more):
+    member = lzma.compress("".join(rows(form)).encode())
+    file(project, form, "xz", wanting(member, MOST_MEMORY // 2))
+    assert all("error" not in said for said in outcomes(project, "kept", "strict"))
+    (project.path / "in" / f"a.{form}.xz").write_bytes(wanting(member, MOST_MEMORY))
+    write(project, f"a.{form}.xz", "", more)
+    for said in outcomes(project, "kept", "strict"):
+        assert "takes more than 256MiB of memory" in said
+        assert DAMAGED in said

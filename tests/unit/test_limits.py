@@ -269,7 +269,7 @@ _STEPS, _PER_TOKEN = of(BOUNDS, "MAX_STEPS"), of(BOUNDS, "STEPS_PER_TOKEN")
 _PARTS, _PER_NODE = of("compiler.sql.allowance", "PARTS"), of("compiler.sql.allowance", "PARTS_PER_NODE")
 _KEPT = of("runtime.streams.state.payloads", "MAX_LOOKUP")
 _FILE, _LOOKUP = of("compiler.front.specfiles", "MAX_BYTES"), of("runtime.streams.lookups", "MAX_BYTES")
-_LINE = option("max_line")
+_LINE, _XZ = option("max_line"), of("runtime.connectors.members", "MOST_MEMORY")
 _LONG_LINE, _EPOCH = of("runtime.connectors.files", "LARGEST"), of("compiler.names.windows", "LARGEST_EPOCH")
 _SUM = 2 * 10_000 + 55
 """Steps of the sum of a range of 10,000."""
@@ -394,6 +394,7 @@ LIMITS = {
         _LINE, FILES + "test_a_line_over_the_limit_is_a_bad_row", "", of_size(_LINE), by=f"`read.max_line`, up to {of_size(_LONG_LINE)}"
     ),
     "columns of a file": Limit(option("max_columns"), FILES + "test_too_many_columns_are_an_error", "unreadable-file", by="`read.max_columns`"),
+    "the memory that a file of `.xz` takes to be decompressed": Limit(_XZ, "integration/test_files_members.py::test_xz_takes_no_more_memory_than_it_may", "unreadable-file", of_size(_XZ)),
     "fields of the first messages of a topic whose `columns` nobody declared, with those within others": Limit(
         of("runtime.codecs.discover", "_MOST"), FILES + "test_messages_with_too_many_fields_are_an_error", "unknown-source-columns",
         by="`columns` of the source",
@@ -423,9 +424,7 @@ LIMITS = {
         of("runtime.streams.targets.hive", "_LONGEST"), lambda n, _: folder_name(n), "value-does-not-fit", "{} bytes"
     ),
     "folders of `partition_by` in which a file is open": Limit(of("runtime.streams.targets.files", "_OPEN_FILES"), more_files),
-    "times that a dead letter is replayed": Limit(
-        of("stream", "MAX_ATTEMPTS"), replayed, by="`dead_letter.max_attempts`"
-    ),
+    "times that a dead letter is replayed": Limit(of("stream", "MAX_ATTEMPTS"), replayed, by="`dead_letter.max_attempts`"),
     "what is kept of the words about a bad row": Limit(
         of("runtime.badrows", "_WORDS"), lambda n, _: cut_words(n), unit="{} characters"
     ),

@@ -12,11 +12,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from flowc.durations import size_text
+
+MOST_MEMORY = 256 << 20
+"""Bytes that reading `.xz` may take: its header says how many it wants, and `xz -9` wants 65 MiB."""
 _PIECE = 8192
 """Bytes that are read at a time: what is left of them behind a member is copied, and members may be tiny."""
 _PADDING = 4
 """Zeros stand between members of `.xz` in so many at a time."""
-_MAKERS: dict[str, Callable[[], Any]] = {"bz2": bz2.BZ2Decompressor, "xz": lzma.LZMADecompressor}
+
+
+def _xz() -> lzma.LZMADecompressor:
+    return lzma.LZMADecompressor(memlimit=MOST_MEMORY)
+
+
+_MAKERS: dict[str, Callable[[], Any]] = {"bz2": bz2.BZ2Decompressor, "xz": _xz}
 
 
 class Members(io.RawIOBase):
@@ -62,10 +72,20 @@ class Members(io.RawIOBase):
         left, self._left = self._left, b""
         if not left and self._member.needs_input and not (left := self._file.read(_PIECE)):
             raise EOFError("Compressed file ended before the end-of-stream marker was reached")
-        found: bytes = self._member.decompress(left, most)
+        try:
+            found: bytes = self._member.decompress(left, most)
+        except lzma.LZMAError as error:
+            raise lzma.LZMAError(_words(error)) from None
         return found
 
     def close(self) -> None:
         """Closes the file."""
         self._file.close()
         super().close()
+
+
+def _words(error: lzma.LZMAError) -> str:
+    if "Memory usage limit" not in str(error):
+        return str(error)
+    most = size_text(MOST_MEMORY)
+    return f"to decompress it takes more than {most} of memory; compress it with a smaller dictionary, as `xz -9` does"
