@@ -189,12 +189,15 @@ def damaged(paths: Iterable[Path]) -> DataError | None:
 
 
 def _wrong_in(file: pq.ParquetFile, name: str) -> str:
+    count = 0
     try:
         for batch in file.iter_batches(columns=[name]):
             batch.validate(full=True)
+            count += batch.num_rows
     except (pa.ArrowException, OSError) as error:
         return str(error)
-    return ""
+    rows = file.metadata.num_rows
+    return f"it has {count} values for {rows} rows" if count != rows else ""
 
 
 def _chosen(schema: pa.Schema, column: Column, path: Path, fitted: Callable[[str, DataType, Column], str]) -> str:

@@ -294,10 +294,15 @@ def too_many(path: Path, words: str, most: int) -> DataError:
 def demand_columns(path: Path, metadata: Any, most: int, wanted: Iterable[str] = ()) -> None:
     """Raises DataError where a file of Parquet has too many columns, with those within others, or one of no name.
 
-    Where only the columns `wanted` are read, others may be called whatever they are.
+    So it does where the file contradicts itself about its rows. Where only the columns `wanted` are read, others may be
+    called whatever they are.
     """
     if metadata.num_columns > most:
         raise too_many(path, f"it has {metadata.num_columns} columns, counted with those within others", most)
+    held = sum(metadata.row_group(group).num_rows for group in range(metadata.num_row_groups))
+    if held != metadata.num_rows:
+        words = f"it says that it has {metadata.num_rows} rows, and its row groups {held}"
+        raise unreadable(path, words, "write the file anew")
     names = [metadata.schema.column(place).path for place in range(metadata.num_columns)]
     if (wrong := nameless(names)) and wanted:
         parents = tuple(f"{name}." for name in wanted)

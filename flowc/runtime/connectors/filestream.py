@@ -406,9 +406,12 @@ def _parquet(path: Path, row: int, most: int, demanded: Iterable[Column]) -> Ite
             # Arrow tells of a column that is encrypted here; where its place is asked for first, it ends the process.
             next(file.iter_batches(1, row_groups=[group], columns=columns), None)
             together = _rows_together(file.metadata.row_group(group))
+            end = at + count
             for batch in file.iter_batches(together, row_groups=[group], columns=columns):
                 values = pa.StructArray.from_arrays(batch.columns, fields=list(batch.schema))
                 lines, at = pc.add(first_indices(len(values)), at), at + len(values)
                 if at > row:
                     left = max(0, row - (at - len(values)))
                     yield Records(values.slice(left), lines.slice(left), at)
+            if at != end:  # Arrow ends where the shortest column does
+                raise unreadable(path, f"row group {group + 1} has {count} rows, and {count - end + at} can be read")

@@ -1,0 +1,97 @@
+"""Parquet files whose bytes are damaged: none of their rows is lost in silence, and what is told names the file."""
+
+from __future__ import annotations
+
+import io
+import sqlite3
+from contextlib import closing
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.integration.test_files_parquet import tried
+
+ROWS, TOGETHER = 60, 25
+DAMAGED = "error[unreadable-file]"
+
+
+def written(**kept: object) -> bytes:
+    table = pa.table({"id": pa.array(range(ROWS), pa.int64()), "name": [f"n{n}" for n in range(ROWS)]})
+    sink = io.BytesIO()
+    pq.write_table(
+        table, sink, row_group_size=TOGETHER, compression="none", use_dictionary=False, store_schema=False,
+        write_statistics=False, **kept,
+    )  # fmt: skip
+    return sink.getvalue()
+
+
+def changed(data: bytes, at: int, was: int, now: int) -> bytes:
+    assert data[at] == was
+    return data[:at] + bytes([now]) + data[at + 1 :]
+
+
+def page(data: bytes, group: int, column: int) -> int:
+    return int(pq.read_metadata(io.BytesIO(data)).row_group(group).column(column).data_page_offset)
+
+
+def zigzag(number: int) -> int:
+    return 2 * number
+
+
+def other_page(data: bytes) -> bytes:
+    """The second column's second page as one of an index."""
+    return changed(data, page(data, 1, 1) + 1, 0, 2)
+
+
+def no_values(data: bytes) -> bytes:
+    """The footer says that the last chunk of all has no values."""
+    rows = ROWS % TOGETHER
+    for at in range(page(data, 2, 1), len(data) - 1):
+        if data[at : at + 2] == bytes([0x16, zigzag(rows)]):
+            made = changed(data, at + 1, zigzag(rows), 0)
+            if pq.read_metadata(io.BytesIO(made)).row_group(2).column(1).num_values == 0:
+                return made
+    raise AssertionError
+
+
+def letters(project) -> list[dict[str, object]]:
+    spec = (project.path / "specs/p.yaml").read_text()
+    project.write("specs/p.yaml", spec.replace("on_error: fail", "on_error: dlq"))
+    project.flowc("run", "s", "--once")
+    found: list[dict[str, object]] = project.flowc("dlq", "show", "s", "--json").json
+    return found
+
+
+def count(project) -> int:
+    with closing(sqlite3.connect(project.path / "store.sqlite")) as database:
+        (found,) = database.execute("SELECT count(*) FROM s").fetchone()
+        return int(found)
+
+
+@pytest.mark.parametrize("read", ["", "columns: { id: bigint, name: text }"])
+@pytest.mark.parametrize(("damage", "words", "before"), [
+    (other_page, "row group 2 has 25 rows, and 0 can be read", TOGETHER),
+    (no_values, "row group 3 has 10 rows, and 0 can be read", 2 * TOGETHER),
+])  # fmt: skip
+def test_a_column_that_ends_before_its_rows_is_damage_in_a_stream(project, damage, words, before, read):
+    _, stream = tried(project, damage(written()), read=read)
+    assert DAMAGED in stream
+    assert f"a.parquet` cannot be read: {words}" in stream
+    (letter,) = letters(project)
+    assert (letter["code"], letter["topic"]) == ("unreadable-file", "a.parquet")
+    assert count(project) == before
+
+
+def test_a_footer_that_contradicts_itself_is_damage(project):
+    data = written()
+    at = data.index(bytes([0x16, zigzag(ROWS)]), page(data, 2, 1))
+    for said in tried(project, changed(data, at + 1, zigzag(ROWS), 0)):
+        assert DAMAGED in said
+        assert "a.parquet` cannot be read: it says that it has 0 rows, and its row groups 60" in said
+
+
+@pytest.mark.parametrize("column", [pa.array([], pa.int64()), pa.array([[1], [2, 3], None])])
+def test_a_whole_file_is_no_damage(project, column):
+    load, stream = tried(project, pa.table({"id": column}))
+    assert "error" not in load + stream
