@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flowc.catalog import Column
-from flowc.runtime.arrow import data_type, plain
+from flowc.runtime.arrow import arrow_schema, data_type, plain
 from flowc.runtime.convert import Misfit, convert
-from flowc.runtime.fit import CODE, fit, shorten, shown_value
+from flowc.runtime.fit import CODE, fit, fit_column, shorten, shown_value
 from flowc.runtime.jsontext import of_column
 from flowc.runtime.misfits import certain_misfits
 from flowc.types import DataType
@@ -57,19 +57,18 @@ def fit_rows(batch: pa.RecordBatch, columns: Sequence[Column], timezone: str | N
     if batch.num_columns != len(columns):
         return GoodRows(fit(batch, columns, timezone), first_indices(batch.num_rows), ())
     found = Findings(batch.num_rows)
+    sources = [data_type(field) for field in batch.schema]
     arrays = [
         of_column(column.name, partial(plain, array)) for array, column in zip(batch.columns, columns, strict=True)
     ]
-    for array, field, column in zip(arrays, batch.schema, columns, strict=True):
-        _find(found, array, data_type(field), column, timezone)
+    for array, source, column in zip(arrays, sources, columns, strict=True):
+        _find(found, array, source, column, timezone)
     rows = found.good()
-    kept = pa.RecordBatch.from_arrays([array.take(rows) for array in arrays], schema=_schema(batch, arrays))
-    return GoodRows(fit(kept, columns, timezone), rows, found.bad())
-
-
-def _schema(batch: pa.RecordBatch, arrays: Sequence[pa.Array]) -> pa.Schema:
-    """The batch's fields with the types of the plain arrays, and what their metadata say of the exact type."""
-    return pa.schema([field.with_type(array.type) for field, array in zip(batch.schema, arrays, strict=True)])
+    fitted = [
+        fit_column(array.take(rows), source, column, timezone)
+        for array, source, column in zip(arrays, sources, columns, strict=True)
+    ]
+    return GoodRows(pa.RecordBatch.from_arrays(fitted, schema=arrow_schema(columns)), rows, found.bad())
 
 
 def _find(found: Findings, array: pa.Array, source: DataType, column: Column, zone: str | None) -> None:

@@ -224,9 +224,15 @@ def _demand_equal(one: pa.Array, other: pa.Array) -> None:
 def _to_text(array: pa.Array, source: DataType, target: DataType, _zone: str | None) -> pa.Array:
     if source.kind not in (*_TEXTS, Kind.UUID, Kind.JSON, Kind.STRUCT):
         raise _refuse()
-    array.validate(full=True)
+    _utf8(array)
     if target.length is not None and (pc.max(pc.utf8_length(array)).as_py() or 0) > target.length:
         raise Misfit
+    return array
+
+
+def _utf8(array: pa.Array) -> pa.Array:
+    """The array, where its texts are UTF-8: those of files may hold any bytes."""
+    array.validate(full=True)
     return array
 
 
@@ -327,9 +333,9 @@ def _to_uuid(array: pa.Array, source: DataType, _target: DataType, _zone: str | 
 
 def _to_json(array: pa.Array, source: DataType, _target: DataType, _zone: str | None) -> pa.Array:
     if source.kind in (Kind.JSON, Kind.STRUCT):
-        return array
+        return _utf8(array)
     if source.kind is Kind.ARRAY and pa.types.is_list(array.type):
-        return made_json(_with_raw(array, source))
+        return _utf8(made_json(_with_raw(array, source)))
     if source.kind not in _TEXTS:
         raise _refuse()
     try:
@@ -368,7 +374,7 @@ def _to_array(array: pa.Array, source: DataType, target: DataType, zone: str | N
 def _to_struct(array: pa.Array, source: DataType, target: DataType, _zone: str | None) -> pa.Array:
     if source != target:
         raise _refuse()
-    return array
+    return _utf8(array)
 
 
 _TO: dict[Kind, Convert] = {

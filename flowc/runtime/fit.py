@@ -34,6 +34,7 @@ __all__ = [
     "Place",
     "first_failing",
     "fit",
+    "fit_column",
     "guessed_wrong",
     "in_load",
     "misfit",
@@ -64,15 +65,21 @@ def fit(
         message = f"{batch.num_columns} columns were read where {len(columns)} are loaded"
         raise EngineError(message, code="column-count-differs")
     arrays = [
-        _fit_column(array, data_type(field), column, timezone, first_row, place)
+        fit_column(array, data_type(field), column, timezone, first_row, place)
         for array, field, column in zip(batch.columns, batch.schema, columns, strict=True)
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=pa.schema([arrow_field(column) for column in columns]))
 
 
-def _fit_column(
-    array: pa.Array, source: DataType, column: Column, timezone: str | None, first_row: int, place: Place | None
+def fit_column(
+    array: pa.Array,
+    source: DataType,
+    column: Column,
+    timezone: str | None,
+    first_row: int = 1,
+    place: Place | None = in_load,
 ) -> pa.Array:
+    """The values of one column, as those of `fit`."""
     array = of_column(column.name, partial(plain, array))
     if array.null_count and not column.nullable:
         row = pc.index(array.is_null(), True).as_py()
@@ -138,7 +145,9 @@ def shown_value(array: pa.Array, row: int) -> object:
     try:
         value: object = array[row].as_py()
     except UnicodeDecodeError:
-        return array[row].cast(pa.binary()).as_py()
+        return (
+            _in_words(array.slice(row, 1)) if pa.types.is_nested(array.type) else array[row].cast(pa.binary()).as_py()
+        )
     except (ValueError, OverflowError):
         # Far from the years that Python has.
         return _in_words(array.slice(row, 1))

@@ -95,3 +95,42 @@ def test_a_footer_that_contradicts_itself_is_damage(project):
 def test_a_whole_file_is_no_damage(project, column):
     load, stream = tried(project, pa.table({"id": column}))
     assert "error" not in load + stream
+
+
+BYTES = pa.array([b"ok", b"\xff\xfe", b"also"], pa.binary())
+EACH = pa.array([0, 1, 2, 3], pa.int32())
+WORDS = BYTES.view(pa.string())
+LISTS = pa.ListArray.from_arrays(EACH, WORDS)
+STRUCTS = pa.StructArray.from_arrays([WORDS], names=["x"])
+NO_UTF8 = {
+    "text": WORDS, "list": LISTS, "struct": STRUCTS,
+    "large text": BYTES.cast(pa.large_binary()).view(pa.large_string()),
+    "large list": pa.LargeListArray.from_arrays(EACH.cast(pa.int64()), WORDS),
+    "list of fixed size": pa.FixedSizeListArray.from_arrays(WORDS, 1),
+    "lists in a list": pa.ListArray.from_arrays(EACH, LISTS),
+    "structs in a list": pa.ListArray.from_arrays(EACH, STRUCTS),
+    "lists in a struct": pa.StructArray.from_arrays([LISTS], names=["x"]),
+    "map": pa.MapArray.from_arrays(EACH, ["a", "b", "c"], WORDS),
+    "keys of a map": pa.MapArray.from_arrays(EACH, WORDS, pa.array([1, 2, 3])),
+    "dictionary": pa.DictionaryArray.from_arrays(pa.array([0, 1, 2], pa.int32()), WORDS),
+    "list of a dictionary": pa.ListArray.from_arrays(
+        EACH, pa.DictionaryArray.from_arrays(pa.array([0, 1, 2], pa.int32()), WORDS)
+    ),
+}  # fmt: skip
+"""Columns of which the second value holds what is no UTF-8."""
+
+
+@pytest.mark.parametrize("column", NO_UTF8.values(), ids=NO_UTF8)
+def test_a_value_that_is_not_utf8_is_a_bad_row_at_any_depth(project, column):
+    load, _ = tried(project, pa.table({"id": [1, 2, 3], "c": column}))
+    assert DAMAGED in load
+    assert "a.parquet" in load
+    (letter,) = letters(project)
+    assert (letter["code"], letter["offset"]) == ("value-does-not-fit", 1)
+    assert count(project) == 2
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "duckdb"])
+def test_structs_of_files_come_into_tables_that_are_made_for_them(project, kind):
+    load, stream = tried(project, pa.table({"id": [1], "c": [{"x": "a", "y": [1]}], "d": [[{"z": 1.5}]]}), kind)
+    assert "error" not in load + stream
