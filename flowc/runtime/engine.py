@@ -39,14 +39,14 @@ from flowc.runtime.enginecontext import (
     too_deep,
 )
 from flowc.runtime.enginejson import calls_json, register_json, register_parts, without_json
-from flowc.runtime.enginemessages import engine_message, refused
+from flowc.runtime.enginemessages import engine_message, is_panic, refused
 from flowc.runtime.fit import Place, fit, misfit_in_file
 from flowc.runtime.functions import Load, mistyped, no_functions, register_all
 from flowc.runtime.inuse import InUse
 from flowc.runtime.jsonnumbers import small_numbers
 from flowc.runtime.jsontext import made_json, of_column
 from flowc.runtime.names import quoted
-from flowc.runtime.parquet import damaged, register_parquet
+from flowc.runtime.parquet import damaged, register_parquet, unread
 from flowc.runtime.pump import Pump
 from flowc.runtime.rowpieces import Rows
 from flowc.runtime.rowwise import good_rows, is_rowwise, looked_at, rows_of
@@ -309,13 +309,18 @@ class Engine:
         words = engine_message(error)
         if is_too_deep(error):
             return too_deep("its brackets and calls stand in more levels than it reads")
-        if type(error).__name__ == "PanicException":
-            return EngineError(f"the engine broke down: {words}", code="engine-panic")
         if any(sign in str(error) for sign in _FILE_SIGNS) and (found := fault(self._parts, self._spool.folder)):
             return found
-        if "Parquet" in str(error) and (found := damaged(self._parquet)):
+        broke_down = is_panic(error)
+        if (broke_down or "Parquet" in str(error)) and (found := self._damaged()):
             return found
+        if broke_down:
+            return EngineError(f"the engine broke down: {words}", code="engine-panic")
         return overflow(error) or mistyped(error) or refused(error)
+
+    def _damaged(self) -> DataError | None:
+        """What is wrong with a file of Parquet, as Arrow tells it, or else the engine of the file alone."""
+        return damaged(self._parquet) or unread(self._parquet, self._spool.folder)
 
 
 def _plainly(array: pa.Array, column: str) -> pa.Array:
@@ -343,7 +348,7 @@ def _planned(array: pa.Array, field: pa.Field, row: int, place: Place | None) ->
 
 _MEASURED, _TOGETHER = 1 << 20, 32 << 20
 """Bytes: of what batches are measured, and of what the engine is to hold together."""
-_FILE_SIGNS = ("Csv error", "Parser error", "Error while parsing", "incorrect number of fields")
+_FILE_SIGNS = ("Csv error", "Io error", "Parser error", "Error while parsing", "incorrect number of fields")
 
 
 def _dataset(store: Database | Files, read: TableRead) -> Any:

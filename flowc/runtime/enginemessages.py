@@ -26,6 +26,11 @@ def engine_message(error: BaseException) -> str:
     return " ".join(_NOISE.sub("", str(error).strip()).split())
 
 
+def is_panic(error: BaseException) -> bool:
+    """Whether the engine broke down, which is no Exception."""
+    return type(error).__name__ == "PanicException"
+
+
 @dataclass(frozen=True, slots=True)
 class Unrun:
     """A form of subquery that the engine plans and does not run: what it says then, and what is to be said."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import pyarrow as pa
@@ -23,7 +24,8 @@ from flowc.runtime.connectors.files import (
     parquet_options,
     unreadable,
 )
-from flowc.runtime.enginecontext import ignore_statistics, selected
+from flowc.runtime.enginecontext import alone, ignore_statistics, selected
+from flowc.runtime.enginemessages import engine_message, is_panic
 from flowc.runtime.names import quoted
 from flowc.types import DataType
 
@@ -185,6 +187,21 @@ def damaged(paths: Iterable[Path]) -> DataError | None:
                         return unreadable(path, f"column `{name}`: {why}", "write the file anew")
         except (pa.ArrowException, OSError) as error:
             return unreadable(path, str(error))
+    return None
+
+
+def unread(paths: Iterable[Path], folder: Path) -> DataError | None:
+    """The first file that the engine does not read even alone, in its words; `folder` takes links to them."""
+    for path in paths:
+        link = Path(mkdtemp(dir=folder)) / "alone.parquet"
+        link.symlink_to(path.resolve())
+        try:
+            for _ in alone().read_parquet(str(link)).execute_stream():
+                pass
+        except BaseException as error:  # the engine has no class of errors of its own
+            if not isinstance(error, Exception) and not is_panic(error):
+                raise
+            return unreadable(path, engine_message(error), "write the file anew")
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import gzip
 import lzma
 import zlib
 
@@ -94,6 +95,15 @@ def test_a_compressed_file_without_bytes_has_no_rows(project, ending):
     file(project, *ending.split("."), b"")
     assert all("error" not in said for said in outcomes(project))
     assert ids(project) == []
+
+
+def test_zeros_behind_gzip_are_told_with_the_file(project):
+    """The engine reads no such file, and names none; streams pass over them as gzip does."""
+    file(project, "csv", "gz", gzip.compress("".join(rows("csv")).encode()) + b"\0" * 512)
+    kept, strict, follow = outcomes(project)
+    assert "error" not in kept + follow
+    assert DAMAGED in strict
+    assert "a.csv.gz` cannot be read: " in strict
 
 
 def wanting(data: bytes, memory: int) -> bytes:

@@ -16,12 +16,12 @@ ROWS, TOGETHER = 60, 25
 DAMAGED = "error[unreadable-file]"
 
 
-def written(**kept: object) -> bytes:
+def written(dictionary: bool = False) -> bytes:
     table = pa.table({"id": pa.array(range(ROWS), pa.int64()), "name": [f"n{n}" for n in range(ROWS)]})
     sink = io.BytesIO()
     pq.write_table(
-        table, sink, row_group_size=TOGETHER, compression="none", use_dictionary=False, store_schema=False,
-        write_statistics=False, **kept,
+        table, sink, row_group_size=TOGETHER, compression="none", use_dictionary=["name"] if dictionary else False,
+        store_schema=False, write_statistics=False,
     )  # fmt: skip
     return sink.getvalue()
 
@@ -134,3 +134,35 @@ def test_a_value_that_is_not_utf8_is_a_bad_row_at_any_depth(project, column):
 def test_structs_of_files_come_into_tables_that_are_made_for_them(project, kind):
     load, stream = tried(project, pa.table({"id": [1], "c": [{"x": "a", "y": [1]}], "d": [[{"z": 1.5}]]}), kind)
     assert "error" not in load + stream
+
+
+@pytest.mark.parametrize(("at", "was", "now"), [(12, 6, 8), (19, 2, 16), (1, 0, 2)])
+def test_a_file_that_the_engine_breaks_down_over_is_told_as_damaged(project, at, was, now):
+    data = written(dictionary=True)
+    for said in tried(project, changed(data, page(data, 1, 1) + at, was, now)):
+        assert DAMAGED in said
+        assert "a.parquet` cannot be read: " in said
+        assert "panic" not in said
+
+
+def page_of_no_type(data: bytes) -> bytes:
+    return changed(data, page(data, 1, 1) + 1, 0, 1)
+
+
+def one_value_less(data: bytes) -> bytes:
+    """A page of the last group says so; behind its type and the two sizes are its values."""
+    at = data.index(bytes([0x15, zigzag(ROWS % TOGETHER), 0x15]), page(data, 2, 1))
+    return changed(data, at + 1, zigzag(ROWS % TOGETHER), zigzag(ROWS % TOGETHER - 1))
+
+
+def other_elements(data: bytes) -> bytes:
+    """The footer lists encodings of a chunk, which are of another type."""
+    at = data.index(b"\x19\x25", page(data, 2, 1) + 20)
+    return changed(data, at + 1, 0x25, 0x23)
+
+
+@pytest.mark.parametrize("damage", [page_of_no_type, one_value_less, other_elements])
+def test_what_the_engine_alone_refuses_names_the_file(project, damage):
+    load, _ = tried(project, damage(written()))
+    assert DAMAGED in load
+    assert "a.parquet` cannot be read: " in load
