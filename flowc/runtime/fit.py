@@ -166,6 +166,8 @@ def _special_time(array: pa.Array, row: int) -> str | None:
     kind = array.type
     if not (pa.types.is_timestamp(kind) or pa.types.is_date32(kind) or pa.types.is_time64(kind)):
         return None
+    if pa.types.is_timestamp(kind) and kind.unit == "ns" and kind.tz is not None:
+        return None  # DuckDB has none as fine, with a zone
     number = array.slice(row, 1).view(pa.int32() if pa.types.is_date32(kind) else pa.int64())[0].as_py()
     if pa.types.is_time64(kind):
         return "24:00:00" if number == _DAY[kind.unit] else None

@@ -220,3 +220,27 @@ def test_a_damaged_file_is_told_by_its_name(project, tmp_path, damage):
     }.get(damage, data)  # fmt: skip
     for words in tried(project, made):
         assert "a.parquet` cannot be read: " in words, words
+
+
+@pytest.mark.parametrize(("nanoseconds", "shown"), [
+    (2**63 - 1, "2262-04-11 23:47:16.854775807"), (1234, "1970-01-01 00:00:00.000001234"),
+    (-1, "1969-12-31 23:59:59.999999999"),
+])  # fmt: skip
+def test_an_instant_that_is_finer_than_the_table_holds_is_refused(project, nanoseconds: int, shown: str):
+    """DuckDB rounds it, and takes the last one that there is for its `infinity`."""
+    for said in tried(project, pa.table({"t": pa.array([1000, nanoseconds], pa.timestamp("ns", "UTC"))}), "duckdb"):
+        assert "error[value-does-not-fit]" in said
+        assert f"column `t`: `{shown}" in said
+        assert "has digits below the microsecond" in said
+
+
+def test_instants_of_whole_microseconds_are_kept_whatever_their_unit(project):
+    whole = (2**63 - 1) // 1000 * 1000
+    load, stream = tried(project, pa.table({"t": pa.array([whole, 0], pa.timestamp("ns", "UTC"))}), "duckdb")
+    assert "error" not in load + stream
+    with duckdb.connect(project.path / "store.duckdb") as session:
+        for table in "ts":
+            assert session.execute(f"SELECT max(epoch_us(t)), min(epoch_us(t)) FROM {table}").fetchone() == (
+                whole // 1000,
+                0,
+            )

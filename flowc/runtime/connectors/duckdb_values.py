@@ -9,7 +9,8 @@ import pyarrow as pa
 
 from flowc.catalog import Column
 from flowc.runtime.arrow import arrow_field, arrow_schema
-from flowc.runtime.fit import fit
+from flowc.runtime.connectors.limits import limits
+from flowc.runtime.fit import fit, refuse_where
 from flowc.runtime.names import quoted
 from flowc.types import DataType, Kind, parse_type
 
@@ -46,12 +47,19 @@ class Counted:
         try:
             for batch in self._batches:
                 fitted = fit(batch, self._columns, first_row=self.rows + 1) if self._refit else batch
+                self._refuse(fitted)
                 self.rows += fitted.num_rows
                 arrays = [array.cast(field.type) for array, field in zip(fitted.columns, self.schema, strict=True)]
                 yield pa.RecordBatch.from_arrays(arrays, schema=self.schema)
         except BaseException as failure:
             self.failure = failure
             raise
+
+    def _refuse(self, batch: pa.RecordBatch) -> None:
+        """Raises DataError for a value that DuckDB would change without a word."""
+        for array, column in zip(batch.columns, self._columns, strict=True):
+            for marks, reason in limits("duckdb")(array, column):
+                refuse_where(marks, array, column, first_row=self.rows + 1, reason=reason)
 
 
 def _sent(field: pa.Field) -> pa.Field:
