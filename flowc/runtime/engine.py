@@ -46,7 +46,7 @@ from flowc.runtime.inuse import InUse
 from flowc.runtime.jsonnumbers import small_numbers
 from flowc.runtime.jsontext import made_json, of_column
 from flowc.runtime.names import quoted
-from flowc.runtime.parquet import damaged, register_parquet, unread
+from flowc.runtime.parquet import damaged, ended_early, register_parquet, unread
 from flowc.runtime.pump import Pump
 from flowc.runtime.rowpieces import Rows
 from flowc.runtime.rowwise import good_rows, is_rowwise, looked_at, rows_of
@@ -246,7 +246,17 @@ class Engine:
     def _query(self, read: EngineRead) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
         frame, columns = self._plan(read)
         schema = pa.schema([arrow_field(column) for column in columns])
-        return schema, self._stream(frame, schema)
+        rows = self._stream(frame, schema)
+        return schema, rows if read.sql is not None else self._all_of(rows)
+
+    def _all_of(self, rows: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """All rows of files: of a column that it reads alone, the engine does not see that it ends too early."""
+        count = 0
+        for batch in rows:
+            count += batch.num_rows
+            yield batch
+        if found := ended_early(self._parquet, count):
+            raise found
 
     def _plan(self, read: EngineRead) -> tuple[Any, tuple[Column, ...]]:
         """The query, with its arithmetic checked, and the columns that it yields, under the names that were written."""

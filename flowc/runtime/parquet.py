@@ -190,6 +190,11 @@ def damaged(paths: Iterable[Path]) -> DataError | None:
     return None
 
 
+def ended_early(paths: Sequence[Path], rows: int) -> DataError | None:
+    """What is wrong with files of which so many rows were read, where they say that they have others."""
+    return damaged(paths) if paths and rows != sum(pq.read_metadata(path).num_rows for path in paths) else None
+
+
 def unread(paths: Iterable[Path], folder: Path) -> DataError | None:
     """The first file that the engine does not read even alone, in its words; `folder` takes links to them."""
     for path in paths:

@@ -166,3 +166,11 @@ def test_what_the_engine_alone_refuses_names_the_file(project, damage):
     load, _ = tried(project, damage(written()))
     assert DAMAGED in load
     assert "a.parquet` cannot be read: " in load
+
+
+@pytest.mark.parametrize("damage", [one_value_less, other_page])
+def test_a_column_that_is_all_of_a_load_does_not_end_before_its_rows(project, damage):
+    """The engine compares columns with each other alone."""
+    load, _ = tried(project, damage(written()), read="columns: { name: text }")
+    assert DAMAGED in load
+    assert "a.parquet` cannot be read: " in load
