@@ -23,7 +23,6 @@ from flowc.runtime.connectors.files import CsvOptions, Files, compression, csv_o
 from flowc.runtime.csvlines import csv_error
 from flowc.runtime.csvlook import Look
 from flowc.runtime.csvtypes import Sample, inferred
-from flowc.runtime.enginecontext import alone
 from flowc.runtime.enginemessages import engine_message
 from flowc.runtime.names import literal, quoted
 from flowc.types import INTEGER_RANGES, UNKNOWN, Kind
@@ -196,7 +195,7 @@ def _inferred(groups: Iterable[Part], folder: Path) -> tuple[Column, ...]:
 
 def _first_rows(part: Part, index: int, count: int, folder: Path) -> pa.Table:
     """The first rows of one file as texts, in their order: read by a session of its own, on one thread."""
-    context = alone()
+    context = _alone()
     raw = str(part.folder / f"{index:06}{part.suffix}")
     chosen = ", ".join(f"{_text(name, Kind.TEXT, part.options)} AS {quoted(name)}" for name in part.schema.names)
     try:
@@ -204,6 +203,12 @@ def _first_rows(part: Part, index: int, count: int, folder: Path) -> pa.Table:
         return context.sql(f"SELECT {chosen} FROM raw LIMIT {count}").to_arrow_table().cast(part.schema)
     except Exception as error:  # the engine has no class of errors of its own
         raise fault([part], folder) or unreadable(part.paths[index], engine_message(error)) from None
+
+
+def _alone() -> Any:
+    import datafusion
+
+    return datafusion.SessionContext(datafusion.SessionConfig().with_target_partitions(1))
 
 
 def _chosen(column: Column, part: Part, fitted: Fitted, extreme: Extreme) -> str:
@@ -231,10 +236,10 @@ def _text(column: str, kind: Kind, options: CsvOptions) -> str:
 def fault(parts: Sequence[Part], folder: Path) -> DataError | None:
     """The first file that cannot be read, with the line. The engine names no file, and lines only of its pieces."""
     for i, (part, path) in enumerate((own, path) for own in parts for path in own.paths):
-        link = folder / f"alone-{i}"
-        _link([path], link)
+        alone = folder / f"alone-{i}"
+        _link([path], alone)
         try:
-            for _ in alone().read_csv(str(link), options=part.make(part.schema)).execute_stream():
+            for _ in _alone().read_csv(str(alone), options=part.make(part.schema)).execute_stream():
                 pass
         except Exception as error:  # the engine has no class of errors of its own
             return csv_error(engine_message(error), path, part.schema, part.options, guessed=part.guessed)

@@ -330,7 +330,7 @@ class Engine:
 
     def _damaged(self) -> DataError | None:
         """What is wrong with a file of Parquet, as Arrow tells it, or else the engine of the file alone."""
-        return damaged(self._parquet) or unread(self._parquet, self._spool.folder)
+        return damaged(self._parquet) or unread(self._context, self._parquet, self._spool.folder)
 
 
 def _plainly(array: pa.Array, column: str) -> pa.Array:

@@ -107,13 +107,6 @@ def new_context(spill: Path | None = None, **settings: str) -> Any:
     return datafusion.SessionContext(datafusion.SessionConfig({**fixed, **chosen}), runtime)
 
 
-def alone() -> Any:
-    """A session that reads one file, in the order of its rows."""
-    import datafusion
-
-    return datafusion.SessionContext(datafusion.SessionConfig().with_target_partitions(1))
-
-
 def register(
     context: Any, name: str, function: Callable[..., pa.Array], takes: list[pa.DataType], gives: pa.DataType
 ) -> None:

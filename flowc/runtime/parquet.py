@@ -23,8 +23,9 @@ from flowc.runtime.connectors.files import (
     has_nul,
     parquet_options,
     unreadable,
+    with_names,
 )
-from flowc.runtime.enginecontext import alone, ignore_statistics, selected
+from flowc.runtime.enginecontext import ignore_statistics, selected
 from flowc.runtime.enginemessages import engine_message, is_panic
 from flowc.runtime.names import quoted
 from flowc.types import DataType
@@ -105,7 +106,7 @@ def _unlike(path: Path, own: pa.Schema, others: pa.Schema) -> DataError:
 def _schema(path: Path, most: int, wanted: Sequence[str]) -> pa.Schema:
     """The columns of a file, of those that are `wanted` alone where the engine could not tell others apart."""
     try:
-        found = pq.read_metadata(path)
+        found = with_names(path, lambda: pq.read_metadata(path))
         demand_columns(path, found, most, wanted)
         schema = found.schema.to_arrow_schema()
     except (pa.ArrowException, OSError) as error:
@@ -195,13 +196,15 @@ def ended_early(paths: Sequence[Path], rows: int) -> DataError | None:
     return damaged(paths) if paths and rows != sum(pq.read_metadata(path).num_rows for path in paths) else None
 
 
-def unread(paths: Iterable[Path], folder: Path) -> DataError | None:
-    """The first file that the engine does not read even alone, in its words; `folder` takes links to them."""
+def unread(context: Any, paths: Iterable[Path], folder: Path) -> DataError | None:
+    """The first file that a session of the engine does not read even alone, in its words; `folder` takes links."""
     for path in paths:
         link = Path(mkdtemp(dir=folder)) / "alone.parquet"
         link.symlink_to(path.resolve())
         try:
-            for _ in alone().read_parquet(str(link)).execute_stream():
+            # With a schema, texts are read into what they are loaded from.
+            schema = pq.read_schema(path).remove_metadata()
+            for _ in context.read_parquet(str(link), schema=schema).execute_stream():
                 pass
         except BaseException as error:  # the engine has no class of errors of its own
             if not isinstance(error, Exception) and not is_panic(error):

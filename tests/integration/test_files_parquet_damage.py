@@ -174,3 +174,11 @@ def test_a_column_that_is_all_of_a_load_does_not_end_before_its_rows(project, da
     load, _ = tried(project, damage(written()), read="columns: { name: text }")
     assert DAMAGED in load
     assert "a.parquet` cannot be read: " in load
+
+
+def test_a_name_of_a_column_that_is_not_utf8_is_told(project):
+    data = written()
+    at = data.index(b"name", page(data, 2, 1) + 20)
+    for said in tried(project, changed(data, at + 3, ord("e"), 0xE3)):
+        assert DAMAGED in said
+        assert "a.parquet` cannot be read: the name of a column is not UTF-8" in said

@@ -311,6 +311,14 @@ def demand_columns(path: Path, metadata: Any, most: int, wanted: Iterable[str] =
         raise unreadable(path, wrong, "give the column another name")
 
 
+def with_names(path: Path, read: Callable[[], T]) -> T:
+    """What is read of a Parquet file. Raises DataError where the name of a column is no text: Arrow takes none such."""
+    try:
+        return read()
+    except UnicodeDecodeError:
+        raise unreadable(path, "the name of a column is not UTF-8", "give the column another name") from None
+
+
 def has_nul(kind: Any) -> bool:
     """Whether a field of a schema or a type, or one within it, has a NUL in its name."""
     fields = kind if isinstance(kind, pa.Schema) else (kind.field(place) for place in range(kind.num_fields))

@@ -32,6 +32,7 @@ from flowc.runtime.connectors.files import (
     opened,
     parquet_options,
     unreadable,
+    with_names,
     without_mark,
 )
 from flowc.runtime.connectors.filestream_records import Records, csv_records, records
@@ -382,7 +383,7 @@ def parquet_rows(path: Path) -> int:
     """How many rows a file says that it has."""
     import pyarrow.parquet as pq
 
-    return int(pq.read_metadata(path).num_rows)
+    return int(with_names(path, lambda: pq.read_metadata(path)).num_rows)
 
 
 def _parquet(path: Path, row: int, most: int, demanded: Iterable[Column]) -> Iterator[Records]:
@@ -392,7 +393,7 @@ def _parquet(path: Path, row: int, most: int, demanded: Iterable[Column]) -> Ite
     """
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(path) as file:
+    with with_names(path, lambda: pq.ParquetFile(path)) as file:
         wanted = [column.name for column in demanded]
         demand_columns(path, file.metadata, most, wanted)
         demand_names(path, file.schema_arrow.names, demanded)
