@@ -19,7 +19,7 @@ from flowc.errors import DataError
 from flowc.plan import FilesRead
 from flowc.runtime.arrow import arrow_type
 from flowc.runtime.connectors.csvheader import header
-from flowc.runtime.connectors.files import CsvOptions, Files, compression, csv_options, unreadable
+from flowc.runtime.connectors.files import CsvOptions, Files, compression, csv_options, no_columns, unreadable
 from flowc.runtime.csvlines import csv_error
 from flowc.runtime.csvlook import Look
 from flowc.runtime.csvtypes import Sample, inferred
@@ -140,7 +140,7 @@ def _groups(
     if not groups and own:
         return {("", *own): []}
     if not groups:
-        raise unreadable(paths[0], "it is empty, so its columns are unknown")
+        raise no_columns(paths[0])
     return groups
 
 

@@ -16,7 +16,7 @@ from flowc.runtime.badrows import BadRow
 from flowc.runtime.codecs.contract import UNDECODABLE, Decoded
 from flowc.runtime.codecs.csv import CsvDecoder
 from flowc.runtime.connectors.csvheader import csv_names
-from flowc.runtime.connectors.files import Files, csv_options, intact, unreadable
+from flowc.runtime.connectors.files import Files, csv_options, intact, no_columns
 from flowc.runtime.connectors.filestream_records import Records, csv_records
 from flowc.runtime.csvquotes import Quoting
 from flowc.runtime.csvtypes import Sample, inferred
@@ -78,7 +78,7 @@ class CsvRows:
                 samples.append(Sample(path, rows))
                 left -= rows.num_rows
         if not samples:
-            raise unreadable(self.paths[0], "it is empty, so its columns are unknown")
+            raise no_columns(self.paths[0])
         return inferred(samples, whole=left > 0)
 
     def _texts(self, path: Path, names: Sequence[str], count: int) -> pa.Table:

@@ -27,7 +27,16 @@ from flowc.runtime.aside import place
 from flowc.runtime.codecs.json import JsonDecoder
 from flowc.runtime.codecs.jsonvalues import demand_finite
 from flowc.runtime.codecs.shapes import decoded_field
-from flowc.runtime.connectors.files import ASIDE, MARK, MARKED, JsonOptions, intact, too_many, unreadable
+from flowc.runtime.connectors.files import (
+    ASIDE,
+    MARK,
+    MARKED,
+    JsonOptions,
+    intact,
+    no_columns,
+    too_many,
+    unreadable,
+)
 from flowc.runtime.convert import convert
 from flowc.runtime.csvquotes import lines_of
 from flowc.runtime.fit import guessed_wrong, shorten
@@ -116,6 +125,8 @@ def _inferred(paths: Sequence[Path], options: JsonOptions, *, skips: bool) -> pa
     sample = b"".join(lines.data if lines.data.endswith(b"\n") else lines.data + b"\n" for _, lines in first)
     if skips and not _is_sample(sample):
         sample = b"".join(line for line in sample.splitlines(keepends=True) if not wrong_in(line, None))
+    if not sample or sample.isspace():
+        raise no_columns(paths[0], "it has no row that can be read")
     try:
         _demand_few(sample, first[0][0] if first else paths[0], options.max_columns)
         return _exact_numbers(_as_text(schema_of(sample)), sample)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from datetime import date
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.commands import Folder, Inside
@@ -63,6 +66,55 @@ def test_nothing_to_find_columns_in_is_said(tmp_path: Path) -> None:
     failed = _project(tmp_path, '{ connection: drop, path: "*.csv", format: csv }').flowc("run", "clean", "--once")
     assert failed.code == 1
     assert "nothing yet in source `source`" in failed.err
+
+
+@pytest.mark.parametrize(("name", "data", "rows"), [
+    ("a.csv", b"id,name\n1,x\n2\n3,z\n", [(1, "x"), (3, "z")]), ("a.jsonl", b'{"id":1,"id":2}\n{"id":7}\n', [(7,)]),
+    ("a.jsonl.gz", b'{broken\n{"id":7}\n', [(7,)]),
+])  # fmt: skip
+def test_columns_are_found_beside_bad_rows(tmp_path: Path, name: str, data: bytes, rows: list[object]) -> None:
+    """A row that the stream will set aside is no reason for it not to start."""
+    put(tmp_path / "drop", name, data)
+    made = _project(tmp_path, f"{{ connection: drop, path: '*', format: {name.split('.')[1]} }}")
+    assert _report(made)["bad_rows"] == 1
+    assert _rows(tmp_path, "SELECT * FROM clean ORDER BY id") == rows
+
+
+def _parquet(columns: int) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table({f"c{n}": [1] for n in range(columns)}), sink)
+    return bytes(sink.getvalue().to_pybytes())
+
+
+@pytest.mark.parametrize(("form", "data", "words"), [
+    ("csv", b"a,a\n1,2\n", "twice"),
+    ("csv", ",".join(map(str, range(51))).encode() + b"\n", "`max_columns` is 50"),
+    ("parquet", _parquet(51), "`max_columns` is 50"), ("parquet", _parquet(2)[:-9], "magic bytes not found"),
+    ("jsonl", json.dumps(dict.fromkeys(map(str, range(51)), 1)).encode() + b"\n", "`max_columns` is 50"),
+    ("json", b'[{"a": 1}', "the array does not end"), ("jsonl", gzip.compress(b'{"a":1}\n'), "looks like gzip"),
+    ("jsonl", b'{"a":1}\n{"a":[1]}\n', "its field `a` holds a list"),
+])  # fmt: skip
+def test_a_file_that_gives_no_columns_says_why(tmp_path: Path, form: str, data: bytes, words: str) -> None:
+    put(tmp_path / "drop", f"a.{form}", data)
+    put(tmp_path / "drop", f"b.{form}", b"" if form != "parquet" else _parquet(60), 1)
+    made = _project(tmp_path, f"{{ connection: drop, path: '*', format: {form}, read: {{ max_columns: 50 }} }}")
+    failed = made.flowc("run", "clean", "--once")
+    assert failed.code == 1
+    assert "error[unreadable-file]" in failed.err
+    assert f"a.{form}`" in failed.err
+    assert words in failed.err
+    put(tmp_path / "drop", f"c.{form}", {"csv": b"id\n1\n", "parquet": _parquet(1)}.get(form, b'{"id": 1}\n'), 2)
+    assert _report(made)["rows"]
+
+
+@pytest.mark.parametrize(("form", "data"), [("csv", b"\n"), ("jsonl", b""), ("jsonl", b"\n \n"), ("jsonl", b"{bad\n")])
+@pytest.mark.parametrize("policy", ["drop", "fail"])
+def test_files_without_rows_give_no_columns(tmp_path: Path, form: str, data: bytes, policy: str) -> None:
+    put(tmp_path / "drop", f"a.{form}", data)
+    made = _project(tmp_path, f"{{ connection: drop, path: '*', format: {form} }}")
+    made.write("specs/s.yaml", (tmp_path / "specs/s.yaml").read_text().replace("on_error: drop", f"on_error: {policy}"))
+    said = made.flowc("run", "clean", "--once").err
+    assert ("it is no JSON" if data.startswith(b"{") and policy == "fail" else "nothing yet in source") in said
 
 
 def test_columns_of_files_are_inferred_as_loads_do_and_kept(tmp_path: Path) -> None:

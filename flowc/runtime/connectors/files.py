@@ -346,6 +346,16 @@ def unreadable(path: Path, why: str, help: str = "mend the file or the read opti
     return DataError(f"`{shown(path)}` cannot be read: {why}", code="unreadable-file", help=help)
 
 
+class NoColumns(DataError):
+    """Files in which there is no row yet to find columns in."""
+
+
+def no_columns(path: Path, why: str = "it is empty") -> NoColumns:
+    """The error for a file that has no row."""
+    told = unreadable(path, f"{why}, so its columns are unknown")
+    return NoColumns(told.message, code=told.code, help=told.help)
+
+
 def _marked(error: UnicodeError) -> tuple[str, int]:
     assert isinstance(error, UnicodeDecodeError)
     return _MARK, error.end

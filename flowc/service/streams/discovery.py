@@ -23,7 +23,7 @@ from flowc.diagnostics import Reporter, Severity
 from flowc.errors import DataError, TransientError, UsageError
 from flowc.plan import EngineRead, FilesRead
 from flowc.runtime.codecs.discover import discover
-from flowc.runtime.connectors.files import Files
+from flowc.runtime.connectors.files import Files, NoColumns
 from flowc.runtime.connectors.filestream_registry import Facts, Passing, Registry
 from flowc.runtime.connectors.folder import Folder
 from flowc.runtime.engine import Engine
@@ -47,7 +47,7 @@ def discovered(checked: CheckedSpec, stream: Stream, sessions: Sessions, facts: 
     `facts` stand for what it remembers, where that is not touched.
 
     Raises:
-        TransientError: there is nothing yet to find them in.
+        TransientError: there is nothing yet to find them in, or nothing that can be read.
         UsageError: the stream's SQL does not fit them.
     """
     found = described(stream.lookups, sessions) | _discovered(stream, sessions, facts)
@@ -159,7 +159,10 @@ class _Chosen(Files):
 
 
 def _in_files(source: Source, sessions: Sessions, *, skips: bool) -> tuple[Column, ...]:
-    """The columns of the first files, or, with `skips`, of the first ones that can be read."""
+    """The columns of the first files, or, with `skips`, of the first ones that can be read, without their bad rows.
+
+    Raises TransientError where there are such as cannot be read, and no others.
+    """
     files = Files(sessions.options(source.connection).values, sessions.resolver.root)
     registry = Registry(source.name, files.folder, source.path or "", Passing())
     end = time.monotonic() + _PATIENCE / 2
@@ -168,24 +171,36 @@ def _in_files(source: Source, sessions: Sessions, *, skips: bool) -> tuple[Colum
     paths = [files.folder / seen.path for seen in registry.files]
     options = source.options.get("read")
     form = "jsonl" if source.format == "json" else source.format or "csv"
-    read = FilesRead(source.connection, source.path or "", form, options if isinstance(options, dict) else {})
+    given = options if isinstance(options, dict) else {}
+    read = FilesRead(source.connection, source.path or "", form, given, skips=skips)
 
     def described(paths: Sequence[Path]) -> tuple[Column, ...]:
-        with Engine(lambda _: _Chosen(files, paths)) as engine:
-            return engine.describe(EngineRead((("source", read),), None))
+        try:
+            with Engine(lambda _: _Chosen(files, paths)) as engine:
+                return engine.describe(EngineRead((("source", read),), None))
+        except NoColumns:
+            return ()
 
     parts = (paths[first : first + _FILES] for first in range(0, len(paths), _FILES))
-    return next(filter(None, (_readable(part, described) if skips else described(part) for part in parts)), ())
+    wrong = list[DataError]()
+    found = (_readable(part, described, wrong) if skips else described(part) for part in parts)
+    columns = next(filter(None, found), ())
+    if wrong and not columns:  # a file that can be read may come yet
+        raise TransientError(wrong[0].message, code=wrong[0].code, help=wrong[0].help)
+    return columns
 
 
-def _readable(paths: Sequence[Path], described: Callable[[Sequence[Path]], tuple[Column, ...]]) -> tuple[Column, ...]:
-    """The columns of files, without those that cannot be read: the stream passes over them, too."""
+def _readable(
+    paths: Sequence[Path], described: Callable[[Sequence[Path]], tuple[Column, ...]], wrong: list[DataError]
+) -> tuple[Column, ...]:
+    """The columns of files, without those that cannot be read: the stream passes over them, too. `wrong` says why."""
     try:
         return described(paths)
-    except DataError:
+    except DataError as error:
         if len(paths) == 1:
+            wrong.append(error)
             return ()
-    whole = [path for path in paths if _readable([path], described)]
+    whole = [path for path in paths if _readable([path], described, wrong)]
     return described(whole) if whole else ()
 
 
