@@ -48,6 +48,13 @@ class EngineError(FlowcError):
     """A database or library refused the work."""
 
 
+def no_memory(error: MemoryError) -> EngineError:
+    """What a command says that would need more memory than there is."""
+    told = f": {error}" if str(error) else ""
+    help = "give flowc more, or make less at once: smaller values or files, `batch: { max_rows: … }` of a stream"
+    return EngineError(f"there is not enough memory{told}", code="out-of-memory", help=help)
+
+
 @contextmanager
 def written_at(text: MappedText | None) -> Iterator[None]:
     """Has failures of the work know which SQL of the specs failed; None where it is none."""

@@ -20,7 +20,7 @@ from flowc import __version__
 from flowc.cli.console import reveal, say, style_for
 from flowc.cli.streams import Unwritten, own_streams, unwritten
 from flowc.diagnostics import did_you_mean
-from flowc.errors import FlowcError, UsageError, unusable_file
+from flowc.errors import FlowcError, UsageError, no_memory, unusable_file
 from flowc.render.failure import bug, failure
 from flowc.runtime.exits import refuse_exits
 from flowc.runtime.interrupts import end_at_the_second
@@ -153,6 +153,8 @@ def _run(arguments: Sequence[str], *, debug: bool) -> int:
             return 2
         if isinstance(error, Unwritten):
             error = unwritten(error)
+        elif isinstance(error, MemoryError):
+            error = no_memory(error)
         elif isinstance(error, OSError):
             error = unusable_file(error) if error.filename is not None else _homeless() or _full(error) or error
         return _show_failure(error) if isinstance(error, FlowcError) else _show_bug(error, arguments)

@@ -46,7 +46,7 @@ from flowc.runtime.inuse import InUse
 from flowc.runtime.jsonnumbers import small_numbers
 from flowc.runtime.jsontext import made_json, of_column
 from flowc.runtime.names import quoted
-from flowc.runtime.parquet import damaged, ended_early, register_parquet, unread
+from flowc.runtime.parquet import damaged, ended_early, register_parquet, rows_held, unread
 from flowc.runtime.pump import Pump
 from flowc.runtime.rowpieces import Rows
 from flowc.runtime.rowwise import good_rows, is_rowwise, looked_at, rows_of
@@ -147,7 +147,9 @@ class Engine:
                 extreme=lambda sql, column: self._extreme(sql, column, read, files),
             )  # fmt: skip
         else:
-            self._parquet += register_parquet(self._context, name, read, files, folder=folder, fitted=self._fitted)
+            paths = register_parquet(self._context, name, read, files, folder=folder, fitted=self._fitted)
+            self._parquet += paths
+            self._rows = min(self._rows, rows_held(paths, USUAL)) if rows else self._rows
 
     def _put_rows(self, name: str, found: Rows, files: Files, read: FilesRead, *, rows: bool) -> None:
         """Registers rows of files of which bad ones are set aside, all of them before the first is used.
@@ -303,7 +305,7 @@ class Engine:
             return work()
         except FlowcError:
             raise
-        except (KeyboardInterrupt, SystemExit, GeneratorExit):
+        except (MemoryError, KeyboardInterrupt, SystemExit, GeneratorExit):
             raise
         except BaseException as error:
             # A panic of the engine is no Exception.

@@ -25,6 +25,7 @@ from flowc.runtime.connectors.files import (
     unreadable,
     with_names,
 )
+from flowc.runtime.connectors.parquetsizes import rows_together
 from flowc.runtime.enginecontext import ignore_statistics, selected
 from flowc.runtime.enginemessages import engine_message, is_panic
 from flowc.runtime.names import quoted
@@ -63,6 +64,26 @@ def register_parquet(
     columns = columns or [(quoted(field.name), field.name) for field in schema]
     context.register_view(name, selected(context, raw, columns))
     return paths
+
+
+def rows_held(paths: Iterable[Path], most: int) -> int:
+    """How many rows of files to hold together, of those that can be read, `most` of them at most.
+
+    Raises:
+        DataError: a row has more bytes than may be held.
+    """
+    return min((_rows_held(path, most) for path in paths), default=most)
+
+
+def _rows_held(path: Path, most: int) -> int:
+    try:
+        metadata = pq.read_metadata(path)
+        groups = range(metadata.num_row_groups)
+        return min((rows_together(path, metadata, group, most) for group in groups), default=most)
+    except MemoryError:
+        raise
+    except (pa.ArrowException, OSError):  # told where it is read
+        return most
 
 
 def _holds_floats(kind: pa.DataType) -> bool:
@@ -109,6 +130,8 @@ def _schema(path: Path, most: int, wanted: Sequence[str]) -> pa.Schema:
         found = with_names(path, lambda: pq.read_metadata(path))
         demand_columns(path, found, most, wanted)
         schema = found.schema.to_arrow_schema()
+    except MemoryError:
+        raise
     except (pa.ArrowException, OSError) as error:
         raise unreadable(path, *(not_parquet(path) or (str(error),))) from None
     demand_names(path, schema.names)
@@ -186,6 +209,8 @@ def damaged(paths: Iterable[Path]) -> DataError | None:
                     name = file.metadata.schema.column(place).path
                     if why := _wrong_in(file, name):
                         return unreadable(path, f"column `{name}`: {why}", "write the file anew")
+        except MemoryError:
+            raise
         except (pa.ArrowException, OSError) as error:
             return unreadable(path, str(error))
     return None
@@ -207,7 +232,7 @@ def unread(context: Any, paths: Iterable[Path], folder: Path) -> DataError | Non
             for _ in context.read_parquet(str(link), schema=schema).execute_stream():
                 pass
         except BaseException as error:  # the engine has no class of errors of its own
-            if not isinstance(error, Exception) and not is_panic(error):
+            if isinstance(error, MemoryError) or not (isinstance(error, Exception) or is_panic(error)):
                 raise
             return unreadable(path, engine_message(error), "write the file anew")
     return None
@@ -219,6 +244,8 @@ def _wrong_in(file: pq.ParquetFile, name: str) -> str:
         for batch in file.iter_batches(columns=[name]):
             batch.validate(full=True)
             count += batch.num_rows
+    except MemoryError:
+        raise
     except (pa.ArrowException, OSError) as error:
         return str(error)
     rows = file.metadata.num_rows

@@ -337,6 +337,8 @@ def intact(path: Path, parts: Iterator[T]) -> Iterator[T]:
     """What is read of a file. Raises DataError with its name where its bytes are broken."""
     try:
         yield from parts
+    except MemoryError:
+        raise
     except BROKEN as error:
         raise unreadable(path, str(error)) from error
 

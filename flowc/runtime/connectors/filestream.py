@@ -40,6 +40,7 @@ from flowc.runtime.connectors.filestream_registry import EVER, SHIFT, Facts, Reg
 from flowc.runtime.connectors.folder import Folder, shown
 from flowc.runtime.connectors.kafka_options import start_time
 from flowc.runtime.connectors.lines import TooLong, pieces
+from flowc.runtime.connectors.parquetsizes import rows_together
 from flowc.runtime.csvquotes import Quoting
 from flowc.runtime.jsonarray import json_pieces
 from flowc.runtime.streams.epoch import Range
@@ -51,8 +52,8 @@ from flowc.stream import MAX_BYTES
 _LOOK = 1.0
 """Seconds between two looks into the folder."""
 _LINES = (1 << SHIFT) - 1
-_TOGETHER, _UNSURE = 65_536, 512
-"""Rows of Parquet that are decoded together: where they are not large, and where they may be."""
+_TOGETHER = 65_536
+"""Rows of Parquet that are decoded together, where they are not large."""
 _FIELDS: Mapping[str, pa.DataType] = {
     "_key": pa.binary(),
     "_headers": pa.list_(pa.struct([("key", pa.string()), ("value", pa.binary())])),
@@ -237,6 +238,8 @@ class FileSource:
             try:
                 self._blocks = self._blocks or self._opened(path, number, line)
                 self._block = next(self._blocks, None)
+            except MemoryError:  # Arrow's own is among its other errors, and tells of no damage
+                raise
             except (DataError, *BROKEN) as error:
                 self._block, self._blocks = self._broken(path, line, error), None
             self._registry.check(number)
@@ -362,23 +365,6 @@ def _since(start: str) -> int:
     return at * 1_000_000
 
 
-def _rows_together(group: Any) -> int:
-    """How many rows of a group to decode together.
-
-    What they take in the file tells, but where texts stand in a dictionary, and any row may be as large as all of it.
-    """
-    size: int = group.total_byte_size
-    count: int = max(1, group.num_rows)
-    columns = [group.column(number) for number in range(group.num_columns)]
-    held = (c for c in columns if c.physical_type == "BYTE_ARRAY" and _DICTIONARY & {*c.encodings})
-    texts = sum(int(c.total_uncompressed_size) for c in held)
-    together = min(_TOGETHER, MAX_BYTES // max(1, size // count))
-    return max(1, min(together, max(_UNSURE, MAX_BYTES // max(1, texts))))
-
-
-_DICTIONARY = {"PLAIN_DICTIONARY", "RLE_DICTIONARY"}
-
-
 def parquet_rows(path: Path) -> int:
     """How many rows a file says that it has."""
     import pyarrow.parquet as pq
@@ -404,9 +390,7 @@ def _parquet(path: Path, row: int, most: int, demanded: Iterable[Column]) -> Ite
             if at + count <= row:
                 at += count
                 continue
-            # Arrow tells of a column that is encrypted here; where its place is asked for first, it ends the process.
-            next(file.iter_batches(1, row_groups=[group], columns=columns), None)
-            together = _rows_together(file.metadata.row_group(group))
+            together = rows_together(path, file.metadata, group, _TOGETHER)
             end = at + count
             for batch in file.iter_batches(together, row_groups=[group], columns=columns):
                 values = pa.StructArray.from_arrays(batch.columns, fields=list(batch.schema))

@@ -24,7 +24,7 @@ from flowc.compiler.lowering.context import Watermark
 from flowc.compiler.lowering.lower import lower_pipeline
 from flowc.compiler.lowering.output import check_made, check_output
 from flowc.diagnostics import Reporter, Severity
-from flowc.errors import EngineError, FlowcError
+from flowc.errors import EngineError, FlowcError, no_memory
 from flowc.plan import LoadPlan
 from flowc.runtime.load import LoadProgress, describe, run_load
 from flowc.service.access.livetables import differing
@@ -179,6 +179,8 @@ def _run_target(run: Run, pipeline: str, index: int, apply: Apply) -> TargetRepo
         _load(run, pipeline, index, apply, reporter, report)
     except FlowcError as error:
         report.error = run.sessions.redacted(error)
+    except MemoryError as error:
+        report.error = no_memory(error)
     # Warnings of the live check repeat what lint says; every value is checked as it is loaded.
     report.diagnostics = tuple(d for d in reporter.sorted() if d.severity is Severity.ERROR)
     report.seconds = monotonic() - began

@@ -14,7 +14,7 @@ from flowc.compiler.ir import Dedupe, IntervalJoin, Ir, Node, Source, Sql, Strea
 from flowc.compiler.streamplan.nodes import sql_nodes
 from flowc.compiler.streamplan.plan import plan_stream
 from flowc.compiler.streamplan.targets import LiveTableOf, unseen
-from flowc.errors import FlowcError, UsageError
+from flowc.errors import FlowcError, UsageError, no_memory
 from flowc.runtime.codecs.shapes import decoded_schema
 from flowc.runtime.lean import keep_memory
 from flowc.runtime.rowpieces import most_rows
@@ -90,6 +90,8 @@ def run_stream(
                 raise met
     except FlowcError as error:
         report.error = sessions.redacted(error)
+    except MemoryError as error:
+        report.error = no_memory(error)
     report.seconds, report.stopped = monotonic() - began, stopping is not None and stopping.is_set()
     return report
 
