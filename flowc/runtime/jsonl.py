@@ -123,12 +123,12 @@ def _inferred(paths: Sequence[Path], options: JsonOptions, *, skips: bool) -> pa
     """From the first lines of the files together, as if they were one; with `skips`, without those that are no rows."""
     first = _first(paths, options)
     sample = b"".join(lines.data if lines.data.endswith(b"\n") else lines.data + b"\n" for _, lines in first)
+    _demand_few(sample, first[0][0] if first else paths[0], options.max_columns)
     if skips and not _is_sample(sample):
         sample = b"".join(line for line in sample.splitlines(keepends=True) if not wrong_in(line, None))
     if not sample or sample.isspace():
         raise no_columns(paths[0], "it has no row that can be read")
     try:
-        _demand_few(sample, first[0][0] if first else paths[0], options.max_columns)
         return _exact_numbers(_as_text(schema_of(sample)), sample)
     except ValueError as error:
         raise _located(first, skips=skips) or unreadable(paths[0], str(error)) from None

@@ -253,6 +253,16 @@ def test_too_many_columns_are_an_error(project, form, read, most):
     assert f"`max_columns` is {most}" in done.out + done.err
 
 
+@pytest.mark.parametrize("name", ["kept", "strict", "follow"])
+def test_a_row_of_very_many_fields_takes_little_memory(project, name):
+    """Whether bad rows are set aside or not: none of the fields becomes a column before they are counted."""
+    many = "{" + ",".join(f'"{number:x}":1' for number in range(500_000)) + "}"
+    put(project.path / "in", "a.jsonl.gz", '{"id": 1, "name": "x"}\n' + many + "\n{broken\n")
+    write(project, "a.jsonl.gz", "", more="")
+    assert peak(project, name) < 500
+    assert "`max_columns` is 10000" in project.flowc("run", name, "--once").err
+
+
 @pytest.mark.parametrize("form", ["csv", "jsonl", "json"])
 def test_a_stream_that_takes_no_bad_rows_stops_at_a_line_that_is_too_long(project, form):
     put(project.path / "in", f"a.{form}", text(form, [50, 60, 200, 50]))
