@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -78,7 +79,7 @@ class Aside:
 
     def __post_init__(self) -> None:
         self._spool: Spool | None = None
-        self._parts: list[Path] = []
+        self._parts: list[tuple[str, Path]] = []
 
     def begin(self, file: str) -> None:
         """A file is read from here on."""
@@ -125,15 +126,14 @@ class Aside:
         path = self._spool.folder / f"bad-{len(self._parts)}.arrow"
         with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, SCHEMA) as writer:
             writer.write_batch(batch)
-        self._parts.append(path)
+        self._parts.append((file, path))
 
     def batches(self, pipeline: str) -> Iterator[pa.RecordBatch]:
         """What was set aside, as rows of a pipeline of that name, behind a row for each file that was read."""
         files = sorted(set(self.files))
         yield _batch(pipeline, [(file, None) for file in files])
-        for path in self._parts:
-            with pa.memory_map(str(path)) as source:
-                batch = pa.ipc.open_file(source).get_batch(0)
+        for _, path in self._parts:
+            with _kept(path) as batch:
                 yield batch.set_column(0, SCHEMA.field(0), pa.array([pipeline] * batch.num_rows, SCHEMA.field(0).type))
 
     def close(self) -> None:
@@ -146,18 +146,16 @@ class Aside:
 
         Raises DataError where `below` leads out of the folder `home`.
         """
-        texts: dict[str, list[str]] = {file: [] for file in self.files}
-        for batch in self.batches(self.pipeline):
-            for row in batch.to_pylist():
-                if row["line"] is not None:
-                    texts[row["file"]].append(json.dumps(row, ensure_ascii=False) + "\n")
+        parts: dict[str, list[Path]] = {file: [] for file in self.files}
+        for file, kept in self._parts:
+            parts[file].append(kept)
         folder = Folder(home)
-        for file, lines in texts.items():
+        for file, own in parts.items():
             part = PurePosixPath(*(p for p in PurePosixPath(file).parts if p not in ("/", "..")))
             path = home / below / self.pipeline / f"{part}{BAD_ROWS_END}"
             folder.require(path.parent)
-            if lines:
-                _write(path, "".join(lines))
+            if own:
+                _write(path, map(_lines, own))
             else:
                 path.unlink(missing_ok=True)
 
@@ -196,12 +194,23 @@ def _text(raw: bytes) -> str:
     return _NO_TEXT.sub(lambda sign: f"\\x{ord(sign[0]) & 0xFF:02x}", text)
 
 
-def _write(path: Path, text: str) -> None:
+@contextmanager
+def _kept(part: Path) -> Iterator[pa.RecordBatch]:
+    with pa.memory_map(str(part)) as source:
+        yield pa.ipc.open_file(source).get_batch(0)
+
+
+def _lines(part: Path) -> str:
+    with _kept(part) as batch:
+        return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in batch.to_pylist())
+
+
+def _write(path: Path, texts: Iterable[str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     made = path.with_name(f".{path.name}.tmp")
     made.unlink(missing_ok=True)  # with "x" it is no link to another file
     with open(made, "x", encoding="utf-8", opener=private) as file:
-        file.write(text)
+        file.writelines(texts)
         file.flush()
         os.fsync(file.fileno())
     made.replace(path)

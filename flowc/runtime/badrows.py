@@ -180,6 +180,6 @@ def refused(check: Check, array: pa.Array) -> Iterator[tuple[int, ValueError]]:
         except ValueError as error:
             middle = (start + stop) // 2
             if stop - start <= 1:
-                yield start, error
+                yield start, error.with_traceback(None)  # which would keep what every call on the way held
             else:
                 spans += [(middle, stop), (start, middle)]

@@ -20,7 +20,7 @@ from flowc.runtime.connectors.files import Files, csv_options, intact, no_column
 from flowc.runtime.connectors.filestream_records import Records, csv_records
 from flowc.runtime.csvquotes import Quoting
 from flowc.runtime.csvtypes import Sample, inferred
-from flowc.runtime.rowpieces import Piece
+from flowc.runtime.rowpieces import Piece, at_once
 from flowc.types import TEXT, UNKNOWN
 
 
@@ -60,9 +60,10 @@ class CsvRows:
             yield Piece(batch, block.lines.take(done.rows).to_numpy() + 1, unread)
 
     def _decoded(self, path: Path, decoder: CsvDecoder) -> Iterator[tuple[Records, Decoded]]:
-        for block in intact(path, csv_records(path, self._options, self._quoting)):
-            messages = pa.RecordBatch.from_arrays([block.values, block.lines], names=["_value", "_offset"])
-            yield block, decoder.decode(messages.slice(0, 0) if block.long else messages)
+        for found in intact(path, csv_records(path, self._options, self._quoting)):
+            for block in _apart(found, at_once(decoder.columns)):
+                messages = pa.RecordBatch.from_arrays([block.values, block.lines], names=["_value", "_offset"])
+                yield block, decoder.decode(messages.slice(0, 0) if block.long else messages)
 
     def _inferred(self) -> Sequence[Column]:
         """From the first rows of the files that can be read.
@@ -90,3 +91,12 @@ class CsvRows:
             if rows >= count:
                 break
         return pa.Table.from_batches(kept, decoder.schema).slice(0, count)
+
+
+def _apart(block: Records, count: int) -> Iterator[Records]:
+    """All records of a block, so many at a time."""
+    if len(block.values) <= count:
+        yield block
+        return
+    for start in range(0, len(block.values), count):
+        yield Records(block.values.slice(start, count), block.lines.slice(start, count), block.end)

@@ -19,7 +19,7 @@ from flowc.runtime.connectors.files import Files, intact, json_options
 from flowc.runtime.fit import CODE, shorten
 from flowc.runtime.jsonarray import Lines, json_lines
 from flowc.runtime.jsonl import json_shape, rows_of, told, wrong_in
-from flowc.runtime.rowpieces import Piece, most_rows
+from flowc.runtime.rowpieces import Piece, at_once
 
 
 @dataclass
@@ -39,7 +39,7 @@ class JsonRows:
     def pieces(self, path: Path) -> Iterator[Piece]:
         """The rows of one file, some megabytes of lines at a time."""
         for lines in intact(path, json_lines(path, self._options.max_line)):
-            for part in lines.apart(most_rows(self._shape.columns)):
+            for part in lines.apart(at_once(self._shape.columns)):
                 yield self._piece(path, part)
 
     def _piece(self, path: Path, lines: Lines) -> Piece:

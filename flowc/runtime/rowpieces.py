@@ -15,11 +15,17 @@ from flowc.types import DataType
 
 CELLS = 8_000_000
 """So many values are held at once, with the NULLs of rows that lack a column."""
+_ROWS = 65_536
 
 
 def most_rows(columns: Iterable[Column]) -> int:
     """How many rows of these columns are held at once, counted with the fields within others."""
     return CELLS // max(1, sum(_width(column.type) for column in columns)) or 1
+
+
+def at_once(columns: Iterable[Column]) -> int:
+    """How many rows of a file are read together: any of them may be bad, and of a bad one much is told."""
+    return min(_ROWS, most_rows(columns))
 
 
 def _width(kind: DataType) -> int:

@@ -23,7 +23,8 @@ from flowc.runtime.connectors.files import Files
 from flowc.runtime.jsonkinds import schema_of
 from flowc.runtime.jsonrows import JsonRows
 from flowc.runtime.rowpieces import CELLS
-from flowc.types import BIGINT
+from flowc.runtime.rowwise import rows_of
+from flowc.types import BIGINT, TEXT
 from tests.streams.filefolder import put
 
 SPEC = """
@@ -251,6 +252,24 @@ def test_too_many_columns_are_an_error(project, form, read, most):
     project.write("specs/p.yaml", spec.replace("on_error: dlq", "on_error: fail"))
     done = project.flowc("run", "follow", "--once")
     assert f"`max_columns` is {most}" in done.out + done.err
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_many_bad_rows_are_told_a_part_at_a_time(project, form):
+    """Some megabytes of a file may be millions of them, and each takes a hundred times its bytes."""
+    count = 300_000 if form == "csv" else 100_000
+    good = {"csv": ["id,name", "1,a", "2,b"], "jsonl": ["", '{"id": 1}', '{"id": 2}']}[form]
+    put(project.path / "in", f"a.{form}", "\n".join([*good[:2], *["x"] * count, good[2]]) + "\n")
+    write(project, f"a.{form}", "")
+    assert peak(project, "kept") < 380
+    assert ids(project) == [1, 2]
+    assert [line for line, *_ in bad_rows(project, f"a.{form}")] == list(range(3, count + 3))
+    columns = (Column("id", BIGINT), Column("name", TEXT))
+    read, files = FilesRead("d", f"a.{form}", form, {}, columns, skips=True), Files({"uri": "in"}, project.path)
+    found = rows_of(read, files)
+    pieces = list(found.pieces(found.paths[0]))
+    assert sum(len(piece.bad) for piece in pieces) == count
+    assert max(len(piece.bad) for piece in pieces) <= 65_536
 
 
 @pytest.mark.parametrize("name", ["kept", "strict", "follow"])
