@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from flowc.catalog import Column
-from flowc.errors import FlowcError, UsageError
+from flowc.errors import DataError, FlowcError, UsageError
 from flowc.plan import EngineRead, FilesRead
 from flowc.runtime.codecs.csv import CsvDecoder
 from flowc.runtime.connectors.files import CsvOptions, Files
@@ -199,6 +199,26 @@ def test_columns_are_found_behind_files_that_cannot_be_read(tmp_path: Path) -> N
     put(tmp_path / "drop", "c.csv", "\nid,name\n5,e\n", age=2)
     assert _report(made)["rows"] == 1
     assert _rows(tmp_path) == [(5, "E", "c.csv")]
+
+
+@pytest.mark.parametrize("target", ["nothing.csv", "z.csv"])
+@pytest.mark.parametrize("path", ["*.csv", "**/*.csv"])
+def test_links_that_lead_nowhere_are_told(tmp_path: Path, target: str, path: str) -> None:
+    made = _project(tmp_path, "csv", "dlq")
+    put(tmp_path / "drop", "a.csv", "id,name\n5,e\n")
+    (tmp_path / "drop/z.csv").symlink_to(target)
+    os.utime(tmp_path / "drop/z.csv", (1e9, 1e9), follow_symlinks=False)
+    spec = (tmp_path / "specs/s.yaml").read_text().replace("*.csv", path)
+    made.write("specs/s.yaml", spec)
+    words = "z.csv` cannot be read: it is a link that leads nowhere, and not a file"
+    assert _report(made)["rows"] == 1
+    (letter,) = made.flowc("dlq", "show", "clean", "--json").json
+    assert (letter["topic"], letter["code"], words in letter["error"]) == ("z.csv", "unreadable-file", True)
+    made.write("specs/s.yaml", spec.replace("on_error: dlq", "on_error: fail").replace("clean", "other"))
+    failed = made.flowc("run", "other", "--once")
+    assert (failed.code, words in failed.err) == (1, True)
+    with pytest.raises(DataError, match="it is a link that leads nowhere"):
+        Files({"uri": str(tmp_path / "drop")}).find(path)
 
 
 def test_a_file_whose_name_is_not_utf_8_is_read(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ class Files:
 
         Raises:
             EngineError: there is none.
-            DataError: one leads out of the folder, or is a pipe or a device.
+            DataError: one leads out of the folder or nowhere, or is a pipe or a device.
         """
         folder = Folder(self.folder)
         exact = folder.require(self.folder / path)
@@ -91,7 +91,8 @@ class Files:
             raise EngineError(message, code="file-not-found", help="check `path` and the connection's `uri`")
         names = sorted({name for name in folder.names(path) if not keeps_bad_rows(name, path)})
         paths = (folder.require(self.folder / name) for name in names)
-        found = tuple(folder.file(each) for each in paths if each.exists() and not each.is_dir())
+        there = (each for each in paths if (each.is_symlink() or each.exists()) and not each.is_dir())
+        found = tuple(map(folder.file, there))
         if not found:
             message = f"no file in `{self.folder}` matches `{path}`"
             raise EngineError(message, code="file-not-found", help="check `path` and the connection's `uri`")

@@ -53,9 +53,14 @@ class Folder:
         """The path of a file that can be read to its end.
 
         Raises:
-            DataError: it leads out of the folder, or to a pipe, a device or a socket.
+            DataError: it leads out of the folder, nowhere, or to a pipe, a device or a socket.
         """
-        mode = self.require(path).stat().st_mode
+        try:
+            mode = self.require(path).stat().st_mode
+        except OSError:
+            if not path.is_symlink():
+                raise
+            mode = path.lstat().st_mode
         if not stat.S_ISREG(mode):
             message = f"`{shown(path)}` cannot be read: it is {_kind(mode)}, and not a file"
             raise DataError(message, code="unreadable-file", help="take it out of the folder")
@@ -100,6 +105,8 @@ class Folder:
 def _kind(mode: int) -> str:
     if stat.S_ISDIR(mode):
         return "a folder"
+    if stat.S_ISLNK(mode):
+        return "a link that leads nowhere"
     return "a pipe" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"
 
 
