@@ -221,6 +221,18 @@ def test_links_that_lead_nowhere_are_told(tmp_path: Path, target: str, path: str
         Files({"uri": str(tmp_path / "drop")}).find(path)
 
 
+def test_a_path_that_names_a_file_is_no_pattern(tmp_path: Path) -> None:
+    """In a stream as in a load; where there is no file of that name, it is one."""
+    made = _project(tmp_path, "csv", "dlq")
+    put(tmp_path / "drop", "x1.csv", "id,name\n1,a\n")
+    made.write("specs/s.yaml", (tmp_path / "specs/s.yaml").read_text().replace("*.csv", "x[1].csv"))
+    assert _report(made)["rows"] == 1
+    put(tmp_path / "drop", "x[1].csv", "id,name\n2,b\n")
+    assert [path.name for path in Files({"uri": str(tmp_path / "drop")}).find("x[1].csv")] == ["x[1].csv"]
+    assert _report(made)["rows"] == 1
+    assert _rows(tmp_path) == [(1, "A", "x1.csv"), (2, "B", "x[1].csv")]
+
+
 def test_a_file_whose_name_is_not_utf_8_is_read(tmp_path: Path) -> None:
     made = _project(tmp_path, "csv", "dlq")
     for name, data in ((b"a\xff.csv", b"id,name\nx,a\n2,b\n"), (b"b\xfe.csv", b"id,nme\n")):

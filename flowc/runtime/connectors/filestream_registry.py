@@ -177,7 +177,8 @@ class Registry:
 
     def _there(self) -> list[Seen]:
         found, folder = [], Folder(self.folder)
-        for name in set(folder.names(self.path)):
+        named = (self.folder / self.path).is_file()
+        for name in {self.path} if named else set(folder.names(self.path)):
             if _is_hidden(name) or keeps_bad_rows(name, self.path):
                 continue
             try:
