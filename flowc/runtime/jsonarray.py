@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flowc.runtime.connectors import lines
-from flowc.runtime.connectors.files import Bytes, opened, unreadable, without_mark
+from flowc.runtime.connectors.files import Bytes, demand_utf8, opened, unreadable, without_mark
 from flowc.runtime.connectors.lines import TooLong, among, apart, line_ends, pieces
 
 _BLANK = b" \t\r\n"
@@ -80,6 +80,7 @@ def json_lines(path: Path, most: int) -> Iterator[Lines]:
         DataError: the array does not end, or something else follows it.
     """
     with without_mark(lambda: opened(path)) as stream:
+        demand_utf8(path, stream, "write it as UTF-8, as JSON is")
         yield from _found(stream, path, most, _blank_lines(stream))
 
 
@@ -89,6 +90,7 @@ def json_pieces(path: Path, most: int) -> Iterator[bytes | TooLong]:
     So blank lines that a file of lines begins with are there; of an array, elements are counted.
     """
     with without_mark(lambda: opened(path)) as stream:
+        demand_utf8(path, stream, "write it as UTF-8, as JSON is")
         blank = _blank_lines(stream)
         for at in range(0, 0 if _is_array(stream) else blank, lines.BLOCK):
             yield b"\n" * min(blank - at, lines.BLOCK)

@@ -31,6 +31,8 @@ _EMPTY = msgspec.Raw(b"{}")
 _WITHIN = re.compile(r"Column\(/.*/.*\) changed from", re.S)
 """What Arrow says of fields within fields that disagree about their kind."""
 _EXAMPLES = {pa.null(): None, pa.bool_(): True, pa.int64(): 1, pa.float64(): 1.5}
+_DEEPEST = 150
+"""Levels of lists and objects in each other of which types are made: these take several calls for each."""
 _NULL = re.compile(rb"\n[ \t\r]*null")
 _KEYS: msgspec.json.Decoder[dict[str, msgspec.Raw]] = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -43,7 +45,16 @@ def schema_of(lines: bytes) -> pa.Schema:
     found = _types(lines)
     if wrong := nameless(found.names):
         raise ValueError(wrong)
+    if _is_deep(found):
+        raise ValueError(f"it is nested in more than {_DEEPEST} levels, and no column is declared that takes them")
     return found
+
+
+def _is_deep(found: pa.Schema) -> bool:
+    kinds = found.types
+    for _ in range(_DEEPEST + 1):
+        kinds = [kind.field(place).type for kind in kinds for place in range(kind.num_fields)]
+    return bool(kinds)
 
 
 def _types(lines: bytes) -> pa.Schema:

@@ -68,6 +68,7 @@ _NATIVE = (Kind.BOOL, Kind.FLOAT32, Kind.FLOAT64, Kind.TEXT, *INTEGER_RANGES)
 _UNQUOTED = (*_NATIVE, Kind.DECIMAL)
 """What a text in its quotes may be wrong for, for the quotes alone: values of other kinds are always in them."""
 _FIELD = "v"
+_DIGITS = 4000
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +125,12 @@ def _inferred(paths: Sequence[Path], options: JsonOptions, *, skips: bool) -> pa
     first = _first(paths, options)
     sample = b"".join(lines.data if lines.data.endswith(b"\n") else lines.data + b"\n" for _, lines in first)
     _demand_few(sample, first[0][0] if first else paths[0], options.max_columns)
-    if skips and not _is_sample(sample):
-        sample = b"".join(line for line in sample.splitlines(keepends=True) if not wrong_in(line, None))
     if not sample or sample.isspace():
         raise no_columns(paths[0], "it has no row that can be read")
+    if skips and not _is_sample(sample):
+        sample = b"".join(line for line in sample.splitlines(keepends=True) if not wrong_in(line, None))
+        if not sample or sample.isspace():
+            raise _located(first, skips=False) or no_columns(paths[0])
     try:
         return _exact_numbers(_as_text(schema_of(sample)), sample)
     except ValueError as error:
@@ -340,21 +343,34 @@ def wrong_in(line: bytes, shape: JsonShape | None) -> str | tuple[Column, object
     if line.startswith(MARK):
         return f"it is no JSON: {MARKED}"
     try:
-        held = json.loads(line, object_pairs_hook=Pairs)
+        # Decoded here: of bytes, the module guesses another encoding by their NULs.
+        held = json.loads(line.decode("utf-8-sig", "surrogatepass"), object_pairs_hook=Pairs, parse_int=_whole)
         if not isinstance(held, dict):
             return "it is not a JSON object"
     except json.JSONDecodeError as error:
         return f"it is no JSON: {error.msg}, at character {error.pos + 1}"
     except (ValueError, RecursionError) as error:
-        return str(error)
+        return _words(error)
     try:
         schema_of(line) if shape is None else _read_line(line, shape.raw, guessed=shape.guessed)
     except (ValueError, RecursionError) as error:
         with suppress(RecursionError):
             if odd := odd_in(held):
                 return odd
-        return (_misfit(line, held, shape) if shape else None) or str(error).removesuffix(" in row 0")
+        return (_misfit(line, held, shape) if shape else None) or _words(error)
     return (_misfit(line, held, shape) if shape else None) or _not_finite(line)
+
+
+def _whole(digits: str) -> int | float:
+    """A whole number; one of so many digits that Python makes none of them is beyond all doubles."""
+    return int(digits) if len(digits) <= _DIGITS else float(digits)
+
+
+def _words(error: ValueError | RecursionError) -> str:
+    """What is wrong with a line, without the words that are for those who write Python."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    return "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error).removesuffix(" in row 0")
 
 
 def _not_finite(line: bytes) -> str | None:

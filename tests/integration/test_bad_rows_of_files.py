@@ -157,6 +157,54 @@ def test_a_file_of_bad_rows_alone_empties_no_table(project, tmp_path):
     assert len(lite(tmp_path).rows("SELECT * FROM t")) == 1
 
 
+DEEP = "[" * 500 + "]" * 500
+
+
+@pytest.mark.parametrize("columns", ["", ", columns: { id: bigint, n: text }"])
+@pytest.mark.parametrize(("bad", "words"), [
+    ('{"id": ' + "9" * 5000 + ', "n": "a"}', "column `id`: `999"),
+    ('{"id": 2, "n": ' + "[" * 5000 + "}", "it is nested too deeply"),
+    (f'{{"id": 2, "n": {DEEP}}}', "column `n`: `[[["),
+    ('{"id": 2, "n": "\udcff"}', "it is not UTF-8 text"),
+])  # fmt: skip
+def test_what_is_wrong_with_json_is_told_without_words_of_python(project, columns, bad, words):
+    rows = ['{"id": 1, "n": "a"}', bad] + ['{"id": 3, "n": "b"}'] * 2
+    (project.path / "a.jsonl").write_bytes("\n".join(rows).encode("utf-8", "surrogateescape"))
+    project.write(
+        "specs/p.yaml",
+        f"""
+connections: {{ d: {{ kind: files, uri: . }}, w: {{ kind: sqlite, path: w.db }} }}
+pipelines:
+  p:
+    from: {{ connection: d, path: a.jsonl{columns} }}
+    to: {{ connection: w, table: t }}
+    mode: append
+    on_bad_row: quarantine
+""",
+    )
+    done = project.flowc("run", "--once")
+    if columns or "column `id`" not in words:  # else it is a whole number as others are, of a wider type
+        assert (done.code, f"line 2 of `a.jsonl`: {words}" in done.out + done.err) == (0, True)
+    assert not any(word in done.out + done.err for word in ("sys.", "recursion", "codec"))
+
+
+@pytest.mark.parametrize("depth", [150, 152, 498])
+@pytest.mark.parametrize(("begin", "end"), [("[", "]"), ('{"k":', "}"), ('[{"k":', "}]")])
+def test_types_are_made_of_so_many_levels(project, depth, begin, end):
+    """More of them ended a load in words of Python; a column that is declared as `json` takes them."""
+    times = depth // len(end)
+    (project.path / "a.jsonl").write_text('{"id":1,"n":' + begin * times + '"x"' + end * times + "}\n")
+    spec = """
+connections: { d: { kind: files, uri: . }, w: { kind: sqlite, path: w.db } }
+pipelines: { p: { from: { connection: d, path: a.jsonl COLUMNS }, to: { connection: w, table: t }, mode: append } }
+"""
+    project.write("specs/p.yaml", spec.replace("COLUMNS", ""))
+    assert ("line 1: it is nested in more than 150 levels" in project.flowc("run", "--once").err) == (depth > 150)
+    (project.path / "w.db").unlink(missing_ok=True)
+    project.write("specs/p.yaml", spec.replace(" COLUMNS", ", columns: { id: bigint, n: json }"))
+    assert project.flowc("run", "--once").code == 0
+
+
 @pytest.mark.parametrize("name", list(FILES))
 def test_types_are_inferred_from_the_good_rows(project, tmp_path, name):
     data = {

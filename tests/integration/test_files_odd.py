@@ -256,6 +256,10 @@ OTHERS = {
     ("k.parquet", "parquet", written_as("jsonl")): "this is no Parquet, and looks like JSON",
     ("l.parquet", "parquet", gzip.compress(written_as("csv"))): "this is no Parquet, and looks like gzip",
     ("m.parquet", "parquet", b""): "this is no Parquet",
+    ("n.csv", "csv", "id\n1\n".encode("utf-16")): "this looks like UTF-16, and is read as UTF-8",
+    ("o.csv.gz", "csv", gzip.compress("id\n1\n".encode("utf-32"))): "this looks like UTF-32, and is read as UTF-8",
+    ("p.jsonl", "jsonl", '{"id": 1}\n'.encode("utf-16")): "this looks like UTF-16, and is read as UTF-8",
+    ("q.json.gz", "json", gzip.compress(b"\xfe\xff" + '[{"id": 1}]'.encode("utf-16-be"))): "this looks like UTF-16",
 }
 SPECS_OF_OTHERS = """
 connections: {{ d: {{ kind: files, uri: . }}, w: {{ kind: sqlite, path: store.sqlite }} }}

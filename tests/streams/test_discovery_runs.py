@@ -92,7 +92,7 @@ def _parquet(columns: int) -> bytes:
     ("parquet", _parquet(51), "`max_columns` is 50"), ("parquet", _parquet(2)[:-9], "magic bytes not found"),
     ("jsonl", json.dumps(dict.fromkeys(map(str, range(51)), 1)).encode() + b"\n", "`max_columns` is 50"),
     ("json", b'[{"a": 1}', "the array does not end"), ("jsonl", gzip.compress(b'{"a":1}\n'), "looks like gzip"),
-    ("jsonl", b'{"a":1}\n{"a":[1]}\n', "its field `a` holds a list"),
+    ("jsonl", b'{"a":1}\n{"a":[1]}\n', "its field `a` holds a list"), ("jsonl", b"{bad\n", "line 1: it is no JSON"),
 ])  # fmt: skip
 def test_a_file_that_gives_no_columns_says_why(tmp_path: Path, form: str, data: bytes, words: str) -> None:
     put(tmp_path / "drop", f"a.{form}", data)
@@ -107,14 +107,13 @@ def test_a_file_that_gives_no_columns_says_why(tmp_path: Path, form: str, data: 
     assert _report(made)["rows"]
 
 
-@pytest.mark.parametrize(("form", "data"), [("csv", b"\n"), ("jsonl", b""), ("jsonl", b"\n \n"), ("jsonl", b"{bad\n")])
+@pytest.mark.parametrize(("form", "data"), [("csv", b"\n"), ("jsonl", b""), ("jsonl", b"\n \n")])
 @pytest.mark.parametrize("policy", ["drop", "fail"])
 def test_files_without_rows_give_no_columns(tmp_path: Path, form: str, data: bytes, policy: str) -> None:
     put(tmp_path / "drop", f"a.{form}", data)
     made = _project(tmp_path, f"{{ connection: drop, path: '*', format: {form} }}")
     made.write("specs/s.yaml", (tmp_path / "specs/s.yaml").read_text().replace("on_error: drop", f"on_error: {policy}"))
-    said = made.flowc("run", "clean", "--once").err
-    assert ("it is no JSON" if data.startswith(b"{") and policy == "fail" else "nothing yet in source") in said
+    assert "nothing yet in source" in made.flowc("run", "clean", "--once").err
 
 
 def test_columns_of_files_are_inferred_as_loads_do_and_kept(tmp_path: Path) -> None:

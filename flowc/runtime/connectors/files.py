@@ -257,12 +257,14 @@ def csv_bytes(path: Path, options: CsvOptions) -> Bytes:
     """The bytes of a CSV file in UTF-8, from the row on with which it begins.
 
     Raises:
-        DataError: a row that is skipped holds a carriage return of its own, so that others may be skipped with it, or
-            all of its rows are skipped, and more.
+        DataError: it looks like another encoding; a row that is skipped holds a carriage return of its own, so that
+            others may be skipped with it; or all of its rows are skipped, and more.
     """
     stream = opened(path)
     if not _is_utf8(options.encoding):
         stream = io.BufferedReader(_Recoded(stream, str(options.encoding)))
+    else:
+        demand_utf8(path, stream, "say so: `read: { encoding: utf-16 }`")
     is_empty = not stream.peek(1)
     for number in range(0 if is_empty else options.skip_rows):
         if not stream.peek(1):
@@ -271,6 +273,13 @@ def csv_bytes(path: Path, options: CsvOptions) -> Bytes:
         if _holds_return(stream):
             raise unreadable(path, f"line {number + 1}, which is skipped, {RETURN}")
     return stream
+
+
+def demand_utf8(path: Path, stream: Bytes, help: str) -> None:
+    """Raises DataError where bytes begin with the mark of another encoding."""
+    if (head := stream.peek(4)).startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        found = "UTF-32" if head.startswith(codecs.BOM_UTF32_LE) else "UTF-16"
+        raise unreadable(path, f"this looks like {found}, and is read as UTF-8", help.replace("utf-16", found.lower()))
 
 
 def _holds_return(stream: Bytes) -> bool:
