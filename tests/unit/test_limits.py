@@ -265,6 +265,8 @@ LARGE, DEEP, TEMPLATE, PATTERN = "sql-too-large", "sql-too-deep", "template-too-
 BOUNDS, PLACED, SANDBOX = "compiler.sql.bounds", "compiler.sql.placed", "compiler.sql.sandbox"
 YAML, TEXTS, STREAMS = "unit/test_yaml_tree.py::", "unit/test_sql_text.py::", "unit/test_stream_sql_bounds.py::"
 FILES, OVERFLOWS = "integration/test_files_bounded.py::", "integration/test_run_overflow.py::"
+PARQUET, BAD_ROWS = "integration/test_files_parquet_sizes.py::", "integration/test_bad_rows_of_files.py::"
+BATCHES = "streams/test_batch_bytes.py::"
 _STEPS, _PER_TOKEN = of(BOUNDS, "MAX_STEPS"), of(BOUNDS, "STEPS_PER_TOKEN")
 _PARTS, _PER_NODE = of("compiler.sql.allowance", "PARTS"), of("compiler.sql.allowance", "PARTS_PER_NODE")
 _KEPT = of("runtime.streams.state.payloads", "MAX_LOOKUP")
@@ -387,29 +389,27 @@ LIMITS = {
     "states in which `regex_replace` may be within a text, about one for each step": Limit(
         of("compiler.regex.same", "_MOST_STATES"), lambda n, _: pattern("a" * (n - 2)), PATTERN
     ),
-    "the time of the processor that SQLite spends on a pattern and one text": Limit(
-        int(of("runtime.connectors.sqlite_patterns", "_SECONDS")), "unit/test_patterns_timed.py::test_they_end", "value-refused", "{} seconds"
-    ),
+    "the time of the processor that SQLite spends on a pattern and one text": Limit(int(of("runtime.connectors.sqlite_patterns", "_SECONDS")), "unit/test_patterns_timed.py::test_they_end", "value-refused", "{} seconds"),
     "a line of CSV or JSON, a row, an element of an array": Limit(
         _LINE, FILES + "test_a_line_over_the_limit_is_a_bad_row", "", of_size(_LINE), by=f"`read.max_line`, up to {of_size(_LONG_LINE)}"
     ),
     "columns of a file": Limit(option("max_columns"), FILES + "test_too_many_columns_are_an_error", "unreadable-file", by="`read.max_columns`"),
     "the memory that a file of `.xz` takes to be decompressed": Limit(_XZ, "integration/test_files_members.py::test_xz_takes_no_more_memory_than_it_may", "unreadable-file", of_size(_XZ)),
+    "a row of Parquet": Limit(_LONG_LINE, PARQUET + "test_a_value_that_nothing_can_hold_is_told", "unreadable-file", of_size(_LONG_LINE)),
+    "lists and objects in each other in a field of JSON that nobody declared": Limit(
+        of("runtime.jsonkinds", "_DEEPEST"), BAD_ROWS + "test_types_are_made_of_so_many_levels", "", "{} levels", by="`columns` of the source"
+    ),
     "fields of the first messages of a topic whose `columns` nobody declared, with those within others": Limit(
-        of("runtime.codecs.discover", "_MOST"), FILES + "test_messages_with_too_many_fields_are_an_error", "unknown-source-columns",
-        by="`columns` of the source",
+        of("runtime.codecs.discover", "_MOST"), FILES + "test_messages_with_too_many_fields_are_an_error", "unknown-source-columns", by="`columns` of the source"
     ),
     "the exponent of a number in JSON that a decimal or text takes": Limit(
         of("runtime.codecs.jsonvalues", "_MOST_DIGITS"),
         lambda n, _: raised(to_value, pa.array([f"1e{n}"]), DataType(Kind.DECIMAL)) + raised(to_value, pa.array([f"1e-{n}"]), DataType(Kind.DECIMAL)),
     ),
     "the bytes of an epoch": Limit(
-        of("stream", "MAX_BYTES"), "streams/test_batch_bytes.py::test_rows_of_a_file_come_together_up_to_so_many_bytes", "", of_size(of("stream", "MAX_BYTES")),
-        by=f"`batch.max_bytes`, up to {of_size(_EPOCH)}",
+        of("stream", "MAX_BYTES"), BATCHES + "test_rows_of_a_file_come_together_up_to_so_many_bytes", "", of_size(of("stream", "MAX_BYTES")), by=f"`batch.max_bytes`, up to {of_size(_EPOCH)}"
     ),
-    "one column of what the SQL makes of an epoch": Limit(
-        2**31, "streams/test_batch_bytes.py::test_more_bytes_than_a_column_counts_are_a_diagnostic", "epoch-too-large", of_size(2**31)
-    ),
+    "one column of what the SQL makes of an epoch": Limit(2**31, BATCHES + "test_more_bytes_than_a_column_counts_are_a_diagnostic", "epoch-too-large", of_size(2**31)),
     "what one operator of a stream remembers, in memory": Limit(
         of("nodes", "MAX_STATE"), "streams/test_keyed.py::test_what_takes_too_much_is_refused_with_the_mend", "state-too-large",
         of_size(of("nodes", "MAX_STATE")), by=f"`state.max_bytes`, up to {of_size(of('compiler.names.windows', 'LARGEST_STATE'))}",
