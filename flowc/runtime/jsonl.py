@@ -65,8 +65,6 @@ _ODD = re.compile(rb"\n(?:(?<!}\n)(?<!}\r\n)|(?![ \t]*\{|\Z))")
 _JSON = pa.json_()
 """Stands in a raw schema for a field that is kept as text."""
 _NATIVE = (Kind.BOOL, Kind.FLOAT32, Kind.FLOAT64, Kind.TEXT, *INTEGER_RANGES)
-_UNQUOTED = (*_NATIVE, Kind.DECIMAL)
-"""What a text in its quotes may be wrong for, for the quotes alone: values of other kinds are always in them."""
 _FIELD = "v"
 _DIGITS = 4000
 
@@ -396,7 +394,8 @@ def _misfit(line: bytes, held: dict[str, object], shape: JsonShape) -> tuple[Col
             # For a number beyond all doubles the whole line is refused, whichever column is asked for.
             column = next((c for c in shape.columns if _is_beyond(line, held, c.name)), column)
             value = held.get(column.name)
-            kept = value is None or (isinstance(value, str) and column.type.kind not in _UNQUOTED)
+            # Only where a kind is read without quotes these may be what is wrong, and are shown.
+            kept = value is None or (isinstance(value, str) and column.type.kind not in _NATIVE)
             return column, value if kept else _spelled(line, column.name, value)
     return None
 
