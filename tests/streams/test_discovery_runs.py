@@ -91,7 +91,8 @@ def _parquet(columns: int) -> bytes:
     ("csv", ",".join(map(str, range(51))).encode() + b"\n", "`max_columns` is 50"),
     ("parquet", _parquet(51), "`max_columns` is 50"), ("parquet", _parquet(2)[:-9], "magic bytes not found"),
     ("jsonl", json.dumps(dict.fromkeys(map(str, range(51)), 1)).encode() + b"\n", "`max_columns` is 50"),
-    ("json", b'[{"a": 1}', "the array does not end"), ("jsonl", gzip.compress(b'{"a":1}\n', mtime=0), "looks like gzip"),
+    ("json", b'[{"a": 1}', "the array does not end"),
+    ("jsonl", gzip.compress(b'{"a":1}\n', mtime=0), "looks like gzip"),
     ("jsonl", b'{"a":1}\n{"a":[1]}\n', "its field `a` holds a list"), ("jsonl", b"{bad\n", "line 1: it is no JSON"),
 ])  # fmt: skip
 def test_a_file_that_gives_no_columns_says_why(tmp_path: Path, form: str, data: bytes, words: str) -> None:
