@@ -122,8 +122,9 @@ def main() -> None:
 def _as_ctrl_c(_: int, frame: FrameType | None) -> None:
     """Whatever waits for Ctrl-C by now, SIGTERM means the same to it."""
     heard = signal.getsignal(signal.SIGINT)
-    if callable(heard):
-        heard(signal.SIGINT, frame)
+    if not callable(heard):  # a job in the background of a script ignores Ctrl-C
+        raise KeyboardInterrupt
+    heard(signal.SIGINT, frame)
 
 
 def run(arguments: Sequence[str], *, debug: bool = False) -> int:

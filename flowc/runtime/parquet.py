@@ -218,7 +218,10 @@ def damaged(paths: Iterable[Path]) -> DataError | None:
 
 def ended_early(paths: Sequence[Path], rows: int) -> DataError | None:
     """What is wrong with files of which so many rows were read, where they say that they have others."""
-    return damaged(paths) if paths and rows != sum(pq.read_metadata(path).num_rows for path in paths) else None
+    said = sum(pq.read_metadata(path).num_rows for path in paths)
+    if not paths or rows == said:
+        return None
+    return damaged(paths) or unreadable(paths[0], f"{rows} rows can be read, of {said} that there are", "write it anew")
 
 
 def unread(context: Any, paths: Iterable[Path], folder: Path) -> DataError | None:

@@ -59,20 +59,32 @@ def test_values_that_stand_once_in_a_file_take_no_more_memory_than_others(projec
 
 
 @pytest.mark.parametrize(("values", "most"), [
-    (["a"] * 10 + ["b"], 65_536), ([f"{n:08}" for n in range(60_000)], 65_536), (["x" * 2000], 2 * MAX_BYTES // 2000),
-    ([f"{n:08}" for n in range(60_000)] + ["x" * 100_000], 2 * MAX_BYTES // 100_000), (["x" * MAX_BYTES * 2], 1),
+    (["a"] * 10 + ["b"], 65_536), ([f"{n:08}" for n in range(60_000)], 65_536), (["x" * 2000], 32_768),
+    ([f"{n:08}" for n in range(60_000)] + ["x" * 100_000], 512), (["x" * MAX_BYTES * 2], 1),
 ])  # fmt: skip
-@pytest.mark.parametrize("nested", ["", "list", "struct"])
+@pytest.mark.parametrize("nested", ["", "list", "lists of one", "map", "struct"])
 def test_rows_are_few_only_where_they_may_be_large(tmp_path, values, most, nested):
     """Many small values in a dictionary are no reason to."""
     array = repeated(values, 70_000)
+    each = pa.array(range(70_001), pa.int32())
     if nested == "list":
-        array = pa.ListArray.from_arrays(pa.array(range(70_001), pa.int32()), array)
+        array = pa.ListArray.from_arrays(each, array)
+    elif nested == "map":
+        array = pa.MapArray.from_arrays(each, pa.array(["k"] * 70_000), array)
+    elif nested == "lists of one":
+        array = pa.FixedSizeListArray.from_arrays(array.cast(pa.string()) if most > 512 else array, 1)
     elif nested:
         array = pa.StructArray.from_arrays([array], ["f"])
     path = tmp_path / "a.parquet"
     pq.write_table(pa.table({"v": array}), path, **SMALL)
     assert rows_together(path, pq.read_metadata(path), 0, 65_536) == most
+
+
+def test_one_large_value_among_small_ones_is_no_reason(tmp_path):
+    path, values = tmp_path / "a.parquet", pa.array(["x" * (1 << 24), "y"])
+    array = pa.DictionaryArray.from_arrays(pa.array([0, *[1, None] * 40_000], pa.int32()), values)
+    pq.write_table(pa.table({"v": array}), path, **SMALL)
+    assert rows_together(path, pq.read_metadata(path), 0, 65_536) == 65_536
 
 
 @pytest.mark.parametrize("once", [True, False])

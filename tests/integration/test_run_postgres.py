@@ -100,8 +100,11 @@ def test_an_unreachable_server_is_a_failure_without_the_password(folder):
     assert "postgres://ada:***@h/db" in listed.out
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_rolls_back_and_exits_130(folder, postgres, number):
+@pytest.mark.parametrize(
+    ("number", "before"),
+    [(signal.SIGINT, signal.SIG_DFL), (signal.SIGTERM, signal.SIG_DFL), (signal.SIGTERM, signal.SIG_IGN)],
+)
+def test_an_interrupt_rolls_back_and_exits_130(folder, postgres, number, before):
     command = folder.command("run", "slow", "--once")
     with subprocess.Popen(
         command,
@@ -111,7 +114,7 @@ def test_an_interrupt_rolls_back_and_exits_130(folder, postgres, number):
         stderr=subprocess.PIPE,
         text=True,
         # A job in the background of a script ignores interrupts, and so would its children.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, before),
     ) as running:
         until(lambda: query(postgres, SENDING))
         time.sleep(1)  # rows are being written by then, most likely

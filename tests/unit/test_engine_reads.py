@@ -286,12 +286,18 @@ def _rewrite(path):
     path.write_text(path.read_text().replace("7", "8"))
 
 
+def _rewrite_longer(path):
+    path.write_text("n\n" + "7654321\n" * 400_000)
+
+
 def _append(path):
     with path.open("a") as file:
         file.write("9\n")
 
 
-@pytest.mark.parametrize(("change", "refused"), [(_replace, True), (_rewrite, True), (_append, False)])
+@pytest.mark.parametrize(
+    ("change", "refused"), [(_replace, True), (_rewrite, True), (_rewrite_longer, True), (_append, False)]
+)
 @pytest.mark.parametrize("skips", [False, True])
 def test_rows_of_a_file_that_changes_while_it_is_read_are_not_loaded(tmp_path, change, refused, skips):
     path = tmp_path / "a.csv"

@@ -188,15 +188,12 @@ class Registry:
         return [seen for seen in found if seen is not None]
 
     def _stat(self, name: str, folder: Folder) -> Seen | None:
-        """A file; of a link that leads out or nowhere, what it is itself.
+        """A file; of a link that leads out, what it is itself. What cannot be read is seen too, and told when it is.
 
-        What cannot be read is seen too, and told when it is.
+        A link that leads nowhere is none yet: what it leads to may come.
         """
         path = self.folder / name
-        try:
-            at = path.stat() if folder.holds(path) else path.lstat()
-        except OSError:
-            at = path.lstat()
+        at = path.stat() if folder.holds(path) else path.lstat()
         return None if stat.S_ISDIR(at.st_mode) else Seen(at.st_mtime_ns, name, at.st_size)
 
     def check(self, number: int) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 from flowc.runtime.private import private
@@ -20,9 +21,12 @@ def write_whole(path: Path, text: str, *, owner_only: bool = False) -> None:
         return
     path = path.resolve()
     beside = path.with_name(f".flowc-{os.getpid()}.tmp")
+    beside.unlink(missing_ok=True)
     try:
-        with open(beside, "w", encoding="utf-8", opener=opener) as file:
+        with open(beside, "x", encoding="utf-8", opener=opener) as file:
             file.write(text)
+        if path.exists() and not owner_only:
+            shutil.copymode(path, beside)
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
