@@ -111,7 +111,8 @@ def main() -> None:
     # Compiling makes many objects and keeps nearly all of them: looking for garbage took a third of a lint's time.
     gc.set_threshold(2_000_000 if lints else 200_000, 20, 100)
     end_at_the_second()
-    signal.signal(signal.SIGTERM, _as_ctrl_c)
+    if callable(signal.getsignal(signal.SIGINT)):  # a job in the background of a script ignores Ctrl-C
+        signal.signal(signal.SIGTERM, _as_ctrl_c)
     refuse_exits()
     code = run(arguments, debug=arguments != given)
     if lints:  # which holds nothing open: the interpreter would look through all of them once more as it ends
@@ -122,9 +123,8 @@ def main() -> None:
 def _as_ctrl_c(_: int, frame: FrameType | None) -> None:
     """Whatever waits for Ctrl-C by now, SIGTERM means the same to it."""
     heard = signal.getsignal(signal.SIGINT)
-    if not callable(heard):  # a job in the background of a script ignores Ctrl-C
-        raise KeyboardInterrupt
-    heard(signal.SIGINT, frame)
+    if callable(heard):
+        heard(signal.SIGINT, frame)
 
 
 def run(arguments: Sequence[str], *, debug: bool = False) -> int:
