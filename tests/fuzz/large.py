@@ -136,6 +136,7 @@ SHAPES: dict[str, Callable[[], str]] = {
     "braces": lambda: "vars: { a: 1 }\n" + _sql("SELECT ", "{{ var.a }}, ", "1")(),
     "unknown braces": _sql("SELECT ", "{{ var.a }} "),
     "macros": _pipelines("{% macro m(c) %}{{ c }} AS x{{ c }}{% endmacro %}SELECT {% for i in range(99) %}{{ m(i) }}, {% endfor %} 1 AS id"),
+    "loops": _pipelines("SELECT {% for i in range(140) %}1 AS x{{ i }}, {% endfor %} 1 AS id"),
     "terms": _sql("SELECT id ", "+ id\n", " AS id FROM t"),
     "selected": _sql("SELECT ", "id AS c{i},\n", " id FROM t"),
     "cases": _sql("SELECT CASE ", "WHEN id = {i} THEN {i}\n", " END AS id FROM t"),
