@@ -129,7 +129,7 @@ def _check(reading: Source, goal: Mapping[str, str], asked: str | None) -> None:
     try:
         reading.assign(goal)
     except FlowcError as error:
-        if asked is None or error.code != "position-beyond-end":
+        if asked is None or error.code not in ("position-beyond-end", "state-lost"):  # the latter of files
             raise
         message = f"`{asked}` is beyond the end of what the source holds"
         help = "`flowc status` shows the positions; `latest` is behind the last message"
