@@ -21,6 +21,8 @@ from flowc.service.daemon.workerstate import WorkerState
 
 Started = Sequence[tuple[WorkerState, float]]
 """Workers, and the seconds that each is to wait before it begins."""
+_LINES = msgspec.json.Decoder(Line)
+"""Made once, by the thread that imports this: where two make what decodes a class at once, msgspec ends the process."""
 
 
 @dataclass
@@ -111,7 +113,7 @@ class Process:
 
     def _hear(self, text: bytes, started: Started) -> None:
         try:
-            line = msgspec.json.decode(text, type=Line)
+            line = _LINES.decode(text)
         except msgspec.DecodeError:
             return
         if line.event is not None:
