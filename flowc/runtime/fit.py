@@ -145,9 +145,9 @@ def shown_value(array: pa.Array, row: int) -> object:
     try:
         value: object = array[row].as_py()
     except UnicodeDecodeError:
-        return (
-            _in_words(array.slice(row, 1)) if pa.types.is_nested(array.type) else array[row].cast(pa.binary()).as_py()
-        )
+        if pa.types.is_nested(array.type):
+            return _in_words(array.slice(row, 1))
+        return array[row].cast(pa.binary()).as_py()
     except (ValueError, OverflowError):
         # Far from the years that Python has.
         return _in_words(array.slice(row, 1))

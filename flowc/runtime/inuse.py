@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from flowc.runtime.connectors.files import unreadable
@@ -18,11 +19,12 @@ class InUse:
         self._stood: dict[Path, tuple[os.stat_result, bytes]] = {}
 
     def note(self, paths: Iterable[Path]) -> None:
-        """From now on these are not to change."""
+        """From now on these are not to change. What cannot be read is told where it is."""
         for path in paths:
             if path not in self._stood:
-                at = path.stat()
-                self._stood[path] = at, _ends(path, at.st_size)
+                with suppress(OSError):
+                    at = path.stat()
+                    self._stood[path] = at, _ends(path, at.st_size)
 
     def check(self) -> None:
         """Raises DataError (`unreadable-file`) where one has. A file of lines may grow, as logs do."""

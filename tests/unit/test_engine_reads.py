@@ -25,6 +25,7 @@ from flowc.runtime.connectors.files import Files
 from flowc.runtime.engine import Engine
 from flowc.runtime.functions import Function
 from flowc.runtime.jsonrows import JsonRows
+from flowc.runtime.inuse import InUse
 from flowc.runtime.pump import Pump
 from flowc.runtime.rowpieces import Piece
 from flowc.runtime.spool import Spool
@@ -312,6 +313,12 @@ def test_rows_of_a_file_that_changes_while_it_is_read_are_not_loaded(tmp_path, c
                 list(batches)
         else:
             assert len(first) + sum(map(len, batches)) >= 300_000
+
+
+def test_a_file_that_cannot_be_opened_is_told_where_it_is_read(tmp_path):
+    files = InUse()
+    files.note([tmp_path / "gone.csv"])
+    files.check()
 
 
 CUT = """
