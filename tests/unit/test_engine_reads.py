@@ -24,8 +24,8 @@ from flowc.runtime.connectors import lines
 from flowc.runtime.connectors.files import Files
 from flowc.runtime.engine import Engine
 from flowc.runtime.functions import Function
-from flowc.runtime.jsonrows import JsonRows
 from flowc.runtime.inuse import InUse
+from flowc.runtime.jsonrows import JsonRows
 from flowc.runtime.pump import Pump
 from flowc.runtime.rowpieces import Piece
 from flowc.runtime.spool import Spool
