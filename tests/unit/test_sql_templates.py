@@ -274,7 +274,7 @@ def test_a_value_may_be_called_as_a_method_that_is_refused():
 
 
 def test_a_template_may_do_as_much_as_its_limits():
-    whole, problems = rendered("{% for i in range(" + str(MAX_ITERATIONS // 2) + ") %}{{ i }},{% endfor %}")
+    whole, problems = rendered("{% for i in range(" + str(MAX_ITERATIONS // 2) + ") %}{{ i % 10 }},{% endfor %}")
     assert (problems, whole is not None) == ([], True)
     for width, codes in ((MAX_WIDTH, []), (MAX_WIDTH + 1, ["template-too-large"])):
         result, problems = rendered("{{ '%" + str(width) + "d' % 1 }}")
@@ -402,7 +402,7 @@ def test_what_a_template_measures_has_no_marks(shown: str):
 
 
 def test_the_templates_of_a_project_make_so_much_together():
-    values, text = known(), "{% for i in range(1000) %}" + "x" * 1_000 + "{% endfor %}"
+    values, text = known(), "{% for i in range(295) %}" + "x" * 1_000 + "{% endfor %}"
     assert rendered(text, values)[0] is not None
     assert [code for code, _ in rendered(text, values)[1]] == ["template-too-large"]
     assert rendered("SELECT {{ 1 }}", values)[1] == []
@@ -480,7 +480,7 @@ def test_a_template_makes_what_jinja_makes_of_it():
     "text",
     [
         "{% for i in range(1500) %}" + "{{ 1 }}," * 100 + "{% endfor %}",
-        "{% for i in range(15000) %}" + "{% if i %}x{% endif %}" * 20 + "{% endfor %}",
+        "{% for i in range(9000) %}" + "{% if i %}x{% endif %}" * 20 + "{% endfor %}",
         "{% set b %}{% for i in range(10000) %}({{ i }},{{ i }},{{ i }}),\n{% endfor %}{% endset %}{{ b }}",
     ],
 )

@@ -27,7 +27,7 @@ MAX_WORK = 1_000_000
 """What a template may do in all: one for each value that is taken or made, and for each 32 characters of a text."""
 PROJECT_WORK, WORK_PER_CHARACTER = 2 * MAX_WORK, 20
 """What all templates of a project may do together: so much in any, and more for each character that is written."""
-PROJECT_SIZE, SIZE_PER_CHARACTER = MAX_SIZE, 2
+PROJECT_SIZE, SIZE_PER_CHARACTER = 300_000, 2
 """How many characters they may make together."""
 MAX_WIDTH = 10_000
 """The widest that a number in `%`, `batch`, `slice` or `round` makes something."""
@@ -39,6 +39,7 @@ _CHARGED = (nodes.TemplateData, nodes.Const, nodes.Operand, nodes.Call, nodes.Fi
 """What needs no charge of its own, or has one."""
 _ITEM = 5
 _CHARACTERS = 32
+_SMALL = 1 << 63
 _SIZED = (list, tuple, dict, range, set, KeysView, ValuesView, ItemsView)
 _FORMAT, _KEYED_FORMAT = re.compile(r"%[^a-zA-Z%]*"), re.compile(r"[%)][^a-zA-Z%)]*")
 """Flags, width and precision of a value that `%` puts into a text; those of `%(name)s` stand behind the name."""
@@ -317,7 +318,8 @@ class Sandbox(SandboxedEnvironment):
 
     def _charge(self, value: Any) -> Any:
         """The value, after its weight is taken off what is left."""
-        if type(value) is str and len(value) < _CHARACTERS and self._work > 0:  # as most are
+        small = len(value) < _CHARACTERS if type(value) is str else type(value) is int and -_SMALL < value < _SMALL
+        if small and self._work > 0:  # as most are
             self._work -= 1
             return value
         if isinstance(value, int) and value.bit_length() > _MAX_BITS:
