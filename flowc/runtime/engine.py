@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,8 @@ from flowc.runtime.inuse import InUse
 from flowc.runtime.jsonnumbers import small_numbers
 from flowc.runtime.jsontext import made_json, of_column
 from flowc.runtime.names import quoted
-from flowc.runtime.parquet import damaged, ended_early, register_parquet, rows_held, unread
+from flowc.runtime.parquet import register_parquet, rows_held
+from flowc.runtime.parquetdamage import cut_short, damaged, demand_sizes, ended_early, unread
 from flowc.runtime.pump import Pump
 from flowc.runtime.rowpieces import Rows
 from flowc.runtime.rowwise import good_rows, is_rowwise, looked_at, rows_of
@@ -77,7 +79,7 @@ class Engine:
         self._aside = aside or Aside()
         self._spool = Spool()
         self._parts: list[Part] = []
-        self._parquet: tuple[Path, ...] = ()
+        self._parquet: dict[str, tuple[Path, ...]] = {}
         self._failures: list[DataError] = []
         self._functions = 0
         self._rows = USUAL
@@ -147,9 +149,11 @@ class Engine:
                 extreme=lambda sql, column: self._extreme(sql, column, read, files),
             )  # fmt: skip
         else:
-            paths = register_parquet(self._context, name, read, files, folder=folder, fitted=self._fitted)
-            self._parquet += paths
-            self._rows = min(self._rows, rows_held(paths, USUAL)) if rows else self._rows
+            table, paths = register_parquet(self._context, name, read, files, folder=folder, fitted=self._fitted)
+            self._parquet[table] = paths
+            if rows:
+                demand_sizes(paths, folder)
+                self._rows = min(self._rows, rows_held(paths, USUAL))
 
     def _put_rows(self, name: str, found: Rows, files: Files, read: FilesRead, *, rows: bool) -> None:
         """Registers rows of files of which bad ones are set aside, all of them before the first is used.
@@ -248,17 +252,23 @@ class Engine:
     def _query(self, read: EngineRead) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
         frame, columns = self._plan(read)
         schema = pa.schema([arrow_field(column) for column in columns])
-        rows = self._stream(frame, schema)
-        return schema, rows if read.sql is not None else self._all_of(rows)
+        return schema, self._all_of(self._stream(frame, schema), frame, whole=read.sql is None)
 
-    def _all_of(self, rows: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """All rows of files: of a column that it reads alone, the engine does not see that it ends too early."""
+    def _all_of(self, rows: Iterator[pa.RecordBatch], frame: Any, *, whole: bool) -> Iterator[pa.RecordBatch]:
+        """The rows: of a column of files that it reads alone, the engine does not see that it ends too early."""
         count = 0
         for batch in rows:
             count += batch.num_rows
             yield batch
-        if found := ended_early(self._parquet, count):
+        if self._parquet and (found := self._guard(lambda: self._ended(frame, count if whole else None))):
             raise found
+
+    def _ended(self, frame: Any, count: int | None) -> DataError | None:
+        return cut_short(frame, self._parquet) if count is None else ended_early(self._paths(), count)
+
+    def _paths(self) -> tuple[Path, ...]:
+        """The files of Parquet that are read."""
+        return tuple(chain.from_iterable(self._parquet.values()))
 
     def _plan(self, read: EngineRead) -> tuple[Any, tuple[Column, ...]]:
         """The query, with its arithmetic checked, and the columns that it yields, under the names that were written."""
@@ -332,7 +342,7 @@ class Engine:
 
     def _damaged(self) -> DataError | None:
         """What is wrong with a file of Parquet, as Arrow tells it, or else the engine of the file alone."""
-        return damaged(self._parquet) or unread(self._context, self._parquet, self._spool.folder)
+        return damaged(self._paths()) or unread(self._context, self._paths(), self._spool.folder)
 
 
 def _plainly(array: pa.Array, column: str) -> pa.Array:

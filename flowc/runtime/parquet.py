@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 import pyarrow as pa
@@ -27,7 +25,6 @@ from flowc.runtime.connectors.files import (
 )
 from flowc.runtime.connectors.parquetsizes import rows_together
 from flowc.runtime.enginecontext import ignore_statistics, selected
-from flowc.runtime.enginemessages import engine_message, is_panic
 from flowc.runtime.names import quoted
 from flowc.types import DataType
 
@@ -40,8 +37,8 @@ def register_parquet(
     *,
     folder: Path,
     fitted: Callable[[str, DataType, Column], str],
-) -> tuple[Path, ...]:
-    """Makes the files of a read known to the engine as the table `name`; returns them.
+) -> tuple[str, tuple[Path, ...]]:
+    """Makes the files of a read known to the engine as the table `name`; returns what it calls them, and the files.
 
     Raises:
         DataError: a file is not Parquet, or lacks a declared column.
@@ -63,7 +60,7 @@ def register_parquet(
     columns = [(_chosen(schema, c, paths[0], fitted), c.name) for c in read.columns or ()]
     columns = columns or [(quoted(field.name), field.name) for field in schema]
     context.register_view(name, selected(context, raw, columns))
-    return paths
+    return raw, paths
 
 
 def rows_held(paths: Iterable[Path], most: int) -> int:
@@ -178,81 +175,6 @@ def _is_utf8(told: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-def _written(file: pq.ParquetFile) -> pa.Schema:
-    """The Arrow types that were written: what reads a file by itself takes its decimals as they are."""
-    kept = (file.metadata.metadata or {}).get(b"ARROW:schema")
-    return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(kept))) if kept else file.schema_arrow
-
-
-def _dictionary_of_decimals(kind: pa.DataType) -> pa.DataType | None:
-    if pa.types.is_dictionary(kind):
-        return kind.value_type if pa.types.is_decimal(kind.value_type) else None
-    inside = (_dictionary_of_decimals(kind.field(place).type) for place in range(kind.num_fields))
-    return next(filter(None, inside), None)
-
-
-def damaged(paths: Iterable[Path]) -> DataError | None:
-    """The first column of files in whose bytes something is wrong: they are read again, column by column.
-
-    What the engine alone cannot read is a dictionary of decimals.
-    """
-    for path in paths:
-        try:
-            with pq.ParquetFile(path) as file:
-                for field in _written(file):
-                    if (values := _dictionary_of_decimals(field.type)) is not None:
-                        words = f"its column `{field.name}` is a dictionary of `{data_type(values)}`"
-                        return unreadable(path, words, "write the numbers themselves, without a dictionary in Arrow")
-                for place in range(file.metadata.num_columns):
-                    name = file.metadata.schema.column(place).path
-                    if why := _wrong_in(file, name):
-                        return unreadable(path, f"column `{name}`: {why}", "write the file anew")
-        except MemoryError:
-            raise
-        except (pa.ArrowException, OSError) as error:
-            return unreadable(path, str(error))
-    return None
-
-
-def ended_early(paths: Sequence[Path], rows: int) -> DataError | None:
-    """What is wrong with files of which so many rows were read, where they say that they have others."""
-    said = sum(pq.read_metadata(path).num_rows for path in paths)
-    if not paths or rows == said:
-        return None
-    return damaged(paths) or unreadable(paths[0], f"{rows} rows can be read, of {said} that there are", "write it anew")
-
-
-def unread(context: Any, paths: Iterable[Path], folder: Path) -> DataError | None:
-    """The first file that a session of the engine does not read even alone, in its words; `folder` takes links."""
-    for path in paths:
-        link = Path(mkdtemp(dir=folder)) / "alone.parquet"
-        link.symlink_to(path.resolve())
-        try:
-            # With a schema, texts are read into what they are loaded from.
-            schema = pq.read_schema(path).remove_metadata()
-            for _ in context.read_parquet(str(link), schema=schema).execute_stream():
-                pass
-        except BaseException as error:  # the engine has no class of errors of its own
-            if isinstance(error, MemoryError) or not (isinstance(error, Exception) or is_panic(error)):
-                raise
-            return unreadable(path, engine_message(error), "write the file anew")
-    return None
-
-
-def _wrong_in(file: pq.ParquetFile, name: str) -> str:
-    count = 0
-    try:
-        for batch in file.iter_batches(columns=[name]):
-            batch.validate(full=True)
-            count += batch.num_rows
-    except MemoryError:
-        raise
-    except (pa.ArrowException, OSError) as error:
-        return str(error)
-    rows = file.metadata.num_rows
-    return f"it has {count} values for {rows} rows" if count != rows else ""
 
 
 def _chosen(schema: pa.Schema, column: Column, path: Path, fitted: Callable[[str, DataType, Column], str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sqlite3
 from contextlib import closing
 
@@ -10,14 +11,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.integration.test_files_parquet import tried
+from tests.integration.test_files_parquet import put, tried
 
 ROWS, TOGETHER = 60, 25
 DAMAGED = "error[unreadable-file]"
 
 
-def written(dictionary: bool = False) -> bytes:
-    table = pa.table({"id": pa.array(range(ROWS), pa.int64()), "name": [f"n{n}" for n in range(ROWS)]})
+def written(dictionary: bool = False, *, struct: bool = False) -> bytes:
+    names = [f"n{n}" for n in range(ROWS)]
+    last = {"s": [{"x": name} for name in names]} if struct else {"name": names}
+    table = pa.table({"id": pa.array(range(ROWS), pa.int64()), **last})
     sink = io.BytesIO()
     pq.write_table(
         table, sink, row_group_size=TOGETHER, compression="none", use_dictionary=["name"] if dictionary else False,
@@ -182,3 +185,65 @@ def test_a_name_of_a_column_that_is_not_utf8_is_told(project):
     for said in tried(project, changed(data, at + 3, ord("e"), 0xE3)):
         assert DAMAGED in said
         assert "a.parquet` cannot be read: the name of a column is not UTF-8" in said
+
+
+ALONE = """
+connections: {{ d: {{ kind: files, uri: in }}, w: {{ kind: sqlite, path: w.sqlite }} }}
+pipelines:
+  p: {{ from: {{ connection: d, path: "*.parquet" }}, sql: {sql}, to: {{ connection: w, table: t }}, mode: append }}
+"""
+
+
+@pytest.mark.parametrize("damage", [one_value_less, other_page])
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT name FROM source",
+        "SELECT max(name) AS name FROM source",
+        "SELECT a.id FROM source a WHERE EXISTS (SELECT 1 FROM source b WHERE b.name = 'n' || a.id)",
+        "SELECT source.s.x AS name FROM source",
+    ],
+)
+def test_a_column_that_is_all_that_a_query_reads_does_not_end_before_its_rows(project, sql, damage):
+    data = damage(written(struct="s.x" in sql))
+    put(project.path / "in", "a.parquet", data)
+    project.write("specs/p.yaml", ALONE.format(sql=json.dumps(sql)))
+    said = project.flowc("run", "p", "--once").err
+    assert DAMAGED in said
+    assert "a.parquet` cannot be read: column `" in said
+
+
+def varint(number: int) -> bytes:
+    number, made = zigzag(number), b""
+    while number > 127:
+        made, number = made + bytes([number & 127 | 128]), number >> 7
+    return made + bytes([number])
+
+
+def of_so_many_bytes(size: int) -> bytes:
+    """The footer says that the last chunk of all has so many."""
+    data = written()
+    chunk = pq.read_metadata(io.BytesIO(data)).row_group(2).column(1)
+    was = b"\x16" + varint(chunk.total_uncompressed_size) + b"\x16" + varint(chunk.total_compressed_size)
+    at = data.rindex(was)
+    made = data[:at] + was[: was.rindex(b"\x16")] + b"\x16" + varint(size) + data[at + len(was) :]
+    length = int.from_bytes(data[-8:-4], "little") + len(made) - len(data)
+    return made[:-8] + length.to_bytes(4, "little") + data[-4:]
+
+
+@pytest.mark.parametrize("size", [1 << 34, 1 << 40, 1 << 55, (1 << 62) - 1])
+def test_a_column_of_more_bytes_than_the_file_is_damage(project, size):
+    """The engine takes memory for them, and ends the process where there is not so much."""
+    load, _ = tried(project, of_so_many_bytes(size))
+    assert DAMAGED in load
+    assert f"a.parquet` cannot be read: column `name` has {size} bytes in row group 3, more than the file" in load
+
+
+@pytest.mark.parametrize("name", ["b*c[1].parquet", "a.parquet"])
+def test_numbers_below_zero_are_no_damage(project, name):
+    """Their least and greatest values look like large numbers in the footer."""
+    (project.path / "in").mkdir()
+    pq.write_table(pa.table({"id": [-1, -2], "größe 东西": ["东西", "x"]}), project.path / "in" / name)
+    sql = json.dumps("SELECT sum(id) AS id FROM source")
+    project.write("specs/p.yaml", ALONE.format(sql=sql))
+    assert "error" not in project.flowc("run", "p", "--once").err
