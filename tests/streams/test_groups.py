@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -18,6 +20,7 @@ from hypothesis import strategies as st
 from flowc.errors import EngineError
 from flowc.nodes import TIME, AggregatePlan
 from flowc.runtime.streams.aggregates.accumulators import Accumulators
+from flowc.runtime.streams.keyed import index
 from flowc.runtime.streams.keyed.groupkeys import GroupKeys
 from flowc.runtime.streams.keyed.groups import Groups
 from flowc.runtime.streams.keyed.index import Index
@@ -37,8 +40,24 @@ Row = tuple[int | None, str | None, int, int, str]
 """A key of two columns, a time, a number and a text."""
 
 
-@given(st.lists(st.tuples(st.booleans(), st.lists(st.tuples(st.integers(0, 40), st.integers(-2, 2)))), max_size=12))
-def test_each_key_has_a_slot_of_its_own(steps: list[tuple[bool, list[tuple[int, int]]]]) -> None:
+Steps = list[tuple[bool, list[tuple[int, int]]]]
+"""Keys and times that are removed, or added."""
+_STEPS = st.lists(st.tuples(st.booleans(), st.lists(st.tuples(st.integers(0, 40), st.integers(-2, 2)))), max_size=12)
+
+
+@given(_STEPS)
+def test_each_key_has_a_slot_of_its_own(steps: Steps) -> None:
+    _as_a_dictionary(steps)
+
+
+@given(_STEPS)
+def test_keys_that_begin_at_one_place_have_slots_of_their_own(steps: Steps) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(index, "_TWO", np.uint64(0))
+        _as_a_dictionary(steps)
+
+
+def _as_a_dictionary(steps: Steps) -> None:
     index, known = Index(), dict[tuple[int, int], int]()
     for removes, keys in steps:
         hi, lo = (np.array([divmod(k, 3)[part] for k, _ in keys], np.uint64) for part in (0, 1))
@@ -53,6 +72,20 @@ def test_each_key_has_a_slot_of_its_own(steps: list[tuple[bool, list[tuple[int, 
         assert index.slots().tolist() == sorted(known.values())
         assert len(index) == len(known) == len(set(known.values()))
         assert index.find(hi << np.uint64(60), lo, at).tolist() == [known.get(key, -1) for key in keys]
+
+
+def test_keys_that_were_chosen_to_begin_at_one_place_do_not() -> None:
+    """They would, if the index multiplied by a number that is known: each would be looked for at all places before."""
+    found, chosen = Index(), np.arange(20_000, dtype=np.uint64) * np.uint64(pow(0xD6E8FEB86659FD93, -1, 2**64))
+    none = np.zeros(20_000, np.int64)
+    slots, _ = found.add(chosen, none.astype(np.uint64), none)
+    begins = found._begin(chosen, none)
+    assert ((found._place[slots] - begins) & found._mask).max() < 100
+    told = [subprocess.run([sys.executable, "-c", _TELL], capture_output=True, check=True).stdout for _ in range(2)]
+    assert told[0] != told[1]
+
+
+_TELL = "from flowc.runtime.streams.keyed import index; print(index._ONE, index._TWO)"
 
 
 def test_an_index_grows_and_gives_slots_again() -> None:

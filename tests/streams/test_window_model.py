@@ -245,6 +245,54 @@ def test_what_the_end_let_out_stays_closed_in_later_runs(shape: Shape, data: st.
     assert (_shown(driven.out), driven.dropped) == (_shown(wanted), late)
 
 
+@pytest.mark.parametrize("shape", [SHAPES[0], SHAPES[2], SHAPES[3], *SHAPES[6:]], ids=str)
+@settings(max_examples=10, deadline=None)
+@given(data=st.data())
+def test_windows_that_come_out_early_are_whole_behind_an_end_and_a_restart(shape: Shape, data: st.DataObject) -> None:
+    """A worker may go on behind the end of a drained run that it finishes for another, and be restarted then."""
+    driven = Driven(window(shape, emit=data.draw(st.sampled_from([1, 4, 25]), "emit")), reopens=True)
+    watermark, epochs = -40, list[tuple[list[Row], int | None]]()
+    steps = st.tuples(st.lists(_ROW, max_size=6), st.integers(0, 15), st.booleans(), st.booleans())
+    for rows, more, ends, restarts in data.draw(st.lists(steps, max_size=7), "epochs"):
+        watermark += more
+        epochs += [(rows, watermark), *([([], END)] if ends else [])]
+        for each in epochs[-2 if ends else -1 :]:
+            driven.epoch(*each)
+        driven.keep()
+        if restarts:
+            driven.restart()
+    driven.epoch([], END)
+    wanted, late = model([*epochs, ([], END)], shape)
+    assert (_net(driven.out), driven.dropped) == (_shown(wanted), late)
+
+
+@pytest.mark.parametrize("shape", [SHAPES[0], SHAPES[2], SHAPES[6]], ids=str)
+def test_the_zeros_of_a_key_come_out_as_one(shape: Shape) -> None:
+    plan = replace(window(shape, aggregates=_AGGREGATES[:1], emit=1), keys=("f",))
+    for batches in ([[0.0, -0.0]], [[0.0], [-0.0]], [[-0.0], [0.0]]):
+        operator, made = Windows(plan, ROWS), []
+        for number, values in enumerate(batches):
+            operator.process(0, batch([("a", 1, value, 1) for value in values]))
+            made.append(operator.on_watermark(0, 2 + number).rows)
+        zeros = [
+            str(value)
+            for rows in (*made, operator.on_end().rows)
+            if rows is not None
+            for value in rows.column("f").to_pylist()
+        ]
+        assert {*zeros} == {"0.0"}
+
+
+def test_a_cumulating_window_takes_its_panes_together_within_its_groups() -> None:
+    operator = Windows(window(("cumulating", 60, 10, 0), max_groups=3), ROWS)
+    operator.process(0, batch([(key, 1, 0.0, 15) for key in "abc"]))
+    rows = operator.on_watermark(0, 20).rows
+    assert rows is not None
+    assert rows.column("k").to_pylist() == ["a", "b", "c"] or rows.num_rows == 3
+    with pytest.raises(EngineError, match="more than 3 groups"):
+        operator.process(0, batch([("d", 1, 0.0, 25)]))
+
+
 def _net(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """What is left of changes: the last one of each window and key."""
     found: dict[tuple[Any, ...], dict[str, Any]] = {}

@@ -75,6 +75,16 @@ class GroupKeys:
         return np.frombuffer(digests.buffers()[1], np.uint8).reshape(-1, 32)
 
 
+def with_one_zero(rows: pa.RecordBatch, keys: Sequence[str]) -> pa.RecordBatch:
+    """Rows in whose keys each zero of a float is 0.0: as -0.0 is the same key, it is to come out the same."""
+    for name in keys:
+        if pa.types.is_floating(rows.column(name).type):
+            place = rows.schema.get_field_index(name)
+            column = pc.add(rows.column(place), pa.scalar(0.0, rows.column(place).type))
+            rows = rows.set_column(place, rows.schema.field(place), column)
+    return rows
+
+
 def _width(kind: pa.DataType) -> int:
     """How many bits values of a type have at most; 0 where these are more than 64, or any number."""
     if pa.types.is_floating(kind):

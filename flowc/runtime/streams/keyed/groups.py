@@ -139,14 +139,16 @@ class Groups:
         """The slots of groups; -1 for those that there are not."""
         return self._index.find(hi, lo, at)
 
-    def add(self, hi: Any, lo: Any, at: Any, keys: Sequence[pa.Array]) -> Any:
+    def add(self, hi: Any, lo: Any, at: Any, keys: Sequence[pa.Array], going: int = 0) -> Any:
         """The slots of groups, which are made where there are none; `keys` are the values of all.
 
-        They are about to change, and are in the next snapshot.
+        They are about to change, and are in the next snapshot; so many others are about to go.
 
         Raises EngineError (`too-many-groups`) where there are more than `max_groups` then.
         """
         slots, rows = self._index.add(hi, lo, at)
+        if self._max_groups is not None and len(rows) and len(self) - going > self._max_groups:
+            raise self._too_many()
         if len(rows):
             self._begin(slots[rows], at[rows], keys, rows)
         self._changed[slots] = True
@@ -239,8 +241,6 @@ class Groups:
 
     def _begin(self, slots: Any, at: Any, keys: Sequence[pa.Array], rows: Any = None) -> None:
         """Makes new groups; their keys are those of some rows, or all."""
-        if self._max_groups is not None and len(self) > self._max_groups:
-            raise self._too_many()
         self._grow()
         for column, values in zip(self._columns, keys, strict=True):
             column.put(slots, values, rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,11 @@ import numpy as np
 _EMPTY, _LEFT = -1, -2
 """In place of a slot: nothing was ever there, or something that is gone."""
 _LEAST = 1024
-_MIX, _MORE = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)
+_MIX = np.uint64(0x9E3779B97F4A7C15)
 _HALF = np.uint64(32)
+_ONE, _TWO = (np.uint64(secrets.randbits(64) | 1) for _ in range(2))
+"""Others in each process, so that nobody can choose keys that all begin at one place (multiply-shift hashing,
+Dietzfelbinger et al., 1997)."""
 
 
 class Index:
@@ -105,7 +109,9 @@ class Index:
     def _begin(self, hi: Any, at: Any) -> Any:
         mixed = at.view(np.uint64) * _MIX
         mixed ^= hi
-        mixed *= _MORE
+        mixed *= _ONE
+        mixed ^= mixed >> _HALF
+        mixed *= _TWO
         mixed >>= self._shift
         return mixed.view(np.int64)
 

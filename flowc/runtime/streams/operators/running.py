@@ -21,7 +21,7 @@ from flowc.runtime.functions import Function
 from flowc.runtime.instants import MICROS
 from flowc.runtime.streams.aggregates.accumulators import Accumulators
 from flowc.runtime.streams.aggregates.part import NEVER
-from flowc.runtime.streams.keyed.groupkeys import GroupKeys
+from flowc.runtime.streams.keyed.groupkeys import GroupKeys, with_one_zero
 from flowc.runtime.streams.keyed.groups import Groups
 from flowc.runtime.streams.keyed.slots import grown
 from flowc.runtime.streams.operators.changed import changed, keeps_more
@@ -67,6 +67,7 @@ class Running:
         """Takes rows in; what comes out are their groups, as they are then."""
         if not rows.num_rows:
             return NOTHING
+        rows = with_one_zero(rows, self._plan.keys)
         keys = [rows.column(key) for key in self._plan.keys]
         slots = self._groups.add(*self._keys(keys, rows.num_rows), np.zeros(rows.num_rows, np.int64), keys)
         self._add(slots, self._times(rows), rows)

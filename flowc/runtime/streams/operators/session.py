@@ -29,7 +29,7 @@ from flowc.runtime.instants import MICROS
 from flowc.runtime.streams.aggregates.accumulators import Accumulators
 from flowc.runtime.streams.aggregates.extremes import LEAST, MOST
 from flowc.runtime.streams.epoch import END
-from flowc.runtime.streams.keyed.groupkeys import GroupKeys
+from flowc.runtime.streams.keyed.groupkeys import GroupKeys, with_one_zero
 from flowc.runtime.streams.keyed.runs import Run
 from flowc.runtime.streams.operators.changed import changed
 from flowc.runtime.streams.operators.contract import NOTHING, Decision, Emitted, Least, Verdict, said
@@ -68,6 +68,7 @@ class Sessions:
         """Takes rows in; those come out that are late, where they are not only counted."""
         if not rows.num_rows:
             return NOTHING
+        rows = with_one_zero(rows, self._plan.keys)
         hi, lo = self._keys([rows.column(key) for key in self._plan.keys], rows.num_rows)
         at = rows.column(TIME).cast(pa.int64()).to_numpy()
         late = self._late(hi, lo, at)

@@ -30,7 +30,7 @@ from flowc.runtime.instants import MICROS
 from flowc.runtime.streams.aggregates.accumulators import Accumulators
 from flowc.runtime.streams.aggregates.part import NEVER
 from flowc.runtime.streams.epoch import END
-from flowc.runtime.streams.keyed.groupkeys import GroupKeys
+from flowc.runtime.streams.keyed.groupkeys import GroupKeys, with_one_zero
 from flowc.runtime.streams.keyed.groups import Groups
 from flowc.runtime.streams.keyed.index import Index
 from flowc.runtime.streams.keyed.slots import grown
@@ -92,6 +92,7 @@ class Windows:
         """Takes rows in; what comes out are those that are late, and windows that reopen for others."""
         if not rows.num_rows:
             return NOTHING
+        rows = with_one_zero(rows, self._plan.keys)
         panes = self._kind.panes(self._local(rows.column(TIME).view(pa.int64()).to_numpy()))
         if self._closed is None:
             self._add(rows, panes)
@@ -119,7 +120,7 @@ class Windows:
         """All windows; rows that come for them in another run are late."""
         made = self._until(None)
         if self._closed is not None:
-            self._groups.mark = self._closed
+            self._groups.mark, self._step = self._closed, self._step_of(self._closed)
             self._forget()
         return _emitted(made)
 
@@ -334,7 +335,7 @@ class Windows:
         slots = groups.of_time(begin)
         slots = slots[in_order(groups.hi(slots), groups.lo(slots))]
         bounds = np.full(len(slots), begin), np.full(len(slots), end)
-        return self._rows(*bounds, slots, self._kept.results(slots))
+        return self._rows(*bounds, slots, self._kept.results(slots), self._change)
 
     def _put_into_first(self, end: int) -> None:
         """Puts the panes of a cumulating window that end by then into its first one."""
@@ -342,7 +343,8 @@ class Windows:
         for pane in groups.times.tolist():
             if begin < pane < end and min(pane + kind.step, begin + kind.size) <= end:
                 more = groups.of_time(pane)
-                into = groups.add(groups.hi(more), groups.lo(more), np.full(len(more), begin), groups.keys(more))
+                to = np.full(len(more), begin)
+                into = groups.add(groups.hi(more), groups.lo(more), to, groups.keys(more), going=len(more))
                 self._kept.combine(into, self._kept, more)
                 groups.remove(more)
                 self._panes.changed(np.array([begin, pane]))
