@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 
 from sqlglot import exp
 
@@ -82,6 +83,22 @@ def _aliases() -> str:
     return "vars:\n" + "".join(f"  {level}\n" for level in levels) + many("  v{i}: *a3\n")
 
 
+def _files(sql: str, pipelines: int, columns: Sequence[str]) -> Callable[[], str]:
+    """Pipelines that read files with a query in the words of flowc's own engine."""
+    source = f"{{ connection: drop, path: '*', columns: {{ {', '.join(f'{name}: text' for name in columns)} }} }}"
+    head = "connections: { drop: { kind: files, uri: in, format: jsonl }, w: { kind: duckdb, path: w.duckdb } }\npipelines:\n"
+    one = "  p{n}:\n    from: {source}\n    to: {{ connection: w, table: o{n} }}\n    sql: {sql}\n"
+    return lambda: head + "".join(one.format(n=n, source=source, sql=json.dumps(sql)) for n in range(pipelines))
+
+
+def _files(sql: str, pipelines: int, columns: Sequence[str]) -> Callable[[], str]:
+    """Pipelines that read files with a query in the words of flowc's own engine."""
+    source = f"{{ connection: drop, path: '*', columns: {{ {', '.join(f'{name}: text' for name in columns)} }} }}"
+    head = "connections: { drop: { kind: files, uri: in, format: jsonl }, w: { kind: duckdb, path: w.duckdb } }\npipelines:\n"
+    one = "  p{n}:\n    from: {source}\n    to: {{ connection: w, table: o{n} }}\n    mode: append\n    sql: {sql}\n"
+    return lambda: head + "".join(one.format(n=n, source=source, sql=json.dumps(sql)) for n in range(pipelines))
+
+
 SHAPES: dict[str, Callable[[], str]] = {
     "pipelines": _pipelines("SELECT id, name FROM t"),
     "tiny pipelines": _pipelines("SELECT 1 AS id"),
@@ -137,6 +154,11 @@ SHAPES: dict[str, Callable[[], str]] = {
     "unknown braces": _sql("SELECT ", "{{ var.a }} "),
     "macros": _pipelines("{% macro m(c) %}{{ c }} AS x{{ c }}{% endmacro %}SELECT {% for i in range(99) %}{{ m(i) }}, {% endfor %} 1 AS id"),
     "loops": _pipelines("SELECT {% for i in range(140) %}1 AS x{{ i }}, {% endfor %} 1 AS id"),
+    "subqueries": _files("SELECT {% for i in range(800) %}(SELECT max(a) FROM source s WHERE s.b = source.b) AS c{{ i }}, {% endfor %} b FROM source", 1, ["a", "b"]),
+    "many joins": _files("SELECT s0.a FROM source s0 {% for i in range(1, 128) %}JOIN source s{{ i }} ON s{{ i }}.a = s0.a {% endfor %}", 60, ["a", "b"]),
+    "wide levels": _files("WITH c0 AS (SELECT * FROM source) {% for i in range(1, 39) %}, c{{ i }} AS (SELECT * FROM c{{ i - 1 }} WHERE c1 <> '{{ i }}'){% endfor %} SELECT * FROM c38", 1, [f"c{i}" for i in range(6000)]),
+    "narrow levels": _files("WITH c0 AS (SELECT * FROM source) {% for i in range(1, 35) %}, c{{ i }} AS (SELECT *, upper(a) AS x{{ i }} FROM c{{ i - 1 }}){% endfor %} SELECT * FROM c34", 160, ["a", "b"]),
+    "many casts": _files("SELECT {% for i in range(3000) %}CAST(b AS DECIMAL(38, {{ i % 38 }})) AS c{{ i }}, {% endfor %} a FROM source", 1, ["a", "b"]),
     "terms": _sql("SELECT id ", "+ id\n", " AS id FROM t"),
     "selected": _sql("SELECT ", "id AS c{i},\n", " id FROM t"),
     "cases": _sql("SELECT CASE ", "WHEN id = {i} THEN {i}\n", " END AS id FROM t"),

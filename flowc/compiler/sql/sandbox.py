@@ -27,7 +27,7 @@ MAX_WORK = 1_000_000
 """What a template may do in all: one for each value that is taken or made, and for each 32 characters of a text."""
 PROJECT_WORK, WORK_PER_CHARACTER = 2 * MAX_WORK, 20
 """What all templates of a project may do together: so much in any, and more for each character that is written."""
-PROJECT_SIZE, SIZE_PER_CHARACTER = 300_000, 2
+PROJECT_SIZE, SIZE_PER_CHARACTER = 150_000, 1
 """How many characters they may make together."""
 MAX_WIDTH = 10_000
 """The widest that a number in `%`, `batch`, `slice` or `round` makes something."""

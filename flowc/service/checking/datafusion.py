@@ -43,6 +43,10 @@ _NOISE = re.compile(r"^(?:Optimizer rule '\w+' failed|\w+) caused by |^(?:Error 
 _END = re.compile(r"\.? (?:No function matches|Valid fields are|You might need|Candidate functions)|, errors: ")
 
 
+_JOINED = re.compile(r"\b(?:AS|FROM)\s*\(\s*SELECT\b|(\bJOIN\b|\(\s*SELECT\b)", re.IGNORECASE)
+"""Joins, and subqueries among expressions, which become some."""
+_ALIAS = re.compile(r"\bAS\b", re.IGNORECASE)
+_STAR = re.compile(r"(?:\bSELECT\s+|[,.]\s*)\*", re.IGNORECASE)
 _OPERATOR = re.compile(r"\b(?:AND|OR|UNION)\b|[-+*/|]", re.IGNORECASE)
 _NESTED = re.compile(r"[()\[\]]|\b(?:CASE|NOT)\b|[-+*]", re.IGNORECASE)
 _FEW = 40
@@ -51,6 +55,8 @@ _WORK, _WORK_PER_CHARACTER = 300_000, 4
 """What the engine is asked for at most, and more for each character that was written; then it is not asked."""
 _DEPTH, _GROWTH, _GROWN = 4, 20, 4
 """What levels and characters count, in operators; a text is larger than its author's from so many times on."""
+_FOUND, _COMPARED = 4, 40
+"""How many columns of tables, and how many names of what comes out, are looked at in the time of one operator."""
 _TIME = pa.timestamp("us", "UTC")
 _OFFSET = "_offset"
 """A column that messages have beside their own."""
@@ -69,6 +75,8 @@ def syntax() -> Callable[[Statement], Refusal | None]:
 class _Engine:
     def __init__(self) -> None:
         self._context: Any = new_context()
+        self._empty: Any = new_context()
+        """Without tables, so that nothing is planned in it."""
         self._tables: dict[str, NamedTable] = {}
         self._left = _WORK
         register(self._context, NOW, _now, [pa.int64()], _TIME)
@@ -92,11 +100,19 @@ class _Engine:
         return self.unparsed(statement) if statement.native else None
 
     def _affords(self, statement: Statement) -> bool:
-        """Whether to ask about a statement: the engine takes a time that grows with the square of what is in a row."""
+        """Whether to ask about a statement.
+
+        The engine takes a time that grows with the square of what is in a row, with the cube of what is joined, and
+        with the columns of tables, once for each that is named.
+        """
         runs, size = statement.runs or "", len(statement.text.text)
         grown = max(0, len(runs) - _GROWN * size)
         rows = sum(len(_OPERATOR.findall(row)) ** 2 for row in runs.split(","))
-        work = rows + _DEPTH * depth_of(runs) ** 2 + _GROWTH * grown
+        joined = sum(bool(found) for found in _JOINED.findall(runs)) ** 3
+        commas, stars = runs.count(","), len(_STAR.findall(runs))
+        widest = max((len(table.columns or ()) for table in statement.tables), default=0) + commas * (stars > 1)
+        named = widest * (commas + stars * widest) // _FOUND + len(_ALIAS.findall(runs)) ** 2 // _COMPARED
+        work = rows + joined + named + _DEPTH * depth_of(runs) ** 2 + _GROWTH * grown
         self._left += _WORK_PER_CHARACTER * size
         affords = work <= self._left
         self._left -= work if affords else 0
@@ -121,7 +137,7 @@ class _Engine:
 
     def unparsed(self, statement: Statement) -> Refusal | None:
         """Why the engine cannot read a statement."""
-        error = _error(lambda: self._context.sql(statement.text.text))
+        error = _error(lambda: self._empty.sql(statement.text.text))
         return _syntax(statement, str(error)) if error is not None else None
 
     def _planned(self, statement: Statement, sql: str) -> Refusal | None:
