@@ -125,6 +125,13 @@ def computed(kind: DataType) -> DataType:
     return _COMPUTED if unbounded else kind
 
 
+def goes_into(given: DataType, wanted: DataType) -> bool:
+    """Whether arguments of a type go into another: of its kind, numbers that it takes, or days for times."""
+    if wanted.is_number and given.is_number and wanted.kind is not given.kind:
+        return given.is_integer or wanted.kind is Kind.FLOAT64
+    return wanted.kind is given.kind or (wanted.kind is Kind.TIMESTAMP and given.kind is Kind.DATE)
+
+
 _NAMES: dict[str, Kind] = {
     "bool": Kind.BOOL, "boolean": Kind.BOOL, "bit": Kind.BOOL, "logical": Kind.BOOL,
     "tinyint": Kind.INT8, "int1": Kind.INT8,

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from flowc.runtime.arrow import TYPE, arrow_type, data_type
-from flowc.types import DataType, Kind, computed
+from flowc.types import DataType, Kind, computed, goes_into
 
 _REFUSED = re.compile(r"call to '(flowc_fn_\w+)' function: coercion from (.*?) to the signature", re.DOTALL)
 _BETWEEN = re.compile(r", (?![^(]*\))")
@@ -144,11 +144,8 @@ def taken(declared: DataType, given: pa.DataType) -> pa.DataType | None:
     kind, wanted = data_type(given), declared_type(declared)
     if declared.kind is Kind.DECIMAL and declared.precision is None and kind.kind is Kind.DECIMAL:
         return given
-    same = kind.kind is declared.kind or pa.types.is_null(given)
     numeric_text = declared.kind is Kind.DECIMAL and declared.precision is None and kind.kind is Kind.TEXT
-    whole = kind.is_integer and declared.is_number
-    day = kind.kind is Kind.DATE and declared.kind is Kind.TIMESTAMP
-    return wanted if same or numeric_text or whole or day else None
+    return wanted if goes_into(kind, declared) or numeric_text or pa.types.is_null(given) else None
 
 
 def scalar(value: Any, kind: pa.DataType, method: str) -> pa.Scalar:

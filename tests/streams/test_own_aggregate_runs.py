@@ -114,6 +114,18 @@ def test_state_goes_on_in_the_next_run(tmp_path: Path, request: pytest.FixtureRe
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("rows", ROWS, ids=["window", "session", "running"])
+def test_decimals_go_into_double(tmp_path: Path, rows: str) -> None:
+    folder = _project(tmp_path, "duckdb", "path: wh.duckdb", rows)
+    text = (tmp_path / "specs/s.yaml").read_text().replace("price: double", 'price: "numeric(12,2)"')
+    folder.write("specs/s.yaml", text)
+    folder.flowc("apply", "--yes")
+    _send(folder, "1", TRADES)
+    done = folder.flowc("run", "trades", "--once", "--drain")
+    assert done.code == 0, done.out + done.err
+    assert [row["vwap"] for row in _held("duckdb", {"path": str(tmp_path / "wh.duckdb")})] == [17.5, 10 / 3]
+
+
 def test_a_function_that_fails_stops_the_stream_with_its_name(tmp_path: Path) -> None:
     folder = _project(tmp_path, "duckdb", "path: wh.duckdb", module=MODULE.replace("pc.multiply(", "pc.nothing("))
     folder.flowc("apply", "--yes")

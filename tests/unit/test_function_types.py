@@ -17,7 +17,8 @@ from flowc.errors import DataError
 from flowc.plan import FunctionPlan
 from flowc.runtime.enginecontext import new_context
 from flowc.runtime.functions import Function, mistyped, register_all
-from flowc.types import parse_type
+from flowc.runtime.functiontypes import declared_type, taken
+from flowc.types import goes_into, parse_type
 
 NOON = datetime(2024, 1, 1, 12)
 
@@ -118,6 +119,30 @@ def test_a_value_that_the_type_would_change_fails(declared: str, given: pa.Array
     with pytest.raises(DataError, match=words) as failure:
         seen([declared], SELECT, given)
     assert failure.value.code == "function-failed"
+
+
+SIMPLE = [
+    "boolean",
+    "smallint",
+    "bigint",
+    "real",
+    "double",
+    "numeric(12,2)",
+    "date",
+    "timestamp",
+    "timestamptz",
+    "text",
+]
+
+
+@pytest.mark.parametrize("declared", SIMPLE)
+def test_windows_take_what_lint_takes(declared: str) -> None:
+    kinds = [parse_type(each) for each in SIMPLE]
+    takes = [str(kind) for kind in kinds if taken(parse_type(declared), declared_type(kind)) is not None]
+    assert takes == [str(kind) for kind in kinds if goes_into(kind, parse_type(declared))]
+    assert ("numeric(12,2)" in takes, "real" in takes) == {
+        "double": (True, True), "numeric(12,2)": (True, False), "real": (False, True),
+    }.get(declared, (False, False))  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from flowc.compiler.sql.translate import translate, translate_expression
 from flowc.diagnostics import Reporter
 from flowc.plan import FunctionPlan
 from flowc.source import Span
-from flowc.types import UNKNOWN, DataType, Kind
+from flowc.types import UNKNOWN, DataType, Kind, goes_into
 
 
 def called(query: SqlTree, functions: Functions) -> tuple[FunctionPlan, ...]:
@@ -66,11 +66,7 @@ def _takes(wanted: DataType, given: DataType) -> bool:
     """Whether values of a type go into another one exactly, or are refused one by one."""
     if wanted.kind is given.kind is Kind.ARRAY:
         return _takes(wanted.element or UNKNOWN, given.element or UNKNOWN)
-    if UNKNOWN in (wanted, given) or wanted.kind is given.kind:
-        return True
-    if wanted.is_number and given.is_number:
-        return given.is_integer or wanted.kind is Kind.FLOAT64
-    return wanted.kind is Kind.TIMESTAMP and given.kind is Kind.DATE
+    return UNKNOWN in (wanted, given) or goes_into(given, wanted)
 
 
 def check_reach(query: SqlTree, connection: str, kind: str, mend: str, lowering: Lowering) -> bool:
