@@ -408,6 +408,7 @@ _SAID = (
         (_SAID.replace("-5", "-3"), Decision.MIGRATE, "rows that were forgotten under the narrower bounds find no"),
         (_SAID.replace("left", "inner"), Decision.REFUSE, "its kind was changed"),
         (_SAID.replace('"a"', '"b"'), Decision.REFUSE, "its keys were changed"),
+        (_SAID.replace('"x"', "\"x where m = 'card'\""), Decision.REFUSE, "a condition in its ON was added, removed"),
         (_SAID.replace('"l"', '"p"'), Decision.REFUSE, "what its sides read was changed"),
         (_SAID.replace('"n"', '"p"'), Decision.REFUSE, "it did not keep `n`, or not of"),
         (_SAID.replace('[[0,"n"', '[[0,"a","bigint"],[0,"n"'), Decision.KEEP, ""),

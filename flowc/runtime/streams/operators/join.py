@@ -228,6 +228,8 @@ class IntervalJoin:
         """Rows are kept by their keys with the columns that come out; with other bounds it goes on with them."""
         before, now = said(written_by), said(self.fingerprint)
         changed = [what for what, words in _FIXED.items() if before.get(what) != now.get(what)]
+        if changed == ["keys"] and _plain(before) == _plain(now):
+            return Verdict(Decision.REFUSE, "a condition in its ON was added, removed or changed")
         if changed or not isinstance(before.get("least"), int) or not isinstance(before.get("most"), int):
             return Verdict(Decision.REFUSE, _FIXED.get(next(iter(changed), ""), "its bounds are unknown"))
         if new := [f"`{column[1]}`" for column in now["columns"] if column not in before.get("columns", ())]:
@@ -385,6 +387,11 @@ class IntervalJoin:
         found = {**columns, **hidden}
         arrays = [found[each.name] if each.name in found else pa.nulls(len(at), each.type) for each in schema]
         return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _plain(said: Mapping[str, Any]) -> list[list[str]]:
+    """The keys of a fingerprint without the conditions in ON of the rows of one side, which stand behind them."""
+    return [[str(part).partition(" where ")[0] for part in key] for key in said["keys"]]
 
 
 def _with_alone(found: _Found, keyed: Any, late: Any) -> _Found:
