@@ -30,6 +30,7 @@ WINDOW = (
     "sql: SELECT window_start, name, count(*) AS n FROM tumble(source, INTERVAL '1 minute') AS w WHERE id > 0 "
     "GROUP BY window_start, name"
 )
+UNNAMED = WINDOW.replace(" AS w", "")
 BLOCK = "dedupe: { keys: [id], within: 10m }\n    sql: SELECT id, name FROM source"
 BEFORE = "SELECT * FROM dedupe(source, name, INTERVAL '1 second')"
 EMPTY = "nothing is kept of it: it begins empty, with what is read from now on"
@@ -113,6 +114,14 @@ EDITS = {
     "the kind of a window": (
         WINDOW, WINDOW.replace("tumble(source,", "session(source, INTERVAL '1 minute',"),
         {"w": ("refuse", "its kind was tumbling, is session")},
+    ),
+    "the kind of a window without an alias": (
+        UNNAMED, UNNAMED.replace("tumble(source,", "hop(source, INTERVAL '30 seconds',"),
+        {"hop": ("replay", f"its kind was tumbling, is hopping: {ANEW.format(LAST)}")},
+    ),
+    "a session for a window without an alias": (
+        UNNAMED, UNNAMED.replace("tumble(source,", "session(source, INTERVAL '1 minute',"),
+        {"session": ("refuse", "its kind was tumbling, is session")},
     ),
     "a window behind others": (
         BEHIND, BEHIND.replace("1 minute", "5 minutes"),

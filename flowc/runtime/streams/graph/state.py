@@ -12,7 +12,7 @@ from flowc.errors import UsageError
 from flowc.runtime.instants import MICROS
 from flowc.runtime.streams.epoch import Partition
 from flowc.runtime.streams.graph.build import Node
-from flowc.runtime.streams.operators.contract import Decision, Remade, Verdict
+from flowc.runtime.streams.operators.contract import Decision, Remade, Verdict, said
 from flowc.runtime.streams.state.contract import Checkpoint
 from flowc.runtime.streams.trail import NEVER, distance, places_before
 from flowc.runtime.streams.watermark import WHOLE
@@ -23,6 +23,8 @@ _log = logging.getLogger("flowc.state")
 _FIRST, _LAST = -62_135_596_800_000_000, 253_402_300_799_999_999
 """The begin of the year 1 and the end of 9999, outside of which nothing can be shown."""
 _WORST = (Decision.KEEP, Decision.MIGRATE, Decision.REPLAY, Decision.RESET, Decision.REFUSE)
+_WINDOWS = frozenset({"tumble", "hop", "cumulate", "session"})
+"""What windows are called by their kinds."""
 _TAKES = (Decision.KEEP, Decision.MIGRATE)
 _EMPTY = Verdict(Decision.RESET, "nothing is kept of it: it begins empty, with what is read from now on")
 _GONE = Verdict(Decision.RESET, "it is gone: what it remembers is dropped")
@@ -68,6 +70,7 @@ class States:
 
         Of the segments, only by what they were written counts here, and not their bytes.
         """
+        checkpoint = self._followed(checkpoint)
         known = checkpoint.fingerprints
         if not checkpoint.epoch and not known:
             return ()
@@ -77,6 +80,22 @@ class States:
             left = [node for node in self.nodes if node.id in known]
             return (*(_renamed(name, new[0], self.stream) for name in gone), *self._each(left, checkpoint))
         return (*(Judged(name, _GONE) for name in gone), *self._each(self.nodes, checkpoint))
+
+    def _followed(self, checkpoint: Checkpoint) -> Checkpoint:
+        """The same, with a window that became one of another kind under its name of now.
+
+        Without an alias, and in blocks, kinds are the names of windows.
+        """
+        known, now = checkpoint.fingerprints, {node.id: node.operator.fingerprint for node in self.nodes}
+        gone, new = known.keys() - now.keys(), now.keys() - known.keys()
+        if len(gone) != 1 or len(new) != 1 or not {*gone, *new} <= _WINDOWS:
+            return checkpoint
+        (was,), (is_,) = gone, new
+        if said(known[was]).get("kind") == said(now[is_]).get("kind"):
+            return checkpoint
+        prints = {is_ if name == was else name: written for name, written in known.items()}
+        segments = tuple(replace(each, node=is_) if each.node == was else each for each in checkpoint.segments)
+        return replace(checkpoint, fingerprints=prints, segments=segments)
 
     def _each(self, nodes: Iterable[Node], checkpoint: Checkpoint) -> Iterator[Judged]:
         for node in nodes:
@@ -141,9 +160,10 @@ class States:
 
         Raises UsageError (`state-changed`) for state that means something else now.
         """
+        left, self.again = {segment.node for segment in checkpoint.segments}, {}
+        checkpoint = self._followed(checkpoint)
         judged = {each.node: each for each in self.judged(checkpoint)}
         self._tell(tuple(judged.values()))
-        left, self.again = {segment.node for segment in checkpoint.segments}, {}
         for node in self.nodes:
             kept = [segment for segment in checkpoint.segments if segment.node == node.id]
             decision = judged[node.id].verdict.decision if node.id in judged else Decision.RESET
