@@ -118,9 +118,11 @@ def refusals(states: Iterable[StreamState]) -> Iterator[str]:
 
 def state_warnings(plan: MigrationPlan) -> Iterator[str]:
     """The streams that will not start, and those that forget something, in few words."""
+    tables = (entry for database in plan.databases for entry in database.tables)
+    unwritable = {entry.stream for entry in tables if any(change.blocked for change in entry.changes)}
     for state in plan.states:
         empty = ", ".join(f"`{verdict.node}`" for verdict in state.verdicts if verdict.decision == "reset")
-        if state.refused:
+        if state.refused or state.stream in unwritable:
             yield f"stream `{state.stream}` will not start"
         elif empty:
             yield f"RESET in stream `{state.stream}`: {empty}"

@@ -217,6 +217,19 @@ def test_a_column_that_the_table_lacks_is_refused_until_the_table_has_it(folder:
     assert rows(wh, "SELECT id, more FROM events") == [{"id": 1, "more": None}]
 
 
+def test_a_key_that_the_table_lacks_is_told_as_a_column(folder: Inside, lite: Wh):
+    columns = "id: bigint not null, name: text not null"
+    window = "\n    window: {{ kind: tumbling, size: 1m, group_by: [{}], aggregate: {{ n: count(*) }} }}"
+    written = stream("s", "events", columns=columns, more=", mode: merge")
+    folder.write("specs/s.yaml", specs(lite, written + window.format("id")))
+    assert folder.flowc("run", "s", "--once").code == 0
+    folder.write("specs/s.yaml", specs(lite, written + window.format("name")))
+    changes = {change["name"]: change["blocked"] for change in planned(folder)["changes"]}
+    assert "declare the table or add the column" in changes["wh.events.name"]
+    assert "stream `s` will not start" in folder.flowc("plan").out
+    assert folder.flowc("run", "s", "--once").code == 1
+
+
 def test_a_column_that_no_row_fills_is_refused(folder: Inside, wh: Wh):
     execute(wh, "CREATE TABLE events (id bigint, name varchar(40), reason varchar(40) NOT NULL)")
     folder.write("specs/s.yaml", specs(wh, stream("s", "events")))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from flowc.catalog import Column, Table, TableName
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.front.streamkinds import source_kind
 from flowc.compiler.ir import Apply, Stream
+from flowc.compiler.loads.load import find_column
 from flowc.compiler.migrate.engines import ENGINES
 from flowc.compiler.migrate.streams import outputs_of
 from flowc.compiler.migrate.streamtables import StreamTable
@@ -160,7 +161,14 @@ def _table(look: Look, written: _Made, live: Table | None) -> StreamTable:
     if look.plan is None or columns is None:
         return replace(entry, unknown=look.unknown)
     try:
-        table_target(apply, columns, look.stream, live)
+        if live is None or not _lacking(apply, columns, live):  # keys that it lacks are told as columns are
+            table_target(apply, columns, look.stream, live)
         return replace(entry, made=made_table(apply, columns))
     except FlowcError as error:
         return replace(entry, refused=error.message)
+
+
+def _lacking(apply: Apply, columns: Sequence[Column], live: Table) -> bool:
+    """Whether a table has no column for a key that the rows have."""
+    keys = [find_column(columns, key) for key in apply.keys]
+    return any(key is not None and find_column(live.columns, key.name) is None for key in keys)
