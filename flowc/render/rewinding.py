@@ -10,6 +10,8 @@ from flowc.service.streams.moves import Move
 from flowc.service.streams.rewinding import Rewind
 
 _KIBI = 1024
+_BEGIN = "0"
+"""The place before which there is nothing."""
 _HEADERS = ("source", "partition", "from", "to", "messages")
 
 
@@ -87,12 +89,14 @@ def _consequences(rewind: Rewind) -> Iterator[str]:
 def _cut(rewind: Rewind) -> Iterator[str]:
     """What windows and joins lack of the rows before the place."""
     names = "`, `".join(map(printable, rewind.gathering))
-    if names and rewind.to != "earliest":
+    one = len(rewind.gathering) == 1
+    if names and rewind.to != "earliest" and any(move.after != _BEGIN for move in rewind.moves):
         cut = "what the place cuts in two comes out with a part of its rows"
-        yield f"warning: `{names}` see only what is behind the place: {cut}"
+        yield f"warning: `{names}` {'sees' if one else 'see'} only what is behind the place: {cut}"
     if rewind.shown:
         told = "`, `".join(map(printable, rewind.shown))
         stay = "stay in the target where they begin at another time by what is read again"
         yield f"warning: sessions of `{told}` that came out before they were over {stay}"
     if rewind.forgets:
-        yield f"warning: `{names}` forget rows that they hold of partitions that are not moved back"
+        holds = "forgets rows that it holds" if one else "forget rows that they hold"
+        yield f"warning: `{names}` {holds} of partitions that are not moved back"
