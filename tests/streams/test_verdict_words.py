@@ -9,6 +9,7 @@ import pytest
 
 from flowc.nodes import DedupePlan, RunningPlan, WindowPlan
 from flowc.runtime.functions import stand_in
+from flowc.runtime.streams.operators.changed import changed
 from flowc.runtime.streams.operators.contract import Decision
 from flowc.runtime.streams.operators.dedupe import Dedupe
 from flowc.runtime.streams.operators.running import Running
@@ -46,8 +47,7 @@ def _operator_of(stream: StreamPlan) -> Dedupe | Windows:
         ("count(*)", "count(DISTINCT name) FILTER (WHERE id > 3)",
          "replay: its aggregates were (count(*)), are (count(DISTINCT name text) FILTER (WHERE id > 3))"),
         ("count(*)", "product(id)",
-         "replay: its aggregates were (count(*)), are (product(id bigint) of own_functions:Product(bigint) with the "
-         "state (bigint))"),
+         "replay: its aggregates were (count(*)), are (product(id bigint))"),
         ("count(*)", "approx_median(id)",
          "replay: its aggregates were (count(*)), are (approx_percentile_cont(id bigint))"),
         ("id > 0", "id > 1", "replay: its query before it changed"),
@@ -113,6 +113,12 @@ def test_another_declaration_of_an_aggregate_is_another_one(tmp_path: Path, befo
     verdict = now.verdict(kept.fingerprint)
     assert verdict.decision is Decision.REPLAY
     assert "of own_functions:Product(bigint) with the state (bigint)" in verdict.reason
+
+
+def test_each_argument_stands_beside_its_type() -> None:
+    call = ["vwap", False, "price, coalesce(volume, 0)", "numeric(12,2), bigint", "", "m:Vwap(double, double)"]
+    said = changed({"operator": "window", "aggregates": []}, {"operator": "window", "aggregates": [call]})
+    assert said.endswith("are (vwap(price numeric(12,2), coalesce(volume, 0) bigint) of m:Vwap(double, double))")
 
 
 @pytest.mark.parametrize(

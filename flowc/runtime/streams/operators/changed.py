@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from flowc.durations import duration_text
 
+_BETWEEN = re.compile(r", (?![^(]*\))")
 _TIMES = frozenset({"size", "step", "within", "offset", "reopen", "emit", "group_ttl"})
 _NAMES = {
     "from": "query before it",
@@ -49,6 +51,8 @@ def _parts(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
 def _pair(name: str, was: Any, is_: Any) -> str:
     many = isinstance(is_, list)
     before, after = _shown(name, was), _shown(name, is_)
+    if name == AGGREGATES and was and is_ and _called(was) != _called(is_):
+        before, after = _called(was), _called(is_)  # what is declared of them is of no matter then
     return f"{'were' if many else 'was'} {before}, {'are' if many else 'is'} {after}"
 
 
@@ -65,6 +69,11 @@ def _shown(name: str, value: Any) -> str:
     return "UTC" if name == "timezone" and value is None else str(value)
 
 
+def _called(aggregates: Sequence[Sequence[Any]]) -> str:
+    """Calls of aggregates, without what is declared of those of the project."""
+    return _shown(AGGREGATES, [[*each[:5], "", *each[6:]] for each in aggregates])
+
+
 def _words(value: Any) -> str:
     return " ".join(value) if isinstance(value, list) else str(value)
 
@@ -73,7 +82,14 @@ def _aggregate(
     function: str, distinct: bool, value: str, kind: str, condition: str, declared: str = "", level: float | None = None
 ) -> str:  # fmt: skip
     """A call of an aggregate. Its argument is of the type `kind`; `declared` is what one of the project is."""
-    given = f"{value or '*'}{f' {kind}' if kind else ''}{'' if level is None else f', {level:g}'}"
+    given = f"{_typed(value, kind) or '*'}{'' if level is None else f', {level:g}'}"
     call = f"{function}({'DISTINCT ' if distinct else ''}{given})"
     call = f"{call} of {declared}" if declared else call
     return f"{call} FILTER (WHERE {condition})" if condition else call
+
+
+def _typed(value: str, kind: str) -> str:
+    """Arguments, each with its type where they can be told apart."""
+    values, kinds = _BETWEEN.split(value), _BETWEEN.split(kind)
+    pairs = zip(values, kinds, strict=True) if len(values) == len(kinds) else [(value, kind)]
+    return ", ".join(" ".join(filter(None, pair)) for pair in pairs)
