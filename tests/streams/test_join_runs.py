@@ -108,7 +108,7 @@ def test_a_late_row_is_a_dead_letter_and_is_not_replayed(tmp_path: Path) -> None
     ]
     replayed = made.flowc("dlq", "replay", "paid")
     assert replayed.code == 2
-    assert "dead letters of stream `paid` cannot be replayed: `join` has let their time pass" in replayed.err
+    assert "dead letters of stream `paid` cannot be replayed: `join` makes rows of several messages" in replayed.err
 
 
 def test_a_payment_that_comes_late_replaces_the_order_that_was_alone(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.ir import Ir
 from flowc.compiler.streamplan.letters import Chosen
 from flowc.errors import FlowcError, UsageError
-from flowc.nodes import DedupePlan, RunningPlan
+from flowc.nodes import DedupePlan
 from flowc.runtime.streams.letterbox import LetterBox
 from flowc.runtime.streams.lettersjudged import JudgedRun
 from flowc.runtime.streams.lettersrun import LettersRun
@@ -73,10 +73,10 @@ def replay(
 
 
 def _demand_repeatable(letters: DeadLetters) -> None:
-    """Raises UsageError where messages count together with those of their time, which is over."""
+    """Raises UsageError where rows are made of several messages: a replay knows of the letters alone."""
     odd = next((node for node in letters.plan.stateful if not isinstance(node, DedupePlan)), None)
     if odd is not None:
-        why = "counts messages as they come" if isinstance(odd, RunningPlan) else "has let their time pass"
+        why = "makes rows of several messages, and a replay would make them of the letters alone"
         message = f"dead letters of stream `{letters.stream}` cannot be replayed: `{odd.id}` {why}"
         help = "read their messages again where they stand: `flowc rewind`, with state that begins anew"
         raise UsageError(message, code="not-runnable-yet", help=help)
