@@ -45,7 +45,7 @@ def test_a_new_stream_is_told_with_its_start_and_promise(folder: Inside):
     assert "its first start reads from earliest" in done.out
     assert "its first start reads from latest" in done.out
     assert "exactly once" in done.out
-    assert "it keeps state, in a file under .flowc/" in done.out
+    assert "it keeps state, and how far it is, in a file under .flowc/" in done.out
     assert "table wh.people" in done.out
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from flowc.compiler.front.kinds import is_database, kinds, schema_of
 
 _TRANSACTION = "each message is written exactly once: rows, and how far the stream is, are one commit"
+_EPOCHS = "each message is written exactly once: rows, and the number of their epoch, are one commit"
 _AGAIN = "each message is written at least once: without transactions some are there twice after a failure"
 
 
@@ -45,9 +46,14 @@ class TargetKind:
     promise: str = _TRANSACTION
     """What is promised of each message."""
 
-    def promised(self, delivery: str) -> str:
-        """What is promised with a `delivery`. What is no faster for it keeps more than `at_least_once` asks for."""
-        return _AGAIN if self.transactions and delivery == "at_least_once" else self.promise
+    def promised(self, delivery: str, *, stored: bool = False) -> str:
+        """What is promised with a `delivery`. What is no faster for it keeps more than `at_least_once` asks for.
+
+        With `stored`, a store beside the target knows how far the stream is.
+        """
+        if self.transactions and delivery == "at_least_once":
+            return _AGAIN
+        return _EPOCHS if stored and self.promise == _TRANSACTION else self.promise
 
 
 _TABLES = TargetKind("table", ("table",), ("mode", "keys", "primary_key"))

@@ -137,7 +137,8 @@ def _meant(change: PipelineChange, new: AppliedPipeline, kind: str) -> Iterator[
 def _promised(new: AppliedPipeline, kind: str) -> Iterator[str]:
     """What is promised of each row of a table, and where the stream keeps what it must remember."""
     settings = dict(new.settings)
-    yield target_kind(kind).promised(settings.get("delivery", ""))
     where = settings.get("state.connection") or settings.get("state")
+    apart = where is not None and where != new.target.partition(".")[0]
+    yield target_kind(kind).promised(settings.get("delivery", ""), stored=apart)
     if where is not None:
-        yield f"it keeps state, in {where}"
+        yield f"it keeps state{', and how far it is,' if apart else ','} in {where}"

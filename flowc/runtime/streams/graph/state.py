@@ -78,7 +78,7 @@ class States:
         gone, new = sorted(known.keys() - ids), sorted(ids - known.keys())
         if gone and new:  # a node under another name would forget in silence what it had under the first
             left = [node for node in self.nodes if node.id in known]
-            return (*(_renamed(name, new[0], self.stream) for name in gone), *self._each(left, checkpoint))
+            return (*(self._renamed(name, new[0]) for name in gone), *self._each(left, checkpoint))
         return (*(Judged(name, _GONE) for name in gone), *self._each(self.nodes, checkpoint))
 
     def _followed(self, checkpoint: Checkpoint) -> Checkpoint:
@@ -106,7 +106,7 @@ class States:
             if verdict.decision is Decision.REPLAY:
                 verdict = self._replayed(node, verdict, checkpoint)
             refused = verdict.decision is Decision.REFUSE
-            yield _changed(node.id, self.stream, verdict) if refused else Judged(node.id, verdict)
+            yield self._changed(node.id, verdict) if refused else Judged(node.id, verdict)
 
     def _timed(self, checkpoint: Checkpoint) -> Verdict | None:
         """What is said where event time is not what it was: what is kept is of other times."""
@@ -147,6 +147,24 @@ class States:
         if gone:
             return f"`{gone[0]}` is no source any more"
         return "" if self.replayable else "its source gives nothing twice"
+
+    def _changed(self, node: str, verdict: Verdict) -> Judged:
+        message = (
+            f"`{node}` of stream `{self.stream}` was changed, and what it remembers was kept by what it was before"
+        )
+        return Judged(node, verdict, f"{message}: {verdict.reason}", f"undo the change, or {self._anew}")
+
+    def _renamed(self, gone: str, new: str) -> Judged:
+        reason = f"`{new}` has seen nothing"
+        message = f"stream `{self.stream}` remembers what `{gone}` has seen; that is gone, and {reason}"
+        help = f"call `{new}` by its former name `{gone}`, or {self._anew}"
+        return Judged(gone, Verdict(Decision.REFUSE, f"it is gone, and {reason}"), message, help)
+
+    @property
+    def _anew(self) -> str:
+        """How the stream is begun anew: what a source gives once cannot be read again under the same name."""
+        other = "give the stream another name: it begins anew, with rows in another table"
+        return f"{other}; or in place: `flowc rewind {self.stream} --to earliest`" if self.replayable else other
 
     @property
     def remakes(self) -> bool:
@@ -211,16 +229,3 @@ def _verdict(node: Node, written_by: str | None, segments: Iterable[str]) -> Ver
     strange = {written_by, *segments} - {node.operator.fingerprint}
     found = (node.operator.verdict(each) for each in sorted(strange))
     return max(found, key=lambda verdict: _WORST.index(verdict.decision), default=Verdict(Decision.KEEP))
-
-
-def _changed(node: str, stream: str, verdict: Verdict) -> Judged:
-    message = f"`{node}` of stream `{stream}` was changed, and what it remembers was kept by what it was before"
-    help = "undo the change, or give the stream another name: it begins anew, with rows in another table"
-    return Judged(node, verdict, f"{message}: {verdict.reason}", help)
-
-
-def _renamed(gone: str, new: str, stream: str) -> Judged:
-    reason = f"that is gone, and `{new}` has seen nothing"
-    help = f"call `{new}` by its former name `{gone}`, or give the stream another name: it begins anew"
-    message = f"stream `{stream}` remembers what `{gone}` has seen; {reason}"
-    return Judged(gone, Verdict(Decision.REFUSE, f"it is gone, and `{new}` has seen nothing"), message, help)
