@@ -126,7 +126,7 @@ def _meant(change: PipelineChange, new: AppliedPipeline, kind: str) -> Iterator[
     names = {key.partition(".")[0] for key, _, _ in change.changed}
     if "start" in names:
         yield "the new start counts only for a stream that has no stored position"
-    if change.sql or {"mode", "keys"} & names:
+    if change.sql or {"mode", "keys", "window", "join"} & names:
         yield "rows that were written before stay as they are"
     if {"source", "sources"} & names:
         yield "stored positions belong to a source's name: a source that keeps its name goes on where it is"
