@@ -50,7 +50,7 @@ streams:
     on_error: drop
 """
 TUMBLE = (
-    "SELECT window_end, page, count(*) AS c, sum(n) AS s FROM tumble(source, INTERVAL '10 seconds') AS w WHERE n > 0 "
+    "SELECT window_end, page, count(*) AS c, sum(n) AS s FROM tumble(source, INTERVAL '10 seconds') WHERE n > 0 "
     "GROUP BY window_end, page"
 )
 FORMS = {
