@@ -73,6 +73,8 @@ from flowc.types import DataType, Kind
 BLOCKS = ("cdc",)
 """What changes rows beside the SQL, or needs more than one epoch knows."""
 _RAW = (Column("value", DataType(Kind.BINARY)),)
+_RAW_KINDS = frozenset({Kind.TEXT, Kind.BINARY})
+"""Of what types a message may be that is read as it is."""
 
 
 def lower_streams(lowering: Lowering) -> tuple[Stream, ...]:
@@ -322,7 +324,7 @@ def _query(stream: CheckedStream, sources: tuple[Source, ...], lowering: Lowerin
 
 def _source(source: CheckedStreamSource, stream: CheckedStream, lowering: Lowering) -> Source:
     spec, name = source.spec, source.spec.name.value
-    event_time, declared = spec.event_time, _declared(source)
+    event_time, declared = spec.event_time, _declared(source, lowering.reporter)
     return Source(
         f"{stream.spec.name.value}.{name}", name, source.connection.name.value, source.connection.kind.value,
         path=source.address, format=source.format,
@@ -333,11 +335,26 @@ def _source(source: CheckedStreamSource, stream: CheckedStream, lowering: Loweri
     )  # fmt: skip
 
 
-def _declared(source: CheckedStreamSource) -> tuple[Column, ...] | None:
+def _declared(source: CheckedStreamSource, reporter: Reporter) -> tuple[Column, ...] | None:
     """The columns of the messages; None where a registry or the first batch tells them."""
-    if source.spec.columns:
-        return tuple(Column(each.name.value, each.type.value, each.nullable) for each in source.spec.columns)
+    columns, name = source.spec.columns or (), source.spec.name
+    odd = next((each for each in columns if _holds_interval(each.type.value)), None)
+    if odd is not None:
+        message = f"`{odd.name.value}` is of type `{odd.type.value}`, which a message cannot hold"
+        helps = ("declare it as text and convert it in the SQL",)
+        reporter.error("unsupported-type", message, odd.type.span, helps=helps)
+    kinds = [(each.name.value, each.type.value.kind in _RAW_KINDS) for each in columns]
+    if source.format == "raw" and kinds not in ([], [("value", True)]):
+        message = f"source `{name.value}` is raw, and a raw message is one column `value`, binary or text"
+        reporter.error("unsupported-type", message, columns[0].name.span, helps=("columns: { value: text }, or none",))
+    if columns:
+        return tuple(Column(each.name.value, each.type.value, each.nullable) for each in columns)
     return _RAW if source.format == "raw" else None
+
+
+def _holds_interval(kind: DataType) -> bool:
+    parts = (*(part for _, part in kind.fields), *([kind.element] if kind.element is not None else []))
+    return kind.kind is Kind.INTERVAL or any(map(_holds_interval, parts))
 
 
 def _relations(

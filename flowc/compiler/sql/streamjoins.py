@@ -288,7 +288,7 @@ class _One:
             message = "this compares times of two streams, and is no fixed bound of their event times, "
             message += "so rows would have to be kept for ever"
             helps: tuple[str, ...] = (
-                f"compare `_event_ts` of both, with intervals of a fixed length: `{BOUND}`",
+                f"compare `_event_ts` of both, with intervals of a fixed length, a century at most: `{BOUND}`",
                 "a column of theirs is the event time where the source says so: `event_time: column`",
             )
             report("unbounded-join", message, query.span(found.timed[0]), helps=self._bounding or helps)

@@ -161,5 +161,5 @@ def _cast(values: pa.Array, kind: pa.DataType) -> pa.Array:
 
 
 def _overflow(kind: str) -> DataError:
-    help = "sum numbers with more digits: CAST the argument AS DECIMAL(38,0)"
-    return DataError(f"a sum or a mean of a window does not fit its type {kind}", code="arithmetic-overflow", help=help)
+    help = "CAST the argument of `sum` AS DECIMAL(38,0), which leaves most digits, and that of `avg` AS DOUBLE"
+    return DataError(f"a sum or a mean does not fit its type {kind}", code="arithmetic-overflow", help=help)
