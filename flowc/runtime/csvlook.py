@@ -51,13 +51,15 @@ class Look:
     rows: int = USUAL
 
 
-def look(path: Path, options: CsvOptions, *, deep: bool) -> Look:
+def look(path: Path, options: CsvOptions, *, deep: bool, blanks: bool = False) -> Look:
     """What a file is like. Without `deep`, nothing is said of its quotes but that there are some.
+
+    With `blanks`, blank lines are rows of it.
 
     Raises:
         DataError: its bytes are broken, or a quote is a stray one.
     """
-    seen = _Seen(options)
+    seen = _Seen(options, blanks=blanks)
     if deep and compression(path):  # is decompressed once alone
         with without_mark(lambda: opened(path)) as stream:
             found = _quotes(path, _Watched(stream, seen), options)
@@ -78,12 +80,13 @@ def look(path: Path, options: CsvOptions, *, deep: bool) -> Look:
 class _Seen:
     """What was seen of a file block by block."""
 
-    def __init__(self, options: CsvOptions) -> None:
+    def __init__(self, options: CsvOptions, *, blanks: bool) -> None:
         self._quote, self._most = options.quote.encode(), options.max_line
         self.quoted, self.rows = False, USUAL
         self._open, self._returned = 0, False
+        self._blanks, self._last = blanks, b"\n"
         self.odd = False
-        """Whether a line is too long, or ends in a carriage return alone."""
+        """Whether a line is too long, or ends in a carriage return alone, or is a row that is blank."""
 
     @property
     def is_long(self) -> bool:
@@ -99,6 +102,11 @@ class _Seen:
             self._measure(block, before)
         long = before + (first if first >= 0 else len(block)) > self._most
         self.odd = self.odd or long or self._within(block) > self._most or self._returns(block)
+        self.odd = self.odd or (self._blanks and self._is_blank(block))
+
+    def _is_blank(self, block: bytes) -> bool:
+        text, self._last = self._last + block, block[-1:] or self._last
+        return b"\n\n" in text or b"\n\r" in text
 
     def _measure(self, block: bytes, before: int) -> None:
         rows, size = block.count(b"\n"), before + len(block)

@@ -47,7 +47,7 @@ class CsvRows:
         if not names:
             return
         decoder = CsvDecoder(self._columns, self._options, {0: names}, self._guessed)
-        for block, done in self._decoded(path, decoder):
+        for block, done in self._decoded(path, decoder, names):
             if block.long is not None:
                 bad = Unread(block.end, b"", BadRow(0, UNDECODABLE, block.long.why))
                 yield Piece(pa.RecordBatch.from_pylist([], schema=self.schema), [], (bad,))
@@ -59,8 +59,8 @@ class CsvRows:
             batch = pa.RecordBatch.from_arrays(arrays, schema=self.schema)
             yield Piece(batch, block.lines.take(done.rows).to_numpy() + 1, unread)
 
-    def _decoded(self, path: Path, decoder: CsvDecoder) -> Iterator[tuple[Records, Decoded]]:
-        for found in intact(path, csv_records(path, self._options, self._quoting)):
+    def _decoded(self, path: Path, decoder: CsvDecoder, names: Sequence[str]) -> Iterator[tuple[Records, Decoded]]:
+        for found in intact(path, csv_records(path, self._options, self._quoting, names)):
             for block in _apart(found, at_once(decoder.columns)):
                 messages = pa.RecordBatch.from_arrays([block.values, block.lines], names=["_value", "_offset"])
                 yield block, decoder.decode(messages.slice(0, 0) if block.long else messages)
@@ -85,7 +85,7 @@ class CsvRows:
     def _texts(self, path: Path, names: Sequence[str], count: int) -> pa.Table:
         decoder = CsvDecoder(tuple(Column(name, TEXT) for name in names), self._options, {0: tuple(names)})
         kept, rows = list[pa.RecordBatch](), 0
-        for _, done in self._decoded(path, decoder):
+        for _, done in self._decoded(path, decoder, names):
             kept.append(done.batch)
             rows += done.batch.num_rows
             if rows >= count:

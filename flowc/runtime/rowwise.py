@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from flowc.plan import FilesRead
 from flowc.runtime.aside import Aside, place
-from flowc.runtime.connectors.csvheader import header
+from flowc.runtime.connectors.csvheader import given_names
 from flowc.runtime.connectors.files import CsvOptions, Files, csv_options
 from flowc.runtime.connectors.folder import shown
 from flowc.runtime.csvlook import Look, look
@@ -32,15 +32,13 @@ def looked_at(read: FilesRead, files: Files, *, deep: bool) -> Looks:
     """
     if read.format != "csv" or read.skips or not (options := csv_options(read, files)).as_it_is:
         return {}
-    return {
-        path: look(path, options, deep=deep) if not _is_wide(path, options) else Look(odd=True)
-        for path in files.find(read.path)
-    }
+    return {path: _look(path, options, read, deep=deep) for path in files.find(read.path)}
 
 
-def _is_wide(path: Path, options: CsvOptions) -> bool:
-    """Whether a file has so many columns that the engine, whose work grows with their square, is better spared."""
-    return len(header(path, options)) > _WIDE
+def _look(path: Path, options: CsvOptions, read: FilesRead, *, deep: bool) -> Look:
+    count = len(given_names(path, options, read))
+    # The engine's work grows with the square of the columns, and it passes over blank lines.
+    return Look(odd=True) if count > _WIDE else look(path, options, deep=deep, blanks=count == 1)
 
 
 def is_rowwise(read: FilesRead, looks: Looks) -> bool:

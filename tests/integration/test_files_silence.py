@@ -324,3 +324,53 @@ def test_a_field_that_stands_twice_is_a_bad_row_whatever_stands_beside_it(projec
     outcomes(project)
     assert ids(project) == ids(project, "s") == [5]
     assert [found[0] for found in bad_rows(project, "a.jsonl")] == [1, 2]
+
+
+ALONE = """
+connections:
+  d: { kind: files, uri: in }
+  w: { kind: sqlite, path: w.db }
+tables:
+  strict: { connection: w, columns: { b: text } }
+  kept: { connection: w, columns: { b: text } }
+pipelines:
+  strict: { from: SOURCE, sql: SELECT NAME AS b FROM source, to: strict, mode: append }
+  kept: { from: SOURCE, sql: SELECT NAME AS b FROM source, to: kept, mode: append, on_bad_row: skip }
+streams:
+  follow: { source: SOURCE, sql: SELECT NAME AS b FROM source, to: { connection: w, table: follow, mode: append } }
+"""
+
+
+@pytest.mark.parametrize(("text", "read", "found"), [
+    ("b\nx\n\n\"\"\n\n", "", ["x", None, None, None]),
+    ("b\nx\n\ny", "", ["x", None, "y"]),
+    ("\n\nb\r\n\r\n\"x\"\r\n\r\n", "", [None, "x", None]),
+    ("b\n\n\n", "", [None, None]),
+    ("b\n", "", []),
+    ("\nx\n", "header: false", [None, "x"]),
+    ("\n\n", "header: false", [None, None]),
+    ("#\n\n# a\nb\n# a\n\nx\n", 'comment: "#"', [None, "x"]),
+    ("#\nb\nx\n\n", "skip_rows: 1", ["x", None]),
+    ("b\n\n\"\"\nNA\n", "null_regex: ^NA$", ["", "", None]),
+    ("b,c\nx,\n\n,\n", "", ["x", None]),
+])  # fmt: skip
+@pytest.mark.parametrize("ending", ["", ".gz"])
+@pytest.mark.parametrize("columns", [True, False])
+def test_a_blank_line_is_a_row_of_a_file_of_one_column(project, text, read, found, ending, columns):
+    """Which DuckDB and PostgreSQL take it for, also at the end; of several columns, it is none."""
+    path = project.path / "in" / f"a.csv{ending}"
+    path.parent.mkdir()
+    packed(path, text.encode())
+    aged(path)
+    name = "b" if columns or "header" not in read else "column_1"
+    source = (
+        f"{{ connection: d, path: a.csv{ending}, read: {{ {read} }}, {'columns: { b: text }' if columns else ''} }}"
+    )
+    if name != "b" and not text.strip():
+        return  # without a name or a value, it has no column
+    project.write("specs/p.yaml", ALONE.replace("SOURCE", source).replace("NAME", name))
+    done = [project.flowc("run", name, "--once") for name in ("strict", "kept", "follow")]
+    assert [each.code for each in done] == [0, 0, 0], done
+    with closing(sqlite3.connect(project.path / "w.db")) as database:
+        for table in ("strict", "kept", "follow"):
+            assert [b for (b,) in database.execute(f"SELECT b FROM {table} ORDER BY rowid")] == found

@@ -331,6 +331,17 @@ def test_an_empty_text_and_null_differ_in_csv(tmp_path: Path) -> None:
     assert lines[3] == "," * (len(WIDE) - 1)
 
 
+@pytest.mark.parametrize(("write", "lines"), [({}, ["x", '""', '""']), ({"null_value": "NA"}, ["x", "NA", '""'])])
+def test_no_row_of_one_column_is_a_blank_line_of_csv(tmp_path: Path, write: dict[str, Any], lines: list[str]) -> None:
+    columns = (Column("name", TEXT),)
+    writer = FilesWriter(_plan(columns, "csv", write={"header": False, **write}), "s", str(tmp_path))
+    writer.open()
+    writer.write(epoch(1, pa.RecordBatch.from_arrays([pa.array(["x", None, ""])], schema=arrow_schema(columns))))
+    writer.flush()
+    writer.close()
+    assert _files(tmp_path)[0].read_text().splitlines() == lines
+
+
 def test_partitions_are_folders(tmp_path: Path) -> None:
     writer = FilesWriter(_plan(partition_by=("name",)), "s", str(tmp_path))
     writer.open()

@@ -145,11 +145,14 @@ class CsvDecoder:
             odd.append(row)
             return "skip"
 
-        lines = pa.py_buffer(lines or b"\n")
+        # Of one column, a row may be a blank line, which needs its end.
+        alone = len(names) == 1
+        lines = pa.py_buffer(bytes(lines) + b"\n" if alone else lines or b"\n")
         read = arrow_csv.ReadOptions(use_threads=False, block_size=lines.size + 1, column_names=names)
         rules = arrow_csv.ParseOptions(
             delimiter=self.options.delimiter, quote_char=self.options.quote,
             escape_char=self.options.escape or False, newlines_in_values=True, invalid_row_handler=skip,
+            ignore_empty_lines=not alone,
         )  # fmt: skip
         texts = arrow_csv.ConvertOptions(
             column_types=dict.fromkeys(names, pa.binary()), strings_can_be_null=True, null_values=[""],

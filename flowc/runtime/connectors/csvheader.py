@@ -75,11 +75,15 @@ def _first_row(stream: Bytes, options: CsvOptions) -> tuple[str, ...]:
     return first
 
 
+def given_names(path: Path, options: CsvOptions, read: FilesRead) -> tuple[str, ...]:
+    """The columns of a CSV file: those of its header, or the declared ones where it has none."""
+    names, own = header(path, options), tuple(column.name for column in read.columns or ())
+    return own if not options.header and len(names) <= len(own) else names
+
+
 def csv_names(path: Path, options: CsvOptions, read: FilesRead) -> tuple[str, ...]:
     """The columns of a CSV file. Declared ones must all be there; of inferred ones a file may lack some."""
-    names, own = header(path, options), tuple(column.name for column in read.columns or ())
-    if not options.header and len(names) <= len(own):
-        return own
+    names, own = given_names(path, options, read), tuple(column.name for column in read.columns or ())
     there = set(names)
     missing = next((name for name in own if names and name not in there), None)
     if missing is not None and not read.inferred:

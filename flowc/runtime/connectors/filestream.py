@@ -266,9 +266,8 @@ class FileSource:
             )
         if self._options is None:
             return records(self._pieces(path), path, None, line)
-        self.headers[number]  # read while the file is known to be there
         assert self._quoting is not None
-        return csv_records(path, self._options, self._quoting, line)
+        return csv_records(path, self._options, self._quoting, self.headers[number], line)
 
     def again(self, path: str, position: int) -> Iterator[Records]:
         """The records of a text file that was read before, from a position in it on.

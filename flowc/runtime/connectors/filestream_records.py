@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,10 +36,12 @@ class Records:
     long: TooLong | None = None
 
 
-def records(found: Pieces, path: Path, quoting: Quoting | None, begin: int = 0, *, first: int = 0) -> Iterator[Records]:
-    """The records of a file from line `begin` on, without blank ones and comments. Its bytes begin with line `first`.
+def records(
+    found: Pieces, path: Path, quoting: Quoting | None, begin: int = 0, *, first: int = 0, blanks: bool = False
+) -> Iterator[Records]:
+    """The records of a file from line `begin` on, without comments. Its bytes begin with line `first`.
 
-    A line that is too long is one record with a fault.
+    A line that is too long is one record with a fault. Blank lines are records with `blanks` alone.
     """
     line = first
     for data, split in splits(found, quoting):
@@ -50,7 +52,7 @@ def records(found: Pieces, path: Path, quoting: Quoting | None, begin: int = 0, 
             made = Records(*_joined(lines, split.starts, split.lines, line), line + split.lines)
         line = made.end
         if made.end > begin:
-            yield made if made.fault else _wanted(made, quoting, begin)
+            yield made if made.fault else _wanted(made, quoting, begin, blanks=blanks)
 
 
 def unread(path: Path, line: int, what: TooLong) -> Records:
@@ -92,10 +94,10 @@ def _joined(
     return pc.binary_join(pa.ListArray.from_arrays(offsets, lines), b"\n"), pc.add(starts, line)
 
 
-def _wanted(found: Records, quoting: Quoting | None, begin: int) -> Records:
-    values = found.values
-    empty = pc.match_substring_regex(values, _BLANK if quoting is None else _EMPTY)
-    left = pc.or_(empty, pc.less(found.lines, begin))
+def _wanted(found: Records, quoting: Quoting | None, begin: int, *, blanks: bool) -> Records:
+    values, left = found.values, pc.less(found.lines, begin)
+    if not blanks:
+        left = pc.or_(left, pc.match_substring_regex(values, _BLANK if quoting is None else _EMPTY))
     if quoting is not None and quoting.remark:
         left = pc.or_(left, pc.match_substring_regex(values, quoting.remark))
     if not left.true_count:
@@ -104,18 +106,24 @@ def _wanted(found: Records, quoting: Quoting | None, begin: int) -> Records:
     return Records(values.filter(kept), found.lines.filter(kept), found.end)
 
 
-def csv_records(path: Path, options: CsvOptions, quoting: Quoting, begin: int = 0) -> Iterator[Records]:
-    """The rows of a CSV file from line `begin` on, without its header."""
+def csv_records(
+    path: Path, options: CsvOptions, quoting: Quoting, names: Sequence[str], begin: int = 0
+) -> Iterator[Records]:
+    """The rows of a CSV file with columns of these names from line `begin` on, without its header.
+
+    Of one column, a blank line is a row without a value.
+    """
     stream = without_mark(lambda: csv_bytes(path, options))
-    found = records(pieces(stream, options.max_line), path, quoting, begin, first=options.skip_rows)
+    text, blanks = pieces(stream, options.max_line), len(names) == 1
+    found = records(text, path, quoting, begin, first=options.skip_rows, blanks=blanks)
     return _without_header(found, begin) if options.header else found
 
 
 def _without_header(found: Iterator[Records], line: int) -> Iterator[Records]:
-    """The first record is the header, when it is among them."""
-    if not line:
-        first = next((block for block in found if len(block.values)), None)
-        if first is None:
-            return
-        yield Records(first.values.slice(1), first.lines.slice(1), first.end)
+    """The first record that is not blank is the header, when it is among them."""
+    for block in found if not line else ():
+        header = pc.index(pc.match_substring_regex(block.values, _EMPTY), False).as_py()
+        if header >= 0:
+            yield Records(block.values.slice(header + 1), block.lines.slice(header + 1), block.end)
+            break
     yield from found

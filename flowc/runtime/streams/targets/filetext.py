@@ -43,12 +43,16 @@ class CsvWords:
 
     def lines(self, columns: Sequence[Column]) -> Lines:
         """Makes lines of rows that are fitted to the columns."""
+        # Many readers pass over blank lines, and in a file of one column that would be a row.
+        null = self.null_value or (self.quote * 2 if len(columns) == 1 else "")
         return lambda rows: _buffer(
-            pc.binary_join_element_wise(*map(self._field, rows.columns, columns), self.delimiter)
+            pc.binary_join_element_wise(
+                *(self._field(*each, null) for each in zip(rows.columns, columns, strict=True)), self.delimiter
+            )
         )
 
-    def _field(self, array: pa.Array, column: Column) -> pa.StringArray:
-        return pc.fill_null(self._guarded(plain_text(array, column)), self.null_value)
+    def _field(self, array: pa.Array, column: Column, null: str) -> pa.StringArray:
+        return pc.fill_null(self._guarded(plain_text(array, column)), null)
 
     def _guarded(self, text: pa.StringArray) -> pa.StringArray:
         """Values in quotes where they would be read as something else."""
