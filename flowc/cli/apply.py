@@ -71,7 +71,8 @@ def command(
         opened = open_project(
             [Path(path) for path in saved.specs], saved.environment, _UNDONE, lock_wait=limits.table_lock
         )
-        check_project(saved, opened.checked.project.name, opened.checked.project.connections)
+        project = opened.checked.project
+        check_project(saved, project.name, {name: spec.kind.value for name, spec in project.connections.items()})
         refuse_destructive(saved.plan, allowed)
         states = states_of(opened.checked, opened.ir, opened.sessions, selection(saved.select, opened))
         yes = False

@@ -114,6 +114,16 @@ def test_a_plan_for_a_connection_that_the_specs_have_no_more_is_refused(store: S
 
 
 @one_store
+def test_a_plan_for_a_database_of_another_kind_is_refused(store: Store, project: Inside):
+    specs(project, store, {"t": AFTER, "new": LESS})
+    project.flowc("plan", "--out", "plan.json")
+    project.write("specs/project.yaml", (project.path / "specs/project.yaml").read_text().replace("sqlite", "duckdb"))
+    done = project.flowc("apply", "plan.json", "--allow-destructive", "all")
+    assert done.code == 2, done.err
+    assert "error[stale-plan]: the plan was made for `w` of kind `sqlite`, and it is of kind `duckdb` now" in done.err
+
+
+@one_store
 def test_exit_codes_tell_whether_there_are_changes(store: Store, project: Inside):
     assert project.flowc("plan", "--detailed-exitcode").code == 0
     specs(project, store, {"t": AFTER, "other": LESS})

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.commands import Inside
@@ -95,6 +97,16 @@ def test_a_field_that_is_added_or_taken_away_is_refused(project: Inside):
         file.write_text(json.dumps(changed), "utf-8")
         code, said = apply(project)
         assert (code, "was changed after it was made" in said) == (2, True), said
+
+
+def test_a_kind_that_there_is_not_is_refused_though_the_hash_fits(project: Inside):
+    file = project.path / "plan.json"
+    plan = json.loads(file.read_text("utf-8"))
+    del plan["hash"]
+    plan["plan"]["databases"][0]["kind"] = ""
+    file.write_text(json.dumps({"hash": sha256(msgspec.json.encode(plan, order="deterministic")).hexdigest(), **plan}))
+    code, said = apply(project)
+    assert (code, "error[stale-plan]: the plan was made for `w` of kind ``" in said) == (2, True), said
 
 
 def test_a_plan_of_an_older_format_is_refused_with_words(project: Inside):

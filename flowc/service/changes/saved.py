@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -102,10 +102,10 @@ class Drifted:
     wanted: str | None
 
 
-def check_project(saved: SavedPlan, project: str, connections: Collection[str]) -> None:
+def check_project(saved: SavedPlan, project: str, connections: Mapping[str, str]) -> None:
     """Raises UsageError where the plan was made for a project of another name, or for a connection that there is not.
 
-    `connections` are those of the specs.
+    `connections` are the kinds of those of the specs. One of another kind is another connection.
     """
     help = "make a new one with `flowc plan --out FILE`"
     if saved.plan.project != project:
@@ -115,6 +115,9 @@ def check_project(saved: SavedPlan, project: str, connections: Collection[str]) 
         if database.connection not in connections:
             message = f"the plan changes `{database.connection}`, and the specs have no such connection"
             raise UsageError(message, code="stale-plan", help=help)
+        if (kind := connections[database.connection]) != database.kind:
+            made = f"the plan was made for `{database.connection}` of kind `{database.kind}`"
+            raise UsageError(f"{made}, and it is of kind `{kind}` now", code="stale-plan", help=help)
 
 
 def check_fresh(saved: DatabasePlan, now: DatabasePlan, history: History, plan_id: str) -> DatabasePlan:
