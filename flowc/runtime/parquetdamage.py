@@ -63,7 +63,7 @@ def _demand_fitting(path: Path, link: str) -> None:
         with duckdb.connect() as connection:
             found = connection.execute(asked, {"path": link, "size": path.stat().st_size}).fetchone()
     except duckdb.Error as error:
-        raise unreadable(path, str(error), "write the file anew") from None
+        raise unreadable(path, str(error).replace(link, path.name), "write the file anew") from None
     if found is not None:
         name, group, size = found
         words = f"column `{name.replace(', ', '.')}` has {size} bytes in row group {group}, more than the file"

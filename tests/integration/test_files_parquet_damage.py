@@ -11,6 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from flowc.errors import DataError
+from flowc.runtime.parquetdamage import demand_sizes
 from tests.integration.test_files_parquet import put, tried
 
 ROWS, TOGETHER = 60, 25
@@ -237,6 +239,13 @@ def test_a_column_of_more_bytes_than_the_file_is_damage(project, size):
     load, _ = tried(project, of_so_many_bytes(size))
     assert DAMAGED in load
     assert f"a.parquet` cannot be read: column `name` has {size} bytes in row group 3, more than the file" in load
+
+
+def test_a_file_that_is_refused_for_its_sizes_is_told_by_its_own_name_alone(tmp_path):
+    data, path = of_so_many_bytes(1 << 40), tmp_path / "a.parquet"
+    path.write_bytes(data[:-8] + (1 << 30).to_bytes(4, "little") + data[-4:])
+    with pytest.raises(DataError, match="in file 'a.parquet'"):
+        demand_sizes([path], tmp_path)
 
 
 @pytest.mark.parametrize("name", ["b*c[1].parquet", "a.parquet"])
