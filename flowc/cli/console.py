@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterable
 from typing import TextIO
@@ -12,6 +13,7 @@ from flowc.masking import Masker, mask_addresses
 from flowc.render.diagnostics import render
 from flowc.render.style import COLUMNS, Style, harmless
 
+_WIDTH = re.compile("[0-9]{1,6}")
 _maskers: list[Masker] = []
 
 
@@ -39,7 +41,7 @@ def is_terminal(stream: TextIO) -> bool:
 def _width(stream: TextIO) -> int:
     """How many characters a line may have: as `COLUMNS`, or the terminal, says; 100 for a file."""
     told = os.environ.get("COLUMNS", "")
-    return (int(told) if told.isdecimal() else 0) or _columns(stream) or COLUMNS
+    return (int(told) if _WIDTH.fullmatch(told) else 0) or _columns(stream) or COLUMNS
 
 
 def _columns(stream: TextIO) -> int:

@@ -290,6 +290,13 @@ def test_colour_stays_away_from_pipes_and_obeys_no_color(folder):
         assert ("\x1b[1;31merror" in done.stdout) == colored, environment
 
 
+@pytest.mark.parametrize("columns", ["9" * 5000, "²", "-1", "wide"])
+def test_a_width_that_is_none_does_not_count(folder, columns):
+    shown = folder.flowc("connections", "list").out
+    folder.env["COLUMNS"] = columns
+    assert folder.flowc("connections", "list").out == shown
+
+
 def test_a_bug_is_reported_without_a_traceback(folder, monkeypatch, capsys):
     import flowc.cli.lint as module
     from flowc.cli.main import run

@@ -244,7 +244,7 @@ def test_a_column_of_more_bytes_than_the_file_is_damage(project, size):
 def test_a_file_that_is_refused_for_its_sizes_is_told_by_its_own_name_alone(tmp_path):
     data, path = of_so_many_bytes(1 << 40), tmp_path / "a.parquet"
     path.write_bytes(data[:-8] + (1 << 30).to_bytes(4, "little") + data[-4:])
-    with pytest.raises(DataError, match="in file 'a.parquet'"):
+    with pytest.raises(DataError, match=r"in file 'a\.parquet'"):
         demand_sizes([path], tmp_path)
 
 

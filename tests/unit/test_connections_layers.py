@@ -85,6 +85,10 @@ def test_an_empty_variable_is_none(tmp_path: Path) -> None:
     assert project(tmp_path, env={"FLOWC_DSN_DB": ""}).connections["db"].origin == "project"
 
 
+def test_a_variable_without_a_name_is_of_no_connection(tmp_path: Path) -> None:
+    assert list(project(tmp_path, env={"FLOWC_DSN_": "duckdb:///x"}).connections) == list(project(tmp_path).connections)
+
+
 def test_names_and_their_variables(tmp_path: Path) -> None:
     assert variable_name("my-db.eu") == "FLOWC_DSN_MY_DB_EU"
     spec = project(tmp_path, env={"FLOWC_DSN_MY_DB": "postgres://h/d"})

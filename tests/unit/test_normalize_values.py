@@ -91,6 +91,12 @@ def test_parse_int(engine: Engine, value: str | None, expected: object) -> None:
     assert judged(engine, "bigint", value, "parse_int") == expected
 
 
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(("text", "number"), [("9" * 5000, "9" * 5000), ("-" + "0" * 5000 + "7", -7)])
+def test_parse_int_of_more_digits_than_python_reads(engine: Engine, text: str, number: object) -> None:
+    assert judged(engine, "bigint", text, "parse_int") == number
+
+
 @pytest.mark.parametrize(
     ("value", "expected"),
     [(" 1.50", 1.5), ("-.5", -0.5), ("1,5", "unreadable"), ("NaN", "unreadable"), (None, None)],

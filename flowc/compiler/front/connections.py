@@ -103,7 +103,7 @@ def _environment_variables(
 ) -> Mapping[str, ConnectionSpec]:
     by_variable = {variable_name(name): name for name in names}
     found: dict[str, ConnectionSpec] = {}
-    for variable in sorted(key for key in env if key.startswith(f"{_PREFIX}_") and env[key]):
+    for variable in sorted(key for key in env if key.startswith(f"{_PREFIX}_") and key != f"{_PREFIX}_" and env[key]):
         name = by_variable.get(variable, variable.removeprefix(f"{_PREFIX}_").lower())
         if spec := _from_dsn(name, variable, env[variable], reporter):
             found[name] = spec

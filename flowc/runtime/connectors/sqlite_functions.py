@@ -75,8 +75,8 @@ def parse_int(text: Value) -> Value:
     """A whole number; one beyond 64 bits stays text, which no integer column takes."""
     if text is None or not _WHOLE.fullmatch(trimmed := str(text).strip(_SPACES)):
         return None
-    number = int(trimmed)
-    return number if -_INT64 <= number < _INT64 else str(number)
+    number = Decimal(trimmed)  # an int is read of so many digits only
+    return int(number) if -_INT64 <= number < _INT64 else str(number)
 
 
 def parse_numeric(text: Value, kind: Value) -> Value:
