@@ -138,7 +138,7 @@ def test_a_disk_that_is_full_ends_every_session_with_the_reason(tmp_path: Path) 
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     refused, closed = done.stdout.splitlines()
-    assert refused.startswith("query-refused")
+    assert refused.startswith("connection-failed cannot write `")
     assert closed.startswith("connection-failed")
     assert "File too large" in refused
     assert "File too large" in closed

@@ -45,8 +45,9 @@ def test_a_full_disk_leaves_the_target_as_it_was(tmp_path, kind, mode):
         ["bash", "-c", command], cwd=tmp_path, env=project.environment(), capture_output=True, text=True, check=False
     )
     assert (cut.returncode, "Traceback" in cut.stderr, "error[internal]" in cut.stderr) == (1, False, False), cut.stderr
-    assert "error[" in cut.stderr
-    assert kind != "sqlite" or "store.sqlite`: " in cut.stderr
+    assert "error[connection-failed]" in cut.stderr
+    assert f"store.{kind}`: " in cut.stderr
+    assert {"sqlite": "help: check its disk", "duckdb": "help: make room on its disk"}[kind] in cut.stderr
     assert store.rows("SELECT * FROM piled") == before
     assert project.flowc("run", "--once").code == 0
     assert store.rows("SELECT count(*), count(DISTINCT id) FROM piled") == [(ROWS * 10, ROWS * 10)]

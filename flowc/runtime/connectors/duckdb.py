@@ -39,6 +39,7 @@ _HOLDER = re.compile(r"\(PID (\d+)\)")
 _EXCERPT = re.compile(r"\n+LINE \d+: .*\n *\^+")
 _BROKEN = re.compile(r"Corrupt database file|IO Error: Could not read enough bytes from file")
 _FORBIDDEN = re.compile(r'Cannot open file ".*": Permission denied')
+_FULL = re.compile(r'Could not write file ".*": (?:No space left on device|File too large|Disk quota exceeded)')
 _WAIT = "wait for its end; where it is a worker of a daemon (`flowc run`), stop the daemon"
 _CONFLICT = re.compile(r"onflict|constraint violat")
 """Words of transactions that met another one: in a row, in the catalog, or, found when they commit, in a key."""
@@ -234,6 +235,9 @@ class DuckDB:
         if _FORBIDDEN.search(str(error)):  # of the log beside the file, which is made when something is written
             message = f"cannot write `{self._path}`: {error}"
             return EngineError(message, code="connection-failed", help=mend_of(self._path))
+        if _FULL.search(str(error)):
+            message = f"cannot write `{self._path}`: {error}"
+            return EngineError(message, code="connection-failed", help="make room on its disk")
         return _failure(error)
 
 
