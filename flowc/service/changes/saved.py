@@ -12,6 +12,7 @@ import msgspec
 
 from flowc import __version__
 from flowc.catalog import Table
+from flowc.compiler.migrate.engines import ENGINES
 from flowc.controls import json_text
 from flowc.errors import UsageError
 from flowc.migration import DatabasePlan, MigrationPlan, TableChanges
@@ -78,9 +79,13 @@ def _read(path: Path) -> SavedPlan:
     if fields.pop(_HASH, None) != _hash(fields):
         raise _unreadable(f"`{path}` was changed after it was made")
     try:
-        return msgspec.convert(fields, type=SavedPlan)
+        saved = msgspec.convert(fields, type=SavedPlan)
     except msgspec.ValidationError as error:
         raise _unreadable(f"`{path}` is not a plan: {error}") from None
+    strange = next((database.kind for database in saved.plan.databases if database.kind not in ENGINES), None)
+    if strange is not None:
+        raise _unreadable(f"`{path}` is not a plan: there is no kind `{strange}` of databases that change")
+    return saved
 
 
 def _hash(fields: Mapping[str, Any]) -> str:
