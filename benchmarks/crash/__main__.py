@@ -92,11 +92,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="flowc-crash-")))
         sources = dict[str, Sequence[str]]()
         campaign = Campaign(folder, bootstrap, sources, options.seed, options.ways, servers, options.events)
-        found = {kind: campaign.run(kind, options.trials) for kind in kinds}
+        print(HEAD, flush=True)
+        good = True
+        for kind in kinds:  # each takes many minutes, and is told as it ends
+            outcomes = campaign.run(kind, options.trials)
+            good = good and all(outcome.good for outcome in outcomes)
+            print(line(kind, outcomes), flush=True)
         for topic in chain.from_iterable(sources.values()):
             topics.drop(bootstrap, topic)
-    print("\n".join([HEAD, *(line(kind, outcomes) for kind, outcomes in found.items())]))
-    return 0 if all(outcome.good for outcomes in found.values() for outcome in outcomes) else 1
+    return 0 if good else 1
 
 
 def _servers(kinds: Sequence[str], *, own: bool, stack: ExitStack) -> dict[str, Killable]:
