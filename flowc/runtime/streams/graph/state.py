@@ -94,7 +94,8 @@ class States:
         if said(known[was]).get("kind") == said(now[is_]).get("kind"):
             return checkpoint
         prints = {is_ if name == was else name: written for name, written in known.items()}
-        segments = tuple(replace(each, node=is_) if each.node == was else each for each in checkpoint.segments)
+        kept = (each for each in checkpoint.segments if each.node != is_)  # under its name lies what is older
+        segments = tuple(replace(each, node=is_) if each.node == was else each for each in kept)
         return replace(checkpoint, fingerprints=prints, segments=segments)
 
     def _each(self, nodes: Iterable[Node], checkpoint: Checkpoint) -> Iterator[Judged]:
