@@ -234,6 +234,18 @@ def test_an_instant_that_is_finer_than_the_table_holds_is_refused(project, nanos
         assert "has digits below the microsecond" in said
 
 
+@pytest.mark.parametrize("zone", ["UTC", None])
+def test_times_in_lists_that_are_finer_than_the_table_holds_are_refused_or_kept(project, zone: str | None):
+    kind = pa.list_(pa.timestamp("ns", zone))
+    for said in tried(project, pa.table({"t": pa.array([[1000], None, [2000, 1234]], kind)}), "duckdb"):
+        assert ("error[value-does-not-fit]" in said and "has digits below the microsecond" in said) == (
+            zone == "UTC"
+        ), said
+    if zone is None:
+        with duckdb.connect(project.path / "store.duckdb") as session:
+            assert session.execute("SELECT epoch_ns(list_last(t)) FROM t WHERE len(t) = 2").fetchall() == [(1234,)]
+
+
 def test_instants_of_whole_microseconds_are_kept_whatever_their_unit(project):
     whole = (2**63 - 1) // 1000 * 1000
     load, stream = tried(project, pa.table({"t": pa.array([whole, 0], pa.timestamp("ns", "UTC"))}), "duckdb")

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from flowc.catalog import Column
 from flowc.runtime.badrows import first_indices
-from flowc.types import Kind
+from flowc.types import DataType, Kind
 
 Limit = tuple[pa.Array, str]
 """Marks on values that cannot be held, and words that complete "the value …"."""
@@ -63,14 +63,31 @@ def _outside(numbers: pa.Array, low: int, high: int) -> pa.Array:
 
 def _fine(array: pa.Array) -> Iterator[Limit]:
     """Digits of a second that get lost."""
-    if pa.types.is_timestamp(array.type) and array.type.unit == "ns":
-        digits = array.cast(pa.int64())
-        lost = pc.not_equal(pc.multiply(pc.divide(digits, 1000), 1000), digits)
+    if (lost := _finer(array)) is not None:
         yield lost, "has digits below the microsecond"
 
 
+def _finer(array: pa.Array) -> pa.Array | None:
+    """Marks on times, or lists of some, that are finer than a microsecond."""
+    if pa.types.is_list(array.type):
+        return _within(array, _finer(array.flatten()))
+    if not pa.types.is_timestamp(array.type) or array.type.unit != "ns":
+        return None
+    digits = array.cast(pa.int64())
+    return pc.not_equal(pc.multiply(pc.divide(digits, 1000), 1000), digits)
+
+
+def _within(lists: pa.Array, marks: pa.Array | None) -> pa.Array | None:
+    """Marks on the lists that hold what is marked."""
+    if marks is None:
+        return None
+    parents = pc.list_parent_indices(lists).filter(marks)
+    return pc.is_in(first_indices(len(lists)), parents)
+
+
 def _mysql(array: pa.Array, column: Column) -> Iterator[Limit]:
-    yield from _fine(array)
+    if not pa.types.is_list(array.type):  # of lists it keeps JSON, with all digits
+        yield from _fine(array)
     if pa.types.is_floating(array.type):
         yield pc.invert(pc.is_finite(array)), "is no number in MySQL"
     if column.type.kind is Kind.TIMESTAMPTZ:
@@ -81,9 +98,14 @@ def _mysql(array: pa.Array, column: Column) -> Iterator[Limit]:
 
 
 def _duckdb(array: pa.Array, column: Column) -> Iterator[Limit]:
-    if column.type.kind is Kind.TIMESTAMPTZ:
+    if _holds(column.type, Kind.TIMESTAMPTZ):
         yield from _fine(array)
     yield from _digits(array, column, 38, 10)
+
+
+def _holds(kind: DataType, wanted: Kind) -> bool:
+    """Whether a type, or what its lists are of, is of a kind."""
+    return kind.kind is wanted or (kind.element is not None and _holds(kind.element, wanted))
 
 
 def _digits(array: pa.Array, column: Column, precision: int, scale: int) -> Iterator[Limit]:
@@ -107,11 +129,7 @@ def _nul(array: pa.Array, kind: Kind) -> pa.Array | None:
     if pa.types.is_string(array.type):
         written = kind in (Kind.JSON, Kind.STRUCT)
         return pc.match_substring_regex(array, _NUL_IN_JSON) if written else pc.match_substring(array, "\0")
-    inner = _nul(array.flatten(), Kind.TEXT) if pa.types.is_list(array.type) else None
-    if inner is None:
-        return None
-    parents = pc.list_parent_indices(array).filter(inner)
-    return pc.is_in(first_indices(len(array)), parents)
+    return _within(array, _nul(array.flatten(), Kind.TEXT)) if pa.types.is_list(array.type) else None
 
 
 _LIMITS: Mapping[str, Limits] = {"sqlite": _sqlite, "mysql": _mysql, "duckdb": _duckdb, "postgres": _postgres}
