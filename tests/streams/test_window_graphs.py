@@ -154,13 +154,16 @@ def test_late_rows_become_dead_letters_whatever_becomes_of_bad_ones(on_error: st
     assert dead[0]["message_offset"] == 2
 
 
-GUIDES = [ROOT / "docs" / "guides" / f"{name}.md" for name in ("windows", "sessions", "joins", "running-totals")]
+GUIDES = [
+    ROOT / "docs" / "guides" / f"{name}.md"
+    for name in ("windows", "sessions", "joins", "running-totals", "testing-with-a-clock")
+]
 TESTED = [
     pytest.param(block, id=f"{guide.stem}-{block.first}")
     for guide in GUIDES
     for case in read_cases(guide)
     for block in case.blocks
-    if block.word == "yaml" and "tests:" in block.text
+    if block.info == "yaml" and "tests:" in block.text
 ]
 
 
