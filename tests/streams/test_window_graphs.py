@@ -163,7 +163,7 @@ TESTED = [
     for guide in GUIDES
     for case in read_cases(guide)
     for block in case.blocks
-    if block.info == "yaml" and "tests:" in block.text
+    if block.word == "yaml" and block.arguments != "fragment" and "tests:" in block.text
 ]
 
 
