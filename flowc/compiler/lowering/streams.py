@@ -14,6 +14,7 @@ from sqlglot import exp
 from flowc.catalog import Column, TableName
 from flowc.compiler.checked import CheckedStream, CheckedStreamSource
 from flowc.compiler.dialects import OWN
+from flowc.compiler.front.spec import SourceColumn
 from flowc.compiler.front.streamspec import StreamSpec
 from flowc.compiler.ir import Apply, Lookup, Output, Source, Sql, Stream, TopicOutput
 from flowc.compiler.loads.changes import CODE, takes
@@ -337,19 +338,23 @@ def _source(source: CheckedStreamSource, stream: CheckedStream, lowering: Loweri
 
 def _declared(source: CheckedStreamSource, reporter: Reporter) -> tuple[Column, ...] | None:
     """The columns of the messages; None where a registry or the first batch tells them."""
-    columns, name = source.spec.columns or (), source.spec.name
+    if source.spec.columns:
+        _check_decoded(source, source.spec.columns, reporter)
+        return tuple(Column(each.name.value, each.type.value, each.nullable) for each in source.spec.columns)
+    return _RAW if source.format == "raw" else None
+
+
+def _check_decoded(source: CheckedStreamSource, columns: Sequence[SourceColumn], reporter: Reporter) -> None:
+    """Reports columns that no message has, or none of a raw source."""
     odd = next((each for each in columns if _holds_interval(each.type.value)), None)
     if odd is not None:
         message = f"`{odd.name.value}` is of type `{odd.type.value}`, which a message cannot hold"
         helps = ("declare it as text and convert it in the SQL",)
         reporter.error("unsupported-type", message, odd.type.span, helps=helps)
     kinds = [(each.name.value, each.type.value.kind in _RAW_KINDS) for each in columns]
-    if source.format == "raw" and kinds not in ([], [("value", True)]):
-        message = f"source `{name.value}` is raw, and a raw message is one column `value`, binary or text"
+    if source.format == "raw" and kinds != [("value", True)]:
+        message = f"source `{source.spec.name.value}` is raw, and a raw message is one column `value`, binary or text"
         reporter.error("unsupported-type", message, columns[0].name.span, helps=("columns: { value: text }, or none",))
-    if columns:
-        return tuple(Column(each.name.value, each.type.value, each.nullable) for each in columns)
-    return _RAW if source.format == "raw" else None
 
 
 def _holds_interval(kind: DataType) -> bool:
