@@ -16,8 +16,8 @@ import pyarrow.compute as pc
 
 from benchmarks.context import Context
 from benchmarks.report import Row, seconds
+from flowc.loadplan import FunctionPlan
 from flowc.nodes import ROW, TIME, AggregatePlan, RunningPlan, WindowKind, WindowPlan
-from flowc.plan import FunctionPlan
 from flowc.runtime.functions import Function
 from flowc.runtime.streams.operators.running import Running
 from flowc.runtime.streams.operators.session import Sessions

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Literal
 
-from flowc.plan import Arithmetic, FunctionPlan
+from flowc.loadplan import Arithmetic, FunctionPlan
 from flowc.types import DataType
 
 StateSize = Literal["none", "bounded", "unbounded"]

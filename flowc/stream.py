@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 from flowc.catalog import Column, TableName
+from flowc.loadplan import FunctionPlan, LoadPlan, Renewal, kept_name
 from flowc.nodes import Changelog, JoinPlan, NodePlan, RunningPlan, SqlPlan, WindowPlan
-from flowc.plan import FunctionPlan, LoadPlan, Renewal, kept_name
 from flowc.types import BIGINT, TEXT, TIMESTAMPTZ, DataType, Kind
 
 VERSION = 1

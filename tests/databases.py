@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from flowc.catalog import Column, TableName
-from flowc.plan import Execute, Ingest, LoadPlan, LoadResult, QueryRead, Read
+from flowc.loadplan import Execute, Ingest, LoadPlan, LoadResult, QueryRead, Read
 from flowc.runtime.connector import Database
 from flowc.runtime.connectors import open_database
 from flowc.runtime.connectors.files import Files

@@ -12,7 +12,7 @@ from flowc.cli.project import chosen, compiled
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.ir import Ir
 from flowc.diagnostics import Reporter
-from flowc.plan import LoadPlan
+from flowc.loadplan import LoadPlan
 from flowc.render.ir import ir_json
 from flowc.render.json_values import as_json
 from flowc.render.plans import plan_object, plan_sql

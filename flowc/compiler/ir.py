@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from flowc.catalog import Column, Table, TableName
+from flowc.loadplan import BadRows, FunctionPlan
 from flowc.nodes import Late, WindowKind
-from flowc.plan import BadRows, FunctionPlan
 from flowc.source import MappedText, Span
 from flowc.stream import MAX_ATTEMPTS, BatchLimits, RestartPolicy, WatermarkPlan
 from flowc.types import DataType

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from flowc.diagnostics import Diagnostic
 from flowc.errors import FlowcError
-from flowc.plan import Counter, ExpectResult, ShownRow
+from flowc.loadplan import Counter, ExpectResult, ShownRow
 from flowc.render.diagnostics import as_object, full
 from flowc.render.failure import error_object, failure
 from flowc.render.json_values import as_json

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from flowc.catalog import Column
-from flowc.plan import (
+from flowc.loadplan import (
     Attach,
     Check,
     EngineRead,

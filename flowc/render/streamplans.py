@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from flowc.durations import duration_text
+from flowc.loadplan import Execute
 from flowc.nodes import AggregatePlan, Changelog, JoinPlan, NodePlan, RunningPlan, SqlPlan, Traits, WindowPlan
-from flowc.plan import Execute
 from flowc.render.json_values import json_value
 from flowc.render.plans import columns_text, ended, plan_object, statement, steps_sql
 from flowc.render.style import comment

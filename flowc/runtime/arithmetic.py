@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flowc.errors import DataError, EngineError
-from flowc.plan import LONG_CHAIN, Arithmetic
+from flowc.loadplan import LONG_CHAIN, Arithmetic
 from flowc.runtime.enginecontext import demand_shallow
 from flowc.runtime.enginemessages import engine_message
 from flowc.runtime.fit import first_failing, shorten

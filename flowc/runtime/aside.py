@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 import pyarrow as pa
 
 from flowc.errors import DataError
-from flowc.plan import BAD_ROWS, BadRows
+from flowc.loadplan import BAD_ROWS, BadRows
 from flowc.runtime.arrow import arrow_field
 from flowc.runtime.badrows import BadRow, brief
 from flowc.runtime.codecs.contract import UNDECODABLE

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from flowc.catalog import Column, Resolved, Table, TableName
 from flowc.errors import EngineError, UsageError
+from flowc.loadplan import Attach
 from flowc.migration import TableCommit
-from flowc.plan import Attach
 
 if TYPE_CHECKING:
     import pyarrow as pa

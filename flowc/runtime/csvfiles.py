@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from flowc.catalog import Column
 from flowc.errors import DataError
-from flowc.plan import FilesRead
+from flowc.loadplan import FilesRead
 from flowc.runtime.arrow import arrow_type
 from flowc.runtime.connectors.csvheader import header
 from flowc.runtime.connectors.files import CsvOptions, Files, compression, csv_options, no_columns, unreadable

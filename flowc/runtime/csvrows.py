@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from flowc.catalog import Column
-from flowc.plan import FilesRead
+from flowc.loadplan import FilesRead
 from flowc.runtime.arrow import arrow_field
 from flowc.runtime.aside import Unread
 from flowc.runtime.badrows import BadRow

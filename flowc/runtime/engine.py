@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from flowc.catalog import Column
 from flowc.errors import DataError, EngineError, FlowcError, written_at
-from flowc.plan import EngineRead, FilesRead, TableRead
+from flowc.loadplan import EngineRead, FilesRead, TableRead
 from flowc.runtime.arithmetic import Query, overflow
 from flowc.runtime.arrow import arrow_field, arrow_type, columns_of, data_type, nests_fields, plain, relist
 from flowc.runtime.aside import Aside

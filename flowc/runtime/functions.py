@@ -21,7 +21,7 @@ from typing import Any
 import pyarrow as pa
 
 from flowc.errors import DataError, UsageError
-from flowc.plan import FunctionPlan
+from flowc.loadplan import FunctionPlan
 from flowc.runtime.enginecontext import register
 from flowc.runtime.enginejson import without_json
 from flowc.runtime.exits import in_their_code

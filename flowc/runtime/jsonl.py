@@ -21,7 +21,7 @@ import pyarrow.json as arrow_json
 
 from flowc.catalog import Column
 from flowc.errors import DataError
-from flowc.plan import FilesRead
+from flowc.loadplan import FilesRead
 from flowc.runtime.arrow import MAX_DECIMAL, arrow_field, arrow_type, data_type, plain
 from flowc.runtime.aside import place
 from flowc.runtime.codecs.json import JsonDecoder

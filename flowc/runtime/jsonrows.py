@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from flowc.catalog import Column
-from flowc.plan import FilesRead
+from flowc.loadplan import FilesRead
 from flowc.runtime.aside import Unread, place
 from flowc.runtime.badrows import MISSING, BadRow, isolate, refused
 from flowc.runtime.codecs.contract import UNDECODABLE

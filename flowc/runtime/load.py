@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from flowc.catalog import Column
 from flowc.errors import DataError, EngineError, FlowcError, written_at
-from flowc.plan import (
+from flowc.loadplan import (
     BAD_ROWS,
     Attach,
     Counter,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import pyarrow as pa
 
 from flowc.errors import DataError, EngineError
-from flowc.plan import Check, Expect, ExpectResult, LoadResult, Measure, Show, ShownRow
+from flowc.loadplan import Check, Expect, ExpectResult, LoadResult, Measure, Show, ShownRow
 from flowc.runtime.connector import Database
 from flowc.runtime.fit import shorten
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from flowc.catalog import Column
 from flowc.errors import DataError
-from flowc.plan import FilesRead
+from flowc.loadplan import FilesRead
 from flowc.runtime.arrow import arrow_field, data_type
 from flowc.runtime.connectors.filelooks import not_parquet
 from flowc.runtime.connectors.files import (

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from flowc.errors import DataError, FlowcError
-from flowc.plan import EngineRead, FilesRead, Ingest, Read
+from flowc.loadplan import EngineRead, FilesRead, Ingest, Read
 from flowc.runtime.connectors.files import Files, csv_options
 from flowc.runtime.csvlines import csv_line
 from flowc.runtime.engine import Engine, Sources

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from flowc.catalog import Table
 from flowc.errors import FlowcError
-from flowc.plan import PROJECT, Renewal
+from flowc.loadplan import PROJECT, Renewal
 from flowc.runtime.connector import Database
 
 

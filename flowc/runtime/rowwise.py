@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from flowc.plan import FilesRead
+from flowc.loadplan import FilesRead
 from flowc.runtime.aside import Aside, place
 from flowc.runtime.connectors.csvheader import given_names
 from flowc.runtime.connectors.files import CsvOptions, Files, csv_options

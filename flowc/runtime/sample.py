@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from flowc.plan import EngineRead, FilesRead, QueryRead, Read, TableRead
+from flowc.loadplan import EngineRead, FilesRead, QueryRead, Read, TableRead
 from flowc.runtime.connectors.files import Files
 from flowc.runtime.engine import Engine, Sources
 from flowc.runtime.functions import Load, no_functions

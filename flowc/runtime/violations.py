@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from flowc.catalog import Table, TableName
 from flowc.errors import FlowcError
-from flowc.plan import REFUSED, Ingest, LoadPlan
+from flowc.loadplan import REFUSED, Ingest, LoadPlan
 from flowc.runtime.connector import Database
 from flowc.runtime.fit import shorten
 from flowc.runtime.names import listed, qualified, quoted

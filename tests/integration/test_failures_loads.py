@@ -7,7 +7,7 @@ import pytest
 
 from flowc.catalog import Column, TableName
 from flowc.errors import DataError, EngineError, TransientError, UsageError
-from flowc.plan import Check, Counter, Execute, Expect, Ingest, LoadPlan, Measure, QueryRead
+from flowc.loadplan import Check, Counter, Execute, Expect, Ingest, LoadPlan, Measure, QueryRead
 from flowc.runtime.connectors import open_database
 from flowc.runtime.load import run_load
 from flowc.types import parse_type

@@ -17,7 +17,7 @@ import pytest
 
 from flowc.catalog import Column
 from flowc.errors import DataError
-from flowc.plan import FilesRead
+from flowc.loadplan import FilesRead
 from flowc.runtime.codecs.discover import discover
 from flowc.runtime.connectors.files import Files
 from flowc.runtime.jsonkinds import schema_of

@@ -14,7 +14,7 @@ import pytest
 
 from flowc.catalog import Column, TableName
 from flowc.errors import FlowcError
-from flowc.plan import EngineRead, FilesRead, Ingest, LoadPlan
+from flowc.loadplan import EngineRead, FilesRead, Ingest, LoadPlan
 from flowc.runtime.connectors import open_database
 from flowc.runtime.connectors.files import Files
 from flowc.runtime.load import describe, run_load

@@ -4,7 +4,7 @@ import pytest
 
 from flowc.catalog import TableName
 from flowc.compiler.dialects import DIALECTS
-from flowc.plan import Execute, LoadPlan
+from flowc.loadplan import Execute, LoadPlan
 from flowc.runtime.connectors import open_database
 from flowc.runtime.load import run_load
 from tests.stores import KINDS, SERVERS, Store, address

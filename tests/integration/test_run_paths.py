@@ -4,7 +4,7 @@ import sqlite3
 
 import pytest
 
-from flowc.plan import Counter
+from flowc.loadplan import Counter
 from tests.commands import Inside
 
 SPECS = """

@@ -13,7 +13,7 @@ import pytest
 from flowc.catalog import Column, TableName
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.tables.ddl import spell
-from flowc.plan import QueryRead
+from flowc.loadplan import QueryRead
 from flowc.runtime.arrow import arrow_schema
 from flowc.types import parse_type
 from tests.databases import KINDS, databases, load

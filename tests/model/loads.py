@@ -15,7 +15,7 @@ from flowc.compiler.loads.reads import read_of
 from flowc.compiler.loads.sqlplan import plan_load
 from flowc.compiler.quote import table
 from flowc.errors import DataError
-from flowc.plan import Counter, LoadPlan
+from flowc.loadplan import Counter, LoadPlan
 from flowc.runtime.load import describe, run_load
 from flowc.service.loads.watermarks import stored_watermark
 from tests.model import histories as h

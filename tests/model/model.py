@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from flowc.plan import Counter
+from flowc.loadplan import Counter
 
 Row = dict[str, Any]
 

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from flowc.plan import Counter
+from flowc.loadplan import Counter
 from flowc.types import Kind
 from tests.model import histories as h
 from tests.model.cursors import CURSORS, ZONE, Cursor, apply_for, fill, fits

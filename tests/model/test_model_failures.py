@@ -13,7 +13,7 @@ import pytest
 
 from flowc.compiler.ir import Apply, Expectation, Incremental, Statement
 from flowc.errors import FlowcError
-from flowc.plan import LoadPlan
+from flowc.loadplan import LoadPlan
 from flowc.runtime.connector import Database
 from flowc.runtime.load import run_load
 from flowc.source import MappedText, SourceFile

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowc.compiler.ir import Incremental
-from flowc.plan import Counter
+from flowc.loadplan import Counter
 from tests.model import histories as h
 from tests.model.engines import OWN, WAYS, Engine, shown_by_view
 from tests.model.loads import execute, load, outcome, plan, refused, state, stored, target

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flowc.plan import Counter
+from flowc.loadplan import Counter
 from tests.model import histories as h
 from tests.model.engines import Engine
 from tests.model.loads import load, state

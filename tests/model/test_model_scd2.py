@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowc.compiler.ir import Apply
-from flowc.plan import Counter
+from flowc.loadplan import Counter
 from tests.model import histories as h
 from tests.model.engines import HERE, WAYS, Engine
 from tests.model.loads import load, outcome, refused, state, target

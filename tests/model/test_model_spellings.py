@@ -19,7 +19,7 @@ from flowc.compiler.ir import Apply
 from flowc.compiler.loads.desired import history_columns
 from flowc.compiler.quote import ident
 from flowc.compiler.tables.ddl import spell
-from flowc.plan import Counter
+from flowc.loadplan import Counter
 from flowc.types import TIMESTAMPTZ
 from tests.model import histories as h
 from tests.model.engines import DATABASES, HERE, Engine, open_engine

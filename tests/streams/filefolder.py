@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from flowc.catalog import Column
-from flowc.plan import FilesRead
+from flowc.loadplan import FilesRead
 from flowc.runtime.connectors.files import Files
 from flowc.runtime.connectors.filestream import FileSource
 from tests.waiting import PATIENCE

@@ -14,7 +14,7 @@ import pytest
 
 from flowc.catalog import Column
 from flowc.errors import DataError, FlowcError, UsageError
-from flowc.plan import EngineRead, FilesRead
+from flowc.loadplan import EngineRead, FilesRead
 from flowc.runtime.codecs.csv import CsvDecoder
 from flowc.runtime.connectors.files import CsvOptions, Files
 from flowc.runtime.engine import Engine

@@ -15,7 +15,7 @@ from flowc.catalog import Table, TableName
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.streamplan.positions import renew_positions
 from flowc.errors import FlowcError
-from flowc.plan import Renewal
+from flowc.loadplan import Renewal
 from flowc.runtime.connector import Database
 from flowc.runtime.connectors import open_database
 from flowc.runtime.renewal import renewed

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowc.errors import DataError, UsageError
+from flowc.loadplan import FunctionPlan
 from flowc.nodes import KIND, TIME, AggregatePlan
-from flowc.plan import FunctionPlan
 from flowc.runtime.functions import Function
 from flowc.runtime.streams.aggregates.accumulators import Accumulators
 from flowc.runtime.streams.epoch import END

@@ -13,7 +13,7 @@ import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions
 from confluent_kafka.admin import AdminClient
 
-from flowc.plan import kept_name
+from flowc.loadplan import kept_name
 from flowc.runtime.connectors import kafka_topics
 from flowc.runtime.connectors.kafka_topics import TopicId
 from tests.commands import Folder

@@ -10,7 +10,7 @@ import pytest
 
 from flowc.compiler.dialects.datafusion_arithmetic import arithmetic
 from flowc.errors import EngineError
-from flowc.plan import Arithmetic
+from flowc.loadplan import Arithmetic
 from flowc.runtime.arithmetic import Query
 
 COLUMNS = pa.schema(

@@ -18,7 +18,7 @@ import pytest
 
 from flowc.catalog import Column
 from flowc.errors import DataError, EngineError
-from flowc.plan import EngineRead, FilesRead, FunctionPlan
+from flowc.loadplan import EngineRead, FilesRead, FunctionPlan
 from flowc.runtime.arrow import data_type
 from flowc.runtime.connectors import lines
 from flowc.runtime.connectors.files import Files
@@ -325,7 +325,7 @@ CUT = """
 import os, pathlib, sys
 from flowc.catalog import Column
 from flowc.errors import DataError
-from flowc.plan import EngineRead, FilesRead
+from flowc.loadplan import EngineRead, FilesRead
 from flowc.runtime.connectors.files import Files
 from flowc.runtime.engine import Engine
 from flowc.runtime.inuse import InUse

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pytest
 
 from flowc.errors import DataError
-from flowc.plan import FunctionPlan
+from flowc.loadplan import FunctionPlan
 from flowc.runtime.enginecontext import new_context
 from flowc.runtime.functions import Function, mistyped, register_all
 from flowc.runtime.functiontypes import declared_type, taken

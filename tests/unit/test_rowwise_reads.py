@@ -9,7 +9,7 @@ import pytest
 
 from flowc.catalog import Column
 from flowc.errors import DataError
-from flowc.plan import EngineRead, FilesRead
+from flowc.loadplan import EngineRead, FilesRead
 from flowc.runtime.aside import Aside
 from flowc.runtime.connectors.files import Files
 from flowc.runtime.engine import Engine

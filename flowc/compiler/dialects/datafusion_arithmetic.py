@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from sqlglot.tokens import TokenType
 
 from flowc.compiler.dialects.datafusion_sqlglot import DataFusion
-from flowc.plan import Arithmetic
+from flowc.loadplan import Arithmetic
 
 _TIMES, _PLUS = 40, 30
 _POWER: Mapping[TokenType, int] = {

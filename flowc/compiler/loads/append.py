@@ -12,7 +12,7 @@ from flowc.compiler.loads.statements import delete
 from flowc.compiler.loads.watermark import cursor_column
 from flowc.compiler.quote import ident, idents, qualified, table
 from flowc.compiler.tables.ddl import is_decimal_text
-from flowc.plan import Check, Counter, Execute, Ingest, Measure, Step
+from flowc.loadplan import Check, Counter, Execute, Ingest, Measure, Step
 
 HELD = "flowc_held"
 """Remembers whether the target held rows before they were replaced."""

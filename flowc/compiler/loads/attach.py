@@ -4,7 +4,7 @@
 2. `bring`: the rows that the load may look at or change, and no others: those with the keys of the batch where that is
    enough. They are kept as they were beside it, so that the commit sees what has changed.
 
-Everything between is the same SQL as anywhere else. The commit writes the difference (`flowc.plan.Attach`).
+Everything between is the same SQL as anywhere else. The commit writes the difference (`flowc.loadplan.Attach`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from flowc.compiler.loads.watermark import WATERMARKS, cursor_column
 from flowc.compiler.quote import ident, idents, qualified
 from flowc.compiler.tables.ddl import create_schema, create_table
 from flowc.errors import UsageError
-from flowc.plan import BEFORE, LIVE, MARK, Attach, Execute
+from flowc.loadplan import BEFORE, LIVE, MARK, Attach, Execute
 from flowc.types import BIGINT, Kind
 
 PARTING = (

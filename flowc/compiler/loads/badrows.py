@@ -13,7 +13,7 @@ from flowc.compiler.loads.load import Load
 from flowc.compiler.quote import ident, idents, table, text
 from flowc.compiler.tables.ddl import create_temporary
 from flowc.compiler.tables.state import ensure_table
-from flowc.plan import BAD_ROWS, Execute, KeepBadRows, StageBadRows, Step, kept_name
+from flowc.loadplan import BAD_ROWS, Execute, KeepBadRows, StageBadRows, Step, kept_name
 
 STAGED = "flowc_set_aside"
 

@@ -14,8 +14,8 @@ from flowc.compiler.ir import Apply, FilesOutput, Output, TopicOutput
 from flowc.compiler.loads.load import Load
 from flowc.compiler.loads.statements import delete_keys
 from flowc.compiler.quote import qualified
+from flowc.loadplan import Counter, Execute
 from flowc.nodes import KIND, REMOVALS, Changelog
-from flowc.plan import Counter, Execute
 from flowc.types import DataType, Kind
 
 CODE = "changes-not-taken"

@@ -8,7 +8,7 @@ from flowc.compiler.ir import Expectation
 from flowc.compiler.loads.load import IS_CURRENT, Load
 from flowc.compiler.loads.longdecimals import by_value
 from flowc.compiler.quote import ident, idents, qualified
-from flowc.plan import Check, Expect
+from flowc.loadplan import Check, Expect
 
 EVIDENCE = 5
 """Rows that a check shows at most."""

@@ -13,7 +13,7 @@ from flowc.compiler.dialect import Dialect
 from flowc.compiler.ir import Apply, Normalize
 from flowc.compiler.quote import ident, qualified, table
 from flowc.compiler.tables.ddl import cast
-from flowc.plan import LIVE, BadRows, Read
+from flowc.loadplan import LIVE, BadRows, Read
 from flowc.types import Kind
 
 STAGE = "flowc_stage"

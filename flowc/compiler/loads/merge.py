@@ -16,7 +16,7 @@ from flowc.compiler.loads.staging import copies, without_copies
 from flowc.compiler.loads.statements import delete, update_from
 from flowc.compiler.loads.upsert import upsert, upsertable
 from flowc.compiler.quote import ident, idents
-from flowc.plan import Counter, Execute, Measure, Step
+from flowc.loadplan import Counter, Execute, Measure, Step
 from flowc.types import Kind
 
 _EXACT = (Kind.BOOL, Kind.TEXT, Kind.BINARY, Kind.DATE, Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ)

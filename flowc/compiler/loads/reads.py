@@ -8,7 +8,7 @@ from flowc.compiler.dialects.datafusion_arithmetic import arithmetic
 from flowc.compiler.front.streamkinds import is_folder
 from flowc.compiler.ir import Source, Sql
 from flowc.compiler.quote import ident, table
-from flowc.plan import EngineRead, FilesRead, QueryRead, Read, TableRead
+from flowc.loadplan import EngineRead, FilesRead, QueryRead, Read, TableRead
 
 ENGINE = "datafusion"
 

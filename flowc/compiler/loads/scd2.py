@@ -28,7 +28,7 @@ from flowc.compiler.loads.timeline import (
     runs,
 )
 from flowc.compiler.quote import ident, idents, qualified, table
-from flowc.plan import Check, Counter, Execute, Measure, Step
+from flowc.loadplan import Check, Counter, Execute, Measure, Step
 
 
 def scd2(load: Load) -> Iterator[Step]:

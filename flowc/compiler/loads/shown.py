@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from flowc.compiler.loads.load import IS_CURRENT, Load, free_name
 from flowc.compiler.loads.softdelete import marked
 from flowc.compiler.quote import ident, idents, qualified
-from flowc.plan import Show
+from flowc.loadplan import Show
 
 _ADDED, _CHANGED, _SAME, _GONE = "insert", "update", "unchanged", "delete"
 

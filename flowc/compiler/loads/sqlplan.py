@@ -28,7 +28,7 @@ from flowc.compiler.loads.watermark import WATERMARKS, place, remember, resume, 
 from flowc.compiler.quote import idents, table
 from flowc.compiler.tables.ddl import create_schema, create_table
 from flowc.errors import UsageError
-from flowc.plan import REFUSED, Counter, Execute, Ingest, LoadPlan, Read, Step
+from flowc.loadplan import REFUSED, Counter, Execute, Ingest, LoadPlan, Read, Step
 
 MODES: Mapping[str, Callable[[Load], Iterator[Step]]] = {
     "append": append,

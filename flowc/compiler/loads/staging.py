@@ -27,7 +27,7 @@ from flowc.compiler.tables.ddl import (
     spellable,
     stored,
 )
-from flowc.plan import Check, Counter, Execute, Ingest, Step
+from flowc.loadplan import Check, Counter, Execute, Ingest, Step
 from flowc.types import TEXT, UNKNOWN, DataType, Kind
 
 _UNORDERED = (Kind.JSON, Kind.STRUCT, Kind.UNKNOWN)

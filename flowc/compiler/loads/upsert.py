@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from flowc.compiler.loads.load import Load
 from flowc.compiler.quote import idents, table
-from flowc.plan import Counter, Execute, Measure, Step
+from flowc.loadplan import Counter, Execute, Measure, Step
 
 COUNTS = "flowc_counts"
 _PURPOSE = "update rows that differ, insert new keys"

@@ -26,7 +26,7 @@ from flowc.compiler.quote import ident, table, text
 from flowc.compiler.tables.ddl import is_decimal_text, stored
 from flowc.compiler.tables.state import PROJECT_COLUMN, ensure_state, move_project, renewal
 from flowc.errors import UsageError
-from flowc.plan import LIVE_WATERMARKS, PROJECT, Check, Execute, Renewal
+from flowc.loadplan import LIVE_WATERMARKS, PROJECT, Check, Execute, Renewal
 from flowc.types import TEXT, TIMESTAMPTZ
 
 CURSOR = "flowc_cursor"

@@ -15,7 +15,7 @@ from flowc.compiler.sql.checker import NamedTable, Refusal, Statement
 from flowc.compiler.sql.inferfrom import Find
 from flowc.compiler.sql.relations import Relation
 from flowc.compiler.sql.sqltext import SqlTree
-from flowc.plan import FunctionPlan
+from flowc.loadplan import FunctionPlan
 from flowc.source import MappedText, Segment, Span
 from flowc.types import UNKNOWN
 

@@ -19,7 +19,7 @@ from flowc.compiler.sql.meaning.datafusion_json import is_json
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.compiler.sql.translate import translate, translate_expression
 from flowc.diagnostics import Reporter
-from flowc.plan import FunctionPlan
+from flowc.loadplan import FunctionPlan
 from flowc.source import Span
 from flowc.types import UNKNOWN, DataType, Kind, goes_into
 

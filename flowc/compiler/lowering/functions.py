@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from flowc.compiler.front.streamspec import FunctionSpec
-from flowc.plan import FunctionPlan
+from flowc.loadplan import FunctionPlan
 from flowc.types import UNKNOWN, parse_type
 
 

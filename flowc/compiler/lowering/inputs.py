@@ -27,7 +27,7 @@ from flowc.compiler.sql.sqltext import SqlTree
 from flowc.compiler.sql.tablerefs import outer_tables
 from flowc.compiler.sql.translate import translate
 from flowc.diagnostics import did_you_mean
-from flowc.plan import FunctionPlan
+from flowc.loadplan import FunctionPlan
 from flowc.source import Span
 
 DATAFUSION = "datafusion"

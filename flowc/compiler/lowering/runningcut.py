@@ -11,7 +11,7 @@ from flowc.compiler.lowering.windowcut import CLAUSES, Cut, Cutter, several_ways
 from flowc.compiler.sql.runningcalls import MISPLACED, RunningCall, running
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.diagnostics import Reporter
-from flowc.plan import FunctionPlan
+from flowc.loadplan import FunctionPlan
 
 
 def cut_running(

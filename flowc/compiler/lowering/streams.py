@@ -66,8 +66,8 @@ from flowc.compiler.sql.windowcalls import (
     read_windows,
 )
 from flowc.diagnostics import Reporter, did_you_mean
+from flowc.loadplan import FunctionPlan
 from flowc.nodes import Changelog
-from flowc.plan import FunctionPlan
 from flowc.stream import EXTRAS
 from flowc.types import DataType, Kind
 

@@ -10,7 +10,7 @@ from sqlglot import exp
 
 from flowc.compiler.sql.exprtypes import RETURNS
 from flowc.compiler.sql.windowcalls import PERCENTILES, tell_percentiles
-from flowc.plan import FunctionPlan
+from flowc.loadplan import FunctionPlan
 
 DISTINCT = "approx_count_distinct"
 PERCENTILE, _MEDIAN = PERCENTILES

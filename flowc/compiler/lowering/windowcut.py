@@ -18,7 +18,7 @@ from flowc.compiler.sql.sqltext import SqlTree, copied
 from flowc.compiler.sql.tablefunctions import CALL
 from flowc.compiler.sql.windowcalls import END, START, WINDOW, WindowCall, windowed
 from flowc.diagnostics import Reporter
-from flowc.plan import FunctionPlan
+from flowc.loadplan import FunctionPlan
 from flowc.source import Span
 from flowc.stream import EXTRAS
 

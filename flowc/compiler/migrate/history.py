@@ -9,7 +9,7 @@ from flowc.compiler.dialect import Dialect
 from flowc.compiler.quote import ident, idents, instant, table, text
 from flowc.compiler.tables.ddl import cast
 from flowc.compiler.tables.state import PROJECT_COLUMN, WAS, ensure_state, move_project, renewal
-from flowc.plan import PROJECT, Renewal
+from flowc.loadplan import PROJECT, Renewal
 from flowc.types import BIGINT, TEXT, TIMESTAMPTZ
 
 MIGRATIONS, STEPS, LOCKS = "migrations", "migration_steps", "locks"

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from flowc.compiler.ir import Apply, Normalize, Source, Sql
 from flowc.compiler.loads.watermark import PURPOSES
+from flowc.loadplan import Expect, LoadPlan, Step
 from flowc.migration import AppliedPipeline, PipelineChange
-from flowc.plan import Expect, LoadPlan, Step
 
 FIRST_RUN = "its first run"
 """How the words about a load without a watermark begin."""

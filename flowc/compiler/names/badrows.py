@@ -11,7 +11,7 @@ from flowc.compiler.names.lookup import Lookup
 from flowc.compiler.names.paths import check_below
 from flowc.compiler.names.sources import format_of
 from flowc.compiler.names.tablenames import table_name
-from flowc.plan import BadRows
+from flowc.loadplan import BadRows
 from flowc.source import Span
 
 BAD_ROWS = "bad_rows"

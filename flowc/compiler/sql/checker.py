@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from flowc.catalog import Column, TableName
-from flowc.plan import FunctionPlan
+from flowc.loadplan import FunctionPlan
 from flowc.source import MappedText
 
 

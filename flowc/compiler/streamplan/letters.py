@@ -11,7 +11,7 @@ from flowc.compiler.dialect import Dialect
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.quote import ident, idents, instant, table, text
 from flowc.compiler.tables.ddl import cast
-from flowc.plan import kept_name
+from flowc.loadplan import kept_name
 from flowc.stream import DEAD_LETTER, LettersSql
 from flowc.types import TIMESTAMPTZ
 

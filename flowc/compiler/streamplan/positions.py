@@ -9,7 +9,7 @@ from flowc.catalog import Column
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.quote import ident, idents, table, text
 from flowc.compiler.tables.state import PROJECT_COLUMN, ensure_state, renewal, retyping
-from flowc.plan import PROJECT, Renewal
+from flowc.loadplan import PROJECT, Renewal
 from flowc.stream import PositionSql, TableTarget, TargetPlan
 from flowc.types import BIGINT, TEXT
 

@@ -13,7 +13,7 @@ from flowc.compiler.dialect import Dialect
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.quote import ident, idents, table, text
 from flowc.compiler.tables.state import PROJECT_COLUMN, ensure_state, move_project, renewal
-from flowc.plan import PROJECT, Renewal
+from flowc.loadplan import PROJECT, Renewal
 from flowc.stream import SourcePlan, StatePlan, StateSql, TableTarget, TargetPlan
 from flowc.types import BIGINT, TEXT, DataType, Kind
 

@@ -21,8 +21,8 @@ from flowc.compiler.streamplan.positions import position_sql
 from flowc.compiler.tables.ddl import create_schema, create_table
 from flowc.compiler.tables.letters import letters_place
 from flowc.errors import UsageError
+from flowc.loadplan import LoadPlan
 from flowc.nodes import KIND, Changelog
-from flowc.plan import LoadPlan
 from flowc.stream import DEAD_LETTER, PositionSql, TableTarget, TargetPlan, TopicTarget
 from flowc.types import UNKNOWN, Kind
 

@@ -13,7 +13,7 @@ from flowc.catalog import Column, Table, TableName
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.quote import ident, idents, table, text
 from flowc.compiler.tables.ddl import keyed, spell
-from flowc.plan import PROJECT, Renewal
+from flowc.loadplan import PROJECT, Renewal
 from flowc.types import TEXT, DataType, Kind
 
 PROJECT_COLUMN = Column(PROJECT, TEXT, nullable=False)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flowc.durations import size_text
-from flowc.plan import FilesRead
+from flowc.loadplan import FilesRead
 from flowc.runtime.connectors.files import (
     BROKEN,
     LARGEST,

@@ -17,8 +17,8 @@ import pyarrow as pa
 
 from flowc.catalog import Column, Resolved, Table, TableName
 from flowc.errors import EngineError
+from flowc.loadplan import LIVE, LIVE_WATERMARKS, Attach
 from flowc.migration import TableCommit
-from flowc.plan import LIVE, LIVE_WATERMARKS, Attach
 from flowc.runtime.arrow import arrow_schema
 from flowc.runtime.connectors import delta_watermarks
 from flowc.runtime.connectors.delta_alter import alter

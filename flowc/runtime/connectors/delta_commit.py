@@ -24,7 +24,7 @@ import pyarrow as pa
 
 from flowc.catalog import Table
 from flowc.errors import DataError, EngineError, FlowcError
-from flowc.plan import BEFORE, LIVE, LIVE_WATERMARKS, MARK, Attach
+from flowc.loadplan import BEFORE, LIVE, LIVE_WATERMARKS, MARK, Attach
 from flowc.runtime.arrow import data_type
 from flowc.runtime.connectors import delta_watermarks
 from flowc.runtime.connectors.delta_bench import Bench

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 import pyarrow as pa
 
 from flowc.errors import FlowcError
-from flowc.plan import LIVE
+from flowc.loadplan import LIVE
 from flowc.runtime.connectors.delta_bench import Bench
 from flowc.runtime.connectors.delta_tables import dataset
 from flowc.runtime.names import literal, quoted

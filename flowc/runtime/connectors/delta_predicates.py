@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
-from flowc.plan import Attach
+from flowc.loadplan import Attach
 from flowc.runtime.connectors.delta_bench import Bench
 from flowc.runtime.names import literal, quoted
 from flowc.types import Kind

@@ -21,7 +21,7 @@ from typing import Any
 import pyarrow as pa
 
 from flowc.errors import EngineError
-from flowc.plan import kept_name
+from flowc.loadplan import kept_name
 
 FOLDER = "_flowc"
 COLUMNS = ("project", "pipeline_name", "target", "column_name", "value", "loaded_at")

@@ -23,8 +23,8 @@ import pyarrow.compute as pc
 from flowc.catalog import Column
 from flowc.durations import parse_size, size_text
 from flowc.errors import DataError, EngineError, UsageError
+from flowc.loadplan import FilesRead
 from flowc.locations import local_path
-from flowc.plan import FilesRead
 from flowc.runtime.connectors.filelooks import not_text
 from flowc.runtime.connectors.folder import Folder, shown
 from flowc.runtime.connectors.lines import BLOCK

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from flowc.catalog import Column
 from flowc.errors import DataError, EngineError
-from flowc.plan import FilesRead
+from flowc.loadplan import FilesRead
 from flowc.runtime.badrows import first_indices
 from flowc.runtime.connectors.csvheader import csv_names
 from flowc.runtime.connectors.filelooks import not_parquet

@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 
 from flowc.catalog import Column
 from flowc.errors import DataError
+from flowc.loadplan import Ingest
 from flowc.nodes import Changelog
-from flowc.plan import Ingest
 from flowc.runtime.arrow import plain
 from flowc.runtime.badrows import MISSING, BadRow, Findings, GoodRows, first_indices, fit_rows
 from flowc.runtime.codecs.jsonwrite import NO_NUMBER, no_numbers

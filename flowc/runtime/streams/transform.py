@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from flowc.catalog import Column
 from flowc.errors import DataError, FlowcError
-from flowc.plan import Arithmetic
+from flowc.loadplan import Arithmetic
 from flowc.runtime.arithmetic import Query, overflow
 from flowc.runtime.arrow import arrow_field, columns_of, data_type, nests_fields, plain
 from flowc.runtime.enginecontext import demand_shallow, keep_full_joins, new_context, planned_schema, register

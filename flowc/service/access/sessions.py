@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from flowc.compiler.front.spec import ConnectionSpec
 from flowc.compiler.front.streamkinds import is_folder
 from flowc.errors import FlowcError, UsageError
-from flowc.plan import FunctionPlan
+from flowc.loadplan import FunctionPlan
 from flowc.runtime.connector import Database, TableStore
 from flowc.runtime.connectors import CONNECTORS, open_database
 from flowc.runtime.connectors.files import Files

@@ -22,7 +22,7 @@ from flowc.compiler.streamplan.state import EMBEDDED, renew_state
 from flowc.compiler.tables.letters import letters_place
 from flowc.compiler.tables.state import KEPT, count_project, move_project, own_tables
 from flowc.errors import EngineError, FlowcError, UsageError
-from flowc.plan import PROJECT, Renewal, kept_name
+from flowc.loadplan import PROJECT, Renewal, kept_name
 from flowc.runtime.connector import Database, TableStore
 from flowc.runtime.connectors import open_database
 from flowc.runtime.renewal import renewed

@@ -23,8 +23,8 @@ from flowc.compiler.quote import ident, table, text
 from flowc.compiler.streamplan.positions import POSITIONS
 from flowc.compiler.tables.state import WAS
 from flowc.errors import UsageError
+from flowc.loadplan import PROJECT
 from flowc.migration import Managed, Snapshot
-from flowc.plan import PROJECT
 from flowc.runtime.connector import Database, stored_name
 from flowc.runtime.renewal import is_old
 from flowc.service.access.history import History, claim_history, encode_snapshot, read_history

@@ -16,7 +16,7 @@ from flowc.compiler.loads.reads import queried
 from flowc.compiler.loads.sqlplan import check_load, plan_load
 from flowc.diagnostics import Reporter
 from flowc.errors import FlowcError
-from flowc.plan import LoadPlan
+from flowc.loadplan import LoadPlan
 from flowc.service.loads.blame import blame
 from flowc.types import TEXT, TIMESTAMPTZ, UNKNOWN
 

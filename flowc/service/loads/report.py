@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from flowc.diagnostics import Diagnostic
 from flowc.errors import FlowcError
-from flowc.plan import Counter, ExpectResult, ShownRow
+from flowc.loadplan import Counter, ExpectResult, ShownRow
 
 
 class Status(StrEnum):

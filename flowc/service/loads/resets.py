@@ -14,7 +14,7 @@ from flowc.compiler.loads.load import Reread, find_column
 from flowc.compiler.loads.reads import read_of
 from flowc.compiler.loads.watermark import forget_watermark, place_of_watermarks, set_watermark
 from flowc.errors import FlowcError, UsageError
-from flowc.plan import PROJECT
+from flowc.loadplan import PROJECT
 from flowc.runtime.connector import Database, TableStore
 from flowc.runtime.load import describe
 from flowc.service.access.sessions import Sessions

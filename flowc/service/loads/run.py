@@ -25,7 +25,7 @@ from flowc.compiler.lowering.lower import lower_pipeline
 from flowc.compiler.lowering.output import check_made, check_output
 from flowc.diagnostics import Reporter, Severity
 from flowc.errors import EngineError, FlowcError, no_memory
-from flowc.plan import LoadPlan
+from flowc.loadplan import LoadPlan
 from flowc.runtime.load import LoadProgress, describe, run_load
 from flowc.service.access.livetables import differing
 from flowc.service.access.owners import Owners

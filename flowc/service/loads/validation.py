@@ -11,7 +11,7 @@ from flowc.compiler.loads.reads import read_of
 from flowc.compiler.tables.difference import Difference, differences
 from flowc.diagnostics import Diagnostic, Reporter, Severity
 from flowc.errors import FlowcError
-from flowc.plan import QueryRead
+from flowc.loadplan import QueryRead
 from flowc.runtime.connectors.files import Files
 from flowc.service.loads.run import Run, prepare, require_runnable, target_label
 

@@ -15,7 +15,7 @@ from flowc.compiler.loads.load import find_column
 from flowc.compiler.loads.watermark import WATERMARKS, claim_watermark, of_pipeline, renew_watermarks
 from flowc.compiler.lowering.context import Bound
 from flowc.errors import UsageError
-from flowc.plan import PROJECT
+from flowc.loadplan import PROJECT
 from flowc.runtime.connector import Database, TableStore, stored_name
 from flowc.runtime.renewal import is_old, renewed
 from flowc.service.access.locks import waiting_for

@@ -13,7 +13,7 @@ from flowc.compiler.ir import Ir
 from flowc.compiler.streamplan.letters import Chosen, letters_sql
 from flowc.compiler.streamplan.state import EMBEDDED, Owner, state_plan
 from flowc.errors import UsageError
-from flowc.plan import kept_name
+from flowc.loadplan import kept_name
 from flowc.runtime.connector import Database, TableStore
 from flowc.runtime.fit import fit
 from flowc.runtime.streams.letterbox import fitted

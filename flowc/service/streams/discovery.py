@@ -21,7 +21,7 @@ from flowc.compiler.lowering.lower import lower_stream
 from flowc.compiler.streamplan.state import EMBEDDED, Owner, state_plan
 from flowc.diagnostics import Reporter, Severity
 from flowc.errors import DataError, TransientError, UsageError
-from flowc.plan import EngineRead, FilesRead
+from flowc.loadplan import EngineRead, FilesRead
 from flowc.runtime.codecs.discover import discover
 from flowc.runtime.connectors.files import Files, NoColumns
 from flowc.runtime.connectors.filestream_registry import Facts, Passing, Registry

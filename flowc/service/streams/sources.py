@@ -9,7 +9,7 @@ from typing import TypeVar
 from flowc.compiler.ir import Source as Node
 from flowc.compiler.streamplan.state import Owner, state_plan
 from flowc.errors import UsageError
-from flowc.plan import FilesRead
+from flowc.loadplan import FilesRead
 from flowc.runtime.codecs.csv import CsvDecoder
 from flowc.runtime.codecs.json import JsonDecoder
 from flowc.runtime.codecs.parquet import ParquetDecoder

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 from flowc.compiler.front.spec import ConnectionSpec, Json
-from flowc.plan import FilesRead
+from flowc.loadplan import FilesRead
 from flowc.runtime.codecs.csv import CsvDecoder
 from flowc.runtime.connectors.files import CsvOptions, Files, csv_options
 from flowc.runtime.streams.decoding import Decoding

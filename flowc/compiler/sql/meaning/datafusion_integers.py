@@ -11,7 +11,7 @@ from sqlglot import exp
 from flowc.compiler.sql.exprtypes import COUNTS, NAMED_COUNTS
 from flowc.compiler.sql.meaning.core import Pair, Rules, build, integer_value, typed
 from flowc.compiler.sql.meaning.datafusion_numbers import EXACT
-from flowc.plan import LONG_CHAIN
+from flowc.loadplan import LONG_CHAIN
 
 _TYPE = exp.DataType.Type
 _BITS = {_TYPE.SMALLINT: 16, _TYPE.INT: 32}

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flowc.errors import UsageError
+from flowc.loadplan import FunctionPlan
 from flowc.nodes import TIME, AggregatePlan
-from flowc.plan import FunctionPlan
 from flowc.runtime.arrow import arrow_type, data_type
 from flowc.runtime.functions import Aggregate, Function
 from flowc.runtime.functiontypes import taken

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from flowc.errors import FlowcError
-from flowc.plan import PROJECT
+from flowc.loadplan import PROJECT
 from flowc.runtime.connector import Database
 from flowc.runtime.names import literal
 from flowc.runtime.renewal import is_old, renewed

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from flowc.catalog import Column
-from flowc.plan import PROJECT
+from flowc.loadplan import PROJECT
 from flowc.runtime.connector import Database
 from flowc.runtime.streams.state.contract import Segment
 from flowc.runtime.streams.state.encoding import decoded, encoded

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from flowc.errors import FlowcError
-from flowc.plan import PROJECT
+from flowc.loadplan import PROJECT
 from flowc.runtime.connector import Database
 from flowc.runtime.connectors import open_database
 from flowc.runtime.names import literal

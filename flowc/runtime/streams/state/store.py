@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from flowc.catalog import Column
 from flowc.errors import DataError, EngineError, FlowcError, UsageError
-from flowc.plan import PROJECT
+from flowc.loadplan import PROJECT
 from flowc.runtime.connector import Database, require_transactions
 from flowc.runtime.renewal import is_old, renewed
 from flowc.runtime.streams.epoch import Epoch, Intent

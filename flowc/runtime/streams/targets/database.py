@@ -17,8 +17,8 @@ import pyarrow as pa
 
 from flowc.catalog import Table
 from flowc.errors import DataError, EngineError, FlowcError, UsageError
+from flowc.loadplan import PROJECT, LoadPlan
 from flowc.nodes import Changelog
-from flowc.plan import PROJECT, LoadPlan
 from flowc.runtime.badrows import BadRow
 from flowc.runtime.connector import Database, require_transactions, stored_name
 from flowc.runtime.load import write_rows

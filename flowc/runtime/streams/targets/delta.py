@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from flowc.errors import FlowcError
+from flowc.loadplan import LoadPlan
 from flowc.nodes import Changelog
-from flowc.plan import LoadPlan
 from flowc.runtime.connectors.delta import Delta
 from flowc.runtime.load import write_rows
 from flowc.runtime.streams.epoch import Epoch
