@@ -50,7 +50,7 @@ class Diagnostic:
     """One problem.
 
     `message` stands alone in one line; `label` is the short text under the marked span; `notes` say where else,
-    `helps` what to do.
+    `helps` what to do. Lines and columns count from 1; what has no place has none of them, and no file.
     """
 
     code: str
@@ -60,6 +60,26 @@ class Diagnostic:
     label: str | None = None
     notes: tuple[Note, ...] = ()
     helps: tuple[str, ...] = ()
+
+    @property
+    def file(self) -> str | None:
+        """The path of the file in which it is."""
+        return self.span.file.path if self.span else None
+
+    @property
+    def line(self) -> int | None:
+        """The line in which it begins."""
+        return self.span.file.position(self.span.start)[0] if self.span else None
+
+    @property
+    def column(self) -> int | None:
+        """The column at which it begins."""
+        return self.span.file.position(self.span.start)[1] if self.span else None
+
+    @property
+    def help(self) -> str | None:
+        """What to do, a line for each help."""
+        return "\n".join(self.helps) or None
 
     @property
     def order(self) -> tuple[str, int, int, str, str]:

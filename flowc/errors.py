@@ -11,7 +11,8 @@ A user's mistake in a spec is a `Diagnostic`, and a bug of flowc any other excep
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import copyreg
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from flowc.source import MappedText
@@ -30,6 +31,16 @@ class FlowcError(Exception):
         self.help = help
         self.details = details
         self.written: MappedText | None = None
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
+
+    def mask(self, redact: Callable[[str], str]) -> None:
+        """Masks the secrets in its words."""
+        self.message = redact(self.message)
+        self.args = (self.message,)
+        self.help = redact(self.help) if self.help else None
+        self.details = tuple(redact(detail) for detail in self.details)
 
 
 class UsageError(FlowcError):

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import click
 
+from flowc.api.opening import selection
 from flowc.cli.arguments import environment_option, seconds, specs_and_names
 from flowc.cli.asking import agreed
 from flowc.cli.console import out, say, style_for
 from flowc.cli.opened import OpenProject, open_project
-from flowc.cli.selection import selection
 from flowc.errors import FlowcError
 from flowc.migration import Statement
 from flowc.render.migration import migration_text
@@ -103,7 +103,7 @@ def _planned(
     limits: Limits,
 ) -> tuple[OpenProject, SavedPlan]:  # fmt: skip
     paths, names = specs_and_names(arguments)
-    opened = open_project(paths, environment, _UNDONE, checker=checker(), lock_wait=limits.table_lock)
+    opened = open_project(paths, environment, _UNDONE, checker=checker(own=True), lock_wait=limits.table_lock)
     chosen = (*names, *selected)
     plan = make_plan(opened.checked, opened.ir, opened.sessions, selection(chosen, opened))
     out(migration_text(plan, style_for(sys.stdout)))

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from flowc.compiler.front.specfiles import specs_around
+from flowc.api.specs import around, exists, missing_specs
 from flowc.controls import printable
-from flowc.errors import UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-DEFAULT_SPECS = "specs"
-_MAKE = "name a folder of YAML files or one YAML file, or make a project with `flowc init`"
-
 
 _LONGEST = 2_000_000.0
 """Seconds, 23 days; PostgreSQL counts milliseconds in 32 bits."""
@@ -44,41 +38,7 @@ def specs_and_names(arguments: Sequence[str]) -> tuple[list[Path], list[str]]:
     for name in names:
         if _like_a_path(name):
             raise missing_specs(name)
-    return paths or [_default()], names
-
-
-def specs_only(arguments: Sequence[str]) -> list[Path]:
-    """Paths of specs; every argument must exist."""
-    for argument in arguments:
-        if not exists(argument):
-            raise missing_specs(argument)
-        if argument.endswith(".sql") and Path(argument).is_file():
-            raise UsageError(f"`{argument}` is SQL, and specs are YAML", code="missing-specs", help=_MAKE)
-    return [Path(argument) for argument in arguments] or [_default()]
-
-
-def exists(path: str) -> bool:
-    """Whether there is a file or a folder; a text that is no path at all, for its length or a zero, names none."""
-    return os.path.exists(path)
-
-
-def missing_specs(path: str) -> UsageError:
-    """The failure to find specs at a path."""
-    return UsageError(f"there is no file or folder `{path}`", code="missing-specs", help=_MAKE)
-
-
-def default_specs() -> Path | None:
-    """The folder `specs` of the project around the working folder: here or in the nearest folder above."""
-    here = Path(DEFAULT_SPECS)
-    return here if here.is_dir() else specs_around(Path.cwd())
-
-
-def _default() -> Path:
-    path = default_specs()
-    if path is None:
-        message = f"there is no folder `{DEFAULT_SPECS}`, neither here nor in a folder above"
-        raise UsageError(message, code="missing-specs", help=_MAKE)
-    return path
+    return paths or [around()], names
 
 
 def _like_a_path(text: str) -> bool:

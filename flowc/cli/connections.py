@@ -10,7 +10,8 @@ from time import monotonic
 
 import click
 
-from flowc.cli.arguments import default_specs, environment_option, exists, format_option, specs_and_names
+from flowc.api.specs import default_specs, exists
+from flowc.cli.arguments import environment_option, format_option, specs_and_names
 from flowc.cli.console import conceal, out, say, say_errors, style_for
 from flowc.compiler import stages
 from flowc.compiler.front.connections import USER_FILE, home_folder, layered_connections

@@ -6,7 +6,8 @@ import sys
 
 import click
 
-from flowc.cli.arguments import environment_option, format_option, specs_only
+from flowc.api.specs import specs_only
+from flowc.cli.arguments import environment_option, format_option
 from flowc.cli.console import out, style_for
 from flowc.cli.opened import open_project
 from flowc.controls import json_text

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
+from flowc.api.specs import default_specs
 from flowc.catalog import TableName
-from flowc.cli.arguments import default_specs, environment_option
+from flowc.cli.arguments import environment_option
 from flowc.cli.connections import project_connections, unknown_connection
 from flowc.cli.console import conceal, out, say
 from flowc.compiler import stages

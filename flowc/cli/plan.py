@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
+from flowc.api.opening import selection
 from flowc.cli.arguments import environment_option, format_option, specs_and_names
 from flowc.cli.console import concealed, out, say, style_for
 from flowc.cli.opened import OpenProject, open_project
-from flowc.cli.selection import selection
 from flowc.controls import json_text
 from flowc.migration import MigrationPlan
 from flowc.render.migration import migration_text, versions_text
@@ -55,7 +55,7 @@ def command(
     `--detailed-exitcode`, 2 when there are changes, or when a stream cannot start.
     """
     paths, names = specs_and_names(arguments)
-    opened = open_project(paths, environment, "nothing was planned", checker=checker())
+    opened = open_project(paths, environment, "nothing was planned", checker=checker(own=True))
     if history:
         out(versions_text(read_versions(opened.checked, opened.ir, opened.sessions), style_for(sys.stdout)))
         return 0

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import click
 
+from flowc.api.linted import Where, stream_names
 from flowc.cli.arguments import environment_option, format_option, specs_and_names
 from flowc.cli.console import out, say, style_for
 from flowc.cli.opened import one, open_pipelines, open_project, single
 from flowc.cli.progress import progress
-from flowc.cli.project import stream_names
 from flowc.cli.report import show
 from flowc.render.loads import preview_json, preview_text
 from flowc.service.loads.run import Run, preview
@@ -43,7 +43,7 @@ def command(arguments: tuple[str, ...], rows: int, limit: int, form: str, enviro
     """
     paths, names = specs_and_names(arguments)
     name = single(names, "preview")
-    if name in stream_names(paths, environment):
+    if name in stream_names(Where(paths, environment)):
         return _look(paths, name, environment, rows=rows, limit=limit, as_json=form == "json")
     opened = open_pipelines(paths, names, environment, _UNDONE)
     with progress() as observer:

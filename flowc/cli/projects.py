@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from flowc.cli.arguments import environment_option, specs_only
+from flowc.api.specs import specs_only
+from flowc.cli.arguments import environment_option
 from flowc.cli.asking import agreed
 from flowc.cli.console import out, say, style_for
 from flowc.cli.opened import open_project

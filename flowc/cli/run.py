@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-
 import click
 
+from flowc.api.running import reread_of
 from flowc.cli.arguments import environment_option, format_option, specs_and_names
-from flowc.cli.project import stream_names
-from flowc.cli.streaming import run_everything, run_streams
-from flowc.compiler.loads.load import Reread
+from flowc.cli.opened import where
+from flowc.cli.streaming import run_named
 from flowc.errors import UsageError
 
 
@@ -60,7 +57,7 @@ def command(
     named on stderr.
     """
     paths, names = specs_and_names(specs)
-    reread = _reread(names, since, until, full=full)
+    reread = reread_of(names, since, until, full=full)
     if not (once or drain or reread):
         if form == "json":
             message = "`--json` prints the report of a run that ends"
@@ -68,31 +65,4 @@ def command(
         from flowc.cli.daemon import DaemonOptions, run_daemon
 
         return run_daemon(paths, names, environment, DaemonOptions(http, log_format, log_level))
-    streams, pipelines = _split(paths, names, environment) if names else (None, ())
-    if reread and streams:
-        message = f"`{streams[0]}` is a stream: `--full`, `--from` and `--to` are for loads"
-        raise UsageError(message, code="conflicting-options", help=f"move it with `flowc rewind {streams[0]}`")
-    if streams and not pipelines:
-        return run_streams(paths, streams, environment, json=form == "json", drain=drain)
-    return run_everything(paths, pipelines, streams, environment, json=form == "json", drain=drain, reread=reread)
-
-
-def _reread(names: Sequence[str], since: str | None, until: str | None, *, full: bool) -> Reread | None:
-    """What the named loads are to read again, if anything."""
-    if not (full or since is not None or until is not None):
-        return None
-    if full and (since is not None or until is not None):
-        message = "`--full` reads everything, and `--from` and `--to` a part"
-        raise UsageError(message, code="conflicting-options", help="leave one of them out")
-    if not names:
-        message = "nothing says which loads are to read again"
-        raise UsageError(message, code="missing-name", help="name them: `flowc run NAME --full`")
-    return Reread(since, until)
-
-
-def _split(
-    paths: Sequence[Path], names: Sequence[str], environment: str | None
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The names of streams, and the others."""
-    known = stream_names(paths, environment)
-    return tuple(name for name in names if name in known), tuple(name for name in names if name not in known)
+    return run_named(where(paths, environment), names, json=form == "json", drain=drain, reread=reread)

@@ -1,101 +1,67 @@
-"""`flowc run --once` of streams: they catch up and end, alone or with pipelines."""
+"""`flowc run --once`: pipelines run and streams catch up, and signals end them after the epoch in hand."""
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
-from pathlib import Path
 from types import FrameType
 
 import click
 
-from flowc.cli.console import out, say, style_for
-from flowc.cli.opened import open_pipelines, open_project
+from flowc.api.linted import Where
+from flowc.api.opening import OpenPipelines
+from flowc.api.results import RunResult
+from flowc.api.running import CatchUp, open_once, run_once
+from flowc.cli.console import out, say, say_errors, style_for
 from flowc.cli.progress import progress
+from flowc.cli.project import ending
 from flowc.cli.report import show
 from flowc.compiler.loads.load import Reread
-from flowc.render.json_values import as_json
-from flowc.render.loads import run_object, run_text
-from flowc.render.streams import stream_failures, stream_object, streams_text
-from flowc.service.access.sessions import Sessions
-from flowc.service.loads.resets import check_reread
-from flowc.service.loads.run import Run
-from flowc.service.runs.once import run_both, waiting_keys
-from flowc.service.streams.run import StreamReport, run_stream
+from flowc.render.loads import run_text
+from flowc.render.streams import stream_failures, streams_text
+from flowc.service.streams.run import StreamReport
 
 
-def run_streams(
-    paths: Sequence[Path], names: Sequence[str], environment: str | None, *, json: bool, drain: bool
-) -> int:
-    """Runs streams one after the other; exit code 1 when one failed."""
-    opened = open_project(paths, environment, "nothing was run")
-    run = partial(run_stream, opened.checked, opened.ir, sessions=opened.sessions, drain=drain)
+def run_named(where: Where, names: Sequence[str], *, json: bool, drain: bool, reread: Reread | None = None) -> int:
+    """Runs the named pipelines and streams, or all; exit code 1 when one failed."""
+    with ending("nothing was run"):
+        once = open_once(where, names, reread)
+    say_errors(once.opened.found)
+    if isinstance(once.opened, OpenPipelines):
+        with progress() as observer:
+            result = run_once(once, drain=drain, observer=observer, around=_unless_stopped)
+        _show(result, json=json)
+        return 0 if result.ok else 1
     with stopping() as stop:
-        reports = [run(name, stopping=stop.event) for name in names if not stop.number]
-    opened.sessions.close()
-    if json:
-        out(as_json([stream_object(report) for report in reports]))
-    else:
-        _show(reports)
-    return stop.code(any(report.error for report in reports))
+        result = run_once(once, drain=drain, around=lambda catch_up: catch_up(stop.event))
+    _show(result, json=json)
+    return stop.code(not result.ok)
 
 
-def run_everything(
-    paths: Sequence[Path],
-    pipelines: Sequence[str],
-    streams: Sequence[str] | None,
-    environment: str | None,
-    *,
-    json: bool,
-    drain: bool,
-    reread: Reread | None = None,
-) -> int:
-    """Runs pipelines (all, when none is named) and streams (all for None); exit code 1 when one failed."""
-    opened = open_pipelines(paths, pipelines, environment, "nothing was run")
-    if reread is not None:
-        check_reread(reread, opened.pipelines, opened.ir)
-    streams = tuple(opened.checked.project.streams) if streams is None else streams
-    if streams and not opened.checked.project.pipelines:
-        return run_streams(paths, streams, environment, json=json, drain=drain)
-    own = Sessions(opened.checked.project.connections, opened.sessions.resolver, opened.sessions.scope)
-    with progress() as observer:
-        run = Run(opened.checked, opened.pipelines, opened.sessions, observer, env=os.environ, reread=reread)
-        catch_up = partial(run_stream, opened.checked, opened.ir, sessions=own, drain=drain)
-        both = run_both(run, opened.ir, streams, lambda name: _unless_stopped(catch_up, name), opened.broken)
-    own.close()
-    chosen = {pipeline.name for pipeline in opened.pipelines}
-    report = both.pipelines
-    report.waiting = waiting_keys(p for name, p in opened.checked.project.pipelines.items() if name in chosen)
-    if json:
-        told = {"streams": [stream_object(each) for each in both.streams]} if both.streams else {}
-        show(report, as_json({**run_object(report), **told}), as_json=True)
-    else:
-        show(report, run_text(report, style_for(sys.stdout)), as_json=False)
-        if both.streams:
-            out("")
-            _show(both.streams)
-    return 1 if both.failed else 0
-
-
-def _unless_stopped(catch_up: Callable[..., StreamReport], name: str) -> StreamReport:
+def _unless_stopped(catch_up: CatchUp) -> StreamReport:
     """Lets a stream catch up; a signal ends the whole run after its epoch, before pipelines read what it wrote."""
     with stopping() as stop:
-        report = catch_up(name, stopping=stop.event)
+        report = catch_up(stop.event)
     if stop.number:
         raise click.exceptions.Exit(stop.code(failed=True))
     return report
 
 
-def _show(reports: Sequence[StreamReport]) -> None:
-    out(streams_text(reports, style_for(sys.stdout)))
-    sys.stdout.flush()
-    say(stream_failures(reports, style_for(sys.stderr)))
+def _show(result: RunResult, *, json: bool) -> None:
+    """The reports: of pipelines first."""
+    if json:
+        out(result.to_json())
+        return
+    if result.report is not None:
+        show(result.report, run_text(result.report, style_for(sys.stdout)), as_json=False)
+    if result.streams:
+        out(streams_text(result.streams, style_for(sys.stdout)))
+        sys.stdout.flush()
+        say(stream_failures(result.streams, style_for(sys.stderr)))
 
 
 @dataclass

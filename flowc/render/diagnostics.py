@@ -46,20 +46,19 @@ def place(diagnostic: Diagnostic) -> str:
 def as_object(diagnostic: Diagnostic) -> dict[str, object]:
     """The JSON object of one diagnostic; a problem without a place has null there."""
     span = diagnostic.span
-    line, column = span.file.position(span.start) if span else (None, None)
     end_line, end_column = span.file.position(span.end) if span else (None, None)
     return {
         "code": diagnostic.code,
         "severity": str(diagnostic.severity),
         "message": diagnostic.message,
-        "file": span.file.path if span else None,
-        "line": line,
-        "column": column,
+        "file": diagnostic.file,
+        "line": diagnostic.line,
+        "column": diagnostic.column,
         "end_line": end_line,
         "end_column": end_column,
         "label": diagnostic.label,
         "notes": [_note(note) for note in diagnostic.notes],
-        "help": "\n".join(diagnostic.helps) or None,
+        "help": diagnostic.help,
     }
 
 

@@ -12,9 +12,8 @@ from flowc.render.failure import error_object, failure
 from flowc.render.json_values import as_json
 from flowc.render.style import Style, printable
 from flowc.render.tables import table, text_of
-from flowc.service.loads.report import PipelineReport, RunReport, Status, TargetReport
+from flowc.service.loads.report import ALWAYS, PipelineReport, RunReport, Status, TargetReport
 
-_ALWAYS = tuple(counter for counter in Counter if counter is not Counter.BAD)
 _ROLES: Mapping[str, str] = {Status.OK: "good", Status.FAILED: "bad", Status.SKIPPED: "dim"}
 
 
@@ -33,7 +32,7 @@ def run_text(report: RunReport, style: Style) -> str:
 def _counters(report: RunReport) -> tuple[Counter, ...]:
     """What is counted; bad rows where a load may set some aside."""
     bad = any(Counter.BAD in target.counts for pipeline in report.pipelines for target in pipeline.targets)
-    return (*_ALWAYS, Counter.BAD) if bad else _ALWAYS
+    return (*ALWAYS, Counter.BAD) if bad else ALWAYS
 
 
 def failures_text(report: RunReport, style: Style) -> str:
@@ -169,7 +168,7 @@ def _target_object(target: TargetReport) -> dict[str, object]:
         "target": target.target,
         "mode": target.mode,
         "status": target.status,
-        "counts": {str(c): target.counts.get(c, 0) for c in Counter if c in _ALWAYS or c in target.counts},
+        "counts": {str(c): target.counts[c] for c in Counter if c in target.counts},
         "seconds": round(target.seconds, 3),
         "expects": [
             {

@@ -27,11 +27,7 @@ def streams_text(reports: Sequence[StreamReport], style: Style) -> str:
 
 def _row(report: StreamReport) -> tuple[object, ...]:
     seconds = f"{report.seconds:.2f} s"
-    return report.name, report.messages, report.rows, report.bad, report.epochs, seconds, _status(report)
-
-
-def _status(report: StreamReport) -> str:
-    return "failed" if report.error else "stopped" if report.stopped else "ok"
+    return report.name, report.messages, report.rows, report.bad, report.epochs, seconds, report.status
 
 
 def stream_failures(reports: Sequence[StreamReport], style: Style) -> str:
@@ -51,6 +47,6 @@ def stream_object(report: StreamReport) -> dict[str, object]:
         "late_rows": report.late,
         "epochs": report.epochs,
         "seconds": round(report.seconds, 3),
-        "status": _status(report),
+        "status": report.status,
         "error": error_object(report.error) if report.error else None,
     }

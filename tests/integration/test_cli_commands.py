@@ -305,7 +305,7 @@ def test_a_bug_is_reported_without_a_traceback(folder, monkeypatch, capsys):
         raise ZeroDivisionError("by design")
 
     monkeypatch.chdir(folder.path)
-    monkeypatch.setattr(module.stages, "lint", fail)
+    monkeypatch.setattr(module, "findings", fail)
     assert run(["lint"]) == 2
     shown = capsys.readouterr().err
     assert "error[internal]" in shown

@@ -123,11 +123,7 @@ class Sessions:
 
     def redacted(self, error: FlowcError) -> FlowcError:
         """The error, with every secret that was resolved masked in its words."""
-        redact = self.resolver.redact
-        error.message = redact(error.message)
-        error.args = (error.message,)
-        error.help = redact(error.help) if error.help else None
-        error.details = tuple(redact(detail) for detail in error.details)
+        error.mask(self.resolver.redact)
         return error
 
     def renew(self, connection: str) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from importlib import import_module
 
 from flowc.compiler.sql.checker import Checker, Refusal, Statement
@@ -27,20 +28,22 @@ _MANY = 100
 """From so many statements on, two threads share them, where an engine computes beside Python."""
 
 
-def checker() -> Checker:
-    """What the compiler is handed."""
-    return _check
+def checker(*, own: bool = False) -> Checker:
+    """What the compiler is handed. In a process that is flowc's own, libraries are kept from loading pandas."""
+    return partial(_check, own)
 
 
-def _check(statements: Sequence[Statement]) -> Iterator[tuple[Statement, Refusal]]:
+def _check(own: bool, statements: Sequence[Statement]) -> Iterator[tuple[Statement, Refusal]]:
     refused: set[int] = set()
+    if own and any(_RUNNER in (s.dialect, s.engine) for s in statements):  # its libraries load pandas where it is
+        import_module("flowc.runtime.lean").without_pandas()
     sound = [statement for statement in statements if _is_text(statement.text.text)]
     for name in _READERS:
         for statement, refusal in _asked(name, [s for s in sound if s.dialect == name]):
             refused.add(id(statement))
             yield statement, refusal
-    translated = (s for s in sound if s.engine == _RUNNER and not s.native and id(s) not in refused)
-    yield from _asked(_RUNNER, list(translated))
+    translated = [s for s in sound if s.engine == _RUNNER and not s.native and id(s) not in refused]
+    yield from _asked(_RUNNER, translated)
 
 
 def _is_text(text: str) -> bool:
@@ -68,8 +71,6 @@ def _of_depth(refusal: Refusal) -> Refusal:
 
 def _refusals(name: str, statements: Sequence[Statement]) -> Iterator[Refusal | None]:
     """What an engine says of each statement."""
-    if name == _RUNNER:  # whose libraries load pandas where it is installed, for which nobody here has a use
-        import_module("flowc.runtime.lean").without_pandas()
     engine = import_module(f"{__name__}.{name}").engine
     if name != _RUNNER or len(statements) < _MANY:
         yield from map(engine(), statements)

@@ -10,6 +10,9 @@ from flowc.diagnostics import Diagnostic
 from flowc.errors import FlowcError
 from flowc.loadplan import Counter, ExpectResult, ShownRow
 
+ALWAYS = tuple(counter for counter in Counter if counter is not Counter.BAD)
+"""What every load counts."""
+
 
 class Status(StrEnum):
     """How a target or a pipeline ended."""
@@ -21,12 +24,15 @@ class Status(StrEnum):
 
 @dataclass(slots=True)
 class TargetReport:
-    """One load of one target. `diagnostics` say what is wrong between the source's live columns and the table."""
+    """One load of one target. `diagnostics` say what is wrong between the source's live columns and the table.
+
+    `counts` are rows: `read`, `inserted`, `updated`, `deleted`, `unchanged`, and `bad` where some may be set aside.
+    """
 
     target: str
     mode: str
     status: Status = Status.OK
-    counts: dict[Counter, int] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=lambda: {counter.value: 0 for counter in ALWAYS})
     expects: list[ExpectResult] = field(default_factory=list)
     seconds: float = 0.0
     error: FlowcError | None = None
@@ -45,6 +51,11 @@ class PipelineReport:
     error: FlowcError | None = None
     diagnostics: tuple[Diagnostic, ...] = ()
     reason: str | None = None
+
+    @property
+    def seconds(self) -> float:
+        """How long its loads took."""
+        return sum(target.seconds for target in self.targets)
 
     def settle(self) -> None:
         """Takes the status from the targets: one that failed fails the pipeline."""

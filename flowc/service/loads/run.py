@@ -53,6 +53,19 @@ class Observer(Protocol):
         """A pipeline is done."""
 
 
+class Silent:
+    """Says nothing of it."""
+
+    def started(self, pipeline: str, target: str) -> None:
+        """A load begins."""
+
+    def progressed(self, progress: LoadProgress) -> None:
+        """Rows have moved."""
+
+    def ended(self, pipeline: PipelineReport) -> None:
+        """A pipeline is done."""
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """What is run: pipelines in dependency order, those that a spec error stops, and on which systems."""
@@ -204,7 +217,8 @@ def _load(run: Run, pipeline: str, index: int, apply: Apply, reporter: Reporter,
     )
     if apply.before or apply.after:
         run.sessions.renew(apply.target.connection)  # a `SET search_path` would count for the loads that follow
-    report.counts, report.expects, report.shown = result.counts, result.expects, result.shown
+    report.counts |= {counter.value: rows for counter, rows in result.counts.items()}
+    report.expects, report.shown = result.expects, result.shown
     report.notes += result.notes
     if isinstance(result.error, FlowcError):
         error = run.sessions.redacted(result.error)

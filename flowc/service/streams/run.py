@@ -56,6 +56,11 @@ class StreamReport:
     """Whether it was asked to end before it had caught up."""
     examples: list[str] = field(default_factory=list)
 
+    @property
+    def status(self) -> str:
+        """How it ended: ok, failed, or stopped before it had caught up."""
+        return "failed" if self.error else "stopped" if self.stopped else "ok"
+
 
 Pause = Callable[[str], None]
 """Called with the name of each point between two steps of an epoch."""

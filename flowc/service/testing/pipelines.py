@@ -18,10 +18,8 @@ from flowc.compiler.names.resolve import resolve
 from flowc.compiler.quote import table
 from flowc.diagnostics import Reporter, Severity
 from flowc.errors import DataError, FlowcError, UsageError
-from flowc.runtime.load import LoadProgress
 from flowc.service.access.sessions import Sessions
-from flowc.service.loads.report import PipelineReport
-from flowc.service.loads.run import Run, run_pipelines
+from flowc.service.loads.run import Run, Silent, run_pipelines
 from flowc.service.testing.rows import Misplaced
 from flowc.service.testing.seed import UNTESTABLE, Seed
 
@@ -38,19 +36,6 @@ class Project:
     checked: CheckedSpec
     ir: Ir
     env: Mapping[str, str]
-
-
-class _Silent:
-    """Is told what a run does, and says nothing."""
-
-    def started(self, pipeline: str, target: str) -> None:
-        return
-
-    def progressed(self, progress: LoadProgress) -> None:
-        return
-
-    def ended(self, pipeline: PipelineReport) -> None:
-        return
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +127,7 @@ def _not_read(apply: Apply) -> bool:
 
 
 def _load(pipeline: Pipeline, project: Project, sessions: Sessions, now: datetime) -> None:
-    run = Run(project.checked, (pipeline,), sessions, _Silent(), env=project.env, now=lambda: now)
+    run = Run(project.checked, (pipeline,), sessions, Silent(), env=project.env, now=lambda: now)
     report = run_pipelines(run).pipelines[-1]
     error = report.error or next((target.error for target in report.targets if target.error), None)
     found = [d for t in report.targets for d in t.diagnostics]

@@ -1,0 +1,112 @@
+"""Opens the project that is worked on: specs without errors that concern it, and sessions of its connections."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from flowc.api.failures import SpecErrors, errors_of
+from flowc.api.linted import Linted, Where, lint, unknown_pipeline
+from flowc.compiler.checked import CheckedSpec
+from flowc.compiler.ir import Ir, Pipeline
+from flowc.compiler.sql.checker import Checker
+from flowc.diagnostics import Diagnostic, did_you_mean
+from flowc.errors import UsageError
+from flowc.service.access.locks import TABLE_LOCK
+from flowc.service.access.scope import scope_of
+from flowc.service.access.secrets import Resolver
+from flowc.service.access.sessions import Sessions, not_runnable
+from flowc.service.changes.plans import close_selection
+from flowc.service.loads.blame import Blame, blame
+from flowc.service.loads.report import PipelineReport, Status
+
+
+@dataclass(frozen=True, slots=True)
+class OpenProject:
+    """A project that compiles, and the sessions of its databases."""
+
+    checked: CheckedSpec
+    ir: Ir
+    sessions: Sessions
+    found: tuple[Diagnostic, ...]
+    """What is wrong with its specs and does not concern it."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPipelines(OpenProject):
+    """Its chosen pipelines in dependency order, and those that errors of their own keep back."""
+
+    pipelines: tuple[Pipeline, ...]
+    broken: tuple[PipelineReport, ...]
+
+
+def open_project(
+    where: Where, *, names: Sequence[str] = (), checker: Checker | None = None, lock_wait: float = TABLE_LOCK
+) -> OpenProject:
+    """Compiles the project. Raises SpecErrors for any error.
+
+    With `names`, those inside of pipelines that are not named do no harm, and such pipelines are left out. With a
+    checker, engines are asked about the queries, as `flowc lint` does. `lock_wait` is how many seconds sessions wait
+    for others.
+    """
+    linted = lint(where, checker=checker)
+    if _blame(linted).stopping(names) if names else errors_of(linted.found):
+        raise SpecErrors(linted.found)
+    return OpenProject(linted.checked, linted.ir, _sessions(linted.checked, where, lock_wait), linted.found)
+
+
+def open_pipelines(where: Where, names: Sequence[str]) -> OpenPipelines:
+    """Compiles the project. Raises SpecErrors for errors that concern the chosen pipelines.
+
+    Without names, an error of a pipeline's schedule keeps back that pipeline alone.
+    """
+    linted = lint(where)
+    checked, ir, found = linted.checked, linted.ir, _blame(linted)
+    _check_names(checked, found, names)
+    if found.stopping(names) or any(ir.pipeline(name) is None for name in names):
+        raise SpecErrors(linted.found)
+    pipelines = tuple(p for p in ir.pipelines if (not names or p.name in names) and p.name not in found.own)
+    sessions = _sessions(checked, where, TABLE_LOCK)
+    return OpenPipelines(checked, ir, sessions, linted.found, pipelines, () if names else _broken(found))
+
+
+def selection(names: Sequence[str], opened: OpenProject) -> frozenset[str]:
+    """The chosen tables, pipelines and streams with all that they depend on.
+
+    Raises `UsageError` for a name that is none of them.
+    """
+    project = opened.checked.project
+    known = [*project.tables, *project.pipelines, *project.streams]
+    for name in names:
+        if name not in known:
+            helps = did_you_mean(name, known) or ("name a table, a pipeline or a stream of the specs",)
+            raise UsageError(f"there is no table, pipeline or stream `{name}`", code="unknown-selection", help=helps[0])
+    return close_selection(names, opened.checked, opened.ir)
+
+
+def _blame(linted: Linted) -> Blame:
+    return blame(linted.found, linted.checked.project.pipelines)
+
+
+def _sessions(checked: CheckedSpec, where: Where, lock_wait: float) -> Sessions:
+    resolver = Resolver(os.environ, Path(checked.project.root), where.masker)
+    return Sessions(checked.project.connections, resolver, scope_of(checked.project), lock_wait)
+
+
+def _check_names(checked: CheckedSpec, found: Blame, names: Sequence[str]) -> None:
+    project = checked.project
+    known = {*project.pipelines, *found.own}
+    for name in names:
+        if name in project.streams:
+            raise not_runnable(name, "it is a stream")
+        if name not in known:
+            raise unknown_pipeline(name, {*known, *project.streams})
+
+
+def _broken(found: Blame) -> tuple[PipelineReport, ...]:
+    reason = "its schedule has errors"
+    return tuple(
+        PipelineReport(name, Status.FAILED, reason=reason, diagnostics=errors) for name, errors in found.own.items()
+    )

@@ -1,0 +1,152 @@
+"""`flowc.run`: pipelines and streams on live systems, once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import partial
+from threading import Event
+
+from flowc.api.failures import bare, outward
+from flowc.api.linted import Where, stream_names
+from flowc.api.opening import OpenPipelines, OpenProject, open_pipelines, open_project
+from flowc.api.results import RunResult
+from flowc.api.specs import DEFAULT_SPECS, Specs, spec_paths
+from flowc.compiler.loads.load import Reread
+from flowc.errors import UsageError
+from flowc.masking import Masker
+from flowc.service.access.sessions import Sessions
+from flowc.service.loads.report import RunReport
+from flowc.service.loads.resets import check_reread
+from flowc.service.loads.run import Observer, Run, Silent
+from flowc.service.runs.once import run_both, waiting_keys
+from flowc.service.streams.run import StreamReport, run_stream
+
+CatchUp = Callable[[Event | None], StreamReport]
+"""Lets a stream catch up; the event, set from outside, ends it before."""
+Around = Callable[[CatchUp], StreamReport]
+"""Calls a `CatchUp`, with an event or without."""
+
+
+def run(
+    *names: str,
+    specs: Specs = DEFAULT_SPECS,
+    env: str | None = None,
+    full: bool = False,
+    since: str | int | date | None = None,
+    until: str | int | date | None = None,
+    drain: bool = False,
+) -> RunResult:
+    """Runs pipelines once, in dependency order, and lets streams catch up, as `flowc run --once`: `names`, or all.
+
+    `specs` is a folder, a file or several of them; `env` an entry of `environments`. The named loads read everything
+    anew with `full`, or again from the cursor `since` on (`--from`) up to `until`, without it (`--to`). With `drain`,
+    the end of the sources of streams counts as the end of their input.
+
+    What fails on the way is in the result. Raises SpecErrors for errors in the specs, before anything is read, and
+    FlowcError where the run cannot begin: for a name that nothing has, or options that do not go together.
+    """
+    masker = Masker()
+
+    def work() -> RunResult:
+        reread = reread_of(names, _cursor(since), _cursor(until), full=full)
+        return run_once(open_once(Where(spec_paths(specs), env, masker), names, reread), drain=drain)
+
+    return outward(masker, work)
+
+
+def _cursor(value: str | int | date | None) -> str | None:
+    return value.isoformat() if isinstance(value, date) else None if value is None else str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """What is run once: the chosen pipelines and streams of a project; streams alone where it is no OpenPipelines."""
+
+    opened: OpenProject
+    streams: tuple[str, ...]
+    reread: Reread | None = None
+
+
+def reread_of(names: Sequence[str], since: str | None, until: str | None, *, full: bool) -> Reread | None:
+    """What the named loads are to read again, if anything. Raises UsageError for what does not go together."""
+    if not (full or since is not None or until is not None):
+        return None
+    if full and (since is not None or until is not None):
+        message = "`--full` reads everything, and `--from` and `--to` a part"
+        raise UsageError(message, code="conflicting-options", help="leave one of them out")
+    if not names:
+        message = "nothing says which loads are to read again"
+        raise UsageError(message, code="missing-name", help="name them: `flowc run NAME --full`")
+    return Reread(since, until)
+
+
+def open_once(where: Where, names: Sequence[str], reread: Reread | None = None) -> Once:
+    """Opens the project for the named pipelines and streams, or all. Raises as `run`."""
+    known = stream_names(where) if names else ()
+    streams = tuple(name for name in names if name in known)
+    if reread and streams:
+        message = f"`{streams[0]}` is a stream: `--full`, `--from` and `--to` are for loads"
+        raise UsageError(message, code="conflicting-options", help=f"move it with `flowc rewind {streams[0]}`")
+    if streams and len(streams) == len(names):
+        return Once(open_project(where), streams)
+    opened = open_pipelines(where, [name for name in names if name not in streams])
+    if reread is not None:
+        check_reread(reread, opened.pipelines, opened.ir)
+    streams = streams if names else tuple(opened.checked.project.streams)
+    if streams and not opened.checked.project.pipelines and not opened.broken:
+        return Once(OpenProject(opened.checked, opened.ir, opened.sessions, opened.found), streams)
+    return Once(opened, streams, reread)
+
+
+def _alone(catch_up: CatchUp) -> StreamReport:
+    return catch_up(None)
+
+
+def run_once(once: Once, *, drain: bool, observer: Observer | None = None, around: Around = _alone) -> RunResult:
+    """Runs it. The observer is told of loads, and each stream catches up inside of `around`."""
+    opened = once.opened
+    if not isinstance(opened, OpenPipelines):
+        return _told(opened, None, _run_streams(once, drain=drain, around=around))
+    project, shared = opened.checked.project, opened.sessions
+    sessions = Sessions(project.connections, shared.resolver, shared.scope)
+    run = Run(opened.checked, opened.pipelines, shared, observer or Silent(), env=os.environ, reread=once.reread)
+    try:
+        both = run_both(
+            run, opened.ir, once.streams, lambda name: around(_catch_up(opened, sessions, name, drain=drain)),
+            opened.broken,
+        )  # fmt: skip
+    finally:
+        sessions.close()
+        shared.close()
+    chosen = {pipeline.name for pipeline in opened.pipelines}
+    both.pipelines.waiting = waiting_keys(p for name, p in project.pipelines.items() if name in chosen)
+    return _told(opened, both.pipelines, both.streams)
+
+
+def _run_streams(once: Once, *, drain: bool, around: Around) -> list[StreamReport]:
+    """Streams one after the other; none after one that was asked to end."""
+    reports: list[StreamReport] = []
+    try:
+        for name in once.streams:
+            reports.append(around(_catch_up(once.opened, once.opened.sessions, name, drain=drain)))
+            if reports[-1].stopped:
+                break
+    finally:
+        once.opened.sessions.close()
+    return reports
+
+
+def _catch_up(opened: OpenProject, sessions: Sessions, name: str, *, drain: bool) -> CatchUp:
+    run = partial(run_stream, opened.checked, opened.ir, name, sessions, drain=drain)
+    return lambda stopping: run(stopping=stopping)
+
+
+def _told(opened: OpenProject, report: RunReport | None, streams: Sequence[StreamReport]) -> RunResult:
+    """The result, whose texts are made now: what masks secrets holds them, and is not kept."""
+    result = RunResult.of(report, streams, opened.sessions.resolver.masker.redact)
+    for error in result.errors:
+        bare(error)
+    return result
