@@ -7,6 +7,8 @@ Blocks are marked by the words after the fence:
                           other programs than a few are left out; output is compared where some is shown
     console daemon        one command that runs beside the others of its section, which are repeated until they print
                           what is shown, and ends well when it is told to stop
+    python                run in order in a copy of the quick start, as one module; of what imports a package that is
+                          not installed, the functions at the top are made and all else is compiled
     WORD folder/name.ext  a file that is written before the commands behind it, which are what checks it; a page with
                           files starts in an empty folder
 An `export` of a name in SERVERS stands for the tests' own server.
@@ -14,6 +16,7 @@ An `export` of a name in SERVERS stands for the tests' own server.
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shutil
@@ -24,8 +27,9 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, chdir, contextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
-from types import FrameType
+from types import FrameType, ModuleType
 
 import pytest
 import yaml
@@ -273,6 +277,37 @@ def replace(page: Path, rewritten: dict[Block, str]) -> None:
         lines[block.first : block.last] = rewritten[block].split("\n")[:-1]
     if rewritten:
         page.write_text("\n".join(lines), "utf-8")
+
+
+def python_pages() -> list[Path]:
+    return list(dict.fromkeys(page for page, block in blocks("python") if not block.arguments))
+
+
+def run_python(page: Path, made: ModuleType) -> None:
+    """Has the blocks of a page make the module."""
+    for block in (block for at, block in blocks("python") if at == page and not block.arguments):
+        tree = ast.parse(block.text)
+        compile(tree, "whole", "exec")
+        if not all(map(_is_installed, tree.body)):
+            tree.body = [each for each in tree.body if isinstance(each, ast.FunctionDef)]
+        exec(compile(tree, f"{page.name}:{block.first}", "exec"), vars(made))
+
+
+def _is_installed(node: ast.stmt) -> bool:
+    names = [node.module] if isinstance(node, ast.ImportFrom) else []
+    names += [each.name for each in node.names] if isinstance(node, ast.Import) else []
+    return all(each in sys.modules or find_spec(each.partition(".")[0]) for each in names)
+
+
+@pytest.mark.parametrize("page", python_pages(), ids=name)
+def test_python_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    made = ModuleType("flowc_tasks")
+    monkeypatch.setitem(sys.modules, made.__name__, made)
+    monkeypatch.chdir(shutil.copytree(ROOT / "specs" / "quickstart", tmp_path / "quickstart"))
+    run_python(page, made)
+    if page.name == "orchestrators.md":
+        assert (made.rows[0]["pipeline"], made.rows[0]["read"] > 0) == ("sync_planes", True)
+        assert made.task("sync_airports") == {"sync_airports": 0}
 
 
 @pytest.mark.parametrize("page", LINKED, ids=name)
