@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from flowc.diagnostics import Diagnostic
-from flowc.errors import FlowcError
+from flowc.errors import FlowcError, TransientError
 from flowc.render.json_values import as_json
 from flowc.render.loads import failures_text, run_object, run_text
 from flowc.render.streams import stream_failures, stream_object, streams_text
@@ -102,3 +102,9 @@ class RunFailed(FlowcError):
         code, help = causes[0]
         super().__init__(message, code=code, help=help)
         self.result = result
+
+    @property
+    def transient(self) -> bool:
+        """Whether all that failed may pass by itself, so that trying again may help."""
+        passing = all(isinstance(error, TransientError) for error in self.result.errors)
+        return passing and not self.result.diagnostics

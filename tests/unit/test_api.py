@@ -155,8 +155,9 @@ def test_what_fails_on_the_way_is_in_the_result(project: Inside):
     (error,) = found.errors
     with pytest.raises(flowc.RunFailed) as raised:
         found.raise_for_failure()
-    assert (raised.value.code, raised.value.help, raised.value.result) == (error.code, error.help, found)
-    assert str(raised.value).startswith("`days` failed\n\nerror[value-not-of-declared-type]: days, wh.days: ")
+    failed = raised.value
+    assert (failed.code, failed.help, failed.result, failed.transient) == (error.code, error.help, found, False)
+    assert str(failed).startswith("`days` failed\n\nerror[value-not-of-declared-type]: days, wh.days: ")
 
 
 @pytest.mark.parametrize("call", [flowc.plan, flowc.run])
@@ -325,6 +326,20 @@ import pandas, pyarrow
 print(len(pyarrow.table({"a": pandas.Series([1, 2])}).to_pandas()))
 """
     assert printed(code, project.path) == "2"
+
+
+NOTEBOOK = """
+import sys, types
+app = types.ModuleType("IPython")
+app.get_ipython = lambda: types.SimpleNamespace(config={"IPKernelApp": {}})
+sys.modules |= {"IPython": app, "ipywidgets": None}
+"""
+"""By what DuckDB knows a kernel of a notebook, here one that cannot draw its progress."""
+
+
+def test_duckdb_opens_in_a_notebook(project: Inside):
+    project.write("specs/a.yaml", SPECS.replace("kind: sqlite, path: wh.db", "kind: duckdb, path: wh.duckdb"))
+    assert printed(f"{NOTEBOOK}import flowc\nprint(flowc.run().text(), flowc.run().ok)", project.path).endswith("True")
 
 
 USER = """

@@ -70,8 +70,10 @@ class DuckDB:
             self._connection.execute("SET TimeZone = 'UTC'")
             # A name that no table has is no variable of this program.
             self._connection.execute("SET python_enable_replacements = false")
-            # A bar of the engine's own would mix with what flowc prints.
-            self._connection.execute("SET enable_progress_bar = false")
+            # A bar of the engine's own would mix with what flowc prints. In a notebook that cannot draw it, there is
+            # none, and the engine refuses to be told.
+            with suppress(duckdb.InvalidInputException):
+                self._connection.execute("SET enable_progress_bar = false")
         except duckdb.Error as error:
             raise _cannot_open(self._path, error) from error
 
