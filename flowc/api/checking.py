@@ -64,7 +64,7 @@ def check(specs: Specs = DEFAULT_SPECS, *, env: str | None = None) -> CheckResul
     """Checks specs without connecting to anything, as `flowc lint`.
 
     `specs` is a folder, a file or several of them; `env` an entry of `environments`. What is wrong with specs is in
-    the result. Raises FlowcError where there are none.
+    the result. Raises UsageError for a path that is not there.
     """
     masker = Masker()
     return outward(masker, lambda: findings(Where(spec_paths(specs), env, masker), checker()))

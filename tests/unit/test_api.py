@@ -317,6 +317,11 @@ def test_names_stand_for_the_api_whatever_was_imported():
         flowc.chek  # noqa: B018
 
 
+def test_the_reference_has_every_name():
+    page = (ROOT / "docs" / "reference" / "python.md").read_text("utf-8")
+    assert [name for name in flowc.__all__ if not re.search(rf"\b{name}\b", page)] == []
+
+
 def test_pandas_goes_on_to_work(project: Inside):
     pytest.importorskip("pandas")
     code = """
