@@ -294,6 +294,7 @@ LIMITS = {
         DIALECTS["mysql"].names.longest or 0, lambda n, folder: table_named("mysql", "é" * n, folder),
         "name-too-long", "{} characters",
     ),
+    "a schedule": Limit(of("schedule", "MAX_CHARACTERS"), "unit/test_schedule.py::test_a_schedule_has_as_many_characters_as_are_read", "bad-schedule", "{} characters"),
     "turns of all loops of a text, and numbers of a `range`": Limit(
         of(SANDBOX, "MAX_ITERATIONS"),
         lambda n, _: template(f"{{% for i in range({n}) %}}{{% endfor %}}")

@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.unit.project import BASE, Found, check
+from flowc.compiler import stages
+from flowc.diagnostics import Reporter
+from tests.unit.project import BASE, Found, check, write
 
 BODY = "\n    sql: SELECT id, a, b FROM raw_t"
 
@@ -78,6 +81,7 @@ def faults(tmp_path: Path, text: str) -> list[Found]:
         ("to: t\n    schedule: '* * *'" + BODY, ("bad-schedule", "* * *")),
         ("to: t\n    schedule: '61 * * * *'" + BODY, ("bad-schedule", "61 * * * *")),
         ("to: t\n    schedule: 'é * * * *'" + BODY, ("bad-schedule", "é * * * *")),
+        ("to: t\n    schedule: '0 0 30 2 *'" + BODY, ("bad-schedule", "0 0 30 2 *")),
         ("to: t\n    timezone: Berlin" + BODY, ("unknown-timezone", "Berlin")),
         ("to: t\n    timezone: ../../etc/passwd" + BODY, ("unknown-timezone", "../../etc/passwd")),
         ("to: t\n    timezone: Europe" + BODY, ("unknown-timezone", "Europe")),
@@ -222,6 +226,16 @@ def test_what_may_be_in_a_broken_file_is_not_called_unknown(tmp_path: Path) -> N
     assert [f.code for f in found] == ["yaml-syntax"]
 
 
-@pytest.mark.parametrize("expression", ["@daily", "0 6 * * 1-5", "*/5 * * * *", "0 0 1 JAN *"])
+@pytest.mark.parametrize("expression", ["@daily", "0 6 * * 1-5", "*/5 * * * *", "*/30 * * * * *", "0 0 1 JAN *"])
 def test_good_schedules(tmp_path: Path, expression: str) -> None:
     assert faults(tmp_path, pipeline(f"to: t\n    schedule: '{expression}'" + BODY)) == []
+
+
+def test_a_schedule_of_100_kb_is_refused_in_a_short_message(tmp_path: Path) -> None:
+    reporter = Reporter()
+    text = pipeline(f"to: t\n    schedule: '{'0,' * 50_000}0 * * * *'" + BODY)
+    begin = time.process_time()
+    stages.lint([write(tmp_path, text)], reporter)
+    assert time.process_time() - begin < 5
+    (message,) = [found.message for found in reporter.sorted() if found.code == "bad-schedule"]
+    assert message == f"the schedule `{'0,' * 50}…` has 100,009 characters; at most 1,000 are read"
