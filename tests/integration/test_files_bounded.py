@@ -88,7 +88,7 @@ def bad_rows(project, path):
 
 @pytest.mark.parametrize(("form", "read", "most"), [
     *((form, "max_line: 100B", 100) for form in FORMS), *((form, "max_line: 8MiB", 8 << 20) for form in FORMS[::3]),
-    *((form, "", 16 << 20) for form in FORMS[1::2]),
+    *((form, "", 16 << 20) for form in FORMS[1::4]),
 ])  # fmt: skip
 def test_a_line_over_the_limit_is_a_bad_row(project, form, read, most):
     """Just under, at and just over it; between good rows, and at the end."""
@@ -148,49 +148,50 @@ def test_the_end_of_a_header_or_of_a_long_row_does_not_count(project, end):
 LIMITED = """
 import sys
 from flowc.cli.main import run
-run(sys.argv[1:])
+for name in sys.argv[1:]:
+    run(["run", name, "--once"])
 (peak,) = (line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
 print("peak", int(peak) >> 10, file=sys.stderr)
 """
 """`getrusage` would tell the memory of the process that starts this one, where that has more."""
 
 
-def peak(project, name: str) -> int:
-    """The memory in MiB that a run takes, in a process of its own."""
+def peak(project, *names: str) -> tuple[int, str]:
+    """The memory in MiB that runs take, one after the other in a process of their own, and what they say."""
     done = subprocess.run(
-        [sys.executable, "-c", LIMITED, "run", name, "--once"], cwd=project.path, capture_output=True, text=True
+        [sys.executable, "-c", LIMITED, *names], cwd=project.path, capture_output=True, text=True, check=False
     )
-    return int(done.stderr.rpartition("peak ")[2])
+    said, _, found = done.stderr.rpartition("peak ")
+    return int(found), said
 
 
 @cache
 def gigabytes(form: str) -> bytes:
-    """A compressed file whose first row has a quarter of a gibibyte, and whose second one is good."""
+    """A compressed file whose first row has an eighth of a gibibyte, and whose second one is good."""
     begin, end = text(form, [50, 60]).split("x" * 20)[0], row(form, 9, 50)
     after = {"csv": "\n", "jsonl": '"}\n', "json": '"},\n'}[form] + end + ("]" if form == "json" else "\n")
     packed = io.BytesIO()
     with gzip.GzipFile(fileobj=packed, mode="wb", compresslevel=1) as file:
         file.write(begin.encode())
-        for _ in range(9):
+        for _ in range(4):
             file.write(b"x" * (1 << 25))
         file.write(after.encode())
     return packed.getvalue()
 
 
 @pytest.mark.parametrize("form", ["csv", "jsonl", "json"])
-@pytest.mark.parametrize(("name", "table"), [("kept", "t"), ("strict", ""), ("follow", "s")])
-def test_a_line_of_gigabytes_in_a_small_file_takes_no_memory(project, form, name, table):
-    """Held as a whole, it alone would take nearly as much as may be taken."""
+def test_a_line_of_gigabytes_in_a_small_file_takes_no_memory(project, form):
+    """Held as a whole, with its copies, it would take twice as much as may be taken."""
     path = project.path / "in" / f"a.{form}.gz"
     path.parent.mkdir()
     path.write_bytes(gigabytes(form))
     write(project, f"a.{form}.gz", "")
-    assert peak(project, name) < 350
-    if table:
-        assert ids(project, table) == [9]
-    if name == "kept":
-        ((_, _, words, _),) = bad_rows(project, f"a.{form}.gz")
-        assert "and `max_line` is 16MiB" in words
+    most, said = peak(project, "kept", "follow", "strict")
+    assert most < 350
+    assert ids(project, "t") == ids(project, "s") == [9]
+    ((_, _, words, _),) = bad_rows(project, f"a.{form}.gz")
+    assert "and `max_line` is 16MiB" in words
+    assert "`max_line` is 16MiB" in said
 
 
 def test_a_value_over_several_lines_has_the_limit_too(project):
@@ -224,8 +225,9 @@ def test_a_limit_that_no_reader_keeps_is_refused(project, size, words):
     assert "a size" in project.flowc("lint").out + project.flowc("lint").err
 
 
-@pytest.mark.parametrize("form", ["csv", "jsonl", "json"])
-@pytest.mark.parametrize(("read", "most"), [("", 10_000), ("max_columns: 50", 50)])
+@pytest.mark.parametrize(("form", "read", "most"), [
+    *((form, "max_columns: 50", 50) for form in ("csv", "jsonl", "json")), ("csv", "", 10_000), ("json", "", 10_000),
+])  # fmt: skip
 def test_too_many_columns_are_an_error(project, form, read, most):
     """Of as many as may be, each is read."""
 
@@ -257,11 +259,11 @@ def test_too_many_columns_are_an_error(project, form, read, most):
 @pytest.mark.parametrize("form", ["csv", "jsonl"])
 def test_many_bad_rows_are_told_a_part_at_a_time(project, form):
     """Some megabytes of a file may be millions of them, and each takes a hundred times its bytes."""
-    count = 300_000 if form == "csv" else 100_000
+    count = 150_000 if form == "csv" else 70_000
     good = {"csv": ["id,name", "1,a", "2,b"], "jsonl": ["", '{"id": 1}', '{"id": 2}']}[form]
     put(project.path / "in", f"a.{form}", "\n".join([*good[:2], *["x"] * count, good[2]]) + "\n")
     write(project, f"a.{form}", "")
-    assert peak(project, "kept") < 380
+    assert peak(project, "kept")[0] < 340
     assert ids(project) == [1, 2]
     assert [line for line, *_ in bad_rows(project, f"a.{form}")] == list(range(3, count + 3))
     columns = (Column("id", BIGINT), Column("name", TEXT))
@@ -272,14 +274,14 @@ def test_many_bad_rows_are_told_a_part_at_a_time(project, form):
     assert max(len(piece.bad) for piece in pieces) <= 65_536
 
 
-@pytest.mark.parametrize("name", ["kept", "strict", "follow"])
-def test_a_row_of_very_many_fields_takes_little_memory(project, name):
+def test_a_row_of_very_many_fields_takes_little_memory(project):
     """Whether bad rows are set aside or not: none of the fields becomes a column before they are counted."""
     many = "{" + ",".join(f'"{number:x}":1' for number in range(500_000)) + "}"
     put(project.path / "in", "a.jsonl.gz", '{"id": 1, "name": "x"}\n' + many + "\n{broken\n")
     write(project, "a.jsonl.gz", "", more="")
-    assert peak(project, name) < 500
-    assert "`max_columns` is 10000" in project.flowc("run", name, "--once").err
+    most, said = peak(project, "kept", "strict", "follow")
+    assert most < 500
+    assert said.count("`max_columns` is 10000") == 3
 
 
 @pytest.mark.parametrize("form", ["csv", "jsonl", "json"])
@@ -314,10 +316,11 @@ def test_fields_within_others_count_among_those_of_messages():
         discover(messages(9_999))
 
 
-@pytest.mark.parametrize("form", ["jsonl", "json"])
-@pytest.mark.parametrize("declared", [False, True])
-@pytest.mark.parametrize(("columns", "count", "together"), [
-    (1_000, CELLS // 1_000, 1), (1_000, CELLS // 1_000 + 1, 2), (8, 10_001, 1), (9_999, 1, 1),
+@pytest.mark.parametrize(("columns", "count", "together", "form", "declared"), [
+    (*case, form, (number + ("jsonl", "json").index(form)) % 2 == 1)
+    for number, case in enumerate([
+        (1_000, CELLS // 1_000, 1), (1_000, CELLS // 1_000 + 1, 2), (8, 10_001, 1), (9_999, 1, 1),
+    ]) for form in ("jsonl", "json")
 ])  # fmt: skip
 def test_rows_that_lack_most_columns_are_few_at_a_time(tmp_path, form, declared, columns, count, together):
     """Each value that is not there takes memory and time as one that is; lines and elements keep their numbers."""
@@ -358,7 +361,7 @@ def test_types_of_lines_that_lack_most_fields_are_those_of_all_together():
 
 
 @pytest.mark.parametrize(("form", "rows", "size"), [
-    ("jsonl", 400, 1 << 20), *((form, 20_000, 20_000) for form in ("csv.gz", "json")),
+    ("jsonl", 200, 1 << 20), ("csv.gz", 9_000, 20_000), ("json", 11_000, 20_000),
 ])  # fmt: skip
 def test_batches_are_bounded_by_bytes(project, form, rows, size):
     """Rows of a mebibyte came together, all that are here; of smaller ones, 8192 took gigabytes of memory."""
@@ -373,5 +376,5 @@ def test_batches_are_bounded_by_bytes(project, form, rows, size):
     write(project, f"a.{form}", "")
     spec = (project.path / "specs/p.yaml").read_text().replace("SELECT id, name", "SELECT id, left(name, 3) AS name")
     project.write("specs/p.yaml", spec.replace("FROM source", "FROM source WHERE name <> 'a'"))
-    assert peak(project, "strict") < 700
+    assert peak(project, "strict")[0] < 540
     assert len(ids(project)) == rows
