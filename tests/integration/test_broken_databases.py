@@ -11,6 +11,7 @@ from contextlib import closing
 import pytest
 
 from flowc.runtime.connectors import open_database
+from tests.commands import Inside
 
 SPEC = """
 project: shop
@@ -59,14 +60,46 @@ FILE = "permissions forbid it: let the user that runs flowc read and write the f
 FOLDER = "permissions forbid it: let the user that runs flowc write in the folder of the file"
 AS_OTHERS = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
 """By which root has no more rights than others."""
+FORBIDDEN = {
+    "to write the file": (0o444, 0o755, FILE), "to read it": (0o000, 0o755, FILE),
+    "to write beside it": (0o644, 0o555, FOLDER), "to make it": (None, 0o555, FOLDER),
+    "no folder": (None, None, MISSING),
+}  # fmt: skip
+RUNS = """
+import os, sys
+from flowc.cli.main import run
+for name in sys.argv[1:]:
+    os.chdir(name)
+    print("\\nend", run(["run", "p", "--once"]), file=sys.stderr, flush=True)
+    os.chdir("..")
+"""
+"""A run in each folder that is named; what it says ends with its exit code."""
 
 
 @pytest.mark.skipif(bool(AS_OTHERS) and shutil.which("setpriv") is None, reason="root may write everything")
 @pytest.mark.parametrize("kind", ROWS)
-@pytest.mark.parametrize(("file", "folder", "help"), [
-    (0o444, 0o755, FILE), (0o000, 0o755, FILE), (0o644, 0o555, FOLDER), (None, 0o555, FOLDER), (None, None, MISSING),
-])  # fmt: skip
-def test_what_permissions_forbid_is_told_as_such(project, kind, file, folder, help):
+def test_what_permissions_forbid_is_told_as_such(tmp_path, kind):
+    """One process runs the projects one after the other."""
+    for name, (file, folder, _) in FORBIDDEN.items():
+        forbidden(Inside(tmp_path / name), kind, file, folder)
+    command = [*AS_OTHERS, sys.executable, "-P", "-c", RUNS, *FORBIDDEN]
+    try:
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    finally:
+        for base in tmp_path.glob("*/w"):
+            base.chmod(0o755)
+    said = dict(zip(FORBIDDEN, done.stderr.split("\nend 1\n"), strict=False))
+    assert len(said) == len(FORBIDDEN), done.stderr
+    for name, (*_, help) in FORBIDDEN.items():
+        assert "error[connection-failed]: p" in said[name], name
+        assert ": cannot " in said[name]
+        assert f"help: {help}\n" in said[name] + "\n"
+
+
+def forbidden(project, kind, file, folder):
+    """Makes a project whose target may not be written."""
+    project.write("in/a.csv", "n\n1\n")
+    project.write("specs/p.yaml", WRITING.format(kind=kind))
     base = project.path / "w"
     if folder is not None:
         base.mkdir()
@@ -74,22 +107,8 @@ def test_what_permissions_forbid_is_told_as_such(project, kind, file, folder, he
         with closing(open_database(kind, {"path": str(base / "w.db")})) as database:
             database.execute("CREATE TABLE t (n bigint)")
         (base / "w.db").chmod(file)
-    project.write("in/a.csv", "n\n1\n")
-    project.write("specs/p.yaml", WRITING.format(kind=kind))
     if folder is not None:
         base.chmod(folder)
-    try:
-        done = subprocess.run(
-            [*AS_OTHERS, sys.executable, "-P", "-m", "flowc", "run", "p", "--once"],
-            cwd=project.path, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-    finally:
-        if folder is not None:
-            base.chmod(0o755)
-    assert done.returncode == 1, done.stdout + done.stderr
-    assert "error[connection-failed]: p" in done.stderr
-    assert ": cannot " in done.stderr
-    assert f"help: {help}\n" in done.stderr
 
 
 def _damaged(data: bytes) -> dict[str, bytes]:
