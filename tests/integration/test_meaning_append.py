@@ -33,7 +33,9 @@ pipelines:
 """
 
 
-PAIRS = [(a, b, "other") for a in KINDS for b in KINDS if a != b] + [(k, k, "same") for k in KINDS]
+NEXT = [*KINDS[1:], KINDS[0]]
+PAIRS = [(a, b, "other") for a, b in zip(KINDS, NEXT, strict=True)] + [(k, k, "same") for k in KINDS]
+"""Each kind as a source, as a target and as both; of values, every pair is tested (`test_meaning_values`)."""
 
 
 @pytest.mark.parametrize(("source_kind", "target_kind", "where"), PAIRS)
