@@ -40,9 +40,9 @@ class Databases:
         """What a connection of that kind stands for, as a load asks for it."""
         return Files(self._options["files"]) if name == "files" else self.session(name)
 
-    def close(self) -> None:
-        """Ends all sessions."""
-        while self._open:
+    def close(self, but: int = 0) -> None:
+        """Ends all sessions but the first so many."""
+        while len(self._open) > but:
             self._open.pop().close()
 
 
