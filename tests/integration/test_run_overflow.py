@@ -329,8 +329,9 @@ def test_numbers_of_files_whose_types_are_not_declared_are_postgresqls(files, ex
 LONG = {"i": "CAST(i AS integer)", "n": "n", "f": "f", "price": "price"}
 
 
-@pytest.mark.parametrize("terms", [17, 49, 500])
-@pytest.mark.parametrize("column", LONG)
+@pytest.mark.parametrize(("column", "terms"), [
+    *((column, 49) for column in LONG), ("i", 17), ("n", 17), ("i", 500), ("n", 500),
+])  # fmt: skip
 def test_a_long_sum_is_computed_whatever_its_type(project, column, terms):
     """Its parser tried for ever where each sum of 32-bit integers was in a CAST and in brackets of its own."""
     files = Files(project)
