@@ -34,7 +34,7 @@ def test_lines_that_end_in_carriage_returns_are_told(project, text, ending):
 OWN = "holds a carriage return of its own, and lines end in line feeds"
 
 
-@pytest.mark.parametrize(("read", "text", "words"), [
+LEFT_OUT = [
     ("skip_rows: 1", "x\rid,name\r1,a\r2,b\r", f"line 1, which is skipped, {OWN}"),
     ("skip_rows: 1", "id,name\r", f"line 1, which is skipped, {OWN}"),
     ("skip_rows: 2", "x\r\ny\rid,name\n1,a\n", f"line 2, which is skipped, {OWN}"),
@@ -43,9 +43,14 @@ OWN = "holds a carriage return of its own, and lines end in line feeds"
     ('comment: "#"', "# x\rid,name\r1,a\r", f"a comment before its first row {OWN}"),
     ('comment: "#", header: false', "# x\r1,a\r\n# y\r#2,b", f"a comment before its first row {OWN}"),
     ('comment: "#", skip_rows: 1', "x\n\n# x\rid,name\r1,a", f"a comment before its first row {OWN}"),
+]  # fmt: skip
+ENCODINGS = ["", "utf-16", "cp1252"]
+
+
+@pytest.mark.parametrize(("read", "text", "words", "ending", "encoding"), [
+    (*case, ending, ENCODINGS[(number + turn) % 3])
+    for number, case in enumerate(LEFT_OUT) for turn, ending in enumerate(["", ".gz", ".zst"])
 ])  # fmt: skip
-@pytest.mark.parametrize("ending", ["", ".gz", ".zst"])
-@pytest.mark.parametrize("encoding", ["", "utf-16", "cp1252"])
 def test_lines_that_end_in_carriage_returns_are_told_behind_what_is_left_out(
     project, read, text, words, ending, encoding
 ):
