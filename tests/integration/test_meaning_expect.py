@@ -1,48 +1,52 @@
 """What quality checks, several targets, `before` and `after` do to a load, on every engine."""
 
-import pytest
+CHECKS = [
+    ("{ not_null: [v] }", 1, 1),
+    ("{ not_null: [id, v], severity: warn }", 0, 1),
+    ("{ not_null: [v], max_failures: 1 }", 0, 1),
+    ("{ not_null: [v], max_failures: 25% }", 0, 1),
+    ("{ not_null: [v], max_failures: 24.9% }", 1, 1),
+    ("{ unique: [id] }", 1, 1),
+    ("{ unique: [v] }", 0, 0),
+    ("{ unique: [id, v] }", 0, 0),
+    ('{ sql: "v > 1", name: "it\'s big" }', 1, 2),
+    ('{ sql: "v > 1", name: big, severity: warn }', 0, 2),
+    ('{ sql: "v > 0 OR v IS NULL", name: big }', 0, 0),
+    ('{ sql: "id < 100 -- yes", name: big }', 0, 0),
+    ('{ sql: "v > 0", name: "NULL is not true" }', 1, 1),
+    ('{ sql: "v > 0 AND v IS NOT NULL", name: "false" }', 1, 1),
+    ('{ sql: "NULL", name: never }', 1, 4),
+    ('{ sql: "v > 0", name: some, max_failures: 1 }', 0, 1),
+    ('{ sql: "v > 0", name: warned, severity: warn }', 0, 1),
+    ('{ sql: "v IN (1, 3, 4, NULL)", name: listed }', 1, 1),
+]
+"""Each with the code of a run of it alone, and with how many rows fail it."""
 
-SPEC = """
-connections: {{ w: {connection} }}
-tables:
-  t: {{ connection: w, columns: {{ id: bigint, v: bigint }} }}
-pipelines:
-  p: {{ table: raw, to: t, mode: append, expect: [{expect}] }}
-"""
 
-
-@pytest.mark.parametrize(
-    ("expect", "code", "failures"),
-    [
-        ("{ not_null: [v] }", 1, 1),
-        ("{ not_null: [id, v], severity: warn }", 0, 1),
-        ("{ not_null: [v], max_failures: 1 }", 0, 1),
-        ("{ not_null: [v], max_failures: 25% }", 0, 1),
-        ("{ not_null: [v], max_failures: 24.9% }", 1, 1),
-        ("{ unique: [id] }", 1, 1),
-        ("{ unique: [v] }", 0, 0),
-        ("{ unique: [id, v] }", 0, 0),
-        ('{ sql: "v > 1", name: "it\'s big" }', 1, 2),
-        ('{ sql: "v > 1", name: big, severity: warn }', 0, 2),
-        ('{ sql: "v > 0 OR v IS NULL", name: big }', 0, 0),
-        ('{ sql: "id < 100 -- yes", name: big }', 0, 0),
-        ('{ sql: "v > 0", name: "NULL is not true" }', 1, 1),
-        ('{ sql: "v > 0 AND v IS NOT NULL", name: "false" }', 1, 1),
-        ('{ sql: "NULL", name: never }', 1, 4),
-        ('{ sql: "v > 0", name: some, max_failures: 1 }', 0, 1),
-        ('{ sql: "v > 0", name: warned, severity: warn }', 0, 1),
-        ('{ sql: "v IN (1, 3, 4, NULL)", name: listed }', 1, 1),
-    ],
-)
-def test_checks(project, store, expect, code, failures):
-    project.write("specs/p.yaml", SPEC.format(connection=store.connection, expect=expect))
-    store.run("CREATE TABLE raw (id BIGINT, v BIGINT)", "CREATE TABLE t (id BIGINT, v BIGINT)")
-    store.run("INSERT INTO t VALUES (3, 33)", "INSERT INTO raw VALUES (1, 1), (2, NULL), (3, 3), (4, 4)")
+def test_checks(project, store):
+    """Each on a load of its own, all in one run."""
+    spec = [f"connections: {{ w: {store.connection} }}", "tables:"]
+    spec += [f"  t{n}: {{ connection: w, columns: {{ id: bigint, v: bigint }} }}" for n in range(len(CHECKS))]
+    spec.append("pipelines:")
+    for number, (expect, _, _) in enumerate(CHECKS):
+        spec.append(f"  p{number}: {{ table: raw, to: t{number}, mode: append, expect: [{expect}] }}")
+    project.write("specs/p.yaml", "\n".join(spec))
+    with store.held():
+        store.run("CREATE TABLE raw (id BIGINT, v BIGINT)", "INSERT INTO raw VALUES (1, 1), (2, NULL), (3, 3), (4, 4)")
+        for n in range(len(CHECKS)):
+            store.run(f"CREATE TABLE t{n} (id BIGINT, v BIGINT)", f"INSERT INTO t{n} VALUES (3, 33)")
     done = project.flowc("run", "--once", "--json")
-    assert done.code == code, done.out + done.err
-    [found] = done.json["pipelines"][0]["targets"][0]["expects"]
-    assert found["failed"] == failures, found
-    assert store.rows("SELECT count(*) FROM t") == [(1 if code else 5,)]
+    assert done.code == 1, done.out + done.err
+    ran = {pipeline["name"]: pipeline["targets"][0] for pipeline in done.json["pipelines"]}
+    for number, (expect, code, failures) in enumerate(CHECKS):
+        target = ran[f"p{number}"]
+        [found] = target["expects"]
+        assert (target["status"], found["failed"]) == ("failed" if code else "ok", failures), (expect, found)
+    with store.held():
+        for number, (expect, code, _) in enumerate(CHECKS):
+            assert store.rows(f"SELECT count(*) FROM t{number}") == [(1 if code else 5,)], expect
+    for number in (0, 1, 3, 4):  # a failure, a warning, and within a bound and beyond
+        assert project.flowc("run", f"p{number}", "--once").code == CHECKS[number][1]
 
 
 FAN = """
