@@ -99,24 +99,36 @@ def connection(kind: str, folder: Folder, postgres: str, mysql: str) -> str:
     return f"{{ kind: {kind}, {given.get(kind, f'url: {chr(39)}{url}{chr(39)}')} }}"
 
 
-def loaded(folder: Folder) -> list[object]:
-    """What is shown of `add`, after a run of all."""
+def loaded(folder: Folder, *adding: str) -> list[object]:
+    """What is shown of `add`, or of pipelines by other names, after a run of all."""
+    adding = adding or ("add",)
     linted = folder.flowc("lint", "--format", "concise")
     assert linted.code == 0, linted.out
     assert folder.flowc("apply", "--yes").code == 0
     done = folder.flowc("run", "--once", "--json")
     assert done.code == 0, done.err + done.out
     names = [pipeline["name"] for pipeline in done.json["pipelines"]]
-    assert names.index("add") > names.index("fill"), "what is read comes first"
-    return [row["row"]["n"] for row in folder.flowc("preview", "add", "--json").json["rows"]]
+    assert min(map(names.index, adding)) > names.index("fill"), "what is read comes first"
+    shown = [folder.flowc("preview", name, "--json").json["rows"] for name in adding]
+    return [row["row"]["n"] for rows in shown for row in rows]
 
 
-@pytest.mark.parametrize("case", QUERIES)
-def test_a_key_means_its_table_on_every_engine(folder, kind, connection, place, case):
-    query, wanted = QUERIES[case]
-    sql = query.format(int="SIGNED" if kind == "mysql" else "BIGINT", q="`" if kind == "mysql" else '"')
-    folder.write("specs/a.yaml", SPECS.format(connection=connection, place=place, sql=sql))
-    assert loaded(folder) == [wanted]
+def test_a_key_means_its_table_on_every_engine(folder, kind, connection, place):
+    """A pipeline for each query, all in one project."""
+    before, _, rest = SPECS.partition("  add:\n")
+    add, _, after = rest.partition("  fill:")
+    words, names = {"connection": connection, "place": place}, [f"add{number}" for number in range(len(QUERIES))]
+    text = before.format(**words) + "".join(
+        f"  {name}:\n"
+        + add.format(sql=spelled(query, kind)).replace("to: sums", f"to: {{ connection: db, table: {name} }}")
+        for name, (query, _) in zip(names, QUERIES.values(), strict=True)
+    )
+    folder.write("specs/a.yaml", text + "  fill:" + after.format(**words))
+    assert loaded(folder, *names) == [wanted for _, wanted in QUERIES.values()]
+
+
+def spelled(query: str, kind: str) -> str:
+    return query.format(int="SIGNED" if kind == "mysql" else "BIGINT", q="`" if kind == "mysql" else '"')
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "sqlite"])
