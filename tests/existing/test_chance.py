@@ -23,7 +23,7 @@ from tests.services.databases import Databases
 from tests.services.mysql import fresh_database
 from tests.stores import KINDS, SERVERS, Store
 
-TRIALS = 10
+TRIALS = 5
 _ENGINE = ("query-refused", "value-refused", "constraint-violated")
 """Errors of an engine, which no apply may end with that a plan did not refuse."""
 
