@@ -226,15 +226,15 @@ def _kind(opened: Open) -> str:
 def test_a_worker_that_is_cut_off_between_any_two_steps_drops_the_same_rows(
     opened: Open, state: str, every: float
 ) -> None:
-    kind, messages = _kind(opened), _messages(1, 25)
+    kind, messages = _kind(opened), _messages(1, 16)
     whole = Worker(_plan(kind, 0, state), opened, every=every)
     whole.run(Log(messages, 7))
     wanted = model(messages, 30)
     assert _rows(opened, 0) == wanted
-    assert len(wanted) < 40
-    # Not a divisor of the steps of an epoch, so that every sort of step is met.
-    step = 5 if kind == "sqlite" else 13
-    for cut in range(0, len(whole.points), step):
+    assert len(wanted) < 30
+    # No divisor of the steps of an epoch, and each case begins elsewhere, so that every sort of step is met.
+    first, step = 2 * (state == "state") + 2 * (every > 0), 11 if kind == "sqlite" else 17
+    for cut in range(first, len(whole.points), step):
         worker = Worker(_plan(kind, cut + 1, state), opened, cut, every)
         with pytest.raises(Cut):
             worker.run(Log(messages, 7))
@@ -285,12 +285,12 @@ def test_a_source_is_told_what_is_durable_and_nothing_else(tmp_path: Path, targe
 
 
 def test_two_targets_hold_the_same_rows_wherever_the_worker_ended(opened: Open) -> None:
-    kind, messages = _kind(opened), _messages(2, 20)
+    kind, messages = _kind(opened), _messages(2, 12)
     whole = Worker(_plan(kind, 0, None, targets=2), opened)
     plan = whole.plan
     assert plan.state is not None
     assert not plan.state.shared
-    for cut in range(0, 40, 5):
+    for cut in range(0, 40, 7):
         worker = Worker(_plan(kind, cut + 1, "state", targets=2), opened, cut)
         with pytest.raises(Cut):
             worker.run(Log(messages, 7))

@@ -194,12 +194,12 @@ def _quiet(messages: Messages, seed: int) -> Quiet:
 
 @pytest.mark.parametrize("state", ["wh", "state"])
 def test_windows_close_as_time_passes_on_a_silent_stream_once_each(opened: Open, state: str) -> None:
-    kind, messages = states._kind(opened), states._messages(1, 20)
+    kind, messages = states._kind(opened), states._messages(1, 14)
     whole = Worker(states._plan(kind, 0, state), opened)
     whole.run(_quiet(messages, 7))
     assert states._rows(opened, 0) == model(messages)
     assert [epoch for epoch in whole.epochs if not epoch.messages and epoch.rows.num_rows], "none of time alone"
-    for cut in range(0, len(whole.points), 7 if kind == "sqlite" else 23):
+    for cut in range(3 * (state == "state"), len(whole.points), 17 if kind == "sqlite" else 37):
         plan = states._plan(kind, cut + 1, state)
         with pytest.raises(Cut):
             Worker(plan, opened, cut).run(_quiet(messages, 7))
@@ -236,7 +236,7 @@ def test_a_drain_that_is_cut_off_is_finished_by_the_next(opened: Open, state: st
     kind, messages = states._kind(opened), states._messages(3, 6)
     whole = Worker(states._plan(kind, 0, state), opened, drain=True)
     whole.run(Log(messages, 3))
-    for cut in range(0, len(whole.points), 1 if kind == "sqlite" else 5):
+    for cut in range(state == "state", len(whole.points), 3 if kind == "sqlite" else 11):
         plan = states._plan(kind, cut + 1, state)
         with pytest.raises(Cut):
             Worker(plan, opened, cut, drain=True).run(Log(messages, 3))
@@ -315,7 +315,7 @@ def test_a_worker_that_sleeps_anywhere_while_another_one_goes_on_repeats_nothing
     whole = Worker(states._plan(kind, 0, "state"), opened, drain=drain)
     whole.run(_quiet(messages, 5))
     outside = [cut for cut, point in enumerate(whole.points) if point not in ("positions", "rows", "state")]
-    for cut in outside[:: 1 if kind == "sqlite" else 3]:
+    for cut in outside[drain :: 3 if kind == "sqlite" else 5]:
         sleeper = Sleeper(states._plan(kind, cut + 1, "state"), opened, cut, drain=drain)
         with suppress(Fenced):
             sleeper.run(_quiet(messages, 5))
