@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 
 from sqlglot import exp
 
@@ -63,9 +64,15 @@ def translated(case: Case, engine: str, find: Find = RELATIONS.get) -> tuple[str
     return text, "; ".join(d.message for d in reporter.found)
 
 
+@cache
+def translated_once(case: Case, engine: str) -> tuple[str | None, str]:
+    """The same, of which what was found before is remembered."""
+    return translated(case, engine)
+
+
 def outcome(case: Case, engine: str, run: Run) -> Outcome:
     """Translates a case to an engine, runs it there and judges the rows."""
-    text, message = translated(case, engine)
+    text, message = translated_once(case, engine)
     if text is None:
         return Outcome(Verdict.DIAGNOSED, message)
     try:
