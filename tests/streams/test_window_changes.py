@@ -237,7 +237,7 @@ def place(wh: tuple[str, Mapping[str, object]], tmp_path: Path) -> Any:
 @pytest.mark.parametrize(("option", "seed"), [("reopen", 1), ("emit", 2), ("both", 3)])
 def test_the_target_is_as_all_rows_have_it_that_were_allowed(place: Any, shape: str, option: str, seed: int) -> None:
     window = f"window: {{ {SHAPES[shape][0]}, group_by: [id], {AGGREGATES}, {OPTIONS[option][0]} }}"
-    model = check(place(window), seed, Model(messages(seed), *SHAPES[shape][1:], *OPTIONS[option][1:]))
+    model = check(place(window), seed, Model(messages(seed, 28), *SHAPES[shape][1:], *OPTIONS[option][1:]))
     assert model.late > 0
 
 
