@@ -70,7 +70,7 @@ class Shown(Model):
                 self.table[key, found.first] = _shown(key, found, self.gap)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(data=st.data())
 def test_the_target_has_open_sessions_as_of_their_step(data: st.DataObject) -> None:
     gap, longest = data.draw(_SHAPES, "shape")

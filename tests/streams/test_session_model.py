@@ -256,13 +256,13 @@ CAPS = (FOREVER, 20, 10)
 @pytest.mark.parametrize("longest", CAPS)
 @pytest.mark.parametrize("times", EVENTS.values(), ids=EVENTS)
 def test_all_permutations_of_events_give_the_same_sessions(times: list[int], longest: int) -> None:
-    """Each permutation is one key of its own, one event of each in an epoch, with a restart after each."""
-    orders = [*permutations(range(len(times)))]
+    """Each permutation is one key of its own, one event of each in an epoch; a half has a restart after each."""
+    halves = [[*permutations(range(len(times)))][(CAPS.index(longest) + n) % 2 :: 2] for n in (0, 1)]
     wanted = [
         {"window_start": part[0], "window_end": part[-1] + GAP, "n": len(part)}
         for part in greedy([("k", 0, 0.0, at) for at in times], GAP, longest)
     ]
-    for restarts in (False, True):
+    for restarts, orders in enumerate(halves):
         driven = Driven(session(GAP, longest, aggregates=_AGGREGATES))
         for turn in range(len(times)):
             driven.epoch([(str(n), order[turn], 0.1, times[order[turn]]) for n, order in enumerate(orders)], -100)
@@ -289,8 +289,8 @@ _MARKS = ([0, 10, 20, 31, 42], [-5, 16, 17, 30, 31], [20, 20, 21, 30, 41])
 def test_all_permutations_with_a_watermark_are_those_of_the_model(
     times: list[int], longest: int, marks: list[int]
 ) -> None:
-    """The watermark goes on after each event: many are behind it, and some too late."""
-    orders = [*permutations(range(len(times)))]
+    """The watermark goes on after each event: many are behind it, some too late. Six events have one of three each."""
+    orders = [*permutations(range(len(times)))][slice(_MARKS.index(marks), None, 3) if len(times) > 5 else slice(None)]
     epochs: list[Epoch] = [
         ([(str(n), order[turn], 0.125, times[order[turn]]) for n, order in enumerate(orders)], mark)
         for turn, mark in zip(range(len(times)), [None, *marks], strict=False)
@@ -324,7 +324,7 @@ def _drawn(data: st.DataObject) -> list[Epoch]:
     return epochs
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(data=st.data())
 def test_sessions_are_those_of_the_model_whatever_batches_and_restarts(data: st.DataObject) -> None:
     gap, longest = data.draw(_SHAPES, "shape")
