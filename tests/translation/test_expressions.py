@@ -13,7 +13,7 @@ from tests.translation.engines import Failed, Rows, Run, open_datafusion, open_p
 from tests.translation.expressions import expressions
 from tests.translation.test_postgres import agree, translated
 
-_USUAL = 400
+_USUAL = 200
 EXAMPLES = int(os.environ.get("FLOWC_MODEL_EXAMPLES", _USUAL))
 """Always the same ones, unless more or fewer are asked for."""
 LEAST = 0.7

@@ -16,7 +16,7 @@ from tests.translation.outcomes import translated
 from tests.translation.queries import Queries
 from tests.translation.test_postgres import CHAPTERS, lines, query
 
-EXAMPLES = int(os.environ.get("FLOWC_MODEL_EXAMPLES", "300"))
+EXAMPLES = int(os.environ.get("FLOWC_MODEL_EXAMPLES", "150"))
 """Of random queries, of which most are refused."""
 OTHERWISE = ("payload", "x * 0")
 """In what differs for the form of a document, or for rows that PostgreSQL takes in no certain order."""
