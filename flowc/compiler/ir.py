@@ -226,14 +226,39 @@ class Apply:
     """None: a row that cannot be read fails the load."""
 
 
+CatchUp = Literal["latest", "all", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """When a pipeline runs, and how often a due time is tried. Times are in seconds."""
+
+    schedule: str
+    timezone: str = "UTC"
+    catch_up: CatchUp = "latest"
+    attempts: int = 1
+    backoff: float = 30.0
+    factor: float = 2.0
+    max_backoff: float = 600.0
+    timeout: float | None = None
+
+    def wait(self, attempt: int) -> float:
+        """How long the attempt behind this one waits, which is the first when it is 1."""
+        try:
+            grown = self.backoff * self.factor ** (attempt - 1)
+        except OverflowError:
+            return self.max_backoff
+        return min(self.max_backoff, grown)
+
+
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """One pipeline, lowered: one `Apply` per target, and what it waits for."""
+    """One pipeline, lowered: one `Apply` per target, and what it waits for. `timing` is there where it is scheduled."""
 
     name: str
     applies: tuple[Apply, ...]
     depends_on: tuple[str, ...]
-    schedule: str | None
+    timing: Timing | None
     span: Span
 
 

@@ -16,7 +16,7 @@ from flowc.compiler.front.build_tests import build_test
 from flowc.compiler.front.connections import build_connection, layered_connections
 from flowc.compiler.front.faults import Broken, Fault
 from flowc.compiler.front.nodes import Context
-from flowc.compiler.front.project import ProjectSpec
+from flowc.compiler.front.project import ConcurrencySpec, ProjectSpec, RunLogSpec
 from flowc.compiler.front.reach import Reach
 from flowc.compiler.front.references import variables
 from flowc.compiler.front.salvage import salvage
@@ -93,6 +93,8 @@ def build_project(
         streams=streams,
         functions=_build(merged, "functions", context, build_function),
         tests=_build(merged, "tests", context, build_test),
+        run_log=_run_log(_single(files, "run_log", context)),
+        concurrency=_concurrency(_single(files, "concurrency", context)),
         env=_listed(files, "env"),
         kept_from_sql=dict(_kept_from_sql(merged, connections)),
         allow_paths=allowed,
@@ -132,6 +134,34 @@ def project_name(files: Sequence[CheckedFile], context: Context) -> str:
             helps = ("say `project:` once",)
             context.reporter.error("duplicate-name", message, other.span, notes=(note,), helps=helps)
     return found[0].value if found else default_name(context.reach.root)
+
+
+def _single(files: Sequence[CheckedFile], section: str, context: Context) -> TreeMap | None:
+    """A section that one file of the project may hold."""
+    held = (file.root.entries.get(section) for file in files if (section,) not in file.broken)
+    found = [entry for entry in held if entry is not None and isinstance(entry.value, TreeMap)]
+    for other in found[1:]:
+        note = Note(f"`{section}` is first given here", found[0].key.span)
+        message = f"`{section}` is given twice in the project"
+        helps = (f"say `{section}:` once",)
+        context.reporter.error("duplicate-name", message, other.key.span, notes=(note,), helps=helps)
+    return nodes.mapping(found[0].value) if found else None
+
+
+def _run_log(node: TreeMap | None) -> RunLogSpec:
+    if node is None:
+        return RunLogSpec()
+    create = nodes.flag(node.get("create_tables"), default=True)
+    return RunLogSpec(nodes.name(node.get("connection")), nodes.seconds(node.get("keep")), create)
+
+
+def _concurrency(node: TreeMap | None) -> ConcurrencySpec:
+    if node is None:
+        return ConcurrencySpec()
+    each = nodes.mapping(node.get("connections"))
+    entries = each.entries.values() if each is not None else ()
+    pairs = ((nodes.name(entry.key), nodes.whole(entry.value)) for entry in entries)
+    return ConcurrencySpec(nodes.whole(node.get("runs")), tuple((key, most) for key, most in pairs if key and most))
 
 
 def default_name(root: Path) -> str:

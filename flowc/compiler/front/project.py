@@ -10,6 +10,23 @@ from flowc.compiler.front.streamspec import FunctionSpec, StreamSpec, TestSpec
 
 
 @dataclass(frozen=True, slots=True)
+class RunLogSpec:
+    """`run_log`: the connection that holds it, and for how many seconds runs are kept. None where nothing is said."""
+
+    connection: Name | None = None
+    keep: float | None = None
+    create_tables: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ConcurrencySpec:
+    """`concurrency`: how many runs go on at a time in all, and of each connection."""
+
+    runs: int | None = None
+    connections: tuple[tuple[Name, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ProjectSpec:
     """All files of a project, merged. Environments are already applied to `vars` and `connections`."""
 
@@ -25,6 +42,8 @@ class ProjectSpec:
     streams: Mapping[str, StreamSpec] = field(default_factory=dict)
     functions: Mapping[str, FunctionSpec] = field(default_factory=dict)
     tests: Mapping[str, TestSpec] = field(default_factory=dict)
+    run_log: RunLogSpec = RunLogSpec()
+    concurrency: ConcurrencySpec = ConcurrencySpec()
     env: tuple[Name, ...] = ()
     """The variables of the environment that SQL may read."""
     kept_from_sql: Mapping[str, str] = field(default_factory=dict)

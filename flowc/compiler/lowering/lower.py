@@ -10,11 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from types import MappingProxyType
+from typing import cast
 
 from flowc.catalog import Column, Table, TableName
 from flowc.compiler.checked import CheckedPipeline, CheckedSpec, CheckedTarget
 from flowc.compiler.dialects import DIALECTS
-from flowc.compiler.ir import Ir, Pipeline, Stream
+from flowc.compiler.front.spec import PipelineSpec, RetrySpec
+from flowc.compiler.ir import CatchUp, Ir, Pipeline, Stream, Timing
 from flowc.compiler.loads.desired import declared_table, history_columns, with_history
 from flowc.compiler.lowering.apply import event_type, lower_apply
 from flowc.compiler.lowering.asking import report_refusals
@@ -29,6 +31,8 @@ from flowc.source import Span
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _NO_COLUMNS: Mapping[str, tuple[Column, ...]] = MappingProxyType({})
+ATTEMPTS = 3
+"""How often a due time is tried in all where `retry` does not say."""
 _Writers = Mapping[tuple[str, str, str], list[str]]
 _NEAR = 0.87
 """So near that they differ by one letter, or by an ending."""
@@ -190,8 +194,19 @@ def _lowered(name: str, given: Input, waits: _Waits, lowering: Lowering) -> Pipe
     if name in lowering.checked.failed or lowering.reporter.errors > before:
         return None
     spec = pipeline.spec
-    schedule = spec.schedule.value if spec.schedule else None
-    return Pipeline(name, applies, tuple(waits), schedule, spec.span)
+    return Pipeline(name, applies, tuple(waits), _timing(spec), spec.span)
+
+
+def _timing(spec: PipelineSpec) -> Timing | None:
+    timing = spec.timing
+    if timing.schedule is None:
+        return None
+    zone = spec.timezone.value if spec.timezone else "UTC"
+    catch_up = cast(CatchUp, timing.catch_up.value) if timing.catch_up else "latest"
+    retry = timing.retry or RetrySpec(attempts=1)
+    given = {key: held for key in ("backoff", "factor", "max_backoff") if (held := getattr(retry, key)) is not None}
+    attempts = retry.attempts or ATTEMPTS
+    return Timing(timing.schedule.value, zone, catch_up, attempts, timeout=timing.timeout, **given)
 
 
 def _publish(

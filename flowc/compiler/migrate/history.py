@@ -6,8 +6,8 @@ from datetime import datetime
 
 from flowc.catalog import Column
 from flowc.compiler.dialect import Dialect
-from flowc.compiler.quote import ident, idents, instant, table, text
-from flowc.compiler.tables.ddl import cast
+from flowc.compiler.quote import ident, idents, text
+from flowc.compiler.tables.rowsql import clock, insert, state_name, value
 from flowc.compiler.tables.state import PROJECT_COLUMN, WAS, ensure_state, move_project, renewal
 from flowc.loadplan import PROJECT, Renewal
 from flowc.types import BIGINT, TEXT, TIMESTAMPTZ
@@ -78,7 +78,7 @@ def read_history(project: str, dialect: Dialect, *, old: bool = False) -> str:
     names = ", ".join(_column(column, old=old) for column in _MIGRATIONS if column.name != "snapshot")
     whose = f"{ident(PROJECT)} IN ('', {text(project, dialect)})"
     of = "" if old else f" WHERE {whose}"
-    return f"SELECT {names} FROM {_name(MIGRATIONS, dialect)}{of} ORDER BY {ident('version')}"
+    return f"SELECT {names} FROM {state_name(MIGRATIONS, dialect)}{of} ORDER BY {ident('version')}"
 
 
 def _column(column: Column, *, old: bool) -> str:
@@ -90,7 +90,7 @@ def _column(column: Column, *, old: bool) -> str:
 
 def read_snapshots(dialect: Dialect, *, old: bool = False) -> str:
     """The snapshots that count: for each project that of its last finished version, and of those begun after it."""
-    name = _name(MIGRATIONS, dialect)
+    name = state_name(MIGRATIONS, dialect)
     last = f"SELECT MAX(d.{ident('version')}) FROM {name} AS d WHERE d.{ident('status')} = 'done'"
     last += "" if old else f" AND d.{ident(PROJECT)} = m.{ident(PROJECT)}"
     project = f"'' AS {ident(PROJECT)}" if old else f"m.{ident(PROJECT)}"
@@ -104,13 +104,15 @@ def read_snapshots(dialect: Dialect, *, old: bool = False) -> str:
 def count_versions(project: str, dialect: Dialect) -> str:
     """How many versions there are, and how many of a project: another number once anything was applied or taken."""
     mine = f"SUM(CASE WHEN {ident(PROJECT)} = {text(project, dialect)} THEN 1 ELSE 0 END)"
-    return f"SELECT COUNT(*) AS n, {mine} AS mine FROM {_name(MIGRATIONS, dialect)}"
+    return f"SELECT COUNT(*) AS n, {mine} AS mine FROM {state_name(MIGRATIONS, dialect)}"
 
 
 def read_snapshot(project: str, version: int, dialect: Dialect, *, old: bool = False) -> str:
     """The snapshot of one version that was finished."""
     of = f"{ident('version')} = {version}" if old else _of(project, version, dialect)
-    return f"SELECT {ident('snapshot')} FROM {_name(MIGRATIONS, dialect)} WHERE {of} AND {ident('status')} = 'done'"
+    return (
+        f"SELECT {ident('snapshot')} FROM {state_name(MIGRATIONS, dialect)} WHERE {of} AND {ident('status')} = 'done'"
+    )
 
 
 def move_history(old: str, new: str, dialect: Dialect) -> tuple[str, ...]:
@@ -127,7 +129,7 @@ def start(
         "project": project, "version": version, "plan_id": plan, "status": "running", "applied": 0, "total": total,
         "started_at": now, "owner": owner, "flowc": flowc, "snapshot": snapshot,
     }  # fmt: skip
-    return _insert(MIGRATIONS, values, dialect)
+    return insert(MIGRATIONS, values, dialect)
 
 
 def start_step(
@@ -137,24 +139,24 @@ def start_step(
     values = {
         "project": project, "version": version, "step": step, "hash": hash_, "statement": statement, "started_at": now,
     }  # fmt: skip
-    return _insert(STEPS, values, dialect)
+    return insert(STEPS, values, dialect)
 
 
 def forget_step(project: str, version: int, step: int, dialect: Dialect) -> str:
     """Takes back the record of a statement that is to be tried again."""
-    return f"DELETE FROM {_name(STEPS, dialect)} WHERE {_step(project, version, step, dialect)}"
+    return f"DELETE FROM {state_name(STEPS, dialect)} WHERE {_step(project, version, step, dialect)}"
 
 
 def end_step(project: str, version: int, step: int, now: datetime, dialect: Dialect) -> str:
     """Records that a statement has run."""
-    sets = f"{ident('finished_at')} = {_value(now, dialect)}"
-    return f"UPDATE {_name(STEPS, dialect)} SET {sets} WHERE {_step(project, version, step, dialect)}"
+    sets = f"{ident('finished_at')} = {value(now, dialect)}"
+    return f"UPDATE {state_name(STEPS, dialect)} SET {sets} WHERE {_step(project, version, step, dialect)}"
 
 
 def advance(project: str, version: int, applied: int, dialect: Dialect) -> str:
     """Records how many statements have run."""
     sets = f"{ident('applied')} = {applied}"
-    return f"UPDATE {_name(MIGRATIONS, dialect)} SET {sets} WHERE {_of(project, version, dialect)}"
+    return f"UPDATE {state_name(MIGRATIONS, dialect)} SET {sets} WHERE {_of(project, version, dialect)}"
 
 
 def finish(
@@ -162,8 +164,8 @@ def finish(
 ) -> str:
     """Records how an apply has ended, and what it left."""
     values = {"status": status, "finished_at": now, "snapshot": snapshot, "error": error}
-    sets = ", ".join(f"{ident(name)} = {_value(value, dialect)}" for name, value in values.items() if value is not None)
-    return f"UPDATE {_name(MIGRATIONS, dialect)} SET {sets} WHERE {_of(project, version, dialect)}"
+    sets = ", ".join(f"{ident(name)} = {value(held, dialect)}" for name, held in values.items() if held is not None)
+    return f"UPDATE {state_name(MIGRATIONS, dialect)} SET {sets} WHERE {_of(project, version, dialect)}"
 
 
 def _of(project: str, version: int, dialect: Dialect) -> str:
@@ -176,14 +178,14 @@ def _step(project: str, version: int, step: int, dialect: Dialect) -> str:
 
 def take_lock(name: str, owner: str, seconds: float, dialect: Dialect) -> str:
     """Takes a lock that nobody holds, for so long by the database's clock; fails on its key where somebody does."""
-    values = ", ".join((text(name, dialect), text(owner, dialect), _clock(dialect), _clock(dialect, seconds)))
-    return f"INSERT INTO {_name(LOCKS, dialect)} ({idents(c.name for c in _LOCKS)}) VALUES ({values})"
+    values = ", ".join((text(name, dialect), text(owner, dialect), clock(dialect), clock(dialect, seconds)))
+    return f"INSERT INTO {state_name(LOCKS, dialect)} ({idents(c.name for c in _LOCKS)}) VALUES ({values})"
 
 
 def hold_lock(name: str, owner: str, seconds: float, dialect: Dialect) -> str:
     """Prolongs a lock; touches no row when it is no longer ours."""
-    sets = f"{ident('expires_at')} = {_clock(dialect, seconds)}"
-    return f"UPDATE {_name(LOCKS, dialect)} SET {sets} WHERE {_own(name, owner, dialect)}"
+    sets = f"{ident('expires_at')} = {clock(dialect, seconds)}"
+    return f"UPDATE {state_name(LOCKS, dialect)} SET {sets} WHERE {_own(name, owner, dialect)}"
 
 
 def keep_lock(name: str, owner: str, dialect: Dialect) -> str | None:
@@ -194,12 +196,12 @@ def keep_lock(name: str, owner: str, dialect: Dialect) -> str | None:
     kept = dialect.functions.get("kept_row")
     if kept is None:
         return None
-    return f"SELECT {ident('owner')} FROM {_name(LOCKS, dialect)} WHERE {_own(name, owner, dialect)}{kept}"
+    return f"SELECT {ident('owner')} FROM {state_name(LOCKS, dialect)} WHERE {_own(name, owner, dialect)}{kept}"
 
 
 def drop_lock(name: str, owner: str, dialect: Dialect) -> str:
     """Gives a lock back, or takes a dead owner's away."""
-    return f"DELETE FROM {_name(LOCKS, dialect)} WHERE {_own(name, owner, dialect)}"
+    return f"DELETE FROM {state_name(LOCKS, dialect)} WHERE {_own(name, owner, dialect)}"
 
 
 def expire_lock(name: str, owner: str, dialect: Dialect) -> str:
@@ -209,44 +211,19 @@ def expire_lock(name: str, owner: str, dialect: Dialect) -> str:
 
 def outlive_lock(name: str, owner: str, expires_at: datetime, dialect: Dialect) -> str:
     """Takes a lock away whose lease is the one that was seen."""
-    return f"{drop_lock(name, owner, dialect)} AND {ident('expires_at')} = {_value(expires_at, dialect)}"
+    return f"{drop_lock(name, owner, dialect)} AND {ident('expires_at')} = {value(expires_at, dialect)}"
 
 
 def read_lock(name: str, dialect: Dialect) -> str:
     """Who holds a lock, since when, until when, and whether that is over."""
     held = f"{ident('name')} = {text(name, dialect)}"
     columns = f"{idents(('owner', 'acquired_at', 'expires_at'))}, {_expired(dialect)} AS {ident('expired')}"
-    return f"SELECT {columns} FROM {_name(LOCKS, dialect)} WHERE {held}"
+    return f"SELECT {columns} FROM {state_name(LOCKS, dialect)} WHERE {held}"
 
 
 def _expired(dialect: Dialect) -> str:
-    return f"{ident('expires_at')} < {_clock(dialect)}"
-
-
-def _clock(dialect: Dialect, seconds: float = 0) -> str:
-    """The time of the database, which is the same for all that ask it, and so many seconds more."""
-    now = dialect.function("clock")
-    return dialect.function("add_seconds", now, f"{seconds:f}") if seconds else now
+    return f"{ident('expires_at')} < {clock(dialect)}"
 
 
 def _own(name: str, owner: str, dialect: Dialect) -> str:
     return f"{ident('name')} = {text(name, dialect)} AND {ident('owner')} = {text(owner, dialect)}"
-
-
-def _name(state: str, dialect: Dialect) -> str:
-    return table(dialect.state_table(state))
-
-
-def _insert(state: str, values: dict[str, object], dialect: Dialect) -> str:
-    written = ", ".join(_value(value, dialect) for value in values.values())
-    return f"INSERT INTO {_name(state, dialect)} ({idents(values)}) VALUES ({written})"
-
-
-def _value(value: object, dialect: Dialect) -> str:
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, datetime):
-        written = instant(value) if dialect.literals.zoned else instant(value).removesuffix("+00:00")
-        quoted = text(written, dialect)
-        return cast(quoted, TIMESTAMPTZ, dialect) if dialect.literals.typed else quoted
-    return text(str(value), dialect)

@@ -25,6 +25,7 @@ from flowc.compiler.names.doubt import gaps_of, sure_only
 from flowc.compiler.names.environment import check_environment
 from flowc.compiler.names.lookup import Lookup
 from flowc.compiler.names.paths import check_below, check_module
+from flowc.compiler.names.runlog import check_run_log
 from flowc.compiler.names.sources import check_source
 from flowc.compiler.names.streams import resolve_streams
 from flowc.compiler.names.tablenames import table_name
@@ -43,6 +44,7 @@ def resolve(spec: ProjectSpec, reporter: Reporter) -> CheckedSpec:
     lookup = Lookup(spec, reporter)
     check_environment(spec, reporter)
     check_tables(spec, lookup)
+    check_run_log(lookup)
     pipelines: dict[str, CheckedPipeline] = {}
     failed: set[str] = {name for section, name in _pairs(spec) if section == "pipelines"}
     for name, pipeline in spec.pipelines.items():

@@ -13,8 +13,8 @@ _SHOWN = 100
 
 def check_timing(spec: PipelineSpec, lookup: Lookup) -> None:
     """Reports a schedule, a time zone or a dependency that is not one."""
-    if spec.schedule:
-        _check_schedule(spec.schedule, lookup.reporter)
+    if spec.timing.schedule:
+        _check_schedule(spec.timing.schedule, lookup.reporter)
     if spec.timezone:
         check_timezone(spec.timezone, lookup.reporter)
     for name in spec.depends_on or ():

@@ -11,7 +11,7 @@ from flowc.service.loads.report import PipelineReport, RunReport, Status
 from flowc.service.loads.run import Run, run_pipelines
 from flowc.service.streams.run import StreamReport
 
-WAITING = ("schedule", "retry", "timeout", "catch_up", "freshness")
+WAITING = ("freshness",)
 """Keys of a pipeline that `run --once` does not act on, in the order in which they are told."""
 
 
@@ -35,7 +35,7 @@ def run_both(
 
     A pipeline that reads a table of a stream that failed is skipped.
     """
-    chosen = [stream for stream in ir.streams if stream.name in streams]
+    chosen = sorted((each for each in ir.streams if each.name in streams), key=lambda each: streams.index(each.name))
     last = [stream for stream in chosen if _looks_up(stream, run.pipelines)]
     first = [(stream, catch_up(stream.name)) for stream in chosen if stream not in last]
     failed = [stream for stream, report in first if report.error]
@@ -66,6 +66,4 @@ def waiting_keys(pipelines: Iterable[PipelineSpec]) -> Mapping[str, tuple[str, .
 
 
 def _given(pipeline: PipelineSpec) -> set[str]:
-    keys = set(pipeline.settings)
-    keys |= {"schedule"} if pipeline.schedule is not None else set()
-    return keys | ({"freshness"} if pipeline.freshness else set())
+    return {"freshness"} if pipeline.freshness else set()

@@ -1,0 +1,51 @@
+"""What a project says of its run log and of how many runs go on at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flowc.compiler.front.connections import EMBEDDED
+from flowc.compiler.front.kinds import STATE, able, can
+from flowc.compiler.front.spec import ConnectionSpec, Name
+from flowc.compiler.names.lookup import Lookup
+
+
+def check_run_log(lookup: Lookup) -> None:
+    """Reports connections that are not there, and one that cannot hold a run log."""
+    for limited, _ in lookup.project.concurrency.connections:
+        lookup.connection(limited)
+    name = lookup.project.run_log.connection
+    connection = lookup.connection(name) if name is not None else None
+    if name is None or connection is None:
+        return
+    if not can(connection.kind.value, STATE):
+        kinds = ", ".join(f"`{kind}`" for kind in able(STATE))
+        message = f"`{name.value}`, a connection of kind `{connection.kind.value}`, cannot hold a run log"
+        lookup.reporter.error("unsupported-target", message, name.span, helps=(f"possible kinds: {kinds}",))
+    elif connection.kind.value in EMBEDDED:
+        _check_file(name, connection, lookup)
+
+
+def _check_file(name: Name, connection: ConnectionSpec, lookup: Lookup) -> None:
+    """Reports a file that pipelines load into: a load keeps everybody else out of it, signs of life too."""
+    places = {key: str(spec.options.get("path", spec.options.get("url"))) for key, spec in _connections(lookup)}
+    own = places.get(connection.name.value)
+    written = next((pipeline for pipeline, to in _targets(lookup) if places.get(to, to) == own), None)
+    if written is not None:
+        message = f"pipeline `{written}` loads into the file of `{name.value}`, which keeps the run log waiting"
+        helps = ("give the run log a file of its own, or leave `run_log` out: then it is `.flowc/runs.sqlite`",)
+        lookup.reporter.error("unsupported-target", message, name.span, helps=helps)
+
+
+def _connections(lookup: Lookup) -> Iterator[tuple[str, ConnectionSpec]]:
+    yield from lookup.project.connections.items()
+
+
+def _targets(lookup: Lookup) -> Iterator[tuple[str, str]]:
+    """Pipelines, each with the connections that it writes."""
+    for pipeline in lookup.project.pipelines.values():
+        for target in pipeline.to:
+            table = lookup.project.tables.get(target.table.value) if target.table is not None else None
+            written = target.connection or (table.connection if table is not None else None)
+            if written is not None:
+                yield pipeline.name.value, written.value

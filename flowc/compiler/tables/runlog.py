@@ -1,0 +1,218 @@
+"""The run log as tables in a database: runs, where each schedule is, and who leads the schedulers.
+
+Where a schedule is stands apart from the runs, so that a purge of those never makes anything run again. A row of
+`schedules` changes by compare-and-set of its `version`, and a lease ends by the clock of the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from flowc.catalog import Column
+from flowc.compiler.dialect import Dialect
+from flowc.compiler.quote import ident, idents, text
+from flowc.compiler.tables.rowsql import Ahead, assignments, clock, insert, state_name, value
+from flowc.compiler.tables.state import PROJECT_COLUMN, ensure_state
+from flowc.loadplan import PROJECT
+from flowc.types import BIGINT, TEXT, TIMESTAMPTZ
+
+RUNS, SCHEDULES, LEASES = "runs", "schedules", "leases"
+COUNTS = ("rows_read", "rows_inserted", "rows_updated", "rows_deleted", "byte_count")
+_PIPELINE = Column("pipeline_name", TEXT, nullable=False)
+_RUNS = (
+    PROJECT_COLUMN,
+    Column("run_id", TEXT, nullable=False),
+    _PIPELINE,
+    Column("due_at", TIMESTAMPTZ),
+    Column("attempt", BIGINT, nullable=False),
+    Column("reason", TEXT, nullable=False),
+    Column("status", TEXT, nullable=False),
+    Column("owner", TEXT, nullable=False),
+    Column("started_at", TIMESTAMPTZ, nullable=False),
+    Column("finished_at", TIMESTAMPTZ),
+    *(Column(name, BIGINT) for name in COUNTS),
+    Column("error_code", TEXT),
+    Column("error", TEXT),
+    Column("plan_id", TEXT),
+    Column("detail", TEXT),
+)
+_SCHEDULES = (
+    PROJECT_COLUMN,
+    _PIPELINE,
+    Column("expression", TEXT, nullable=False),
+    Column("timezone", TEXT, nullable=False),
+    Column("since", TIMESTAMPTZ, nullable=False),
+    Column("settled_at", TIMESTAMPTZ, nullable=False),
+    Column("succeeded_at", TIMESTAMPTZ),
+    Column("due_at", TIMESTAMPTZ),
+    Column("attempt", BIGINT, nullable=False),
+    Column("retry_at", TIMESTAMPTZ),
+    Column("run_id", TEXT),
+    Column("expires_at", TIMESTAMPTZ),
+    Column("paused", BIGINT, nullable=False),
+    Column("failing", BIGINT, nullable=False),
+    Column("version", BIGINT, nullable=False),
+)
+_LEASES = (
+    PROJECT_COLUMN,
+    Column("owner", TEXT, nullable=False),
+    Column("token", BIGINT, nullable=False),
+    Column("expires_at", TIMESTAMPTZ, nullable=False),
+)
+_TABLES = (
+    (RUNS, _RUNS, (PROJECT, "run_id")),
+    (SCHEDULES, _SCHEDULES, (PROJECT, "pipeline_name")),
+    (LEASES, _LEASES, (PROJECT,)),
+)
+
+
+def ensure_run_log(dialect: Dialect) -> tuple[str, ...]:
+    """Makes the tables of the run log where they are missing."""
+    made = (statement for name, columns, key in _TABLES for statement in ensure_state(name, columns, key, dialect))
+    return tuple(dict.fromkeys(made))
+
+
+def read_schedules(project: str, dialect: Dialect) -> str:
+    """Where every schedule of a project is; `expired` says that a run gives no sign of life."""
+    names = idents(column.name for column in _SCHEDULES if column.name != PROJECT)
+    seen = f"CASE WHEN {ident('expires_at')} <= {clock(dialect)} THEN 1 ELSE 0 END AS {ident('expired')}"
+    return f"SELECT {names}, {seen} FROM {state_name(SCHEDULES, dialect)} WHERE {_is(PROJECT, project, dialect)}"
+
+
+def add_schedules(project: str, found: Sequence[tuple[str, str, str]], now: datetime, dialect: Dialect) -> str:
+    """Begins schedules of pipelines, each with its expression and time zone: nothing before now is due.
+
+    Fails on its key where somebody has begun one of them.
+    """
+    start = {"since": now, "settled_at": now, "attempt": 0, "paused": 0, "failing": 0, "version": 0}
+    rows = (
+        {PROJECT: project, "pipeline_name": name, "expression": expression, "timezone": zone, **start}
+        for name, expression, zone in found
+    )
+    first, *others = rows
+    return insert(SCHEDULES, first, dialect, *others)
+
+
+def change_schedule(
+    project: str,
+    pipeline: str,
+    values: Mapping[str, object],
+    dialect: Dialect,
+    *,
+    version: int | None = None,
+    run: str | None = None,
+    token: int | None = None,
+    expired: bool = False,
+) -> str:
+    """Changes the row of a schedule, and its version; touches none where it is another one by now.
+
+    It is the same with that `version`, or while that `run` goes on; where `token` is given, while that leads; and
+    with `expired`, where the run gives no sign of life at this very moment.
+    """
+    conditions = [_schedule(project, pipeline, dialect)]
+    conditions += [f"{ident('version')} = {version}"] if version is not None else []
+    conditions += [_is("run_id", run, dialect)] if run is not None else []
+    conditions += [f"{ident('expires_at')} <= {clock(dialect)}"] if expired else []
+    if token is not None:
+        leads = f"{_is(PROJECT, project, dialect)} AND {ident('token')} = {token}"
+        conditions.append(f"EXISTS (SELECT 1 FROM {state_name(LEASES, dialect)} WHERE {leads})")
+    sets = f"{assignments(values, dialect)}, {ident('version')} = {ident('version')} + 1"
+    return f"UPDATE {state_name(SCHEDULES, dialect)} SET {sets} WHERE {' AND '.join(conditions)}"
+
+
+def succeed_schedule(project: str, pipeline: str, at: datetime, dialect: Dialect) -> str:
+    """Remembers a success for all that was due until then, unless a later one is known."""
+    column = ident("succeeded_at")
+    of = f"{_schedule(project, pipeline, dialect)} AND ({column} IS NULL OR {column} < {value(at, dialect)})"
+    return f"UPDATE {state_name(SCHEDULES, dialect)} SET {assignments({'succeeded_at': at}, dialect)} WHERE {of}"
+
+
+def hold_runs(project: str, runs: Sequence[str], seconds: float, dialect: Dialect) -> str:
+    """A sign of life of runs: their leases end so many seconds from now; those that were taken away are left alone."""
+    ids = ", ".join(text(run, dialect) for run in runs)
+    sets = assignments({"expires_at": Ahead(seconds)}, dialect)
+    of = f"{_is(PROJECT, project, dialect)} AND {ident('run_id')} IN ({ids})"
+    return f"UPDATE {state_name(SCHEDULES, dialect)} SET {sets} WHERE {of}"
+
+
+def begin_run(values: Mapping[str, object], dialect: Dialect) -> str:
+    """Records a run that has begun."""
+    return insert(RUNS, values, dialect)
+
+
+def end_run(project: str, run: str, values: Mapping[str, object], dialect: Dialect) -> str:
+    """Records how a run has ended, once: touches no row when that was told before."""
+    of = f"{_run(project, run, dialect)} AND {ident('status')} = 'running'"
+    return f"UPDATE {state_name(RUNS, dialect)} SET {assignments(values, dialect)} WHERE {of}"
+
+
+def read_runs(
+    project: str, dialect: Dialect, *, pipelines: Sequence[str] = (), status: str | None = None, most: int = 50
+) -> str:  # fmt: skip
+    """The newest runs first, without their details."""
+    names = idents(column.name for column in _RUNS if column.name not in (PROJECT, "detail"))
+    conditions = [_is(PROJECT, project, dialect)]
+    if pipelines:
+        conditions.append(f"{ident('pipeline_name')} IN ({', '.join(text(name, dialect) for name in pipelines)})")
+    if status is not None:
+        conditions.append(_is("status", status, dialect))
+    where = " AND ".join(conditions)
+    return f"SELECT {names} FROM {state_name(RUNS, dialect)} WHERE {where} ORDER BY {ident('run_id')} DESC LIMIT {most}"
+
+
+def read_run(project: str, run: str, dialect: Dialect) -> str:
+    """One run with its details, by its id or what an id begins with; at most two, which tells that it is not one."""
+    names = idents(column.name for column in _RUNS if column.name != PROJECT)
+    size = len(run)
+    of = f"{_is(PROJECT, project, dialect)} AND substr({ident('run_id')}, 1, {size}) = {text(run, dialect)}"
+    return f"SELECT {names} FROM {state_name(RUNS, dialect)} WHERE {of} ORDER BY {ident('run_id')} LIMIT 2"
+
+
+def purge_runs(project: str, before: datetime, dialect: Dialect) -> str:
+    """Forgets runs that began before an instant and are over."""
+    of = f"{_is(PROJECT, project, dialect)} AND {ident('started_at')} < {value(before, dialect)}"
+    return f"DELETE FROM {state_name(RUNS, dialect)} WHERE {of} AND {ident('status')} <> 'running'"
+
+
+def read_lease(project: str, dialect: Dialect) -> str:
+    """Who leads, with which token, and whether the lease has ended."""
+    over = f"CASE WHEN {ident('expires_at')} <= {clock(dialect)} THEN 1 ELSE 0 END AS {ident('expired')}"
+    names = idents(("owner", "token", "expires_at"))
+    return f"SELECT {names}, {over} FROM {state_name(LEASES, dialect)} WHERE {_is(PROJECT, project, dialect)}"
+
+
+def first_lease(project: str, owner: str, seconds: float, dialect: Dialect) -> str:
+    """Leads a project that nobody has led yet; fails on its key where somebody has."""
+    return insert(LEASES, {PROJECT: project, "owner": owner, "token": 1, "expires_at": Ahead(seconds)}, dialect)
+
+
+def take_lease(project: str, owner: str, token: int, seconds: float, dialect: Dialect) -> str:
+    """Leads in place of who had that token, if the lease has ended by the clock of the database, or was given back."""
+    sets = assignments({"owner": owner, "token": token + 1, "expires_at": Ahead(seconds)}, dialect)
+    over = f"{ident('expires_at')} <= {clock(dialect)}"
+    of = f"{_is(PROJECT, project, dialect)} AND {ident('token')} = {token} AND {over}"
+    return f"UPDATE {state_name(LEASES, dialect)} SET {sets} WHERE {of}"
+
+
+def hold_lease(project: str, token: int, seconds: float, dialect: Dialect) -> str:
+    """Goes on leading, for so long from now; 0 gives the lease back. Touches no row when another one leads."""
+    of = f"{_is(PROJECT, project, dialect)} AND {ident('token')} = {token}"
+    return f"UPDATE {state_name(LEASES, dialect)} SET {assignments({'expires_at': Ahead(seconds)}, dialect)} WHERE {of}"
+
+
+def read_clock(dialect: Dialect) -> str:
+    """The time of the database."""
+    return f"SELECT {clock(dialect)} AS {ident('now')}"
+
+
+def _run(project: str, run: str, dialect: Dialect) -> str:
+    return f"{_is(PROJECT, project, dialect)} AND {_is('run_id', run, dialect)}"
+
+
+def _schedule(project: str, pipeline: str, dialect: Dialect) -> str:
+    return f"{_is(PROJECT, project, dialect)} AND {_is('pipeline_name', pipeline, dialect)}"
+
+
+def _is(column: str, given: str, dialect: Dialect) -> str:
+    return f"{ident(column)} = {text(given, dialect)}"

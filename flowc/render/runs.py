@@ -1,0 +1,122 @@
+"""Runs and schedules, for people and programs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from flowc.durations import instant_text
+from flowc.render.style import Style, printable, printable_lines
+from flowc.render.tables import table
+from flowc.service.runs.due import Due
+from flowc.service.runs.edits import ScheduleEdit
+from flowc.service.runs.records import RunRecord
+
+_ROLES = {"ok": "good", "failed": "bad", "timeout": "bad", "lost": "bad", "running": "note", "skipped": "dim",
+          "cancelled": "warning"}  # fmt: skip
+_HEADERS = ("run", "pipeline", "due", "attempt", "status", "started", "seconds", "read", "inserted", "updated",
+            "deleted", "error")  # fmt: skip
+_COUNTS = ("rows_read", "rows_inserted", "rows_updated", "rows_deleted")
+_SCHEDULES = ("pipeline", "schedule", "zone", "state", "next due", "last success")
+
+
+def runs_text(runs: Sequence[RunRecord], style: Style) -> str:
+    """A row for each run."""
+    rows = [
+        (
+            run.id, run.pipeline, _at(run.due_at), run.attempt, run.status, _at(run.started_at), _seconds(run),
+            *(run.counts.get(name, "-") for name in _COUNTS), run.error_code or "-",
+        )
+        for run in runs
+    ]  # fmt: skip
+    return table(_HEADERS, rows, style, right=(3, 6, 7, 8, 9, 10), roles={4: _ROLES})
+
+
+def run_text(run: RunRecord, style: Style) -> str:
+    """All of one run: what it did with each target, why it failed, and what it said at its end."""
+    facts = {
+        "run": run.id, "pipeline": run.pipeline, "reason": run.reason, "due": _at(run.due_at),
+        "attempt": run.attempt, "status": run.status, "started": _at(run.started_at),
+        "finished": _at(run.finished_at), "seconds": _seconds(run), "on": run.owner.partition("#")[0],
+    }  # fmt: skip
+    parts = ["\n".join(f"{name + ':':<10}{printable(str(value))}" for name, value in facts.items())]
+    targets = [_target(each) for each in _targets(run)]
+    if targets:
+        headers = ("target", "mode", "status", "read", "inserted", "updated", "deleted", "unchanged", "seconds")
+        parts.append(table(headers, targets, style, right=range(3, 9), roles={2: _ROLES}))
+    if run.error is not None:
+        code = f"[{run.error_code}]" if run.error_code else ""
+        parts.append(style.paint("error", f"error{code}") + ": " + "\n  ".join(printable_lines(run.error)))
+    said = str(run.detail.get("said") or "").strip()
+    if said:
+        parts.append("\n".join(["it said:", *(f"  {line}" for line in printable_lines(said)[-50:])]))
+    return "\n\n".join(parts)
+
+
+def _targets(run: RunRecord) -> list[Mapping[str, object]]:
+    return [target for pipeline in run.detail.get("pipelines", ()) for target in pipeline.get("targets", ())]
+
+
+def _target(target: Mapping[str, object]) -> tuple[object, ...]:
+    counts = target.get("counts")
+    numbers = counts if isinstance(counts, Mapping) else {}
+    each = (numbers.get(name, "-") for name in ("read", "inserted", "updated", "deleted", "unchanged"))
+    return target.get("target"), target.get("mode"), target.get("status"), *each, target.get("seconds")
+
+
+def run_object(run: RunRecord) -> dict[str, object]:
+    """One run, for programs."""
+    return {
+        "run": run.id, "pipeline": run.pipeline, "reason": run.reason, "due_at": _text(run.due_at),
+        "attempt": run.attempt, "status": run.status, "started_at": _text(run.started_at),
+        "finished_at": _text(run.finished_at), "seconds": run.seconds, **{n: run.counts.get(n) for n in _COUNTS},
+        "byte_count": run.counts.get("byte_count"), "error_code": run.error_code, "error": run.error,
+        "plan": run.plan, "owner": run.owner, **({"detail": run.detail} if run.detail else {}),
+    }  # fmt: skip
+
+
+def edits_text(edits: Sequence[ScheduleEdit], style: Style) -> str:
+    """Schedules that were edited, and when they are due next; empty where none is."""
+    lines = []
+    for edit in edits:
+        what = f"`{edit.before}` → `{edit.after}`"
+        due = f"; due next at {_at(edit.next_due)}, and nothing of before runs again"
+        lines.append(f"  {printable(f'{edit.pipeline}: {what}{due}')}")
+    return "\n".join([style.paint("bold", "schedules"), *lines]) if lines else ""
+
+
+def edit_object(edit: ScheduleEdit) -> dict[str, object]:
+    """One of them, for programs."""
+    return {
+        "pipeline": edit.pipeline, "before": edit.before, "after": edit.after, "next_due": _text(edit.next_due),
+    }  # fmt: skip
+
+
+def schedules_text(found: Sequence[Due], style: Style) -> str:
+    """A row for each schedule, with what it waits for."""
+    rows = [
+        (each.pipeline, each.expression, each.timezone, each.state, _at(each.next_due), _at(each.succeeded_at))
+        for each in found
+    ]
+    return table(_SCHEDULES, rows, style)
+
+
+def schedule_object(each: Due) -> dict[str, object]:
+    """One schedule, for programs."""
+    return {
+        "pipeline": each.pipeline, "schedule": each.expression, "timezone": each.timezone, "state": each.state,
+        "paused": each.paused, "next_due": _text(each.next_due), "last_success": _text(each.succeeded_at),
+        "run": each.run_id, "attempt": each.attempt,
+    }  # fmt: skip
+
+
+def _at(at: datetime | None) -> str:
+    return "-" if at is None else at.isoformat(sep=" ", timespec="seconds").replace("+00:00", "Z")
+
+
+def _text(at: datetime | None) -> str | None:
+    return None if at is None else instant_text(at)
+
+
+def _seconds(run: RunRecord) -> str:
+    return "-" if run.seconds is None else f"{run.seconds:.1f}"

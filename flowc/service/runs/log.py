@@ -1,0 +1,364 @@
+"""The run log in a database: what ran, where schedules are, who leads.
+
+One session, which one thread uses at a time. A DuckDB file is opened for each call, for it can be open in one process
+at a time; any other session stays open, and is opened anew after it failed.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from secrets import token_hex
+from typing import Any, TypeVar
+
+import msgspec
+
+from flowc.compiler.dialect import Dialect
+from flowc.compiler.dialects import DIALECTS
+from flowc.compiler.tables import runlog as sql
+from flowc.compiler.tables.rowsql import Ahead
+from flowc.controls import json_text
+from flowc.errors import DataError, FlowcError, TransientError, UsageError
+from flowc.runtime.connector import Database
+from flowc.service.runs.records import LOST, OK, RUNNING, Claim, Outcome, RunRecord, Standing
+
+T = TypeVar("T")
+LEASE = 30.0
+"""How long a lease is, in seconds, where nobody says otherwise."""
+_ALONE = "duckdb"
+"""The kind whose files one process has open at a time."""
+_PATIENCE = 8.0
+"""Seconds that such a file is waited for: less than there is between a sign of life and the end of a lease."""
+_MET = ("constraint-violated", "write-conflict")
+"""The codes of a row that another process has made at the same time."""
+_PIECE = 500
+"""How many schedules begin with one statement."""
+_TEXT_CHARACTERS = 20_000
+"""Characters of a text that are kept, half of them from its end."""
+_DETAIL_CHARACTERS = 1 << 19
+"""Characters of the details of a run that are kept; of larger ones, only what it said."""
+_LOCAL = ("sqlite", "duckdb")
+"""The kinds whose clock is this machine's."""
+
+
+def run_id(at: datetime) -> str:
+    """An id by which runs are in the order in which they began."""
+    return f"{at.astimezone(UTC):%Y%m%dT%H%M%S}.{at.microsecond // 1000:03}-{token_hex(4)}"
+
+
+@dataclass
+class RunLog:
+    """The run log of one project. `opener` opens a session of the database of `kind`, `owner` is this process.
+
+    Every method may raise the errors of a `Database`.
+    """
+
+    opener: Callable[[], Database]
+    kind: str
+    project: str
+    owner: str
+    create_tables: bool = True
+    looks: bool = False
+    """Whether it only reads: where there are no tables, nothing is recorded."""
+    lease: float = LEASE
+    """Seconds that a run, and a leader, outlive their last sign of life."""
+    _database: Database | None = None
+    _ready: bool = False
+    _bare: bool = False
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def now(self) -> datetime:
+        """The time of the database, in UTC."""
+        if self.kind in _LOCAL:
+            return datetime.now(UTC)
+        with self._session() as database:
+            return _aware(database.query(sql.read_clock(self._dialect)).to_pylist()[0]["now"])
+
+    def ensure(self) -> None:
+        """Makes the tables where they are missing. Raises UsageError where others are to make them and have not."""
+        with self._session():
+            pass
+
+    def close(self) -> None:
+        """Ends the session."""
+        with self._lock:
+            if self._database is not None:
+                self._database.close()
+                self._database = None
+
+    # Schedules
+
+    def standings(self) -> dict[str, Standing]:
+        """Where every schedule is, by pipeline."""
+        rows = self._ask(sql.read_schedules(self.project, self._dialect))
+        return {row["pipeline_name"]: _standing(row) for row in rows}
+
+    def begin_schedules(self, found: Sequence[tuple[str, str, str]], now: datetime) -> None:
+        """Begins schedules of pipelines, expressions and time zones: nothing before now is due."""
+        for start in range(0, len(found), _PIECE):
+            piece = found[start : start + _PIECE]
+            try:
+                self._do(sql.add_schedules(self.project, piece, now, self._dialect))
+            except (DataError, TransientError) as error:  # another process has begun some of them, or is at it
+                if error.code not in _MET:
+                    raise
+                known = self.standings()
+                for each in piece:
+                    self._begin_schedule(each, now, known)
+
+    def _begin_schedule(self, found: tuple[str, str, str], now: datetime, known: Mapping[str, Standing]) -> None:
+        try:
+            if found[0] not in known:
+                self._do(sql.add_schedules(self.project, [found], now, self._dialect))
+        except (DataError, TransientError) as error:
+            if error.code not in _MET:
+                raise
+
+    def change(self, standing: Standing, values: Mapping[str, object]) -> bool:
+        """Changes a schedule that is as it was seen; False where it is not any more."""
+        text = sql.change_schedule(
+            self.project, standing.pipeline, values, self._dialect, version=standing.version
+        )  # fmt: skip
+        return self._do(text) == 1
+
+    def claim(self, standing: Standing, claim: Claim, now: datetime, token: int | None = None) -> bool:
+        """Takes a due time, for this process to run; False where another one was faster, or leads by now."""
+        values = {
+            "due_at": claim.due_at, "attempt": claim.attempt, "retry_at": None, "run_id": claim.run_id,
+            "expires_at": Ahead(self.lease),
+        }  # fmt: skip
+        take = sql.change_schedule(
+            self.project, claim.pipeline, values, self._dialect, version=standing.version, token=token
+        )
+        begin = sql.begin_run(self._begun(claim, now), self._dialect)
+        try:
+            return self._both(take, begin)
+        except (DataError, TransientError):
+            if self.standings().get(claim.pipeline, standing).run_id == claim.run_id:
+                return True  # the commit went through, and its answer was lost
+            raise
+
+    def hold(self, runs: Sequence[str]) -> int:
+        """A sign of life of runs; tells how many of them still go on by what the log says."""
+        return self._do(sql.hold_runs(self.project, runs, self.lease, self._dialect)) if runs else 0
+
+    def settle(
+        self, claim: Claim, outcome: Outcome, values: Mapping[str, object], now: datetime, *, lost: bool = False
+    ) -> bool:
+        """Ends the run of a claim, and what becomes of its schedule; False where it was taken away as lost.
+
+        With `lost` it is that which is done: False where it has given a sign of life meanwhile.
+        """
+        end = sql.end_run(self.project, claim.run_id, _ended(outcome, now), self._dialect)
+        free = {**values, "run_id": None, "expires_at": None}
+        change = sql.change_schedule(self.project, claim.pipeline, free, self._dialect, run=claim.run_id, expired=lost)
+        success = sql.succeed_schedule(self.project, claim.pipeline, claim.due_at, self._dialect)
+        if self._both(change, end, *((success,) if outcome.status == OK else ())):
+            return True
+        found = self.find(claim.run_id)  # the answer to a commit may have been lost
+        return bool(found) and found[0].status == outcome.status != LOST
+
+    def succeeded(self, pipeline: str, at: datetime) -> None:
+        """A success that no schedule asked for: what was due until it began is done, for those that wait for it."""
+        self._do(sql.succeed_schedule(self.project, pipeline, at, self._dialect))
+
+    # Runs
+
+    def begin(self, run: RunRecord) -> None:
+        """Records a run that no schedule asked for."""
+        claim = Claim(run.id, run.pipeline, run.started_at, run.attempt, "manual")
+        values = {**self._begun(claim, run.started_at), "due_at": run.due_at, "reason": run.reason}
+        self._do(sql.begin_run(values, self._dialect))
+
+    def end(self, run: str, outcome: Outcome, now: datetime) -> bool:
+        """Records how it ended; False where that was told before."""
+        return self._do(sql.end_run(self.project, run, _ended(outcome, now), self._dialect)) == 1
+
+    def runs(self, *, pipelines: Sequence[str] = (), status: str | None = None, most: int = 50) -> list[RunRecord]:
+        """The newest runs first."""
+        text = sql.read_runs(self.project, self._dialect, pipelines=pipelines, status=status, most=most)
+        return [_record(row) for row in self._ask(text)]
+
+    def find(self, run: str) -> list[RunRecord]:
+        """The run of an id, or those whose ids begin so, at most two of them; with their details."""
+        return [_record(row) for row in self._ask(sql.read_run(self.project, run, self._dialect))]
+
+    def purge(self, before: datetime) -> int:
+        """Forgets runs that began before and are over; returns how many."""
+        return self._do(sql.purge_runs(self.project, before, self._dialect))
+
+    # Leadership
+
+    def lead(self, token: int | None) -> int | None:
+        """Leads the project, or goes on with that token; None while another process does."""
+        if token is not None and self._do(sql.hold_lease(self.project, token, self.lease, self._dialect)) == 1:
+            return token
+        found = self._ask(sql.read_lease(self.project, self._dialect))
+        if not found:
+            with suppress(DataError, TransientError):
+                self._do(sql.first_lease(self.project, self.owner, self.lease, self._dialect))
+                return 1
+            return None
+        last = int(found[0]["token"])
+        if not found[0]["expired"]:
+            return None
+        taken = self._do(sql.take_lease(self.project, self.owner, last, self.lease, self._dialect)) == 1
+        return last + 1 if taken else None
+
+    def resign(self, token: int) -> None:
+        """Gives the lease back, so that nobody waits for its end."""
+        self._do(sql.hold_lease(self.project, token, 0, self._dialect))
+
+    def leader(self) -> tuple[str, datetime] | None:
+        """Who leads, and until when; None where nobody does."""
+        found = self._ask(sql.read_lease(self.project, self._dialect))
+        return (found[0]["owner"], _aware(found[0]["expires_at"])) if found and not found[0]["expired"] else None
+
+    def _begun(self, claim: Claim, now: datetime) -> dict[str, object]:
+        return {
+            "project": self.project, "run_id": claim.run_id, "pipeline_name": claim.pipeline, "due_at": claim.due_at,
+            "attempt": claim.attempt, "reason": claim.reason, "status": RUNNING, "owner": self.owner,
+            "started_at": now,
+        }  # fmt: skip
+
+    @property
+    def _dialect(self) -> Dialect:
+        return DIALECTS[self.kind]
+
+    def _ask(self, text: str) -> list[dict[str, Any]]:
+        with self._session() as database:
+            rows: list[dict[str, Any]] = [] if self._bare else database.query(text).to_pylist()
+            return rows
+
+    def _do(self, text: str) -> int:
+        with self._session() as database:
+            return database.execute(text)
+
+    def _both(self, first: str, *others: str) -> bool:
+        """One transaction, in which all is done, or nothing where the first touches no row."""
+        with self._session() as database:
+            database.begin()
+            if database.execute(first) != 1:
+                database.rollback()
+                return False
+            for text in others:
+                database.execute(text)
+            database.commit()
+            return True
+
+    @contextmanager
+    def _session(self) -> Iterator[Database]:
+        with self._lock:
+            if self._database is None:
+                self._database = self._opened()
+            try:
+                if not self._ready:
+                    self._prepare(self._database)
+                yield self._database
+            except BaseException:
+                self._abandon()
+                raise
+            if self.kind == _ALONE:
+                self.close()
+
+    def _opened(self) -> Database:
+        until = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                return self.opener()
+            except TransientError:
+                if self.kind != _ALONE or time.monotonic() > until:
+                    raise
+                time.sleep(0.05)
+
+    def _prepare(self, database: Database) -> None:
+        missing = not self.create_tables or self.looks
+        missing = missing and database.table(self._dialect.state_table(sql.RUNS)) is None
+        if missing and not self.looks:
+            message = "the run log has no tables, and by `create_tables: false` only `flowc apply` makes them"
+            raise UsageError(message, code="unknown-table", help="run `flowc apply`")
+        if self.create_tables and not self.looks:
+            make_tables(database, self._dialect)
+        self._ready, self._bare = not missing, missing
+
+    def _abandon(self) -> None:
+        """A session that failed may be in any state: the next call opens another one."""
+        failed, self._database, self._ready = self._database, None, False
+        if failed is not None:
+            with suppress(FlowcError):
+                failed.rollback()
+            with suppress(FlowcError):
+                failed.close()
+
+
+def make_tables(database: Database, dialect: Dialect) -> None:
+    """Makes the tables of a run log where they are missing; of processes that do so at once, one tries again."""
+    until = time.monotonic() + _PATIENCE
+    for text in sql.ensure_run_log(dialect):
+        while True:
+            try:
+                database.execute(text)
+                break
+            except (DataError, TransientError):
+                database.rollback()
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.05)
+
+
+def _standing(row: Mapping[str, Any]) -> Standing:
+    return Standing(
+        pipeline=row["pipeline_name"], expression=row["expression"], timezone=row["timezone"],
+        since=_aware(row["since"]), settled_at=_aware(row["settled_at"]), version=int(row["version"]),
+        succeeded_at=_maybe(row["succeeded_at"]), due_at=_maybe(row["due_at"]), attempt=int(row["attempt"]),
+        retry_at=_maybe(row["retry_at"]), run_id=row["run_id"], paused=bool(row["paused"]),
+        failing=bool(row["failing"]), expired=bool(row["expired"]),
+    )  # fmt: skip
+
+
+def _record(row: Mapping[str, Any]) -> RunRecord:
+    return RunRecord(
+        id=row["run_id"], pipeline=row["pipeline_name"], attempt=int(row["attempt"]), reason=row["reason"],
+        status=row["status"], owner=row["owner"], started_at=_aware(row["started_at"]), due_at=_maybe(row["due_at"]),
+        finished_at=_maybe(row["finished_at"]),
+        counts={name: int(row[name]) for name in sql.COUNTS if row[name] is not None},
+        error_code=row["error_code"], error=row["error"], plan=row["plan_id"],
+        detail=msgspec.json.decode(row["detail"]) if row.get("detail") else {},
+    )  # fmt: skip
+
+
+def _ended(outcome: Outcome, now: datetime) -> dict[str, object]:
+    detail = json_text(_told(outcome.detail), indent=None) if outcome.detail else None
+    if detail is not None and len(detail) > _DETAIL_CHARACTERS:
+        detail = json_text(_told({"said": outcome.detail.get("said", "")}), indent=None)
+    return {
+        "status": outcome.status, "finished_at": now, **{name: outcome.counts.get(name) for name in sql.COUNTS},
+        "error_code": outcome.error_code, "error": None if outcome.error is None else _told(outcome.error),
+        "plan_id": outcome.plan, "detail": detail,
+    }  # fmt: skip
+
+
+def _told(value: Any) -> Any:
+    """A value whose texts every database stores, and of which none is endless."""
+    if isinstance(value, str):
+        shown = value.replace("\0", "␀").encode(errors="replace").decode()
+        return (
+            shown
+            if len(shown) <= _TEXT_CHARACTERS
+            else f"{shown[: _TEXT_CHARACTERS // 2]} … {shown[-_TEXT_CHARACTERS // 2 :]}"
+        )
+    if isinstance(value, Mapping):
+        return {_told(str(key)): _told(held) for key, held in value.items()}
+    return [_told(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def _maybe(at: datetime | None) -> datetime | None:
+    return None if at is None else _aware(at)
+
+
+def _aware(at: datetime) -> datetime:
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)

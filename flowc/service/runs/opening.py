@@ -1,0 +1,81 @@
+"""Opens the run log that a command or the project names, or the one under `.flowc/`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from flowc.compiler.front.connections import SCHEMES, find_connection
+from flowc.compiler.front.kinds import STATE, able, can
+from flowc.compiler.front.project import ProjectSpec
+from flowc.compiler.front.spec import ConnectionSpec
+from flowc.errors import UsageError, unusable_file
+from flowc.runtime.connector import Database
+from flowc.runtime.connectors import open_database
+from flowc.runtime.private import make_private
+from flowc.service.access.locks import owner_name
+from flowc.service.access.options import open_options
+from flowc.service.access.secrets import Resolver
+from flowc.service.runs.log import RunLog
+from flowc.source import Located, SourceFile, Span
+
+FILE = ".flowc/runs.sqlite"
+"""The run log of a project that names no other, under its root."""
+MEMORY = "memory"
+_EMBEDDED = "sqlite"
+
+
+def run_log(project: ProjectSpec, resolver: Resolver, given: str | None = None, *, looks: bool = False) -> RunLog:
+    """The run log, which is opened when it is first used; with `looks`, it is only read, and not made.
+
+    `given` is what a command was told: the URL of a database, a connection of the project, or `memory`.
+
+    Raises UsageError for what names no database that can hold one.
+    """
+    own = Path(project.root) / FILE
+    named = given or (project.run_log.connection.value if project.run_log.connection is not None else None)
+    if named == MEMORY or (named is None and looks and not own.exists()):
+        kind, opener = _EMBEDDED, lambda: open_database(_EMBEDDED, {"path": ":memory:"})
+    elif named is None:
+        kind, opener = _EMBEDDED, lambda: _own_file(own)
+    else:
+        kind, opener = _named(named, project, resolver, looks=looks)
+    create = project.run_log.create_tables or given is not None
+    return RunLog(opener, kind, project.name, owner_name(), create, looks)
+
+
+def _named(named: str, project: ProjectSpec, resolver: Resolver, *, looks: bool) -> tuple[str, Callable[[], Database]]:
+    connection = _of_url(named) if ":" in named else find_connection(project.connections, named)
+    if connection is None or not can(connection.kind.value, STATE):
+        kinds = ", ".join(f"`{kind}`" for kind in able(STATE))
+        shown = "its URL" if ":" in named else f"`{named}`"
+        message = f"{shown} names no database that can hold a run log"
+        help = f"name a connection of kind {kinds}, or a URL such as sqlite:///runs.sqlite"
+        raise UsageError(message, code="unusable-option", help=help)
+
+    def opened() -> Database:
+        options = open_options(connection, resolver)
+        path = options.values.get("path")
+        missing = looks and isinstance(path, str) and not Path(path).exists()
+        return open_database(options.kind, {"path": ":memory:"} if missing else options.values)
+
+    return connection.kind.value, opened
+
+
+def _own_file(path: Path) -> Database:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        make_private(str(path))
+    except OSError as error:
+        raise unusable_file(error) from None
+    return open_database(_EMBEDDED, {"path": str(path)})
+
+
+def _of_url(url: str) -> ConnectionSpec | None:
+    scheme = re.match(r"([A-Za-z][A-Za-z0-9]*)(?:\+[a-z0-9]+)?:", url)
+    kind = SCHEMES.get(scheme[1].lower()) if scheme else None
+    if kind is None:
+        return None
+    span = Span(SourceFile("--run-log", url), 0, len(url))
+    return ConnectionSpec(Located("run log", span), Located(kind, span), {"url": url}, {"url": span}, "--run-log")

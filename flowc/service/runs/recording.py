@@ -1,0 +1,94 @@
+"""Records runs of pipelines that no schedule asked for, as they go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from flowc.errors import FlowcError
+from flowc.runtime.load import LoadProgress
+from flowc.service.access.locks import is_gone
+from flowc.service.loads.report import PipelineReport
+from flowc.service.loads.run import Observer
+from flowc.service.runs.executors import outcome_of_pipelines
+from flowc.service.runs.log import RunLog, run_id
+from flowc.service.runs.records import CANCELLED, LOST, OK, RUNNING, Outcome, Reason, RunRecord
+
+
+def as_seen(run: RunRecord) -> RunRecord:
+    """A run as it is: one whose process this machine knows to be gone was lost, though nobody could record that."""
+    lost = run.status == RUNNING and run.due_at is None and is_gone(run.owner)
+    return replace(run, status=LOST) if lost else run
+
+
+@dataclass
+class Recorded:
+    """Tells a run log what an observer of a run is told. `describe` makes the report of a pipeline plain.
+
+    A run log that cannot be written is `warned` of once, and the work goes on.
+    """
+
+    observer: Observer
+    log: RunLog
+    describe: Callable[[PipelineReport], Mapping[str, Any]]
+    warned: Callable[[FlowcError], None]
+    reason: Reason = "manual"
+    _begun: dict[str, tuple[str, datetime]] = field(default_factory=dict)
+    _silent: bool = False
+
+    def started(self, pipeline: str, target: str) -> None:
+        """A load begins, the first of a pipeline or a further one."""
+        self.observer.started(pipeline, target)
+        if pipeline not in self._begun:
+            self._begin(pipeline)
+
+    def progressed(self, progress: LoadProgress) -> None:
+        """Rows have moved."""
+        self.observer.progressed(progress)
+
+    def ended(self, pipeline: PipelineReport) -> None:
+        """A pipeline is done, or was not begun at all."""
+        self.observer.ended(pipeline)
+        if pipeline.name not in self._begun:
+            self._begin(pipeline.name)
+        run, began = self._begun.pop(pipeline.name)
+        outcome = outcome_of_pipelines([self.describe(pipeline)], str(pipeline.status))
+
+        def end() -> None:
+            self.log.end(run, outcome, self.log.now())
+            if outcome.status == OK and self.reason == "manual":
+                self.log.succeeded(pipeline.name, began)
+
+        self._record(end)
+
+    def close(self) -> None:
+        """Ends the session of the run log; a run that was interrupted is recorded so."""
+        for run, _ in self._begun.values():
+            self._record(lambda run=run: self._cancel(run))  # type: ignore[misc]
+        self.log.close()
+
+    def _cancel(self, run: str) -> None:
+        self.log.end(run, Outcome(CANCELLED, error="it was interrupted"), self.log.now())
+
+    def _begin(self, pipeline: str) -> None:
+        now = datetime.now(UTC)
+        self._begun[pipeline] = run_id(now), now
+
+        def begin() -> None:
+            now = self.log.now()
+            run = RunRecord(run_id(now), pipeline, 1, self.reason, RUNNING, self.log.owner, now)
+            self._begun[pipeline] = run.id, now
+            self.log.begin(run)
+
+        self._record(begin)
+
+    def _record(self, work: Callable[[], None]) -> None:
+        if self._silent:
+            return
+        try:
+            work()
+        except FlowcError as error:
+            self._silent = True
+            self.warned(error)

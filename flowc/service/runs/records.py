@@ -1,0 +1,90 @@
+"""What the run log holds, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+Reason = Literal["schedule", "retry", "manual", "backfill"]
+"""Why a run began."""
+RUNNING, OK, FAILED, SKIPPED, LOST, TIMEOUT, CANCELLED = (
+    "running", "ok", "failed", "skipped", "lost", "timeout", "cancelled",
+)  # fmt: skip
+"""How a run is, or has ended. `lost` gave no sign of life for as long as its lease lasted."""
+STATUSES = (RUNNING, OK, FAILED, SKIPPED, LOST, TIMEOUT, CANCELLED)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run has ended. `counts` are rows and bytes by the names of their columns."""
+
+    status: str
+    counts: Mapping[str, int] = field(default_factory=dict)
+    error_code: str | None = None
+    error: str | None = None
+    plan: str | None = None
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    """Targets with their counts and checks, times of phases, and what the run said at its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One run of a pipeline. `due_at` is None where no schedule asked for it."""
+
+    id: str
+    pipeline: str
+    attempt: int
+    reason: str
+    status: str
+    owner: str
+    started_at: datetime
+    due_at: datetime | None = None
+    finished_at: datetime | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
+    error_code: str | None = None
+    error: str | None = None
+    plan: str | None = None
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took; None while it runs."""
+        return (self.finished_at - self.started_at).total_seconds() if self.finished_at is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where the schedule of a pipeline is.
+
+    Due times up to `settled_at` are done with; the one at `due_at` is open: it runs (`run_id`), or waits until
+    `retry_at`, with `attempt` attempts begun. Before `since`, nobody expected anything.
+    """
+
+    pipeline: str
+    expression: str
+    timezone: str
+    since: datetime
+    settled_at: datetime
+    version: int
+    succeeded_at: datetime | None = None
+    due_at: datetime | None = None
+    attempt: int = 0
+    retry_at: datetime | None = None
+    run_id: str | None = None
+    paused: bool = False
+    failing: bool = False
+    expired: bool = False
+    """Whether the run gives no sign of life."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A due time that this process runs, and nobody else."""
+
+    run_id: str
+    pipeline: str
+    due_at: datetime
+    attempt: int
+    reason: Reason

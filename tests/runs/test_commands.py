@@ -1,0 +1,245 @@
+"""Schedules by the command line: `run-due`, `schedule`, `runs`, `plan`, and the daemon."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from flowc.runtime.connectors import open_database
+from flowc.service.runs.log import RunLog
+from flowc.service.runs.records import RunRecord
+from tests.commands import Inside
+from tests.waiting import until
+
+NOON = "2026-03-10T12:00:00Z"
+BEFORE = "2026-03-10T11:59:00Z"
+SPEC = """
+project: shop
+connections: {{ db: {{ kind: sqlite, path: shop.db }} }}
+tables:
+  a: {{ connection: db, columns: {{ n: bigint primary key }} }}
+  b: {{ connection: db, columns: {{ n: bigint }} }}
+pipelines:
+  up: {{ from: db, sql: "{sql}", to: a, mode: merge, schedule: "{schedule}"{more} }}
+  down: {{ from: db, sql: SELECT n FROM a, to: b, mode: truncate, schedule: "{schedule}" }}
+"""
+
+
+def written(project, sql="SELECT 1 AS n", schedule="0 * * * *", more=""):
+    project.write("specs/s.yaml", SPEC.format(sql=sql, schedule=schedule, more=more))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Inside:
+    return Inside(tmp_path)
+
+
+def runs(folder):
+    done = folder.flowc("runs", "list", "--json")
+    assert done.code == 0, done.err
+    return done.json
+
+
+def _gone():
+    """The owner that a process of this machine was that has ended."""
+    code = "from flowc.service.access.locks import owner_name; print(owner_name())"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def due(folder, at):
+    return folder.flowc("run-due", "--now", at)
+
+
+def test_what_is_due_runs_once_in_order(folder):
+    written(folder)
+    assert due(folder, BEFORE).code == 0
+    assert runs(folder) == []
+    done = due(folder, NOON)
+    assert done.code == 0, done.err
+    assert due(folder, NOON).code == 0
+    found = runs(folder)
+    assert [(run["pipeline"], run["status"], run["due_at"], run["rows_inserted"]) for run in found] == [
+        ("down", "ok", NOON, 1),
+        ("up", "ok", NOON, 1),
+    ]
+    shown = folder.flowc("runs", "show", found[0]["run"]).out
+    assert "db.b" in shown
+    assert "truncate" in shown
+
+
+def test_a_failure_is_recorded_with_its_code_and_tried_again(folder):
+    written(folder, more=", retry: { attempts: 2, backoff: 1m }", sql="SELECT n FROM gone")
+    due(folder, BEFORE)
+    done = due(folder, NOON)
+    assert done.code == 1
+    assert "tried again at 2026-03-10T12:01:00" in done.err
+    assert due(folder, "2026-03-10T12:00:30Z").code == 0
+    assert "that was the last attempt" in due(folder, "2026-03-10T12:01:30Z").err
+    found = [(run["attempt"], run["status"], run["reason"]) for run in runs(folder)]
+    assert found == [(2, "failed", "retry"), (1, "failed", "schedule")]
+    assert folder.flowc("runs", "show", "last", "--json").json["error_code"]
+
+
+def test_pause_and_resume(folder):
+    written(folder)
+    due(folder, BEFORE)
+    assert folder.flowc("schedule", "pause", "up").code == 0
+    due(folder, NOON)
+    assert runs(folder) == []
+    states = folder.flowc("schedule", "list", "--json").json
+    assert [each["state"] for each in states] == ["paused", "waits: `up` has no success for that time"]
+    folder.flowc("schedule", "resume", "up")
+    due(folder, NOON)
+    assert len(runs(folder)) == 2
+
+
+def test_selectors_choose_among_schedules(folder):
+    written(folder, more=", tags: [first]")
+    due(folder, BEFORE)
+    assert folder.flowc("schedule", "pause", "up+").err == "paused: up, down\n"
+    assert folder.flowc("schedule", "resume", "tag:first").err == "resumed: up\n"
+    assert folder.flowc("run-due", "--now", NOON, "tag:first").code == 0
+    assert [each["pipeline"] for each in folder.flowc("schedule", "list", "tag:first", "--json").json] == ["up"]
+    folder.flowc("schedule", "resume", "+down")
+    due(folder, NOON)
+    assert [each["pipeline"] for each in runs(folder)] == ["down", "up"]
+    assert [each["pipeline"] for each in folder.flowc("runs", "list", "tag:first", "--json").json] == ["up"]
+
+
+def test_a_success_by_hand_lets_downstream_go_on(folder):
+    written(folder, sql="SELECT n FROM gone")
+    due(folder, BEFORE)
+    due(folder, NOON)
+    written(folder)
+    assert folder.flowc("run", "up", "--once").code == 0
+    due(folder, NOON)
+    assert [(run["pipeline"], run["status"], run["reason"]) for run in runs(folder)][:2] == [
+        ("down", "ok", "schedule"),
+        ("up", "ok", "manual"),
+    ]
+
+
+def test_a_run_by_hand_that_was_killed_is_lost(folder):
+    written(folder)
+    file = str(folder.path / ".flowc/runs.sqlite")
+    log = RunLog(lambda: open_database("sqlite", {"path": file}), "sqlite", "shop", _gone())
+    folder.flowc("run", "--once")
+    log.begin(RunRecord("20990101", "up", 1, "manual", "running", log.owner, log.now()))
+    log.close()
+    assert [run["status"] for run in runs(folder)] == ["lost", "ok", "ok"]
+
+
+def test_what_a_function_prints_is_no_report(folder):
+    folder.write(
+        "own.py",
+        "import os, flowc\n\n@flowc.udf(args=['bigint'], returns='bigint')\ndef noisy(x):\n"
+        "    print('hello')\n    os.write(1, b'there')\n    return x\n",
+    )
+    folder.write("in.csv", "n\n1\n")
+    written(folder)
+    source = "{ connection: files, path: in.csv, columns: { n: bigint } }"
+    folder.write(
+        "specs/more.yaml",
+        "connections: { files: { kind: files, uri: ., format: csv } }\n"
+        "tables: { c: { connection: db, columns: { n: bigint } } }\n"
+        "functions: { noisy: { python: 'own:noisy', args: [bigint], returns: bigint } }\n"
+        f"pipelines: {{ loud: {{ from: {source}, sql: SELECT noisy(n) AS n FROM source, to: c, mode: append,"
+        " schedule: '0 * * * *' } }\n",
+    )
+    due(folder, BEFORE)
+    assert due(folder, NOON).code == 0
+    (run,) = [run for run in runs(folder) if run["pipeline"] == "loud"]
+    assert (run["status"], run["rows_inserted"]) == ("ok", 1)
+    assert "hello" in folder.flowc("runs", "show", run["run"]).out
+
+
+def test_a_pipeline_may_be_named_as_a_folder_is(folder):
+    written(folder)
+    folder.write("up/x.txt", "")
+    due(folder, BEFORE)
+    assert due(folder, NOON).code == 0
+
+
+def test_a_run_log_in_a_file_that_loads_write_is_refused(folder):
+    written(folder)
+    folder.write(
+        "specs/log.yaml", "run_log: { connection: other }\nconnections: { other: { kind: sqlite, path: shop.db } }\n"
+    )
+    assert "error[unsupported-target]" in folder.flowc("lint").out
+
+
+def test_plan_shows_an_edited_schedule(folder):
+    written(folder)
+    due(folder, BEFORE)
+    folder.flowc("apply", "--yes")
+    written(folder, schedule="*/5 * * * *")
+    assert "up: `0 * * * * (UTC)` → `*/5 * * * * (UTC)`" in folder.flowc("plan").out
+    (first, _) = folder.flowc("plan", "--json").json["schedules"]
+    assert (first["before"], first["after"]) == ("0 * * * * (UTC)", "*/5 * * * * (UTC)")
+    due(folder, NOON)
+    assert runs(folder) == []
+    assert "schedules" not in folder.flowc("plan").out
+
+
+def test_looking_makes_no_run_log(folder):
+    written(folder)
+    for words in (["runs", "list"], ["schedule", "list"], ["plan"]):
+        folder.flowc(*words)
+    assert not (folder.path / ".flowc").exists()
+
+
+def test_a_run_log_that_cannot_be_written_warns(folder):
+    written(folder)
+    folder.write(".flowc", "in the way")
+    done = folder.flowc("run", "--once")
+    assert done.code == 0
+    assert "warning: this run is not recorded" in done.err
+
+
+def test_apply_makes_the_tables_of_a_run_log_that_nobody_else_may_make(folder, store):
+    log = f"run_log: {{ connection: log, create_tables: false }}\nconnections: {{ log: {store.connection} }}\n"
+    written(folder)
+    folder.write("specs/log.yaml", log)
+    refused = due(folder, BEFORE)
+    assert refused.code == 2
+    assert "error[unknown-table]" in refused.err
+    applied = folder.flowc("apply", "--yes")
+    assert applied.code == 0, applied.err
+    assert due(folder, BEFORE).code == 0
+    assert due(folder, NOON).code == 0
+    assert len(runs(folder)) == 2
+
+
+def test_the_daemon_runs_what_is_due_and_stops_what_runs(folder):
+    written(folder, schedule="* * * * * *")
+    daemon = folder.begin("run")
+    until(lambda: len(runs(folder)) >= 2)
+    daemon.send_signal(signal.SIGTERM)
+    assert daemon.wait(60) == 0
+    assert all(run["status"] in ("ok", "cancelled") for run in runs(folder))
+    assert all(datetime.fromisoformat(run["due_at"]) for run in runs(folder))
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["run-due", "--now", "soon"], "unusable-option"),
+        (["run-due", "--now", "0001-01-01"], "unusable-option"),
+        (["run-due", "--run-log", "ftp://x/y"], "unusable-option"),
+        (["runs", "show", "nothing"], "unknown-selection"),
+        (["runs", "list", "upp"], "unknown-pipeline"),
+        (["schedule", "pause"], "missing-name"),
+        (["run", "nobody"], "unknown-selection"),
+    ],
+)
+def test_what_is_wrong_is_said(tmp_path, words, code):
+    project = Inside(tmp_path)
+    written(project)
+    done = project.flowc(*words)
+    assert done.code == 2
+    assert f"error[{code}]" in done.err
