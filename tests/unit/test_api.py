@@ -121,6 +121,24 @@ def test_run_is_the_document_of_the_command(project: Inside):
     assert [each.name for each in flowc.run("people").pipelines] == ["people"]
 
 
+def test_selectors_stand_where_names_do(project: Inside):
+    project.write(
+        "specs/a.yaml", SPECS.replace("mode: merge, incremental", "mode: merge, tags: [nightly], incremental")
+    )
+    project.write("specs/b.yaml", STREAM.replace("  seen:\n", "  seen:\n    tags: [nightly]\n"))
+    project.write("inbox/a.csv", "id\n1\n")
+    planned = flowc.plan(select="+people")
+    assert {change.name for change in planned.pipelines} == {"people"}
+    result = flowc.run("tag:nightly")
+    assert ([each.name for each in result.pipelines], [each.name for each in result.streams]) == (["days"], ["seen"])
+    with pytest.raises(flowc.FlowcError, match="has the tag `hourly`"):
+        flowc.run("tag:hourly")
+    project.write("specs/c.yaml", "pipelines: { broken: { sql: SELECT 1 } }\n")
+    assert flowc.run("people").ok
+    with pytest.raises(flowc.SpecErrors):
+        flowc.run("tag:nightly")
+
+
 def test_loads_read_again_what_is_asked_for(project: Inside):
     flowc.run()
     part = flowc.run("days", since=date(2026, 1, 1), until="2026-01-03")
