@@ -14,15 +14,19 @@ _STARTER = Path(__file__).resolve().parent / "starter"
 FILES = {
     "specs/project.yaml": "specs.yaml",
     "data/orders.csv": "orders.csv",
+    "data/visits.jsonl": "visits.jsonl",
     "README.md": "README.md",
     "requirements.txt": "requirements.txt",
     "vendor/README.md": "vendor.md",
     "Dockerfile": "Dockerfile",
+    "compose.yaml": "compose.yaml",
     ".dockerignore": "dockerignore",
     ".gitignore": "gitignore",
-    ".github/workflows/lint.yml": "lint.yml",
+    ".github/workflows/flowc.yml": "github.yml",
+    "deploy/kubernetes.yaml": "kubernetes.yaml",
     "deploy/flowc.service": "flowc.service",
-    "deploy/flowc.timer": "flowc.timer",
+    "deploy/flowc-due.service": "flowc-due.service",
+    "deploy/flowc-due.timer": "flowc-due.timer",
 }
 
 
@@ -31,8 +35,8 @@ FILES = {
 def command(directory: Path) -> None:
     """Make a project that runs.
 
-    Writes specs, a small CSV file, a Dockerfile, a systemd unit and a CI workflow into DIR (default: this folder, when
-    it is empty). Files that exist are never overwritten.
+    Writes specs, two small files of data, a Dockerfile, a Docker compose file, Kubernetes manifests, systemd units and
+    a CI workflow into DIR (default: this folder, when it is empty). Files that exist are never overwritten.
     """
     if directory == Path() and any(not entry.name.startswith(".") for entry in directory.iterdir()):
         raise UsageError("this folder is not empty", code="existing-file", help="name a folder: `flowc init DIR`")
