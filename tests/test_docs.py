@@ -55,7 +55,10 @@ PAGES = [
 ]
 LINKED = [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
 BASE = Path(__file__).with_name("docs_project.yaml")
-SECTIONS = {"vars", "connections", "tables", "pipelines", "streams", "functions", "tests", "environments"}
+SECTIONS = {
+    "vars", "connections", "tables", "pipelines", "streams", "functions", "tests", "environments", "run_log",
+    "concurrency",
+}  # fmt: skip
 PIPELINE = {
     "from": "shop",
     "sql": "SELECT customer_id, email, name, updated_at FROM customers",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from flowc.api.failures import SpecErrors, errors_of
 from flowc.api.linted import Linted, Where, lint, unknown_pipeline
+from flowc.api.selectors import Takes, expand, has_selectors, may_select, pipelines_only, runnable
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.ir import Ir, Pipeline
 from flowc.compiler.sql.checker import Checker
@@ -25,13 +26,14 @@ from flowc.service.loads.report import PipelineReport, Status
 
 @dataclass(frozen=True, slots=True)
 class OpenProject:
-    """A project that compiles, and the sessions of its databases."""
+    """A project that compiles, the sessions of its databases, and the names that were given, selectors expanded."""
 
     checked: CheckedSpec
     ir: Ir
     sessions: Sessions
     found: tuple[Diagnostic, ...]
     """What is wrong with its specs and does not concern it."""
+    names: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,47 +45,70 @@ class OpenPipelines(OpenProject):
 
 
 def open_project(
-    where: Where, *, names: Sequence[str] = (), checker: Checker | None = None, lock_wait: float = TABLE_LOCK
-) -> OpenProject:
+    where: Where, *, names: Sequence[str] = (), takes: Takes = runnable, checker: Checker | None = None,
+    lock_wait: float = TABLE_LOCK,
+) -> OpenProject:  # fmt: skip
     """Compiles the project. Raises SpecErrors for any error.
 
-    With `names`, those inside of pipelines that are not named do no harm, and such pipelines are left out. With a
-    checker, engines are asked about the queries, as `flowc lint` does. `lock_wait` is how many seconds sessions wait
-    for others.
+    With `names`, those inside of pipelines that are not named do no harm, and such pipelines are left out; selectors
+    among them choose of what the caller `takes`. With a checker, engines are asked about the queries, as `flowc lint`
+    does. `lock_wait` is how many seconds sessions wait for others.
     """
     linted = lint(where, checker=checker)
+    names = _expanded(names, linted, takes)
     if _blame(linted).stopping(names) if names else errors_of(linted.found):
         raise SpecErrors(linted.found)
-    return OpenProject(linted.checked, linted.ir, _sessions(linted.checked, where, lock_wait), linted.found)
+    sessions = _sessions(linted.checked, where, lock_wait)
+    return OpenProject(linted.checked, linted.ir, sessions, linted.found, tuple(names))
 
 
-def open_pipelines(where: Where, names: Sequence[str]) -> OpenPipelines:
+def open_pipelines(where: Where, names: Sequence[str], takes: Takes = pipelines_only) -> OpenPipelines:
     """Compiles the project. Raises SpecErrors for errors that concern the chosen pipelines.
 
-    Without names, an error of a pipeline's schedule keeps back that pipeline alone.
+    Selectors among the names choose of what the caller `takes`. Without names, an error of a pipeline's schedule keeps
+    back that pipeline alone.
     """
     linted = lint(where)
     checked, ir, found = linted.checked, linted.ir, _blame(linted)
+    names = _expanded(names, linted, takes)
     _check_names(checked, found, names)
     if found.stopping(names) or any(ir.pipeline(name) is None for name in names):
         raise SpecErrors(linted.found)
     pipelines = tuple(p for p in ir.pipelines if (not names or p.name in names) and p.name not in found.own)
     sessions = _sessions(checked, where, TABLE_LOCK)
-    return OpenPipelines(checked, ir, sessions, linted.found, pipelines, () if names else _broken(found))
+    return OpenPipelines(checked, ir, sessions, linted.found, tuple(names), pipelines, () if names else _broken(found))
 
 
-def selection(names: Sequence[str], opened: OpenProject) -> frozenset[str]:
-    """The chosen tables, pipelines and streams with all that they depend on.
+def names_before(where: Where, names: Sequence[str]) -> list[str]:
+    """The names, selectors expanded, for those who have to know them before they open a project."""
+    return _expanded(names, lint(where), runnable) if may_select(names) else list(names)
 
-    Raises `UsageError` for a name that is none of them.
+
+def named(given: Sequence[str], opened: OpenProject) -> tuple[str, ...]:
+    """The names that were given, selectors expanded, in the order of the alphabet.
+
+    Raises UsageError for one that is no table, pipeline or stream.
     """
     project = opened.checked.project
     known = [*project.tables, *project.pipelines, *project.streams]
+    names = expand(given, opened.checked, opened.ir)
     for name in names:
         if name not in known:
             helps = did_you_mean(name, known) or ("name a table, a pipeline or a stream of the specs",)
             raise UsageError(f"there is no table, pipeline or stream `{name}`", code="unknown-selection", help=helps[0])
-    return close_selection(names, opened.checked, opened.ir)
+    return tuple(sorted(names))
+
+
+def selection(names: Sequence[str], opened: OpenProject) -> frozenset[str]:
+    """The chosen tables, pipelines and streams with all that they depend on. Raises UsageError as `named`."""
+    return close_selection(named(names, opened), opened.checked, opened.ir)
+
+
+def _expanded(names: Sequence[str], linted: Linted, takes: Takes) -> list[str]:
+    """The names, selectors expanded. With selectors, any error stops it: without that, more might be chosen."""
+    if errors_of(linted.found) and has_selectors(names, linted.checked.project):
+        raise SpecErrors(linted.found)
+    return expand(names, linted.checked, linted.ir, takes)
 
 
 def _blame(linted: Linted) -> Blame:

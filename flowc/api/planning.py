@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from logging import getLogger
 
 from flowc.api.failures import outward
 from flowc.api.linted import Where
-from flowc.api.opening import open_project, selection
+from flowc.api.opening import OpenProject, open_project, selection
 from flowc.api.specs import DEFAULT_SPECS, Specs, spec_paths
 from flowc.controls import json_text
+from flowc.errors import FlowcError
 from flowc.masking import Masker
 from flowc.migration import Change, MigrationPlan, PipelineChange, StreamState
 from flowc.render.migration import migration_text, summary
 from flowc.render.migration_json import migration_object
+from flowc.render.runs import edits_text
 from flowc.render.style import Style
 from flowc.service.changes.plans import make_plan, plan_hash
 from flowc.service.checking import checker
+from flowc.service.runs.edits import ScheduleEdit, edited
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -63,9 +67,9 @@ class PlanResult:
 def plan(specs: Specs = DEFAULT_SPECS, *, select: str | Iterable[str] = (), env: str | None = None) -> PlanResult:
     """Plans what `flowc apply` would change in databases and loads, as `flowc plan`. Reads, and changes nothing.
 
-    `specs` is a folder, a file or several of them; `select` names tables, pipelines and streams, which are planned
-    with all that they depend on; `env` is an entry of `environments`. Raises SpecErrors for errors in the specs, and
-    FlowcError where a database cannot be asked.
+    `specs` is a folder, a file or several of them; `select` names tables, pipelines and streams, or selects them
+    (`tag:nightly`, `+orders`), which are planned with all that they depend on; `env` is an entry of `environments`.
+    Raises SpecErrors for errors in the specs, and FlowcError where a database cannot be asked.
     """
     masker, names = Masker(), [select] if isinstance(select, str) else list(select)
     return outward(masker, lambda: _planned(Where(spec_paths(specs), env, masker), names))
@@ -75,12 +79,23 @@ def _planned(where: Where, names: Sequence[str]) -> PlanResult:
     opened = open_project(where, checker=checker())
     try:
         made = make_plan(opened.checked, opened.ir, opened.sessions, selection(names, opened))
+        edits = () if names else _edited(opened)
     finally:
         opened.sessions.close()
-    return _told(made, where.masker.redact)
+    return _told(made, edits, where.masker.redact)
 
 
-def _told(plan: MigrationPlan, redact: Callable[[str], str]) -> PlanResult:
+def _edited(opened: OpenProject) -> tuple[ScheduleEdit, ...]:
+    """Schedules that a scheduler will find edited; none where the run log cannot be read, which the log tells."""
+    try:
+        return tuple(edited(opened.checked.project, opened.ir, opened.sessions.resolver))
+    except FlowcError as error:
+        getLogger("flowc").warning("whether schedules were edited is not known: %s", error.message)
+        return ()
+
+
+def _told(plan: MigrationPlan, edits: Sequence[ScheduleEdit], redact: Callable[[str], str]) -> PlanResult:
     """The result, whose texts are made now: what masks secrets holds them, and is not kept."""
-    text = migration_text(plan, Style(conceal=redact))
-    return PlanResult(plan, redact(text), redact(json_text(migration_object(plan, plan_hash(plan)))))
+    style = Style(conceal=redact)
+    text = "\n\n".join(filter(None, (migration_text(plan, style), edits_text(edits, style))))
+    return PlanResult(plan, redact(text), redact(json_text(migration_object(plan, plan_hash(plan), edits))))

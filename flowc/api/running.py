@@ -7,21 +7,27 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
+from logging import getLogger
 from threading import Event
 
 from flowc.api.failures import bare, outward
 from flowc.api.linted import Where, stream_names
-from flowc.api.opening import OpenPipelines, OpenProject, open_pipelines, open_project
+from flowc.api.opening import OpenPipelines, OpenProject, names_before, open_pipelines, open_project
 from flowc.api.results import RunResult
 from flowc.api.specs import DEFAULT_SPECS, Specs, spec_paths
 from flowc.compiler.loads.load import Reread
-from flowc.errors import UsageError
+from flowc.errors import FlowcError, UsageError
 from flowc.masking import Masker
+from flowc.render.loads import pipeline_object
 from flowc.service.access.sessions import Sessions
 from flowc.service.loads.report import RunReport
 from flowc.service.loads.resets import check_reread
 from flowc.service.loads.run import Observer, Run, Silent
+from flowc.service.runs.executors import RUN_VARIABLE
 from flowc.service.runs.once import run_both, waiting_keys
+from flowc.service.runs.opening import run_log
+from flowc.service.runs.recording import Recorded
+from flowc.service.runs.records import Reason
 from flowc.service.streams.run import StreamReport, run_stream
 
 CatchUp = Callable[[Event | None], StreamReport]
@@ -41,9 +47,10 @@ def run(
 ) -> RunResult:
     """Runs pipelines once, in dependency order, and lets streams catch up, as `flowc run --once`: `names`, or all.
 
-    `specs` is a folder, a file or several of them; `env` an entry of `environments`. The named loads read everything
-    anew with `full`, or again from the cursor `since` on (`--from`) up to `until`, without it (`--to`). With `drain`,
-    the end of the sources of streams counts as the end of their input.
+    Names may be selectors: `tag:nightly`, `+daily` (all upstream), `daily+` (downstream). `specs` is a folder, a file
+    or several of them; `env` an entry of `environments`. The named loads read everything anew with `full`, or again
+    from the cursor `since` on (`--from`) up to `until`, without it (`--to`). With `drain`, the end of the sources of
+    streams counts as the end of their input.
 
     What fails on the way is in the result. Raises SpecErrors for errors in the specs, before anything is read, and
     FlowcError where the run cannot begin: for a name that nothing has, or options that do not go together.
@@ -59,6 +66,21 @@ def run(
 
 def _cursor(value: str | int | date | None) -> str | None:
     return value.isoformat() if isinstance(value, date) else None if value is None else str(value)
+
+
+def _log_warning(error: FlowcError) -> None:
+    getLogger("flowc").warning("this run is not recorded: %s", error.message)
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """Where a run is recorded, as `run_log` opens it, and who hears that it cannot be."""
+
+    run_log: str | None = None
+    warned: Callable[[FlowcError], None] = _log_warning
+
+
+_RECORDING = Recording()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +105,9 @@ def reread_of(names: Sequence[str], since: str | None, until: str | None, *, ful
     return Reread(since, until)
 
 
-def open_once(where: Where, names: Sequence[str], reread: Reread | None = None) -> Once:
-    """Opens the project for the named pipelines and streams, or all. Raises as `run`."""
+def open_once(where: Where, given: Sequence[str], reread: Reread | None = None) -> Once:
+    """Opens the project for the named or selected pipelines and streams, or all. Raises as `run`."""
+    names = names_before(where, given)
     known = stream_names(where) if names else ()
     streams = tuple(name for name in names if name in known)
     if reread and streams:
@@ -97,7 +120,7 @@ def open_once(where: Where, names: Sequence[str], reread: Reread | None = None) 
         check_reread(reread, opened.pipelines, opened.ir)
     streams = streams if names else tuple(opened.checked.project.streams)
     if streams and not opened.checked.project.pipelines and not opened.broken:
-        return Once(OpenProject(opened.checked, opened.ir, opened.sessions, opened.found), streams)
+        return Once(OpenProject(opened.checked, opened.ir, opened.sessions, opened.found, opened.names), streams)
     return Once(opened, streams, reread)
 
 
@@ -105,25 +128,41 @@ def _alone(catch_up: CatchUp) -> StreamReport:
     return catch_up(None)
 
 
-def run_once(once: Once, *, drain: bool, observer: Observer | None = None, around: Around = _alone) -> RunResult:
+def run_once(
+    once: Once, *, drain: bool, observer: Observer | None = None, around: Around = _alone,
+    recording: Recording = _RECORDING,
+) -> RunResult:  # fmt: skip
     """Runs it. The observer is told of loads, and each stream catches up inside of `around`."""
     opened = once.opened
     if not isinstance(opened, OpenPipelines):
         return _told(opened, None, _run_streams(once, drain=drain, around=around))
     project, shared = opened.checked.project, opened.sessions
     sessions = Sessions(project.connections, shared.resolver, shared.scope)
-    run = Run(opened.checked, opened.pipelines, shared, observer or Silent(), env=os.environ, reread=once.reread)
+    watching = _recorded(once, observer or Silent(), recording)
+    run = Run(opened.checked, opened.pipelines, shared, watching, env=os.environ, reread=once.reread)
     try:
         both = run_both(
             run, opened.ir, once.streams, lambda name: around(_catch_up(opened, sessions, name, drain=drain)),
             opened.broken,
         )  # fmt: skip
     finally:
+        if isinstance(watching, Recorded):
+            watching.close()
         sessions.close()
         shared.close()
     chosen = {pipeline.name for pipeline in opened.pipelines}
     both.pipelines.waiting = waiting_keys(p for name, p in project.pipelines.items() if name in chosen)
     return _told(opened, both.pipelines, both.streams)
+
+
+def _recorded(once: Once, observer: Observer, recording: Recording) -> Observer:
+    """Has a run of pipelines be recorded; that of a worker is recorded by its scheduler."""
+    if os.environ.get(RUN_VARIABLE):
+        return observer
+    opened = once.opened
+    log = run_log(opened.checked.project, opened.sessions.resolver, recording.run_log)
+    reason: Reason = "backfill" if once.reread is not None else "manual"
+    return Recorded(observer, log, pipeline_object, recording.warned, reason)
 
 
 def _run_streams(once: Once, *, drain: bool, around: Around) -> list[StreamReport]:

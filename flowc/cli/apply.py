@@ -7,11 +7,12 @@ from pathlib import Path
 
 import click
 
-from flowc.api.opening import selection
+from flowc.api.opening import named, selection
 from flowc.cli.arguments import environment_option, seconds, specs_and_names
 from flowc.cli.asking import agreed
 from flowc.cli.console import out, say, style_for
 from flowc.cli.opened import OpenProject, open_project
+from flowc.cli.scheduling import make_run_log
 from flowc.errors import FlowcError
 from flowc.migration import Statement
 from flowc.render.migration import migration_text
@@ -40,7 +41,11 @@ _UNDONE = "nothing was changed"
 @click.command()
 @click.argument("arguments", nargs=-1, metavar="[SPECS]... [NAME]... | FILE")
 @click.option(
-    "--select", "selected", multiple=True, metavar="NAME", help="Only this table, pipeline or stream and its needs."
+    "--select",
+    "selected",
+    multiple=True,
+    metavar="NAME",
+    help="Only this table, pipeline or stream, or what a selector chooses, and its needs.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--allow-destructive", "allowed", multiple=True, metavar="OBJECT", help="Allow this loss; `all` for any.")
@@ -87,6 +92,8 @@ def command(
     request = Request(opened.checked, opened.ir, opened.sessions, saved, _Talk(), limits, looked_at=not yes)
     for done in carry_out(request):
         out(f"{printable(done.connection)}: version {done.version}, {done.statements} statements, {done.seconds:.2f} s")
+    if opened.checked.project.run_log.connection is not None:
+        make_run_log(opened)
     for words in refusals(states):
         say(printable(words))
     return 0
@@ -104,12 +111,12 @@ def _planned(
 ) -> tuple[OpenProject, SavedPlan]:  # fmt: skip
     paths, names = specs_and_names(arguments)
     opened = open_project(paths, environment, _UNDONE, checker=checker(own=True), lock_wait=limits.table_lock)
-    chosen = (*names, *selected)
+    chosen = named((*names, *selected), opened)
     plan = make_plan(opened.checked, opened.ir, opened.sessions, selection(chosen, opened))
     out(migration_text(plan, style_for(sys.stdout)))
     refuse_destructive(plan, allowed)
     specs = tuple(str(path) for path in paths)
-    return opened, SavedPlan(plan, specs, environment, tuple(sorted(chosen)))
+    return opened, SavedPlan(plan, specs, environment, chosen)
 
 
 def _agreed() -> bool:

@@ -58,6 +58,12 @@ def format_option(*more: str, what: str = "one JSON object") -> Callable[[F], F]
     return added
 
 
+def run_log_option(command: F) -> F:
+    """Adds `--run-log URL`."""
+    help = "Where runs are recorded: a URL, a connection, or `memory`. Default: as `run_log` of the project says."
+    return click.option("--run-log", "run_log", metavar="URL", help=help)(command)
+
+
 def environment_option(command: F) -> F:
     """Adds `--env NAME`."""
     help = "Use this entry of `environments`."

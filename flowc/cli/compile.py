@@ -50,7 +50,7 @@ def command(specs: tuple[str, ...], forms: tuple[str, ...], new: bool, environme
     """
     paths, names = specs_and_names(specs)
     checked, whole = compiled(paths, environment)
-    ir, reporter = chosen(whole, names), Reporter()
+    ir, reporter = chosen(checked, whole, names), Reporter()
     planning = set(forms) != {"ir"}
     loads = offline_plans(ir.pipelines, ir.tables, reporter, new=new) if planning else ()
     streams = _stream_plans(ir, checked, reporter) if planning else ()

@@ -6,19 +6,24 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from flowc.cli.console import say, say_errors, style_for
+from flowc.api.selectors import expand, scheduled_only
+from flowc.cli.console import say_errors, style_for
+from flowc.cli.eventlog import Log
 from flowc.cli.opened import OpenProject, open_project
 from flowc.cli.progress import Show, bottom
-from flowc.diagnostics import Diagnostic, Severity, did_you_mean
+from flowc.cli.scheduling import scheduler_of
+from flowc.compiler.checked import CheckedSpec
+from flowc.compiler.ir import Pipeline
+from flowc.diagnostics import did_you_mean
 from flowc.errors import UsageError
-from flowc.render.daemon import LEVELS, live_text, log_json, log_text, progress_events, status_json
+from flowc.render.daemon import live_text, progress_events, status_json
 from flowc.render.metrics import metrics_text
 from flowc.runtime.interrupts import before_the_end
 from flowc.service.daemon.http import Page, serve
@@ -26,6 +31,8 @@ from flowc.service.daemon.job import Job
 from flowc.service.daemon.sharing import files_for_one, together
 from flowc.service.daemon.stats import Event
 from flowc.service.daemon.supervisor import Daemon
+from flowc.service.runs.due import Due, dues
+from flowc.service.runs.scheduler import Scheduler
 
 _TICK = 0.2
 _PLAIN_EVERY = 30.0
@@ -39,50 +46,79 @@ class DaemonOptions:
     http: str | None = None
     log_format: str = "text"
     log_level: str = "info"
+    run_log: str | None = None
 
 
-def run_daemon(paths: Sequence[Path], names: Sequence[str], environment: str | None, options: DaemonOptions) -> int:
+def run_daemon(paths: Sequence[Path], given: Sequence[str], environment: str | None, options: DaemonOptions) -> int:
     """Runs streams until a signal, or until none is left; exit code 1 when one of them failed."""
-    log = _Log(options)
+    log = Log(options.log_format, options.log_level)
     opened = open_project(
         paths, environment, "nothing was run", show=log.diagnostics if options.log_format == "json" else say_errors
     )
-    streams = _chosen(names, opened, log)
+    names = expand(given, opened.checked, opened.ir, _runs)
+    streams, pipelines = _chosen(names, opened)
     jobs = _jobs(streams, opened)
     files = [files_for_one(job.stream, opened.ir, opened.sessions) for job in jobs]
     daemon = Daemon(jobs, together(files), log)
+    scheduler = scheduler_of(opened, pipelines, paths, environment, log, given_log=options.run_log)
     stop = threading.Event()
     with ExitStack() as stack:
         _on_signals(daemon, stop, stack)
         if options.http is not None:
-            server = serve(options.http, _pages(daemon), lambda words: log(Event("error", words)))
+            server = serve(options.http, _pages(daemon, scheduler), lambda words: log(Event("error", words)))
             stack.callback(server.shutdown)
         daemon.start()
+        if scheduler.pipelines:
+            stack.callback(_scheduling(scheduler, stop).join)
         view = _View(daemon, stack.enter_context(bottom(stays=True)) if options.log_format == "text" else None)
-        while daemon.alive and not stop.wait(_TICK):
+        while (daemon.alive or scheduler.pipelines) and not stop.wait(_TICK):
             view.update()
+        stop.set()
         daemon.stop()
         view.update()
     return 1 if daemon.failed else 0
 
 
-def _chosen(names: Sequence[str], opened: OpenProject, log: _Log) -> tuple[str, ...]:
-    """The streams to run. Raises UsageError for a name that there is not, and where there is no stream."""
+def _scheduling(scheduler: Scheduler, stop: threading.Event) -> threading.Thread:
+    """Runs pipelines when they are due, beside the streams."""
+
+    def work() -> None:
+        try:
+            scheduler.run(stop)
+        finally:
+            stop.set()  # a bug in it ends the daemon too, rather than leave one behind that runs nothing
+
+    thread = threading.Thread(target=work, name="flowc-scheduler")
+    thread.start()
+    return thread
+
+
+def _runs(checked: CheckedSpec) -> Collection[str]:
+    """What a daemon takes: streams, and pipelines with a schedule."""
+    return [*checked.project.streams, *scheduled_only(checked)]
+
+
+def _chosen(names: Sequence[str], opened: OpenProject) -> tuple[tuple[str, ...], tuple[Pipeline, ...]]:
+    """The streams to run, and the pipelines to run when they are due.
+
+    Raises UsageError for a name that there is not, for a pipeline without a schedule, and where nothing is to be run.
+    """
     project = opened.checked.project
     for name in names:
         if name not in project.streams and name not in project.pipelines:
             known = (*project.streams, *project.pipelines)
-            helps = did_you_mean(name, known) or ("name a stream of the specs",)
+            helps = did_you_mean(name, known) or ("name a stream or a pipeline of the specs",)
             raise UsageError(f"there is no stream `{name}`", code="unknown-selection", help=helps[0])
     streams = tuple(name for name in names or project.streams if name in project.streams)
-    idle = [name for name in names or project.pipelines if name in project.pipelines]
-    if not streams:
-        what = f"`{idle[0]}` is a pipeline, and the daemon runs only streams" if idle else "there is no stream to run"
-        message = f"{what} in this version"
-        raise UsageError(message, code="not-runnable-yet", help="run pipelines once with `flowc run --once`")
-    if idle:
-        log(Event("warning", f"the daemon does not run pipelines in this version: {', '.join(idle)}"))
-    return streams
+    pipelines = tuple(p for p in opened.ir.pipelines if p.timing and (not names or p.name in names))
+    due = {pipeline.name for pipeline in pipelines}
+    idle = [name for name in names if name not in project.streams and name not in due]
+    if idle or not (streams or pipelines):
+        message = "the daemon has nothing to run: there is no stream, and no pipeline has a `schedule`"
+        if idle:
+            message = f"pipeline `{idle[0]}` has no `schedule`, so the daemon never runs it"
+        raise UsageError(message, code="unknown-selection", help="run pipelines once with `flowc run --once`")
+    return streams, pipelines
 
 
 def _jobs(streams: Sequence[str], opened: OpenProject) -> list[Job]:
@@ -105,7 +141,14 @@ def _on_signals(daemon: Daemon, stop: threading.Event, stack: ExitStack) -> None
         stack.callback(signal.signal, name, signal.signal(name, handle))
 
 
-def _pages(daemon: Daemon) -> dict[str, Any]:
+def _seen(scheduler: Scheduler) -> list[Due]:
+    """Where schedules were when the scheduler looked last."""
+    if scheduler.seen is None:
+        return []
+    return dues(scheduler.pipelines, scheduler.seen[0], scheduler.waiting, scheduler.seen[1])
+
+
+def _pages(daemon: Daemon, scheduler: Scheduler) -> dict[str, Any]:
     def ready() -> Page:
         lines = "".join(f"{w.job.stream}[{w.job.worker}]: {w.status}\n" for w in daemon.workers)
         return Page(lines, 200 if daemon.ready else 503)
@@ -113,32 +156,9 @@ def _pages(daemon: Daemon) -> dict[str, Any]:
     return {
         "/healthz": lambda: Page("ok\n"),
         "/readyz": ready,
-        "/metrics": lambda: Page(metrics_text(daemon), kind=_PROMETHEUS),
-        "/status": lambda: Page(status_json(daemon) + "\n", kind="application/json"),
+        "/metrics": lambda: Page(metrics_text(daemon, scheduler), kind=_PROMETHEUS),
+        "/status": lambda: Page(status_json(daemon, _seen(scheduler)) + "\n", kind="application/json"),
     }
-
-
-@dataclass
-class _Log:
-    """Writes events to stderr, one at a time."""
-
-    options: DaemonOptions
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def __call__(self, event: Event) -> None:
-        if LEVELS.index(event.level) < LEVELS.index(self.options.log_level):
-            return
-        text = log_json(event) if self.options.log_format == "json" else log_text(event, style_for(sys.stderr))
-        with self._lock:
-            say(text)
-            sys.stderr.flush()
-
-    def diagnostics(self, found: Iterable[Diagnostic]) -> None:
-        """The errors that compiling found, as events."""
-        for diagnostic in found:
-            if diagnostic.severity is Severity.ERROR:
-                fields = {"code": diagnostic.code, "file": diagnostic.span.file.path if diagnostic.span else None}
-                self(Event("error", diagnostic.message, fields=fields))
 
 
 @dataclass

@@ -51,8 +51,8 @@ def list_(specs: tuple[str, ...], form: str, environment: str | None) -> None:
     Parked ones were replayed as often as `max_attempts` says, and failed each time.
     """
     paths, names = specs_and_names(specs)
-    opened = open_project(paths, environment, "nothing was counted", names=names)
-    found = [_of(name, opened) for name in names or keeping(opened.checked)]
+    opened = open_project(paths, environment, "nothing was counted", names=names, takes=keeping)
+    found = [_of(name, opened) for name in opened.names or keeping(opened.checked)]
     counted = [(letters, letters.counts()) for letters in found]
     opened.sessions.close()
     if form == "json":

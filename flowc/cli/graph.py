@@ -29,8 +29,7 @@ def command(specs: tuple[str, ...], form: str, columns: bool, file: Path | None,
     SPECS are files or folders, default `specs`; NAMEs limit the graph to these pipelines and streams.
     """
     paths, names = specs_and_names(specs)
-    _, ir = compiled(paths, environment)
-    found = graph(chosen(ir, names), columns=columns)
+    found = graph(chosen(*compiled(paths, environment), names), columns=columns)
     text = _text(found, form, paths[0].resolve().parent.name)
     if file is None:
         out(text)

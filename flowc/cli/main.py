@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Sequence
 from importlib import import_module
 from types import FrameType
-from typing import cast
+from typing import NoReturn, cast
 
 import click
 
@@ -43,9 +43,19 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Write specs for tables that exist in CONNECTION: the named TABLES, or all that are not declared.",
     ),
     "run": ("run", "Run streams until a signal comes; with --once, run pipelines and streams once."),
+    "run-due": ("run_due", "Run what is due by its schedule, once: for a tick of cron."),
+    "scheduler": (
+        "scheduler",
+        "Run pipelines by their schedules until a signal comes; of several, one leads.",
+    ),
+    "schedule": ("schedule", "Show when pipelines are due, and pause or resume them."),
+    "runs": ("runs", "List and show runs of pipelines."),
     "dlq": ("dlq", "List, show, replay and purge dead letters of streams."),
     "rewind": ("rewind", "Move a stream to another place of its sources, or a load to another watermark."),
-    "status": ("status", "Show where streams are (positions, lag, dead letters), and watermarks of loads."),
+    "status": (
+        "status",
+        "Show where streams are (positions, lag, dead letters), watermarks of loads, and what is due.",
+    ),
     "preview": ("preview", "Run one pipeline in a transaction that is rolled back."),
     "validate": ("validate", "Check pipelines against the live systems."),
     "test": ("test", "Run the tests of pipelines and streams, without any server."),
@@ -53,12 +63,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "secrets": ("secrets", "Check that secrets resolve."),
     "doctor": ("doctor", "Check this installation and its connections."),
     "explain": ("explain", "Explain the code of a diagnostic."),
+    "completion": ("completion", "Print the script that has SHELL complete commands, options and names."),
 }
 
+COMPLETING = "_FLOWC_COMPLETE"
+"""The variable by which a shell asks what could stand next."""
+
 # Commands of the language that a later version brings: naming one is no typing error.
-LATER = (
-    "run-due", "scheduler", "runs", "web",
-)  # fmt: skip
+LATER = ("web",)
 
 
 class LazyGroup(click.Group):
@@ -96,7 +108,7 @@ def cli(debug: bool) -> None:
     """Compile YAML and SQL into loads that are safe to repeat.
 
     An argument that is an existing path is SPECS (a folder or a file, `specs` when left out); any other is the NAME
-    of a pipeline or a stream.
+    of a pipeline or a stream, or a selector of several: tag:TAG, +NAME (and all upstream of it), NAME+ (downstream).
 
     Exit codes: 0 fine; 1 the specs have errors, or a run or check failed; 2 flowc could not do its work.
     """
@@ -104,6 +116,8 @@ def cli(debug: bool) -> None:
 
 def main() -> None:
     """Runs the command line and exits."""
+    if COMPLETING in os.environ:
+        _complete(os.environ[COMPLETING])
     own_streams()
     given = sys.argv[1:]
     arguments = [argument for argument in given if argument != "--debug"]
@@ -118,6 +132,14 @@ def main() -> None:
     if lints:  # which holds nothing open: the interpreter would look through all of them once more as it ends
         gc.freeze()
     _leave(code)
+
+
+def _complete(instruction: str) -> NoReturn:
+    """Answers a shell, and nobody else: what goes wrong is told nowhere."""
+    from flowc.cli.completing import answer
+
+    sys.stdout.buffer.write(answer(instruction).encode() + b"\n")
+    _leave(0)
 
 
 def _as_ctrl_c(_: int, frame: FrameType | None) -> None:
@@ -198,7 +220,7 @@ def _show_bug(error: Exception, arguments: Sequence[str]) -> int:
     return 2
 
 
-def _leave(code: int) -> None:
+def _leave(code: int) -> NoReturn:
     """Exits; a reader that went away, or a full disk, must not turn the interpreter's last flush into an error."""
     try:
         sys.stdout.flush()

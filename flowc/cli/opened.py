@@ -8,16 +8,16 @@ from pathlib import Path
 from flowc.api import opening
 from flowc.api.linted import Where, unknown_pipeline
 from flowc.api.opening import OpenPipelines, OpenProject
+from flowc.api.selectors import Takes, pipelines_only, runnable
 from flowc.cli.console import conceal, say_errors
 from flowc.cli.project import ending
 from flowc.compiler.ir import Pipeline
 from flowc.compiler.sql.checker import Checker
 from flowc.diagnostics import Diagnostic
-from flowc.errors import UsageError
 from flowc.runtime.lean import without_pandas
 from flowc.service.access.locks import TABLE_LOCK
 
-__all__ = ["OpenPipelines", "OpenProject", "one", "open_pipelines", "open_project", "single", "where"]
+__all__ = ["OpenPipelines", "OpenProject", "names_before", "one", "open_pipelines", "open_project", "where"]
 
 
 def where(paths: Sequence[Path], environment: str | None) -> Where:
@@ -34,23 +34,39 @@ def open_project(
     undone: str,
     *,
     names: Sequence[str] = (),
+    takes: Takes = runnable,
     show: Callable[[Iterable[Diagnostic]], None] = say_errors,
     checker: Checker | None = None,
     lock_wait: float = TABLE_LOCK,
 ) -> OpenProject:
     """Compiles the project and shows what it finds. Errors end the command with code 1, and with words `undone`."""
     with ending(undone, show):
-        opened = opening.open_project(where(paths, environment), names=names, checker=checker, lock_wait=lock_wait)
+        opened = opening.open_project(
+            where(paths, environment), names=names, takes=takes, checker=checker, lock_wait=lock_wait
+        )
     show(opened.found)
     return opened
 
 
-def open_pipelines(paths: Sequence[Path], names: Sequence[str], environment: str | None, undone: str) -> OpenPipelines:
+def open_pipelines(
+    paths: Sequence[Path],
+    names: Sequence[str],
+    environment: str | None,
+    undone: str,
+    *,
+    takes: Takes = pipelines_only,
+) -> OpenPipelines:
     """Compiles the project. Errors that concern the chosen pipelines are shown and end the command with code 1."""
     with ending(undone):
-        opened = opening.open_pipelines(where(paths, environment), names)
+        opened = opening.open_pipelines(where(paths, environment), names, takes)
     say_errors(opened.found)
     return opened
+
+
+def names_before(paths: Sequence[Path], names: Sequence[str], environment: str | None, undone: str) -> list[str]:
+    """The names, selectors expanded, for commands that have to know them before they open a project."""
+    with ending(undone):
+        return opening.names_before(where(paths, environment), names)
 
 
 def one(opened: OpenPipelines, name: str) -> Pipeline:
@@ -59,12 +75,3 @@ def one(opened: OpenPipelines, name: str) -> Pipeline:
     if found is None:
         raise unknown_pipeline(name, (pipeline.name for pipeline in opened.pipelines))
     return found
-
-
-def single(names: Sequence[str], command: str) -> str:
-    """The one NAME that a command needs."""
-    if len(names) != 1:
-        said = f"{len(names)} were given" if names else "none was given"
-        message = f"`flowc {command}` takes the name of one pipeline, and {said}"
-        raise UsageError(message, code="missing-name", help=f"for instance `flowc {command} sync_customers`")
-    return names[0]

@@ -3,31 +3,39 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from flowc.api.opening import selection
+from flowc.api.opening import named, selection
 from flowc.cli.arguments import environment_option, format_option, specs_and_names
 from flowc.cli.console import concealed, out, say, style_for
 from flowc.cli.opened import OpenProject, open_project
+from flowc.cli.scheduling import edited_schedules
 from flowc.controls import json_text
 from flowc.migration import MigrationPlan
 from flowc.render.migration import migration_text, versions_text
 from flowc.render.migration_json import migration_object
 from flowc.render.migration_markdown import migration_markdown
 from flowc.render.migration_sql import migration_sql
+from flowc.render.runs import edits_text
 from flowc.render.style import printable
 from flowc.service.changes.plans import make_plan, plan_hash, read_versions
 from flowc.service.changes.rollback import plan_rollback, rollback_target
 from flowc.service.changes.saved import SavedPlan, write_plan
 from flowc.service.checking import checker
+from flowc.service.runs.edits import ScheduleEdit
 
 
 @click.command()
 @click.argument("arguments", nargs=-1, metavar="[SPECS]... [NAME]...")
 @click.option(
-    "--select", "selected", multiple=True, metavar="NAME", help="Only this table, pipeline or stream and its needs."
+    "--select",
+    "selected",
+    multiple=True,
+    metavar="NAME",
+    help="Only this table, pipeline or stream, or what a selector chooses, and its needs.",
 )
 @format_option("sql", "markdown")
 @click.option("--sql", "form", flag_value="sql", help="Print the statements alone, as a script: `--format sql`.")
@@ -59,14 +67,16 @@ def command(
     if history:
         out(versions_text(read_versions(opened.checked, opened.ir, opened.sessions), style_for(sys.stdout)))
         return 0
-    plan, version = _planned(opened, (*names, *selected), rollback)
+    chosen = named((*names, *selected), opened)
+    plan, version = _planned(opened, chosen, rollback)
+    edits = edited_schedules(opened) if rollback is None and not chosen else []
     opened.sessions.close()
     identity = plan_hash(plan)
     if file is not None:
         specs = tuple(str(path) for path in paths)
-        write_plan(file, SavedPlan(plan, specs, environment, tuple(sorted((*names, *selected))), version))
+        write_plan(file, SavedPlan(plan, specs, environment, chosen, version))
         say(printable(f"wrote {file}; carry it out with `flowc apply {file}`"))
-    text = _shown(plan, identity, form)
+    text = _shown(plan, identity, edits, form)
     out(text)
     if form == "sql" and concealed(text) != text:
         say(_MASKED)
@@ -77,15 +87,16 @@ _MASKED = """warning: a secret is also part of these statements, and masked in t
   help: `flowc apply` runs them whole; a secret that is no common word leaves them alone"""
 
 
-def _shown(plan: MigrationPlan, identity: str, form: str) -> str:
+def _shown(plan: MigrationPlan, identity: str, edits: Sequence[ScheduleEdit], form: str) -> str:
     """The plan in the form that was asked for."""
     if form == "json":
-        return json_text(migration_object(plan, identity))
+        return json_text(migration_object(plan, identity, edits))
     if form == "sql":
         return migration_sql(plan)
     if form == "markdown":
         return migration_markdown(plan)
-    return migration_text(plan, style_for(sys.stdout))
+    style = style_for(sys.stdout)
+    return "\n\n".join(filter(None, (migration_text(plan, style), edits_text(edits, style))))
 
 
 def _planned(opened: OpenProject, chosen: tuple[str, ...], rollback: str | None) -> tuple[MigrationPlan, int | None]:

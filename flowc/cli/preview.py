@@ -13,13 +13,15 @@ import click
 from flowc.api.linted import Where, stream_names
 from flowc.cli.arguments import environment_option, format_option, specs_and_names
 from flowc.cli.console import out, say, style_for
-from flowc.cli.opened import one, open_pipelines, open_project, single
+from flowc.cli.onestream import only_one
+from flowc.cli.opened import names_before, one, open_pipelines, open_project
 from flowc.cli.progress import progress
 from flowc.cli.report import show
 from flowc.render.loads import preview_json, preview_text
 from flowc.service.loads.run import Run, preview
 
 _UNDONE = "nothing was read"
+_EXAMPLE = "for instance `flowc preview sync_customers`"
 
 
 @click.command()
@@ -41,8 +43,10 @@ def command(arguments: tuple[str, ...], rows: int, limit: int, form: str, enviro
     they become, the messages that become none, and the columns. Joins no group, stores no position, and opens neither
     targets nor state. Exit code 1 when a message is bad.
     """
-    paths, names = specs_and_names(arguments)
-    name = single(names, "preview")
+    paths, given = specs_and_names(arguments)
+    only_one(given, given, "preview", "pipeline", _EXAMPLE)
+    names = names_before(paths, given, environment, _UNDONE)
+    name = only_one(names, given, "preview", "pipeline", _EXAMPLE)
     if name in stream_names(Where(paths, environment)):
         return _look(paths, name, environment, rows=rows, limit=limit, as_json=form == "json")
     opened = open_pipelines(paths, names, environment, _UNDONE)

@@ -11,6 +11,7 @@ import click
 
 from flowc.api.failures import SpecErrors, errors_of
 from flowc.api.linted import Where, lint, unknown_pipeline
+from flowc.api.selectors import expand
 from flowc.cli.console import say, say_errors
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.ir import Ir
@@ -46,8 +47,9 @@ def compiled(paths: Sequence[Path], environment: str | None) -> tuple[CheckedSpe
     return linted.checked, linted.ir
 
 
-def chosen(ir: Ir, names: Sequence[str]) -> Ir:
-    """The project with the named pipelines, in dependency order, and streams alone; all of it without names."""
+def chosen(checked: CheckedSpec, ir: Ir, given: Sequence[str]) -> Ir:
+    """The project with the chosen pipelines, in dependency order, and streams alone; all of it without names."""
+    names = expand(given, checked, ir)
     known = [*(pipeline.name for pipeline in ir.pipelines), *(stream.name for stream in ir.streams)]
     for name in names:
         if name not in known:

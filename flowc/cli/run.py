@@ -5,8 +5,9 @@ from __future__ import annotations
 import click
 
 from flowc.api.running import reread_of
-from flowc.cli.arguments import environment_option, format_option, specs_and_names
+from flowc.cli.arguments import environment_option, format_option, run_log_option, specs_and_names
 from flowc.cli.opened import where
+from flowc.cli.scheduling import become_worker
 from flowc.cli.streaming import run_named
 from flowc.errors import UsageError
 
@@ -22,7 +23,9 @@ from flowc.errors import UsageError
 @click.option("--http", metavar="HOST:PORT", help="Serve /healthz, /readyz, /metrics and /status there.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", help="How the log is written.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info")
+@click.option("--pipeline", "exact", hidden=True)
 @environment_option
+@run_log_option
 def command(
     specs: tuple[str, ...],
     once: bool,
@@ -35,13 +38,15 @@ def command(
     log_format: str,
     log_level: str,
     environment: str | None,
+    run_log: str | None,
+    exact: str | None,
 ) -> int:
     """Run streams until a signal comes; with --once, run pipelines and streams once.
 
-    SPECS are files or folders (default `specs`), NAMEs streams or pipelines (default all). Without --once this is the
-    daemon: a worker process for each stream (one for those that share a DuckDB file), which begins again when a server
-    fails or the worker dies. SIGTERM and Ctrl-C finish the epochs in hand; a second signal ends everything at once.
-    Exit code 1 when a stream gave up.
+    SPECS are files or folders (default `specs`), NAMEs streams or pipelines (default all), or selectors of them.
+    Without --once this is the daemon: a worker process for each stream (one for those that share a DuckDB file), which
+    begins again when a server fails or the worker dies, and beside them pipelines when they are due. SIGTERM and Ctrl-C
+    finish the epochs in hand; a second signal ends everything at once. Exit code 1 when a stream gave up.
 
     With --once, streams catch up with the end of their sources as it is now, and pipelines run in dependency order;
     streams come first, but for those that look up what a pipeline writes. Each target of a pipeline is loaded in one
@@ -53,10 +58,11 @@ def command(
     that is: merges update, appends add what is missing, and watermarks stay. With --full they load everything:
     merges update, appends replace all rows of their tables, and the watermark is set anew. Both imply --once.
 
-    Keys that this version does not act on (`schedule`, `retry`, `timeout`, `catch_up`, `freshness`) are
-    named on stderr.
+    The key `freshness`, which this version does not act on, is named on stderr.
     """
+    become_worker()
     paths, names = specs_and_names(specs)
+    names = [exact] if exact is not None else names
     reread = reread_of(names, since, until, full=full)
     if not (once or drain or reread):
         if form == "json":
@@ -64,5 +70,5 @@ def command(
             raise UsageError(message, code="conflicting-options", help="add `--once`, or use `--log-format json`")
         from flowc.cli.daemon import DaemonOptions, run_daemon
 
-        return run_daemon(paths, names, environment, DaemonOptions(http, log_format, log_level))
-    return run_named(where(paths, environment), names, json=form == "json", drain=drain, reread=reread)
+        return run_daemon(paths, names, environment, DaemonOptions(http, log_format, log_level, run_log))
+    return run_named(where(paths, environment), names, json=form == "json", drain=drain, reread=reread, run_log=run_log)

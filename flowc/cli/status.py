@@ -7,14 +7,17 @@ from collections.abc import Sequence
 
 import click
 
-from flowc.cli.arguments import environment_option, format_option, specs_and_names
+from flowc.cli.arguments import environment_option, format_option, run_log_option, specs_and_names
 from flowc.cli.console import out, say, style_for
 from flowc.cli.onestream import known_stream
 from flowc.cli.opened import OpenProject, open_project
+from flowc.cli.scheduling import due_now
 from flowc.controls import json_text
 from flowc.render.resets import standing_failures, standing_object, standings_text
+from flowc.render.runs import schedule_object, schedules_text
 from flowc.render.streamstatus import status_failures, status_object, status_text
 from flowc.service.loads.resets import Standing, standings
+from flowc.service.runs.due import Due
 from flowc.service.streams.status import StreamStatus, stream_status
 
 
@@ -22,8 +25,9 @@ from flowc.service.streams.status import StreamStatus, stream_status
 @click.argument("specs", nargs=-1, metavar="[SPECS]... [NAME]...")
 @format_option(what="one JSON list")
 @environment_option
-def command(specs: tuple[str, ...], form: str, environment: str | None) -> int:
-    """Show where streams are (positions, lag, dead letters), and watermarks of loads.
+@run_log_option
+def command(specs: tuple[str, ...], form: str, environment: str | None, run_log: str | None) -> int:
+    """Show where streams are (positions, lag, dead letters), watermarks of loads, and what is due.
 
     Reads the stored positions and asks the brokers for the ends; interrupts nobody. With names of streams, each
     partition is shown. What a running daemon does is told by its `/status` and `/metrics`. Exit code 1 when something
@@ -31,14 +35,15 @@ def command(specs: tuple[str, ...], form: str, environment: str | None) -> int:
     """
     paths, names = specs_and_names(specs)
     opened = open_project(paths, environment, "nothing was looked at", names=names)
-    found, loads = _looked(opened, names)
+    found, loads = _looked(opened, opened.names)
+    schedules = due_now(opened, run_log)
     opened.sessions.close()
     if form == "json":
-        shown = [*map(status_object, found), *map(standing_object, loads)]
+        shown = [*map(status_object, found), *map(standing_object, loads), *map(schedule_object, schedules or ())]
         out(json_text(shown))
     else:
-        _show(found, loads, partitions=bool(names))
-    return 1 if any(at.error for at in found) or any(at.error for at in loads) else 0
+        _show(found, loads, schedules or (), partitions=bool(names))
+    return 1 if schedules is None or any(at.error for at in found) or any(at.error for at in loads) else 0
 
 
 def _looked(opened: OpenProject, names: Sequence[str]) -> tuple[Sequence[StreamStatus], Sequence[Standing]]:
@@ -51,11 +56,14 @@ def _looked(opened: OpenProject, names: Sequence[str]) -> tuple[Sequence[StreamS
     return found, standings(pipelines, opened.sessions)
 
 
-def _show(found: Sequence[StreamStatus], loads: Sequence[Standing], *, partitions: bool) -> None:
+def _show(
+    found: Sequence[StreamStatus], loads: Sequence[Standing], schedules: Sequence[Due], *, partitions: bool
+) -> None:  # fmt: skip
     style = style_for(sys.stdout)
     texts = [status_text(found, style, partitions=partitions)] if found else []
     texts += [standings_text(loads, style)] if loads else []
+    texts += [schedules_text(schedules, style)] if schedules else []
     out("\n\n".join(texts))
     sys.stdout.flush()
     failures = (status_failures(found, style_for(sys.stderr)), standing_failures(loads, style_for(sys.stderr)))
-    say("\n\n".join(filter(None, failures)) if texts else "no streams and no incremental loads")
+    say("\n\n".join(filter(None, failures)) if texts else "no streams, no incremental loads and no schedules")

@@ -15,31 +15,41 @@ import click
 from flowc.api.linted import Where
 from flowc.api.opening import OpenPipelines
 from flowc.api.results import RunResult
-from flowc.api.running import CatchUp, open_once, run_once
+from flowc.api.running import CatchUp, Recording, open_once, run_once
 from flowc.cli.console import out, say, say_errors, style_for
 from flowc.cli.progress import progress
 from flowc.cli.project import ending
 from flowc.cli.report import show
+from flowc.cli.scheduling import tell_report
 from flowc.compiler.loads.load import Reread
+from flowc.errors import FlowcError
 from flowc.render.loads import run_text
 from flowc.render.streams import stream_failures, streams_text
 from flowc.service.streams.run import StreamReport
 
 
-def run_named(where: Where, names: Sequence[str], *, json: bool, drain: bool, reread: Reread | None = None) -> int:
+def run_named(
+    where: Where, names: Sequence[str], *, json: bool, drain: bool, reread: Reread | None = None,
+    run_log: str | None = None,
+) -> int:  # fmt: skip
     """Runs the named pipelines and streams, or all; exit code 1 when one failed."""
     with ending("nothing was run"):
         once = open_once(where, names, reread)
     say_errors(once.opened.found)
     if isinstance(once.opened, OpenPipelines):
         with progress() as observer:
-            result = run_once(once, drain=drain, observer=observer, around=_unless_stopped)
+            recording = Recording(run_log, _warn)
+            result = run_once(once, drain=drain, observer=observer, around=_unless_stopped, recording=recording)
         _show(result, json=json)
         return 0 if result.ok else 1
     with stopping() as stop:
         result = run_once(once, drain=drain, around=lambda catch_up: catch_up(stop.event))
     _show(result, json=json)
     return stop.code(not result.ok)
+
+
+def _warn(error: FlowcError) -> None:
+    say(f"warning: this run is not recorded: {error.message}")
 
 
 def _unless_stopped(catch_up: CatchUp) -> StreamReport:
@@ -54,7 +64,7 @@ def _unless_stopped(catch_up: CatchUp) -> StreamReport:
 def _show(result: RunResult, *, json: bool) -> None:
     """The reports: of pipelines first."""
     if json:
-        out(result.to_json())
+        tell_report(result.to_json())
         return
     if result.report is not None:
         show(result.report, run_text(result.report, style_for(sys.stdout)), as_json=False)

@@ -5,17 +5,22 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from collections.abc import Collection
 
 import click
 
+from flowc.api.selectors import expand
 from flowc.cli.arguments import environment_option, format_option, specs_and_names
 from flowc.cli.console import out, say, style_for
 from flowc.cli.project import stopped
 from flowc.compiler import stages
+from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.front.project import ProjectSpec
 from flowc.diagnostics import Reporter
 from flowc.render.tests import outcome_text, outcomes_json, outcomes_summary
 from flowc.runtime.lean import without_pandas
+
+_UNDONE = "nothing was tested"
 
 
 @click.command()
@@ -31,11 +36,18 @@ def command(arguments: tuple[str, ...], form: str, environment: str | None) -> i
     paths, names = specs_and_names(arguments)
     reporter = Reporter()
     project = stages.load_project(paths, reporter, environment=environment, env=os.environ)
-    if project is not None:
-        stages.lower(stages.resolve(project, reporter), reporter, env=os.environ)
-    if project is None or reporter.has_errors:
-        raise stopped(reporter.sorted(), "nothing was tested")
-    return _run(project, names, as_json=form == "json")
+    if project is None:
+        raise stopped(reporter.sorted(), _UNDONE)
+    checked = stages.resolve(project, reporter)
+    ir = stages.lower(checked, reporter, env=os.environ)
+    if reporter.has_errors:
+        raise stopped(reporter.sorted(), _UNDONE)
+    return _run(project, expand(names, checked, ir, _tested), as_json=form == "json")
+
+
+def _tested(checked: CheckedSpec) -> Collection[str]:
+    """The pipelines and streams that have tests."""
+    return {test.subject.value for test in checked.project.tests.values()}
 
 
 def _run(project: ProjectSpec, names: list[str], *, as_json: bool) -> int:

@@ -7,12 +7,14 @@ from datetime import UTC, datetime
 
 from flowc.controls import json_text
 from flowc.durations import micros_text
+from flowc.render.runs import schedule_object
 from flowc.render.streamstatus import node_object
 from flowc.render.style import Style, printable, printable_lines
 from flowc.render.tables import table
 from flowc.service.daemon.stats import Event
 from flowc.service.daemon.supervisor import Daemon
 from flowc.service.daemon.workerstate import WorkerState
+from flowc.service.runs.due import Due
 
 LEVELS = ("debug", "info", "warning", "error")
 _HEADERS = ("stream", "state", "rows", "rows/s", "lag", "p50", "p99", "restarts")
@@ -51,9 +53,10 @@ def _time(now: datetime | None) -> str:
     return (now or datetime.now(UTC)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def status_json(daemon: Daemon) -> str:
-    """All workers, for programs."""
-    return json_text({"ready": daemon.ready, "workers": [_object(worker) for worker in daemon.workers]})
+def status_json(daemon: Daemon, schedules: Sequence[Due] = ()) -> str:
+    """All workers and schedules, for programs."""
+    shown = {"ready": daemon.ready, "workers": [_object(worker) for worker in daemon.workers]}
+    return json_text(shown | {"schedules": [schedule_object(each) for each in schedules]})
 
 
 def _object(worker: WorkerState) -> dict[str, object]:

@@ -98,7 +98,7 @@ def _report_object(report: RunReport) -> dict[str, object]:
     return {
         "status": Status.FAILED if report.failed else Status.OK,
         "seconds": round(report.seconds, 3),
-        "pipelines": [_pipeline_object(pipeline) for pipeline in report.pipelines],
+        "pipelines": [pipeline_object(pipeline) for pipeline in report.pipelines],
     }
 
 
@@ -152,7 +152,8 @@ def _closing(report: RunReport, style: Style) -> str:
     )
 
 
-def _pipeline_object(pipeline: PipelineReport) -> dict[str, object]:
+def pipeline_object(pipeline: PipelineReport) -> dict[str, object]:
+    """What became of one pipeline, for programs."""
     return {
         "name": pipeline.name,
         "status": pipeline.status,

@@ -8,6 +8,7 @@ from itertools import accumulate
 from flowc.service.daemon.stats import BOUNDS, PHASES, Histogram
 from flowc.service.daemon.supervisor import Daemon
 from flowc.service.daemon.workerstate import WorkerState
+from flowc.service.runs.scheduler import Scheduler
 
 _COUNTERS = {
     "rows": ("flowc_rows_total", "Rows that the targets were given."),
@@ -29,9 +30,30 @@ _NODES = {
 Labels = Mapping[str, object]
 
 
-def metrics_text(daemon: Daemon) -> str:
-    """All metrics of all workers."""
-    return "\n".join(_lines(daemon.workers, daemon.began)) + "\n"
+def metrics_text(daemon: Daemon, scheduler: Scheduler | None = None) -> str:
+    """All metrics of all workers, and of pipelines that are scheduled."""
+    lines = [*_lines(daemon.workers, daemon.began), *(_schedules(scheduler) if scheduler is not None else ())]
+    return "\n".join(lines) + "\n"
+
+
+def _schedules(scheduler: Scheduler) -> Iterator[str]:
+    """Runs that ended in this process, and where schedules are."""
+    ended = [({"pipeline": name, "status": status}, n) for (name, status), n in sorted(scheduler.ended.items())]
+    yield from _family("flowc_runs_total", "counter", "Runs of pipelines that ended, by status.", ended)
+    took = [({"pipeline": name}, round(seconds, 3)) for name, seconds in sorted(scheduler.took.items())]
+    yield from _family("flowc_run_seconds", "gauge", "Seconds that the last run of a pipeline took.", took)
+    standings = sorted(scheduler.seen[0].values(), key=lambda at: at.pipeline) if scheduler.seen is not None else []
+    failing = [({"pipeline": at.pipeline}, int(at.failing)) for at in standings]
+    yield from _family("flowc_pipeline_failing", "gauge", "1 where the last attempt of a pipeline failed.", failing)
+    running = [({"pipeline": at.pipeline}, int(at.run_id is not None)) for at in standings]
+    yield from _family("flowc_pipeline_running", "gauge", "1 while a pipeline runs.", running)
+    succeeded = [
+        ({"pipeline": at.pipeline}, round(at.succeeded_at.timestamp(), 3))
+        for at in standings
+        if at.succeeded_at is not None
+    ]
+    help = "The last due time for which a pipeline has succeeded, since 1970."
+    yield from _family("flowc_last_success_seconds", "gauge", help, succeeded)
 
 
 def _lines(workers: Sequence[WorkerState], began: float) -> Iterator[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from flowc.migration import (
     Change,
     DatabasePlan,
@@ -13,14 +15,16 @@ from flowc.migration import (
     StreamOutput,
     StreamState,
 )
+from flowc.render.runs import edit_object
 from flowc.runtime.streams.positions import plain
 from flowc.service.changes.prechecks import failed
+from flowc.service.runs.edits import ScheduleEdit
 
 FORMAT = 1
 """The number of the format. Keys may be added to it; none is removed or changes its meaning."""
 
 
-def migration_object(plan: MigrationPlan, plan_hash: str) -> dict[str, object]:
+def migration_object(plan: MigrationPlan, plan_hash: str, edits: Sequence[ScheduleEdit] = ()) -> dict[str, object]:
     """The plan as lists and mappings; the format is described in `docs/reference/plan-json.md`."""
     return {
         "format": FORMAT,
@@ -33,6 +37,7 @@ def migration_object(plan: MigrationPlan, plan_hash: str) -> dict[str, object]:
         "notes": {t.label: list(t.notes) for d in plan.databases for t in d.tables if t.notes},
         "outputs": [_output(output) for output in plan.outputs],
         "states": [_state(state) for state in plan.states],
+        "schedules": [edit_object(edit) for edit in edits],
     }
 
 

@@ -199,7 +199,7 @@ def test_what_cannot_run_is_said(tmp_path: Path, kafka: str) -> None:
         "pipelines:\n  p: { sql: SELECT 1 AS a, to: t, mode: append }\n",
     )
     refused = folder.flowc("run", "p")
-    assert (refused.code, "`p` is a pipeline" in refused.err) == (2, True)
+    assert (refused.code, "`p` has no `schedule`" in refused.err) == (2, True)
 
 
 def test_a_second_signal_ends_everything_at_once(tmp_path: Path, kafka: str) -> None:

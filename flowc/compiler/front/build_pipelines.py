@@ -31,10 +31,12 @@ from flowc.compiler.front.spec import (
     Gaps,
     IncrementalSpec,
     PipelineSpec,
+    RetrySpec,
     RollSpec,
     SourceColumn,
     SourceSpec,
     TargetSpec,
+    TimingSpec,
 )
 from flowc.compiler.front.types import known_type, report_clause
 from flowc.compiler.front.yamlmap import mapped
@@ -45,8 +47,6 @@ from flowc.types import UNKNOWN
 
 ONLY_SOURCE = "source"
 """The table's name of a source that has none of its own."""
-
-_SETTINGS = ("retry", "catch_up", "timeout")
 
 
 def build_pipeline(entry: Entry, context: Context, gaps: Gaps = NO_GAPS) -> PipelineSpec | None:
@@ -78,15 +78,33 @@ def build_pipeline(entry: Entry, context: Context, gaps: Gaps = NO_GAPS) -> Pipe
         bad_rows=_bad_rows(node),
         before=_statements(node.get("before")),
         after=_statements(node.get("after")),
-        schedule=name(node.get("schedule")),
         timezone=name(node.get("timezone")),
         depends_on=names(node.get("depends_on")) if "depends_on" in node.entries else None,
         expect=_expectations(node.get("expect")),
         freshness=_freshness(mapping(node.get("freshness"))),
-        settings={k: plain(e.value) for k, e in node.entries.items() if k in _SETTINGS},
+        timing=_timing(node),
         span=key.span,
         sql_missing=query is None and "sql_file" in node.entries,
         gaps=gaps | {"from.columns"} if source and _untyped(source) else gaps,
+        tags=names(node.get("tags")),
+    )
+
+
+def _timing(node: TreeMap) -> TimingSpec:
+    retry = mapping(node.get("retry"))
+    return TimingSpec(
+        name(node.get("schedule")), name(node.get("catch_up")), _retry(retry) if retry else None,
+        seconds(node.get("timeout")),
+    )  # fmt: skip
+
+
+def _retry(node: TreeMap) -> RetrySpec:
+    factor = located(node.get("factor"))
+    return RetrySpec(
+        whole(node.get("attempts")),
+        seconds(node.get("backoff")),
+        float(factor.value) if factor is not None and isinstance(factor.value, int | float) else None,
+        seconds(node.get("max_backoff")),
     )
 
 

@@ -41,7 +41,7 @@ from flowc.source import Located
 
 ONLY_SOURCE = "source"
 """The key of a stream's one source, and its name."""
-_UNSET = ("sql", "sql_file", "to", "mode", "keys", "description", "restart", "batch")
+_UNSET = ("sql", "sql_file", "to", "mode", "keys", "description", "tags", "restart", "batch")
 """What is no setting: a query or the target's own, and what decides nothing but the pace."""
 _LENGTHS = ("size", "hop", "step", "gap", "max_duration")
 
@@ -83,6 +83,7 @@ def build_stream(entry: Entry, context: Context, gaps: Gaps = NO_GAPS) -> Stream
         settings={key: plain(held.value) for key, held in node.entries.items() if key not in _UNSET},
         span=node.span,
         gaps=gaps,
+        tags=names(node.get("tags")),
     )
 
 

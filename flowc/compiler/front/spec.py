@@ -212,6 +212,26 @@ class FreshnessSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class RetrySpec:
+    """`retry`: how often a run is tried in all, and the waits in seconds."""
+
+    attempts: int | None = None
+    backoff: float | None = None
+    factor: float | None = None
+    max_backoff: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TimingSpec:
+    """What a scheduler reads of a pipeline; `timeout` is in seconds."""
+
+    schedule: Name | None = None
+    catch_up: Name | None = None
+    retry: RetrySpec | None = None
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PipelineSpec:
     """One of `pipelines`. Exactly one of `sql` and `table` is set, or neither with a single source."""
 
@@ -238,14 +258,13 @@ class PipelineSpec:
     bad_rows: BadRowsSpec | None
     before: tuple[MappedText, ...]
     after: tuple[MappedText, ...]
-    schedule: Name | None
     timezone: Name | None
     depends_on: tuple[Name, ...] | None
     expect: tuple[ExpectSpec, ...]
     freshness: FreshnessSpec | None
-    settings: Mapping[str, Json]
-    """retry, catch_up, timeout: what the scheduler reads."""
+    timing: TimingSpec
     span: Span
     sql_missing: bool = False
     """`sql_file` names a file that could not be read."""
     gaps: Gaps = NO_GAPS
+    tags: tuple[Name, ...] = ()

@@ -173,6 +173,7 @@ class StreamSpec:
     """What decides how it reads and computes, as it is written: the history keeps it."""
     span: Span
     gaps: Gaps = NO_GAPS
+    tags: tuple[Name, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

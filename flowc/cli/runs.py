@@ -1,0 +1,93 @@
+"""`flowc runs`: what ran, and how it ended."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from flowc.api.selectors import pipelines_only
+from flowc.cli.arguments import environment_option, format_option, run_log_option, specs_and_names
+from flowc.cli.console import out, say, style_for
+from flowc.cli.opened import OpenProject, open_project
+from flowc.controls import json_text
+from flowc.diagnostics import did_you_mean
+from flowc.errors import UsageError
+from flowc.render.runs import run_object, run_text, runs_text
+from flowc.service.runs.opening import run_log as opened_log
+from flowc.service.runs.recording import as_seen
+from flowc.service.runs.records import STATUSES, RunRecord
+
+_UNDONE = "nothing was looked at"
+
+
+@click.group()
+def command() -> None:
+    """List and show runs of pipelines."""
+
+
+@command.command("list")
+@click.argument("specs", nargs=-1, metavar="[SPECS]... [NAME]...")
+@click.option("--status", type=click.Choice(STATUSES), help="Only those that are, or ended, so.")
+@click.option(
+    "--limit", default=20, metavar="N", type=click.IntRange(1, 1_000_000), help="Show at most N. Default: 20."
+)
+@format_option(what="one JSON list")
+@environment_option
+@run_log_option
+def list_(
+    specs: tuple[str, ...], status: str | None, limit: int, form: str, environment: str | None, run_log: str | None
+) -> None:
+    """List the newest runs of all pipelines, or of those that are named."""
+    paths, names = specs_and_names(specs)
+    opened = open_project(paths, environment, _UNDONE, names=names, takes=pipelines_only)
+    _check_names(opened.names, opened)
+    log = opened_log(opened.checked.project, opened.sessions.resolver, run_log, looks=True)
+    found = [as_seen(run) for run in log.runs(pipelines=opened.names, status=status, most=limit)]
+    log.close()
+    if form == "json":
+        out(json_text([run_object(run) for run in found]))
+    elif found:
+        out(runs_text(found, style_for(sys.stdout)))
+    else:
+        say("no runs are recorded")
+
+
+@command.command("show")
+@click.argument("specs", nargs=-1, metavar="[SPECS]... RUN")
+@format_option()
+@environment_option
+@run_log_option
+def show(specs: tuple[str, ...], form: str, environment: str | None, run_log: str | None) -> None:
+    """Show one run: its targets with their counts, its error, and what it said at its end.
+
+    RUN is the id of a run, or what it begins with; `last` is the newest one.
+    """
+    paths, names = specs_and_names(specs)
+    if len(names) != 1:
+        raise UsageError("name one run", code="missing-name", help="for instance `flowc runs show last`")
+    opened = open_project(paths, environment, _UNDONE)
+    log = opened_log(opened.checked.project, opened.sessions.resolver, run_log, looks=True)
+    wanted = names[0]
+    newest = log.runs(most=1) if wanted == "last" else []
+    found = log.find(newest[0].id if newest else wanted)
+    log.close()
+    run = as_seen(_one(found, wanted))
+    out(json_text(run_object(run)) if form == "json" else run_text(run, style_for(sys.stdout)))
+
+
+def _one(found: Sequence[RunRecord], wanted: str) -> RunRecord:
+    if len(found) == 1:
+        return found[0]
+    message = f"several runs begin with `{wanted}`" if found else f"there is no run `{wanted}`"
+    raise UsageError(message, code="unknown-selection", help="see the runs with `flowc runs list`")
+
+
+def _check_names(names: Sequence[str], opened: OpenProject) -> None:
+    """Raises UsageError for a name that is no pipeline's."""
+    known = opened.checked.project.pipelines
+    for name in names:
+        if name not in known:
+            helps = did_you_mean(name, known) or ("name a pipeline of the specs",)
+            raise UsageError(f"there is no pipeline `{name}`", code="unknown-pipeline", help=helps[0])
