@@ -17,8 +17,8 @@ from tests.fuzz.mutant import spec
 from tests.fuzz.rules import examine
 from tests.fuzz.texts import SPECS
 
-COUNT = 150
-"""What takes a quarter of a minute."""
+COUNT = 225
+"""What takes half a minute."""
 RARE = {"tests": 10, "loads": 7}
 """Kinds of which a fault may not show in the few mutants that are among those: they have so many more of their own."""
 STUCK = 20.0

@@ -151,7 +151,7 @@ def test_bad_yaml_is_a_diagnostic(folder):
         (["run", "lod", "--once"], 2, "did you mean `load`?"),
         (["run", "zzz", "--once"], 2, "error[unknown-pipeline]"),
         (["run", "nowhere/specs", "--once"], 2, "error[missing-specs]"),
-        (["run"], 2, "error[not-runnable-yet]"),
+        (["run"], 2, "error[unknown-selection]"),
         (["preview"], 2, "error[missing-name]"),
         (["run", "--once", "--env", "prod"], 1, "prod"),
     ],

@@ -113,8 +113,12 @@ def _fresh(plans: Sequence[AggregatePlan], batch: pa.RecordBatch) -> Accumulator
 
 
 def _rounding(values: Iterable[Any]) -> float:
-    """By how much sums of floats may differ that are added in another order: 1e300 - 1e300 + 1 is 1 or 0."""
-    return 1e-12 * max((abs(value) for value in values if isinstance(value, float) and isfinite(value)), default=0.0)
+    """By how much sums of floats may differ that are added in another order: 1e300 - 1e300 + 1 is 1 or 0.
+
+    The engine adds whole numbers as floats too where it makes a mean of them.
+    """
+    numbers = (abs(value) for value in values if isinstance(value, int | float) and isfinite(value))
+    return 1e-12 * max(numbers, default=0.0)
 
 
 def _same(found: Any, wanted: Any, near: float = 0.0) -> bool:
