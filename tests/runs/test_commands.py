@@ -186,6 +186,15 @@ def test_plan_shows_an_edited_schedule(folder):
     assert "schedules" not in folder.flowc("plan").out
 
 
+def test_the_tables_of_the_run_log_are_nobodys(folder):
+    written(folder)
+    folder.write(
+        "specs/log.yaml", "run_log: { connection: log }\nconnections: { log: { kind: sqlite, path: log.db } }\n"
+    )
+    folder.flowc("run", "--once")
+    assert "flowc_" not in folder.flowc("import", "log").out
+
+
 def test_looking_makes_no_run_log(folder):
     written(folder)
     for words in (["runs", "list"], ["schedule", "list"], ["plan"]):
