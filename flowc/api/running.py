@@ -23,7 +23,7 @@ from flowc.service.access.sessions import Sessions
 from flowc.service.loads.report import RunReport
 from flowc.service.loads.resets import check_reread
 from flowc.service.loads.run import Observer, Run, Silent
-from flowc.service.runs.executors import RUN_VARIABLE
+from flowc.service.runs.executors import report_handle
 from flowc.service.runs.once import run_both, waiting_keys
 from flowc.service.runs.opening import run_log
 from flowc.service.runs.recording import Recorded
@@ -157,7 +157,7 @@ def run_once(
 
 def _recorded(once: Once, observer: Observer, recording: Recording) -> Observer:
     """Has a run of pipelines be recorded; that of a worker is recorded by its scheduler."""
-    if os.environ.get(RUN_VARIABLE):
+    if report_handle() is not None:
         return observer
     opened = once.opened
     log = run_log(opened.checked.project, opened.sessions.resolver, recording.run_log)

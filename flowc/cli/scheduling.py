@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import select
 import signal
-import stat
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -15,17 +14,18 @@ from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 
-from flowc.cli.console import out, say
+from flowc.cli.console import concealed, out, say
 from flowc.cli.eventlog import Log
 from flowc.cli.opened import OpenProject
 from flowc.compiler.ir import Pipeline
 from flowc.errors import FlowcError
+from flowc.masking import mask_addresses
 from flowc.service.access.sessions import Sessions
 from flowc.service.daemon.stats import Event
 from flowc.service.runs.decisions import Scheduled
 from flowc.service.runs.due import Due, dues, limits_of, scheduled
 from flowc.service.runs.edits import ScheduleEdit, edited
-from flowc.service.runs.executors import REPORT_VARIABLE, RUN_VARIABLE, SILENCE, Executor, Project, Subprocess
+from flowc.service.runs.executors import SILENCE, Executor, Project, Subprocess, report_handle
 from flowc.service.runs.log import LEASE
 from flowc.service.runs.opening import run_log
 from flowc.service.runs.scheduler import Happened, Scheduler
@@ -142,7 +142,7 @@ def become_worker() -> None:
     That signs through standard input that the run is still this worker's. Its end, or silence, means that another
     attempt may begin: the load is rolled back.
     """
-    if not os.environ.get(RUN_VARIABLE) or not stat.S_ISFIFO(os.fstat(0).st_mode):
+    if report_handle() is None:
         return
 
     def listen() -> None:
@@ -157,12 +157,12 @@ def become_worker() -> None:
 
 def tell_report(text: str) -> None:
     """Hands the report of a run to who asked for it: the scheduler of a worker, or whoever reads standard output."""
-    handle = os.environ.get(REPORT_VARIABLE, "")
-    if not (os.environ.get(RUN_VARIABLE) and handle.isdecimal()):
+    handle = report_handle()
+    if handle is None:
         out(text)
         return
-    with os.fdopen(int(handle), "w", encoding="utf-8", errors="replace") as report:
-        report.write(text)
+    with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as report:
+        report.write(mask_addresses(concealed(text)))
 
 
 @contextmanager

@@ -42,7 +42,7 @@ def command(specs: tuple[str, ...], form: str, environment: str | None, run_log:
         shown = [*map(status_object, found), *map(standing_object, loads), *map(schedule_object, schedules or ())]
         out(json_text(shown))
     else:
-        _show(found, loads, schedules or (), partitions=bool(names))
+        _show(found, loads, schedules, partitions=bool(names))
     return 1 if schedules is None or any(at.error for at in found) or any(at.error for at in loads) else 0
 
 
@@ -57,7 +57,7 @@ def _looked(opened: OpenProject, names: Sequence[str]) -> tuple[Sequence[StreamS
 
 
 def _show(
-    found: Sequence[StreamStatus], loads: Sequence[Standing], schedules: Sequence[Due], *, partitions: bool
+    found: Sequence[StreamStatus], loads: Sequence[Standing], schedules: Sequence[Due] | None, *, partitions: bool
 ) -> None:  # fmt: skip
     style = style_for(sys.stdout)
     texts = [status_text(found, style, partitions=partitions)] if found else []
@@ -66,4 +66,5 @@ def _show(
     out("\n\n".join(texts))
     sys.stdout.flush()
     failures = (status_failures(found, style_for(sys.stderr)), standing_failures(loads, style_for(sys.stderr)))
-    say("\n\n".join(filter(None, failures)) if texts else "no streams, no incremental loads and no schedules")
+    nothing = "" if schedules is None else "no streams, no incremental loads and no schedules"
+    say("\n\n".join(filter(None, failures)) if texts else nothing)

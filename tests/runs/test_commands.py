@@ -195,6 +195,32 @@ def test_the_tables_of_the_run_log_are_nobodys(folder):
     assert "flowc_" not in folder.flowc("import", "log").out
 
 
+def test_variables_of_workers_do_nothing_outside_of_them(folder):
+    written(folder)
+    folder.env = {"FLOWC_RUN": "mine", "FLOWC_REPORT": "99"}
+    assert folder.flowc("run", "up", "--once", "--json").json["status"] == "ok"
+    folder.env = {}
+    assert [run["status"] for run in runs(folder)] == ["ok"]
+
+
+def test_an_address_of_a_run_log_is_never_shown(folder):
+    written(folder)
+    for address in ("host=h password=s3cr3tpw", "ftp://u:s3cr3tpw@h/x", "postgres://u:s3cr3tpw@127.0.0.1:1/x"):
+        done = folder.flowc("runs", "list", "--run-log", address)
+        assert done.code == 2
+        assert "s3cr3tpw" not in done.out + done.err
+
+
+def test_status_tells_what_is_due_and_a_run_log_that_is_none(folder):
+    written(folder)
+    due(folder, BEFORE)
+    assert "0 * * * *" in folder.flowc("status").out
+    folder.write(".flowc/runs.sqlite", "junk" * 1000)
+    broken = folder.flowc("status")
+    assert broken.code == 1
+    assert "no schedules" not in broken.err
+
+
 def test_looking_makes_no_run_log(folder):
     written(folder)
     for words in (["runs", "list"], ["schedule", "list"], ["plan"]):

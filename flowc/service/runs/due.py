@@ -12,8 +12,8 @@ from flowc.service.loads.planning import connections
 from flowc.service.runs.decisions import Limits, Scheduled, Waiting, next_due
 from flowc.service.runs.records import Standing
 
-_ALONE = ("duckdb",)
-"""The kinds whose files one process has open at a time, so that of runs one goes on at a time."""
+_ALONE = ("duckdb", "sqlite")
+"""The kinds whose files one process opens, or writes, at a time: others would wait for a load, and give up."""
 
 
 @dataclass(frozen=True, slots=True)

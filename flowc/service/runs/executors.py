@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -40,6 +41,18 @@ _COUNTS = {
     "read": "rows_read", "inserted": "rows_inserted", "updated": "rows_updated", "deleted": "rows_deleted",
     "bytes": "byte_count",
 }  # fmt: skip
+
+
+def report_handle() -> int | None:
+    """In a worker of a scheduler on this machine, where its report goes: a pipe, as its standard input is one too."""
+    handle = os.environ.get(REPORT_VARIABLE, "")
+    if not (os.environ.get(RUN_VARIABLE) and handle.isdecimal()):
+        return None
+    try:
+        pipes = all(stat.S_ISFIFO(os.fstat(number).st_mode) for number in (0, int(handle)))
+    except (OSError, OverflowError):
+        return None
+    return int(handle) if pipes else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,8 +49,8 @@ def _named(named: str, project: ProjectSpec, resolver: Resolver, *, looks: bool)
     connection = _of_url(named) if ":" in named else find_connection(project.connections, named)
     if connection is None or not can(connection.kind.value, STATE):
         kinds = ", ".join(f"`{kind}`" for kind in able(STATE))
-        shown = "its URL" if ":" in named else f"`{named}`"
-        message = f"{shown} names no database that can hold a run log"
+        shown = "it" if re.search(r"[:=@\s]", named) else f"`{named}`"
+        message = f"the run log: {shown} names no database that can hold one"
         help = f"name a connection of kind {kinds}, or a URL such as sqlite:///runs.sqlite"
         raise UsageError(message, code="unusable-option", help=help)
 

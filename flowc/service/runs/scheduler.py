@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from flowc.errors import FlowcError
+from flowc.masking import mask_addresses
 from flowc.service.runs import decisions
 from flowc.service.runs.decisions import Decisions, Limits, Scheduled, Start, Waiting
 from flowc.service.runs.executors import Executor, Project, Running
@@ -87,7 +88,9 @@ class Scheduler:
     _going: dict[str, _Going] = field(default_factory=dict)
     _sign: float = 0.0
     _purged: float = float("-inf")
-    _trouble: str | None = None
+    _refused: FlowcError | None = None
+    """Why the run log could not be used when it was tried last."""
+    _since: float = 0.0
 
     def run(self, stop: threading.Event) -> None:
         """Ticks until it is asked to stop; then what runs is stopped, and begins again with the next scheduler."""
@@ -113,8 +116,14 @@ class Scheduler:
                 while self._going and not stop.wait(_GLANCE):
                     if self._mind():
                         self._guarded(self.tick)
+                    self._give_up_waiting()
         finally:
             self._shut()
+
+    def _give_up_waiting(self) -> None:
+        """Raises why the run log cannot be used, where that has been so for as long as a lease lasts."""
+        if self._refused is not None and time.monotonic() - self._since > self.log.lease:
+            raise self._refused
 
     def _present(self) -> datetime:
         return self.now or self.log.now()
@@ -172,10 +181,10 @@ class Scheduler:
         del self._going[each.claim.run_id]
 
     def _masked(self, outcome: Outcome) -> Outcome:
-        """What a worker said, without secrets."""
-        said = str(outcome.detail.get("said", ""))
-        error = self.redact(outcome.error) if outcome.error is not None else None
-        return replace(outcome, error=error, detail={**outcome.detail, "said": self.redact(said)})
+        """What a worker said, without secrets; its report holds none, for the worker knows them."""
+        said = mask_addresses(self.redact(str(outcome.detail.get("said", ""))))
+        error = mask_addresses(self.redact(outcome.error)) if outcome.error is not None else None
+        return replace(outcome, error=error, detail={**outcome.detail, "said": said})
 
     def _mind(self) -> int:
         """Signs of life, time-outs, and what has ended; tells how many runs that were."""
@@ -261,10 +270,11 @@ class Scheduler:
         """While the run log cannot be used nothing begins; it is told once. Tells whether the work was done."""
         try:
             work()
-            self._trouble = None
+            self._refused = None
             return True
         except FlowcError as error:
-            if error.message != self._trouble:
-                self._trouble = error.message
+            self._since = time.monotonic() if self._refused is None else self._since
+            if self._refused is None or error.message != self._refused.message:
                 self.warned(f"the run log cannot be used, so that nothing begins: {error.message}")
+            self._refused = error
             return False
