@@ -188,7 +188,7 @@ def after_failure(timing: Timing, attempt: int, now: datetime, due_at: datetime,
     """
     if attempt < max(timing.attempts, 2 if lost else 1):
         return {"retry_at": now + timedelta(seconds=0 if lost else timing.wait(attempt)), "failing": 1}
-    return {"settled_at": due_at, "due_at": None, "attempt": 0, "retry_at": None, "failing": 1}
+    return when_settled(due_at, failing=True)
 
 
 def when_missed(until: datetime) -> dict[str, object]:
@@ -196,9 +196,9 @@ def when_missed(until: datetime) -> dict[str, object]:
     return {"settled_at": until, "since": until}
 
 
-def after_success(due_at: datetime) -> dict[str, object]:
-    """What becomes of a schedule when its due time has run."""
-    return {"settled_at": due_at, "due_at": None, "attempt": 0, "retry_at": None, "failing": 0}
+def when_settled(due_at: datetime, *, failing: bool = False) -> dict[str, object]:
+    """What becomes of a schedule whose due time has run, or was given up where it is `failing`."""
+    return {"settled_at": due_at, "due_at": None, "attempt": 0, "retry_at": None, "failing": int(failing)}
 
 
 def when_moved(pipeline: Scheduled, at: Standing, now: datetime) -> dict[str, object]:

@@ -215,7 +215,7 @@ class Scheduler:
         now = self._present()
         timing = start.pipeline.timing
         if outcome.status == OK:
-            after = decisions.after_success(claim.due_at)
+            after = decisions.when_settled(claim.due_at)
         elif outcome.status == CANCELLED:  # it begins again with the next scheduler, as if it had not begun
             after = {"retry_at": now, "attempt": claim.attempt - 1}
         else:
@@ -239,7 +239,7 @@ class Scheduler:
         after = (
             decisions.after_failure(pipeline.timing, at.attempt, now, at.due_at, lost=True)
             if pipeline is not None
-            else {"settled_at": at.due_at, "due_at": None, "attempt": 0, "retry_at": None, "failing": 1}
+            else decisions.when_settled(at.due_at, failing=True)
         )
         if not self.log.settle(claim, outcome, after, self.log.now(), lost=True):
             return False
