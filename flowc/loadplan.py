@@ -372,6 +372,10 @@ class LoadResult:
     target: str
     mode: str
     counts: dict[Counter, int] = field(default_factory=dict)
+    bytes: int = 0
+    """Of the rows that went through flowc, in Arrow's form or on the wire; none do within one database."""
+    phases: dict[str, float] = field(default_factory=dict)
+    """Seconds, by the purposes of the steps."""
     expects: list[ExpectResult] = field(default_factory=list)
     seconds: float = 0.0
     error: Exception | None = None

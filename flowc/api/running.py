@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from functools import partial
 from logging import getLogger
 from threading import Event
@@ -16,15 +16,18 @@ from flowc.api.opening import OpenPipelines, OpenProject, names_before, open_pip
 from flowc.api.results import RunResult
 from flowc.api.specs import DEFAULT_SPECS, Specs, spec_paths
 from flowc.compiler.loads.load import Reread
+from flowc.durations import parse_instant
 from flowc.errors import FlowcError, UsageError
 from flowc.masking import Masker
+from flowc.render.ir import plan_id
 from flowc.render.loads import pipeline_object
 from flowc.service.access.sessions import Sessions
 from flowc.service.loads.report import RunReport
 from flowc.service.loads.resets import check_reread
 from flowc.service.loads.run import Observer, Run, Silent
+from flowc.service.runs.backfill import missing_slots, run_slots
 from flowc.service.runs.executors import report_handle
-from flowc.service.runs.once import run_both, waiting_keys
+from flowc.service.runs.once import Both, run_both, waiting_keys
 from flowc.service.runs.opening import run_log
 from flowc.service.runs.recording import Recorded
 from flowc.service.runs.records import Reason
@@ -43,13 +46,15 @@ def run(
     full: bool = False,
     since: str | int | date | None = None,
     until: str | int | date | None = None,
+    missing: bool = False,
     drain: bool = False,
 ) -> RunResult:
     """Runs pipelines once, in dependency order, and lets streams catch up, as `flowc run --once`: `names`, or all.
 
     Names may be selectors: `tag:nightly`, `+daily` (all upstream), `daily+` (downstream). `specs` is a folder, a file
     or several of them; `env` an entry of `environments`. The named loads read everything anew with `full`, or again
-    from the cursor `since` on (`--from`) up to `until`, without it (`--to`). With `drain`, the end of the sources of
+    from the cursor `since` on (`--from`) up to `until`, without it (`--to`); with `missing`, only for the due times of
+    that range for which no run has succeeded. With `drain`, the end of the sources of
     streams counts as the end of their input.
 
     What fails on the way is in the result. Raises SpecErrors for errors in the specs, before anything is read, and
@@ -58,8 +63,9 @@ def run(
     masker = Masker()
 
     def work() -> RunResult:
-        reread = reread_of(names, _cursor(since), _cursor(until), full=full)
-        return run_once(open_once(Where(spec_paths(specs), env, masker), names, reread), drain=drain)
+        reread = reread_of(names, _cursor(since), _cursor(until), full=full, missing=missing)
+        once = open_once(Where(spec_paths(specs), env, masker), names, reread, missing=missing)
+        return run_once(once, drain=drain)
 
     return outward(masker, work)
 
@@ -90,10 +96,16 @@ class Once:
     opened: OpenProject
     streams: tuple[str, ...]
     reread: Reread | None = None
+    missing: bool = False
+    """Whether only the due times within `reread` are run that lack a success."""
 
 
-def reread_of(names: Sequence[str], since: str | None, until: str | None, *, full: bool) -> Reread | None:
+def reread_of(
+    names: Sequence[str], since: str | None, until: str | None, *, full: bool, missing: bool = False
+) -> Reread | None:
     """What the named loads are to read again, if anything. Raises UsageError for what does not go together."""
+    if missing:
+        _range(since, until)
     if not (full or since is not None or until is not None):
         return None
     if full and (since is not None or until is not None):
@@ -105,7 +117,17 @@ def reread_of(names: Sequence[str], since: str | None, until: str | None, *, ful
     return Reread(since, until)
 
 
-def open_once(where: Where, given: Sequence[str], reread: Reread | None = None) -> Once:
+def _range(since: str | None, until: str | None) -> tuple[datetime, datetime]:
+    """The range of due times that `--missing` is about."""
+    first, last = parse_instant(since or ""), parse_instant(until) if until is not None else datetime.now(UTC)
+    if first is None or last is None:
+        message = "`--missing` looks at due times from one time to another"
+        help = "for instance `--from 2026-03-01 --to 2026-04-01T00:00:00+02:00 --missing`"
+        raise UsageError(message, code="conflicting-options", help=help)
+    return first, last
+
+
+def open_once(where: Where, given: Sequence[str], reread: Reread | None = None, *, missing: bool = False) -> Once:
     """Opens the project for the named or selected pipelines and streams, or all. Raises as `run`."""
     names = names_before(where, given)
     known = stream_names(where) if names else ()
@@ -121,7 +143,7 @@ def open_once(where: Where, given: Sequence[str], reread: Reread | None = None) 
     streams = streams if names else tuple(opened.checked.project.streams)
     if streams and not opened.checked.project.pipelines and not opened.broken:
         return Once(OpenProject(opened.checked, opened.ir, opened.sessions, opened.found, opened.names), streams)
-    return Once(opened, streams, reread)
+    return Once(opened, streams, reread, missing)
 
 
 def _alone(catch_up: CatchUp) -> StreamReport:
@@ -139,12 +161,16 @@ def run_once(
     project, shared = opened.checked.project, opened.sessions
     sessions = Sessions(project.connections, shared.resolver, shared.scope)
     watching = _recorded(once, observer or Silent(), recording)
-    run = Run(opened.checked, opened.pipelines, shared, watching, env=os.environ, reread=once.reread)
+    plans = {pipeline.name: plan_id(pipeline) for pipeline in opened.pipelines}
+    run = Run(opened.checked, opened.pipelines, shared, watching, env=os.environ, reread=once.reread, plans=plans)
     try:
-        both = run_both(
-            run, opened.ir, once.streams, lambda name: around(_catch_up(opened, sessions, name, drain=drain)),
-            opened.broken,
-        )  # fmt: skip
+        if once.missing:
+            both = Both(_run_missing(once, run, watching))
+        else:
+            both = run_both(
+                run, opened.ir, once.streams, lambda name: around(_catch_up(opened, sessions, name, drain=drain)),
+                opened.broken,
+            )  # fmt: skip
     finally:
         if isinstance(watching, Recorded):
             watching.close()
@@ -153,6 +179,15 @@ def run_once(
     chosen = {pipeline.name for pipeline in opened.pipelines}
     both.pipelines.waiting = waiting_keys(p for name, p in project.pipelines.items() if name in chosen)
     return _told(opened, both.pipelines, both.streams)
+
+
+def _run_missing(once: Once, run: Run, watching: Observer) -> RunReport:
+    """Runs the due times that lack a success by what the run log says, each recorded as what it is for."""
+    assert isinstance(watching, Recorded), "no scheduler asks for this"
+    assert once.reread is not None
+    since, upto = _range(once.reread.since, once.reread.until)
+    slots = missing_slots(run.pipelines, watching.log, since, upto)
+    return run_slots(run, slots, lambda slot: replace(watching, due_at=slot.due_at))
 
 
 def _recorded(once: Once, observer: Observer, recording: Recording) -> Observer:

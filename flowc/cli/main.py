@@ -50,6 +50,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "schedule": ("schedule", "Show when pipelines are due, and pause or resume them."),
     "runs": ("runs", "List and show runs of pipelines."),
+    "logs": ("logs", "Show what runs of pipelines said."),
     "dlq": ("dlq", "List, show, replay and purge dead letters of streams."),
     "rewind": ("rewind", "Move a stream to another place of its sources, or a load to another watermark."),
     "status": (

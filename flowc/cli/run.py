@@ -19,6 +19,7 @@ from flowc.errors import UsageError
 @click.option("--full", is_flag=True, help="Load the named pipelines anew: all that their sources hold.")
 @click.option("--from", "since", metavar="VALUE", help="Load the named pipelines again from this cursor on.")
 @click.option("--to", "until", metavar="VALUE", help="Load them again up to this cursor, without it.")
+@click.option("--missing", is_flag=True, help="With --from and --to: only due times without a success.")
 @format_option(what="the report of a run with --once")
 @click.option("--http", metavar="HOST:PORT", help="Serve /healthz, /readyz, /metrics and /status there.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", help="How the log is written.")
@@ -33,6 +34,7 @@ def command(
     full: bool,
     since: str | None,
     until: str | None,
+    missing: bool,
     form: str,
     http: str | None,
     log_format: str,
@@ -57,13 +59,15 @@ def command(
     Incremental loads go on at their watermarks. With --from and --to, the named pipelines load a part again, wherever
     that is: merges update, appends add what is missing, and watermarks stay. With --full they load everything:
     merges update, appends replace all rows of their tables, and the watermark is set anew. Both imply --once.
+    With --missing, --from and --to are times, and the part of each due time between them is loaded for which no run
+    has succeeded by what the run log says: what came since the due time before.
 
     The key `freshness`, which this version does not act on, is named on stderr.
     """
     become_worker()
     paths, names = specs_and_names(specs)
     names = [exact] if exact is not None else names
-    reread = reread_of(names, since, until, full=full)
+    reread = reread_of(names, since, until, full=full, missing=missing)
     if not (once or drain or reread):
         if form == "json":
             message = "`--json` prints the report of a run that ends"
@@ -71,4 +75,7 @@ def command(
         from flowc.cli.daemon import DaemonOptions, run_daemon
 
         return run_daemon(paths, names, environment, DaemonOptions(http, log_format, log_level, run_log))
-    return run_named(where(paths, environment), names, json=form == "json", drain=drain, reread=reread, run_log=run_log)
+    return run_named(
+        where(paths, environment), names, json=form == "json", drain=drain, reread=reread, missing=missing,
+        run_log=run_log,
+    )  # fmt: skip

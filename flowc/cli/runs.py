@@ -19,7 +19,7 @@ from flowc.service.runs.opening import run_log as opened_log
 from flowc.service.runs.recording import as_seen
 from flowc.service.runs.records import STATUSES, RunRecord
 
-_UNDONE = "nothing was looked at"
+UNDONE = "nothing was looked at"
 
 
 @click.group()
@@ -41,8 +41,8 @@ def list_(
 ) -> None:
     """List the newest runs of all pipelines, or of those that are named."""
     paths, names = specs_and_names(specs)
-    opened = open_project(paths, environment, _UNDONE, names=names, takes=pipelines_only)
-    _check_names(opened.names, opened)
+    opened = open_project(paths, environment, UNDONE, names=names, takes=pipelines_only)
+    check_names(opened.names, opened)
     log = opened_log(opened.checked.project, opened.sessions.resolver, run_log, looks=True)
     found = [as_seen(run) for run in log.runs(pipelines=opened.names, status=status, most=limit)]
     log.close()
@@ -67,7 +67,7 @@ def show(specs: tuple[str, ...], form: str, environment: str | None, run_log: st
     paths, names = specs_and_names(specs)
     if len(names) != 1:
         raise UsageError("name one run", code="missing-name", help="for instance `flowc runs show last`")
-    opened = open_project(paths, environment, _UNDONE)
+    opened = open_project(paths, environment, UNDONE)
     log = opened_log(opened.checked.project, opened.sessions.resolver, run_log, looks=True)
     wanted = names[0]
     newest = log.runs(most=1) if wanted == "last" else []
@@ -84,7 +84,7 @@ def _one(found: Sequence[RunRecord], wanted: str) -> RunRecord:
     raise UsageError(message, code="unknown-selection", help="see the runs with `flowc runs list`")
 
 
-def _check_names(names: Sequence[str], opened: OpenProject) -> None:
+def check_names(names: Sequence[str], opened: OpenProject) -> None:
     """Raises UsageError for a name that is no pipeline's."""
     known = opened.checked.project.pipelines
     for name in names:

@@ -30,11 +30,11 @@ from flowc.service.streams.run import StreamReport
 
 def run_named(
     where: Where, names: Sequence[str], *, json: bool, drain: bool, reread: Reread | None = None,
-    run_log: str | None = None,
+    missing: bool = False, run_log: str | None = None,
 ) -> int:  # fmt: skip
     """Runs the named pipelines and streams, or all; exit code 1 when one failed."""
     with ending("nothing was run"):
-        once = open_once(where, names, reread)
+        once = open_once(where, names, reread, missing=missing)
     say_errors(once.opened.found)
     if isinstance(once.opened, OpenPipelines):
         with progress() as observer:

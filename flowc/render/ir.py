@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from hashlib import sha256
 
 from flowc.compiler.ir import Apply, Ir, Node, Output, Pipeline, Source, Stream, Target
 from flowc.render.json_values import as_json, json_value
@@ -11,6 +12,11 @@ from flowc.render.json_values import as_json, json_value
 def ir_json(ir: Ir) -> str:
     """All of them, pipelines first."""
     return as_json([*map(_pipeline, ir.pipelines), *map(_stream, ir.streams)])
+
+
+def plan_id(pipeline: Pipeline) -> str:
+    """Tells apart what a pipeline lowers to: the same for two versions of the specs that load the same way."""
+    return sha256(as_json(_pipeline(pipeline)).encode()).hexdigest()[:16]
 
 
 def _pipeline(pipeline: Pipeline) -> dict[str, object]:

@@ -30,8 +30,10 @@ def json_value(value: object) -> object:
         return {str(key): json_value(item) for key, item in value.items()}
     if is_dataclass(value):
         return _fields(value)
-    if isinstance(value, (list, tuple, set, frozenset)):
+    if isinstance(value, list | tuple):
         return [json_value(item) for item in value]
+    if isinstance(value, set | frozenset):
+        return sorted((json_value(item) for item in value), key=str)
     return str(value)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from flowc.diagnostics import Diagnostic
+from flowc.durations import instant_text
 from flowc.errors import FlowcError
 from flowc.loadplan import Counter, ExpectResult, ShownRow
 from flowc.render.diagnostics import as_object, full
@@ -105,9 +106,13 @@ def _report_object(report: RunReport) -> dict[str, object]:
 def _rows(pipeline: PipelineReport, counters: Sequence[Counter]) -> Iterator[tuple[object, ...]]:
     for target in pipeline.targets:
         counts = (target.counts.get(counter, 0) if target.status is Status.OK else "-" for counter in counters)
-        yield (pipeline.name, target.target, target.mode, *counts, f"{target.seconds:.2f} s", str(target.status))
+        yield (_name(pipeline), target.target, target.mode, *counts, f"{target.seconds:.2f} s", str(target.status))
     if not pipeline.targets:
-        yield (pipeline.name, "-", "-", *("-" for _ in counters), "-", str(pipeline.status))
+        yield (_name(pipeline), "-", "-", *("-" for _ in counters), "-", str(pipeline.status))
+
+
+def _name(pipeline: PipelineReport) -> str:
+    return pipeline.name if pipeline.due_at is None else f"{pipeline.name}, {instant_text(pipeline.due_at)}"
 
 
 def _verdicts(pipeline: PipelineReport, style: Style) -> Iterator[str]:
@@ -127,10 +132,10 @@ def _verdict(expect: ExpectResult, style: Style) -> str:
 
 def _failures(pipeline: PipelineReport, style: Style) -> Iterator[str]:
     if pipeline.reason:
-        yield f"{printable(pipeline.name)}: skipped, {printable(pipeline.reason)}"
-    yield from _problems(pipeline.name, pipeline.error, pipeline.diagnostics, style)
+        yield f"{printable(_name(pipeline))}: skipped, {printable(pipeline.reason)}"
+    yield from _problems(_name(pipeline), pipeline.error, pipeline.diagnostics, style)
     for target in pipeline.targets:
-        yield from _problems(f"{pipeline.name}, {target.target}", target.error, target.diagnostics, style)
+        yield from _problems(f"{_name(pipeline)}, {target.target}", target.error, target.diagnostics, style)
 
 
 def _problems(place: str, error: FlowcError | None, diagnostics: tuple[Diagnostic, ...], style: Style) -> Iterator[str]:
@@ -158,6 +163,8 @@ def pipeline_object(pipeline: PipelineReport) -> dict[str, object]:
         "name": pipeline.name,
         "status": pipeline.status,
         "reason": pipeline.reason,
+        "plan": pipeline.plan,
+        **({"due_at": instant_text(pipeline.due_at)} if pipeline.due_at is not None else {}),
         "error": error_object(pipeline.error),
         "diagnostics": [as_object(diagnostic) for diagnostic in pipeline.diagnostics],
         "targets": [_target_object(target) for target in pipeline.targets],
@@ -170,7 +177,9 @@ def _target_object(target: TargetReport) -> dict[str, object]:
         "mode": target.mode,
         "status": target.status,
         "counts": {str(c): target.counts[c] for c in Counter if c in target.counts},
+        "bytes": target.bytes,
         "seconds": round(target.seconds, 3),
+        "phases": {purpose: round(seconds, 3) for purpose, seconds in target.phases.items()},
         "expects": [
             {
                 "name": expect.name,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from flowc.durations import instant_text
@@ -17,6 +17,8 @@ _ROLES = {"ok": "good", "failed": "bad", "timeout": "bad", "lost": "bad", "runni
 _HEADERS = ("run", "pipeline", "due", "attempt", "status", "started", "seconds", "read", "inserted", "updated",
             "deleted", "error")  # fmt: skip
 _COUNTS = ("rows_read", "rows_inserted", "rows_updated", "rows_deleted")
+_WORTH_TELLING = 0.01
+"""Seconds of a phase that is shown."""
 _SCHEDULES = ("pipeline", "schedule", "zone", "state", "next due", "last success")
 
 
@@ -37,13 +39,17 @@ def run_text(run: RunRecord, style: Style) -> str:
     facts = {
         "run": run.id, "pipeline": run.pipeline, "reason": run.reason, "due": _at(run.due_at),
         "attempt": run.attempt, "status": run.status, "started": _at(run.started_at),
-        "finished": _at(run.finished_at), "seconds": _seconds(run), "on": run.owner.partition("#")[0],
+        "finished": _at(run.finished_at), "seconds": _seconds(run), "bytes": run.counts.get("byte_count", "-"),
+        "plan": run.plan or "-", "on": run.owner.partition("#")[0],
     }  # fmt: skip
     parts = ["\n".join(f"{name + ':':<10}{printable(str(value))}" for name, value in facts.items())]
     targets = [_target(each) for each in _targets(run)]
     if targets:
         headers = ("target", "mode", "status", "read", "inserted", "updated", "deleted", "unchanged", "seconds")
         parts.append(table(headers, targets, style, right=range(3, 9), roles={2: _ROLES}))
+    phases = [each for target in _targets(run) for each in _phases(target)]
+    if phases:
+        parts.append(table(("target", "phase", "seconds"), phases, style, right=(2,)))
     if run.error is not None:
         code = f"[{run.error_code}]" if run.error_code else ""
         parts.append(style.paint("error", f"error{code}") + ": " + "\n  ".join(printable_lines(run.error)))
@@ -51,6 +57,25 @@ def run_text(run: RunRecord, style: Style) -> str:
     if said:
         parts.append("\n".join(["it said:", *(f"  {line}" for line in printable_lines(said)[-50:])]))
     return "\n\n".join(parts)
+
+
+def log_text(run: RunRecord, style: Style) -> str:
+    """What a run said and how it ended, each line with whose it is."""
+    head = style.paint("dim", f"{printable(run.pipeline)} {_at(run.started_at)}:")
+    code = f"[{run.error_code}]" if run.error_code else ""
+    why = f"{code}: {run.error}" if run.error is not None else ""
+    said = printable_lines(str(run.detail.get("said") or "").strip())
+    first, *rest = printable_lines(f"{run.status}{why}")
+    ended = [style.paint(_ROLES.get(run.status, "dim"), first), *rest]
+    return "\n".join(f"{head} {line}" for line in [*(line for line in said if line), *ended])
+
+
+def log_object(run: RunRecord) -> dict[str, object]:
+    """The same for programs."""
+    return {
+        "run": run.id, "pipeline": run.pipeline, "started_at": _text(run.started_at), "status": run.status,
+        "error_code": run.error_code, "error": run.error, "said": str(run.detail.get("said") or ""),
+    }  # fmt: skip
 
 
 def _targets(run: RunRecord) -> list[Mapping[str, object]]:
@@ -62,6 +87,14 @@ def _target(target: Mapping[str, object]) -> tuple[object, ...]:
     numbers = counts if isinstance(counts, Mapping) else {}
     each = (numbers.get(name, "-") for name in ("read", "inserted", "updated", "deleted", "unchanged"))
     return target.get("target"), target.get("mode"), target.get("status"), *each, target.get("seconds")
+
+
+def _phases(target: Mapping[str, object]) -> Iterator[tuple[object, ...]]:
+    """The parts of a load that took a while, in their order."""
+    phases = target.get("phases")
+    for phase, seconds in phases.items() if isinstance(phases, Mapping) else ():
+        if seconds >= _WORTH_TELLING:
+            yield target.get("target"), phase, f"{seconds:.2f}"
 
 
 def run_object(run: RunRecord) -> dict[str, object]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -100,6 +100,16 @@ class _Run:
         if counter is not None:
             self.result.counts[counter] = self.result.counts.get(counter, 0) + rows
 
+    @contextmanager
+    def timed(self, purpose: str) -> Iterator[None]:
+        """Notes how long that took, also where it fails."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            phases = self.result.phases
+            phases[purpose] = phases.get(purpose, 0.0) + time.monotonic() - began
+
 
 def run_load(
     plan: LoadPlan,
@@ -162,10 +172,8 @@ def _transact(plan: LoadPlan, run: _Run, guard: Callable[[], None] | None, *, co
         if guard is not None:
             guard()
         _carry_out(plan.steps, run)
-        if commit:
-            run.target.commit()
-        else:
-            run.target.rollback()
+        with run.timed("commit" if commit else "roll back"):
+            run.target.commit() if commit else run.target.rollback()
     except BaseException as failed:
         if isinstance(failed, DataError) and failed.code in violations.CODES:
             _explained(plan, run, failed)
@@ -176,7 +184,8 @@ def _transact(plan: LoadPlan, run: _Run, guard: Callable[[], None] | None, *, co
 
 def _carry_out(steps: Sequence[Step], run: _Run) -> None:
     for run.at, part in enumerate(steps):
-        with written_at(part.written if isinstance(part, Execute | Expect) else None):
+        purpose = f"expect {part.name}" if isinstance(part, Expect) else part.purpose
+        with written_at(part.written if isinstance(part, Execute | Expect) else None), run.timed(purpose):
             _STEPS[type(part)](part, run)
 
 
@@ -362,7 +371,9 @@ def _told(
 ) -> Iterator[T]:
     done = sent = 0
     for item in items:
-        done, sent = done + rows(item), sent + size(item)
+        done, moved = done + rows(item), size(item)
+        sent += moved
+        run.result.bytes += moved
         yield item
         if run.progress is not None:
             run.progress(LoadProgress(step.purpose, done, sent, time.monotonic() - run.started))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -70,6 +71,54 @@ def test_what_is_due_runs_once_in_order(folder):
     shown = folder.flowc("runs", "show", found[0]["run"]).out
     assert "db.b" in shown
     assert "truncate" in shown
+
+
+def test_a_run_tells_its_bytes_its_phases_and_what_it_ran(folder):
+    folder.write("in/a.csv", "n\n1\n2\n")
+    written(folder)
+    source = "{ connection: drop, path: a.csv, format: csv, columns: { n: bigint } }"
+    spec = (folder.path / "specs/s.yaml").read_text().replace("up: { from: db", f"up: {{ from: {source}")
+    spec = spec.replace("SELECT 1 AS n", "SELECT n FROM source").replace(
+        "db: {", "drop: { kind: files, uri: in }, db: {", 1
+    )
+    folder.write("specs/s.yaml", spec)
+    shown = []
+    for edited in (
+        spec,
+        f"# one line more\n{spec}",
+        spec.replace("SELECT n FROM source", "SELECT n + 1 AS n FROM source"),
+    ):
+        folder.write("specs/s.yaml", edited)
+        assert folder.flowc("run", "up", "--once").code == 0
+        shown.append(folder.flowc("runs", "show", "last", "--json").json)
+    assert [run["byte_count"] for run in shown] == [16, 16, 16]  # of two integers of eight bytes
+    first, same, other = (run["plan"] for run in shown)
+    assert first == same != other
+    phases = shown[0]["detail"]["pipelines"][0]["targets"][0]["phases"]
+    assert {"read the source", "commit"} <= set(phases)
+    assert "read the source" in folder.flowc("runs", "show", "last").out
+
+
+def test_logs_tell_what_runs_said_and_follow(folder):
+    written(folder, sql="SELECT n FROM gone")
+    assert "no runs" in folder.flowc("logs").err
+    due(folder, BEFORE)
+    due(folder, NOON)
+    lines = folder.flowc("logs").out.splitlines()
+    assert lines[-1].startswith("up ")
+    assert "failed[" in "\n".join(lines)
+    assert folder.flowc("logs", "down").out == ""
+    (shown,) = map(json.loads, folder.flowc("logs", "--json").out.splitlines())
+    assert shown["status"] == "failed"
+    assert folder.flowc("logs", "--run", shown["run"][:20], "--json").json == shown
+    following = folder.start("logs", "--follow", "--limit", "1", "--json")
+    assert json.loads(following.stdout.readline()) == shown
+    written(folder)
+    assert folder.flowc("run", "up", "--once").code == 0
+    assert json.loads(following.stdout.readline())["status"] == "ok"
+    following.send_signal(signal.SIGTERM)
+    following.communicate(timeout=30)
+    assert following.returncode == 0
 
 
 def test_a_failure_is_recorded_with_its_code_and_tried_again(folder):

@@ -291,10 +291,10 @@ LIMITS = {
         "name-too-long", "{} bytes",
     ),
     "the name of a table, column or index in MySQL": Limit(
-        DIALECTS["mysql"].names.longest or 0, lambda n, folder: table_named("mysql", "é" * n, folder),
-        "name-too-long", "{} characters",
+        DIALECTS["mysql"].names.longest or 0, lambda n, folder: table_named("mysql", "é" * n, folder), "name-too-long", "{} characters"
     ),
     "a schedule": Limit(of("schedule", "MAX_CHARACTERS"), "unit/test_schedule.py::test_a_schedule_has_as_many_characters_as_are_read", "bad-schedule", "{} characters"),
+    "due times that `--missing` looks at": Limit(of("service.runs.backfill", "MAX_SLOTS"), "runs/test_backfill.py::test_what_is_wrong_is_said", "unusable-option", by="a shorter range"),
     "turns of all loops of a text, and numbers of a `range`": Limit(
         of(SANDBOX, "MAX_ITERATIONS"),
         lambda n, _: template(f"{{% for i in range({n}) %}}{{% endfor %}}")

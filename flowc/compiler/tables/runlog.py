@@ -161,6 +161,13 @@ def read_runs(
     return f"SELECT {names} FROM {state_name(RUNS, dialect)} WHERE {where} ORDER BY {ident('run_id')} DESC LIMIT {most}"
 
 
+def read_successes(project: str, pipeline: str, after: datetime, upto: datetime, dialect: Dialect) -> str:
+    """The due times of a pipeline within a range for which a run has succeeded."""
+    due, ok = ident("due_at"), _is("status", "ok", dialect)
+    of = f"{_schedule(project, pipeline, dialect)} AND {ok} AND {due} > {value(after, dialect)}"
+    return f"SELECT DISTINCT {due} FROM {state_name(RUNS, dialect)} WHERE {of} AND {due} <= {value(upto, dialect)}"
+
+
 def read_run(project: str, run: str, dialect: Dialect) -> str:
     """One run with its details, by its id or what an id begins with; at most two, which tells that it is not one."""
     names = idents(column.name for column in _RUNS if column.name != PROJECT)

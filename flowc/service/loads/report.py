@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 from flowc.diagnostics import Diagnostic
@@ -33,6 +34,9 @@ class TargetReport:
     mode: str
     status: Status = Status.OK
     counts: dict[str, int] = field(default_factory=lambda: {counter.value: 0 for counter in ALWAYS})
+    bytes: int = 0
+    phases: dict[str, float] = field(default_factory=dict)
+    """Seconds of the parts of the load, by what they are for."""
     expects: list[ExpectResult] = field(default_factory=list)
     seconds: float = 0.0
     error: FlowcError | None = None
@@ -51,6 +55,10 @@ class PipelineReport:
     error: FlowcError | None = None
     diagnostics: tuple[Diagnostic, ...] = ()
     reason: str | None = None
+    plan: str | None = None
+    """Tells apart what it lowered to."""
+    due_at: datetime | None = None
+    """The due time for which a part was read again."""
 
     @property
     def seconds(self) -> float:

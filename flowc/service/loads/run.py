@@ -36,6 +36,8 @@ from flowc.service.loads.report import PipelineReport, RunReport, Status, Target
 from flowc.service.loads.watermarks import bound_of, stored_watermark
 from flowc.types import UNKNOWN
 
+_LOOKING = "look at the source and the target"
+"""What a load does before it begins."""
 _Found = Mapping[str, tuple[Column, ...]]
 """Columns by the name of their source."""
 
@@ -75,6 +77,8 @@ class Run:
     sessions: Sessions
     observer: Observer
     commit: bool = True
+    plans: Mapping[str, str] = field(default_factory=dict)
+    """What tells apart what each pipeline lowers to, for reports."""
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     """What SQL templates may read as `env.NAME`."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -175,7 +179,7 @@ def _run_one(run: Run, pipeline: Pipeline, stopped: dict[str, PipelineReport], r
     waiting = [name for name in pipeline.depends_on if name in bad]
     if waiting:
         return PipelineReport(pipeline.name, Status.SKIPPED, reason=f"because `{waiting[0]}` did not finish")
-    done = PipelineReport(pipeline.name)
+    done = PipelineReport(pipeline.name, plan=run.plans.get(pipeline.name))
     for index, apply in enumerate(pipeline.applies):
         run.observer.started(pipeline.name, target_label(apply))
         done.targets.append(_run_target(run, pipeline.name, index, apply))
@@ -203,7 +207,9 @@ def _run_target(run: Run, pipeline: str, index: int, apply: Apply) -> TargetRepo
 
 
 def _load(run: Run, pipeline: str, index: int, apply: Apply, reporter: Reporter, report: TargetReport) -> None:
+    began = monotonic()
     prepared = prepare(run, pipeline, index, apply, reporter)
+    report.phases[_LOOKING] = monotonic() - began
     if prepared is None:
         return
     result = run_load(
@@ -218,6 +224,8 @@ def _load(run: Run, pipeline: str, index: int, apply: Apply, reporter: Reporter,
     if apply.before or apply.after:
         run.sessions.renew(apply.target.connection)  # a `SET search_path` would count for the loads that follow
     report.counts |= {counter.value: rows for counter, rows in result.counts.items()}
+    report.bytes = result.bytes
+    report.phases |= result.phases
     report.expects, report.shown = result.expects, result.shown
     report.notes += result.notes
     if isinstance(result.error, FlowcError):

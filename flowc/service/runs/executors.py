@@ -39,7 +39,6 @@ _HEADLINE = re.compile(r"^error\[([a-z-]+)\]: (.*)$", re.MULTILINE)
 """How flowc says what is wrong."""
 _COUNTS = {
     "read": "rows_read", "inserted": "rows_inserted", "updated": "rows_updated", "deleted": "rows_deleted",
-    "bytes": "byte_count",
 }  # fmt: skip
 
 
@@ -206,12 +205,14 @@ def outcome_of_pipelines(pipelines: Sequence[Mapping[str, Any]], status: str, wo
         for counter, name in _COUNTS.items():
             if (number := target.get("counts", {}).get(counter)) is not None:
                 counts[name] = counts.get(name, 0) + int(number)
+        counts["byte_count"] = counts.get("byte_count", 0) + int(target.get("bytes", 0))
     detail = {"pipelines": pipelines, "said": words}
+    plan = next((each["plan"] for each in pipelines if each.get("plan")), None)
     if status == OK:
-        return Outcome(OK, counts, detail=detail)
+        return Outcome(OK, counts, plan=plan, detail=detail)
     error = _first_error(pipelines, targets)
     message = error.get("message") or next((p["reason"] for p in pipelines if p.get("reason")), None)
-    return Outcome(status, counts, error.get("code"), message, detail=detail)
+    return Outcome(status, counts, error.get("code"), message, plan, detail)
 
 
 def _first_error(

@@ -183,6 +183,11 @@ class RunLog:
         text = sql.read_runs(self.project, self._dialect, pipelines=pipelines, status=status, most=most)
         return [_record(row) for row in self._ask(text)]
 
+    def successes(self, pipeline: str, after: datetime, upto: datetime) -> set[datetime]:
+        """The due times after one instant and up to another for which a run has succeeded."""
+        text = sql.read_successes(self.project, pipeline, after, upto, self._dialect)
+        return {_aware(row["due_at"]) for row in self._ask(text)}
+
     def find(self, run: str) -> list[RunRecord]:
         """The run of an id, or those whose ids begin so, at most two of them; with their details."""
         return [_record(row) for row in self._ask(sql.read_run(self.project, run, self._dialect))]

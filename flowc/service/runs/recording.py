@@ -16,10 +16,13 @@ from flowc.service.runs.executors import outcome_of_pipelines
 from flowc.service.runs.log import RunLog, run_id
 from flowc.service.runs.records import CANCELLED, LOST, OK, RUNNING, Outcome, Reason, RunRecord
 
+_UNASKED = ("manual", "backfill")
+"""Why a run began that no schedule asked for."""
+
 
 def as_seen(run: RunRecord) -> RunRecord:
     """A run as it is: one whose process this machine knows to be gone was lost, though nobody could record that."""
-    lost = run.status == RUNNING and run.due_at is None and is_gone(run.owner)
+    lost = run.status == RUNNING and run.reason in _UNASKED and is_gone(run.owner)
     return replace(run, status=LOST) if lost else run
 
 
@@ -35,6 +38,7 @@ class Recorded:
     describe: Callable[[PipelineReport], Mapping[str, Any]]
     warned: Callable[[FlowcError], None]
     reason: Reason = "manual"
+    due_at: datetime | None = None
     _begun: dict[str, tuple[str, datetime]] = field(default_factory=dict)
     _silent: bool = False
 
@@ -78,7 +82,7 @@ class Recorded:
 
         def begin() -> None:
             now = self.log.now()
-            run = RunRecord(run_id(now), pipeline, 1, self.reason, RUNNING, self.log.owner, now)
+            run = RunRecord(run_id(now), pipeline, 1, self.reason, RUNNING, self.log.owner, now, self.due_at)
             self._begun[pipeline] = run.id, now
             self.log.begin(run)
 

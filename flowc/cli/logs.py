@@ -1,0 +1,94 @@
+"""`flowc logs`: what runs said."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+
+import click
+
+from flowc.api.selectors import pipelines_only
+from flowc.cli.arguments import environment_option, run_log_option, specs_and_names
+from flowc.cli.console import out, say, style_for
+from flowc.cli.opened import open_project
+from flowc.cli.runs import UNDONE, check_names
+from flowc.cli.scheduling import until_signal
+from flowc.controls import json_text
+from flowc.errors import UsageError
+from flowc.render.runs import log_object, log_text
+from flowc.service.runs.log import RunLog
+from flowc.service.runs.opening import run_log as opened_log
+from flowc.service.runs.recording import as_seen
+from flowc.service.runs.records import RUNNING, RunRecord
+
+_PAUSE = 1.0
+"""Seconds between two looks."""
+_NEWEST = 500
+"""How many of the newest runs are looked at for those that have ended."""
+
+
+@click.command()
+@click.argument("specs", nargs=-1, metavar="[SPECS]... [NAME]...")
+@click.option(
+    "-n", "--limit", default=10, metavar="N", type=click.IntRange(0, 10_000), help="Of how many runs. Default: 10."
+)
+@click.option("-f", "--follow", is_flag=True, help="Go on with runs as they end, until a signal comes.")
+@click.option("--run", "wanted", metavar="RUN", help="Of this run: its id, or what it begins with.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line, for each run.")
+@environment_option
+@run_log_option
+def command(
+    specs: tuple[str, ...], limit: int, follow: bool, wanted: str | None, as_json: bool, environment: str | None,
+    run_log: str | None,
+) -> None:  # fmt: skip
+    """Show what the newest runs of all pipelines said, or those of the named ones; the newest last.
+
+    Each line begins with the pipeline and the time at which its run began. What is kept of a run is the end of what
+    its process printed, and how it ended; a run by hand has printed to its terminal, and only how it ended is kept.
+    """
+    paths, names = specs_and_names(specs)
+    opened = open_project(paths, environment, UNDONE, names=names, takes=pipelines_only)
+    check_names(opened.names, opened)
+    if follow and wanted is not None:
+        raise UsageError("`--run` is of one run, and `--follow` of all that come", code="conflicting-options")
+
+    def open_log() -> RunLog:
+        return opened_log(opened.checked.project, opened.sessions.resolver, run_log, looks=True)
+
+    log = open_log()
+    runs = log.runs(pipelines=opened.names, most=max(limit, _NEWEST))
+    found = log.find(wanted)[:1] if wanted is not None else _whole(log, runs[:limit])
+    log.close()
+    if not found and not follow:
+        say("no runs are recorded" if wanted is None else f"there is no run `{wanted}`")
+    for run in found:
+        _show(as_seen(run), as_json=as_json)
+    if follow:
+        for run in _coming(open_log, opened.names, {run.id for run in runs if run.status != RUNNING}):
+            _show(run, as_json=as_json)
+
+
+def _show(run: RunRecord, *, as_json: bool) -> None:
+    out(json_text(log_object(run), indent=None) if as_json else log_text(run, style_for(sys.stdout)))
+    sys.stdout.flush()
+
+
+def _whole(log: RunLog, runs: Sequence[RunRecord]) -> list[RunRecord]:
+    """Runs, the newest first, with their details, the oldest first."""
+    return [found for run in reversed(runs) for found in log.find(run.id)[:1]]
+
+
+def _coming(open_log: Callable[[], RunLog], names: Sequence[str], known: set[str]) -> Iterator[RunRecord]:
+    """Runs that end and are not known. A log that holds nothing yet may not be there yet, and is looked for again."""
+    log = open_log()
+    with until_signal() as stop:
+        while not stop.is_set():
+            runs = log.runs(pipelines=names, most=_NEWEST)
+            ended = [run for run in runs if run.status != RUNNING and run.id not in known]
+            known |= {run.id for run in ended}
+            yield from _whole(log, ended)
+            if not runs:
+                log.close()
+                log = open_log()
+            stop.wait(_PAUSE)
+    log.close()

@@ -1,0 +1,79 @@
+"""What a range of due times still lacks: `flowc run NAME --from … --to … --missing`.
+
+A load that is due at some time is about what came since the due time before. That part of its cursor is read again for
+each due time that no run has succeeded for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from time import monotonic
+
+from flowc.compiler.ir import Pipeline
+from flowc.compiler.loads.load import Reread
+from flowc.durations import instant_text
+from flowc.errors import UsageError
+from flowc.schedule import Schedule
+from flowc.service.loads.report import PipelineReport, RunReport, Status
+from flowc.service.loads.run import Observer, Run, run_pipelines
+from flowc.service.runs.log import RunLog
+
+MAX_SLOTS = 10_000
+"""Due times of a pipeline that one command looks at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A due time of a pipeline that nothing has succeeded for, and what is read for it."""
+
+    pipeline: Pipeline
+    due_at: datetime
+    reread: Reread
+
+
+def missing_slots(pipelines: Sequence[Pipeline], log: RunLog, since: datetime, upto: datetime) -> list[Slot]:
+    """The due times after one instant and up to another that lack a success, the oldest first.
+
+    Raises UsageError for a pipeline without a schedule, and for more due times than one command looks at.
+    """
+    found = [slot for pipeline in pipelines for slot in _missing(pipeline, log, since, min(upto, log.now()))]
+    return sorted(found, key=lambda slot: slot.due_at)
+
+
+def _missing(pipeline: Pipeline, log: RunLog, since: datetime, upto: datetime) -> Iterator[Slot]:
+    if pipeline.timing is None:
+        message = f"`{pipeline.name}` has no `schedule`, so that no time is missing"
+        raise UsageError(message, code="conflicting-options", help="leave out `--missing`")
+    schedule = Schedule(pipeline.timing.schedule, pipeline.timing.timezone)
+    dues = schedule.between(since, upto, MAX_SLOTS + 1)
+    if len(dues) > MAX_SLOTS:
+        message = f"`{pipeline.name}` is due more than {MAX_SLOTS:,} times in that range"
+        raise UsageError(message, code="unusable-option", help="give `--from` and `--to` a shorter range")
+    done = log.successes(pipeline.name, since, upto)
+    before = schedule.last(since) or since
+    for due in dues:
+        if due not in done:
+            yield Slot(pipeline, due, Reread(instant_text(before), instant_text(due)))
+        before = due
+
+
+def run_slots(run: Run, slots: Sequence[Slot], observed: Callable[[Slot], Observer]) -> RunReport:
+    """Runs them in their order. One that fails keeps only what depends on its pipeline from running."""
+    began, report, failed = monotonic(), RunReport(), set[str]()
+    for slot in slots:
+        name, watching = slot.pipeline.name, observed(slot)
+        waits = next((each for each in slot.pipeline.depends_on if each in failed), None)
+        if waits is None:
+            own = replace(run, pipelines=(slot.pipeline,), observer=watching, reread=slot.reread)
+            done = run_pipelines(own).pipelines[0]
+        else:
+            done = PipelineReport(name, Status.SKIPPED, reason=f"because `{waits}` did not finish")
+            watching.ended(done)
+        done.due_at = slot.due_at
+        report.pipelines.append(done)
+        if done.status is not Status.OK:
+            failed.add(name)
+    report.seconds = monotonic() - began
+    return report

@@ -1,0 +1,124 @@
+"""`flowc run NAME --from … --to … --missing`: only due times for which no run has succeeded."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from flowc.runtime.connectors import open_database
+from flowc.service.runs.log import RunLog
+from flowc.service.runs.records import OK, RUNNING, Outcome, RunRecord
+from tests.commands import Inside
+
+SPEC = """
+project: shop
+connections: { db: { kind: sqlite, path: shop.db } }
+tables:
+  events: { connection: db, columns: { id: bigint primary key, at: timestamptz } }
+  daily: { connection: db, columns: { id: bigint primary key, at: timestamptz } }
+  later: { connection: db, columns: { id: bigint primary key, at: timestamptz } }
+pipelines:
+  copy:
+    from: db
+    sql: SELECT id, at FROM events
+    to: daily
+    mode: merge
+    incremental: { column: at }
+    schedule: "0 0 * * *"
+  after:
+    from: db
+    sql: SELECT id, at FROM daily
+    to: later
+    mode: append
+    incremental: { column: at }
+    schedule: "0 0 * * *"
+    timezone: Europe/Berlin
+"""
+DAYS = 5
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Inside:
+    made = Inside(tmp_path)
+    made.write("specs/s.yaml", SPEC)
+    assert made.flowc("apply", "--yes").code == 0
+    database = open_database("sqlite", {"path": str(tmp_path / "shop.db")})
+    for day in range(DAYS):
+        database.execute(f"INSERT INTO events VALUES ({day}, '2026-03-0{day + 1} 06:00:00+00:00')")
+    database.close()
+    return made
+
+
+def ids(folder, table):
+    database = open_database("sqlite", {"path": str(folder.path / "shop.db")})
+    found = [row["id"] for row in database.query(f"SELECT id FROM {table} ORDER BY id").to_pylist()]
+    database.close()
+    return found
+
+
+def backfill(folder, *names, since="2026-03-01", until="2026-03-06"):
+    return folder.flowc("run", *names, "--from", since, "--to", until, "--missing", "--json")
+
+
+def succeeded(folder, pipeline, due):
+    """A run of a scheduler that ended well."""
+    path = folder.path / ".flowc" / "runs.sqlite"
+    path.parent.mkdir(exist_ok=True)
+    log = RunLog(lambda: open_database("sqlite", {"path": str(path)}), "sqlite", "shop", "tests")
+    run = RunRecord(f"r-{due:%d}", pipeline, 1, "schedule", RUNNING, "tests", due, due)
+    log.begin(run)
+    log.end(run.id, Outcome(OK), due)
+    log.close()
+
+
+def test_what_has_a_success_is_not_loaded_again(folder):
+    succeeded(folder, "copy", datetime(2026, 3, 3, tzinfo=UTC))  # rows of 2 March
+    done = backfill(folder, "copy")
+    assert done.code == 0, done.err
+    assert [each["due_at"][:10] for each in done.json["pipelines"]] == [f"2026-03-0{day}" for day in (2, 4, 5, 6)]
+    assert ids(folder, "daily") == [0, 2, 3, 4]
+    runs = folder.flowc("runs", "list", "--json").json
+    assert {(run["reason"], run["status"]) for run in runs} == {("backfill", "ok"), ("schedule", "ok")}
+    assert backfill(folder, "copy").json["pipelines"] == []
+
+
+def test_a_part_that_failed_is_missing_still(folder):
+    odd = "SELECT CASE WHEN id = 1 THEN NULL ELSE id END AS id, at FROM events"  # a key that is NULL on one day
+    folder.write("specs/s.yaml", SPEC.replace("SELECT id, at FROM events", odd))
+    done = backfill(folder, "copy")
+    assert done.code == 1
+    assert [each["status"] for each in done.json["pipelines"]] == ["ok", "failed", "ok", "ok", "ok"]
+    again = backfill(folder, "copy").json["pipelines"]
+    assert [(each["due_at"], each["status"]) for each in again] == [("2026-03-03T00:00:00Z", "failed")]
+
+
+def test_due_times_are_those_of_the_zone_and_parts_meet(folder):
+    assert backfill(folder, "copy").code == 0
+    done = backfill(folder, "after", since="2026-03-01T00:00:00+01:00", until="2026-03-06T00:00:00+01:00")
+    assert [each["due_at"] for each in done.json["pipelines"]] == [f"2026-03-0{day}T23:00:00Z" for day in range(1, 6)]
+    assert ids(folder, "later") == ids(folder, "daily") == [*range(DAYS)]
+
+
+def test_nothing_of_the_future_is_missing(folder):
+    now = datetime.now(UTC)
+    done = backfill(
+        folder, "copy", since=(now - timedelta(days=2)).isoformat(), until=(now + timedelta(days=9)).isoformat()
+    )
+    assert len(done.json["pipelines"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("copy", "--missing"), "`--missing` looks at due times"),
+        (("copy", "--missing", "--from", "yesterday"), "`--missing` looks at due times"),
+        (("--missing", "--from", "2026-03-01"), "which loads"),
+        (("copy", "--missing", "--from", "1990-01-01", "--to", "2026-01-01"), "more than 10,000 times"),
+    ],
+)
+def test_what_is_wrong_is_said(folder, words, told):
+    done = folder.flowc("run", *words)
+    assert done.code == 2
+    assert told in done.err
