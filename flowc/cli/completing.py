@@ -30,7 +30,7 @@ _TAKES: Mapping[str, Sequence[str]] = {
     "compile": _RUNNABLE, "graph": _RUNNABLE, "run": _RUNNABLE, "status": _RUNNABLE, "rewind": _RUNNABLE,
     "preview": _RUNNABLE, "validate": _PIPELINES, "run-due": _PIPELINES, "scheduler": _PIPELINES,
     "schedule list": _PIPELINES, "schedule pause": _PIPELINES, "schedule resume": _PIPELINES,
-    "runs list": _PIPELINES, "logs": _PIPELINES, "test": (*_RUNNABLE, "tests"),
+    "runs list": _PIPELINES, "logs": _PIPELINES, "runs checks": _PIPELINES, "test": (*_RUNNABLE, "tests"),
     "plan": (*_RUNNABLE, "tables"), "apply": (*_RUNNABLE, "tables"), "project take": ("tables",),
     "dlq list": ("streams",), "dlq show": ("streams",), "dlq replay": ("streams",), "dlq purge": ("streams",),
     "connections check": ("connections",), "connections set": ("connections",), "import": ("connections",),

@@ -49,7 +49,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Run pipelines by their schedules until a signal comes; of several, one leads.",
     ),
     "schedule": ("schedule", "Show when pipelines are due, and pause or resume them."),
-    "runs": ("runs", "List and show runs of pipelines."),
+    "runs": ("runs", "List and show runs of pipelines, and how their checks came out."),
     "logs": ("logs", "Show what runs of pipelines said."),
     "dlq": ("dlq", "List, show, replay and purge dead letters of streams."),
     "rewind": ("rewind", "Move a stream to another place of its sources, or a load to another watermark."),

@@ -14,7 +14,9 @@ from flowc.cli.opened import OpenProject, open_project
 from flowc.controls import json_text
 from flowc.diagnostics import did_you_mean
 from flowc.errors import UsageError
+from flowc.render.checks import check_object, checks_text
 from flowc.render.runs import run_object, run_text, runs_text
+from flowc.service.runs.checks import histories
 from flowc.service.runs.opening import run_log as opened_log
 from flowc.service.runs.recording import as_seen
 from flowc.service.runs.records import STATUSES, RunRecord
@@ -24,7 +26,7 @@ UNDONE = "nothing was looked at"
 
 @click.group()
 def command() -> None:
-    """List and show runs of pipelines."""
+    """List and show runs of pipelines, and how their checks came out."""
 
 
 @command.command("list")
@@ -52,6 +54,28 @@ def list_(
         out(runs_text(found, style_for(sys.stdout)))
     else:
         say("no runs are recorded")
+
+
+@command.command("checks")
+@click.argument("specs", nargs=-1, metavar="[SPECS]... [NAME]...")
+@click.option("--limit", default=100, metavar="N", type=click.IntRange(1, 10_000), help="Look at N runs. Default: 100.")
+@format_option(what="one JSON list, each check with its history")
+@environment_option
+@run_log_option
+def checks(specs: tuple[str, ...], limit: int, form: str, environment: str | None, run_log: str | None) -> None:
+    """Show how the checks of `expect` came out in the newest runs, of all pipelines or of those that are named."""
+    paths, names = specs_and_names(specs)
+    opened = open_project(paths, environment, UNDONE, names=names, takes=pipelines_only)
+    check_names(opened.names, opened)
+    log = opened_log(opened.checked.project, opened.sessions.resolver, run_log, looks=True)
+    found = histories(log.runs(pipelines=opened.names, most=limit, details=True))
+    log.close()
+    if form == "json":
+        out(json_text([check_object(each) for each in found]))
+    elif found:
+        out(checks_text(found, style_for(sys.stdout)))
+    else:
+        say("no checks are recorded")
 
 
 @command.command("show")

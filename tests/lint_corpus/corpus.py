@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,7 @@ class Case:
     line: int
 
 
+@cache
 def tables() -> dict[str, Any]:
     """The tables as a project declares them, without their connection."""
     return dict(yaml.safe_load((HERE / "tables.yaml").read_text("utf-8")))

@@ -99,6 +99,24 @@ def test_a_run_tells_its_bytes_its_phases_and_what_it_ran(folder):
     assert "read the source" in folder.flowc("runs", "show", "last").out
 
 
+def test_checks_have_a_history(folder):
+    written(folder)
+    assert "no checks" in folder.flowc("runs", "checks").err
+    checks = (
+        ', expect: [{ not_null: [n] }, { sql: "n < 5", name: small, severity: warn }, { sql: n > 0, name: positive }]'
+    )
+    for value, code in ((1, 0), (9, 0), (-1, 1)):
+        written(folder, sql=f"SELECT {value} AS n", more=checks)
+        assert folder.flowc("run", "up", "--once").code == code
+    found = {each["check"]: each for each in folder.flowc("runs", "checks", "up", "--json").json}
+    history = {name: [result["passed"] for result in each["results"]] for name, each in found.items()}
+    assert history == {"not_null(n)": [True] * 3, "small": [True, False, True], "positive": [False, True, True]}
+    assert [found[name]["severity"] for name in ("small", "positive")] == ["warn", "error"]
+    shown = folder.flowc("runs", "checks").out
+    assert "1 of 1" in shown
+    assert "2 of 3 runs" in shown
+
+
 def test_logs_tell_what_runs_said_and_follow(folder):
     written(folder, sql="SELECT n FROM gone")
     assert "no runs" in folder.flowc("logs").err

@@ -148,10 +148,12 @@ def end_run(project: str, run: str, values: Mapping[str, object], dialect: Diale
 
 
 def read_runs(
-    project: str, dialect: Dialect, *, pipelines: Sequence[str] = (), status: str | None = None, most: int = 50
+    project: str, dialect: Dialect, *, pipelines: Sequence[str] = (), status: str | None = None, most: int = 50,
+    details: bool = False,
 ) -> str:  # fmt: skip
-    """The newest runs first, without their details."""
-    names = idents(column.name for column in _RUNS if column.name not in (PROJECT, "detail"))
+    """The newest runs first, with or without their details."""
+    left = (PROJECT,) if details else (PROJECT, "detail")
+    names = idents(column.name for column in _RUNS if column.name not in left)
     conditions = [_is(PROJECT, project, dialect)]
     if pipelines:
         conditions.append(f"{ident('pipeline_name')} IN ({', '.join(text(name, dialect) for name in pipelines)})")

@@ -178,9 +178,13 @@ class RunLog:
         """Records how it ended; False where that was told before."""
         return self._do(sql.end_run(self.project, run, _ended(outcome, now), self._dialect)) == 1
 
-    def runs(self, *, pipelines: Sequence[str] = (), status: str | None = None, most: int = 50) -> list[RunRecord]:
+    def runs(
+        self, *, pipelines: Sequence[str] = (), status: str | None = None, most: int = 50, details: bool = False
+    ) -> list[RunRecord]:
         """The newest runs first."""
-        text = sql.read_runs(self.project, self._dialect, pipelines=pipelines, status=status, most=most)
+        text = sql.read_runs(
+            self.project, self._dialect, pipelines=pipelines, status=status, most=most, details=details
+        )  # fmt: skip
         return [_record(row) for row in self._ask(text)]
 
     def successes(self, pipeline: str, after: datetime, upto: datetime) -> set[datetime]:

@@ -1,0 +1,42 @@
+"""Checks of `expect` over runs, for people and programs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from flowc.durations import instant_text
+from flowc.render.style import Style
+from flowc.render.tables import table
+from flowc.service.runs.checks import History
+
+_HEADERS = ("pipeline", "target", "check", "last", "rows that failed", "at", "passed")
+_ROLES = {"passed": "good", "failed": "bad", "warning": "warning"}
+
+
+def checks_text(found: Sequence[History], style: Style) -> str:
+    """A row for each check: how it came out last, and in how many runs it passed."""
+    return table(_HEADERS, [_row(each) for each in found], style, roles={3: _ROLES})
+
+
+def _row(history: History) -> tuple[object, ...]:
+    last = history.results[0]
+    verdict = "passed" if last.passed else "failed" if history.severity == "error" else "warning"
+    passed = sum(result.passed for result in history.results)
+    return (
+        history.pipeline, history.target, history.name, verdict, f"{last.failed} of {last.total}",
+        last.at.isoformat(sep=" ", timespec="seconds").replace("+00:00", "Z"),
+        f"{passed} of {len(history.results)} runs",
+    )  # fmt: skip
+
+
+def check_object(history: History) -> dict[str, object]:
+    """One check with its history, for programs."""
+    results = [
+        {"run": each.run, "at": instant_text(each.at), "failed": each.failed, "total": each.total,
+         "passed": each.passed}
+        for each in history.results
+    ]  # fmt: skip
+    return {
+        "pipeline": history.pipeline, "target": history.target, "check": history.name, "severity": history.severity,
+        "results": results,
+    }  # fmt: skip
