@@ -8,9 +8,11 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
+from flowc.runtime.connectors import open_database
 from tests.daemons import Running, daemon
 from tests.running import running
 from tests.services.kafka import Broker
@@ -52,6 +54,32 @@ def test_a_database_that_goes_and_comes_back_degrades_the_stream_and_loses_nothi
         assert stored(cluster.dsn) == (2000, 2000)
         assert max(_waits(running)) > 0.1, _waits(running)  # each longer than the one before
         assert running.stop() == 0
+
+
+def test_a_password_changes_while_a_stream_runs(tmp_path: Path, kafka: str, postgres: str) -> None:
+    role, where = f"turning_{os.getpid()}", urlsplit(postgres)
+    admin = open_database("postgres", {"url": postgres})
+    admin.execute(f"CREATE ROLE {role} SUPERUSER LOGIN PASSWORD 'first'")
+    (tmp_path / "password").write_text("first\n")
+    url = f"postgres://{role}:${{file:password}}@{where.hostname}:{where.port}{where.path}"
+    try:
+        topic = fresh(kafka)
+        with daemon(project(tmp_path, kafka, topic, url)) as running:
+            send(kafka, topic, 0, 500)
+            running.until(lambda: running.worker("clean")["rows"] == 500)
+            admin.execute(f"ALTER ROLE {role} PASSWORD 'second'")
+            admin.query(f"SELECT count(pg_terminate_backend(pid)) AS n FROM pg_stat_activity WHERE usename = '{role}'")
+            send(kafka, topic, 500, 500)
+            running.until(lambda: "access-denied" in running.log())
+            (tmp_path / "password").write_text("second\n")
+            running.until(lambda: running.worker("clean")["rows"] == 1000)
+            assert running.stop() == 0
+            assert "second" not in running.log()
+        assert stored(postgres) == (1000, 1000)
+    finally:
+        admin.execute(f"REASSIGN OWNED BY {role} TO CURRENT_USER")
+        admin.execute(f"DROP ROLE {role}")
+        admin.close()
 
 
 def _waits(running: Running) -> list[float]:

@@ -17,6 +17,9 @@ from urllib.request import Request
 
 import pytest
 
+from flowc.compiler import stages
+from flowc.compiler.front.references import own_schemes
+from flowc.diagnostics import Reporter
 from flowc.errors import FlowcError, TransientError, UsageError
 from flowc.masking import mask_address, mask_addresses, redact
 from flowc.render import full
@@ -63,6 +66,46 @@ def test_variables_and_files(tmp_path: Path) -> None:
     (tmp_path / "pw").write_text("hunter2\n")
     resolver = Resolver({"A": "x", "EMPTY": ""}, tmp_path)
     assert resolver.resolve("${A}/${env:A}/${file:pw}/${EMPTY}$") == "x/x/hunter2/$"
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An installed package that resolves `${corp:…}`."""
+    (tmp_path / "corp_secrets.py").write_text(
+        "def read(name):\n    if name == 'odd':\n        return 7\n    return {'db': 'hunter2'}[name]\n"
+    )
+    info = tmp_path / "corp_secrets-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Name: corp-secrets\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[flowc.secrets]\ncorp = corp_secrets:read\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    own_schemes.cache_clear()
+    yield
+    own_schemes.cache_clear()
+
+
+@pytest.mark.usefixtures("package")
+def test_a_package_resolves_kinds_of_its_own(tmp_path: Path) -> None:
+    resolver = Resolver({}, tmp_path)
+    assert resolver.resolve("pg://u:${corp:db}@h") == "pg://u:hunter2@h"
+    assert resolver.redact("it said hunter2") == "it said ***"
+    for reference, said in (("gone", "raised KeyError"), ("odd", "gave no text")):
+        with pytest.raises(FlowcError, match=said) as failure:
+            resolver.resolve(f"${{corp:{reference}}}")
+        assert failure.value.code == "unreadable-secret"
+    with pytest.raises(FlowcError) as failure:
+        resolver.resolve("${copr:db}")
+    assert "`${corp:…}`" in (failure.value.help or "")
+
+
+@pytest.mark.usefixtures("package")
+def test_lint_knows_the_kinds_of_packages(tmp_path: Path) -> None:
+    spec = 'connections: { a: { kind: postgres, url: "${corp:db}" }, b: { kind: postgres, url: "${copr:db}" } }'
+    (tmp_path / "s.yaml").write_text(spec)
+    reporter = Reporter()
+    stages.lint([tmp_path / "s.yaml"], reporter)
+    (error,) = reporter.sorted()
+    assert (error.code, error.helps) == ("unknown-reference", ("did you mean `corp`?",))
 
 
 def test_values_are_not_resolved_again(tmp_path: Path) -> None:

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 
 from flowc.masking import REFERENCE
 
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+RESOLVERS = "flowc.secrets"
+"""The group of entry points by which packages bring kinds of references of their own."""
+
+
+@cache
+def own_schemes() -> Mapping[str, EntryPoint]:
+    """The kinds of references that installed packages bring, by what stands before the colon."""
+    return {found.name: found for found in entry_points(group=RESOLVERS)}
 
 
 def texts(value: object) -> Iterator[str]:

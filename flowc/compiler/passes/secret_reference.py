@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from flowc.compiler.checked import CheckedSpec
-from flowc.compiler.front.references import VARIABLE, references, texts, variables
+from flowc.compiler.front.references import VARIABLE, own_schemes, references, texts, variables
 from flowc.compiler.ir import Ir
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.masking import REFERENCE
@@ -53,7 +53,7 @@ def _fault(reference: str) -> str | None:
     scheme, colon, rest = reference.partition(":")
     if not colon:
         return None if VARIABLE.fullmatch(reference) else "names no variable"
-    if scheme not in SCHEMES:
+    if scheme not in SCHEMES and scheme not in own_schemes():
         return "is no known kind of reference"
     if scheme == "vault" and not rest.partition("#")[2]:
         return "names no key of the secret"
@@ -64,5 +64,6 @@ def _helps(reference: str) -> tuple[str, ...]:
     scheme, colon, _ = reference.partition(":")
     if colon and scheme in SCHEMES:
         return (f"write `${{{scheme}:path#key}}`" if scheme == "vault" else f"write `${{{scheme}:NAME}}`",)
-    known = ", ".join(f"`${{{name}:…}}`" for name in SCHEMES)
-    return (did_you_mean(scheme, SCHEMES) if colon else ()) or (f"write `${{NAME}}` or one of {known}",)
+    schemes = (*SCHEMES, *own_schemes())
+    known = ", ".join(f"`${{{name}:…}}`" for name in schemes)
+    return (did_you_mean(scheme, schemes) if colon else ()) or (f"write `${{NAME}}` or one of {known}",)

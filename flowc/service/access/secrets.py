@@ -5,6 +5,7 @@
     ${vault:path#key}       HashiCorp Vault, KV version 1 or 2, through VAULT_ADDR and VAULT_TOKEN
     ${aws:id#key}           AWS Secrets Manager
     ${gcp:id}               Google Secret Manager
+    ${NAME:…}               what an installed package resolves: its entry point `NAME` of the group `flowc.secrets`
 
 A value that was resolved is never part of a repr, nor of an error's text unless its place is known to hold no secret.
 """
@@ -19,6 +20,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from flowc.compiler.front.kinds import is_public
+from flowc.compiler.front.references import own_schemes
 from flowc.errors import UsageError
 from flowc.masking import REFERENCE, Masker, Place, names_secret
 from flowc.service.access.vaults import read_aws, read_gcp, read_vault
@@ -68,8 +70,10 @@ class Resolver:
     def _value(self, reference: str) -> str:
         scheme, colon, rest = reference.partition(":")
         reader = _READERS.get(scheme) if colon else None
+        if colon and reader is None and scheme in own_schemes():
+            return _of_package(scheme, rest)
         if colon and reader is None:
-            known = ", ".join(f"`${{{name}:…}}`" for name in _READERS)
+            known = ", ".join(f"`${{{name}:…}}`" for name in (*_READERS, *own_schemes()))
             message = f"`${{{reference}}}` is no known kind of reference"
             raise UsageError(message, code="unknown-reference", help=f"use `${{NAME}}` or one of {known}")
         return reader(self, rest) if reader else _variable(self, reference)
@@ -108,6 +112,21 @@ def _aws(_resolver: Resolver, reference: str) -> str:
 
 def _gcp(resolver: Resolver, reference: str) -> str:
     return read_gcp(reference, resolver.env)
+
+
+def _of_package(scheme: str, reference: str) -> str:
+    """What a package resolves. Its words may hold anything, and are not told."""
+    entry = own_schemes()[scheme]
+    try:
+        value = entry.load()(reference)
+    except Exception as error:
+        reason = f"`{entry.value}` raised {type(error).__name__}"
+    else:
+        if isinstance(value, str):
+            return value
+        reason = f"`{entry.value}` gave no text"
+    message, help = f"`${{{scheme}:{reference}}}` cannot be read: {reason}", "call it yourself to see why"
+    raise UsageError(message, code="unreadable-secret", help=help) from None
 
 
 _READERS: Mapping[str, Callable[[Resolver, str], str]] = {

@@ -39,6 +39,8 @@ class Worker:
     pause: Pause = no_pause
     """Campaigns of crashes hook in here."""
     _done: threading.Event = field(default_factory=threading.Event)
+    _worked: bool = False
+    """Whether any attempt has got on."""
     _careful: Careful = field(init=False)
 
     def __post_init__(self) -> None:
@@ -66,14 +68,19 @@ class Worker:
             if error is None or self.stopping.is_set():
                 break  # what was not committed is read again by the next one
             if self.watch.progressed:
+                self._worked = True
                 backoff.reset()
                 self.watch.progressed = False  # the next attempt may fail before it is watched
             self.watch.report.counts.errors += 1
-            wait = backoff.next() if isinstance(error, TransientError | Fenced) else None
+            wait = backoff.next() if self._may_pass(error) else None
             if wait is None:
                 return error
             self._wait(error, wait)
         return None
+
+    def _may_pass(self, error: FlowcError) -> bool:
+        """Whether another attempt may help. A login that was good before may be one whose password changes just now."""
+        return isinstance(error, TransientError | Fenced) or (self._worked and error.code == "access-denied")
 
     def _wait(self, error: FlowcError, seconds: float) -> None:
         self.watch.degraded(error.message)
