@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from flowc.cli.main import run
-from tests import warm, warmflowc
+from tests import keptfiles, warm, warmflowc
 
 ROOT = Path(__file__).resolve().parent.parent
 _OLD = 3 * 10**9
@@ -55,6 +55,7 @@ class Folder:
         return base | self.env
 
     def command(self, *arguments: str) -> list[str]:
+        keptfiles.release()
         return [sys.executable, "-m", "flowc", *arguments]
 
     def start(self, *arguments: str) -> warmflowc.Command:

@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import psycopg
 import pytest
 
+from tests import keptfiles
 from tests.commands import Done
 from tests.services.mysql import ask
 
@@ -56,8 +56,9 @@ class Store:
 
     def run(self, *statements: str) -> None:
         """Executes statements of the engine's own SQL."""
-        for statement in statements:
-            self._ask(statement)
+        with self.held():
+            for statement in statements:
+                self._ask(statement)
 
     def rows(self, query: str) -> list[tuple[object, ...]]:
         """The rows of a query, sorted, each value in one form for all engines."""
@@ -81,12 +82,12 @@ class Store:
 
     @contextmanager
     def held(self) -> Iterator[Any]:
-        """Keeps a file open for all that is asked within, while flowc is not at it: to open DuckDB's takes longest."""
+        """One session with a file for all that is asked within."""
         path = self.folder / f"{self.file}.{self.kind}"
         if self.kind in SERVERS or path in _HELD:
             yield _HELD.get(path)
             return
-        with closing(duckdb.connect(str(path)) if self.kind == "duckdb" else sqlite3.connect(path)) as session:
+        with closing(keptfiles.session(path) if self.kind == "duckdb" else sqlite3.connect(path)) as session:
             _HELD[path] = session
             try:
                 yield session
@@ -95,7 +96,7 @@ class Store:
 
 
 _HELD: dict[Path, Any] = {}
-"""The files that are open."""
+"""The sessions with files that are held."""
 _LAST = threading.local()
 """The session of a thread with the PostgreSQL database that it asked last: to connect takes longer than to ask."""
 

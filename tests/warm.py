@@ -29,6 +29,8 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
+from tests import keptfiles
+
 LIBRARIES = (
     "flowc.cli.opened", "flowc.cli.run", "flowc.cli.plan", "flowc.cli.apply", "flowc.cli.lint",
     "flowc.service.streams.run", "flowc.service.daemon.supervisor", "flowc.service.daemon.worker",
@@ -111,6 +113,7 @@ def begin(
     server: str, module: str, arguments: Sequence[str], files: Sequence[int], *, cwd: Path, env: Mapping[str, str]
 ) -> Process:
     """A module as a process with these files as its input, output and errors."""
+    keptfiles.release()
     asked = {"module": module, "arguments": arguments, "cwd": str(cwd), "env": dict(env)}
     talk = socket.socket(socket.AF_UNIX)
     talk.connect(server)

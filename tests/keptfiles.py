@@ -1,0 +1,31 @@
+"""DuckDB files that stay open between the questions of tests: to open one takes far longer than to ask.
+
+Flowc in the same process shares what is open. Another process could not open the file, so that whoever starts one
+releases it before.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+_OPEN: dict[Path, tuple[Any, int]] = {}
+"""The file that was asked last, with its inode."""
+
+
+def session(path: Path) -> Any:
+    """A connection of one's own with the file, as if it had just been opened."""
+    import duckdb  # warm processes are begun by some that need nothing of it
+
+    inode = path.stat().st_ino if path.exists() else 0
+    if _OPEN.get(path, (None, 0))[1] != inode or not inode:
+        release()
+        opened = duckdb.connect(str(path))
+        _OPEN[path] = opened, path.stat().st_ino
+    return _OPEN[path][0].cursor()
+
+
+def release() -> None:
+    """Closes what is open."""
+    while _OPEN:
+        _OPEN.popitem()[1][0].close()
