@@ -21,6 +21,7 @@ from flowc.errors import FlowcError, UsageError
 from flowc.masking import Masker
 from flowc.render.ir import plan_id
 from flowc.render.loads import pipeline_object
+from flowc.runtime.tracing import NO_SPAN, Span
 from flowc.service.access.sessions import Sessions
 from flowc.service.loads.report import RunReport
 from flowc.service.loads.resets import check_reread
@@ -80,10 +81,12 @@ def _log_warning(error: FlowcError) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """Where a run is recorded, as `run_log` opens it, and who hears that it cannot be."""
+    """Where a run is recorded, as `run_log` opens it, who hears that it cannot be, and where it is traced."""
 
     run_log: str | None = None
     warned: Callable[[FlowcError], None] = _log_warning
+    span: Span = NO_SPAN
+    """Below which it is traced; of a worker, the run itself."""
 
 
 _RECORDING = Recording()
@@ -162,7 +165,11 @@ def run_once(
     sessions = Sessions(project.connections, shared.resolver, shared.scope)
     watching = _recorded(once, observer or Silent(), recording)
     plans = {pipeline.name: plan_id(pipeline) for pipeline in opened.pipelines}
-    run = Run(opened.checked, opened.pipelines, shared, watching, env=os.environ, reread=once.reread, plans=plans)
+    span_of = watching.span_of if isinstance(watching, Recorded) else lambda _: recording.span
+    run = Run(
+        opened.checked, opened.pipelines, shared, watching, env=os.environ, reread=once.reread, plans=plans,
+        span_of=span_of,
+    )  # fmt: skip
     try:
         if once.missing:
             both = Both(_run_missing(once, run, watching))
@@ -197,7 +204,7 @@ def _recorded(once: Once, observer: Observer, recording: Recording) -> Observer:
     opened = once.opened
     log = run_log(opened.checked.project, opened.sessions.resolver, recording.run_log)
     reason: Reason = "backfill" if once.reread is not None else "manual"
-    return Recorded(observer, log, pipeline_object, recording.warned, reason)
+    return Recorded(observer, log, pipeline_object, recording.warned, reason, recording.span)
 
 
 def _run_streams(once: Once, *, drain: bool, around: Around) -> list[StreamReport]:

@@ -64,6 +64,12 @@ def run_log_option(command: F) -> F:
     return click.option("--run-log", "run_log", metavar="URL", help=help)(command)
 
 
+def http_option(command: F) -> F:
+    """Adds `--http HOST:PORT`."""
+    help = "Serve /healthz, /readyz, /metrics and /status there."
+    return click.option("--http", metavar="HOST:PORT", help=help)(command)
+
+
 def environment_option(command: F) -> F:
     """Adds `--env NAME`."""
     help = "Use this entry of `environments`."

@@ -11,32 +11,30 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from flowc.api.selectors import expand, scheduled_only
 from flowc.cli.console import say_errors, style_for
 from flowc.cli.eventlog import Log
 from flowc.cli.opened import OpenProject, open_project
+from flowc.cli.pages import seen_dues, serve_pages
 from flowc.cli.progress import Show, bottom
 from flowc.cli.scheduling import scheduler_of
+from flowc.cli.telemetry import Telemetry, telemetry
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.ir import Pipeline
 from flowc.diagnostics import did_you_mean
 from flowc.errors import UsageError
 from flowc.render.daemon import live_text, progress_events, status_json
-from flowc.render.metrics import metrics_text
 from flowc.runtime.interrupts import before_the_end
-from flowc.service.daemon.http import Page, serve
+from flowc.service.daemon.http import Page
 from flowc.service.daemon.job import Job
 from flowc.service.daemon.sharing import files_for_one, together
-from flowc.service.daemon.stats import Event
 from flowc.service.daemon.supervisor import Daemon
-from flowc.service.runs.due import Due, dues
 from flowc.service.runs.scheduler import Scheduler
+from flowc.service.telemetry.metrics import Family, families
 
 _TICK = 0.2
 _PLAIN_EVERY = 30.0
-_PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
 
 @dataclass(frozen=True)
@@ -57,16 +55,17 @@ def run_daemon(paths: Sequence[Path], given: Sequence[str], environment: str | N
     )
     names = expand(given, opened.checked, opened.ir, _runs)
     streams, pipelines = _chosen(names, opened)
-    jobs = _jobs(streams, opened)
-    files = [files_for_one(job.stream, opened.ir, opened.sessions) for job in jobs]
-    daemon = Daemon(jobs, together(files), log)
-    scheduler = scheduler_of(opened, pipelines, paths, environment, log, given_log=options.run_log)
     stop = threading.Event()
     with ExitStack() as stack:
+        told = stack.enter_context(telemetry(opened.checked.project, opened.sessions.resolver, log))
+        jobs = _jobs(streams, opened, told.sample)
+        files = [files_for_one(job.stream, opened.ir, opened.sessions) for job in jobs]
+        daemon = Daemon(jobs, together(files), log, told.span)
+        scheduler = scheduler_of(
+            opened, pipelines, paths, environment, log, given_log=options.run_log, span=told.span
+        )  # fmt: skip
         _on_signals(daemon, stop, stack)
-        if options.http is not None:
-            server = serve(options.http, _pages(daemon, scheduler), lambda words: log(Event("error", words)))
-            stack.callback(server.shutdown)
+        _tell_of(daemon, scheduler, options.http, told, log, stack)
         daemon.start()
         if scheduler.pipelines:
             stack.callback(_scheduling(scheduler, stop).join)
@@ -121,12 +120,15 @@ def _chosen(names: Sequence[str], opened: OpenProject) -> tuple[tuple[str, ...],
     return streams, pipelines
 
 
-def _jobs(streams: Sequence[str], opened: OpenProject) -> list[Job]:
+def _jobs(streams: Sequence[str], opened: OpenProject, sample: float) -> list[Job]:
     found = []
     for name in streams:
         stream = opened.checked.streams[name]
         workers, policy = stream.parallelism, stream.restart
-        found += [Job(opened.checked, opened.ir, name, number + 1, workers, policy) for number in range(workers)]
+        found += [
+            Job(opened.checked, opened.ir, name, number + 1, workers, policy, sample=sample)
+            for number in range(workers)
+        ]
     return found
 
 
@@ -141,24 +143,21 @@ def _on_signals(daemon: Daemon, stop: threading.Event, stack: ExitStack) -> None
         stack.callback(signal.signal, name, signal.signal(name, handle))
 
 
-def _seen(scheduler: Scheduler) -> list[Due]:
-    """Where schedules were when the scheduler looked last."""
-    if scheduler.seen is None:
-        return []
-    return dues(scheduler.pipelines, scheduler.seen[0], scheduler.waiting, scheduler.seen[1])
+def _tell_of(
+    daemon: Daemon, scheduler: Scheduler, http: str | None, told: Telemetry, log: Log, stack: ExitStack
+) -> None:
+    """Health, metrics and status at an address, and metrics to where the project has them sent."""
 
+    def collect() -> list[Family]:
+        return families(daemon.workers, daemon.began, scheduler if scheduler.pipelines else None)
 
-def _pages(daemon: Daemon, scheduler: Scheduler) -> dict[str, Any]:
     def ready() -> Page:
         lines = "".join(f"{w.job.stream}[{w.job.worker}]: {w.status}\n" for w in daemon.workers)
         return Page(lines, 200 if daemon.ready else 503)
 
-    return {
-        "/healthz": lambda: Page("ok\n"),
-        "/readyz": ready,
-        "/metrics": lambda: Page(metrics_text(daemon, scheduler), kind=_PROMETHEUS),
-        "/status": lambda: Page(status_json(daemon, _seen(scheduler)) + "\n", kind="application/json"),
-    }
+    if http is not None:
+        serve_pages(http, ready, collect, lambda: status_json(daemon, seen_dues(scheduler)), log, stack)
+    told.push(collect, daemon.began)
 
 
 @dataclass

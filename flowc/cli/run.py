@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from flowc.api.running import reread_of
-from flowc.cli.arguments import environment_option, format_option, run_log_option, specs_and_names
+from flowc.cli.arguments import environment_option, format_option, http_option, run_log_option, specs_and_names
 from flowc.cli.opened import where
 from flowc.cli.scheduling import become_worker
 from flowc.cli.streaming import run_named
@@ -21,7 +21,7 @@ from flowc.errors import UsageError
 @click.option("--to", "until", metavar="VALUE", help="Load them again up to this cursor, without it.")
 @click.option("--missing", is_flag=True, help="With --from and --to: only due times without a success.")
 @format_option(what="the report of a run with --once")
-@click.option("--http", metavar="HOST:PORT", help="Serve /healthz, /readyz, /metrics and /status there.")
+@http_option
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", help="How the log is written.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info")
 @click.option("--pipeline", "exact", hidden=True)

@@ -11,6 +11,7 @@ from flowc.cli.arguments import environment_option, run_log_option, specs_and_na
 from flowc.cli.eventlog import Log
 from flowc.cli.opened import open_pipelines
 from flowc.cli.scheduling import scheduler_of, until_signal
+from flowc.cli.telemetry import telemetry
 from flowc.durations import parse_instant
 from flowc.errors import UsageError
 
@@ -36,10 +37,14 @@ def command(
     paths, names = specs_and_names(specs)
     now = _instant(given) if given is not None else None
     opened = open_pipelines(paths, names, environment, "nothing was run", takes=scheduled_only)
-    scheduler = scheduler_of(opened, opened.pipelines, paths, environment, Log(log_format), given_log=run_log)
-    scheduler.now = now
-    with until_signal() as stop:
-        scheduler.run_due(stop)
+    log = Log(log_format)
+    with telemetry(opened.checked.project, opened.sessions.resolver, log) as told:
+        scheduler = scheduler_of(
+            opened, opened.pipelines, paths, environment, log, given_log=run_log, span=told.span
+        )  # fmt: skip
+        scheduler.now = now
+        with until_signal() as stop:
+            scheduler.run_due(stop)
     opened.sessions.close()
     return 1 if scheduler.failed or opened.broken else 0
 

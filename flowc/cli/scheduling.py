@@ -20,6 +20,7 @@ from flowc.cli.opened import OpenProject
 from flowc.compiler.ir import Pipeline
 from flowc.errors import FlowcError
 from flowc.masking import mask_addresses
+from flowc.runtime.tracing import NO_SPAN, Span
 from flowc.service.access.sessions import Sessions
 from flowc.service.daemon.stats import Event
 from flowc.service.runs.decisions import Scheduled
@@ -47,6 +48,7 @@ def scheduler_of(
     executor: Executor | None = None,
     leads: bool = False,
     looks: bool = False,
+    span: Span = NO_SPAN,
 ) -> Scheduler:
     """The scheduler of the chosen pipelines. A worker finds the project by the paths of its specs."""
     project = opened.checked.project
@@ -64,6 +66,7 @@ def scheduler_of(
         leads=leads,
         chosen=frozenset(each.name for each in chosen),
         redact=Masking(opened.sessions, pipelines),
+        span=span,
     )
 
 

@@ -21,6 +21,7 @@ from flowc.cli.progress import progress
 from flowc.cli.project import ending
 from flowc.cli.report import show
 from flowc.cli.scheduling import tell_report
+from flowc.cli.telemetry import telemetry
 from flowc.compiler.loads.load import Reread
 from flowc.errors import FlowcError
 from flowc.render.loads import run_text
@@ -37,10 +38,12 @@ def run_named(
         once = open_once(where, names, reread, missing=missing)
     say_errors(once.opened.found)
     if isinstance(once.opened, OpenPipelines):
-        with progress() as observer:
-            recording = Recording(run_log, _warn)
-            result = run_once(once, drain=drain, observer=observer, around=_unless_stopped, recording=recording)
-        _show(result, json=json)
+        project, resolver = once.opened.checked.project, once.opened.sessions.resolver
+        with telemetry(project, resolver, prints=not json) as told:
+            with progress() as observer:
+                recording = Recording(run_log, _warn, told.span)
+                result = run_once(once, drain=drain, observer=observer, around=_unless_stopped, recording=recording)
+            _show(result, json=json)
         return 0 if result.ok else 1
     with stopping() as stop:
         result = run_once(once, drain=drain, around=lambda catch_up: catch_up(stop.event))

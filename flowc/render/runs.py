@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
+from flowc.controls import json_text
 from flowc.durations import instant_text
 from flowc.render.style import Style, printable, printable_lines
 from flowc.render.tables import table
@@ -141,6 +142,11 @@ def schedule_object(each: Due) -> dict[str, object]:
         "paused": each.paused, "next_due": _text(each.next_due), "last_success": _text(each.succeeded_at),
         "run": each.run_id, "attempt": each.attempt,
     }  # fmt: skip
+
+
+def scheduler_json(schedules: Sequence[Due], *, ready: bool, leads: bool) -> str:
+    """A scheduler, for programs."""
+    return json_text({"ready": ready, "leads": leads, "schedules": [schedule_object(each) for each in schedules]})
 
 
 def _at(at: datetime | None) -> str:

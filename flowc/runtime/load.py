@@ -57,6 +57,7 @@ from flowc.runtime.inuse import InUse
 from flowc.runtime.places import misplaced
 from flowc.runtime.pump import Pump
 from flowc.runtime.spool import Spool
+from flowc.runtime.tracing import NO_SPAN, Span, ending
 
 _REPEATED = 60
 """How long, in seconds, a load may have taken to be repeated for the sake of a message."""
@@ -86,6 +87,7 @@ class _Run:
     result: LoadResult
     started: float = field(default_factory=time.monotonic)
     functions: Load = no_functions
+    span: Span = NO_SPAN
     aside: Aside | None = None
     """What the reading has set aside."""
     files: InUse = field(default_factory=InUse)
@@ -102,10 +104,11 @@ class _Run:
 
     @contextmanager
     def timed(self, purpose: str) -> Iterator[None]:
-        """Notes how long that took, also where it fails."""
+        """Notes how long that took, also where it fails, and traces it."""
         began = time.monotonic()
         try:
-            yield
+            with ending(self.span.child(purpose)):
+                yield
         finally:
             phases = self.result.phases
             phases[purpose] = phases.get(purpose, 0.0) + time.monotonic() - began
@@ -120,6 +123,7 @@ def run_load(
     functions: Load = no_functions,
     progress: Progress | None = None,
     commit: bool = True,
+    span: Span = NO_SPAN,
 ) -> LoadResult:
     """Carries the plan out and says what it did.
 
@@ -127,9 +131,10 @@ def run_load(
     as KeyboardInterrupt, undoes the load too and goes on to the caller. `sources` opens a connection by its name: a
     session that is used for one read, or a folder of files; `functions` loads those of the project. `guard` raises
     where the table may not be written, and is asked under the lock of loads. `commit=False` undoes all at the end.
+    Each step is traced below `span`, by what it is for: its SQL may hold values.
     """
     result = LoadResult(plan.pipeline, str(plan.table), plan.mode)
-    run = _Run(target, sources, progress, result, functions=functions)
+    run = _Run(target, sources, progress, result, functions=functions, span=span)
     try:
         _transact(plan, run, guard, commit=commit)
     except FlowcError as error:
@@ -184,9 +189,14 @@ def _transact(plan: LoadPlan, run: _Run, guard: Callable[[], None] | None, *, co
 
 def _carry_out(steps: Sequence[Step], run: _Run) -> None:
     for run.at, part in enumerate(steps):
-        purpose = f"expect {part.name}" if isinstance(part, Expect) else part.purpose
-        with written_at(part.written if isinstance(part, Execute | Expect) else None), run.timed(purpose):
+        written = part.written if isinstance(part, Execute | Expect) else None
+        with run.timed(_step_name(part)), written_at(written):
             _STEPS[type(part)](part, run)
+
+
+def _step_name(part: Step) -> str:
+    """What a step is for. The conditions of checks are left to the specs: they may hold values."""
+    return "expect" if isinstance(part, Expect) else part.purpose
 
 
 def _explained(plan: LoadPlan, run: _Run, failed: DataError) -> None:

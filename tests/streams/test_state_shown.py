@@ -20,6 +20,7 @@ from flowc.runtime.streams.operators.dedupe import Dedupe
 from flowc.runtime.streams.state.contract import Checkpoint, NodeState, Saved, Segment
 from flowc.service.daemon.stats import Counts, Line, Report
 from flowc.service.streams.state import state_file
+from flowc.service.telemetry.metrics import families
 from tests.commands import Inside
 
 SPEC = """
@@ -100,7 +101,8 @@ def test_metrics_tell_of_each_node_and_of_the_last_checkpoint() -> None:
         status="running", pid=1, failure=None,
     )  # fmt: skip
     daemon = SimpleNamespace(workers=[worker], began=0.0, ready=True)
-    found = dict(line.rsplit(" ", 1) for line in metrics_text(daemon).splitlines() if line[0] != "#")  # type: ignore[arg-type]
+    text = metrics_text(families(daemon.workers, daemon.began))
+    found = dict(line.rsplit(" ", 1) for line in text.splitlines() if line[0] != "#")
     node = '{stream="s",worker="1",node="dedupe"}'
     assert [found[f"flowc_{name}{node}"] for name in ("state_rows", "state_bytes", "state_segments")] == [
         "7",

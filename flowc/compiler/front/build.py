@@ -12,6 +12,7 @@ from flowc.compiler.front.build_functions import build_function
 from flowc.compiler.front.build_pipelines import build_pipeline
 from flowc.compiler.front.build_streams import build_stream
 from flowc.compiler.front.build_tables import build_table
+from flowc.compiler.front.build_telemetry import build_telemetry
 from flowc.compiler.front.build_tests import build_test
 from flowc.compiler.front.connections import build_connection, layered_connections
 from flowc.compiler.front.faults import Broken, Fault
@@ -95,6 +96,7 @@ def build_project(
         tests=_build(merged, "tests", context, build_test),
         run_log=_run_log(_single(files, "run_log", context)),
         concurrency=_concurrency(_single(files, "concurrency", context)),
+        telemetry=build_telemetry(_single(files, "telemetry", context)),
         env=_listed(files, "env"),
         kept_from_sql=dict(_kept_from_sql(merged, connections)),
         allow_paths=allowed,

@@ -49,6 +49,20 @@ def _options(root: Node) -> Iterator[Place]:
         for key, entry in holder.entries.items():
             if key not in others:
                 yield from _below(entry.value, key)
+            elif key == "telemetry":
+                yield from _headers(entry.value)
+
+
+def _headers(telemetry: Node) -> Iterator[Place]:
+    """The values of headers, whatever these are called, and passwords in addresses."""
+    for sink in telemetry.entries.values() if isinstance(telemetry, TreeMap) else ():
+        for key, entry in sink.value.entries.items() if isinstance(sink.value, TreeMap) else ():
+            yield from _below(entry.value, key)
+            values = entry.value.entries.values() if key == "headers" and isinstance(entry.value, TreeMap) else ()
+            for held in values:
+                if isinstance(held.value, Scalar):
+                    yield held.value.span.start, held.value.span.end
+                    held.value.span.file.secrets.update({held.value.text} if written_out(held.value.text) else ())
 
 
 def _below(node: Node, key: str) -> Iterator[Place]:

@@ -27,6 +27,28 @@ class ConcurrencySpec:
 
 
 @dataclass(frozen=True, slots=True)
+class SinkSpec:
+    """Where metrics or traces go: `none`, `stdout` or `otlp`. None where nothing is said."""
+
+    kind: str = "none"
+    endpoint: str | None = None
+    protocol: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    every: float | None = None
+    sample: float = 0.01
+    """The share of epochs that are traced."""
+
+
+@dataclass(frozen=True, slots=True)
+class TelemetrySpec:
+    """`telemetry`: texts may hold references to secrets."""
+
+    metrics: SinkSpec = SinkSpec()
+    traces: SinkSpec = SinkSpec()
+    resource: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class ProjectSpec:
     """All files of a project, merged. Environments are already applied to `vars` and `connections`."""
 
@@ -44,6 +66,7 @@ class ProjectSpec:
     tests: Mapping[str, TestSpec] = field(default_factory=dict)
     run_log: RunLogSpec = RunLogSpec()
     concurrency: ConcurrencySpec = ConcurrencySpec()
+    telemetry: TelemetrySpec = TelemetrySpec()
     env: tuple[Name, ...] = ()
     """The variables of the environment that SQL may read."""
     kept_from_sql: Mapping[str, str] = field(default_factory=dict)

@@ -12,7 +12,7 @@ import msgspec
 from flowc.errors import FlowcError
 from flowc.service.access.secrets import Resolver
 from flowc.service.daemon.job import Job
-from flowc.service.daemon.stats import Event, Failure, InHand, Line, Report
+from flowc.service.daemon.stats import EpochTimes, Event, Failure, InHand, Line, Report
 
 Fields = Mapping[str, str | int | float | None]
 
@@ -69,6 +69,10 @@ class Channel:
     def hand(self, hand: InHand) -> None:
         """Tells what is in hand."""
         self.wire.send(Line(self.number, hand=hand))
+
+    def epoch(self, epoch: EpochTimes) -> None:
+        """Tells of an epoch that was sampled."""
+        self.wire.send(Line(self.number, epoch=epoch))
 
     def failure(self, error: FlowcError) -> None:
         """Tells why the worker gives up."""

@@ -25,4 +25,6 @@ class Job:
     policy: RestartPolicy = field(default_factory=RestartPolicy)
     wait: float = 0.0
     """Seconds before its first attempt: it is to wait longer than others whose process has started again."""
+    sample: float = 0.0
+    """The share of its epochs that are traced."""
     care: Care = field(default_factory=Care)

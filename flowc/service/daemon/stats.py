@@ -142,6 +142,26 @@ class Event:
 
 
 @dataclass(frozen=True)
+class PhaseTimes:
+    """When a phase of an epoch began and ended, in nanoseconds since 1970. `write` and `commit` are of one target."""
+
+    phase: str
+    began: int
+    ended: int
+    target: str | None = None
+
+
+@dataclass(frozen=True)
+class EpochTimes:
+    """An epoch that was sampled for a trace."""
+
+    number: int
+    messages: int
+    rows: int
+    phases: tuple[PhaseTimes, ...] = ()
+
+
+@dataclass(frozen=True)
 class Line:
     """One line of a process; `job` is the number of the worker in it that all but an event is of."""
 
@@ -150,3 +170,4 @@ class Line:
     event: Event | None = None
     failure: Failure | None = None
     hand: InHand | None = None
+    epoch: EpochTimes | None = None

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from flowc.runtime.tracing import NO_SPAN, Span
 from flowc.service.daemon.job import Job
 from flowc.service.daemon.process import Process
 from flowc.service.daemon.stats import Event
@@ -23,13 +24,14 @@ class Daemon:
     jobs: Sequence[Job]
     shared: Sequence[Sequence[int]]
     log: Callable[[Event], None]
+    span: Span = NO_SPAN
     workers: list[WorkerState] = field(init=False)
     began: float = field(default_factory=time.time)
     _processes: list[Process] = field(init=False)
 
     def __post_init__(self) -> None:
         suspects = {job.stream: Suspects() for job in self.jobs}
-        self.workers = [WorkerState(job, self.log, suspects=suspects[job.stream]) for job in self.jobs]
+        self.workers = [WorkerState(job, self.log, suspects=suspects[job.stream], span=self.span) for job in self.jobs]
         self._processes = [Process([self.workers[number] for number in each], self.log) for each in self.shared]
 
     @property

@@ -19,6 +19,7 @@ from flowc.runtime.streams.state.contract import StateStore
 from flowc.runtime.streams.targets.contract import Held, Judge, Measuring, Publishing, Writer
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.runtime.streams.watermark import Watermarks
+from flowc.service.daemon.sampling import Sampling
 from flowc.service.daemon.stats import Report
 from flowc.service.streams.run import StreamReport, no_pause
 
@@ -48,6 +49,7 @@ class Watch:
     """Whether the current attempt has committed something."""
     examples: deque[str] = field(default_factory=deque)
     """Bad rows that were dropped and nobody was told of yet: the first few of each attempt."""
+    sampling: Sampling = field(default_factory=Sampling)
     _born: dict[int, float] = field(default_factory=dict)
     _unopened: int = 0
     _asked: float | None = None
@@ -60,10 +62,14 @@ class Watch:
         self.progressed = False
         self.report.lag.clear()
         self._born.clear()
+        self.sampling.begin()
         self._unopened = len(run.readers)
         self._store, self._watermarks = run.store, run.compute.watermarks
         run.readers = {name: WatchedReader(reader, name, self) for name, reader in run.readers.items()}
-        run.writers = [WatchedWriter(writer, self) for writer in run.writers]
+        targets = {number: target.name for number, target in enumerate(run.plan.targets)}
+        run.writers = [
+            WatchedWriter(writer, self, targets.get(number, "")) for number, writer in enumerate(run.writers)
+        ]
         run.computed = self._computed
         run.written = self._also(run.written, counted)
 
@@ -120,6 +126,7 @@ class Watch:
         self._born[epoch.number] = polled.oldest or polled.read_at
         self.report.counts.bytes += polled.messages.nbytes
         self.timed("process", seconds)
+        self.sampling.processed(polled, epoch, seconds)
 
     def _also(self, before: Callable[[Epoch], None], counted: StreamReport) -> Callable[[Epoch], None]:
         bad, told = self.report.counts.bad, list[str]()
@@ -142,6 +149,7 @@ class Watch:
             if born is not None and epoch.messages:
                 counts.latency.observe(max(0.0, time.time() - born))
             self.progressed = True
+            self.sampling.written(epoch)
 
         return written
 
@@ -173,7 +181,9 @@ class WatchedReader:
         began = time.perf_counter()
         polled = self.inner.poll(wait)
         if polled is not None:
-            self.watch.timed("read", time.perf_counter() - began)
+            seconds = time.perf_counter() - began
+            self.watch.timed("read", seconds)
+            self.watch.sampling.read(polled, seconds)
         if began - self._looked >= _EVERY:
             self._looked = began
             self._look()
@@ -224,6 +234,7 @@ class WatchedWriter:
 
     inner: Writer
     watch: Watch
+    name: str = ""
     _commit: float = 0.0
     _before: Callable[[str], None] = no_pause
 
@@ -245,9 +256,11 @@ class WatchedWriter:
         began, self._commit = time.perf_counter(), 0.0
         with self.watch.asking():
             held = self.inner.write(epoch)
-        self.watch.timed("write", time.perf_counter() - began - self._commit)
+        seconds = time.perf_counter() - began
+        self.watch.timed("write", seconds - self._commit)
         if self._commit:
             self.watch.timed("commit", self._commit)
+        self.watch.sampling.wrote(epoch, self.name, seconds, self._commit)
         return held
 
     def refused(self, epoch: Epoch, most: int | None = None) -> Sequence[BadRow]:

@@ -44,6 +44,7 @@ class Worker:
     _careful: Careful = field(init=False)
 
     def __post_init__(self) -> None:
+        self.watch.sampling.share, self.watch.sampling.tell = self.job.sample, self.channel.epoch
         self._careful = Careful(self.job.care, self.channel.hand)
 
     def run(self) -> int:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from flowc.runtime.tracing import NO_SPAN, Span
 from flowc.service.daemon.job import Job
 from flowc.service.daemon.restart import Backoff
+from flowc.service.daemon.sampling import trace_epoch
 from flowc.service.daemon.stats import Counts, Event, Failure, InHand, Line, Report
 from flowc.service.daemon.suspects import Suspects
 
@@ -28,6 +30,8 @@ class WorkerState:
     """Those of its stream."""
     hand: InHand = field(default_factory=InHand)
     """What it has read and not written."""
+    span: Span = NO_SPAN
+    """Below which its epochs are traced."""
     _past: Counts = field(default_factory=Counts)
     """What it counted in earlier processes."""
     _backoff: Backoff = field(init=False)
@@ -54,6 +58,8 @@ class WorkerState:
             self.suspects.wrote(line.hand)
         if line.failure is not None:
             self._fail(line.failure)
+        if line.epoch is not None:
+            trace_epoch(self.span, self.job.stream, self.job.worker, line.epoch)
 
     def lost(self, how: str, seconds: float, killed: int = 0) -> float | None:
         """Its process ended, seconds after it began there; the wait for the next one, None when it stays down.

@@ -27,6 +27,7 @@ from flowc.diagnostics import Reporter, Severity
 from flowc.errors import EngineError, FlowcError, no_memory
 from flowc.loadplan import LoadPlan
 from flowc.runtime.load import LoadProgress, describe, run_load
+from flowc.runtime.tracing import NO_SPAN, Span, ending
 from flowc.service.access.livetables import differing
 from flowc.service.access.owners import Owners
 from flowc.service.access.sessions import Sessions, not_runnable, runnable
@@ -84,6 +85,8 @@ class Run:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     reread: Reread | None = None
     """What loads read instead of what their watermarks say."""
+    span_of: Callable[[str], Span] = lambda _pipeline: NO_SPAN
+    """Below which the loads of a pipeline are traced."""
     shown: int = 0
     """How many rows a rehearsal shows of each load."""
     owners: Owners = field(init=False, repr=False)
@@ -192,8 +195,11 @@ def _run_target(run: Run, pipeline: str, index: int, apply: Apply) -> TargetRepo
     began = monotonic()
     report = TargetReport(target_label(apply), apply.mode)
     reporter = Reporter()
+    span = run.span_of(pipeline).child(
+        f"load {report.target}", {"flowc.target": report.target, "flowc.mode": apply.mode}
+    )
     try:
-        _load(run, pipeline, index, apply, reporter, report)
+        _load(run, pipeline, index, apply, reporter, report, span)
     except FlowcError as error:
         report.error = run.sessions.redacted(error)
     except MemoryError as error:
@@ -203,12 +209,22 @@ def _run_target(run: Run, pipeline: str, index: int, apply: Apply) -> TargetRepo
     report.seconds = monotonic() - began
     if report.error is not None or reporter.has_errors:
         report.status = Status.FAILED
+    _end(span, report)
     return report
 
 
-def _load(run: Run, pipeline: str, index: int, apply: Apply, reporter: Reporter, report: TargetReport) -> None:
+def _end(span: Span, report: TargetReport) -> None:
+    first = report.error or next(iter(report.diagnostics), None)
+    counts = {f"flowc.rows_{name}": rows for name, rows in report.counts.items()}
+    span.end(counts, first.code if first is not None else None)
+
+
+def _load(
+    run: Run, pipeline: str, index: int, apply: Apply, reporter: Reporter, report: TargetReport, span: Span
+) -> None:
     began = monotonic()
-    prepared = prepare(run, pipeline, index, apply, reporter)
+    with ending(span.child(_LOOKING)):
+        prepared = prepare(run, pipeline, index, apply, reporter)
     report.phases[_LOOKING] = monotonic() - began
     if prepared is None:
         return
@@ -220,6 +236,7 @@ def _load(run: Run, pipeline: str, index: int, apply: Apply, reporter: Reporter,
         functions=run.sessions.functions,
         progress=run.observer.progressed,
         commit=run.commit,
+        span=span,
     )
     if apply.before or apply.after:
         run.sessions.renew(apply.target.connection)  # a `SET search_path` would count for the loads that follow

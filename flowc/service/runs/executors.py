@@ -27,6 +27,8 @@ from flowc.service.runs.records import CANCELLED, FAILED, LOST, OK, TIMEOUT, Cla
 
 RUN_VARIABLE, REPORT_VARIABLE = "FLOWC_RUN", "FLOWC_REPORT"
 """The variables of the environment that hold the id of the run that a worker does, and where its report goes."""
+TRACE_VARIABLE = "TRACEPARENT"
+"""That of the span below which a process traces what it does."""
 SILENCE = 0.8
 """After which part of a lease a worker that hears nothing of its scheduler ends."""
 _REPORT_BYTES = 16 << 20
@@ -103,6 +105,8 @@ class Subprocess:
             "PYTHONPATH": os.pathsep.join(path for path in paths if path),
             RUN_VARIABLE: claim.run_id,
         }
+        if claim.traceparent:
+            environ[TRACE_VARIABLE] = claim.traceparent
         arguments = [sys.executable, "-P", "-m", "flowc", *project.command(claim.pipeline)]
         pipe = subprocess.PIPE
         source, sink = os.pipe()

@@ -9,12 +9,14 @@ from typing import Any
 
 from flowc.errors import FlowcError
 from flowc.runtime.load import LoadProgress
+from flowc.runtime.tracing import NO_SPAN, Span
 from flowc.service.access.locks import is_gone
 from flowc.service.loads.report import PipelineReport
 from flowc.service.loads.run import Observer
 from flowc.service.runs.executors import outcome_of_pipelines
 from flowc.service.runs.log import RunLog, run_id
 from flowc.service.runs.records import CANCELLED, LOST, OK, RUNNING, Outcome, Reason, RunRecord
+from flowc.service.runs.spans import end_run_span, run_span
 
 _UNASKED = ("manual", "backfill")
 """Why a run began that no schedule asked for."""
@@ -39,6 +41,9 @@ class Recorded:
     warned: Callable[[FlowcError], None]
     reason: Reason = "manual"
     due_at: datetime | None = None
+    span: Span = NO_SPAN
+    """Below which runs are traced."""
+    _spans: dict[str, Span] = field(default_factory=dict)
     _begun: dict[str, tuple[str, datetime]] = field(default_factory=dict)
     _silent: bool = False
 
@@ -60,6 +65,8 @@ class Recorded:
         run, began = self._begun.pop(pipeline.name)
         outcome = outcome_of_pipelines([self.describe(pipeline)], str(pipeline.status))
 
+        end_run_span(self._spans.pop(pipeline.name), outcome)
+
         def end() -> None:
             self.log.end(run, outcome, self.log.now())
             if outcome.status == OK and self.reason == "manual":
@@ -69,6 +76,8 @@ class Recorded:
 
     def close(self) -> None:
         """Ends the session of the run log; a run that was interrupted is recorded so."""
+        for span in self._spans.values():
+            end_run_span(span, Outcome(CANCELLED))
         for run, _ in self._begun.values():
             self._record(lambda run=run: self._cancel(run))  # type: ignore[misc]
         self.log.close()
@@ -87,6 +96,11 @@ class Recorded:
             self.log.begin(run)
 
         self._record(begin)
+        self._spans[pipeline] = run_span(self.span, pipeline, self._begun[pipeline][0], self.reason)
+
+    def span_of(self, pipeline: str) -> Span:
+        """That of a run that goes on."""
+        return self._spans[pipeline]
 
     def _record(self, work: Callable[[], None]) -> None:
         if self._silent:

@@ -88,3 +88,5 @@ class Claim:
     due_at: datetime
     attempt: int
     reason: Reason
+    traceparent: str = ""
+    """What the worker goes on with in a trace, as W3C Trace Context has it; empty where nothing is traced."""

@@ -16,11 +16,13 @@ from functools import partial
 
 from flowc.errors import FlowcError
 from flowc.masking import mask_addresses
+from flowc.runtime.tracing import NO_SPAN, Span
 from flowc.service.runs import decisions
 from flowc.service.runs.decisions import Decisions, Limits, Scheduled, Start, Waiting
 from flowc.service.runs.executors import Executor, Project, Running
 from flowc.service.runs.log import RunLog, run_id
 from flowc.service.runs.records import CANCELLED, FAILED, LOST, OK, TIMEOUT, Claim, Outcome, Standing
+from flowc.service.runs.spans import end_run_span, run_span
 
 _CLEANING = 3600.0
 """Seconds between two purges of what is too old."""
@@ -51,6 +53,7 @@ class _Going:
     claim: Claim
     running: Running
     began: float
+    span: Span
 
 
 @dataclass
@@ -73,6 +76,8 @@ class Scheduler:
     """Which of the pipelines begin here; None for all."""
     redact: Callable[[str], str] = str
     """Masks secrets in what workers say."""
+    span: Span = NO_SPAN
+    """Below which runs are traced."""
     now: datetime | None = None
     """What counts as now; None for the clock of the run log."""
     waiting: tuple[Waiting, ...] = ()
@@ -91,6 +96,7 @@ class Scheduler:
     _refused: FlowcError | None = None
     """Why the run log could not be used when it was tried last."""
     _since: float = 0.0
+    _looked: bool = False
 
     def run(self, stop: threading.Event) -> None:
         """Ticks until it is asked to stop; then what runs is stopped, and begins again with the next scheduler."""
@@ -120,6 +126,11 @@ class Scheduler:
         finally:
             self._shut()
 
+    @property
+    def works(self) -> bool:
+        """Whether the run log could be used when it was tried last, and has been tried."""
+        return self._looked and self._refused is None
+
     def _give_up_waiting(self) -> None:
         """Raises why the run log cannot be used, where that has been so for as long as a lease lasts."""
         if self._refused is not None and time.monotonic() - self._since > self.log.lease:
@@ -140,6 +151,7 @@ class Scheduler:
         if self.leads:
             self.token = self.log.lead(self.token)
             if self.token is None:
+                self.seen = None  # where schedules are, the one that leads knows
                 return 0
         found, now = self.look()
         self.waiting = found.waiting
@@ -157,16 +169,20 @@ class Scheduler:
 
     def _begin(self, start: Start) -> bool:
         began = self.log.now()
-        claim = Claim(run_id(began), start.pipeline.name, start.due_at, start.attempt, start.reason)
+        run, name = run_id(began), start.pipeline.name
+        span = run_span(self.span, name, run, start.reason, start.attempt, start.due_at)
+        claim = Claim(run, name, start.due_at, start.attempt, start.reason, span.traceparent)
         if not self.log.claim(start.standing, claim, began, self.token if self.leads else None):
             return False
         self.told(Happened("began", claim))
         try:
             running = self.executor.start(claim, self.project)
         except FlowcError as error:
-            self._settle(start, claim, Outcome(FAILED, error_code=error.code, error=error.message))
+            outcome = Outcome(FAILED, error_code=error.code, error=error.message)
+            end_run_span(span, outcome)
+            self._settle(start, claim, outcome)
             return True
-        self._going[claim.run_id] = _Going(start, claim, running, time.monotonic())
+        self._going[claim.run_id] = _Going(start, claim, running, time.monotonic(), span)
         return True
 
     def _collect(self) -> int:
@@ -176,6 +192,7 @@ class Scheduler:
 
     def _end(self, each: _Going, outcome: Outcome) -> None:
         self._settle(each.start, each.claim, self._masked(outcome))
+        end_run_span(each.span, outcome)
         self.ended[each.claim.pipeline, outcome.status] += 1
         self.took[each.claim.pipeline] = time.monotonic() - each.began
         del self._going[each.claim.run_id]
@@ -270,7 +287,7 @@ class Scheduler:
         """While the run log cannot be used nothing begins; it is told once. Tells whether the work was done."""
         try:
             work()
-            self._refused = None
+            self._refused, self._looked = None, True
             return True
         except FlowcError as error:
             self._since = time.monotonic() if self._refused is None else self._since

@@ -1,0 +1,37 @@
+"""The pages of `--http` that commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+
+from flowc.cli.eventlog import Log
+from flowc.cli.telemetry import Collect
+from flowc.render.metrics import metrics_text
+from flowc.service.daemon.http import Page, serve
+from flowc.service.daemon.stats import Event
+from flowc.service.runs.due import Due, dues
+from flowc.service.runs.scheduler import Scheduler
+
+_PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
+
+
+def serve_pages(
+    address: str, ready: Callable[[], Page], collect: Collect, status: Callable[[], str], log: Log, stack: ExitStack
+) -> None:
+    """Serves health, metrics and status at an address until the stack closes. Raises UsageError for a wrong one."""
+    pages = {
+        "/healthz": lambda: Page("ok\n"),
+        "/readyz": ready,
+        "/metrics": lambda: Page(metrics_text(collect()), kind=_PROMETHEUS),
+        "/status": lambda: Page(status() + "\n", kind="application/json"),
+    }
+    server = serve(address, pages, lambda words: log(Event("error", words)))
+    stack.callback(server.shutdown)
+
+
+def seen_dues(scheduler: Scheduler) -> Sequence[Due]:
+    """Where schedules were when the scheduler looked last."""
+    if scheduler.seen is None:
+        return []
+    return dues(scheduler.pipelines, scheduler.seen[0], scheduler.waiting, scheduler.seen[1])

@@ -1,0 +1,1 @@
+"""What is told of work to those who watch it: metrics and traces."""

@@ -1,0 +1,145 @@
+"""Metrics by OTLP: points of OpenTelemetry's SDK, made of what is counted already, and its exporters.
+
+The SDK's own instruments are passed by: none of them takes a histogram that is counted elsewhere.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flowc.errors import EngineError
+from flowc.runtime.extras import driver
+from flowc.service.daemon.stats import BOUNDS, Histogram
+from flowc.service.telemetry.metrics import Family, Value
+from flowc.service.telemetry.settings import Settings, Sink
+
+_EXTRA = "otlp"
+_SCOPE = "flowc"
+_LONGEST = 300
+"""Characters of a reason that are shown."""
+_UNITS = {"_seconds": "s", "_bytes": "By"}
+_EXPORTERS = {"metrics": ("metric_exporter", "OTLPMetricExporter"), "traces": ("trace_exporter", "OTLPSpanExporter")}
+
+
+def exporter(sink: Sink) -> Any:
+    """The SDK's exporter of a signal.
+
+    Raises FlowcError where `flowc[otlp]` is not installed.
+    """
+    protocol = "grpc" if sink.grpc else "http"
+    module, name = _EXPORTERS[sink.signal]
+    made = getattr(driver(f"opentelemetry.exporter.otlp.proto.{protocol}.{module}", _EXTRA), name)
+    reasons()  # from now on nothing of the SDK's log is lost, or shown unasked
+    return made(endpoint=_endpoint(sink), headers=dict(sink.headers) or None)
+
+
+def _endpoint(sink: Sink) -> str | None:
+    """As the SDK's own variable, an endpoint is that of all signals: over HTTP, each has its path below it."""
+    path = f"/v1/{sink.signal}"
+    if sink.endpoint is None or sink.grpc or sink.endpoint.endswith(path):
+        return sink.endpoint
+    return sink.endpoint.rstrip("/") + path
+
+
+def resource(settings: Settings) -> Any:
+    """Who tells: what the specs say counts more than the environment, and that more than what flowc says of itself."""
+    resources = driver("opentelemetry.sdk.resources", _EXTRA)
+    own = {
+        "service.name": "flowc",
+        "service.namespace": settings.project,
+        "service.instance.id": f"{socket.gethostname()}:{os.getpid()}",
+    }
+    given = resources.OTELResourceDetector().detect()
+    return resources.Resource(own).merge(given).merge(resources.Resource(dict(settings.resource)))
+
+
+class Reasons(logging.Handler):
+    """Keeps what the SDK said last, of which it says no more than whether something arrived."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._last = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keeps one line."""
+        self._last = record.getMessage().partition("\n")[0]
+
+    def take(self, redact: Callable[[str], str]) -> str:
+        """Why it did not arrive."""
+        found, self._last = redact(self._last)[:_LONGEST], ""
+        return found or "the collector does not take them"
+
+
+def reasons() -> Reasons:
+    """The one that listens to the SDK; nothing of that goes anywhere else."""
+    log = logging.getLogger("opentelemetry")
+    found = next((each for each in log.handlers if isinstance(each, Reasons)), None)
+    if found is None:
+        found = Reasons()
+        log.handlers, log.propagate = [found], False
+    return found
+
+
+@dataclass
+class Sender:
+    """Sends metrics; `began` is when counting began, in seconds since 1970. Raises EngineError for an outage."""
+
+    exporter: Any
+    resource: Any
+    began: float
+    redact: Callable[[str], str]
+
+    def __call__(self, families: Sequence[Family]) -> None:
+        """Sends them all, as they are now."""
+        data = points(families, self.resource, int(self.began * 1e9), time.time_ns())
+        try:
+            done = self.exporter.export(data)
+        except Exception as error:  # an SDK that raises must not end the thread that tells
+            raise EngineError(self.redact(f"{type(error).__name__}: {error}"), code="connection-failed") from None
+        if done.name != "SUCCESS":
+            raise EngineError(reasons().take(self.redact), code="connection-failed")
+
+
+def sender(settings: Settings, began: float, redact: Callable[[str], str]) -> Sender:
+    """What sends the metrics of a project by OTLP. Raises FlowcError where `flowc[otlp]` is not installed."""
+    return Sender(exporter(settings.metrics), resource(settings), began, redact)
+
+
+def points(families: Sequence[Family], resource: Any, began: int, now: int) -> Any:
+    """The SDK's form of metrics. Counters and histograms are cumulative since `began`, in nanoseconds since 1970."""
+    sdk = driver("opentelemetry.sdk.metrics.export", _EXTRA)
+    scope = driver("opentelemetry.sdk.util.instrumentation", _EXTRA).InstrumentationScope(_SCOPE)
+    metrics = [
+        sdk.Metric(family.name, family.help, _unit(family.name), _data(sdk, family, began, now))
+        for family in families
+        if family.samples
+    ]
+    scoped = sdk.ScopeMetrics(scope, metrics, schema_url="")
+    return sdk.MetricsData([sdk.ResourceMetrics(resource, [scoped], schema_url="")])
+
+
+def _unit(name: str) -> str:
+    return next((unit for end, unit in _UNITS.items() if name.removesuffix("_total").endswith(end)), "")
+
+
+def _data(sdk: Any, family: Family, began: int, now: int) -> Any:
+    if family.kind == "gauge":
+        return sdk.Gauge([sdk.NumberDataPoint(dict(labels), None, now, value) for labels, value in family.samples])
+    cumulative = sdk.AggregationTemporality.CUMULATIVE
+    if family.kind == "counter":
+        numbers = [sdk.NumberDataPoint(dict(labels), began, now, value) for labels, value in family.samples]
+        return sdk.Sum(numbers, cumulative, is_monotonic=True)
+    return sdk.Histogram([_histogram(sdk, dict(labels), v, began, now) for labels, v in family.samples], cumulative)
+
+
+def _histogram(sdk: Any, labels: dict[str, str], value: Value, began: int, now: int) -> Any:
+    assert isinstance(value, Histogram)
+    return sdk.HistogramDataPoint(
+        labels, began, now, sum(value.counts), value.total, list(value.counts), list(BOUNDS), min=None, max=None
+    )

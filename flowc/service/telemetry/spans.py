@@ -1,0 +1,124 @@
+"""Spans by OpenTelemetry's SDK: what `flowc.runtime.tracing` speaks of, made and sent."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flowc.runtime.extras import driver
+from flowc.runtime.tracing import Attributes, Span
+from flowc.service.telemetry.otlp import exporter, reasons, resource
+from flowc.service.telemetry.push import Outage
+from flowc.service.telemetry.settings import Settings
+
+_EXTRA = "otlp"
+_PATIENCE = 2.0
+"""Seconds that the last spans may take at the end."""
+
+
+@dataclass(frozen=True)
+class _Traced:
+    """A span of the SDK's `tracer`, or where one stands that another process has begun; both in their `context`."""
+
+    tracer: Any
+    context: Any
+    span: Any
+
+    @property
+    def traceparent(self) -> str:
+        found = self.span.get_span_context()
+        return f"00-{found.trace_id:032x}-{found.span_id:016x}-{found.trace_flags:02x}" if found.is_valid else ""
+
+    def child(self, name: str, attributes: Attributes = {}, began: int | None = None) -> Span:  # noqa: B006
+        trace = driver("opentelemetry.trace", _EXTRA)
+        span = self.tracer.start_span(name, self.context, attributes=dict(attributes), start_time=began)
+        return _Traced(self.tracer, trace.set_span_in_context(span, self.context), span)
+
+    def end(self, attributes: Attributes = {}, error: str | None = None, ended: int | None = None) -> None:  # noqa: B006
+        self.span.set_attributes(dict(attributes))
+        if error is not None:
+            trace = driver("opentelemetry.trace", _EXTRA)
+            self.span.set_attribute("error.type", error)
+            self.span.set_status(trace.Status(trace.StatusCode.ERROR, error))
+        self.span.end(ended)
+
+
+@dataclass(frozen=True)
+class Tracing:
+    """Spans that are sent. All stand below `root`, which stands for what the process was given, or for nothing."""
+
+    root: Span
+    provider: Any
+
+    def close(self) -> None:
+        """Sends the last ones, and waits for that for a moment: a collector that is away keeps nobody."""
+        sending = threading.Thread(target=self.provider.shutdown, name="flowc-traces", daemon=True)
+        sending.start()
+        sending.join(_PATIENCE)
+
+
+def tracing(settings: Settings, out: Callable[[str], None], outage: Outage, redact: Callable[[str], str],
+            traceparent: str = "") -> Tracing:  # fmt: skip
+    """Begins to trace, below the span that W3C's `traceparent` names; with `stdout`, `out` gets each span as a line.
+
+    Raises FlowcError where `flowc[otlp]` is not installed.
+    """
+    sdk, export = driver("opentelemetry.sdk.trace", _EXTRA), driver("opentelemetry.sdk.trace.export", _EXTRA)
+    provider = sdk.TracerProvider(resource=resource(settings), shutdown_on_exit=False)
+    if settings.traces.kind == "stdout":
+        provider.add_span_processor(export.SimpleSpanProcessor(_Printed(out, export.SpanExportResult.SUCCESS)))
+    else:
+        minded = _Minded(exporter(settings.traces), outage, redact)
+        provider.add_span_processor(export.BatchSpanProcessor(minded))
+    return Tracing(_root(provider.get_tracer("flowc"), traceparent), provider)
+
+
+def _root(tracer: Any, traceparent: str) -> Span:
+    trace, context = driver("opentelemetry.trace", _EXTRA), driver("opentelemetry.context", _EXTRA)
+    propagation = driver("opentelemetry.trace.propagation.tracecontext", _EXTRA)
+    found = propagation.TraceContextTextMapPropagator().extract({"traceparent": traceparent}, context.Context())
+    return _Traced(tracer, found, trace.get_current_span(found))
+
+
+@dataclass
+class _Minded:
+    """An exporter, and whether what it sends arrives."""
+
+    inner: Any
+    outage: Outage
+    redact: Callable[[str], str]
+
+    def export(self, spans: Sequence[Any]) -> Any:
+        done = self.inner.export(spans)
+        if done.name == "SUCCESS":
+            self.outage.arrived()
+        else:
+            self.outage.failed(reasons().take(self.redact))
+        return done
+
+    def shutdown(self) -> None:
+        self.inner.shutdown()
+
+    def force_flush(self, timeout_millis: int = 0) -> bool:
+        return True
+
+
+@dataclass
+class _Printed:
+    """Prints each span as a line of JSON."""
+
+    out: Callable[[str], None]
+    done: Any
+
+    def export(self, spans: Sequence[Any]) -> Any:
+        for span in spans:
+            self.out(span.to_json(indent=None))
+        return self.done
+
+    def shutdown(self) -> None:
+        return
+
+    def force_flush(self, timeout_millis: int = 0) -> bool:
+        return True

@@ -1,0 +1,1 @@
+"""What is told of work: metrics and traces, to real receivers."""
