@@ -27,6 +27,8 @@ FILES = {
     "deploy/flowc.service": "flowc.service",
     "deploy/flowc-due.service": "flowc-due.service",
     "deploy/flowc-due.timer": "flowc-due.timer",
+    "monitoring/rules.yaml": "rules.yaml",
+    "monitoring/grafana.json": "grafana.json",
 }
 
 
@@ -35,8 +37,9 @@ FILES = {
 def command(directory: Path) -> None:
     """Make a project that runs.
 
-    Writes specs, two small files of data, a Dockerfile, a Docker compose file, Kubernetes manifests, systemd units and
-    a CI workflow into DIR (default: this folder, when it is empty). Files that exist are never overwritten.
+    Writes specs, two small files of data, a Dockerfile, a Docker compose file, Kubernetes manifests, systemd units,
+    alert rules of Prometheus, a dashboard of Grafana and a CI workflow into DIR (default: this folder, when it is
+    empty). Files that exist are never overwritten.
     """
     if directory == Path() and any(not entry.name.startswith(".") for entry in directory.iterdir()):
         raise UsageError("this folder is not empty", code="existing-file", help="name a folder: `flowc init DIR`")

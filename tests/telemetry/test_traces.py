@@ -59,7 +59,7 @@ def test_a_run_its_loads_and_their_statements(tmp_path: Path, collector: Collect
     assert run.said["flowc.rows_read"] == load.said["flowc.rows_read"] == 1
     assert (load.said["flowc.target"], load.said["flowc.mode"]) == ("db.a", "merge")
     statements = {span.name for span in collector.spans if span.parent == load.id}
-    assert {"prepare", "read the source", "insert new keys", "commit"} <= statements
+    assert {"look at the source and the target", "read the source", "insert new keys", "commit"} <= statements
     assert (run.resource["service.name"], run.resource["deployment.environment"]) == ("flowc", "test")
     assert collector.headers[0]["x-key"] == SECRET
     recorded = folder.flowc("runs", "show", "last", "--json").json
