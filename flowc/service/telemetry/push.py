@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from flowc.errors import FlowcError
 from flowc.service.telemetry.metrics import Family
 
-_PATIENCE = 2.0
-"""Seconds that the last words may take at the end."""
+_PATIENCE, _SHORT = 2.0, 0.1
+"""Seconds that the last words may take at the end: as a rule, and where nothing arrived before."""
 
 
 @dataclass
@@ -21,6 +21,11 @@ class Outage:
     warned: Callable[[str], None]
     told: Callable[[str], None]
     _out: bool = False
+
+    @property
+    def patience(self) -> float:
+        """Seconds that are waited for the last to arrive."""
+        return _SHORT if self._out else _PATIENCE
 
     def failed(self, reason: str) -> None:
         """It did not arrive."""
@@ -55,7 +60,7 @@ class Pusher:
         """Tells the last, and waits for that for a moment."""
         self._stopping.set()
         if self._thread is not None:
-            self._thread.join(_PATIENCE)
+            self._thread.join(self.outage.patience)
 
     def _push_on(self) -> None:
         while not self._stopping.wait(self.every):

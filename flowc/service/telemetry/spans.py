@@ -14,8 +14,6 @@ from flowc.service.telemetry.push import Outage
 from flowc.service.telemetry.settings import Settings
 
 _EXTRA = "otlp"
-_PATIENCE = 2.0
-"""Seconds that the last spans may take at the end."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +49,13 @@ class Tracing:
 
     root: Span
     provider: Any
+    outage: Outage
 
     def close(self) -> None:
         """Sends the last ones, and waits for that for a moment: a collector that is away keeps nobody."""
         sending = threading.Thread(target=self.provider.shutdown, name="flowc-traces", daemon=True)
         sending.start()
-        sending.join(_PATIENCE)
+        sending.join(self.outage.patience)
 
 
 def tracing(settings: Settings, out: Callable[[str], None], outage: Outage, redact: Callable[[str], str],
@@ -72,7 +71,7 @@ def tracing(settings: Settings, out: Callable[[str], None], outage: Outage, reda
     else:
         minded = _Minded(exporter(settings.traces), outage, redact)
         provider.add_span_processor(export.BatchSpanProcessor(minded))
-    return Tracing(_root(provider.get_tracer("flowc"), traceparent), provider)
+    return Tracing(_root(provider.get_tracer("flowc"), traceparent), provider, outage)
 
 
 def _root(tracer: Any, traceparent: str) -> Span:
