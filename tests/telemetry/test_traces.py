@@ -12,6 +12,7 @@ import pytest
 
 from tests.commands import Folder, Inside
 from tests.daemons import daemon, metrics
+from tests.services.machine import free_port
 from tests.telemetry.collector import Collector, Span, over_grpc, over_http, samples
 from tests.waiting import until
 
@@ -142,8 +143,22 @@ def test_a_slow_collector_delays_a_run_by_a_moment(tmp_path: Path, collector: Co
     written(folder, collector)
     collector.delay = 9.0
     began = time.monotonic()
-    assert folder.flowc("run", "--once").code == 0
-    assert time.monotonic() - began < 7
+    done = folder.flowc("run", "--once")
+    assert (done.code, time.monotonic() - began < 7) == (0, True)
+    assert "traces do not arrive, and work goes on without: the collector takes too long" in done.err
+
+
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+def test_where_nobody_listens_nothing_is_waited_for_and_no_password_is_told(tmp_path: Path, protocol: str) -> None:
+    folder = Inside(tmp_path)
+    user = f"user:{SECRET}@" if protocol == "http" else ""  # gRPC looks for a host of that name, and takes its time
+    written(folder, Collector(f"http://{user}127.0.0.1:{free_port()}"), protocol=protocol)
+    folder.flowc("run", "--once")  # imports what it needs
+    began = time.monotonic()
+    done = folder.flowc("run", "--once")
+    assert (done.code, time.monotonic() - began < 5) == (0, True)
+    assert done.err.count("traces do not arrive") == 1, done.err
+    assert SECRET not in done.err
 
 
 STREAM = """

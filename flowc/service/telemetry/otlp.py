@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -60,20 +61,23 @@ def resource(settings: Settings) -> Any:
 
 
 class Reasons(logging.Handler):
-    """Keeps what the SDK said last, of which it says no more than whether something arrived."""
+    """Keeps what the SDK says first of what each thread sends: its exporters tell only whether that arrived."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self._last = ""
+        self._first: dict[int, str] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keeps one line."""
-        self._last = record.getMessage().partition("\n")[0]
+        self._first.setdefault(threading.get_ident(), record.getMessage().partition("\n")[0])
 
-    def take(self, redact: Callable[[str], str]) -> str:
-        """Why it did not arrive."""
-        found, self._last = redact(self._last)[:_LONGEST], ""
-        return found or "the collector does not take them"
+    def forget(self) -> None:
+        """This thread sends something new."""
+        self._first.pop(threading.get_ident(), None)
+
+    def of(self, thread: int) -> str:
+        """Why what that thread sends does not arrive; empty where nothing is known to be wrong."""
+        return self._first.get(thread, "")
 
 
 def reasons() -> Reasons:
@@ -84,6 +88,18 @@ def reasons() -> Reasons:
         found = Reasons()
         log.handlers, log.propagate = [found], False
     return found
+
+
+def refused(export: Callable[[Any], Any], what: Any, redact: Callable[[str], str]) -> str | None:
+    """Sends something; why it did not arrive, or None."""
+    reasons().forget()
+    try:
+        done = export(what)
+    except Exception as error:  # an SDK that raises must not end the thread that sends
+        return redact(f"{type(error).__name__}: {error}")[:_LONGEST]
+    if done.name == "SUCCESS":
+        return None
+    return redact(reasons().of(threading.get_ident()))[:_LONGEST] or "the collector does not take them"
 
 
 @dataclass
@@ -98,12 +114,9 @@ class Sender:
     def __call__(self, families: Sequence[Family]) -> None:
         """Sends them all, as they are now."""
         data = points(families, self.resource, int(self.began * 1e9), time.time_ns())
-        try:
-            done = self.exporter.export(data)
-        except Exception as error:  # an SDK that raises must not end the thread that tells
-            raise EngineError(self.redact(f"{type(error).__name__}: {error}"), code="connection-failed") from None
-        if done.name != "SUCCESS":
-            raise EngineError(reasons().take(self.redact), code="connection-failed")
+        reason = refused(self.exporter.export, data, self.redact)
+        if reason is not None:
+            raise EngineError(reason, code="connection-failed")
 
 
 def sender(settings: Settings, began: float, redact: Callable[[str], str]) -> Sender:

@@ -14,6 +14,7 @@ from urllib.parse import unquote
 
 from flowc.compiler.front.project import ProjectSpec, SinkSpec, TelemetrySpec
 from flowc.errors import UsageError
+from flowc.masking import secret_places
 from flowc.service.access.secrets import Resolver
 
 Signal = Literal["metrics", "traces"]
@@ -67,6 +68,9 @@ def _sink(signal: Signal, spec: SinkSpec, resolver: Resolver, env: Mapping[str, 
     if endpoint is not None and not _HTTP.fullmatch(endpoint):
         message = f"the `endpoint` of `telemetry.{signal}` is no address that begins with `http://` or `https://`"
         raise UsageError(message, code="unusable-option", help="write it as in `http://collector:4318`")
+    for address in filter(None, (endpoint, _given(env, signal, "ENDPOINT"))):
+        for start, end in secret_places(address):
+            resolver.masker.remember_secret(address[start:end])
     headers = {key.lower(): resolver.resolve(value) for key, value in spec.headers.items()}
     for value in headers.values():
         _remember(resolver, value)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from flowc.runtime.extras import driver
 from flowc.runtime.tracing import Attributes, Span
-from flowc.service.telemetry.otlp import exporter, reasons, resource
+from flowc.service.telemetry.otlp import exporter, reasons, refused, resource
 from flowc.service.telemetry.push import Outage
 from flowc.service.telemetry.settings import Settings
 
 _EXTRA = "otlp"
+_GLANCE = 0.05
+"""Seconds between two looks whether the last spans are sent."""
 
 
 @dataclass(frozen=True)
@@ -49,13 +52,17 @@ class Tracing:
 
     root: Span
     provider: Any
-    outage: Outage
+    exporter: _Minded | _Printed
 
     def close(self) -> None:
         """Sends the last ones, and waits for that for a moment: a collector that is away keeps nobody."""
         sending = threading.Thread(target=self.provider.shutdown, name="flowc-traces", daemon=True)
         sending.start()
-        sending.join(self.outage.patience)
+        until = time.monotonic() + self.exporter.patience
+        while sending.is_alive() and time.monotonic() < until and not self.exporter.trouble:
+            sending.join(_GLANCE)
+        if sending.is_alive():
+            self.exporter.give_up()
 
 
 def tracing(settings: Settings, out: Callable[[str], None], outage: Outage, redact: Callable[[str], str],
@@ -66,12 +73,14 @@ def tracing(settings: Settings, out: Callable[[str], None], outage: Outage, reda
     """
     sdk, export = driver("opentelemetry.sdk.trace", _EXTRA), driver("opentelemetry.sdk.trace.export", _EXTRA)
     provider = sdk.TracerProvider(resource=resource(settings), shutdown_on_exit=False)
+    made: _Minded | _Printed
     if settings.traces.kind == "stdout":
-        provider.add_span_processor(export.SimpleSpanProcessor(_Printed(out, export.SpanExportResult.SUCCESS)))
+        made = _Printed(out, export.SpanExportResult.SUCCESS)
+        provider.add_span_processor(export.SimpleSpanProcessor(made))
     else:
-        minded = _Minded(exporter(settings.traces), outage, redact)
-        provider.add_span_processor(export.BatchSpanProcessor(minded))
-    return Tracing(_root(provider.get_tracer("flowc"), traceparent), provider, outage)
+        made = _Minded(exporter(settings.traces), export.SpanExportResult, outage, redact)
+        provider.add_span_processor(export.BatchSpanProcessor(made))
+    return Tracing(_root(provider.get_tracer("flowc"), traceparent), provider, made)
 
 
 def _root(tracer: Any, traceparent: str) -> Span:
@@ -86,16 +95,31 @@ class _Minded:
     """An exporter, and whether what it sends arrives."""
 
     inner: Any
+    results: Any
     outage: Outage
     redact: Callable[[str], str]
+    _thread: int = 0
+
+    @property
+    def patience(self) -> float:
+        return self.outage.patience
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong with what is being sent, and is tried again."""
+        return reasons().of(self._thread)
+
+    def give_up(self) -> None:
+        self.outage.failed(self.redact(self.trouble) or "the collector takes too long")
 
     def export(self, spans: Sequence[Any]) -> Any:
-        done = self.inner.export(spans)
-        if done.name == "SUCCESS":
-            self.outage.arrived()
-        else:
-            self.outage.failed(reasons().take(self.redact))
-        return done
+        self._thread = threading.get_ident()
+        reason = refused(self.inner.export, spans, self.redact)
+        if reason is not None:
+            self.outage.failed(reason)
+            return self.results.FAILURE
+        self.outage.arrived()
+        return self.results.SUCCESS
 
     def shutdown(self) -> None:
         self.inner.shutdown()
@@ -110,6 +134,11 @@ class _Printed:
 
     out: Callable[[str], None]
     done: Any
+    patience = 1.0
+    trouble = ""
+
+    def give_up(self) -> None:
+        return
 
     def export(self, spans: Sequence[Any]) -> Any:
         for span in spans:
