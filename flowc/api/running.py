@@ -204,7 +204,7 @@ def _recorded(once: Once, observer: Observer, recording: Recording) -> Observer:
     opened = once.opened
     log = run_log(opened.checked.project, opened.sessions.resolver, recording.run_log)
     reason: Reason = "backfill" if once.reread is not None else "manual"
-    return Recorded(observer, log, pipeline_object, recording.warned, reason, recording.span)
+    return Recorded(observer, log, pipeline_object, recording.warned, reason, span=recording.span)
 
 
 def _run_streams(once: Once, *, drain: bool, around: Around) -> list[StreamReport]:
