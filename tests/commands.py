@@ -89,6 +89,7 @@ class Inside(Folder):
 
     def done(self, *arguments: str) -> Done:
         """What the command did, whatever that is."""
+        keptfiles.refresh()
         out, err = io.StringIO(), io.StringIO()
         with chdir(self.path), redirect_stdout(out), redirect_stderr(err), _environment(self.environment()):
             code = run([each for each in arguments if each != "--debug"], debug="--debug" in arguments)

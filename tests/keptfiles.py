@@ -6,6 +6,7 @@ releases it before.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,24 @@ def session(path: Path) -> Any:
     """A connection of one's own with the file, as if it had just been opened."""
     import duckdb  # warm processes are begun by some that need nothing of it
 
-    inode = path.stat().st_ino if path.exists() else 0
-    if _OPEN.get(path, (None, 0))[1] != inode or not inode:
+    refresh()
+    if path not in _OPEN:
         release()
         opened = duckdb.connect(str(path))
         _OPEN[path] = opened, path.stat().st_ino
     return _OPEN[path][0].cursor()
 
 
+def refresh() -> None:
+    """Closes what is open of a file that is gone, or another one by now."""
+    if any(not path.exists() or path.stat().st_ino != inode for path, (_, inode) in _OPEN.items()):
+        release()
+
+
 def release() -> None:
     """Closes what is open."""
     while _OPEN:
         _OPEN.popitem()[1][0].close()
+
+
+os.register_at_fork(before=release)
