@@ -16,6 +16,7 @@ from flowc.service.runs.executors import Project
 from flowc.service.runs.log import RunLog
 from flowc.service.runs.records import CANCELLED, FAILED, LOST, OK, TIMEOUT, Outcome
 from flowc.service.runs.scheduler import Scheduler
+from flowc.service.telemetry.metrics import families
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -257,3 +258,56 @@ def test_while_the_run_log_is_away_nothing_begins_and_it_is_told_once(world):
         scheduler._guarded(scheduler.tick)
     assert world.ends.began == []
     assert len(world.warned) == 1
+
+
+def test_one_that_leads_no_more_says_nothing_of_schedules(world):
+    scheduler = Scheduler(
+        [hourly()], world.log, world.ends, Project(()), world.told.append, world.warned.append, leads=True
+    )
+    scheduler.tick()  # the schedule begins
+    scheduler.tick()
+    assert sampled(scheduler, "flowc_pipeline_failing") == [0]
+    assert sampled(scheduler, "flowc_scheduler_leads") == [1]
+    world.log.lead = lambda token: None
+    scheduler.tick()
+    assert sampled(scheduler, "flowc_pipeline_failing") == []
+    assert sampled(scheduler, "flowc_scheduler_leads") == [0]
+
+
+def sampled(scheduler, name):
+    (found,) = [family for family in families((), 0.0, scheduler) if family.name == name]
+    return [value for _, value in found.samples]
+
+
+@dataclass
+class Kept:
+    """A span that is kept: what was said of it, and its error."""
+
+    spans: list = field(default_factory=list)
+    said: dict = field(default_factory=dict)
+    error: str | None = "goes on"
+    traceparent: str = ""
+
+    def child(self, name, attributes=None, began=None):
+        self.spans.append(Kept(said={"name": name, **attributes}))
+        return self.spans[-1]
+
+    def end(self, attributes=None, error=None, ended=None):
+        self.said |= attributes
+        self.error = error
+
+
+def test_each_attempt_has_a_span_with_what_became_of_it(world):
+    root = Kept()
+    pipeline = hourly(attempts=3, backoff=1.0)
+    world.at(NOON - MINUTE, pipeline)
+    world.ends.outcomes = [UsageError("no", code="worker-lost"), Outcome(FAILED, {"rows_read": 2}, "unfit", "4711")]
+    for minutes in range(3):
+        scheduler = Scheduler([pipeline], world.log, world.ends, Project(()), world.told.append, world.warned.append)
+        scheduler.now, scheduler.span = NOON + minutes * MINUTE, root
+        scheduler.run_due(threading.Event())
+    told = [(span.said["flowc.run.attempt"], span.said["flowc.run.reason"], span.error) for span in root.spans]
+    assert told == [(1, "schedule", "worker-lost"), (2, "retry", "unfit"), (3, "retry", None)]
+    assert [span.said["flowc.run.status"] for span in root.spans] == ["failed", "failed", "ok"]
+    assert root.spans[1].said["flowc.rows_read"] == 2
+    assert "4711" not in repr(root)
