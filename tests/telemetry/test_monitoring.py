@@ -17,6 +17,9 @@ from urllib.request import urlopen
 
 import pytest
 import yaml
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.plugins import register_default_plugins
+from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from flowc.cli.init import FILES
 from flowc.service.telemetry.metrics import METRICS
@@ -122,14 +125,37 @@ def test_no_expression_names_what_there_is_not() -> None:
             assert labels <= {"job", "instance", *metric.labels}, expression
 
 
+def test_grafana_reads_all_of_the_dashboard() -> None:
+    """Its own model of one keeps every key that is written, and so knows it."""
+    register_default_plugins()
+    read = json.loads(JSONEncoder().encode(Dashboard.from_json(DASHBOARD)))
+    assert list(lost(DASHBOARD, read)) == []
+
+
+def lost(written: Any, read: Any, at: str = "") -> Iterator[str]:
+    if isinstance(written, dict):
+        for key, value in written.items():
+            if key in read:
+                yield from lost(value, read[key], f"{at}.{key}")
+            elif value not in ([], {}, "", False):
+                yield f"{at}.{key}"
+    elif isinstance(written, list) and len(written) == len(read):
+        for number, (value, other) in enumerate(zip(written, read, strict=True)):
+            yield from lost(value, other, f"{at}[{number}]")
+    elif written != read:
+        yield f"{at}: {read}"
+
+
 def test_the_dashboard_has_what_grafana_asks_of_one() -> None:
     assert DASHBOARD["schemaVersion"] == 39
     variables = {each["name"]: each for each in DASHBOARD["templating"]["list"]}
     assert (variables["datasource"]["type"], variables["datasource"]["query"]) == ("datasource", "prometheus")
     assert set(variables) == {"datasource", "job", "stream", "pipeline"}
     for each in variables.values():
-        name = re.match(r"label_values\((\w+)", each.get("definition", ""))
-        assert name is None or name[1] in NAMES
+        if each["type"] == "query":
+            name = re.match(r"label_values\((\w+)", each["query"]["query"])
+            assert name is not None
+            assert name[1] in NAMES
     panels = DASHBOARD["panels"]
     assert len({panel["id"] for panel in panels}) == len(panels)
     taken: set[tuple[int, int]] = set()
