@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from flowc.compiler.front.project import ProjectSpec, SinkSpec, TelemetrySpec
+from flowc.service.access.secrets import Resolver
+from flowc.service.telemetry.settings import Sink, settings
 from tests.commands import Folder, Inside
 
 SPEC = """
@@ -57,7 +62,7 @@ def test_what_cannot_be_used_is_said_before_anything_runs(tmp_path: Path, sink: 
 
 
 def test_a_missing_package_is_told_with_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "opentelemetry.sdk.trace", None)
+    monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", None)
     done = project(tmp_path, "traces: { kind: otlp }").flowc("run", "--once")
     assert (done.code, "error[missing-extra]" in done.err, "flowc[otlp]" in done.err) == (2, True, True)
 
@@ -77,14 +82,24 @@ def test_nothing_of_the_sdk_is_imported_where_nothing_is_told(tmp_path: Path) ->
         "import sys; from flowc.cli.main import run; code = run(['run', '--once']);"
         "sys.exit(code or any(name.startswith(('opentelemetry', 'grpc')) for name in sys.modules))"
     )
-    import subprocess
-    import sys
-
     folder.flowc("apply", "--yes")
     done = subprocess.run(
         [sys.executable, "-c", probe], cwd=tmp_path, env=folder.environment(), capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_what_specs_say_counts_more_than_variables_unless_these_turn_all_off() -> None:
+    sink = SinkSpec("otlp", "http://a:4318", headers={"X-Key": "${KEY}"}, every=0.0)
+    project = ProjectSpec("/", telemetry=TelemetrySpec(sink, SinkSpec("otlp")))
+    env = {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL": "http/protobuf", "KEY": "4711"}
+    found = settings(project, resolver := Resolver(env, Path()), env)
+    assert found.metrics == Sink("metrics", "otlp", "http://a:4318", False, {"x-key": "4711"}, 0.1, 0.01)
+    assert found.traces == Sink("traces", "otlp", None, True, {}, 60.0, 0.01)
+    assert resolver.redact("key 4711") == "key ***"
+    assert settings(project, resolver, env | {"OTEL_METRIC_EXPORT_INTERVAL": "5000"}).traces.every == 5.0
+    off = settings(project, resolver, env | {"OTEL_SDK_DISABLED": "True"})
+    assert (off.metrics.kind, off.traces.kind) == ("none", "none")
 
 
 def test_spans_on_standard_output_stay_out_of_a_report(tmp_path: Path) -> None:

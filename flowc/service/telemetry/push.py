@@ -73,3 +73,5 @@ class Pusher:
             self.outage.arrived()
         except FlowcError as error:
             self.outage.failed(error.message)
+        except Exception as error:  # of any sort: the thread goes on, and is heard
+            self.outage.failed(f"{type(error).__name__}: {error}")
