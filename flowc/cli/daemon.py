@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Any
 
 from flowc.api.selectors import expand, scheduled_only
+from flowc.cli.alerting import telling_of
 from flowc.cli.console import say_errors, style_for
 from flowc.cli.eventlog import Log
 from flowc.cli.opened import OpenProject, open_project
@@ -26,6 +27,7 @@ from flowc.errors import UsageError
 from flowc.render.daemon import live_text, progress_events, status_json
 from flowc.render.metrics import metrics_text
 from flowc.runtime.interrupts import before_the_end
+from flowc.service.alerts.streams import StreamLooks
 from flowc.service.daemon.http import Page, serve
 from flowc.service.daemon.job import Job
 from flowc.service.daemon.sharing import files_for_one, together
@@ -60,7 +62,10 @@ def run_daemon(paths: Sequence[Path], given: Sequence[str], environment: str | N
     jobs = _jobs(streams, opened)
     files = [files_for_one(job.stream, opened.ir, opened.sessions) for job in jobs]
     daemon = Daemon(jobs, together(files), log)
-    scheduler = scheduler_of(opened, pipelines, paths, environment, log, given_log=options.run_log)
+    watched = [p for p in opened.ir.pipelines if p.freshness is not None and (not names or p.name in names)]
+    looks = StreamLooks(daemon).look if jobs else None
+    telling = telling_of(opened, watched, environment, log, given_log=options.run_log, streams=looks)
+    scheduler = scheduler_of(opened, pipelines, paths, environment, log, given_log=options.run_log, telling=telling)
     stop = threading.Event()
     with ExitStack() as stack:
         _on_signals(daemon, stop, stack)
@@ -68,10 +73,12 @@ def run_daemon(paths: Sequence[Path], given: Sequence[str], environment: str | N
             server = serve(options.http, _pages(daemon, scheduler), lambda words: log(Event("error", words)))
             stack.callback(server.shutdown)
         daemon.start()
+        telling.start()
+        stack.callback(telling.close)
         if scheduler.pipelines:
             stack.callback(_scheduling(scheduler, stop).join)
         view = _View(daemon, stack.enter_context(bottom(stays=True)) if options.log_format == "text" else None)
-        while (daemon.alive or scheduler.pipelines) and not stop.wait(_TICK):
+        while (daemon.alive or scheduler.pipelines or watched) and not stop.wait(_TICK):
             view.update()
         stop.set()
         daemon.stop()
@@ -94,8 +101,10 @@ def _scheduling(scheduler: Scheduler, stop: threading.Event) -> threading.Thread
 
 
 def _runs(checked: CheckedSpec) -> Collection[str]:
-    """What a daemon takes: streams, and pipelines with a schedule."""
-    return [*checked.project.streams, *scheduled_only(checked)]
+    """What a daemon takes: streams, and pipelines with a schedule or whose freshness it watches."""
+    pipelines = checked.project.pipelines
+    watched = [name for name, spec in pipelines.items() if spec.freshness is not None]
+    return [*checked.project.streams, *scheduled_only(checked), *watched]
 
 
 def _chosen(names: Sequence[str], opened: OpenProject) -> tuple[tuple[str, ...], tuple[Pipeline, ...]]:
@@ -112,8 +121,9 @@ def _chosen(names: Sequence[str], opened: OpenProject) -> tuple[tuple[str, ...],
     streams = tuple(name for name in names or project.streams if name in project.streams)
     pipelines = tuple(p for p in opened.ir.pipelines if p.timing and (not names or p.name in names))
     due = {pipeline.name for pipeline in pipelines}
-    idle = [name for name in names if name not in project.streams and name not in due]
-    if idle or not (streams or pipelines):
+    watched = {p.name for p in opened.ir.pipelines if p.freshness is not None and (not names or p.name in names)}
+    idle = [name for name in names if name not in project.streams and name not in due | watched]
+    if idle or not (streams or pipelines or watched):
         message = "the daemon has nothing to run: there is no stream, and no pipeline has a `schedule`"
         if idle:
             message = f"pipeline `{idle[0]}` has no `schedule`, so the daemon never runs it"

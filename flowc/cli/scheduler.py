@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from flowc.api.selectors import scheduled_only
+from flowc.cli.alerting import telling_of
 from flowc.cli.arguments import environment_option, run_log_option, specs_and_names
 from flowc.cli.eventlog import Log
 from flowc.cli.opened import open_pipelines
@@ -28,8 +29,15 @@ def command(
     paths, names = specs_and_names(specs)
     opened = open_pipelines(paths, names, environment, "nothing was run", takes=scheduled_only)
     log = Log(log_format, log_level)
-    scheduler = scheduler_of(opened, opened.pipelines, paths, environment, log, given_log=run_log, leads=True)
+    telling = telling_of(opened, opened.pipelines, environment, log, given_log=run_log)
+    scheduler = scheduler_of(
+        opened, opened.pipelines, paths, environment, log, given_log=run_log, leads=True, telling=telling
+    )
     opened.sessions.close()
     with until_signal() as stop:
-        scheduler.run(stop)
+        telling.start()
+        try:
+            scheduler.run(stop)
+        finally:
+            telling.close()
     return 0

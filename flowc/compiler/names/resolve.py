@@ -19,6 +19,7 @@ from flowc.compiler.front.spec import ConnectionSpec, FromSpec, Name, PipelineSp
 from flowc.compiler.front.streamkinds import source_kind
 from flowc.compiler.front.streamspec import FunctionSpec
 from flowc.compiler.ir import Deletes
+from flowc.compiler.names.alerts import check_alerts
 from flowc.compiler.names.combinations import check_combinations
 from flowc.compiler.names.dialects import DATAFUSION, known_dialect
 from flowc.compiler.names.doubt import gaps_of, sure_only
@@ -45,6 +46,7 @@ def resolve(spec: ProjectSpec, reporter: Reporter) -> CheckedSpec:
     check_environment(spec, reporter)
     check_tables(spec, lookup)
     check_run_log(lookup)
+    check_alerts(lookup)
     pipelines: dict[str, CheckedPipeline] = {}
     failed: set[str] = {name for section, name in _pairs(spec) if section == "pipelines"}
     for name, pipeline in spec.pipelines.items():
