@@ -33,8 +33,9 @@ from flowc.diagnostics import Reporter
 Lint = Callable[[CheckedSpec, Ir | None, Reporter], None]
 
 LINTS: tuple[Lint, ...] = (
-    secret_literal, secret_reference, alert_bodies, foreign_address, place_elsewhere, shared_target, conflicting_merge_keys,
-    misplaced_dead_letters, unlike_files, append_at_least_once, merge_key_not_unique, unstable_key, select_star,
+    secret_literal, secret_reference, alert_bodies, foreign_address, place_elsewhere, shared_target,
+    conflicting_merge_keys, misplaced_dead_letters, unlike_files, append_at_least_once, merge_key_not_unique,
+    unstable_key, select_star,
     null_comparison, limit_without_order, open_pivot, not_repeatable, batch_dependent,
     wall_clock_in_window, no_idle_policy, nullable_key, expected_columns,
 )  # fmt: skip

@@ -29,9 +29,8 @@ def secret_literal(checked: CheckedSpec, _ir: Ir | None, reporter: Reporter) -> 
 def _check_alert(alert: AlertSpec, reporter: Reporter) -> None:
     name, known = alert.name.value, secret_keys(alert.kind.value)
     for key, value in alert.options.items():
-        written = (
-            [str(each) for header, each in value.items() if tells_sender(header)] if isinstance(value, dict) else []
-        )
+        headers = value.items() if isinstance(value, dict) else ()
+        written = [str(each) for header, each in headers if tells_sender(header)]
         written += [str(value)] if key in known else []
         if any("${" not in each for each in written):
             message = f"`{key}` of alert `{name}` holds a secret in plain text"
