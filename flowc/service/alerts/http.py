@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPSConnection, InvalidURL
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import HTTPHandler, HTTPRedirectHandler, HTTPSHandler, Request, build_opener
@@ -40,12 +40,12 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, timeout: float = 
             except HTTPError as error:
                 with error:
                     raise _refused(error) from None
+    except (InvalidURL, ValueError):  # an address or a header that can be none; its words would tell what it is
+        raise Undelivered("its `url` is no web address, or a header holds a line break") from None
     except URLError as error:
         raise _unreachable(error.reason, timeout) from None
     except (OSError, HTTPException) as error:
         raise _unreachable(error, timeout) from None
-    except ValueError:  # an address or a header that can be none; its words would tell what it is
-        raise Undelivered("its `url` is no web address, or a header holds a line break") from None
 
 
 def _refused(error: HTTPError) -> Undelivered:
