@@ -79,6 +79,8 @@ SECRETS = """
   a: { kind: slack, url: "https://hooks.slack.com/services/T1/B2/topsecret1" }
   b: { kind: pagerduty, routing_key: topsecret2, sevrity: high }
   c: { kind: webhook, url: "https://x.example/topsecret3", headers: { authorization: Bearer topsecret4 }, onn: [stale] }
+  e: { kind: pagerduty, routing_kee: topsecret6 }
+  f: { kind: slack, ulr: "https://hooks.slack.com/services/T1/B2/topsecret7" }
   d: { kind: email, host: h, password: topsecret5, from: a@b.c, to: [a@b.c], tls: nonne }
 """
 

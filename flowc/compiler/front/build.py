@@ -69,9 +69,8 @@ def build_project(
     allowed = (*context.reach.allowed, *(path.value for path in _listed(files, "allow_paths")))
     context = replace(context, reach=Reach(context.reach.root, allowed))
     merged = _merge(files, context)
-    variables = {name: plain(entry.value) for name, entry in merged.sections.get("vars", {}).items()}
     chosen = _environment(merged, environment, context)
-    variables.update(_environment_vars(chosen))
+    own = {name: plain(entry.value) for name, entry in merged.sections.get("vars", {}).items()}
     project = {name: build_connection(entry, "project") for name, entry in merged.sound("connections")}
     connections = layered_connections(
         context.reach, context.reporter, env=env, project=project,
@@ -86,7 +85,7 @@ def build_project(
     return ProjectSpec(
         root=str(context.reach.root),
         name=project_name(files, context),
-        vars=variables,
+        vars={**own, **_environment_vars(chosen)},
         environment=environment,
         connections=connections,
         tables=tables,

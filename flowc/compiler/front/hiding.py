@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from difflib import get_close_matches
 
 from flowc.compiler.front.kinds import may_name_secret, secret_names
 from flowc.compiler.front.schemas import load
@@ -14,6 +15,8 @@ from flowc.source import SourceFile
 _ALERTS = "alerts"
 _SECRET = ("url", "routing_key", "password")
 """The options of alerts that are secrets, or may be."""
+_NEAR = 0.6
+"""How much a misspelled option resembles the one that is meant."""
 _LINE = re.compile(r"[^\n]+")
 
 
@@ -61,7 +64,7 @@ def _of_alerts(node: Node) -> Iterator[Place]:
     for entry in node.entries.values() if isinstance(node, TreeMap) else ():
         options = entry.value.entries if isinstance(entry.value, TreeMap) else {}
         headers = options["headers"].value if "headers" in options else None
-        held = [each.value for key, each in options.items() if key in _SECRET]
+        held = [each.value for key, each in options.items() if get_close_matches(key.lower(), _SECRET, 1, _NEAR)]
         held += [each.value for each in headers.entries.values()] if isinstance(headers, TreeMap) else []
         for value in held:
             if isinstance(value, Scalar):

@@ -106,13 +106,14 @@ def lower_apply(
     )
     hooks, kind = (*apply.before, *apply.after), target.connection.kind.value
     apply = replace(apply, guarded=any(is_untold(hook.sql, kind) for hook in hooks))
-    check_freshness_type(apply, lowering.reporter)
-    if columns is not None:
-        _check_columns(apply, columns, table, lowering.reporter)
+    _check_columns(apply, columns, table, lowering.reporter)
     return apply
 
 
-def _check_columns(apply: Apply, columns: tuple[Column, ...], table: Table | None, reporter: Reporter) -> None:
+def _check_columns(apply: Apply, columns: tuple[Column, ...] | None, table: Table | None, reporter: Reporter) -> None:
+    check_freshness_type(apply, reporter)
+    if columns is None:
+        return
     check_freshness(apply, columns, reporter)
     if table is not None:
         check_output(apply, columns, table, reporter)

@@ -55,13 +55,16 @@ class Telling:
     _thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begins to tell."""
+        """Begins to tell, where there is anything to watch or anybody to tell."""
+        if not self.alerters and self.asker is None:
+            return
         self._thread = threading.Thread(target=self._work, name="flowc-alerts", daemon=True)
         self._thread.start()
 
     def told(self, happened: Happened) -> None:
         """Hears of a run; never waits."""
-        self._heard.put(happened)
+        if self.alerters:
+            self._heard.put(happened)
 
     def answered(self, asked: Asked) -> None:
         """Hears how fresh a table is; never waits."""
