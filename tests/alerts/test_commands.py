@@ -149,3 +149,38 @@ def test_the_daemon_watches_tables_that_it_does_not_load(folder):
     assert "up is stale" in server.bodies[0]["text"]
     with sqlite3.connect(folder.path / ".flowc/runs.sqlite") as log:
         assert log.execute("SELECT bad FROM flowc_conditions WHERE alert_name = 'team'").fetchall() == [(1,)]
+
+
+STREAM = """
+project: shop
+connections:
+  db: { kind: sqlite, path: shop.db }
+  drop: { kind: files, uri: drop }
+streams:
+  clicks:
+    source: { connection: drop, path: "*.jsonl", format: jsonl, columns: { n: bigint } }
+    to: { connection: db, table: clicks, mode: append }
+    on_error: fail
+alerts: { log: { kind: stdout } }
+"""
+
+
+def test_a_stream_that_gives_up_is_told_before_the_daemon_ends(folder):
+    folder.write("specs/s.yaml", STREAM)
+    folder.write("drop/a.jsonl", '{"n": 1}\n{"n": "many"}\n')
+    done = folder.flowc("run")
+    assert done.code == 1
+    (told,) = lines(done)
+    assert (told["kind"], told["subject"], told["subject_kind"]) == ("gave_up", "clicks", "stream")
+    assert told["error_code"]
+    assert lines(folder.flowc("run")) == []
+    folder.write("specs/s.yaml", STREAM.replace("on_error: fail", "on_error: drop"))
+    daemon = folder.begin("run")
+    until(lambda: _told(folder) == [(0,)])
+    daemon.send_signal(signal.SIGTERM)
+    assert daemon.wait(60) == 0
+
+
+def _told(folder):
+    with sqlite3.connect(folder.path / ".flowc/runs.sqlite") as log:
+        return log.execute("SELECT bad FROM flowc_conditions WHERE condition_name = 'failing'").fetchall()
