@@ -205,16 +205,13 @@ class RunLog:
     def conditions(self) -> list[Condition]:
         """All that was seen; nothing where one that looks finds a run log that was made before there were any."""
         with self._session() as database:
-            bare = self._bare or (self.looks and database.table(self._dialect.state_table(sql.CONDITIONS)) is None)
-            text = sql.read_conditions(self.project, self._dialect)
-            return [] if bare else [_condition(row) for row in database.query(text).to_pylist()]
+            if self._bare or (self.looks and database.table(self._dialect.state_table(sql.CONDITIONS)) is None):
+                return []
+            return list(map(_condition, database.query(sql.read_conditions(self.project, self._dialect)).to_pylist()))
 
     def put_condition(self, found: Condition) -> bool:
         """Records a condition in place of that with its version; False where another process was faster."""
-        values = {
-            "bad": found.bad, "since": found.since, "told_at": found.told_at, "value": found.value,
-            "seen_at": found.seen_at,
-        }  # fmt: skip
+        values = {name: getattr(found, name) for name in ("bad", "since", "told_at", "value", "seen_at")}
         if found.version is not None:
             return self._do(sql.change_condition(self.project, found.key, values, found.version, self._dialect)) == 1
         try:
