@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+from flowc.runtime.streams.source import NumberedSource
 from flowc.service.alerts.streams import StreamLooks
+from flowc.service.daemon import watch as watching
 from flowc.service.daemon.behind import Behind
 from flowc.service.daemon.stats import Failure, Report
 from flowc.service.daemon.workerstate import WorkerState
@@ -56,6 +58,42 @@ def test_one_partition_that_is_stuck_is_seen_among_others():
     assert behind.seconds(2_000.0) >= 1_990.0
     behind.see("in", {0: 9}, {0: 0}, 2_001.0)
     assert behind.seconds(3_000.0) == 0.0
+
+
+class Source:
+    """A source that knows its lag."""
+
+    trouble = None
+
+    def __init__(self):
+        self.waiting = {0: 0}
+
+    def lag(self, stored):
+        return dict(self.waiting)
+
+
+def test_a_worker_tells_how_long_messages_wait_as_it_reads_and_commits(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(watching.time, "monotonic", clock)
+    monkeypatch.setattr(watching.time, "perf_counter", clock)
+    source, watch = Source(), watching.Watch()
+    inner = SimpleNamespace(source=NumberedSource(source), poll=lambda _: None, committed=lambda *_: None)
+    reader = watching.WatchedReader(inner, "in", watch)
+
+    def told(now):
+        clock.now = now
+        watch.mind()
+        return watch.report.behind
+
+    reader._store({("in", "0"): "10"})
+    for clock.now, source.waiting in ((1.0, {0: 0}), (2.0, {0: 5})):
+        reader.poll(0)
+    assert watch.report.lag == {"in": {0: 5}}
+    assert told(12.0) == 10.0
+    reader.committed({("in", "0"): "15"}, {})
+    assert told(13.0) == 0.0
+    watch._begun[7] = 13.0  # an epoch that is read and not written
+    assert told(20.0) == 7.0
 
 
 def test_a_stream_that_does_not_run_is_behind_as_long_as_that():

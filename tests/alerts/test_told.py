@@ -179,7 +179,7 @@ def test_a_stream_that_is_behind_is_told_once_by_all_who_look(tmp_path):
             looker.looks(stream(behind=301.0))
     assert [told.kinds for told in tellers] == [["lag"], []]
     assert "5m 1s" in tellers[0].alerts[0].message
-    again = Looker(opened(tmp_path), Posted(spec()))
+    again = Looker(opened(tmp_path), Posted(spec())).at(NOON + HOUR)
     assert again.looks(stream(behind=400.0)).alerters[0].kinds == []
     assert again.looks(stream(behind=200.0)).alerters[0].kinds == []
     assert again.looks(stream(behind=149.0)).alerters[0].kinds == ["recovered"]
@@ -187,6 +187,20 @@ def test_a_stream_that_is_behind_is_told_once_by_all_who_look(tmp_path):
     for looker in lookers:
         looker.looks(stream(behind=0.0))
     assert [told.kinds for told in tellers] == [["lag"], []]
+
+
+def test_of_two_that_run_a_stream_the_one_that_saw_it_behind_says_when_it_is_well(tmp_path):
+    tellers = [Posted(spec()), Posted(spec())]
+    slow, fast = (Looker(opened(tmp_path), told) for told in tellers)
+    for seconds in range(0, 300, 5):
+        now = NOON + timedelta(seconds=seconds)
+        slow.at(now).looks(stream(behind=400.0))
+        fast.at(now).looks(stream())
+    assert [told.kinds for told in tellers] == [["lag"], []]
+    fast.at(NOON + timedelta(seconds=335)).looks(stream())
+    assert [told.kinds for told in tellers] == [["lag"], []]
+    fast.at(NOON + timedelta(seconds=400)).looks(stream())
+    assert [told.kinds for told in tellers] == [["lag"], ["recovered"]]
 
 
 def test_every_alert_has_bounds_of_its_own(log):
@@ -281,7 +295,7 @@ def test_without_a_run_log_alerts_are_told_all_the_same(tmp_path):
     broken.works, looker.kept._until = True, 0.0
     looker.looks(stream(behind=400.0))
     assert told.kinds == ["lag", "stale"]
-    after = Looker(broken, Posted(spec()), watched=[WATCHED])
+    after = Looker(broken, Posted(spec()), watched=[WATCHED]).at(NOON + HOUR)
     assert after.looks(stream(behind=400.0)).alerters[0].kinds == []
     assert after.looks(stream()).alerters[0].kinds == ["recovered"]
 

@@ -180,7 +180,7 @@ def test_tls_works_where_the_server_is_trusted(tmp_path, monkeypatch):
     assert len(server.got) == 1
 
 
-@pytest.mark.parametrize("value", ["http://[::1", "nothing", "http://127.0.0.1:1/a b\n"])
+@pytest.mark.parametrize("value", ["http://[::1", "nothing", "file:///etc/hostname#", "http://127.0.0.1:1/a b\n"])
 def test_an_address_that_is_none_is_not_shown(tmp_path, value):
     why = refused(sender(tmp_path, '{ kind: slack, url: "${HOOK}" }', {"HOOK": value + SECRET}))
     assert not why.again or "listens" in str(why)

@@ -25,12 +25,15 @@ _SHOWN = 200
 """Characters of a refusal that are told."""
 _MOST_WAIT = 60.0
 """Seconds of `Retry-After` that are waited at most."""
+_NO_ADDRESS = "its `url` is no web address, or a header holds a line break"
 _LATER = (408, 425, 429)
 """Statuses below 500 by which a server asks for another try."""
 
 
 def post(url: str, body: bytes, headers: Mapping[str, str], *, timeout: float = TIMEOUT) -> None:
     """Posts a body. Raises Undelivered for any answer but one of success."""
+    if not url.lower().startswith(("http://", "https://")):  # a file would open, and be taken for a delivery
+        raise Undelivered(_NO_ADDRESS)
     try:
         request = Request(url, body, {"User-Agent": f"flowc/{__version__}", **headers}, method="POST")
         with _deadline(timeout) as sockets:
@@ -41,7 +44,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, timeout: float = 
                 with error:
                     raise _refused(error) from None
     except (InvalidURL, ValueError):  # an address or a header that can be none; its words would tell what it is
-        raise Undelivered("its `url` is no web address, or a header holds a line break") from None
+        raise Undelivered(_NO_ADDRESS) from None
     except URLError as error:
         raise _unreachable(error.reason, timeout) from None
     except (OSError, HTTPException) as error:

@@ -46,7 +46,7 @@ class Kept:
 
     def refresh(self) -> None:
         """Reads what others have recorded, and records what could not be before."""
-        if not self._usable:
+        if not self.usable:
             return
         try:
             self._clock = self.log.now(), time.monotonic()
@@ -63,7 +63,7 @@ class Kept:
 
     def put(self, changed: Condition) -> bool:
         """Records a condition that was got here, or is new; False where another process was faster."""
-        if not self._usable:
+        if not self.usable:
             return self._remember(changed)
         try:
             if self.log.put_condition(changed):
@@ -80,7 +80,8 @@ class Kept:
         self.log.close()
 
     @property
-    def _usable(self) -> bool:
+    def usable(self) -> bool:
+        """Whether the run log could be used when it was tried last."""
         return time.monotonic() >= self._until
 
     def _remember(self, changed: Condition) -> bool:

@@ -30,6 +30,8 @@ PATIENCE = 15.0
 """Seconds that all may take that is still to be told when a process ends."""
 _LEFT = 5.0
 """Seconds of these that deliveries have at least."""
+_SIGN, _GONE = 20.0, 60.0
+"""Seconds after which a process tells again that it sees a stream so, and after which nobody does any more."""
 EMPTY = "empty"
 """The value of a table without rows."""
 
@@ -52,6 +54,8 @@ class Telling:
     _heard: SimpleQueue[Happened | Asked | None] = field(default_factory=SimpleQueue)
     _closing: float | None = None
     _asking: int = 0
+    _seen: set[tuple[str, str, str]] = field(default_factory=set)
+    """The conditions that this process has seen itself."""
     _thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -118,7 +122,9 @@ class Telling:
 
     def _look(self) -> None:
         self.kept.refresh()
-        for watched in self.asker.watched if self.asker is not None else ():
+        # A tick of cron remembers nothing itself: without a run log it would tell the same each time.
+        asks = self.asker is not None and (self.kept.usable or not self.at_end)
+        for watched in self.asker.watched if self.asker is not None and asks else ():
             self._ask(watched)
         for state in self.streams() if self.streams is not None else ():
             self._stream(state)
@@ -209,20 +215,33 @@ class Telling:
     def _condition(
         self, alert: Alert, is_bad: Callable[[Alerter, bool], bool], words: Callable[[Alerter], str] | None = None
     ) -> None:
-        """Tells that something is so, once to each alerter and again as it repeats; and that it is over."""
+        """Tells that something is so, once to each alerter and again as it repeats; and that it is over.
+
+        That a stream is well again is told by the process that saw it otherwise, while there is one: of two that run
+        it, each sees its own.
+        """
         for alerter in self._about(alert.subject):
             if not alerter.minds(alert.kind):
                 continue
             at = self.kept.get(alert.subject, alert.condition, alerter.name)
             before = at is not None and at.bad
             if not is_bad(alerter, before):
-                if before:
+                if at is not None and at.bad and self._may_end(at, alert):
                     over = replace(alert, kind=RECOVERED, message=wording.well(alert.subject, alert.condition))
                     self._end(alerter, over)
-            elif not before or (at is not None and self._repeats(alerter, at, alert.at)):
+            elif at is None or not at.bad or self._repeats(alerter, at, alert.at):
                 told = replace(alert, message=words(alerter)) if words is not None else alert
                 if self._mark(alerter, told) and alerter.tells(alert.kind):
                     alerter.post(told)
+            elif alert.subject_kind == "stream" and self._is_old(at, alert.at, _SIGN):
+                self._seen.add(at.key)
+                self.kept.put(replace(at, seen_at=alert.at))
+
+    def _may_end(self, at: Condition, alert: Alert) -> bool:
+        return alert.subject_kind != "stream" or at.key in self._seen or self._is_old(at, alert.at, _GONE)
+
+    def _is_old(self, at: Condition, now: datetime, seconds: float) -> bool:
+        return at.seen_at is None or not at.seen_at <= now < at.seen_at + timedelta(seconds=seconds)
 
     def _repeats(self, alerter: Alerter, at: Condition, now: datetime) -> bool:
         every = alerter.spec.repeat
@@ -235,15 +254,19 @@ class Telling:
         version = at.version if at is not None else None
         held = Condition(
             alert.subject, alert.condition, alerter.name, since, bad=True, told_at=alert.at, value=alert.value,
-            version=version,
+            seen_at=alert.at, version=version,
         )  # fmt: skip
-        return self.kept.put(held)
+        done = self.kept.put(held)
+        if done:
+            self._seen.add(held.key)
+        return done
 
     def _end(self, alerter: Alerter, alert: Alert) -> None:
         """Tells that something is over, where an alerter had told that it was so."""
         at = self.kept.get(alert.subject, alert.condition, alerter.name)
         if at is None or not at.bad:
             return
+        self._seen.discard(at.key)
         if self.kept.put(replace(at, bad=False, since=alert.at)) and alerter.tells(RECOVERED):
             alerter.post(replace(alert, since=at.since))
 
