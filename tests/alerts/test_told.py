@@ -300,6 +300,24 @@ def test_without_a_run_log_alerts_are_told_all_the_same(tmp_path):
     assert after.looks(stream()).alerters[0].kinds == ["recovered"]
 
 
+def test_any_number_of_processes_tell_once(tmp_path):
+    tellers = [Posted(spec()) for _ in range(4)]
+    lookers = [Looker(opened(tmp_path), told, watched=[WATCHED]) for told in tellers]
+    lookers[0].finds(NOON - HOUR)
+
+    def looks(looker):
+        for _ in range(5):
+            looker.looks(stream(behind=400.0)).finds(NOON - 3 * HOUR)
+
+    threads = [threading.Thread(target=looks, args=(looker,)) for looker in lookers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(kind for told in tellers for kind in told.kinds) == ["lag", "stale"]
+    assert [looker.warned for looker in lookers] == [[]] * 4
+
+
 def test_the_thread_tells_and_ends_in_time(log):
     told = Posted(spec())
     looker = Looker(log, told)
