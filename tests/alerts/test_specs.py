@@ -57,7 +57,7 @@ def test_an_environment_has_alerts_of_its_own(tmp_path):
         ("{ kind: webhook, url: '${U}', body: '{{ mesage }}' }", "undefined-template-name", "`mesage` is not defined"),
         ("{ kind: webhook, url: '${U}', body: '{{ alert.message' }", "template-syntax", ""),
         ("{ kind: webhook, url: '${U}', body: '{\"text\": \"{{ alert.message }}\"}' }", "template-error", "it makes no JSON"),
-        ("{ kind: webhook, url: '${U}', body: '{% for i in range(99999999) %}x{% endfor %}' }", "template-error", "fails"),
+        ("{ kind: webhook, url: '${U}', body: '{% for i in range(99999999) %}x{% endfor %}' }", "template-too-large", "too much work"),
         ("{ kind: slack, url: '${nope:x}' }", "unknown-reference", "is no known kind of reference"),
     ],
 )  # fmt: skip

@@ -12,8 +12,6 @@ from flowc.compiler.sql.sandbox import Sandbox, TooMuchWork, Work
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.source import MappedText
 
-MAX_BODY = 100_000
-"""Characters that a body may have."""
 _ROOT = "alert"
 _FAULTS = (
     TemplateError, TooMuchWork, ArithmeticError, TypeError, ValueError, LookupError, AttributeError, RecursionError,
@@ -53,12 +51,14 @@ class AlertBody:
     def render(self, fields: Mapping[str, Any]) -> str:
         """The body of an alert with those fields. Raises BodyFault."""
         try:
-            return self._sandbox.run(self._template, {_ROOT: dict(fields)}, Work(), MAX_BODY)
+            return self._sandbox.run(self._template, {_ROOT: dict(fields)}, Work())
         except UndefinedError as error:
             found = _words(error)
             near = did_you_mean(found.rpartition("'")[0].rpartition("'")[2], fields)
             help = near[0] if near else f"the fields of an alert are {', '.join(fields)}"
             raise BodyFault(f"the template fails: {found}", "undefined-template-name", help) from None
+        except TooMuchWork as error:
+            raise BodyFault(f"the template does too much work: {error}", "template-too-large") from None
         except _FAULTS as error:
             raise BodyFault(f"the template fails: {_words(error)}") from None
 
