@@ -66,6 +66,9 @@ class AsksNobody:
     def ask(self, watched):
         self.asked.append(watched.pipeline)
 
+    def close(self):
+        pass
+
 
 class Looker:
     """One process that tells, without its thread: each call is one look."""

@@ -113,7 +113,7 @@ class Asker:
     sessions: Callable[[], Sessions]
     answer: Callable[[Asked], None]
     warned: Callable[[str], None]
-    _queue: SimpleQueue[Watched] = field(default_factory=SimpleQueue)
+    _queue: SimpleQueue[Watched | None] = field(default_factory=SimpleQueue)
     _thread: threading.Thread | None = None
     _failures: dict[str, int] = field(default_factory=dict)
     _said: dict[str, str] = field(default_factory=dict)
@@ -125,9 +125,12 @@ class Asker:
             self._thread = threading.Thread(target=self._work, name="flowc-freshness", daemon=True)
             self._thread.start()
 
+    def close(self) -> None:
+        """Asks no more; does not wait for an answer."""
+        self._queue.put(None)
+
     def _work(self) -> None:
-        while True:
-            watched = self._queue.get()
+        while (watched := self._queue.get()) is not None:
             asked = self._look(watched)
             self._mind(asked)
             self.answer(asked)

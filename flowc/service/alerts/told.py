@@ -101,6 +101,8 @@ class Telling:
             self._guarded(self._look_at_failures)
         while not self._heard.empty() or (self.at_end and self._asking and time.monotonic() < (self._closing or 0.0)):
             self._hear(0.1)
+        if self.asker is not None:
+            self.asker.close()
         self._guarded(self.kept.close)
 
     def _hear(self, seconds: float | None) -> None:
