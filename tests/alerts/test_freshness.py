@@ -102,6 +102,7 @@ def test_lint_wants_a_time(tmp_path):
     assert codes(project(tmp_path, db, "name")[1]) == ["freshness-not-a-time"]
     assert codes(project(tmp_path, db, "gone")[1]) == ["missing-column"]
     assert codes(project(tmp_path, db, "day")[1]) == []
+    assert codes(project(tmp_path, "{ kind: duckdb, path: ':memory:' }", "day")[1]) == ["unsupported-target"]
 
 
 def test_looking_makes_no_file(tmp_path):

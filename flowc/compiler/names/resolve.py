@@ -33,7 +33,7 @@ from flowc.compiler.names.tablenames import table_name
 from flowc.compiler.names.tables import check_tables
 from flowc.compiler.names.targets import resolve_targets
 from flowc.compiler.names.testcases import check_tests
-from flowc.compiler.names.timing import check_timing
+from flowc.compiler.names.timing import check_freshness_target, check_timing
 from flowc.diagnostics import Reporter
 
 _DIALECT = "postgres"
@@ -71,6 +71,7 @@ def _pairs(spec: ProjectSpec) -> list[tuple[str, str]]:
 def _pipeline(spec: PipelineSpec, lookup: Lookup) -> CheckedPipeline | None:
     check_timing(spec, lookup)
     targets = resolve_targets(spec, lookup)
+    check_freshness_target(spec, (target.connection for target in targets), lookup.reporter)
     database, sources = _inputs(spec, targets, lookup)
     written = _dialect(spec, database, lookup.reporter)
     checked = CheckedPipeline(
