@@ -57,7 +57,7 @@ LINKED = [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
 BASE = Path(__file__).with_name("docs_project.yaml")
 SECTIONS = {
     "vars", "connections", "tables", "pipelines", "streams", "functions", "tests", "environments", "run_log",
-    "concurrency", "telemetry",
+    "concurrency", "telemetry", "alerts",
 }  # fmt: skip
 PIPELINE = {
     "from": "shop",

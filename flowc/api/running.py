@@ -28,7 +28,7 @@ from flowc.service.loads.resets import check_reread
 from flowc.service.loads.run import Observer, Run, Silent
 from flowc.service.runs.backfill import missing_slots, run_slots
 from flowc.service.runs.executors import report_handle
-from flowc.service.runs.once import Both, run_both, waiting_keys
+from flowc.service.runs.once import Both, run_both
 from flowc.service.runs.opening import run_log
 from flowc.service.runs.recording import Recorded
 from flowc.service.runs.records import Reason
@@ -183,8 +183,6 @@ def run_once(
             watching.close()
         sessions.close()
         shared.close()
-    chosen = {pipeline.name for pipeline in opened.pipelines}
-    both.pipelines.waiting = waiting_keys(p for name, p in project.pipelines.items() if name in chosen)
     return _told(opened, both.pipelines, both.streams)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 
 from flowc.api.selectors import expand, scheduled_only
+from flowc.cli.alerting import telling_of
 from flowc.cli.console import say_errors, style_for
 from flowc.cli.eventlog import Log
 from flowc.cli.opened import OpenProject, open_project
@@ -26,6 +27,7 @@ from flowc.diagnostics import did_you_mean
 from flowc.errors import UsageError
 from flowc.render.daemon import live_text, progress_events, status_json
 from flowc.runtime.interrupts import before_the_end
+from flowc.service.alerts.streams import StreamLooks
 from flowc.service.daemon.http import Page
 from flowc.service.daemon.job import Job
 from flowc.service.daemon.sharing import files_for_one, together
@@ -61,16 +63,20 @@ def run_daemon(paths: Sequence[Path], given: Sequence[str], environment: str | N
         jobs = _jobs(streams, opened, told.sample)
         files = [files_for_one(job.stream, opened.ir, opened.sessions) for job in jobs]
         daemon = Daemon(jobs, together(files), log, told.span)
+        watched = [p for p in opened.ir.pipelines if p.freshness is not None and (not names or p.name in names)]
+        looks = StreamLooks(daemon).look if jobs else None
+        telling = telling_of(opened, watched, environment, log, given_log=options.run_log, streams=looks)
         scheduler = scheduler_of(
-            opened, pipelines, paths, environment, log, given_log=options.run_log, span=told.span
+            opened, pipelines, paths, environment, log, given_log=options.run_log, telling=telling, span=told.span
         )  # fmt: skip
         _on_signals(daemon, stop, stack)
         _tell_of(daemon, scheduler, options.http, told, log, stack)
         daemon.start()
+        stack.enter_context(telling)
         if scheduler.pipelines:
             stack.callback(_scheduling(scheduler, stop).join)
         view = _View(daemon, stack.enter_context(bottom(stays=True)) if options.log_format == "text" else None)
-        while (daemon.alive or scheduler.pipelines) and not stop.wait(_TICK):
+        while (daemon.alive or scheduler.pipelines or watched) and not stop.wait(_TICK):
             view.update()
         stop.set()
         daemon.stop()
@@ -93,8 +99,10 @@ def _scheduling(scheduler: Scheduler, stop: threading.Event) -> threading.Thread
 
 
 def _runs(checked: CheckedSpec) -> Collection[str]:
-    """What a daemon takes: streams, and pipelines with a schedule."""
-    return [*checked.project.streams, *scheduled_only(checked)]
+    """What a daemon takes: streams, and pipelines with a schedule or whose freshness it watches."""
+    pipelines = checked.project.pipelines
+    watched = [name for name, spec in pipelines.items() if spec.freshness is not None]
+    return [*checked.project.streams, *scheduled_only(checked), *watched]
 
 
 def _chosen(names: Sequence[str], opened: OpenProject) -> tuple[tuple[str, ...], tuple[Pipeline, ...]]:
@@ -111,8 +119,9 @@ def _chosen(names: Sequence[str], opened: OpenProject) -> tuple[tuple[str, ...],
     streams = tuple(name for name in names or project.streams if name in project.streams)
     pipelines = tuple(p for p in opened.ir.pipelines if p.timing and (not names or p.name in names))
     due = {pipeline.name for pipeline in pipelines}
-    idle = [name for name in names if name not in project.streams and name not in due]
-    if idle or not (streams or pipelines):
+    watched = {p.name for p in opened.ir.pipelines if p.freshness is not None and (not names or p.name in names)}
+    idle = [name for name in names if name not in project.streams and name not in due | watched]
+    if idle or not (streams or pipelines or watched):
         message = "the daemon has nothing to run: there is no stream, and no pipeline has a `schedule`"
         if idle:
             message = f"pipeline `{idle[0]}` has no `schedule`, so the daemon never runs it"

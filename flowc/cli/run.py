@@ -61,8 +61,6 @@ def command(
     merges update, appends replace all rows of their tables, and the watermark is set anew. Both imply --once.
     With --missing, --from and --to are times, and the part of each due time between them is loaded for which no run
     has succeeded by what the run log says: what came since the due time before.
-
-    The key `freshness`, which this version does not act on, is named on stderr.
     """
     become_worker()
     paths, names = specs_and_names(specs)

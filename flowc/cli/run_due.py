@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import click
 
 from flowc.api.selectors import scheduled_only
+from flowc.cli.alerting import telling_of
 from flowc.cli.arguments import environment_option, run_log_option, specs_and_names
 from flowc.cli.eventlog import Log
 from flowc.cli.opened import open_pipelines
@@ -32,18 +33,20 @@ def command(
 
     Each due time runs once, in dependency order, and retries run whose wait is over. Meant for a tick about once a
     minute, of cron or of a systemd timer. The first time, nothing is due yet: schedules
-    begin then. Any number of these may run at once, beside a daemon too. Exit code 1 when a run failed.
+    begin then. Any number of these may run at once, beside a daemon too. Tables with `freshness` are asked whose
+    time has come, and alerts are told before it ends. Exit code 1 when a run failed.
     """
     paths, names = specs_and_names(specs)
     now = _instant(given) if given is not None else None
     opened = open_pipelines(paths, names, environment, "nothing was run", takes=scheduled_only)
     log = Log(log_format)
     with telemetry(opened.checked.project, opened.sessions.resolver, log) as told:
+        telling = telling_of(opened, opened.pipelines, environment, log, given_log=run_log, at_end=True, now=now)
         scheduler = scheduler_of(
-            opened, opened.pipelines, paths, environment, log, given_log=run_log, span=told.span
+            opened, opened.pipelines, paths, environment, log, given_log=run_log, telling=telling, span=told.span
         )  # fmt: skip
         scheduler.now = now
-        with until_signal() as stop:
+        with until_signal() as stop, telling:
             scheduler.run_due(stop)
     opened.sessions.close()
     return 1 if scheduler.failed or opened.broken else 0

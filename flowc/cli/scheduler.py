@@ -9,6 +9,7 @@ from functools import partial
 import click
 
 from flowc.api.selectors import scheduled_only
+from flowc.cli.alerting import telling_of
 from flowc.cli.arguments import environment_option, http_option, run_log_option, specs_and_names
 from flowc.cli.eventlog import Log
 from flowc.cli.opened import open_pipelines
@@ -45,10 +46,12 @@ def command(
     paths, names = specs_and_names(specs)
     opened = open_pipelines(paths, names, environment, "nothing was run", takes=scheduled_only)
     log = Log(log_format, log_level)
+    telling = telling_of(opened, opened.pipelines, environment, log, given_log=run_log)
     with ExitStack() as stack:
         told = stack.enter_context(telemetry(opened.checked.project, opened.sessions.resolver, log))
         scheduler = scheduler_of(
-            opened, opened.pipelines, paths, environment, log, given_log=run_log, leads=True, span=told.span
+            opened, opened.pipelines, paths, environment, log, given_log=run_log, leads=True, telling=telling,
+            span=told.span,
         )  # fmt: skip
         opened.sessions.close()
         began = time.time()
@@ -57,7 +60,7 @@ def command(
             status = partial(_status, scheduler)
             serve_pages(http, partial(_ready, scheduler), collect, status, log, stack)
         told.push(collect, began)
-        with until_signal() as stop:
+        with until_signal() as stop, telling:
             scheduler.run(stop)
     return 0
 

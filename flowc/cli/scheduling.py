@@ -22,6 +22,7 @@ from flowc.errors import FlowcError
 from flowc.masking import mask_addresses
 from flowc.runtime.tracing import NO_SPAN, Span
 from flowc.service.access.sessions import Sessions
+from flowc.service.alerts.told import Telling
 from flowc.service.daemon.stats import Event
 from flowc.service.runs.decisions import Scheduled
 from flowc.service.runs.due import Due, dues, limits_of, scheduled
@@ -48,9 +49,19 @@ def scheduler_of(
     executor: Executor | None = None,
     leads: bool = False,
     looks: bool = False,
+    telling: Telling | None = None,
     span: Span = NO_SPAN,
 ) -> Scheduler:
-    """The scheduler of the chosen pipelines. A worker finds the project by the paths of its specs."""
+    """The scheduler of the chosen pipelines. A worker finds the project by the paths of its specs.
+
+    What happens goes into the log, and to who tells alerts.
+    """
+
+    def told(happened: Happened) -> None:
+        log(happened_event(happened))
+        if telling is not None:
+            telling.told(happened)
+
     project = opened.checked.project
     pipelines = scheduled(opened.ir.pipelines)
     worker = Project(tuple(str(path.resolve()) for path in paths), environment, os.getcwd())
@@ -59,7 +70,7 @@ def scheduler_of(
         run_log(project, opened.sessions.resolver, given_log, looks=looks),
         executor or Subprocess(os.environ),
         worker,
-        told=lambda happened: log(happened_event(happened)),
+        told=told,
         warned=lambda words: log(Event("warning", words)),
         limits=limits_of(project),
         keep=timedelta(seconds=project.run_log.keep or _KEEP),

@@ -7,15 +7,18 @@ from collections.abc import Sequence
 
 import click
 
+from flowc.cli.alerting import fresh_now
 from flowc.cli.arguments import environment_option, format_option, run_log_option, specs_and_names
 from flowc.cli.console import out, say, style_for
 from flowc.cli.onestream import known_stream
 from flowc.cli.opened import OpenProject, open_project
 from flowc.cli.scheduling import due_now
 from flowc.controls import json_text
+from flowc.render.freshness import freshness_object, freshness_text
 from flowc.render.resets import standing_failures, standing_object, standings_text
 from flowc.render.runs import schedule_object, schedules_text
 from flowc.render.streamstatus import status_failures, status_object, status_text
+from flowc.service.alerts.standing import FreshnessStanding
 from flowc.service.loads.resets import Standing, standings
 from flowc.service.runs.due import Due
 from flowc.service.streams.status import StreamStatus, stream_status
@@ -27,23 +30,25 @@ from flowc.service.streams.status import StreamStatus, stream_status
 @environment_option
 @run_log_option
 def command(specs: tuple[str, ...], form: str, environment: str | None, run_log: str | None) -> int:
-    """Show where streams are (positions, lag, dead letters), watermarks of loads, and what is due.
+    """Show where streams are (positions, lag, dead letters), watermarks of loads, what is due, and what is fresh.
 
-    Reads the stored positions and asks the brokers for the ends; interrupts nobody. With names of streams, each
+    Reads the stored positions and asks the brokers for the ends; interrupts nobody. How fresh tables are is what a
+    daemon, `run-due` or a scheduler found when it looked last. With names of streams, each
     partition is shown. What a running daemon does is told by its `/status` and `/metrics`. Exit code 1 when something
     could not be looked at.
     """
     paths, names = specs_and_names(specs)
     opened = open_project(paths, environment, "nothing was looked at", names=names)
     found, loads = _looked(opened, opened.names)
-    schedules = due_now(opened, run_log)
+    schedules, fresh = due_now(opened, run_log), fresh_now(opened, run_log)
     opened.sessions.close()
     if form == "json":
         shown = [*map(status_object, found), *map(standing_object, loads), *map(schedule_object, schedules or ())]
-        out(json_text(shown))
+        out(json_text([*shown, *map(freshness_object, fresh or ())]))
     else:
-        _show(found, loads, schedules, partitions=bool(names))
-    return 1 if schedules is None or any(at.error for at in found) or any(at.error for at in loads) else 0
+        _show(found, loads, schedules, fresh, partitions=bool(names))
+    unseen = schedules is None or fresh is None
+    return 1 if unseen or any(at.error for at in found) or any(at.error for at in loads) else 0
 
 
 def _looked(opened: OpenProject, names: Sequence[str]) -> tuple[Sequence[StreamStatus], Sequence[Standing]]:
@@ -57,12 +62,14 @@ def _looked(opened: OpenProject, names: Sequence[str]) -> tuple[Sequence[StreamS
 
 
 def _show(
-    found: Sequence[StreamStatus], loads: Sequence[Standing], schedules: Sequence[Due] | None, *, partitions: bool
+    found: Sequence[StreamStatus], loads: Sequence[Standing], schedules: Sequence[Due] | None,
+    fresh: Sequence[FreshnessStanding] | None, *, partitions: bool,
 ) -> None:  # fmt: skip
     style = style_for(sys.stdout)
     texts = [status_text(found, style, partitions=partitions)] if found else []
     texts += [standings_text(loads, style)] if loads else []
     texts += [schedules_text(schedules, style)] if schedules else []
+    texts += [freshness_text(fresh, style)] if fresh else []
     out("\n\n".join(texts))
     sys.stdout.flush()
     failures = (status_failures(found, style_for(sys.stderr)), standing_failures(loads, style_for(sys.stderr)))

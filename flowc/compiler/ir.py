@@ -252,6 +252,14 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True)
+class Freshness:
+    """How old, in seconds, the newest row of each target may be, by a column of theirs."""
+
+    column: str
+    max_age: float
+
+
+@dataclass(frozen=True, slots=True)
 class Pipeline:
     """One pipeline, lowered: one `Apply` per target, and what it waits for. `timing` is there where it is scheduled."""
 
@@ -260,6 +268,7 @@ class Pipeline:
     depends_on: tuple[str, ...]
     timing: Timing | None
     span: Span
+    freshness: Freshness | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,21 +43,7 @@ def failures_text(report: RunReport, style: Style) -> str:
 
 def run_object(report: RunReport) -> dict[str, object]:
     """The same for programs."""
-    waiting = {key: list(names) for key, names in report.waiting.items()}
-    return {**_report_object(report), "not_acted_on": waiting}
-
-
-def waiting_text(report: RunReport, style: Style) -> str:
-    """Which keys of the specs this version does not act on; empty when there are none."""
-    if not report.waiting:
-        return ""
-    lines = [f"  `{key}` of {_few(names)}" for key, names in report.waiting.items()]
-    return "\n".join([f"{style.paint('note', 'note')}: this version does not act on these keys", *lines])
-
-
-def _few(names: Sequence[str]) -> str:
-    shown = ", ".join(f"`{printable(name)}`" for name in names[:5])
-    return shown + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    return {**_report_object(report), "not_acted_on": {}}
 
 
 def preview_text(report: RunReport, style: Style, rows: int) -> str:

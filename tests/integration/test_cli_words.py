@@ -49,24 +49,6 @@ def test_listed_and_refused_connections_hide_secrets(folder):
     assert warned.count("warning[secret-literal]") == 3
 
 
-def test_a_run_names_the_keys_it_does_not_act_on(folder):
-    folder.write(
-        "specs/a.yaml",
-        """connections: { db: { kind: sqlite, path: a.db } }
-pipelines:
-  p: { from: db, sql: SELECT 1 AS a, to: { connection: db, table: x }, freshness: { column: a, max_age: 2h } }
-  q: { from: db, sql: SELECT 1 AS id, to: { connection: db, table: y }, mode: append, schedule: "1 * * * *" }
-""",
-    )
-    done = folder.flowc("run", "--once")
-    assert done.code == 0
-    assert done.err.count("does not act on") == 1
-    assert "`freshness` of `p`" in done.err
-    held = folder.flowc("run", "p", "--once", "--json").json
-    assert held["not_acted_on"] == {"freshness": ["p"]}
-    assert "act on" not in folder.flowc("run", "q", "--once").err
-
-
 def test_elements_of_a_constant_array_are_refused_not_a_crash(folder):
     folder.write(
         "specs/a.yaml",

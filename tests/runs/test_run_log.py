@@ -9,10 +9,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from flowc.compiler.dialects import DIALECTS
+from flowc.compiler.tables.rowsql import state_name
+from flowc.compiler.tables.runlog import CONDITIONS
 from flowc.errors import FlowcError
 from flowc.runtime.connectors import open_database
 from flowc.service.runs.log import RunLog, run_id
-from flowc.service.runs.records import FAILED, LOST, OK, RUNNING, Claim, Outcome, RunRecord
+from flowc.service.runs.records import FAILED, LOST, OK, RUNNING, Claim, Condition, Outcome, RunRecord
 from tests.stores import SERVERS
 
 DUE = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -201,3 +203,32 @@ def store_of(log):
 
 def replace_tables(log):
     return RunLog(log.opener, log.kind, log.project, log.owner, create_tables=False)
+
+
+def test_a_condition_is_changed_by_one_of_those_who_have_seen_it(store, log):
+    other = opened(store, "two")
+    first = Condition("p", "stale", "", DUE, seen_at=DUE)
+    assert log.put_condition(first)
+    assert not other.put_condition(first)
+    (seen,) = other.conditions()
+    assert replace(seen, version=None) == first
+    bad = replace(seen, bad=True, value="2026-03-10T11:00:00Z", told_at=DUE + timedelta(microseconds=1))
+    assert other.put_condition(bad)
+    assert not log.put_condition(replace(bad, bad=False))
+    assert log.put_condition(Condition("p", "stale", "a" * 100, DUE))
+    held = {each.key: each for each in log.conditions()}
+    assert held["p", "stale", ""] == replace(bad, version=1)
+    assert len(held) == 2
+    assert opened(store, project="q").conditions() == []
+    other.close()
+
+
+def test_who_looks_at_a_run_log_from_before_sees_no_conditions(store, log):
+    log.ensure()
+    dialect = DIALECTS[store.kind]
+    with log._session() as database:
+        database.execute(f"DROP TABLE {state_name(CONDITIONS, dialect)}")
+    looker = opened(store)
+    looker.looks = True
+    assert looker.conditions() == []
+    looker.close()

@@ -484,6 +484,8 @@ def test_what_is_tried_elsewhere_is(place: str):
 
 
 INTERNAL = {
+    "service.alerts.": "how much of an alert is told, and how long it is tried, as its guide says",
+    "service.daemon.behind": "looks that are kept: fewer would make the lag a little less exact",
     "compiler.dialects.mysql": "lengths of its types, which the reference of types has",
     "compiler.front.schemacheck": "how many words a help lists",
     "compiler.lowering.mends": "how long a help is",
@@ -532,7 +534,14 @@ PIPELINE, STREAM_ = "pipelines: { p: { to: t, %s } }", "streams: { s: { to: t, %
 EXPECT = PIPELINE % "expect: [{ %s, max_failures: @ }]"
 READ = PIPELINE % "from: { connection: f, path: x, format: csv, read: { %s: @ } }"
 WINDOW = STREAM_ % "window: { %s, group_by: [a], aggregate: { n: count(*) }, max_groups: @ }"
+ALERT = "alerts: {{ a: {{ kind: {}, {}: @ }} }}"
+ALERTS = (
+    'slack, url: "${U}"', "email, host: h, from: f, to: [t]", 'pagerduty, routing_key: "${K}"', 'webhook, url: "${U}"',
+    "stdout",
+)  # fmt: skip
 BOUNDED = {
+    **{f"alert/oneOf/{n}/properties/restarts": ALERT.format(kind, "restarts") for n, kind in enumerate(ALERTS)},
+    "alert/oneOf/1/properties/port": ALERT.format(ALERTS[1], "port"),
     "expectation/anyOf/0/properties/max_failures/anyOf/0": EXPECT % "not_null: [a]",
     "expectation/anyOf/1/properties/max_failures/anyOf/0": EXPECT % "unique: [a]",
     "expectation/anyOf/2/properties/max_failures/anyOf/0": EXPECT % "sql: a > 1",

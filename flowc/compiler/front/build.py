@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from flowc.compiler.front import nodes
+from flowc.compiler.front.alerts import AlertSpec, build_alert
 from flowc.compiler.front.build_functions import build_function
 from flowc.compiler.front.build_pipelines import build_pipeline
 from flowc.compiler.front.build_streams import build_stream
@@ -69,8 +70,8 @@ def build_project(
     allowed = (*context.reach.allowed, *(path.value for path in _listed(files, "allow_paths")))
     context = replace(context, reach=Reach(context.reach.root, allowed))
     merged = _merge(files, context)
-    own = {name: plain(entry.value) for name, entry in merged.sections.get("vars", {}).items()}
     chosen = _environment(merged, environment, context)
+    own = {name: plain(entry.value) for name, entry in merged.sections.get("vars", {}).items()}
     project = {name: build_connection(entry, "project") for name, entry in merged.sound("connections")}
     connections = layered_connections(
         context.reach, context.reporter, env=env, project=project,
@@ -96,6 +97,7 @@ def build_project(
         run_log=_run_log(_single(files, "run_log", context)),
         concurrency=_concurrency(_single(files, "concurrency", context)),
         telemetry=build_telemetry(_single(files, "telemetry", context)),
+        alerts=_alerts(merged, chosen, environment),
         env=_listed(files, "env"),
         kept_from_sql=dict(_kept_from_sql(merged, connections)),
         allow_paths=allowed,
@@ -113,14 +115,16 @@ def _listed(files: Sequence[CheckedFile], section: str, key: str = "") -> tuple[
 
 
 def _kept_from_sql(merged: Merged, connections: Mapping[str, ConnectionSpec]) -> Iterator[tuple[str, str]]:
-    """The variables of connections, whether they are the ones that count or those of another environment."""
+    """The variables of connections and alerts, whether these are the ones that count or another environment's."""
     for name, spec in connections.items():
-        yield from ((variable, name) for variable in variables(spec.options))
-    environments = (plain(entry.value) for entry in merged.sections.get("environments", {}).values())
-    others = [held.get("connections") for held in environments if isinstance(held, dict)]
-    own = {name: plain(entry.value) for name, entry in merged.sections.get("connections", {}).items()}
-    for given in (own, *(other for other in others if isinstance(other, dict))):
-        yield from ((variable, str(name)) for name, value in given.items() for variable in variables(value))
+        yield from ((variable, f"connection `{name}`") for variable in variables(spec.options))
+    environments = [plain(entry.value) for entry in merged.sections.get("environments", {}).values()]
+    for section in ("alerts", "connections"):
+        others = [held.get(section) for held in environments if isinstance(held, dict)]
+        own = {name: plain(entry.value) for name, entry in merged.sections.get(section, {}).items()}
+        for given in (own, *(other for other in others if isinstance(other, dict))):
+            found = ((f"{section.removesuffix('s')} `{name}`", value) for name, value in given.items())
+            yield from ((variable, owner) for owner, value in found for variable in variables(value))
 
 
 def project_name(files: Sequence[CheckedFile], context: Context) -> str:
@@ -154,6 +158,19 @@ def _run_log(node: TreeMap | None) -> RunLogSpec:
         return RunLogSpec()
     create = nodes.flag(node.get("create_tables"), default=True)
     return RunLogSpec(nodes.name(node.get("connection")), nodes.seconds(node.get("keep")), create)
+
+
+def _alerts(merged: Merged, chosen: TreeMap | None, environment: str | None) -> Mapping[str, AlertSpec]:
+    """Those of the project, in place of some of which the environment may have others."""
+    own = {name: build_alert(entry) for name, entry in merged.sound("alerts")}
+    held = nodes.mapping(chosen.get("alerts")) if chosen is not None else None
+    others = held.entries.items() if held is not None else ()
+    broken = merged.broken
+    return own | {
+        name: build_alert(entry)
+        for name, entry in others
+        if ("environments", environment, "alerts", name) not in broken
+    }
 
 
 def _concurrency(node: TreeMap | None) -> ConcurrencySpec:

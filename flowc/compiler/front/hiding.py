@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from difflib import get_close_matches
 
 from flowc.compiler.front.kinds import may_name_secret, secret_names
 from flowc.compiler.front.schemas import load
@@ -11,6 +12,11 @@ from flowc.compiler.front.yamltree import Node, Scalar, Sequence, TreeMap
 from flowc.masking import Place, places_in_prose, secret_places, written_out
 from flowc.source import SourceFile
 
+_ALERTS = "alerts"
+_SECRET = ("url", "routing_key", "password")
+"""The options of alerts that are secrets, or may be."""
+_NEAR = 0.6
+"""How much a misspelled option resembles the one that is meant."""
 _LINE = re.compile(r"[^\n]+")
 
 
@@ -36,7 +42,7 @@ def _within(text: str, part: Place) -> Iterator[Place]:
 
 
 def _options(root: Node) -> Iterator[Place]:
-    """The places of secret options below every `connections`, and below what may be a misspelled one."""
+    """The places of secret options below every `connections` and `alerts`, and below what may be a misspelled one."""
     if not isinstance(root, TreeMap):
         yield from _below(root, "")
         return
@@ -44,13 +50,15 @@ def _options(root: Node) -> Iterator[Place]:
     holders = [root]
     if isinstance(environments, TreeMap):
         holders += [e.value for e in environments.entries.values() if isinstance(e.value, TreeMap)]
-    others = load("project.json")["properties"].keys() - {"connections"}
+    others = load("project.json")["properties"].keys() - {"connections", "alerts"}
     for holder in holders:
         for key, entry in holder.entries.items():
             if key not in others:
                 yield from _below(entry.value, key)
             elif key == "telemetry":
                 yield from _headers(entry.value)
+            elif key == _ALERTS:
+                yield from _of_alerts(entry.value)
 
 
 def _headers(telemetry: Node) -> Iterator[Place]:
@@ -63,6 +71,19 @@ def _headers(telemetry: Node) -> Iterator[Place]:
                 if isinstance(held.value, Scalar):
                     yield held.value.span.start, held.value.span.end
                     held.value.span.file.secrets.update({held.value.text} if written_out(held.value.text) else ())
+
+
+def _of_alerts(node: Node) -> Iterator[Place]:
+    """Addresses, which tell who may write there, keys and headers; of a mail server none of its options but these."""
+    for entry in node.entries.values() if isinstance(node, TreeMap) else ():
+        options = entry.value.entries if isinstance(entry.value, TreeMap) else {}
+        headers = options["headers"].value if "headers" in options else None
+        held = [each.value for key, each in options.items() if get_close_matches(key.lower(), _SECRET, 1, _NEAR)]
+        held += [each.value for each in headers.entries.values()] if isinstance(headers, TreeMap) else []
+        for value in held:
+            if isinstance(value, Scalar):
+                yield value.span.start, value.span.end
+                value.span.file.secrets.update({value.text} if written_out(value.text) else ())
 
 
 def _below(node: Node, key: str) -> Iterator[Place]:

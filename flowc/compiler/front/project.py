@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from flowc.compiler.front.alerts import AlertSpec
 from flowc.compiler.front.spec import ConnectionSpec, Json, Name, PipelineSpec, TableSpec
 from flowc.compiler.front.streamspec import FunctionSpec, StreamSpec, TestSpec
 
@@ -50,7 +51,7 @@ class TelemetrySpec:
 
 @dataclass(frozen=True, slots=True)
 class ProjectSpec:
-    """All files of a project, merged. Environments are already applied to `vars` and `connections`."""
+    """All files of a project, merged. Environments are already applied to `vars`, `connections` and `alerts`."""
 
     root: str
     """The project root: relative paths of specs start here."""
@@ -67,10 +68,11 @@ class ProjectSpec:
     run_log: RunLogSpec = RunLogSpec()
     concurrency: ConcurrencySpec = ConcurrencySpec()
     telemetry: TelemetrySpec = TelemetrySpec()
+    alerts: Mapping[str, AlertSpec] = field(default_factory=dict)
     env: tuple[Name, ...] = ()
     """The variables of the environment that SQL may read."""
     kept_from_sql: Mapping[str, str] = field(default_factory=dict)
-    """Variables that connections use, of any environment, each with the name of such a connection."""
+    """Variables that connections and alerts use, of any environment, each with one of these in words."""
     allow_paths: tuple[str, ...] = ()
     """Files and folders outside of the root that the project may reach, and the roots of other specs named."""
     disabled: tuple[Name, ...] = ()

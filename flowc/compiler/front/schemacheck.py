@@ -17,6 +17,7 @@ from flowc.source import Span
 _SINGULAR = {
     "connections": "connection", "tables": "table", "pipelines": "pipeline", "streams": "stream",
     "functions": "function", "tests": "test", "environments": "environment",
+    "alerts": "alert",
 }  # fmt: skip
 _TYPE_WORDS = {
     "string": "text", "integer": "a whole number", "number": "a number", "boolean": "true or false",

@@ -20,7 +20,7 @@ from flowc.compiler.lowering.asking import note_hook, note_part
 from flowc.compiler.lowering.context import Lowering, sqlglot_name
 from flowc.compiler.lowering.functioncalls import check_reach
 from flowc.compiler.lowering.hooks import check_hook, is_untold
-from flowc.compiler.lowering.output import check_freshness, check_made, check_output
+from flowc.compiler.lowering.output import check_freshness, check_freshness_type, check_made, check_output
 from flowc.compiler.names.badrows import quarantine_of
 from flowc.compiler.quote import ident, quoted
 from flowc.compiler.sql.infer import check_expression
@@ -106,12 +106,14 @@ def lower_apply(
     )
     hooks, kind = (*apply.before, *apply.after), target.connection.kind.value
     apply = replace(apply, guarded=any(is_untold(hook.sql, kind) for hook in hooks))
-    if columns is not None:
-        _check_columns(apply, columns, table, lowering.reporter)
+    _check_columns(apply, columns, table, lowering.reporter)
     return apply
 
 
-def _check_columns(apply: Apply, columns: tuple[Column, ...], table: Table | None, reporter: Reporter) -> None:
+def _check_columns(apply: Apply, columns: tuple[Column, ...] | None, table: Table | None, reporter: Reporter) -> None:
+    check_freshness_type(apply, reporter)
+    if columns is None:
+        return
     check_freshness(apply, columns, reporter)
     if table is not None:
         check_output(apply, columns, table, reporter)

@@ -16,7 +16,7 @@ from flowc.catalog import Column, Table, TableName
 from flowc.compiler.checked import CheckedPipeline, CheckedSpec, CheckedTarget
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.front.spec import PipelineSpec, RetrySpec
-from flowc.compiler.ir import CatchUp, Ir, Pipeline, Stream, Timing
+from flowc.compiler.ir import CatchUp, Freshness, Ir, Pipeline, Stream, Timing
 from flowc.compiler.loads.desired import declared_table, history_columns, with_history
 from flowc.compiler.lowering.apply import event_type, lower_apply
 from flowc.compiler.lowering.asking import report_refusals
@@ -194,7 +194,8 @@ def _lowered(name: str, given: Input, waits: _Waits, lowering: Lowering) -> Pipe
     if name in lowering.checked.failed or lowering.reporter.errors > before:
         return None
     spec = pipeline.spec
-    return Pipeline(name, applies, tuple(waits), _timing(spec), spec.span)
+    freshness = Freshness(spec.freshness.column.value, spec.freshness.max_age) if spec.freshness else None
+    return Pipeline(name, applies, tuple(waits), _timing(spec), spec.span, freshness)
 
 
 def _timing(spec: PipelineSpec) -> Timing | None:

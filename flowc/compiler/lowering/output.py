@@ -21,6 +21,9 @@ from flowc.types import Kind
 _COMPUTED = "GENERATED ALWAYS AS ("
 """How the default of a column begins that the database computes; MySQL leaves out what is written into one."""
 
+_TELLING_AGE = (Kind.TIMESTAMPTZ, Kind.TIMESTAMP, Kind.DATE, Kind.UNKNOWN)
+"""The kinds of columns that tell how old a row is; of a type of the database's own nothing is known."""
+
 
 def check_output(
     apply: Apply, columns: tuple[Column, ...], table: Table, reporter: Reporter, *, live: bool = False
@@ -82,10 +85,21 @@ def _check_mark(apply: Apply, columns: tuple[Column, ...], reporter: Reporter) -
 
 def check_freshness(apply: Apply, columns: tuple[Column, ...], reporter: Reporter) -> None:
     """Reports a `freshness` column that neither the declared table nor the output has."""
-    known = (*columns, *(apply.target.table.columns if apply.target.table is not None else ()))
+    declared = apply.target.table.columns if apply.target.table is not None else ()
     for role, name in apply.roles:
         if role == "freshness":
-            _check_role(apply, role, name, known, reporter)
+            _check_role(apply, role, name, (*columns, *declared), reporter)
+
+
+def check_freshness_type(apply: Apply, reporter: Reporter) -> None:
+    """Reports a `freshness` column that the declared table has and that is no time."""
+    declared = apply.target.table.columns if apply.target.table is not None else ()
+    for role, name in apply.roles:
+        column = find_column(declared, name) if role == "freshness" else None
+        if column is not None and column.type.kind not in _TELLING_AGE:
+            message = f"`freshness` column `{name}` of `{apply.target.name}` is `{column.type}`, which tells no age"
+            helps = ("name a column of type timestamptz, timestamp (read as UTC) or date",)
+            reporter.error("freshness-not-a-time", message, _role_span(apply, role, name)[0], helps=helps)
 
 
 def _check_role(apply: Apply, role: str, name: str, columns: tuple[Column, ...], reporter: Reporter) -> None:

@@ -33,7 +33,7 @@ def check_environment(project: ProjectSpec, reporter: Reporter) -> None:
 def why_kept(variable: str, project: ProjectSpec) -> str | None:
     """Why SQL may not have a variable, whether it is listed or not; None where nothing speaks against it."""
     shown = "and what SQL reads is shown in plans and logs"
-    if connection := project.kept_from_sql.get(variable):
-        return f"connection `{connection}` uses it, {shown}"
+    if owner := project.kept_from_sql.get(variable):
+        return f"{owner} uses it, {shown}"
     is_credential = variable.upper() in _CREDENTIALS or variable.startswith(_DSN)
     return f"it opens connections, {shown}" if is_credential else None

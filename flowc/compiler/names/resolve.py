@@ -19,6 +19,7 @@ from flowc.compiler.front.spec import ConnectionSpec, FromSpec, Name, PipelineSp
 from flowc.compiler.front.streamkinds import source_kind
 from flowc.compiler.front.streamspec import FunctionSpec
 from flowc.compiler.ir import Deletes
+from flowc.compiler.names.alerts import check_alerts
 from flowc.compiler.names.combinations import check_combinations
 from flowc.compiler.names.dialects import DATAFUSION, known_dialect
 from flowc.compiler.names.doubt import gaps_of, sure_only
@@ -32,7 +33,7 @@ from flowc.compiler.names.tablenames import table_name
 from flowc.compiler.names.tables import check_tables
 from flowc.compiler.names.targets import resolve_targets
 from flowc.compiler.names.testcases import check_tests
-from flowc.compiler.names.timing import check_timing
+from flowc.compiler.names.timing import check_freshness_target, check_timing
 from flowc.diagnostics import Reporter
 
 _DIALECT = "postgres"
@@ -45,6 +46,7 @@ def resolve(spec: ProjectSpec, reporter: Reporter) -> CheckedSpec:
     check_environment(spec, reporter)
     check_tables(spec, lookup)
     check_run_log(lookup)
+    check_alerts(lookup)
     pipelines: dict[str, CheckedPipeline] = {}
     failed: set[str] = {name for section, name in _pairs(spec) if section == "pipelines"}
     for name, pipeline in spec.pipelines.items():
@@ -69,6 +71,7 @@ def _pairs(spec: ProjectSpec) -> list[tuple[str, str]]:
 def _pipeline(spec: PipelineSpec, lookup: Lookup) -> CheckedPipeline | None:
     check_timing(spec, lookup)
     targets = resolve_targets(spec, lookup)
+    check_freshness_target(spec, (target.connection for target in targets), lookup.reporter)
     database, sources = _inputs(spec, targets, lookup)
     written = _dialect(spec, database, lookup.reporter)
     checked = CheckedPipeline(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from flowc.compiler.front.spec import Name, PipelineSpec
+from collections.abc import Iterable
+
+from flowc.compiler.front.spec import ConnectionSpec, Name, PipelineSpec
 from flowc.compiler.names.lookup import Lookup
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.schedule import cron_fault
 
+_MEMORY = ":memory:"
 _SHOWN = 100
 """Characters of a schedule that a message repeats."""
 
@@ -19,6 +22,16 @@ def check_timing(spec: PipelineSpec, lookup: Lookup) -> None:
         check_timezone(spec.timezone, lookup.reporter)
     for name in spec.depends_on or ():
         lookup.entry("pipelines", name, lookup.project.pipelines)
+
+
+def check_freshness_target(spec: PipelineSpec, connections: Iterable[ConnectionSpec], reporter: Reporter) -> None:
+    """Reports `freshness` of a table that nobody but the load itself can ask."""
+    for connection in connections:
+        if spec.freshness is not None and connection.options.get("path") == _MEMORY:
+            name = connection.name.value
+            message = f"`freshness` cannot be watched: `{name}` is in memory, which its own process alone sees"
+            helps = ("leave `freshness` out, or keep the table in a file or on a server",)
+            reporter.error("unsupported-target", message, spec.freshness.column.span, helps=helps)
 
 
 def _check_schedule(schedule: Name, reporter: Reporter) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.ir import Ir
+from flowc.compiler.passes.alert_bodies import alert_bodies
 from flowc.compiler.passes.append_at_least_once import append_at_least_once
 from flowc.compiler.passes.batch_dependent import batch_dependent
 from flowc.compiler.passes.conflicting_merge_keys import conflicting_merge_keys
@@ -32,8 +33,9 @@ from flowc.diagnostics import Reporter
 Lint = Callable[[CheckedSpec, Ir | None, Reporter], None]
 
 LINTS: tuple[Lint, ...] = (
-    secret_literal, secret_reference, foreign_address, place_elsewhere, shared_target, conflicting_merge_keys,
-    misplaced_dead_letters, unlike_files, append_at_least_once, merge_key_not_unique, unstable_key, select_star,
+    secret_literal, secret_reference, alert_bodies, foreign_address, place_elsewhere, shared_target,
+    conflicting_merge_keys, misplaced_dead_letters, unlike_files, append_at_least_once, merge_key_not_unique,
+    unstable_key, select_star,
     null_comparison, limit_without_order, open_pivot, not_repeatable, batch_dependent,
     wall_clock_in_window, no_idle_policy, nullable_key, expected_columns,
 )  # fmt: skip

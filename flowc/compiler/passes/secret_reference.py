@@ -17,26 +17,34 @@ SCHEMES = ("env", "file", "vault", "aws", "gcp")
 
 def unset_references(checked: CheckedSpec, env: Mapping[str, str], reporter: Reporter) -> None:
     """Warns of variables that connections name and that are not set; for whoever lints where the project runs."""
-    for connection in checked.project.connections.values():
-        for key, value in connection.options.items():
-            for name in variables(value):
-                if name not in env:
-                    message = f"`{name}` of connection `{connection.name.value}` is not set"
-                    helps = (f"set the variable `{name}` where this environment runs",)
-                    reporter.warning("unset-variable", message, connection.spans[key], helps=helps)
+    for owner, value, span in _options(checked):
+        for name in variables(value):
+            if name not in env:
+                message = f"`{name}` of {owner} is not set"
+                helps = (f"set the variable `{name}` where this environment runs",)
+                reporter.warning("unset-variable", message, span, helps=helps)
 
 
 def secret_reference(checked: CheckedSpec, _ir: Ir | None, reporter: Reporter) -> None:
-    """Reports references in connections that can never be resolved."""
+    """Reports references in connections and alerts that can never be resolved."""
+    for owner, value, place in _options(checked):
+        for reference in references(value):
+            if fault := _fault(reference):
+                message = f"`${{{reference}}}` of {owner} {fault}"
+                reporter.error("unknown-reference", message, place, helps=_helps(reference))
+        for span in _open(value, place):
+            message = f"a reference of {owner} has no end"
+            reporter.error("unknown-reference", message, span, helps=["write `${NAME}`, with a `}` behind it"])
+
+
+def _options(checked: CheckedSpec) -> Iterator[tuple[str, object, Span]]:
+    """The values that may hold references: whose they are, in words, and where they stand."""
     for connection in checked.project.connections.values():
-        for key, value in connection.options.items():
-            for reference in references(value):
-                if fault := _fault(reference):
-                    message = f"`${{{reference}}}` of connection `{connection.name.value}` {fault}"
-                    reporter.error("unknown-reference", message, connection.spans[key], helps=_helps(reference))
-            for span in _open(value, connection.spans[key]):
-                message = f"a reference of connection `{connection.name.value}` has no end"
-                reporter.error("unknown-reference", message, span, helps=["write `${NAME}`, with a `}` behind it"])
+        owner = f"connection `{connection.name.value}`"
+        yield from ((owner, value, connection.spans[key]) for key, value in connection.options.items())
+    for alert in checked.project.alerts.values():
+        owner = f"alert `{alert.name.value}`"
+        yield from ((owner, value, alert.spans[key]) for key, value in alert.options.items())
 
 
 def _open(value: object, span: Span) -> Iterator[Span]:

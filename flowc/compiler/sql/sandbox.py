@@ -156,6 +156,10 @@ class Sandbox(SandboxedEnvironment):
         self.globals = {"range": _range, "dict": _dict, "namespace": Namespace}
         self._left, self._work = MAX_ITERATIONS, MAX_WORK
 
+    def add_filter(self, name: str, function: Callable[..., Any]) -> None:
+        """Has templates of this instance know one more filter, which is charged as all are."""
+        self.filters[name] = self._charged(function)
+
     def bound(self, tree: nodes.Template) -> None:
         """Puts into a parsed template what charges it: once, and before it is compiled."""
         self._wrap(tree)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from flowc.catalog import TableName
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.quote import ident, idents, instant, table, text
 from flowc.compiler.tables.ddl import cast
@@ -23,6 +24,11 @@ def insert(state: str, values: Mapping[str, object], dialect: Dialect, *others: 
     """Adds a row to one of flowc's own tables, or several of the same columns."""
     rows = (", ".join(value(each, dialect) for each in row.values()) for row in (values, *others))
     return f"INSERT INTO {state_name(state, dialect)} ({idents(values)}) VALUES {', '.join(f'({row})' for row in rows)}"
+
+
+def newest_value(name: TableName, column: str) -> str:
+    """The greatest value of a column, as `newest`."""
+    return f"SELECT max({ident(column)}) AS {ident('newest')} FROM {table(name)}"
 
 
 def assignments(values: Mapping[str, object], dialect: Dialect) -> str:

@@ -1,7 +1,7 @@
-"""The run log as tables in a database: runs, where each schedule is, and who leads the schedulers.
+"""The run log as tables in a database: runs, where each schedule is, who leads the schedulers, what alerts are about.
 
 Where a schedule is stands apart from the runs, so that a purge of those never makes anything run again. A row of
-`schedules` changes by compare-and-set of its `version`, and a lease ends by the clock of the database.
+`schedules` or `conditions` changes by compare-and-set of its `version`, and a lease ends by the clock of the database.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from flowc.compiler.tables.state import PROJECT_COLUMN, ensure_state
 from flowc.loadplan import PROJECT
 from flowc.types import BIGINT, TEXT, TIMESTAMPTZ
 
-RUNS, SCHEDULES, LEASES = "runs", "schedules", "leases"
+RUNS, SCHEDULES, LEASES, CONDITIONS = "runs", "schedules", "leases", "conditions"
 COUNTS = ("rows_read", "rows_inserted", "rows_updated", "rows_deleted", "byte_count")
 _PIPELINE = Column("pipeline_name", TEXT, nullable=False)
 _RUNS = (
@@ -60,10 +60,24 @@ _LEASES = (
     Column("token", BIGINT, nullable=False),
     Column("expires_at", TIMESTAMPTZ, nullable=False),
 )
+_CONDITIONS = (
+    PROJECT_COLUMN,
+    Column("subject", TEXT, nullable=False),
+    Column("condition_name", TEXT, nullable=False),
+    Column("alert_name", TEXT, nullable=False),
+    Column("bad", BIGINT, nullable=False),
+    Column("since", TIMESTAMPTZ, nullable=False),
+    Column("told_at", TIMESTAMPTZ),
+    Column("value", TEXT),
+    Column("seen_at", TIMESTAMPTZ),
+    Column("version", BIGINT, nullable=False),
+)
+_CONDITION_KEY = ("subject", "condition_name", "alert_name")
 _TABLES = (
     (RUNS, _RUNS, (PROJECT, "run_id")),
     (SCHEDULES, _SCHEDULES, (PROJECT, "pipeline_name")),
     (LEASES, _LEASES, (PROJECT,)),
+    (CONDITIONS, _CONDITIONS, (PROJECT, *_CONDITION_KEY)),
 )
 
 
@@ -208,6 +222,28 @@ def hold_lease(project: str, token: int, seconds: float, dialect: Dialect) -> st
     """Goes on leading, for so long from now; 0 gives the lease back. Touches no row when another one leads."""
     of = f"{_is(PROJECT, project, dialect)} AND {ident('token')} = {token}"
     return f"UPDATE {state_name(LEASES, dialect)} SET {assignments({'expires_at': Ahead(seconds)}, dialect)} WHERE {of}"
+
+
+def read_conditions(project: str, dialect: Dialect) -> str:
+    """What is, or was, the matter with pipelines and streams, and which alerts have told it."""
+    names = idents(column.name for column in _CONDITIONS if column.name != PROJECT)
+    return f"SELECT {names} FROM {state_name(CONDITIONS, dialect)} WHERE {_is(PROJECT, project, dialect)}"
+
+
+def add_condition(project: str, key: Sequence[str], values: Mapping[str, object], dialect: Dialect) -> str:
+    """Records a condition (subject, name, alert) that nobody has seen yet; fails on its key where somebody has."""
+    held = {PROJECT: project, **dict(zip(_CONDITION_KEY, key, strict=True)), **values, "version": 0}
+    return insert(CONDITIONS, held, dialect)
+
+
+def change_condition(
+    project: str, key: Sequence[str], values: Mapping[str, object], version: int, dialect: Dialect
+) -> str:  # fmt: skip
+    """Changes a condition that has that version; touches none where it is another one by now."""
+    conditions = [_is(PROJECT, project, dialect), f"{ident('version')} = {version}"]
+    conditions += [_is(name, value, dialect) for name, value in zip(_CONDITION_KEY, key, strict=True)]
+    sets = f"{assignments(values, dialect)}, {ident('version')} = {ident('version')} + 1"
+    return f"UPDATE {state_name(CONDITIONS, dialect)} SET {sets} WHERE {' AND '.join(conditions)}"
 
 
 def read_clock(dialect: Dialect) -> str:

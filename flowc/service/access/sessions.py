@@ -7,6 +7,7 @@ that a stream of rows never waits for the statement that consumes it.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ from urllib.parse import urlsplit
 
 from flowc.compiler.front.spec import ConnectionSpec
 from flowc.compiler.front.streamkinds import is_folder
-from flowc.errors import FlowcError, UsageError
+from flowc.errors import FlowcError, TransientError, UsageError
 from flowc.loadplan import FunctionPlan
 from flowc.runtime.connector import Database, TableStore
 from flowc.runtime.connectors import CONNECTORS, open_database
@@ -29,6 +30,10 @@ from flowc.service.access.secrets import Resolver
 CONTROL = "sqlite"
 """The kind of the database in which a lake's history is."""
 _MEMORY = ":memory:"
+_ALONE = "duckdb"
+"""The kind whose files one process has open at a time."""
+_PATIENCE = 2.0
+"""Seconds that such a file is waited for."""
 Place = tuple[object, ...]
 
 
@@ -142,10 +147,22 @@ class Sessions:
         key = self.place(connection), role
         if key not in self._open:
             options = self.options(connection)
-            database = open_database(options.kind, options.values)
+            database = _opened(options)
             limit_waits(database, self.lock_wait)
             self._open[key] = database
         return self._open[key]
+
+
+def _opened(options: OpenOptions) -> Database:
+    """An open session; a file that one process has open at a time is waited for, as others may only look at it."""
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return open_database(options.kind, options.values)
+        except TransientError:
+            if options.kind != _ALONE or time.monotonic() > until:
+                raise
+            time.sleep(0.05)
 
 
 def runnable(kind: str) -> bool:

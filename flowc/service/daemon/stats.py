@@ -97,6 +97,8 @@ class Report:
     """That of the stream, where it keeps one."""
     marks: dict[str, dict[str, int]] = field(default_factory=dict)
     held: dict[str, list[str]] = field(default_factory=dict)
+    behind: float = 0.0
+    """Seconds that messages have waited for their commit, as far as the stream has seen them come."""
     trouble: str | None = None
     saved: Saved | None = None
     """What the stream remembers, and its last checkpoint; None where it has no store."""

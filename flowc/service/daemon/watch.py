@@ -19,6 +19,7 @@ from flowc.runtime.streams.state.contract import StateStore
 from flowc.runtime.streams.targets.contract import Held, Judge, Measuring, Publishing, Writer
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.runtime.streams.watermark import Watermarks
+from flowc.service.daemon.behind import Behind
 from flowc.service.daemon.sampling import Sampling
 from flowc.service.daemon.stats import Report
 from flowc.service.streams.run import StreamReport, no_pause
@@ -50,7 +51,10 @@ class Watch:
     examples: deque[str] = field(default_factory=deque)
     """Bad rows that were dropped and nobody was told of yet: the first few of each attempt."""
     sampling: Sampling = field(default_factory=Sampling)
+    behind: Behind = field(default_factory=Behind)
     _born: dict[int, float] = field(default_factory=dict)
+    _begun: dict[int, float] = field(default_factory=dict)
+    """When epochs were computed that are not written yet, by the monotonic clock."""
     _unopened: int = 0
     _asked: float | None = None
     _silent: bool = False
@@ -63,6 +67,8 @@ class Watch:
         self.report.lag.clear()
         self._born.clear()
         self.sampling.begin()
+        self._begun.clear()
+        self.behind.clear()
         self._unopened = len(run.readers)
         self._store, self._watermarks = run.store, run.compute.watermarks
         run.readers = {name: WatchedReader(reader, name, self) for name, reader in run.readers.items()}
@@ -100,6 +106,8 @@ class Watch:
         saved = self._store.saved if self._store is not None else None
         self.report.saved, self.report.age = saved, time.monotonic() - saved.at if saved is not None else 0.0
         self._mind_time()
+        now, begun = time.monotonic(), min(tuple(self._begun.values()), default=None)
+        self.report.behind = max(self.behind.seconds(now), 0.0 if begun is None else now - begun)
         asked = self._asked
         if asked is not None and time.monotonic() - asked > _SILENCE:
             self._silent = True
@@ -124,6 +132,7 @@ class Watch:
 
     def _computed(self, polled: Polled, epoch: Epoch, seconds: float) -> None:
         self._born[epoch.number] = polled.oldest or polled.read_at
+        self._begun[epoch.number] = time.monotonic()
         self.report.counts.bytes += polled.messages.nbytes
         self.timed("process", seconds)
         self.sampling.processed(polled, epoch, seconds)
@@ -146,6 +155,7 @@ class Watch:
             for node, rows in epoch.emitted.items():
                 counts.emitted[node] = counts.emitted.get(node, 0) + rows
             born = self._born.pop(epoch.number, None)
+            self._begun.pop(epoch.number, None)
             if born is not None and epoch.messages:
                 counts.latency.observe(max(0.0, time.time() - born))
             self.progressed = True
@@ -210,14 +220,22 @@ class WatchedReader:
 
     def _store(self, positions: Mapping[Partition, str]) -> None:
         self._stored = {partition: at for (name, partition), at in positions.items() if name == self.name}
+        if isinstance(self._source, Telling):
+            self.watch.behind.stored(self.name, numbers(self._stored))
+
+    @property
+    def _source(self) -> object:
+        reading = getattr(self.inner, "source", None)
+        return reading.inner if isinstance(reading, NumberedSource) else None
 
     def _look(self) -> None:
         """Lag and trouble, as the source knows them without asking anybody."""
-        reading = getattr(self.inner, "source", None)
-        source = reading.inner if isinstance(reading, NumberedSource) else None
+        source = self._source
         if not isinstance(source, Telling):
             return
-        self.watch.report.lag[self.name] = dict(source.lag(numbers(self._stored)))
+        stored = numbers(self._stored)
+        lag = self.watch.report.lag[self.name] = dict(source.lag(stored))
+        self.watch.behind.see(self.name, stored, lag, time.monotonic())
         if source.trouble is None:
             if self._troubled is not None and self.watch.report.status == "degraded":
                 self.watch.report.status, self.watch.report.trouble = "running", None

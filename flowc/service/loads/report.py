@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -77,8 +76,6 @@ class RunReport:
 
     pipelines: list[PipelineReport] = field(default_factory=list)
     seconds: float = 0.0
-    waiting: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Keys of the specs that the run did not act on, with the pipelines that hold them."""
 
     @property
     def failed(self) -> bool:

@@ -1,4 +1,4 @@
-"""The run log in a database: what ran, where schedules are, who leads.
+"""The run log in a database: what ran, where schedules are, who leads, what alerts have told.
 
 One session, which one thread uses at a time. A DuckDB file is opened for each call, for it can be open in one process
 at a time; any other session stays open, and is opened anew after it failed.
@@ -24,7 +24,7 @@ from flowc.compiler.tables.rowsql import Ahead
 from flowc.controls import json_text
 from flowc.errors import DataError, FlowcError, TransientError, UsageError
 from flowc.runtime.connector import Database
-from flowc.service.runs.records import LOST, OK, RUNNING, Claim, Outcome, RunRecord, Standing
+from flowc.service.runs.records import LOST, OK, RUNNING, Claim, Condition, Outcome, RunRecord, Standing
 
 T = TypeVar("T")
 LEASE = 30.0
@@ -200,6 +200,27 @@ class RunLog:
         """Forgets runs that began before and are over; returns how many."""
         return self._do(sql.purge_runs(self.project, before, self._dialect))
 
+    # Conditions
+
+    def conditions(self) -> list[Condition]:
+        """All that was seen; nothing where one that looks finds a run log that was made before there were any."""
+        with self._session() as database:
+            if self._bare or (self.looks and database.table(self._dialect.state_table(sql.CONDITIONS)) is None):
+                return []
+            return list(map(_condition, database.query(sql.read_conditions(self.project, self._dialect)).to_pylist()))
+
+    def put_condition(self, found: Condition) -> bool:
+        """Records a condition in place of that with its version; False where another process was faster."""
+        values = {name: getattr(found, name) for name in ("bad", "since", "told_at", "value", "seen_at")}
+        if found.version is not None:
+            return self._do(sql.change_condition(self.project, found.key, values, found.version, self._dialect)) == 1
+        try:
+            return self._do(sql.add_condition(self.project, found.key, values, self._dialect)) == 1
+        except (DataError, TransientError) as error:
+            if error.code not in _MET:
+                raise
+            return False
+
     # Leadership
 
     def lead(self, token: int | None) -> int | None:
@@ -326,6 +347,14 @@ def _standing(row: Mapping[str, Any]) -> Standing:
         succeeded_at=_maybe(row["succeeded_at"]), due_at=_maybe(row["due_at"]), attempt=int(row["attempt"]),
         retry_at=_maybe(row["retry_at"]), run_id=row["run_id"], paused=bool(row["paused"]),
         failing=bool(row["failing"]), expired=bool(row["expired"]),
+    )  # fmt: skip
+
+
+def _condition(row: Mapping[str, Any]) -> Condition:
+    return Condition(
+        subject=row["subject"], name=row["condition_name"], alert=row["alert_name"], bad=bool(row["bad"]),
+        since=_aware(row["since"]), told_at=_maybe(row["told_at"]), value=row["value"],
+        seen_at=_maybe(row["seen_at"]), version=int(row["version"]),
     )  # fmt: skip
 
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from flowc.compiler.front.spec import PipelineSpec
 from flowc.compiler.ir import Ir, Pipeline, Stream
 from flowc.service.loads.report import PipelineReport, RunReport, Status
 from flowc.service.loads.run import Run, run_pipelines
 from flowc.service.streams.run import StreamReport
-
-WAITING = ("freshness",)
-"""Keys of a pipeline that `run --once` does not act on, in the order in which they are told."""
 
 
 @dataclass(slots=True)
@@ -56,14 +52,3 @@ def _skipped(pipeline: Pipeline, failed: Sequence[Stream]) -> PipelineReport | N
     if found is None:
         return None
     return PipelineReport(pipeline.name, Status.SKIPPED, reason=f"because stream `{found.name}` failed")
-
-
-def waiting_keys(pipelines: Iterable[PipelineSpec]) -> Mapping[str, tuple[str, ...]]:
-    """The keys that have no effect in a single run, with the names of the pipelines that hold them."""
-    given = {pipeline.name.value: _given(pipeline) for pipeline in pipelines}
-    found = {key: tuple(name for name, keys in given.items() if key in keys) for key in WAITING}
-    return {key: names for key, names in found.items() if names}
-
-
-def _given(pipeline: PipelineSpec) -> set[str]:
-    return {"freshness"} if pipeline.freshness else set()

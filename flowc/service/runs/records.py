@@ -80,6 +80,30 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
+class Condition:
+    """What is the matter with a pipeline or a stream, or was until it became well; of an alert, whether it told so.
+
+    `since` is when it became as it is, `value` what was measured, and `seen_at` when that was.
+    """
+
+    subject: str
+    name: str
+    alert: str
+    since: datetime
+    bad: bool = False
+    told_at: datetime | None = None
+    value: str | None = None
+    seen_at: datetime | None = None
+    version: int | None = None
+    """None where it is not recorded yet."""
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What tells it from others."""
+        return self.subject, self.name, self.alert
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """A due time that this process runs, and nobody else."""
 

@@ -1,0 +1,100 @@
+"""What alerts have told, in the run log, so that of several processes one tells; in memory while it is out of reach."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from flowc.errors import FlowcError
+from flowc.service.runs.log import RunLog
+from flowc.service.runs.records import Condition
+
+_AGAIN = 30.0
+"""Seconds after which a run log that could not be used is tried again."""
+Key = tuple[str, str, str]
+
+
+@dataclass
+class Kept:
+    """Conditions, as they were when they were read last. For one thread."""
+
+    log: RunLog
+    warned: Callable[[str], None]
+    given: datetime | None = None
+    """What counts as now; None for the clock of the run log."""
+    _seen: dict[Key, Condition] = field(default_factory=dict)
+    _unsaved: set[Key] = field(default_factory=set)
+    _until: float = float("-inf")
+    """Until when the run log is not tried."""
+    _clock: tuple[datetime, float] | None = None
+    """The time of the run log, and what the monotonic clock said then."""
+
+    def now(self) -> datetime:
+        """The time, by the clock of the run log where that has been read."""
+        if self.given is not None:
+            return self.given
+        if self._clock is None:
+            return datetime.now(UTC)
+        told, at = self._clock
+        return told + timedelta(seconds=time.monotonic() - at)
+
+    def get(self, subject: str, name: str, alert: str = "") -> Condition | None:
+        """A condition; None where nobody has seen any yet."""
+        return self._seen.get((subject, name, alert))
+
+    def refresh(self) -> None:
+        """Reads what others have recorded, and records what could not be before."""
+        if not self.usable:
+            return
+        try:
+            self._clock = self.log.now(), time.monotonic()
+            found = {each.key: each for each in self.log.conditions()}
+            for key in [*self._unsaved]:
+                known = found.get(key)
+                mine = replace(self._seen[key], version=known.version if known is not None else None)
+                if self.log.put_condition(mine):
+                    found[key] = _next(mine)
+                self._unsaved.discard(key)
+            self._seen = found
+        except FlowcError as error:
+            self._failed(error)
+
+    def put(self, changed: Condition) -> bool:
+        """Records a condition that was got here, or is new; False where another process was faster."""
+        if not self.usable:
+            return self._remember(changed)
+        try:
+            if self.log.put_condition(changed):
+                self._seen[changed.key] = _next(changed)
+                return True
+        except FlowcError as error:
+            self._failed(error)
+            return self._remember(changed)
+        self.refresh()
+        return False
+
+    def close(self) -> None:
+        """Ends the session of the run log."""
+        self.log.close()
+
+    @property
+    def usable(self) -> bool:
+        """Whether the run log could be used when it was tried last."""
+        return time.monotonic() >= self._until
+
+    def _remember(self, changed: Condition) -> bool:
+        self._seen[changed.key] = changed
+        self._unsaved.add(changed.key)
+        return True
+
+    def _failed(self, error: FlowcError) -> None:
+        if self._until == float("-inf"):
+            words = "what alerts tell cannot be recorded, so that others may tell it too"
+            self.warned(f"{words}: {error.message}")
+        self._until = time.monotonic() + _AGAIN
+
+
+def _next(saved: Condition) -> Condition:
+    return replace(saved, version=0 if saved.version is None else saved.version + 1)

@@ -1,0 +1,1 @@
+"""Alerts and freshness, on real servers of HTTP and SMTP, and real databases."""

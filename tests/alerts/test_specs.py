@@ -1,0 +1,102 @@
+"""`alerts` as they are written: what lint finds in them, and what it keeps secret."""
+
+# ruff: noqa: E501 -- specs read best in one line
+
+from __future__ import annotations
+
+import pytest
+
+from flowc.render import full
+from tests.alerts.specs import BASE, codes, linted
+
+
+def test_all_kinds_lint(tmp_path):
+    checked, found = linted(
+        tmp_path,
+        """
+  team: { kind: slack, url: "${SLACK_WEBHOOK}" }
+  mail: { kind: email, host: smtp.example.com, port: 587, username: u, password: "${PW}", from: a@b.c, to: [d@e.f] }
+  pager: { kind: pagerduty, routing_key: "${PD}", on: [gave_up, stale, lag, restarts], only: ["tag:critical"] }
+  hook: { kind: webhook, url: "https://x.example", headers: { authorization: "Bearer ${T}" }, body: '{"t": {{ alert.message | tojson }}}', repeat: 4h }
+  log: { kind: stdout, lag: 10m, restarts: 3, only: [load, "+other"] }
+""",
+    )
+    assert found == []
+    alerts = checked.project.alerts
+    assert list(alerts) == ["team", "mail", "pager", "hook", "log"]
+    assert (alerts["hook"].repeat, alerts["log"].lag, alerts["log"].restarts) == (14400.0, 600.0, 3)
+    assert "SLACK_WEBHOOK" not in repr(alerts["team"])
+
+
+def test_an_environment_has_alerts_of_its_own(tmp_path):
+    from flowc.compiler import stages
+    from flowc.diagnostics import Reporter
+
+    text = (
+        BASE
+        + 'alerts: { a: { kind: stdout }, b: { kind: stdout } }\nenvironments: { prod: { alerts: { a: { kind: slack, url: "${U}" } } } }\n'
+    )
+    (tmp_path / "a.yaml").write_text(text, "utf-8")
+    reporter = Reporter()
+    checked, _ = stages.lint([tmp_path / "a.yaml"], reporter, environment="prod")
+    assert {name: alert.kind.value for name, alert in checked.project.alerts.items()} == {"a": "slack", "b": "stdout"}
+    assert not reporter.has_errors
+
+
+@pytest.mark.parametrize(
+    ("alert", "code", "words"),
+    [
+        ("{ kind: slak, url: x }", "bad-value", "slack"),
+        ("{ kind: slack }", "missing-key", "`url`"),
+        ("{ kind: slack, url: hooks.slack.com }", "bad-value", ""),
+        ("{ kind: stdout, on: [gaveup] }", "bad-value", "gave_up"),
+        ("{ kind: stdout, only: [lode] }", "unknown-selection", "there is no pipeline, stream or table `lode`"),
+        ("{ kind: stdout, only: ['tag:critcal'] }", "unknown-selection", "there is no tag `critcal`"),
+        ("{ kind: email, host: smtp.example.com, tls: none, password: '${P}', from: a@b.c, to: [a@b.c] }", "conflicting-keys", "in the clear"),
+        ("{ kind: webhook, url: '${U}', body: '{{ alert.mesage }}' }", "undefined-template-name", "mesage"),
+        ("{ kind: webhook, url: '${U}', body: '{{ mesage }}' }", "undefined-template-name", "`mesage` is not defined"),
+        ("{ kind: webhook, url: '${U}', body: '{{ alert.message' }", "template-syntax", ""),
+        ("{ kind: webhook, url: '${U}', body: '{\"text\": \"{{ alert.message }}\"}' }", "template-error", "it makes no JSON"),
+        ("{ kind: webhook, url: '${U}', body: '{% for i in range(99999999) %}x{% endfor %}' }", "template-too-large", "too much work"),
+        ("{ kind: slack, url: '${nope:x}' }", "unknown-reference", "is no known kind of reference"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_found_by_lint(tmp_path, alert, code, words):
+    _, found = linted(tmp_path, f"  a: {alert}")
+    assert codes(found) == [code]
+    assert words in full(found)
+
+
+def test_a_body_of_another_type_is_any_text(tmp_path):
+    _, found = linted(
+        tmp_path,
+        "  a: { kind: webhook, url: '${U}', headers: { Content-Type: text/plain }, body: '{{ alert.title }}' }",
+    )
+    assert found == []
+
+
+SECRETS = """
+  a: { kind: slack, url: "https://hooks.slack.com/services/T1/B2/topsecret1" }
+  b: { kind: pagerduty, routing_key: topsecret2, sevrity: high }
+  c: { kind: webhook, url: "https://x.example/topsecret3", headers: { authorization: Bearer topsecret4 }, onn: [stale] }
+  e: { kind: pagerduty, routing_kee: topsecret6 }
+  f: { kind: slack, ulr: "https://hooks.slack.com/services/T1/B2/topsecret7" }
+  d: { kind: email, host: h, password: topsecret5, from: a@b.c, to: [a@b.c], tls: nonne }
+"""
+
+
+def test_secrets_that_are_written_out_are_warned_of_and_never_shown(tmp_path):
+    _, found = linted(tmp_path, SECRETS)
+    shown = full(found)
+    assert "topsecret" not in shown
+    assert codes(found).count("secret-literal") >= 1
+    assert {"unknown-key", "bad-value"} <= set(codes(found))
+
+
+def test_variables_of_alerts_are_kept_from_sql(tmp_path):
+    base = BASE.replace(
+        'sql: "SELECT id, at FROM raw", to: orders', "sql: \"SELECT id, '{{ env.HOOK }}' AS at FROM raw\", to: orders"
+    )
+    _, found = linted(tmp_path, '  a: { kind: slack, url: "${HOOK}" }', base + "\nenv: [HOOK]")
+    assert "variable-of-connection" in codes(found)
+    assert "alert `a` uses it" in full(found)
