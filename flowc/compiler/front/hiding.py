@@ -55,9 +55,9 @@ def _options(root: Node) -> Iterator[Place]:
         for key, entry in holder.entries.items():
             if key not in others:
                 yield from _below(entry.value, key)
-            elif key == "telemetry":
+            if key == "telemetry":
                 yield from _headers(entry.value)
-            elif key == _ALERTS:
+            if key == _ALERTS:
                 yield from _of_alerts(entry.value)
 
 
