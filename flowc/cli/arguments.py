@@ -64,6 +64,12 @@ def run_log_option(command: F) -> F:
     return click.option("--run-log", "run_log", metavar="URL", help=help)(command)
 
 
+def executor_option(command: F) -> F:
+    """Adds `--executor URL`."""
+    help = "Where runs happen: subprocess:// (here; the default), k8s://NAMESPACE?image=…, or lambda://FUNCTION."
+    return click.option("--executor", metavar="URL", default="subprocess://", help=help)(command)
+
+
 def environment_option(command: F) -> F:
     """Adds `--env NAME`."""
     help = "Use this entry of `environments`."

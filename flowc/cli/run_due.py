@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 import click
 
 from flowc.api.selectors import scheduled_only
-from flowc.cli.arguments import environment_option, run_log_option, specs_and_names
+from flowc.cli.arguments import environment_option, executor_option, run_log_option, specs_and_names
 from flowc.cli.eventlog import Log
 from flowc.cli.opened import open_pipelines
-from flowc.cli.scheduling import scheduler_of, until_signal
+from flowc.cli.scheduling import check_place, scheduler_of, until_signal
 from flowc.durations import parse_instant
 from flowc.errors import UsageError
 
@@ -22,10 +22,16 @@ _FIRST, _LAST = datetime(1971, 1, 1, tzinfo=UTC), datetime(2037, 12, 31, tzinfo=
 @click.argument("specs", nargs=-1, metavar="[SPECS]... [NAME]...")
 @click.option("--now", "given", metavar="TIME", help="Take this for the time, as in 2026-03-29T02:30:00+01:00.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", help="How the log is written.")
+@executor_option
 @environment_option
 @run_log_option
 def command(
-    specs: tuple[str, ...], given: str | None, log_format: str, environment: str | None, run_log: str | None
+    specs: tuple[str, ...],
+    given: str | None,
+    log_format: str,
+    executor: str,
+    environment: str | None,
+    run_log: str | None,
 ) -> int:
     """Run what is due by its schedule, once: for a tick of cron.
 
@@ -36,8 +42,11 @@ def command(
     paths, names = specs_and_names(specs)
     now = _instant(given) if given is not None else None
     opened = open_pipelines(paths, names, environment, "nothing was run", takes=scheduled_only)
-    scheduler = scheduler_of(opened, opened.pipelines, paths, environment, Log(log_format), given_log=run_log)
+    scheduler = scheduler_of(
+        opened, opened.pipelines, paths, environment, Log(log_format), given_log=run_log, executor=executor
+    )
     scheduler.now = now
+    check_place(scheduler)
     with until_signal() as stop:
         scheduler.run_due(stop)
     opened.sessions.close()

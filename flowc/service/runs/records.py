@@ -13,7 +13,14 @@ RUNNING, OK, FAILED, SKIPPED, LOST, TIMEOUT, CANCELLED = (
     "running", "ok", "failed", "skipped", "lost", "timeout", "cancelled",
 )  # fmt: skip
 """How a run is, or has ended. `lost` gave no sign of life for as long as its lease lasted."""
+_WORKER = "#"
+"""Stands in the names of owners that are workers of their own."""
 STATUSES = (RUNNING, OK, FAILED, SKIPPED, LOST, TIMEOUT, CANCELLED)
+
+
+def worker_name(process: str, token: str) -> str:
+    """The owner of a run that was taken over: the process, and a token, for one process may be several one by one."""
+    return f"{process}{_WORKER}{token}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +54,11 @@ class RunRecord:
     error: str | None = None
     plan: str | None = None
     detail: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def taken_over(self) -> bool:
+        """Whether a worker does it that is no process of its scheduler."""
+        return _WORKER in self.owner
 
     @property
     def seconds(self) -> float | None:
