@@ -42,6 +42,8 @@ class Cluster:
     """Whether nobody answers."""
     status: int | None = None
     """What every question is answered with."""
+    module: str | None = None
+    """The module of Python that a container runs, in place of its command."""
     pull: float = 0.0
     """Seconds until a container starts; an image of name `missing` never does."""
     jobs: dict[str, Thing] = field(default_factory=dict)
@@ -49,7 +51,8 @@ class Cluster:
     made: list[Thing] = field(default_factory=list)
     """All Jobs that there ever were."""
     processes: dict[str, warm.Process] = field(default_factory=dict)
-    asked: int = 0
+    asked: set[tuple[str, str]] = field(default_factory=set)
+    """What was asked, in the words of a Role: resources and verbs."""
     server: ThreadingHTTPServer | None = None
     _said: dict[str, Any] = field(default_factory=dict)
 
@@ -115,7 +118,7 @@ class Cluster:
             files = (nothing.fileno(), said.fileno(), said.fileno())
             env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **self.env}
             words = [*container["command"], *container["args"]]
-            process = warm.begin(warm.server(), words[0], words[1:], files, cwd=self.folder, env=env)
+            process = warm.begin(warm.server(), self.module or words[0], words[1:], files, cwd=self.folder, env=env)
             self.processes[name] = process
             self._set(name, {"phase": "Running"})
             try:
@@ -127,7 +130,9 @@ class Cluster:
             time.sleep(spec.get("ttlSecondsAfterFinished", 3600))
 
     def _end(self, name: str, code: int) -> None:
-        ended = {"terminated": {"exitCode": code if code >= 0 else 128 - code, "reason": "Error" if code else "Completed"}}
+        ended = {
+            "terminated": {"exitCode": code if code >= 0 else 128 - code, "reason": "Error" if code else "Completed"}
+        }
         self._set(name, {"phase": "Failed" if code else "Succeeded", "containerStatuses": [{"state": ended}]})
         kind, reason = ("Failed", "BackoffLimitExceeded") if code else ("Complete", None)
         if name in self.jobs:
@@ -164,27 +169,32 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         cluster = self.cluster
-        cluster.asked += 1
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if cluster.away:
             self.close_connection = True
-            return
-        if cluster.status is not None:
-            return self._send(cluster.status, _refused(cluster.status, "as the test says"))
+        elif cluster.status is not None:
+            self._send(cluster.status, _refused(cluster.status, "as the test says"))
+        else:
+            self._send(*self._found(body))
+
+    def _found(self, body: bytes) -> tuple[int, Thing | bytes]:
+        cluster = self.cluster
         url = urlsplit(self.path)
         found = re.fullmatch(r"/(?:api|apis/batch)/v1/namespaces/([^/]+)/(jobs|pods)(?:/([^/]+))?(/log)?", url.path)
         if found is None or found[1] != "etl":
-            return self._send(404, _refused(404, f'namespaces "{found[1] if found else ""}" not found'))
+            return 404, _refused(404, f'namespaces "{found[1] if found else ""}" not found')
         _, kind, name, log = found.groups()
+        verb = {"POST": "create", "DELETE": "delete"}.get(self.command, "get" if name else "list")
+        cluster.asked.add((kind + (log or ""), verb))
         if log:
-            return self._send(200, cluster.log(name))
+            return 200, cluster.log(name)
         if self.command == "POST":
-            return self._send(*cluster.create(json.loads(body)))
+            return cluster.create(json.loads(body))
         if self.command == "DELETE":
-            return self._send(*cluster.delete(name))
+            return cluster.delete(name)
         things = cluster.jobs if kind == "jobs" else cluster.pods
         wanted = parse_qs(url.query).get("labelSelector", [""])[0]
-        return self._send(200, {"items": [each for each in [*things.values()] if _matches(each, wanted)]})
+        return 200, {"items": [each for each in [*things.values()] if _matches(each, wanted)]}
 
     do_GET = do_POST = do_DELETE = _answer
 
