@@ -140,7 +140,7 @@ def _leader(log: RunLog) -> str | None:
         leads = log.leader()
     except FlowcError:
         return None
-    return leads[0] if leads is not None else None
+    return leads[0].partition("@")[0] if leads is not None else None
 
 
 def _finish(log: RunLog, upto: datetime, pipelines: Sequence[Scheduled]) -> None:

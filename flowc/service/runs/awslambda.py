@@ -58,7 +58,7 @@ class Lambda:
         except ImportError:
             message = "`--executor lambda://…` needs the package `boto3`"
             raise UsageError(message, code="missing-extra", help="pip install 'flowc[aws]'") from None
-        config = Config(connect_timeout=5, read_timeout=15, retries={"total_max_attempts": 1})
+        config = Config(connect_timeout=3, read_timeout=10, retries={"total_max_attempts": 1})
         try:
             client = boto3.client(
                 "lambda", region_name=options.region, endpoint_url=options.endpoint, config=config
@@ -67,6 +67,11 @@ class Lambda:
             help = "add `region=…`, or set AWS_REGION"
             raise UsageError(f"AWS Lambda: {error}", code="unusable-option", help=help) from None
         return cls(options, client, (ClientError, BotoCoreError))
+
+    @property
+    def place(self) -> str:
+        """The function."""
+        return f"lambda://{self.options.function}"
 
     @property
     def patience(self) -> float:

@@ -18,7 +18,7 @@ _MANAGED, _PROJECT, _PIPELINE, _RUN = "app.kubernetes.io/managed-by", "flowc/pro
 _NEVER = ("ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "CreateContainerConfigError",
           "CreateContainerError", "RunContainerError")  # fmt: skip
 """What keeps a container from starting, and does not pass by itself."""
-_ANSWER = (5.0, 15.0)
+_ANSWER = (3.0, 7.0)
 """Seconds until there is a connection, and an answer."""
 _SLACK = 120.0
 """Seconds that a worker may take beside its pipeline: to compile, to roll back, to record it."""
@@ -102,6 +102,11 @@ class Jobs:
         found.retries = False
         api = client.ApiClient(found)
         return cls(options, project, client.BatchV1Api(api), client.CoreV1Api(api), (client.ApiException, HTTPError))
+
+    @property
+    def place(self) -> str:
+        """The namespace."""
+        return f"k8s://{self.options.namespace}"
 
     @property
     def patience(self) -> float:

@@ -13,14 +13,19 @@ RUNNING, OK, FAILED, SKIPPED, LOST, TIMEOUT, CANCELLED = (
     "running", "ok", "failed", "skipped", "lost", "timeout", "cancelled",
 )  # fmt: skip
 """How a run is, or has ended. `lost` gave no sign of life for as long as its lease lasted."""
-_WORKER = "#"
-"""Stands in the names of owners that are workers of their own."""
+_WORKER, _AWAITS = "#", "@"
+"""What stands in the names of owners: behind the process of a worker, and before the place where one is to begin."""
 STATUSES = (RUNNING, OK, FAILED, SKIPPED, LOST, TIMEOUT, CANCELLED)
 
 
 def worker_name(process: str, token: str) -> str:
     """The owner of a run that was taken over: the process, and a token, for one process may be several one by one."""
     return f"{process}{_WORKER}{token}"
+
+
+def awaiting_name(process: str, place: str) -> str:
+    """The owner of runs that workers at a place are to take over."""
+    return f"{process}{_AWAITS}{place}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,11 @@ class RunRecord:
     def taken_over(self) -> bool:
         """Whether a worker does it that is no process of its scheduler."""
         return _WORKER in self.owner
+
+    def awaits(self, place: str = "") -> bool:
+        """Whether a worker is to take it over, at that place where one is named."""
+        _, waits, where = self.owner.partition(_AWAITS)
+        return bool(waits) and place in ("", where)
 
     @property
     def seconds(self) -> float | None:

@@ -18,7 +18,7 @@ from flowc.service.runs.decisions import Decisions, Limits, Scheduled, Start, Wa
 from flowc.service.runs.executors import Executor, Project
 from flowc.service.runs.log import RunLog, run_id
 from flowc.service.runs.minding import GLANCE, Guard, Happened, Minder, Settling
-from flowc.service.runs.records import Claim, Standing
+from flowc.service.runs.records import Claim, Standing, awaiting_name
 from flowc.service.runs.watching import Remote, Watcher
 
 __all__ = ["Happened", "Scheduler"]
@@ -60,6 +60,8 @@ class Scheduler:
     def __post_init__(self) -> None:
         self._guarded = Guard(self.warned)
         self._settling = Settling(self.log, self.told, self.warned, lambda text: self.redact(text), self._present)
+        if isinstance(self.executor, Remote):
+            self.log.owner = awaiting_name(self.log.owner, self.executor.place)
         self._keeper: Minder | Watcher = (
             Watcher(self._settling, self._guarded, self.executor, self.project, self.pipelines, adopts=self.leads)
             if isinstance(self.executor, Remote)

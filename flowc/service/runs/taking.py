@@ -23,7 +23,7 @@ def take(log: RunLog, run: str, pipelines: Sequence[Scheduled]) -> tuple[Start, 
         raise _refused(run, "the run log of this project does not know it")
     if found.status != RUNNING:
         raise _refused(run, f"it is over: `{found.status}`")
-    if found.taken_over:
+    if not found.awaits():
         raise _refused(run, "another worker does it")
     pipeline = next((each for each in pipelines if each.name == found.pipeline), None)
     if pipeline is None:

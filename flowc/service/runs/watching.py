@@ -45,6 +45,10 @@ class Remote(Protocol):
     """Starts runs elsewhere. Every method may raise a FlowcError, a TransientError for what may pass."""
 
     @property
+    def place(self) -> str:
+        """Where that is, as a URL without options."""
+
+    @property
     def patience(self) -> float:
         """Seconds until a worker has to have taken its run over."""
 
@@ -73,7 +77,7 @@ class _Watched:
 
 @dataclass
 class Watcher:
-    """Begins runs elsewhere, and watches all of them that the run log knows.
+    """Begins runs elsewhere, and watches all of them that the run log knows. The owner of that names the place.
 
     With `adopts` this process leads: it tells how any of them ended, and else of those that it has begun.
     """
@@ -93,6 +97,7 @@ class Watcher:
 
     def __post_init__(self) -> None:
         self._platform = Guard(self.settling.warned, "what runs elsewhere is not seen, and nothing begins there")
+        self._ending = Guard(self.settling.warned, "a worker whose run is over goes on")
         self._pipelines = {each.name: each for each in self.pipelines}
 
     @property
@@ -142,7 +147,7 @@ class Watcher:
         if not found:
             return Outcome(LOST, error_code="worker-lost", error=NO_SIGN)
         why = NO_SIGN
-        if not found[0].taken_over:
+        if found[0].awaits():
             why = f"no worker has begun it within {duration_text(int(self.executor.patience * 1e6))}"
         sight = self._asked_now().get(run, Sight())
         error = f"{why}: {sight.reason}" if sight.reason else why
@@ -150,7 +155,7 @@ class Watcher:
 
     def over(self, run: str) -> None:
         """A run was given up as lost: so that no two attempts write, its worker is ended."""
-        self._platform(lambda: self.executor.end(run))
+        self._end(run)
         if (watched := self._watched.pop(run, None)) is not None:
             self.settling.failed = self.settling.failed or watched.mine
             self.settling.count(watched.claim.pipeline, LOST, None)
@@ -181,7 +186,7 @@ class Watcher:
 
     def _start_again(self, running: Mapping[str, RunRecord]) -> None:
         for run in [*self._unstarted]:
-            if running[run].taken_over:
+            if not running[run].awaits():
                 self._unstarted.pop(run)
             elif not self._start(run):
                 break
@@ -212,7 +217,7 @@ class Watcher:
         now = self._log.now()
         for run in running.values():
             sight = sights.get(run.id)
-            if run.taken_over or run.id in self._unstarted:
+            if not run.awaits(self.executor.place) or run.id in self._unstarted:
                 continue
             if sight is None and (now - run.started_at).total_seconds() > self._log.lease:
                 self._never_began(run, LOST, "its worker was not begun, or was taken away")
@@ -226,7 +231,7 @@ class Watcher:
         said = self._words(run.id)
         outcome = Outcome(status, error_code="worker-lost", error=why, detail={"said": said})
         self._fail(_claim(run), outcome, run.owner)
-        self.executor.end(run.id)
+        self._end(run.id)
 
     def _fail(self, claim: Claim, outcome: Outcome, owner: str) -> None:
         """Ends a run that no worker has taken over by now."""
@@ -247,7 +252,11 @@ class Watcher:
             return
         over = found[0].finished_at
         if found[0].status == LOST or (over is not None and (now - over).total_seconds() > _ENDING):
-            self.executor.end(run)
+            self._end(run)
+
+    def _end(self, run: str) -> None:
+        """Ends a worker; where that cannot be done now, it is tried again while the platform shows it."""
+        self._ending(lambda: self.executor.end(run))
 
     def _tell(self, each: _Watched, at: Standing | None) -> None:
         """Tells of a run that its worker has settled; of any other one, who settled it has told."""
