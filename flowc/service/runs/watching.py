@@ -151,7 +151,7 @@ class Watcher:
             why = f"no worker has begun it within {duration_text(int(self.executor.patience * 1e6))}"
         sight = self._asked_now().get(run, Sight())
         error = f"{why}: {sight.reason}" if sight.reason else why
-        return Outcome(LOST, error_code="worker-lost", error=error, detail={"said": self._words(run)})
+        return self.settling.masked(self._worker_lost(LOST, error, run))
 
     def over(self, run: str) -> None:
         """A run was given up as lost: so that no two attempts write, its worker is ended."""
@@ -228,9 +228,7 @@ class Watcher:
                 self._end_late(name, now)
 
     def _never_began(self, run: RunRecord, status: str, why: str) -> None:
-        said = self._words(run.id)
-        outcome = Outcome(status, error_code="worker-lost", error=why, detail={"said": said})
-        self._fail(_claim(run), outcome, run.owner)
+        self._fail(_claim(run), self._worker_lost(status, why, run.id), run.owner)
         self._end(run.id)
 
     def _fail(self, claim: Claim, outcome: Outcome, owner: str) -> None:
@@ -279,10 +277,11 @@ class Watcher:
             return self.executor.look() or {}
         return {}
 
-    def _words(self, run: str) -> str:
+    def _worker_lost(self, status: str, why: str, run: str) -> Outcome:
+        words = ""
         with suppress(FlowcError):
-            return str(self.settling.masked(Outcome(LOST, detail={"said": self.executor.words(run)})).detail["said"])
-        return ""
+            words = self.executor.words(run)
+        return Outcome(status, error_code="worker-lost", error=why, detail={"said": words})
 
 
 def _claim(run: RunRecord) -> Claim:
