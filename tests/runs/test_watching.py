@@ -11,10 +11,11 @@ import pytest
 from flowc.compiler.ir import Timing
 from flowc.errors import FlowcError, TransientError, UsageError
 from flowc.runtime.connectors import open_database
-from flowc.service.runs import watching
+from flowc.service.runs import minding, watching
 from flowc.service.runs.decisions import Scheduled
 from flowc.service.runs.executors import Project
 from flowc.service.runs.log import RunLog
+from flowc.service.runs.minding import Guard, Minder, Settling
 from flowc.service.runs.records import FAILED, LOST, OK, RUNNING, Outcome
 from flowc.service.runs.scheduler import Scheduler
 from flowc.service.runs.taking import take
@@ -205,6 +206,72 @@ def test_a_worker_is_refused_what_its_scheduler_does_itself(world):
     world.begun(executor=Ends([None]))
     with pytest.raises(UsageError, match="another worker does it"):
         take(replace(world.log, owner="w#1"), world.runs()[0].id, [HOURLY])
+
+
+@dataclass
+class Signed:
+    """A process that counts its signs, and ends when it is told to."""
+
+    signs: int = 0
+    ended: Outcome | None = None
+
+    def start(self, claim, project):
+        return self
+
+    def outcome(self):
+        return self.ended
+
+    def sign(self):
+        self.signs += 1
+
+    def stop(self, status):
+        self.ended = Outcome(status)
+
+
+def minder(world, signed, **options):
+    """The worker of a run that a scheduler has begun."""
+    world.begun()
+    log = replace(world.log, owner="w#1")
+    settling = Settling(log, world.told.append, world.warned.append)
+    made = Minder(settling, Guard(world.warned.append), signed, Project(()), **options)
+    made.begin(*take(log, world.runs()[0].id, [HOURLY]))
+    return made, log
+
+
+def test_a_worker_without_a_run_log_gets_no_sign_and_ends(world, monkeypatch):
+    monkeypatch.setattr(minding, "_PATIENCE", 0.2)
+    signed = Signed()
+    world.log.lease = 0.3
+    made, log = minder(world, signed)
+
+    def away(*_, **__):
+        raise TransientError("away", code="connection-failed")
+
+    made.mind()
+    assert signed.signs == 1
+    log.hold = log.settle = away
+    with pytest.raises(TransientError):
+        made.mind_all(threading.Event())
+    assert (signed.signs, signed.ended.status) == (1, "cancelled")
+
+
+def test_a_worker_whose_run_was_given_up_ends_and_its_result_is_refused(world):
+    signed = Signed()
+    made, _ = minder(world, signed)
+    world.log.change(world.log.standings()["p"], {"expires_at": datetime(2020, 1, 1, tzinfo=UTC)})
+    world.scheduler("you", leads=False).tick()
+    made.mind()
+    made.mind()
+    assert signed.ended.status == LOST
+    assert not made.busy
+    assert any("its result is not used" in words for words in world.warned)
+    assert [run.status for run in world.runs()] == [LOST]
+
+
+def test_a_place_that_ends_runs_has_them_ended_before(world):
+    made, _ = minder(world, Signed(), most=0.0)
+    made.mind_all(threading.Event())
+    assert [run.status for run in world.runs()] == ["timeout"]
 
 
 def test_a_stop_leaves_runs_alone(world):

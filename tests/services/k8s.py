@@ -9,6 +9,7 @@ import json
 import os
 import re
 import signal
+import sys
 import tempfile
 import threading
 import time
@@ -65,7 +66,8 @@ class Cluster:
         cluster, user = {"name": "c", "cluster": {"server": url}}, {"name": "u", "user": {"token": "t"}}
         told = {"current-context": "c", "contexts": [context], "clusters": [cluster], "users": [user]}
         file = self.folder / "kubeconfig.json"
-        file.write_text(json.dumps({"apiVersion": "v1", "kind": "Config", **told}))
+        if not file.exists():
+            file.write_text(json.dumps({"apiVersion": "v1", "kind": "Config", **told}))
         return file
 
     def create(self, job: Thing) -> tuple[int, Thing]:
@@ -207,6 +209,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Clients that are killed cut off what they ask."""
+        if not isinstance(sys.exception(), OSError | ValueError):
+            super().handle_error(request, client_address)
+
+
 def _matches(thing: Thing, selector: str) -> bool:
     labels = thing["metadata"].get("labels", {})
     return all(labels.get(key) == value for key, _, value in (each.partition("=") for each in selector.split(",")))
@@ -217,7 +226,7 @@ def cluster(folder: Path, **env: str) -> Iterator[Cluster]:
     """A cluster with a namespace `etl`, for as long as the context; what runs in it is killed at its end."""
     found = Cluster(folder, env)
     handler = type("Handler", (_Handler,), {"cluster": found})
-    found.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    found.server = _Server(("127.0.0.1", 0), handler)
     threading.Thread(target=found.server.serve_forever, daemon=True).start()
     try:
         yield found

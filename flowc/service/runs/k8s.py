@@ -147,7 +147,10 @@ class Jobs:
     def _list(self, call: Callable[..., Any], what: str, more: str | None = None) -> list[dict[str, Any]]:
         chosen = ",".join(filter(None, (f"{_MANAGED}=flowc", f"{_PROJECT}={_safe(self.project)}", more)))
         found = self._ask(lambda: call(self.options.namespace, label_selector=chosen, **_raw()), what)
-        items: list[dict[str, Any]] = json.loads(found)["items"]
+        try:
+            items: list[dict[str, Any]] = json.loads(found)["items"]
+        except (ValueError, KeyError, TypeError):  # a proxy, for instance, that asks for a login
+            raise TransientError("what answers is not Kubernetes", code="connection-failed") from None
         return items
 
     def _ask(self, work: Callable[[], Any], what: str, *fine: int) -> bytes:

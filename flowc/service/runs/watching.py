@@ -228,20 +228,21 @@ class Watcher:
                 self._end_late(name, now)
 
     def _never_began(self, run: RunRecord, status: str, why: str) -> None:
-        self._fail(_claim(run), self._worker_lost(status, why, run.id), run.owner)
-        self._end(run.id)
+        if self._fail(_claim(run), self._worker_lost(status, why, run.id), run.owner):
+            self._end(run.id)
 
-    def _fail(self, claim: Claim, outcome: Outcome, owner: str) -> None:
-        """Ends a run that no worker has taken over by now."""
+    def _fail(self, claim: Claim, outcome: Outcome, owner: str) -> bool:
+        """Ends a run; False where a worker has taken it over by now."""
         pipeline, watched = self._pipelines.get(claim.pipeline), self._watched.get(claim.run_id)
         failing = watched.failing if watched is not None else False
         timing = pipeline.timing if pipeline is not None else None
         outcome = self.settling.masked(outcome)
         if not self.settling.end(claim, timing, outcome, failing=failing, owner=owner):
-            return
+            return False
         self._watched.pop(claim.run_id, None)
         self.settling.count(claim.pipeline, outcome.status, None)
         self.settling.failed = self.settling.failed or (watched is not None and watched.mine)
+        return True
 
     def _end_late(self, run: str, now: datetime) -> None:
         """Ends a worker that goes on though its run is over; those that this run log does not know are others'."""
