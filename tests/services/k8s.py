@@ -225,6 +225,7 @@ def _matches(thing: Thing, selector: str) -> bool:
 def cluster(folder: Path, **env: str) -> Iterator[Cluster]:
     """A cluster with a namespace `etl`, for as long as the context; what runs in it is killed at its end."""
     found = Cluster(folder, env)
+    warm.server()  # once, for all threads that start containers
     handler = type("Handler", (_Handler,), {"cluster": found})
     found.server = _Server(("127.0.0.1", 0), handler)
     threading.Thread(target=found.server.serve_forever, daemon=True).start()
