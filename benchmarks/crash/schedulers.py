@@ -2,6 +2,7 @@
 
 python -m benchmarks.crash.schedulers                            200 kills for each kind of run log
 python -m benchmarks.crash.schedulers --kills 20 --only sqlite   fewer, of one kind
+python -m benchmarks.crash.schedulers --executor k8s --only postgres   of schedulers and of their Jobs' workers
 """
 
 from __future__ import annotations
@@ -15,17 +16,19 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from benchmarks.crash.schedulerworker import PIPELINES, opened
+from benchmarks.crash.schedulerworker import JOBS, PIPELINES, opened
 from flowc.errors import FlowcError
+from flowc.service.runs.decisions import Scheduled
 from flowc.service.runs.log import RunLog
 from tests.services import service
 from tests.services.databases import Databases
+from tests.services.k8s import Cluster, cluster
 from tests.services.mysql import fresh_database
 
 KINDS = ("sqlite", "duckdb", "postgres", "mysql")
@@ -39,6 +42,7 @@ class Found:
 
     kills: int = 0
     leaders: int = 0
+    workers: int = 0
     due: int = 0
     again: int = 0
     """Attempts behind one that was lost."""
@@ -61,11 +65,13 @@ class Three:
     kind: str
     options: Mapping[str, object]
     folder: Path
+    kube: Cluster | None = None
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def start(self, name: str) -> None:
         """Starts one, and returns when it schedules."""
         words = [self.kind, json.dumps(self.options), str(self.folder), name, str(_SKEWS[name])]
+        words += [str(self.kube.kubeconfig)] if self.kube is not None else []
         with (self.folder / "errors.txt").open("ab") as errors:
             process = subprocess.Popen(
                 [sys.executable, "-m", "benchmarks.crash.schedulerworker", *words],
@@ -81,6 +87,15 @@ class Three:
         process.send_signal(signal.SIGKILL)
         process.wait()
 
+    def kill_worker(self) -> bool:
+        """Kills the worker of a Job; False where none is at work."""
+        running = [*self.kube.processes] if self.kube is not None else []
+        if self.kube is None or not running:
+            return False
+        with suppress(KeyError):  # it has just ended
+            self.kube.signal(signal.SIGKILL, running[0])
+        return True
+
     def stop(self) -> None:
         """Asks all to stop."""
         for process in self.processes.values():
@@ -89,10 +104,16 @@ class Three:
             process.wait(60)
 
 
-def campaign(kind: str, options: Mapping[str, object], folder: Path, kills: int, seed: int) -> Found:
-    """Kills one after the other, mostly the one that leads, and has the last ones do what is left."""
+def campaign(
+    kind: str, options: Mapping[str, object], folder: Path, kills: int, seed: int, kube: Cluster | None = None
+) -> Found:  # fmt: skip
+    """Kills one after the other, mostly the one that leads, and has the last ones do what is left.
+
+    In a cluster, every other kill is of a worker, if there is one.
+    """
     pick, found = random.Random(seed), Found()
-    three, log = Three(kind, options, folder), opened(kind, options, "campaign")
+    three, log = Three(kind, options, folder, kube), opened(kind, options, "campaign")
+    pipelines = JOBS if kube is not None else PIPELINES
     log.ensure()
     for name in _SKEWS:
         three.start(name)
@@ -101,12 +122,15 @@ def campaign(kind: str, options: Mapping[str, object], folder: Path, kills: int,
         leader = _leader(log)
         name = leader if leader in three.processes and pick.random() < 0.8 else pick.choice([*three.processes])
         found.kills += 1
+        if pick.random() < 0.5 and three.kill_worker():
+            found.workers += 1
+            continue
         found.leaders += name == leader
         three.kill(name)
         three.start(name)
-    _finish(log, datetime.now().astimezone() + timedelta(seconds=3))
+    _finish(log, datetime.now().astimezone() + timedelta(seconds=3), pipelines)
     three.stop()
-    _count(found, log, folder)
+    _count(found, log, folder, pipelines)
     log.close()
     return found
 
@@ -116,20 +140,21 @@ def _leader(log: RunLog) -> str | None:
         leads = log.leader()
     except FlowcError:
         return None
-    return leads[0] if leads is not None else None
+    return leads[0].partition("@")[0] if leads is not None else None
 
 
-def _finish(log: RunLog, upto: datetime) -> None:
+def _finish(log: RunLog, upto: datetime, pipelines: Sequence[Scheduled]) -> None:
     """Waits until all that was due by then is done with."""
     until = time.monotonic() + 180
     while time.monotonic() < until:
         found = log.standings()
-        if len(found) == len(PIPELINES) and all(at.settled_at >= upto for at in found.values()):
+        steps = {each.name: each.schedule.last(upto) or upto for each in pipelines}
+        if len(found) == len(steps) and all(at.settled_at >= steps[name] for name, at in found.items()):
             return
         time.sleep(0.5)
 
 
-def _count(found: Found, log: RunLog, folder: Path) -> None:
+def _count(found: Found, log: RunLog, folder: Path, pipelines: Sequence[Scheduled]) -> None:
     lines = [json.loads(line) for line in (folder / "runs.jsonl").read_text().splitlines()]
     began = Counter((name, due, attempt) for what, name, due, attempt, _ in lines if what == "began")
     found.again = sum(attempt > 1 for _, _, attempt in began)
@@ -137,7 +162,7 @@ def _count(found: Found, log: RunLog, folder: Path) -> None:
     done = Counter((run.pipeline, run.due_at) for run in log.runs(status="ok", most=1_000_000))
     found.twice += sum(count - 1 for count in done.values())
     standings = log.standings()
-    for pipeline in PIPELINES:
+    for pipeline in pipelines:
         at = standings[pipeline.name]
         due = pipeline.schedule.between(at.since, at.settled_at, 1_000_000)
         missing = [each for each in due if (pipeline.name, each) not in done]
@@ -165,20 +190,32 @@ def place(kind: str, folder: Path) -> Iterator[Mapping[str, object]]:
         databases.drop()
 
 
+@contextmanager
+def _cluster(kind: str, options: Mapping[str, object], folder: Path) -> Iterator[Cluster]:
+    told = {"CAMPAIGN_KIND": kind, "CAMPAIGN_OPTIONS": json.dumps(options), "CAMPAIGN_FOLDER": str(folder)}
+    with cluster(folder, **told) as kube:
+        kube.module = "benchmarks.crash.jobworker"
+        yield kube
+
+
 def main() -> int:
     """Runs the campaigns and prints a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--only", nargs="*", choices=KINDS, default=KINDS)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--executor", choices=("subprocess", "k8s"), default="subprocess")
     given = parser.parse_args()
-    print("| run log | kills | of leaders | due times | tried again | twice | missed |")
-    print("|---|---|---|---|---|---|---|")
+    print("| run log | kills | of leaders | of workers | due times | tried again | twice | missed |")
+    print("|---|---|---|---|---|---|---|---|")
     good = True
     for kind in given.only:
-        with tempfile.TemporaryDirectory() as name, place(kind, Path(name)) as options:
-            found = campaign(kind, options, Path(name), given.kills, given.seed)
-        counts = (found.kills, found.leaders, found.due, found.again, found.twice, found.missed)
+        with ExitStack() as stack:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            options = stack.enter_context(place(kind, folder))
+            kube = stack.enter_context(_cluster(kind, options, folder)) if given.executor == "k8s" else None
+            found = campaign(kind, options, folder, given.kills, given.seed, kube)
+        counts = (found.kills, found.leaders, found.workers, found.due, found.again, found.twice, found.missed)
         print(f"| {kind} | {' | '.join(map(str, counts))} |", flush=True)
         for problem in found.problems:
             print(problem, file=sys.stderr)

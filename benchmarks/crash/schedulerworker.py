@@ -1,6 +1,7 @@
-"""One of several schedulers of a project: `python -m benchmarks.crash.schedulerworker KIND OPTIONS FOLDER NAME SKEW`.
+"""One of several schedulers: `python -m benchmarks.crash.schedulerworker KIND OPTIONS FOLDER NAME SKEW [KUBECONFIG]`.
 
-Its runs take a moment and do nothing but tell, in a file that all share, that they began and that they ended.
+Its runs take a moment and do nothing but tell, in a file that all share, that they began and that they ended. With a
+kubeconfig they are Jobs, whose containers are `jobworker`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from flowc.runtime.connectors import open_database
 from flowc.service.runs import log as runlog
 from flowc.service.runs.decisions import Scheduled
 from flowc.service.runs.executors import Project, Running
+from flowc.service.runs.k8s import JobOptions, Jobs
 from flowc.service.runs.log import RunLog
 from flowc.service.runs.records import OK, Claim, Outcome
 from flowc.service.runs.scheduler import Scheduler
@@ -34,11 +36,16 @@ def _timing(expression: str) -> Timing:
     return Timing(expression, catch_up="all", attempts=1000, backoff=0.0)
 
 
-PIPELINES = (
-    Scheduled("first", _timing("* * * * * *")),
-    Scheduled("second", _timing("*/2 * * * * *"), upstream=("first",)),
-    Scheduled("third", _timing("*/3 * * * * *")),
-)
+def pipelines(step: int) -> tuple[Scheduled, ...]:
+    """What is scheduled: the first every so many seconds, the others more rarely."""
+    return (
+        Scheduled("first", _timing(f"*/{step} * * * * *")),
+        Scheduled("second", _timing(f"*/{2 * step} * * * * *"), upstream=("first",)),
+        Scheduled("third", _timing(f"*/{3 * step} * * * * *")),
+    )
+
+
+PIPELINES, JOBS = pipelines(1), pipelines(5)
 
 
 @dataclass(frozen=True)
@@ -103,13 +110,14 @@ def skew(seconds: float) -> None:
 
 def main() -> None:
     """Schedules until SIGTERM, or until it is killed."""
-    kind, options, folder, name, wrong = sys.argv[1:]
+    kind, options, folder, name, wrong, *kubeconfig = sys.argv[1:]
     skew(float(wrong))
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     log = opened(kind, json.loads(options), name)
+    jobs = Jobs.of(JobOptions("etl", "x", kubeconfig=kubeconfig[0], patience=20), PROJECT) if kubeconfig else None
     scheduler = Scheduler(
-        PIPELINES, log, Telling(Path(folder) / "runs.jsonl"), Project(()),
+        JOBS if jobs else PIPELINES, log, jobs or Telling(Path(folder) / "runs.jsonl"), Project(()),
         told=lambda _: None, warned=lambda words: print(words, file=sys.stderr), leads=True,
     )  # fmt: skip
     print("ready", flush=True)

@@ -70,6 +70,12 @@ def http_option(command: F) -> F:
     return click.option("--http", metavar="HOST:PORT", help=help)(command)
 
 
+def executor_option(command: F) -> F:
+    """Adds `--executor URL`."""
+    help = "Where runs happen: subprocess:// (here; the default), k8s://NAMESPACE?image=…, or lambda://FUNCTION."
+    return click.option("--executor", metavar="URL", default="subprocess://", help=help)(command)
+
+
 def environment_option(command: F) -> F:
     """Adds `--env NAME`."""
     help = "Use this entry of `environments`."

@@ -68,6 +68,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "completion": ("completion", "Print the script that has SHELL complete commands, options and names."),
 }
 
+# Commands that only flowc itself types.
+HIDDEN = {"work": "work"}
+
 COMPLETING = "_FLOWC_COMPLETE"
 """The variable by which a shell asks what could stand next."""
 
@@ -82,9 +85,10 @@ class LazyGroup(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
+        known = COMMANDS.get(cmd_name, (HIDDEN.get(cmd_name),))[0]
+        if known is None:
             return None
-        module = import_module(f"flowc.cli.{COMMANDS[cmd_name][0]}")
+        module = import_module(f"flowc.cli.{known}")
         return cast(click.Command, module.command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -97,7 +101,7 @@ class LazyGroup(click.Group):
         if args and args[0] in LATER:
             message = f"`flowc {args[0]}` cannot run in version {__version__}"
             raise UsageError(message, code="not-runnable-yet", help="see what can: `flowc --help`")
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+        if args and args[0] not in {**COMMANDS, **HIDDEN} and not args[0].startswith("-"):
             helps = did_you_mean(args[0], COMMANDS) or ("list the commands with `flowc --help`",)
             raise UsageError(f"there is no command `{args[0]}`", code="unknown-command", help=helps[0])
         return super().resolve_command(ctx, args)

@@ -8,10 +8,10 @@ import click
 
 from flowc.api.selectors import scheduled_only
 from flowc.cli.alerting import telling_of
-from flowc.cli.arguments import environment_option, run_log_option, specs_and_names
+from flowc.cli.arguments import environment_option, executor_option, run_log_option, specs_and_names
 from flowc.cli.eventlog import Log
 from flowc.cli.opened import open_pipelines
-from flowc.cli.scheduling import scheduler_of, until_signal
+from flowc.cli.scheduling import check_place, scheduler_of, until_signal
 from flowc.cli.telemetry import telemetry
 from flowc.durations import parse_instant
 from flowc.errors import UsageError
@@ -24,10 +24,16 @@ _FIRST, _LAST = datetime(1971, 1, 1, tzinfo=UTC), datetime(2037, 12, 31, tzinfo=
 @click.argument("specs", nargs=-1, metavar="[SPECS]... [NAME]...")
 @click.option("--now", "given", metavar="TIME", help="Take this for the time, as in 2026-03-29T02:30:00+01:00.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", help="How the log is written.")
+@executor_option
 @environment_option
 @run_log_option
 def command(
-    specs: tuple[str, ...], given: str | None, log_format: str, environment: str | None, run_log: str | None
+    specs: tuple[str, ...],
+    given: str | None,
+    log_format: str,
+    executor: str,
+    environment: str | None,
+    run_log: str | None,
 ) -> int:
     """Run what is due by its schedule, once: for a tick of cron.
 
@@ -43,9 +49,11 @@ def command(
     with telemetry(opened.checked.project, opened.sessions.resolver, log) as told:
         telling = telling_of(opened, opened.pipelines, environment, log, given_log=run_log, at_end=True, now=now)
         scheduler = scheduler_of(
-            opened, opened.pipelines, paths, environment, log, given_log=run_log, telling=telling, span=told.span
+            opened, opened.pipelines, paths, environment, log, given_log=run_log, executor=executor, telling=telling,
+            span=told.span,
         )  # fmt: skip
         scheduler.now = now
+        check_place(scheduler)
         with until_signal() as stop, telling:
             scheduler.run_due(stop)
     opened.sessions.close()

@@ -10,11 +10,17 @@ import click
 
 from flowc.api.selectors import scheduled_only
 from flowc.cli.alerting import telling_of
-from flowc.cli.arguments import environment_option, http_option, run_log_option, specs_and_names
+from flowc.cli.arguments import (
+    environment_option,
+    executor_option,
+    http_option,
+    run_log_option,
+    specs_and_names,
+)
 from flowc.cli.eventlog import Log
 from flowc.cli.opened import open_pipelines
 from flowc.cli.pages import seen_dues, serve_pages
-from flowc.cli.scheduling import scheduler_of, until_signal
+from flowc.cli.scheduling import check_place, scheduler_of, until_signal
 from flowc.cli.telemetry import telemetry
 from flowc.render.runs import scheduler_json
 from flowc.service.daemon.http import Page
@@ -27,6 +33,7 @@ from flowc.service.telemetry.metrics import families
 @http_option
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", help="How the log is written.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info")
+@executor_option
 @environment_option
 @run_log_option
 def command(
@@ -34,13 +41,15 @@ def command(
     http: str | None,
     log_format: str,
     log_level: str,
+    executor: str,
     environment: str | None,
     run_log: str | None,
 ) -> int:
     """Run pipelines by their schedules until a signal comes; of several, one leads.
 
-    Each run is a process of its own. A leader that gives no sign of life for 30 seconds by the clock of the run log
-    is replaced; SIGTERM gives the lead back at once, stops what runs, and lets the next leader begin that again.
+    Each run is a process of its own, here or where --executor says. A leader that gives no sign of life for 30 seconds
+    by the clock of the run log is replaced; SIGTERM gives the lead back at once, stops what runs here, and lets the
+    next leader begin that again. What runs elsewhere goes on.
     With --http, /readyz says whether the run log can be used.
     """
     paths, names = specs_and_names(specs)
@@ -50,10 +59,11 @@ def command(
     with ExitStack() as stack:
         told = stack.enter_context(telemetry(opened.checked.project, opened.sessions.resolver, log))
         scheduler = scheduler_of(
-            opened, opened.pipelines, paths, environment, log, given_log=run_log, leads=True, telling=telling,
-            span=told.span,
+            opened, opened.pipelines, paths, environment, log, given_log=run_log, executor=executor, leads=True,
+            telling=telling, span=told.span,
         )  # fmt: skip
         opened.sessions.close()
+        check_place(scheduler)
         began = time.time()
         collect = partial(families, (), began, scheduler)
         if http is not None:

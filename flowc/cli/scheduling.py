@@ -8,8 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from types import FrameType
@@ -18,19 +17,21 @@ from flowc.cli.console import concealed, out, say
 from flowc.cli.eventlog import Log
 from flowc.cli.opened import OpenProject
 from flowc.compiler.ir import Pipeline
-from flowc.errors import FlowcError
+from flowc.errors import FlowcError, TransientError
 from flowc.masking import mask_addresses
 from flowc.runtime.tracing import NO_SPAN, Span
-from flowc.service.access.sessions import Sessions
 from flowc.service.alerts.told import Telling
 from flowc.service.daemon.stats import Event
-from flowc.service.runs.decisions import Scheduled
 from flowc.service.runs.due import Due, dues, limits_of, scheduled
 from flowc.service.runs.edits import ScheduleEdit, edited
-from flowc.service.runs.executors import SILENCE, Executor, Project, Subprocess, report_handle
+from flowc.service.runs.executors import SILENCE, Project, report_handle
 from flowc.service.runs.log import LEASE
+from flowc.service.runs.masking import Masking
+from flowc.service.runs.minding import Happened
 from flowc.service.runs.opening import run_log
-from flowc.service.runs.scheduler import Happened, Scheduler
+from flowc.service.runs.places import SUBPROCESS, check_run_log, executor_of
+from flowc.service.runs.scheduler import Scheduler
+from flowc.service.runs.watching import Remote
 
 _PATIENCE = 4.0
 """Seconds that a worker may take to roll back."""
@@ -46,7 +47,7 @@ def scheduler_of(
     log: Log,
     *,
     given_log: str | None = None,
-    executor: Executor | None = None,
+    executor: str = SUBPROCESS,
     leads: bool = False,
     looks: bool = False,
     telling: Telling | None = None,
@@ -54,7 +55,8 @@ def scheduler_of(
 ) -> Scheduler:
     """The scheduler of the chosen pipelines. A worker finds the project by the paths of its specs.
 
-    What happens goes into the log, and to who tells alerts.
+    What happens goes into the log, and to who tells alerts. Raises UsageError for a URL that is no executor, and for a
+    run log that its workers cannot reach.
     """
 
     def told(happened: Happened) -> None:
@@ -64,11 +66,17 @@ def scheduler_of(
 
     project = opened.checked.project
     pipelines = scheduled(opened.ir.pipelines)
-    worker = Project(tuple(str(path.resolve()) for path in paths), environment, os.getcwd())
+    specs, given = tuple(str(path.resolve()) for path in paths), tuple(map(str, paths))
+    worker = Project(specs, environment, os.getcwd(), given, given_log)
+    place = executor_of(executor, project.name, os.environ)
+    runs = run_log(project, opened.sessions.resolver, given_log, looks=looks)
+    runs.lease = lease()
+    if isinstance(place, Remote):
+        check_run_log(runs, given_log)
     return Scheduler(
         pipelines,
-        run_log(project, opened.sessions.resolver, given_log, looks=looks),
-        executor or Subprocess(os.environ),
+        runs,
+        place,
         worker,
         told=told,
         warned=lambda words: log(Event("warning", words)),
@@ -79,6 +87,22 @@ def scheduler_of(
         redact=Masking(opened.sessions, pipelines),
         span=span,
     )
+
+
+def check_place(scheduler: Scheduler) -> None:
+    """Asks the platform, before anything begins. Raises UsageError for what it refuses; its absence may pass."""
+    if isinstance(scheduler.executor, Remote):
+        try:
+            scheduler.executor.look()
+        except TransientError as error:
+            if not scheduler.leads:
+                raise
+            scheduler.warned(f"nothing begins until this passes: {error.message}")
+
+
+def lease() -> float:
+    """Seconds that a run, and a leader, outlive their last sign of life: `FLOWC_LEASE`, which tests make short."""
+    return float(os.environ.get("FLOWC_LEASE", LEASE))
 
 
 def happened_event(happened: Happened) -> Event:
@@ -130,26 +154,6 @@ def edited_schedules(opened: OpenProject) -> list[ScheduleEdit]:
         return []
 
 
-@dataclass
-class Masking:
-    """Masks the secrets of the connections that pipelines use; they are resolved when there is something to mask."""
-
-    sessions: Sessions
-    pipelines: Sequence[Scheduled]
-    _known: bool = False
-
-    def __call__(self, text: str) -> str:
-        """The text without secrets."""
-        if not text:
-            return text
-        if not self._known:
-            self._known = True
-            for connection in {name for each in self.pipelines for name in each.connections}:
-                with suppress(FlowcError):
-                    self.sessions.options(connection)
-        return self.sessions.resolver.masker.redact(text)
-
-
 def become_worker() -> None:
     """In a worker of a scheduler, what a user's function prints is no report; and it ends with its scheduler.
 
@@ -160,7 +164,7 @@ def become_worker() -> None:
         return
 
     def listen() -> None:
-        while select.select([0], [], [], LEASE * SILENCE)[0] and os.read(0, 1024):
+        while select.select([0], [], [], lease() * SILENCE)[0] and os.read(0, 1024):
             pass
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(_PATIENCE)

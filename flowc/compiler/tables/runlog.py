@@ -155,10 +155,18 @@ def begin_run(values: Mapping[str, object], dialect: Dialect) -> str:
     return insert(RUNS, values, dialect)
 
 
-def end_run(project: str, run: str, values: Mapping[str, object], dialect: Dialect) -> str:
-    """Records how a run has ended, once: touches no row when that was told before."""
+def end_run(
+    project: str, run: str, values: Mapping[str, object], dialect: Dialect, *, owner: str | None = None
+) -> str:  # fmt: skip
+    """Records how a run has ended, once: touches no row when that was told before, or when it is not the `owner`'s."""
     of = f"{_run(project, run, dialect)} AND {ident('status')} = 'running'"
+    of += f" AND {_is('owner', owner, dialect)}" if owner is not None else ""
     return f"UPDATE {state_name(RUNS, dialect)} SET {assignments(values, dialect)} WHERE {of}"
+
+
+def take_run(project: str, run: str, owner: str, new: str, dialect: Dialect) -> str:
+    """Gives a run that goes on from one owner to another; touches no row when it is over, or not that owner's."""
+    return end_run(project, run, {"owner": new}, dialect, owner=owner)
 
 
 def read_runs(

@@ -63,11 +63,21 @@ class Project:
     specs: tuple[str, ...]
     environment: str | None = None
     folder: str = "."
+    given: tuple[str, ...] = ()
+    """The paths as they were given, which mean the same in an image whose working folder is that of the project."""
+    run_log: str | None = None
+    """The connection that holds the run log, where it is not the project's."""
 
     def command(self, pipeline: str) -> list[str]:
         """The arguments of flowc for a run of a pipeline, whose name may be that of a file too."""
         chosen = [f"--env={self.environment}"] if self.environment is not None else []
         return ["run", *self.specs, f"--pipeline={pipeline}", "--once", "--json", *chosen]
+
+    def work(self, run: str, specs: Sequence[str] = ()) -> list[str]:
+        """The arguments of flowc for a worker on another machine, where the specs may be at other paths."""
+        chosen = [f"--env={self.environment}"] if self.environment is not None else []
+        log = [f"--run-log={self.run_log}"] if self.run_log is not None else []
+        return ["work", run, *(specs or self.given), *chosen, *log]
 
 
 class Running(Protocol):

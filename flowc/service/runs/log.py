@@ -41,8 +41,8 @@ _TEXT_CHARACTERS = 20_000
 """Characters of a text that are kept, half of them from its end."""
 _DETAIL_CHARACTERS = 1 << 19
 """Characters of the details of a run that are kept; of larger ones, only what it said."""
-_LOCAL = ("sqlite", "duckdb")
-"""The kinds whose clock is this machine's."""
+LOCAL = ("sqlite", "duckdb")
+"""The kinds that are of this machine alone, and whose clock is its own."""
 
 
 def run_id(at: datetime) -> str:
@@ -73,7 +73,7 @@ class RunLog:
 
     def now(self) -> datetime:
         """The time of the database, in UTC."""
-        if self.kind in _LOCAL:
+        if self.kind in LOCAL:
             return datetime.now(UTC)
         with self._session() as database:
             return _aware(database.query(sql.read_clock(self._dialect)).to_pylist()[0]["now"])
@@ -125,20 +125,37 @@ class RunLog:
         )  # fmt: skip
         return self._do(text) == 1
 
-    def claim(self, standing: Standing, claim: Claim, now: datetime, token: int | None = None) -> bool:
-        """Takes a due time, for this process to run; False where another one was faster, or leads by now."""
+    def claim(
+        self, standing: Standing, claim: Claim, now: datetime, token: int | None = None, patience: float | None = None
+    ) -> bool:  # fmt: skip
+        """Takes a due time, for this process to run; False where another one was faster, or leads by now.
+
+        Its first sign of life is waited for as long as the `patience`, in seconds; None for as long as any other.
+        """
         values = {
             "due_at": claim.due_at, "attempt": claim.attempt, "retry_at": None, "run_id": claim.run_id,
-            "expires_at": Ahead(self.lease),
+            "expires_at": Ahead(self.lease if patience is None else patience),
         }  # fmt: skip
         take = sql.change_schedule(
             self.project, claim.pipeline, values, self._dialect, version=standing.version, token=token
         )
         begin = sql.begin_run(self._begun(claim, now), self._dialect)
         try:
-            return self._both(take, begin)
+            return self._all([take, begin])
         except (DataError, TransientError):
             if self.standings().get(claim.pipeline, standing).run_id == claim.run_id:
+                return True  # the commit went through, and its answer was lost
+            raise
+
+    def take_over(self, run: RunRecord) -> bool:
+        """Makes this process the one that does a run; False where it is over, or another worker was faster."""
+        hold = sql.hold_runs(self.project, [run.id], self.lease, self._dialect)
+        take = sql.take_run(self.project, run.id, run.owner, self.owner, self._dialect)
+        try:
+            return self._all([hold, take])
+        except (DataError, TransientError):
+            found = self.find(run.id)
+            if found and (found[0].owner, found[0].status) == (self.owner, RUNNING):
                 return True  # the commit went through, and its answer was lost
             raise
 
@@ -147,17 +164,20 @@ class RunLog:
         return self._do(sql.hold_runs(self.project, runs, self.lease, self._dialect)) if runs else 0
 
     def settle(
-        self, claim: Claim, outcome: Outcome, values: Mapping[str, object], now: datetime, *, lost: bool = False
-    ) -> bool:
+        self, claim: Claim, outcome: Outcome, values: Mapping[str, object], now: datetime, *, lost: bool = False,
+        owner: str | None = None,
+    ) -> bool:  # fmt: skip
         """Ends the run of a claim, and what becomes of its schedule; False where it was taken away as lost.
 
-        With `lost` it is that which is done: False where it has given a sign of life meanwhile.
+        With `lost` it is that which is done: False where it has given a sign of life meanwhile. With `owner`, False
+        where the run is another one's by now.
         """
-        end = sql.end_run(self.project, claim.run_id, _ended(outcome, now), self._dialect)
+        end = sql.end_run(self.project, claim.run_id, _ended(outcome, now), self._dialect, owner=owner)
         free = {**values, "run_id": None, "expires_at": None}
         change = sql.change_schedule(self.project, claim.pipeline, free, self._dialect, run=claim.run_id, expired=lost)
         success = sql.succeed_schedule(self.project, claim.pipeline, claim.due_at, self._dialect)
-        if self._both(change, end, *((success,) if outcome.status == OK else ())):
+        succeeded = [success] if outcome.status == OK else []
+        if self._all([change, end] if owner is not None else [change], [*([end] if owner is None else []), *succeeded]):
             return True
         found = self.find(claim.run_id)  # the answer to a commit may have been lost
         return bool(found) and found[0].status == outcome.status != LOST
@@ -268,11 +288,11 @@ class RunLog:
         with self._session() as database:
             return database.execute(text)
 
-    def _both(self, first: str, *others: str) -> bool:
-        """One transaction, in which all is done, or nothing where the first touches no row."""
+    def _all(self, needed: Sequence[str], others: Sequence[str] = ()) -> bool:
+        """One transaction, in which all is done, or nothing where one of the `needed` touches no row."""
         with self._session() as database:
             database.begin()
-            if database.execute(first) != 1:
+            if not all(database.execute(text) == 1 for text in needed):
                 database.rollback()
                 return False
             for text in others:

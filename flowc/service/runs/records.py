@@ -13,7 +13,19 @@ RUNNING, OK, FAILED, SKIPPED, LOST, TIMEOUT, CANCELLED = (
     "running", "ok", "failed", "skipped", "lost", "timeout", "cancelled",
 )  # fmt: skip
 """How a run is, or has ended. `lost` gave no sign of life for as long as its lease lasted."""
+_WORKER, _AWAITS = "#", "@"
+"""What stands in the names of owners: behind the process of a worker, and before the place where one is to begin."""
 STATUSES = (RUNNING, OK, FAILED, SKIPPED, LOST, TIMEOUT, CANCELLED)
+
+
+def worker_name(process: str, token: str) -> str:
+    """The owner of a run that was taken over: the process, and a token, for one process may be several one by one."""
+    return f"{process}{_WORKER}{token}"
+
+
+def awaiting_name(process: str, place: str) -> str:
+    """The owner of runs that workers at a place are to take over."""
+    return f"{process}{_AWAITS}{place}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +59,16 @@ class RunRecord:
     error: str | None = None
     plan: str | None = None
     detail: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def taken_over(self) -> bool:
+        """Whether a worker does it that is no process of its scheduler."""
+        return _WORKER in self.owner
+
+    def awaits(self, place: str = "") -> bool:
+        """Whether a worker is to take it over, at that place where one is named."""
+        _, waits, where = self.owner.partition(_AWAITS)
+        return bool(waits) and place in ("", where)
 
     @property
     def seconds(self) -> float | None:
