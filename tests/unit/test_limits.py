@@ -41,6 +41,7 @@ from flowc.runtime.enginecontext import demand_shallow
 from flowc.runtime.streams.targets.hive import unnameable
 from flowc.source import MappedText, SourceFile
 from flowc.types import BIGINT, DataType, Kind
+from tests.alerts.bounds import ALERTS, NOBODY_MEETS
 from tests.commands import Inside
 from tests.streams.filefolder import put
 from tests.unit import project
@@ -484,8 +485,7 @@ def test_what_is_tried_elsewhere_is(place: str):
 
 
 INTERNAL = {
-    "service.alerts.": "how much of an alert is told, and how long it is tried, as its guide says",
-    "service.daemon.behind": "looks that are kept: fewer would make the lag a little less exact",
+    **NOBODY_MEETS,
     "compiler.dialects.mysql": "lengths of its types, which the reference of types has",
     "compiler.front.schemacheck": "how many words a help lists",
     "compiler.lowering.mends": "how long a help is",
@@ -534,24 +534,15 @@ PIPELINE, STREAM_ = "pipelines: { p: { to: t, %s } }", "streams: { s: { to: t, %
 EXPECT = PIPELINE % "expect: [{ %s, max_failures: @ }]"
 READ = PIPELINE % "from: { connection: f, path: x, format: csv, read: { %s: @ } }"
 WINDOW = STREAM_ % "window: { %s, group_by: [a], aggregate: { n: count(*) }, max_groups: @ }"
-ALERT = "alerts: {{ a: {{ kind: {}, {}: @ }} }}"
-ALERTS = (
-    'slack, url: "${U}"', "email, host: h, from: f, to: [t]", 'pagerduty, routing_key: "${K}"', 'webhook, url: "${U}"',
-    "stdout",
-)  # fmt: skip
 BOUNDED = {
-    **{f"alert/oneOf/{n}/properties/restarts": ALERT.format(kind, "restarts") for n, kind in enumerate(ALERTS)},
-    "alert/oneOf/1/properties/port": ALERT.format(ALERTS[1], "port"),
+    **ALERTS,
     "expectation/anyOf/0/properties/max_failures/anyOf/0": EXPECT % "not_null: [a]",
     "expectation/anyOf/1/properties/max_failures/anyOf/0": EXPECT % "unique: [a]",
     "expectation/anyOf/2/properties/max_failures/anyOf/0": EXPECT % "sql: a > 1",
     "messages/items/properties/_partition": "tests: { t: { stream: s, steps: [{ rows: [{ _partition: @ }] }] } }",
     "pipeline/properties/max_bad/anyOf/0": PIPELINE % "max_bad: @",
-    "pipeline/properties/retry/properties/attempts": PIPELINE % "retry: { attempts: @ }",
-    "pipeline/properties/retry/properties/factor": PIPELINE % "retry: { factor: @ }",
-    "read/properties/infer_rows": READ % "infer_rows",
-    "read/properties/skip_rows": READ % "skip_rows",
-    "read/properties/max_columns": READ % "max_columns",
+    **{f"pipeline/properties/retry/properties/{k}": PIPELINE % f"retry: {{ {k}: @ }}" for k in ("attempts", "factor")},
+    **{f"read/properties/{key}": READ % key for key in ("infer_rows", "skip_rows", "max_columns")},
     "roll/properties/rows": "streams: { s: { to: { connection: f, path: x, roll: { rows: @ } } } }",
     "stream/properties/dead_letter/properties/max_attempts": STREAM_ % "dead_letter: { max_attempts: @ }",
     "stream/properties/batch/properties/max_rows": STREAM_ % "batch: { max_rows: @ }",

@@ -71,7 +71,6 @@ def build_project(
     context = replace(context, reach=Reach(context.reach.root, allowed))
     merged = _merge(files, context)
     chosen = _environment(merged, environment, context)
-    own = {name: plain(entry.value) for name, entry in merged.sections.get("vars", {}).items()}
     project = {name: build_connection(entry, "project") for name, entry in merged.sound("connections")}
     connections = layered_connections(
         context.reach, context.reporter, env=env, project=project,
@@ -86,7 +85,7 @@ def build_project(
     return ProjectSpec(
         root=str(context.reach.root),
         name=project_name(files, context),
-        vars={**own, **_environment_vars(chosen)},
+        vars=_vars(merged, chosen),
         environment=environment,
         connections=connections,
         tables=tables,
@@ -252,9 +251,11 @@ def _environments_help(known: Mapping[str, Entry]) -> tuple[str, ...]:
     return ("known environments: " + ", ".join(f"`{name}`" for name in known),)
 
 
-def _environment_vars(chosen: TreeMap | None) -> Mapping[str, Json]:
-    node = chosen.get("vars") if chosen else None
-    return {key: plain(entry.value) for key, entry in node.entries.items()} if isinstance(node, TreeMap) else {}
+def _vars(merged: Merged, chosen: TreeMap | None) -> Mapping[str, Json]:
+    """Those of the project, in place of some of which the environment may have others."""
+    node = nodes.mapping(chosen.get("vars")) if chosen else None
+    entries = {**merged.sections.get("vars", {}), **(node.entries if node is not None else {})}
+    return {key: plain(entry.value) for key, entry in entries.items()}
 
 
 def _environment_connections(
