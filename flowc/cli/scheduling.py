@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -58,12 +59,6 @@ def scheduler_of(
     What happens goes into the log, and to who tells alerts. Raises UsageError for a URL that is no executor, and for a
     run log that its workers cannot reach.
     """
-
-    def told(happened: Happened) -> None:
-        log(happened_event(happened))
-        if telling is not None:
-            telling.told(happened)
-
     project = opened.checked.project
     pipelines = scheduled(opened.ir.pipelines)
     specs, given = tuple(str(path.resolve()) for path in paths), tuple(map(str, paths))
@@ -78,7 +73,7 @@ def scheduler_of(
         runs,
         place,
         worker,
-        told=told,
+        told=partial(_tell, log, telling),
         warned=lambda words: log(Event("warning", words)),
         limits=limits_of(project),
         keep=timedelta(seconds=project.run_log.keep or _KEEP),
@@ -87,6 +82,12 @@ def scheduler_of(
         redact=Masking(opened.sessions, pipelines),
         span=span,
     )
+
+
+def _tell(log: Log, telling: Telling | None, happened: Happened) -> None:
+    log(happened_event(happened))
+    if telling is not None:
+        telling.told(happened)
 
 
 def check_place(scheduler: Scheduler) -> None:

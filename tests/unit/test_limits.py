@@ -41,10 +41,10 @@ from flowc.runtime.enginecontext import demand_shallow
 from flowc.runtime.streams.targets.hive import unnameable
 from flowc.source import MappedText, SourceFile
 from flowc.types import BIGINT, DataType, Kind
-from tests.alerts.bounds import ALERTS, NOBODY_MEETS
 from tests.commands import Inside
 from tests.streams.filefolder import put
 from tests.unit import project
+from tests.unit.service_bounds import NOBODY_MEETS, SERVICE
 from tests.unit.test_sql_templates import rendered
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -535,7 +535,7 @@ EXPECT = PIPELINE % "expect: [{ %s, max_failures: @ }]"
 READ = PIPELINE % "from: { connection: f, path: x, format: csv, read: { %s: @ } }"
 WINDOW = STREAM_ % "window: { %s, group_by: [a], aggregate: { n: count(*) }, max_groups: @ }"
 BOUNDED = {
-    **ALERTS,
+    **SERVICE,
     "expectation/anyOf/0/properties/max_failures/anyOf/0": EXPECT % "not_null: [a]",
     "expectation/anyOf/1/properties/max_failures/anyOf/0": EXPECT % "unique: [a]",
     "expectation/anyOf/2/properties/max_failures/anyOf/0": EXPECT % "sql: a > 1",

@@ -30,7 +30,7 @@ _LOOK = 5.0
 """Seconds between two questions to the platform."""
 _ENDING = 30.0
 """Seconds that a worker may take to end when its run is over."""
-_MOST = 10_000
+_WATCHED = 10_000
 """So many runs are watched."""
 
 
@@ -175,7 +175,7 @@ class Watcher:
         return self.settling.log
 
     def _look(self) -> int:
-        running = {run.id: run for run in self._log.runs(status=RUNNING, most=_MOST) if run.due_at is not None}
+        running = {run.id: run for run in self._log.runs(status=RUNNING, most=_WATCHED) if run.due_at is not None}
         standings = self._log.standings()
         over = [each for run, each in self._watched.items() if run not in running]
         for each in over:

@@ -22,7 +22,7 @@ from flowc.service.telemetry.settings import Settings, Sink
 
 _EXTRA = "otlp"
 _SCOPE = "flowc"
-_LONGEST = 300
+_SHOWN = 300
 """Characters of a reason that are shown."""
 _UNITS = {"_seconds": "s", "_bytes": "By"}
 _EXPORTERS = {"metrics": ("metric_exporter", "OTLPMetricExporter"), "traces": ("trace_exporter", "OTLPSpanExporter")}
@@ -96,10 +96,10 @@ def refused(export: Callable[[Any], Any], what: Any, redact: Callable[[str], str
     try:
         done = export(what)
     except Exception as error:  # an SDK that raises must not end the thread that sends
-        return redact(f"{type(error).__name__}: {error}")[:_LONGEST]
+        return redact(f"{type(error).__name__}: {error}")[:_SHOWN]
     if done.name == "SUCCESS":
         return None
-    return redact(reasons().of(threading.get_ident()))[:_LONGEST] or "the collector does not take them"
+    return redact(reasons().of(threading.get_ident()))[:_SHOWN] or "the collector does not take them"
 
 
 @dataclass

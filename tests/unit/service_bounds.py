@@ -1,4 +1,4 @@
-"""What the tests of limits are to know of alerts."""
+"""What the tests of limits are to know of alerts and telemetry."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ _KINDS = (
     'slack, url: "${U}"', "email, host: h, from: f, to: [t]", 'pagerduty, routing_key: "${K}"', 'webhook, url: "${U}"',
     "stdout",
 )  # fmt: skip
-ALERTS = {
+SERVICE = {
+    **{
+        f"traces_sink/oneOf/{n}/properties/sample": f"telemetry: {{ traces: {{ kind: {kind}, sample: @ }} }}"
+        for n, kind in ((1, "stdout"), (2, "otlp"))
+    },
     **{f"alert/oneOf/{n}/properties/restarts": _ALERT.format(kind, "restarts") for n, kind in enumerate(_KINDS)},
     "alert/oneOf/1/properties/port": _ALERT.format(_KINDS[1], "port"),
 }
-"""A spec for each number of alerts that the schema bounds, by its place in that."""
+"""A spec for each number of these that the schema bounds, by its place in that."""
 NOBODY_MEETS = {
     "service.alerts.": "how much of an alert is told, and how long it is tried, as its guide says",
     "service.daemon.behind": "looks that are kept: fewer would make the lag a little less exact",
