@@ -11,7 +11,7 @@ from datetime import datetime
 
 from flowc.catalog import Column
 from flowc.compiler.dialect import Dialect
-from flowc.compiler.quote import ident, idents, text
+from flowc.compiler.quote import ident, idents, table, text
 from flowc.compiler.tables.rowsql import Ahead, assignments, clock, insert, state_name, value
 from flowc.compiler.tables.state import PROJECT_COLUMN, ensure_state
 from flowc.loadplan import PROJECT
@@ -65,12 +65,30 @@ _TABLES = (
     (SCHEDULES, _SCHEDULES, (PROJECT, "pipeline_name")),
     (LEASES, _LEASES, (PROJECT,)),
 )
+_INDEXES = (("by_pipeline", "pipeline_name"), ("by_status", "status"))
+_INDEXED = ("sqlite", "postgres")
+"""Where runs have indexes: DuckDB needs none to be fast, and MySQL has no index of texts without an end."""
 
 
 def ensure_run_log(dialect: Dialect) -> tuple[str, ...]:
     """Makes the tables of the run log where they are missing."""
     made = (statement for name, columns, key in _TABLES for statement in ensure_state(name, columns, key, dialect))
     return tuple(dict.fromkeys(made))
+
+
+def ensure_indexes(dialect: Dialect) -> tuple[str, ...]:
+    """Makes the indexes by which the newest runs of one pipeline, or of one status, are found, where they are missing.
+
+    Only who owns the table may: without them all is as it is with them, and slower.
+    """
+    if dialect.name not in _INDEXED:
+        return ()
+    runs = dialect.state_table(RUNS)
+    return tuple(
+        f"CREATE INDEX IF NOT EXISTS {ident(f'{runs.name}_{name}')} ON {table(runs)}"
+        f" ({idents((PROJECT, column, 'run_id'))})"
+        for name, column in _INDEXES
+    )
 
 
 def read_schedules(project: str, dialect: Dialect) -> str:
@@ -148,24 +166,35 @@ def end_run(project: str, run: str, values: Mapping[str, object], dialect: Diale
 
 
 def read_runs(
-    project: str, dialect: Dialect, *, pipelines: Sequence[str] = (), status: str | None = None, most: int = 50
+    project: str, dialect: Dialect, *, pipelines: Sequence[str] = (), status: str | None = None,
+    before: str | None = None, most: int = 50,
 ) -> str:  # fmt: skip
-    """The newest runs first, without their details."""
-    names = idents(column.name for column in _RUNS if column.name not in (PROJECT, "detail"))
+    """The newest runs first, without their details; with `before`, those that began before the run of that id."""
     conditions = [_is(PROJECT, project, dialect)]
     if pipelines:
         conditions.append(f"{ident('pipeline_name')} IN ({', '.join(text(name, dialect) for name in pipelines)})")
     if status is not None:
         conditions.append(_is("status", status, dialect))
-    where = " AND ".join(conditions)
-    return f"SELECT {names} FROM {state_name(RUNS, dialect)} WHERE {where} ORDER BY {ident('run_id')} DESC LIMIT {most}"
+    if before is not None:
+        conditions.append(f"{ident('run_id')} < {text(before, dialect)}")
+    rows = f"{state_name(RUNS, dialect)} WHERE {' AND '.join(conditions)}"
+    return f"SELECT {_listed()} FROM {rows} ORDER BY {ident('run_id')} DESC LIMIT {most}"
 
 
-def read_run(project: str, run: str, dialect: Dialect) -> str:
-    """One run with its details, by its id or what an id begins with; at most two, which tells that it is not one."""
+def read_newest(project: str, pipelines: Sequence[str], each: int, dialect: Dialect) -> str:
+    """The newest runs of `each` of some pipelines, without their details: as many look-ups by an index, in one."""
+    parts = (read_runs(project, dialect, pipelines=(name,), most=each) for name in pipelines)
+    return " UNION ALL ".join(f"SELECT * FROM ({part}) AS q{i}" for i, part in enumerate(parts))
+
+
+def read_run(project: str, run: str, dialect: Dialect, *, whole: bool = False) -> str:
+    """One run with its details, by its id or, unless that is the `whole` of it, by what an id begins with.
+
+    At most two, which tells that it is not one.
+    """
     names = idents(column.name for column in _RUNS if column.name != PROJECT)
-    size = len(run)
-    of = f"{_is(PROJECT, project, dialect)} AND substr({ident('run_id')}, 1, {size}) = {text(run, dialect)}"
+    begins = f"substr({ident('run_id')}, 1, {len(run)}) = {text(run, dialect)}"
+    of = f"{_is(PROJECT, project, dialect)} AND {_is('run_id', run, dialect) if whole else begins}"
     return f"SELECT {names} FROM {state_name(RUNS, dialect)} WHERE {of} ORDER BY {ident('run_id')} LIMIT 2"
 
 
@@ -204,6 +233,10 @@ def hold_lease(project: str, token: int, seconds: float, dialect: Dialect) -> st
 def read_clock(dialect: Dialect) -> str:
     """The time of the database."""
     return f"SELECT {clock(dialect)} AS {ident('now')}"
+
+
+def _listed() -> str:
+    return idents(column.name for column in _RUNS if column.name not in (PROJECT, "detail"))
 
 
 def _run(project: str, run: str, dialect: Dialect) -> str:

@@ -37,6 +37,8 @@ _MET = ("constraint-violated", "write-conflict")
 """The codes of a row that another process has made at the same time."""
 _PIECE = 500
 """How many schedules begin with one statement."""
+_AT_ONCE = 100
+"""Of how many pipelines the newest runs are asked for with one statement."""
 _TEXT_CHARACTERS = 20_000
 """Characters of a text that are kept, half of them from its end."""
 _DETAIL_CHARACTERS = 1 << 19
@@ -178,14 +180,30 @@ class RunLog:
         """Records how it ended; False where that was told before."""
         return self._do(sql.end_run(self.project, run, _ended(outcome, now), self._dialect)) == 1
 
-    def runs(self, *, pipelines: Sequence[str] = (), status: str | None = None, most: int = 50) -> list[RunRecord]:
-        """The newest runs first."""
-        text = sql.read_runs(self.project, self._dialect, pipelines=pipelines, status=status, most=most)
+    def runs(
+        self, *, pipelines: Sequence[str] = (), status: str | None = None, before: str | None = None, most: int = 50
+    ) -> list[RunRecord]:
+        """The newest runs first; with `before`, those that began before the run of that id."""
+        text = sql.read_runs(
+            self.project, self._dialect, pipelines=pipelines, status=status, before=before, most=most
+        )  # fmt: skip
         return [_record(row) for row in self._ask(text)]
 
-    def find(self, run: str) -> list[RunRecord]:
-        """The run of an id, or those whose ids begin so, at most two of them; with their details."""
-        return [_record(row) for row in self._ask(sql.read_run(self.project, run, self._dialect))]
+    def newest(self, pipelines: Sequence[str], each: int) -> dict[str, list[RunRecord]]:
+        """The newest runs of `each` of some pipelines, the newest first."""
+        found: dict[str, list[RunRecord]] = {name: [] for name in pipelines}
+        for start in range(0, len(pipelines), _AT_ONCE):
+            piece = pipelines[start : start + _AT_ONCE]
+            for row in self._ask(sql.read_newest(self.project, piece, each, self._dialect)):
+                found[row["pipeline_name"]].append(_record(row))
+        return {name: sorted(runs, key=lambda run: run.id, reverse=True) for name, runs in found.items()}
+
+    def find(self, run: str, *, whole: bool = False) -> list[RunRecord]:
+        """The run of an id, or those whose ids begin so, at most two of them; with their details.
+
+        Where the id is `whole`, it is found at once among any number of runs.
+        """
+        return [_record(row) for row in self._ask(sql.read_run(self.project, run, self._dialect, whole=whole))]
 
     def purge(self, before: datetime) -> int:
         """Forgets runs that began before and are over; returns how many."""
@@ -262,7 +280,7 @@ class RunLog:
             except BaseException:
                 self._abandon()
                 raise
-            if self.kind == _ALONE:
+            if self.kind == _ALONE or self._bare:  # who finds no tables looks again: somebody may have made them
                 self.close()
 
     def _opened(self) -> Database:
@@ -308,6 +326,11 @@ def make_tables(database: Database, dialect: Dialect) -> None:
                 if time.monotonic() > until:
                     raise
                 time.sleep(0.05)
+    for text in sql.ensure_indexes(dialect):
+        try:
+            database.execute(text)
+        except FlowcError:  # of another owner, or in use: they make nothing but speed
+            database.rollback()
 
 
 def _standing(row: Mapping[str, Any]) -> Standing:
