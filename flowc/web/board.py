@@ -17,9 +17,9 @@ from flowc.web import sparks
 from flowc.web.daemons import Daemons, watermarks
 from flowc.web.facts import Facts, Flow
 
-_SPARK = 20
+_SPARK = 15
 """Runs in a drawing of a pipeline."""
-_PAGE = 100
+_PAGE = 50
 """Pipelines on a page of the overview."""
 RUNS = 50
 """Runs on a page."""

@@ -37,6 +37,10 @@ _RUNS = (
     Column("plan_id", TEXT),
     Column("detail", TEXT),
 )
+_COURSE = (
+    "run_id", "pipeline_name", "due_at", "attempt", "reason", "status", "owner", "started_at", "finished_at",
+)  # fmt: skip
+"""How a run went, without what it did."""
 _SCHEDULES = (
     PROJECT_COLUMN,
     _PIPELINE,
@@ -170,6 +174,7 @@ def read_runs(
     before: str | None = None, most: int = 50,
 ) -> str:  # fmt: skip
     """The newest runs first, without their details; with `before`, those that began before the run of that id."""
+    names = idents(column.name for column in _RUNS if column.name not in (PROJECT, "detail"))
     conditions = [_is(PROJECT, project, dialect)]
     if pipelines:
         conditions.append(f"{ident('pipeline_name')} IN ({', '.join(text(name, dialect) for name in pipelines)})")
@@ -178,13 +183,16 @@ def read_runs(
     if before is not None:
         conditions.append(f"{ident('run_id')} < {text(before, dialect)}")
     rows = f"{state_name(RUNS, dialect)} WHERE {' AND '.join(conditions)}"
-    return f"SELECT {_listed()} FROM {rows} ORDER BY {ident('run_id')} DESC LIMIT {most}"
+    return f"SELECT {names} FROM {rows} ORDER BY {ident('run_id')} DESC LIMIT {most}"
 
 
 def read_newest(project: str, pipelines: Sequence[str], each: int, dialect: Dialect) -> str:
-    """The newest runs of `each` of some pipelines, without their details: as many look-ups by an index, in one."""
-    parts = (read_runs(project, dialect, pipelines=(name,), most=each) for name in pipelines)
-    return " UNION ALL ".join(f"SELECT * FROM ({part}) AS q{i}" for i, part in enumerate(parts))
+    """How the newest runs of `each` of some pipelines went, and no more of them: as many look-ups by an index, in one."""
+    names = idents(_COURSE)
+    rows = f"SELECT {names} FROM {state_name(RUNS, dialect)} WHERE {_is(PROJECT, project, dialect)}"
+    last = f"ORDER BY {ident('run_id')} DESC LIMIT {each}"
+    parts = (f"{rows} AND {_is('pipeline_name', name, dialect)} {last}" for name in pipelines)
+    return " UNION ALL ".join(f"SELECT {names} FROM ({part}) AS q{i}" for i, part in enumerate(parts))
 
 
 def read_run(project: str, run: str, dialect: Dialect, *, whole: bool = False) -> str:
@@ -233,10 +241,6 @@ def hold_lease(project: str, token: int, seconds: float, dialect: Dialect) -> st
 def read_clock(dialect: Dialect) -> str:
     """The time of the database."""
     return f"SELECT {clock(dialect)} AS {ident('now')}"
-
-
-def _listed() -> str:
-    return idents(column.name for column in _RUNS if column.name not in (PROJECT, "detail"))
 
 
 def _run(project: str, run: str, dialect: Dialect) -> str:

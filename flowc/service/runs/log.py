@@ -190,7 +190,7 @@ class RunLog:
         return [_record(row) for row in self._ask(text)]
 
     def newest(self, pipelines: Sequence[str], each: int) -> dict[str, list[RunRecord]]:
-        """The newest runs of `each` of some pipelines, the newest first."""
+        """The newest runs of `each` of some pipelines, the newest first; without what they did."""
         found: dict[str, list[RunRecord]] = {name: [] for name in pipelines}
         for start in range(0, len(pipelines), _AT_ONCE):
             piece = pipelines[start : start + _AT_ONCE]
@@ -348,8 +348,8 @@ def _record(row: Mapping[str, Any]) -> RunRecord:
         id=row["run_id"], pipeline=row["pipeline_name"], attempt=int(row["attempt"]), reason=row["reason"],
         status=row["status"], owner=row["owner"], started_at=_aware(row["started_at"]), due_at=_maybe(row["due_at"]),
         finished_at=_maybe(row["finished_at"]),
-        counts={name: int(row[name]) for name in sql.COUNTS if row[name] is not None},
-        error_code=row["error_code"], error=row["error"], plan=row["plan_id"],
+        counts={name: int(row[name]) for name in sql.COUNTS if row.get(name) is not None},
+        error_code=row.get("error_code"), error=row.get("error"), plan=row.get("plan_id"),
         detail=msgspec.json.decode(row["detail"]) if row.get("detail") else {},
     )  # fmt: skip
 

@@ -7,11 +7,12 @@ function swap(old, fresh) {
   const open = [...old.querySelectorAll("details")].map((each) => each.open);
   for (const each of fresh.querySelectorAll("details")) each.open = open.shift() ?? false;
   if (old.innerHTML === fresh.innerHTML) return;
-  const focused = [...old.querySelectorAll(focusable)].indexOf(document.activeElement);
+  const focused = old.contains(document.activeElement) ? document.activeElement.outerHTML : null;
   const scrolled = [...old.querySelectorAll(".scroll")].map((each) => each.scrollLeft);
   old.replaceChildren(...fresh.childNodes);
   for (const each of old.querySelectorAll(".scroll")) each.scrollLeft = scrolled.shift() ?? 0;
-  if (focused >= 0) old.querySelectorAll(focusable)[focused]?.focus({ preventScroll: true });
+  const again = focused && [...old.querySelectorAll(focusable)].find((each) => each.outerHTML === focused);
+  if (again) again.focus({ preventScroll: true });
 }
 
 function busy() {
