@@ -93,7 +93,7 @@ def _web(
     from flowc.cli.serving import WebOptions, serving
 
     assert options.web is not None
-    tokens = os.environ.get(TOKENS)
+    tokens = os.environ.pop(TOKENS, None)  # which is nothing for workers
     asked = WebOptions(options.web, run_log=options.run_log, tokens=tokens, option="--web")
     return serving(opened, paths, environment, asked, statuses=[lambda: json.loads(status_json(daemon))])
 

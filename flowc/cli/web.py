@@ -51,7 +51,7 @@ def command(
     web_installed()
     from flowc.cli.serving import WebOptions, serving
 
-    tokens = os.environ.get(TOKENS)
+    tokens = os.environ.pop(TOKENS, None)  # which is nothing for the runs that are begun here
     options = WebOptions(address, token_file, hosts, header, proxy, daemons, run_log, tokens)
     opened = open_project(paths, environment, "nothing is served")
     with until_signal() as stop, serving(opened, paths, environment, options, ended=stop.set):

@@ -18,7 +18,7 @@ from flowc.errors import FlowcError, TransientError, UsageError
 from flowc.service.runs.records import STATUSES
 from flowc.web.acts import Acts
 from flowc.web.board import Board
-from flowc.web.gate import SIGN_IN, Gate, Visit, set_cookie
+from flowc.web.gate import LIVES, SIGN_IN, Gate, Visit, set_cookie
 from flowc.web.guard import Guard, Role
 from flowc.web.looks import Looks
 from flowc.web.views import STATIC, templates
@@ -72,7 +72,7 @@ class Site:
             for path, word, role, act, done in self._acts.routes()
         ]
         others = [
-            Route("/healthz", lambda _: PlainTextResponse("ok\n")),
+            Route(LIVES, lambda _: PlainTextResponse("ok\n")),
             Route("/static/{name}", _static),
             Route(SIGN_IN, self.show_sign_in),
             Route(SIGN_IN, self.sign_in, methods=["POST"]),
@@ -115,7 +115,7 @@ class Site:
     def runs_page(self, request: Request) -> Response:
         """Runs, the newest first; those of one pipeline, of one status."""
         asked = {name: request.query_params.get(name, "")[:200] for name in ("pipeline", "status", "before")}
-        if asked["status"] not in ("", *STATUSES):
+        if asked["status"] not in ("", *STATUSES) or not all(map(str.isprintable, asked.values())):
             return self._missing(request)
         runs, further = self.board.runs(asked["pipeline"], asked["status"], asked["before"])
         chosen = {name: asked[name] for name in ("pipeline", "status") if asked[name]}
@@ -126,7 +126,8 @@ class Site:
 
     def run(self, request: Request) -> Response:
         """One run: its targets, its error, and its words."""
-        run = self.board.run(request.path_params["run"][:200])
+        name = request.path_params["run"][:200]
+        run = self.board.run(name) if name.isprintable() else None
         return self._missing(request) if run is None else self._shown(request, "run.html", run=run)
 
     def lineage(self, request: Request) -> Response:
@@ -184,7 +185,8 @@ class Site:
             if _visit(request).role < role:
                 words = f"this takes the role `{role}`; you have `{_visit(request).role}`"
                 return self._failed(request, UsageError(words, code="unusable-option"), 403)
-            path = request.url.path.rpartition("/")[0] if request.path_params else request.url.path
+            path = request.scope["path"]
+            path = path.rpartition("/")[0] if request.path_params else path
             try:
                 act(request)
             except KeyError:
@@ -199,7 +201,7 @@ class Site:
         visit, facts = _visit(request), self.board.facts
         notice = NOTICES.get(request.query_params.get("done", ""), "")
         text = self._templates.get_template(template).render(
-            visit=visit, facts=facts, notice=notice, path=request.url.path, version=__version__,
+            visit=visit, facts=facts, notice=notice, path=request.scope["path"], version=__version__,
             may_sign_in=not self.guard.open, **values,
         )  # fmt: skip
         return HTMLResponse(text, status)

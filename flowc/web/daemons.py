@@ -21,6 +21,11 @@ Status = Callable[[], Mapping[str, Any]]
 _EVERY = 5.0
 _KEPT = 120
 """Moments that are kept of each stream: ten minutes."""
+_KEYS = {
+    "stream", "worker", "status", "rows", "messages", "epochs", "bad_rows", "late_rows", "dead_letters", "restarts",
+    "trouble", "error", "lag", "latency_p50", "latency_p99", "watermarks",
+}  # fmt: skip
+"""What pages show of a worker."""
 _MOST_BYTES = 16 << 20
 _WAIT = 3.0
 
@@ -66,12 +71,10 @@ class Daemons:
         troubles = []
         for source in self.sources:
             try:
-                for worker in source()["workers"]:
-                    found.setdefault(str(worker["stream"]), []).append(worker)
+                for worker in _workers(source()):
+                    found.setdefault(worker["stream"], []).append(worker)
             except TransientError as error:
                 troubles.append(error.message)
-            except (KeyError, TypeError):
-                troubles.append("a daemon answers what no `/status` of this version is")
         for stream, workers in found.items():
             self._moments.setdefault(stream, deque(maxlen=_KEPT)).append(_moment(workers))
         self.workers, self.troubles = found, tuple(troubles)
@@ -80,6 +83,14 @@ class Daemons:
         self.ask()
         while not self._stop.wait(_EVERY):
             self.ask()
+
+
+def _workers(status: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """The workers of a daemon. Raises TransientError for what is no status, or one of another version."""
+    found = status.get("workers") if isinstance(status, dict) else None
+    if not isinstance(found, list) or not all(isinstance(each, dict) and each.keys() >= _KEYS for each in found):
+        raise TransientError("a daemon answers what no `/status` of this version is", code="connection-failed")
+    return found
 
 
 def _moment(workers: Sequence[Mapping[str, Any]]) -> Moment:

@@ -17,9 +17,9 @@ from flowc.web.guard import Guard, Role, same_origin
 _MOST_BYTES = 64 << 10
 _SENDING = 10.0
 """Seconds that a client may take to send its form."""
-_FREE = ("/static/", "/healthz")
-"""What everybody gets: style, script, and that the server lives."""
 SIGN_IN = "/sign-in"
+LIVES, _STATIC = "/healthz", "/static/"
+"""What everybody gets: that the server lives, style and script."""
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
@@ -76,7 +76,7 @@ class Gate:
 
     def _answer(self, scope: Scope, visit: Visit) -> ASGIApp:
         path = scope["path"]
-        if visit.role is not Role.NOBODY or path == SIGN_IN or path.startswith(_FREE):
+        if visit.role is not Role.NOBODY or path == SIGN_IN or _is_free(path):
             return self.app
         if scope["method"] in ("GET", "HEAD") and "authorization" not in Headers(scope=scope):
             return RedirectResponse(SIGN_IN, 303)
@@ -94,7 +94,7 @@ class Gate:
         if scope["method"] not in ("GET", "HEAD"):
             form = await self._form(scope, receive, headers, session if bearer is None else None)
         origin = headers.get("origin", "")
-        new = session is None and bearer is None and not self.guard.open and not scope["path"].startswith(_FREE)
+        new = session is None and bearer is None and not self.guard.open and not _is_free(scope["path"])
         session = self.guard.new_session() if new else session or ""
         signed_in = self.guard.role_of_session(session) is not Role.NOBODY
         visit = Visit(role, session, self.guard.csrf(session), form, signed_in, origin.startswith("https:"))
@@ -122,6 +122,10 @@ class Gate:
         if _bearer(headers) is None and not self.guard.is_csrf(session, form.get("csrf", "")):
             raise _Refused(403, "this form is too old, or of another site: go back, reload the page and try again")
         return form
+
+
+def _is_free(path: str) -> bool:
+    return path == LIVES or path.startswith(_STATIC)
 
 
 def _fields(body: bytes) -> dict[str, str]:

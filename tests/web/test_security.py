@@ -286,6 +286,25 @@ def test_what_others_wrote_is_text_on_every_page(folder: Inside):
         assert browser.get(f"/?done={EVIL.replace(' ', '%20')}").text.count("onerror") == 0
 
 
+def test_what_no_database_takes_is_no_page(browser: Browser):
+    browser.sign_in(OPERATOR)
+    for path in ("/runs/%00", "/runs?before=%00x", "/runs?pipeline=%0d%0aSet-Cookie:x", "/runs?status=x", "/?page=%00"):
+        answer = browser.get(path)
+        assert answer.status == (200 if path.startswith("/?") else 404)
+        assert answer.headers["Set-Cookie"] is None
+
+
+def test_names_with_odd_letters_lead_back_to_their_page(folder: Inside):
+    pipeline = '{ from: db, sql: "SELECT 1 AS n", to: b, schedule: "0 * * * *", mode: append }'
+    folder.write("specs/t.yaml", f'pipelines: {{ "50% é?#": {pipeline} }}\n')
+    with site(folder) as browser:
+        browser.sign_in(OPERATOR)
+        page = "/pipelines/50%25%20%C3%A9%3F%23"
+        assert f'href="{page}"' in browser.get("/").text
+        assert browser.get(page).status == 200
+        assert browser.post(f"{page}/pause").place == f"{page}?done=paused"
+
+
 def test_secrets_are_in_no_page(folder: Inside):
     spec = SPEC.replace("db: {", "far: { kind: postgres, url: 'postgres://me:${SECRET}@127.0.0.1:1/x' }, db: {")
     folder.write("specs/s.yaml", spec.replace("bad: { from: db", "bad: { from: far"))

@@ -187,7 +187,7 @@ def read_runs(
 
 
 def read_newest(project: str, pipelines: Sequence[str], each: int, dialect: Dialect) -> str:
-    """How the newest runs of `each` of some pipelines went, and no more of them: as many look-ups by an index, in one."""
+    """How the newest runs of `each` of some pipelines went: as many look-ups by an index, in one statement."""
     names = idents(_COURSE)
     rows = f"SELECT {names} FROM {state_name(RUNS, dialect)} WHERE {_is(PROJECT, project, dialect)}"
     last = f"ORDER BY {ident('run_id')} DESC LIMIT {each}"
