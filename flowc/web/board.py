@@ -17,9 +17,9 @@ from flowc.web import sparks
 from flowc.web.daemons import Daemons, watermarks
 from flowc.web.facts import Facts, Flow
 
-_SPARK = 15
+_SPARK = 12
 """Runs in a drawing of a pipeline."""
-_PAGE = 50
+_PAGE = 40
 """Pipelines on a page of the overview."""
 RUNS = 50
 """Runs on a page."""
