@@ -194,3 +194,21 @@ def test_the_daemon_serves_the_pages_too(folder: Inside):
         running.until(lambda: f"http://127.0.0.1:{port}" in running.log())
         assert Browser(port).get("/pipelines/up").status == 200
         running.until(lambda: "fine" in Browser(port).get("/").text)
+
+
+def test_a_daemon_elsewhere_is_asked_for_its_streams(folder: Inside):
+    folder.write("specs/s.yaml", STREAM)
+    folder.write("data/in/a.jsonl", '{"id": 1}\n')
+    with daemon(folder) as running, site(folder, daemons=(f"http://{running.address}",)) as browser:
+        browser.sign_in(VIEWER)
+        until(lambda: '<span class="badge running">' in browser.get("/streams/clicks").text, running.log)
+        until(lambda: '<th scope="row">1</th>' in browser.get("/streams/clicks").text, running.log)
+        running.stop()
+        until(lambda: "does not answer" in browser.get("/").text)
+
+
+def test_what_is_no_daemon_is_told(folder: Inside):
+    done = folder.flowc("web", "--listen", "127.0.0.1:0", "--daemon", "me:hunter2@nowhere")
+    assert done.code == 2
+    assert "is no address of a daemon" in done.err
+    assert "hunter2" not in done.err
