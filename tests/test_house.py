@@ -151,8 +151,10 @@ def test_systems_are_told_apart_by_what_they_can_do():
     assert (compared, named) == ([], OF_EACH_SYSTEM)
 
 
-TIME_OF_DAY = {"flowc/cli/dlq.py", "flowc/service/daemon/watch.py"}
-"""Where it is reckoned with: `--older-than` is about times that were written down, latency about those of brokers."""
+TIME_OF_DAY = {"flowc/cli/dlq.py", "flowc/service/daemon/watch.py", "flowc/web/views.py"}
+"""Where it is reckoned with: `--older-than`, and pages, are about times that were written down, latency about those of
+brokers.
+"""
 
 
 def test_no_time_is_measured_by_a_clock_that_is_set():

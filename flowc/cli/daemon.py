@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
 import signal
 import sys
 import threading
 import time
 from collections.abc import Collection, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -21,6 +23,7 @@ from flowc.cli.pages import seen_dues, serve_pages
 from flowc.cli.progress import Show, bottom
 from flowc.cli.scheduling import scheduler_of
 from flowc.cli.telemetry import Telemetry, telemetry
+from flowc.cli.web import TOKENS, web_installed
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.ir import Pipeline
 from flowc.diagnostics import did_you_mean
@@ -41,12 +44,13 @@ _PLAIN_EVERY = 30.0
 
 @dataclass(frozen=True)
 class DaemonOptions:
-    """How a daemon is watched: an address of HTTP, the format and the lowest level of its log."""
+    """How a daemon is watched: addresses of HTTP and of pages, the format and the lowest level of its log."""
 
     http: str | None = None
     log_format: str = "text"
     log_level: str = "info"
     run_log: str | None = None
+    web: str | None = None
 
 
 def run_daemon(paths: Sequence[Path], given: Sequence[str], environment: str | None, options: DaemonOptions) -> int:
@@ -71,6 +75,8 @@ def run_daemon(paths: Sequence[Path], given: Sequence[str], environment: str | N
         )  # fmt: skip
         _on_signals(daemon, stop, stack)
         _tell_of(daemon, scheduler, options.http, told, log, stack)
+        if options.web is not None:
+            stack.enter_context(_web(opened, paths, environment, options, daemon))
         daemon.start()
         stack.enter_context(telling)
         if scheduler.pipelines:
@@ -82,6 +88,19 @@ def run_daemon(paths: Sequence[Path], given: Sequence[str], environment: str | N
         daemon.stop()
         view.update()
     return 1 if daemon.failed else 0
+
+
+def _web(
+    opened: OpenProject, paths: Sequence[Path], environment: str | None, options: DaemonOptions, daemon: Daemon
+) -> AbstractContextManager[object]:
+    """Serves the pages of `flowc web` from here."""
+    web_installed()
+    from flowc.cli.serving import WebOptions, serving
+
+    assert options.web is not None
+    tokens = os.environ.pop(TOKENS, None)  # which is nothing for workers
+    asked = WebOptions(options.web, run_log=options.run_log, tokens=tokens, option="--web")
+    return serving(opened, paths, environment, asked, statuses=[lambda: json.loads(status_json(daemon))])
 
 
 def _scheduling(scheduler: Scheduler, stop: threading.Event) -> threading.Thread:

@@ -53,6 +53,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "runs": ("runs", "List and show runs of pipelines, and how their checks came out."),
     "logs": ("logs", "Show what runs of pipelines said."),
     "dlq": ("dlq", "List, show, replay and purge dead letters of streams."),
+    "web": ("web", "Show pipelines, streams, runs, lineage, plan and drift in a browser."),
     "rewind": ("rewind", "Move a stream to another place of its sources, or a load to another watermark."),
     "status": (
         "status",
@@ -73,9 +74,6 @@ HIDDEN = {"work": "work"}
 
 COMPLETING = "_FLOWC_COMPLETE"
 """The variable by which a shell asks what could stand next."""
-
-# Commands of the language that a later version brings: naming one is no typing error.
-LATER = ("web",)
 
 
 class LazyGroup(click.Group):
@@ -98,9 +96,6 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] in LATER:
-            message = f"`flowc {args[0]}` cannot run in version {__version__}"
-            raise UsageError(message, code="not-runnable-yet", help="see what can: `flowc --help`")
         if args and args[0] not in {**COMMANDS, **HIDDEN} and not args[0].startswith("-"):
             helps = did_you_mean(args[0], COMMANDS) or ("list the commands with `flowc --help`",)
             raise UsageError(f"there is no command `{args[0]}`", code="unknown-command", help=helps[0])

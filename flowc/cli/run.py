@@ -22,6 +22,9 @@ from flowc.errors import UsageError
 @click.option("--missing", is_flag=True, help="With --from and --to: only due times without a success.")
 @format_option(what="the report of a run with --once")
 @http_option
+@click.option(
+    "--web", metavar="HOST:PORT", help="Serve the pages of `flowc web` there; tokens as FLOWC_WEB_TOKENS says."
+)
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", help="How the log is written.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info")
 @click.option("--pipeline", "exact", hidden=True)
@@ -37,6 +40,7 @@ def command(
     missing: bool,
     form: str,
     http: str | None,
+    web: str | None,
     log_format: str,
     log_level: str,
     environment: str | None,
@@ -72,7 +76,7 @@ def command(
             raise UsageError(message, code="conflicting-options", help="add `--once`, or use `--log-format json`")
         from flowc.cli.daemon import DaemonOptions, run_daemon
 
-        return run_daemon(paths, names, environment, DaemonOptions(http, log_format, log_level, run_log))
+        return run_daemon(paths, names, environment, DaemonOptions(http, log_format, log_level, run_log, web))
     return run_named(
         where(paths, environment), names, json=form == "json", drain=drain, reread=reread, missing=missing,
         run_log=run_log,

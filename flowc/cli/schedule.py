@@ -17,6 +17,7 @@ from flowc.controls import json_text
 from flowc.errors import UsageError
 from flowc.render.runs import schedule_object, schedules_text
 from flowc.service.runs.due import dues
+from flowc.service.runs.pausing import set_paused
 from flowc.service.runs.scheduler import Scheduler
 
 
@@ -73,13 +74,7 @@ def _set_paused(specs: Sequence[str], environment: str | None, run_log: str | No
     if unscheduled:
         message = f"`{unscheduled[0]}` has no schedule"
         raise UsageError(message, code="unknown-selection", help="see those that have one with `flowc schedule list`")
-    now = scheduler.log.now()
-    begun = [(each.name, each.timing.schedule, each.timing.timezone) for each in scheduled.values()]
-    known = scheduler.log.standings()
-    scheduler.log.begin_schedules([each for each in begun if each[0] not in known], now)
-    for name in names:
-        while not scheduler.log.change(scheduler.log.standings()[name], {"paused": int(paused)}):
-            pass  # a scheduler has changed it meanwhile
+    set_paused(scheduler.log, [scheduled[name] for name in names], paused=paused)
     _close(opened, scheduler)
     say(f"{'paused' if paused else 'resumed'}: {', '.join(names)}")
 

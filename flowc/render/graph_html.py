@@ -30,9 +30,7 @@ path.lit {{ stroke: var(--mark); stroke-width: 2.2; }}
 </style></head><body>
 <h1>{title}</h1>
 <p>{words}</p>
-<div class="scroll"><svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" role="img">
-{drawing}
-</svg></div>
+<div class="scroll">{drawing}</div>
 <script>
 const paths = [...document.querySelectorAll("path")];
 function light(id, on) {{
@@ -76,16 +74,18 @@ class _Box:
 
 def graph_html(graph: Graph, title: str) -> str:
     """The page. Pointing at a box or column lights up everything it comes from and everything made of it."""
+    return _PAGE.format(title=escape(printable(title)), words=_words(graph), drawing=graph_svg(graph))
+
+
+def graph_svg(graph: Graph) -> str:
+    """The drawing alone."""
     boxes = _layout(graph)
-    drawing = [_arrow(boxes, graph, *ends) for ends in _arrows(graph)]
-    drawing += [_box(dataset, box) for dataset, box in boxes.items()]
-    return _PAGE.format(
-        title=escape(printable(title)),
-        words=_words(graph),
-        width=max((box.x + box.width for box in boxes.values()), default=0) + 20,
-        height=max((box.y + box.height for box in boxes.values()), default=0) + 20,
-        drawing="\n".join(drawing),
-    )
+    parts = [_arrow(boxes, graph, *ends) for ends in _arrows(graph)]
+    parts += [_box(dataset, box) for dataset, box in boxes.items()]
+    width = max((box.x + box.width for box in boxes.values()), default=0) + 20
+    height = max((box.y + box.height for box in boxes.values()), default=0) + 20
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" role="img">'
+    return "\n".join([head, *parts, "</svg>"])
 
 
 def _words(graph: Graph) -> str:

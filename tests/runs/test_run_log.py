@@ -232,3 +232,45 @@ def test_who_looks_at_a_run_log_from_before_sees_no_conditions(store, log):
     looker.looks = True
     assert looker.conditions() == []
     looker.close()
+
+
+def _many(log):
+    for n in range(12):
+        at = DUE + timedelta(seconds=n)
+        log.begin(RunRecord(f"r{n:02}", "ab"[n % 2], 1, "manual", RUNNING, "one", at))
+        log.end(f"r{n:02}", Outcome(FAILED if n == 3 else OK, {"rows_read": n}), at)
+
+
+def test_runs_are_read_page_by_page_and_the_newest_of_each_pipeline(log):
+    _many(log)
+    assert [run.id for run in log.runs(before="r05", most=3)] == ["r04", "r03", "r02"]
+    assert [run.id for run in log.runs(pipelines=("a",), before="r05", most=3)] == ["r04", "r02", "r00"]
+    assert [run.id for run in log.runs(status=FAILED)] == ["r03"]
+    newest = log.newest(["b", "a", "c"], 2)
+    assert {name: [run.id for run in runs] for name, runs in newest.items()} == {
+        "b": ["r11", "r09"],
+        "a": ["r10", "r08"],
+        "c": [],
+    }
+    assert newest["a"][0].seconds == 0
+    assert (log.find("r0", whole=True), [run.id for run in log.find("r07", whole=True)]) == ([], ["r07"])
+
+
+def test_a_log_that_was_made_before_gets_its_indexes(log, store):
+    _many(log)
+    log.close()
+    options = {"url": store.dsn} if store.kind in SERVERS else {"path": str(store.folder / f"log.{store.kind}")}
+    database = open_database(store.kind, options)
+    catalog = {"sqlite": "SELECT name FROM sqlite_master WHERE type = 'index' AND name LIKE '%\\_by\\_%' ESCAPE '\\'",
+               "postgres": "SELECT indexname AS name FROM pg_indexes WHERE indexname LIKE '%\\_by\\_%'"}  # fmt: skip
+    if store.kind in catalog:
+        names = [row["name"] for row in database.query(catalog[store.kind]).to_pylist()]
+        assert len(names) == 2
+        schema = "" if store.kind == "sqlite" else "flowc."
+        for name in names:
+            database.execute(f"DROP INDEX {schema}{name}")
+        again = opened(store)
+        again.ensure()
+        again.close()
+        assert len(database.query(catalog[store.kind]).to_pylist()) == 2
+    database.close()

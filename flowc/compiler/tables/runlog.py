@@ -11,7 +11,7 @@ from datetime import datetime
 
 from flowc.catalog import Column
 from flowc.compiler.dialect import Dialect
-from flowc.compiler.quote import ident, idents, text
+from flowc.compiler.quote import ident, idents, table, text
 from flowc.compiler.tables.rowsql import Ahead, assignments, clock, insert, state_name, value
 from flowc.compiler.tables.state import PROJECT_COLUMN, ensure_state
 from flowc.loadplan import PROJECT
@@ -37,6 +37,10 @@ _RUNS = (
     Column("plan_id", TEXT),
     Column("detail", TEXT),
 )
+_COURSE = (
+    "run_id", "pipeline_name", "due_at", "attempt", "reason", "status", "owner", "started_at", "finished_at",
+)  # fmt: skip
+"""How a run went, without what it did."""
 _SCHEDULES = (
     PROJECT_COLUMN,
     _PIPELINE,
@@ -79,12 +83,30 @@ _TABLES = (
     (LEASES, _LEASES, (PROJECT,)),
     (CONDITIONS, _CONDITIONS, (PROJECT, *_CONDITION_KEY)),
 )
+_INDEXES = (("by_pipeline", "pipeline_name"), ("by_status", "status"))
+_INDEXED = ("sqlite", "postgres")
+"""Where runs have indexes: DuckDB needs none to be fast, and MySQL has no index of texts without an end."""
 
 
 def ensure_run_log(dialect: Dialect) -> tuple[str, ...]:
     """Makes the tables of the run log where they are missing."""
     made = (statement for name, columns, key in _TABLES for statement in ensure_state(name, columns, key, dialect))
     return tuple(dict.fromkeys(made))
+
+
+def ensure_indexes(dialect: Dialect) -> tuple[str, ...]:
+    """Makes the indexes by which the newest runs of one pipeline, or of one status, are found, where they are missing.
+
+    Only who owns the table may: without them all is as it is with them, and slower.
+    """
+    if dialect.name not in _INDEXED:
+        return ()
+    runs = dialect.state_table(RUNS)
+    return tuple(
+        f"CREATE INDEX IF NOT EXISTS {ident(f'{runs.name}_{name}')} ON {table(runs)}"
+        f" ({idents((PROJECT, column, 'run_id'))})"
+        for name, column in _INDEXES
+    )
 
 
 def read_schedules(project: str, dialect: Dialect) -> str:
@@ -170,10 +192,10 @@ def take_run(project: str, run: str, owner: str, new: str, dialect: Dialect) -> 
 
 
 def read_runs(
-    project: str, dialect: Dialect, *, pipelines: Sequence[str] = (), status: str | None = None, most: int = 50,
-    details: bool = False,
+    project: str, dialect: Dialect, *, pipelines: Sequence[str] = (), status: str | None = None,
+    before: str | None = None, most: int = 50, details: bool = False,
 ) -> str:  # fmt: skip
-    """The newest runs first, with or without their details."""
+    """The newest runs first, with or without their details; with `before`, those that began before that id's."""
     left = (PROJECT,) if details else (PROJECT, "detail")
     names = idents(column.name for column in _RUNS if column.name not in left)
     conditions = [_is(PROJECT, project, dialect)]
@@ -181,8 +203,10 @@ def read_runs(
         conditions.append(f"{ident('pipeline_name')} IN ({', '.join(text(name, dialect) for name in pipelines)})")
     if status is not None:
         conditions.append(_is("status", status, dialect))
-    where = " AND ".join(conditions)
-    return f"SELECT {names} FROM {state_name(RUNS, dialect)} WHERE {where} ORDER BY {ident('run_id')} DESC LIMIT {most}"
+    if before is not None:
+        conditions.append(f"{ident('run_id')} < {text(before, dialect)}")
+    rows = f"{state_name(RUNS, dialect)} WHERE {' AND '.join(conditions)}"
+    return f"SELECT {names} FROM {rows} ORDER BY {ident('run_id')} DESC LIMIT {most}"
 
 
 def read_successes(project: str, pipeline: str, after: datetime, upto: datetime, dialect: Dialect) -> str:
@@ -192,11 +216,23 @@ def read_successes(project: str, pipeline: str, after: datetime, upto: datetime,
     return f"SELECT DISTINCT {due} FROM {state_name(RUNS, dialect)} WHERE {of} AND {due} <= {value(upto, dialect)}"
 
 
-def read_run(project: str, run: str, dialect: Dialect) -> str:
-    """One run with its details, by its id or what an id begins with; at most two, which tells that it is not one."""
+def read_newest(project: str, pipelines: Sequence[str], each: int, dialect: Dialect) -> str:
+    """How the newest runs of `each` of some pipelines went: as many look-ups by an index, in one statement."""
+    names = idents(_COURSE)
+    rows = f"SELECT {names} FROM {state_name(RUNS, dialect)} WHERE {_is(PROJECT, project, dialect)}"
+    last = f"ORDER BY {ident('run_id')} DESC LIMIT {each}"
+    parts = (f"{rows} AND {_is('pipeline_name', name, dialect)} {last}" for name in pipelines)
+    return " UNION ALL ".join(f"SELECT {names} FROM ({part}) AS q{i}" for i, part in enumerate(parts))
+
+
+def read_run(project: str, run: str, dialect: Dialect, *, whole: bool = False) -> str:
+    """One run with its details, by its id or, unless that is the `whole` of it, by what an id begins with.
+
+    At most two, which tells that it is not one.
+    """
     names = idents(column.name for column in _RUNS if column.name != PROJECT)
-    size = len(run)
-    of = f"{_is(PROJECT, project, dialect)} AND substr({ident('run_id')}, 1, {size}) = {text(run, dialect)}"
+    begins = f"substr({ident('run_id')}, 1, {len(run)}) = {text(run, dialect)}"
+    of = f"{_is(PROJECT, project, dialect)} AND {_is('run_id', run, dialect) if whole else begins}"
     return f"SELECT {names} FROM {state_name(RUNS, dialect)} WHERE {of} ORDER BY {ident('run_id')} LIMIT 2"
 
 

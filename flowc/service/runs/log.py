@@ -37,6 +37,8 @@ _MET = ("constraint-violated", "write-conflict")
 """The codes of a row that another process has made at the same time."""
 _PIECE = 500
 """How many schedules begin with one statement."""
+_AT_ONCE = 100
+"""Of how many pipelines the newest runs are asked for with one statement."""
 _TEXT_CHARACTERS = 20_000
 """Characters of a text that are kept, half of them from its end."""
 _DETAIL_CHARACTERS = 1 << 19
@@ -199,11 +201,12 @@ class RunLog:
         return self._do(sql.end_run(self.project, run, _ended(outcome, now), self._dialect)) == 1
 
     def runs(
-        self, *, pipelines: Sequence[str] = (), status: str | None = None, most: int = 50, details: bool = False
-    ) -> list[RunRecord]:
-        """The newest runs first."""
+        self, *, pipelines: Sequence[str] = (), status: str | None = None, before: str | None = None, most: int = 50,
+        details: bool = False,
+    ) -> list[RunRecord]:  # fmt: skip
+        """The newest runs first, with or without details; with `before`, those that began before that id's."""
         text = sql.read_runs(
-            self.project, self._dialect, pipelines=pipelines, status=status, most=most, details=details
+            self.project, self._dialect, pipelines=pipelines, status=status, before=before, most=most, details=details
         )  # fmt: skip
         return [_record(row) for row in self._ask(text)]
 
@@ -212,9 +215,21 @@ class RunLog:
         text = sql.read_successes(self.project, pipeline, after, upto, self._dialect)
         return {_aware(row["due_at"]) for row in self._ask(text)}
 
-    def find(self, run: str) -> list[RunRecord]:
-        """The run of an id, or those whose ids begin so, at most two of them; with their details."""
-        return [_record(row) for row in self._ask(sql.read_run(self.project, run, self._dialect))]
+    def newest(self, pipelines: Sequence[str], each: int) -> dict[str, list[RunRecord]]:
+        """The newest runs of `each` of some pipelines, the newest first; without what they did."""
+        found: dict[str, list[RunRecord]] = {name: [] for name in pipelines}
+        for start in range(0, len(pipelines), _AT_ONCE):
+            piece = pipelines[start : start + _AT_ONCE]
+            for row in self._ask(sql.read_newest(self.project, piece, each, self._dialect)):
+                found[row["pipeline_name"]].append(_record(row))
+        return {name: sorted(runs, key=lambda run: run.id, reverse=True) for name, runs in found.items()}
+
+    def find(self, run: str, *, whole: bool = False) -> list[RunRecord]:
+        """The run of an id, or those whose ids begin so, at most two of them; with their details.
+
+        Where the id is `whole`, it is found at once among any number of runs.
+        """
+        return [_record(row) for row in self._ask(sql.read_run(self.project, run, self._dialect, whole=whole))]
 
     def purge(self, before: datetime) -> int:
         """Forgets runs that began before and are over; returns how many."""
@@ -312,7 +327,7 @@ class RunLog:
             except BaseException:
                 self._abandon()
                 raise
-            if self.kind == _ALONE:
+            if self.kind == _ALONE or self._bare:  # who finds no tables looks again: somebody may have made them
                 self.close()
 
     def _opened(self) -> Database:
@@ -358,6 +373,11 @@ def make_tables(database: Database, dialect: Dialect) -> None:
                 if time.monotonic() > until:
                     raise
                 time.sleep(0.05)
+    for text in sql.ensure_indexes(dialect):
+        try:
+            database.execute(text)
+        except FlowcError:  # of another owner, or in use: they make nothing but speed
+            database.rollback()
 
 
 def _standing(row: Mapping[str, Any]) -> Standing:
@@ -383,8 +403,8 @@ def _record(row: Mapping[str, Any]) -> RunRecord:
         id=row["run_id"], pipeline=row["pipeline_name"], attempt=int(row["attempt"]), reason=row["reason"],
         status=row["status"], owner=row["owner"], started_at=_aware(row["started_at"]), due_at=_maybe(row["due_at"]),
         finished_at=_maybe(row["finished_at"]),
-        counts={name: int(row[name]) for name in sql.COUNTS if row[name] is not None},
-        error_code=row["error_code"], error=row["error"], plan=row["plan_id"],
+        counts={name: int(row[name]) for name in sql.COUNTS if row.get(name) is not None},
+        error_code=row.get("error_code"), error=row.get("error"), plan=row.get("plan_id"),
         detail=msgspec.json.decode(row["detail"]) if row.get("detail") else {},
     )  # fmt: skip
 

@@ -35,10 +35,10 @@ def run_log(project: ProjectSpec, resolver: Resolver, given: str | None = None, 
     """
     own = Path(project.root) / FILE
     named = given or (project.run_log.connection.value if project.run_log.connection is not None else None)
-    if named == MEMORY or (named is None and looks and not own.exists()):
-        kind, opener = _EMBEDDED, lambda: open_database(_EMBEDDED, {"path": ":memory:"})
+    if named == MEMORY:
+        kind, opener = _EMBEDDED, _empty
     elif named is None:
-        kind, opener = _EMBEDDED, lambda: _own_file(own)
+        kind, opener = _EMBEDDED, lambda: _empty() if looks and not own.exists() else _own_file(own)
     else:
         kind, opener = _named(named, project, resolver, looks=looks)
     create = project.run_log.create_tables or given is not None
@@ -61,6 +61,10 @@ def _named(named: str, project: ProjectSpec, resolver: Resolver, *, looks: bool)
         return open_database(options.kind, {"path": ":memory:"} if missing else options.values)
 
     return connection.kind.value, opened
+
+
+def _empty() -> Database:
+    return open_database(_EMBEDDED, {"path": ":memory:"})
 
 
 def _own_file(path: Path) -> Database:

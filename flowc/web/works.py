@@ -1,0 +1,137 @@
+"""What a page has done: looks at stores, plans, schedules changed, runs begun, dead letters replayed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from flowc.compiler.checked import CheckedSpec
+from flowc.compiler.ir import Ir
+from flowc.compiler.streamplan.letters import Chosen
+from flowc.errors import UsageError
+from flowc.render.deadletters import letter_object, replayed_text
+from flowc.render.failure import failure
+from flowc.render.migration import drift_text, migration_text
+from flowc.render.runs import edits_text
+from flowc.render.streamstatus import status_object
+from flowc.render.style import Style
+from flowc.service.access.sessions import Sessions
+from flowc.service.changes.drift import find_drift
+from flowc.service.changes.plans import close_selection, make_plan
+from flowc.service.daemon.sharing import files_for_one
+from flowc.service.runs.decisions import Scheduled
+from flowc.service.runs.edits import edited
+from flowc.service.runs.executors import Project
+from flowc.service.runs.log import RunLog
+from flowc.service.runs.pausing import set_paused
+from flowc.service.streams.deadletters import dead_letters
+from flowc.service.streams.letterreplay import replay
+from flowc.service.streams.status import stream_status
+
+_LETTERS = 20
+"""Dead letters that a page shows."""
+_WORDS = 20_000
+"""Characters that are kept of what a run said which was begun here."""
+_COLUMNS = 140
+
+
+@dataclass
+class Works:
+    """Works on a project, each time with sessions of its own, which `sessions` opens and which end with the work.
+
+    Its methods raise FlowcError, and may take long.
+    """
+
+    checked: CheckedSpec
+    ir: Ir
+    sessions: Callable[[], Sessions]
+    log: Callable[[], RunLog]
+    """Opens the run log to change it."""
+    scheduled: Mapping[str, Scheduled]
+    project: Project
+    run_log: str | None = None
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+    _going: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def status(self, stream: str) -> Mapping[str, Any]:
+        """Where a stream is, by its store and its sources."""
+        with closing(self.sessions()) as sessions:
+            return status_object(stream_status(self.checked, self.ir, stream, sessions))
+
+    def may_look(self, stream: str) -> bool:
+        """Whether looking keeps nobody out: while a DuckDB file is open here, no other process opens it."""
+        with closing(self.sessions()) as sessions:
+            return not files_for_one(stream, self.ir, sessions)
+
+    def letters(self, stream: str) -> Mapping[str, Any]:
+        """Its dead letters: how many of each code, and the oldest of them."""
+        with closing(self.sessions()) as sessions:
+            found = dead_letters(self.checked, self.ir, stream, sessions)
+            shown = [letter_object(letter) for letter in found.shown(_LETTERS)]
+            return {"kept": str(found.kept), "counts": found.counts(), "letters": shown}
+
+    def replay(self, stream: str, code: str | None) -> str:
+        """Sends its dead letters through it once more, or those of one code; what came of it."""
+        with closing(self.sessions()) as sessions:
+            letters = dead_letters(self.checked, self.ir, stream, sessions)
+            report = replay(letters, self.checked, self.ir, Chosen((code,) if code else ()))
+            said = [replayed_text(report)] + ([failure(report.error, Style())] if report.error else [])
+            return "\n".join(said)
+
+    def plan(self) -> str:
+        """What `flowc plan` prints."""
+        with closing(self.sessions()) as sessions:
+            plan = make_plan(self.checked, self.ir, sessions, close_selection((), self.checked, self.ir))
+            edits = edited(self.checked.project, self.ir, sessions.resolver)
+            style = Style(columns=_COLUMNS, conceal=sessions.resolver.masker.redact)
+            return "\n\n".join(filter(None, (migration_text(plan, style), edits_text(edits, style))))
+
+    def drift(self) -> str:
+        """What `flowc drift` prints."""
+        with closing(self.sessions()) as sessions:
+            found = find_drift(self.checked, self.ir, sessions, ())
+            return drift_text(found, Style(columns=_COLUMNS, conceal=sessions.resolver.masker.redact))
+
+    def set_paused(self, pipeline: str, *, paused: bool) -> None:
+        """Pauses or resumes its schedule. Raises UsageError where it has none."""
+        if pipeline not in self.scheduled:
+            help = "see those that have one with `flowc schedule list`"
+            raise UsageError(f"`{pipeline}` has no schedule", code="unknown-selection", help=help)
+        with closing(self.log()) as log:
+            set_paused(log, [self.scheduled[pipeline]], paused=paused)
+
+    def run(self, pipeline: str) -> str:
+        """Runs it once, as `flowc run NAME --once` does, which records it; what that said. It is waited for."""
+        log = ["--run-log", self.run_log] if self.run_log is not None else []
+        arguments = [sys.executable, "-P", "-m", "flowc", *self.project.command(pipeline), *log]
+        process = subprocess.Popen(
+            arguments, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+            errors="replace", cwd=self.project.folder, env=_with_flowc(self.environ), start_new_session=True,
+        )  # fmt: skip
+        with self._lock:
+            self._going[pipeline] = process
+        said = process.communicate()[1].strip()
+        with self._lock:
+            del self._going[pipeline]
+        return f"it ended with exit code {process.returncode}\n{said[-_WORDS:]}" if process.returncode else ""
+
+    def stop(self) -> None:
+        """Ends the runs that were begun here: their loads are rolled back, and recorded as cancelled."""
+        with self._lock:
+            going = list(self._going.values())
+        for process in going:
+            process.terminate()
+
+
+def _with_flowc(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a process that finds this flowc."""
+    paths: Sequence[str] = (str(Path(__file__).resolve().parents[2]), *environ.get("PYTHONPATH", "").split(os.pathsep))
+    return {**environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}

@@ -1,0 +1,214 @@
+"""What pages show: of runs, schedules, lineage, plans and streams; and what forms do, by role."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from flowc.runtime.connectors import open_database
+from flowc.service.runs.log import RunLog
+from flowc.service.runs.records import Outcome, RunRecord
+from tests.commands import Inside
+from tests.daemons import daemon
+from tests.services.machine import free_port
+from tests.waiting import until
+from tests.web.browser import ADMIN, OPERATOR, SPEC, VIEWER, Browser, site
+
+WORKER = {
+    "stream": "clicks", "worker": 1, "status": "running", "rows": 12, "messages": 14, "epochs": 3, "bad_rows": 1,
+    "late_rows": 2, "dead_letters": 1, "restarts": 0, "trouble": None, "error": None, "lag": {"s": {"0": 7}},
+    "latency_p50": 0.01, "latency_p99": 0.2, "watermarks": {"s": {"0": "2026-11-29T14:00:00Z"}},
+}  # fmt: skip
+STREAM = """
+project: shop
+connections: { db: { kind: sqlite, path: shop.db }, data: { kind: files, uri: data } }
+tables: { events: { connection: db, columns: { id: bigint primary key } } }
+streams:
+  clicks:
+    source: { connection: data, path: "in/*.jsonl", format: json, columns: { id: bigint } }
+    on_error: dlq
+    to: events
+    mode: append
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Inside:
+    folder = Inside(tmp_path)
+    folder.write("specs/s.yaml", SPEC)
+    return folder
+
+
+@pytest.fixture
+def ran(folder: Inside) -> Inside:
+    assert folder.flowc("run", "--once").code == 1
+    return folder
+
+
+@pytest.fixture
+def browser(ran: Inside) -> Iterator[Browser]:
+    with site(ran) as found:
+        yield found
+
+
+def run_of(page: str, pipeline: str) -> str:
+    """The address of the newest run of a pipeline."""
+    row = next(row for row in page.split("<tr>") if f"/pipelines/{pipeline}" in row)
+    return row.partition('href="')[2].partition('"')[0]
+
+
+def test_the_overview_shows_health_schedules_and_failures(browser: Browser):
+    browser.sign_in(VIEWER)
+    page = browser.get("/").text
+    assert '<div class="not-ok"><dt>not ok</dt><dd>1</dd>' in page
+    assert "begins with the next scheduler" in page
+    assert "query-refused" in page
+    assert 'aria-label="the last 1 runs: 0 not ok' in page
+
+
+def test_a_pipeline_has_runs_sql_lineage_and_checks(browser: Browser):
+    browser.sign_in(VIEWER)
+    page = browser.get("/pipelines/up").text
+    assert "SELECT 1 AS n" in page
+    assert "not_null(n)" in page
+    assert "All &lt;b&gt;numbers&lt;/b&gt;" in page
+    assert '<a href="/pipelines/down">down</a>' in page
+    assert "INSERT INTO" in page
+    assert "<svg" in page
+
+
+def test_a_run_shows_its_targets_its_error_and_its_words(browser: Browser):
+    browser.sign_in(VIEWER)
+    runs = browser.get("/runs").text
+    assert "db.a" in browser.get(run_of(runs, "up")).text
+    assert "no such table: gone" in browser.get(run_of(runs, "bad")).text
+    assert browser.get("/runs/20260101T000000.000-00000000").status == 404
+    failed = browser.get("/runs?status=failed").text
+    assert run_of(failed, "bad")
+    assert "/runs/2" in failed
+    assert failed.count('<th scope="row">') == 1
+
+
+def fill(folder: Inside, runs: int) -> None:
+    path = folder.path / ".flowc/runs.sqlite"
+    path.parent.mkdir(exist_ok=True)
+    log = RunLog(lambda: open_database("sqlite", {"path": str(path)}), "sqlite", "shop", "elsewhere#1")
+    for i in range(runs):
+        at = datetime(2026, 1, 1, 0, i // 60, i % 60, tzinfo=UTC)
+        run = f"20260101T00{i // 60:02}{i % 60:02}.000-0000000a"
+        log.begin(RunRecord(run, "up", 1, "manual", "running", "elsewhere#1", at))
+        log.end(run, Outcome("ok" if i % 2 else "failed", {"rows_read": 12345}, error="a <b>word</b>"), at)
+    log.close()
+
+
+def test_runs_are_paged(folder: Inside):
+    fill(folder, 120)
+    with site(folder) as browser:
+        browser.sign_in(VIEWER)
+        seen, path = [], "/runs?pipeline=up"
+        while path:
+            page = browser.get(path).text
+            seen += [row.partition('"')[0] for row in page.split('<th scope="row"><a href="/runs/')[1:]]
+            _, older, rest = page.partition('<a href="/runs?pipeline=up&amp;before=')
+            path = "/runs?pipeline=up&before=" + rest.partition('"')[0] if older else ""
+        assert len(seen) == 120
+        assert seen == sorted(seen, reverse=True)
+        assert "12,345" in page
+        assert "<b>word" not in browser.get(f"/runs/{seen[1]}").text
+
+
+def test_runs_that_come_later_are_seen(folder: Inside):
+    with site(folder) as browser:
+        browser.sign_in(VIEWER)
+        assert "no runs are recorded" in browser.get("/runs").text
+        fill(folder, 2)
+        assert "20260101T000001" in browser.get("/runs").text
+
+
+def test_a_run_log_that_cannot_be_read_is_told_in_words(ran: Inside):
+    (ran.path / ".flowc/runs.sqlite").write_bytes(b"no database" * 100)
+    with site(ran) as browser:
+        browser.sign_in(VIEWER)
+        answer = browser.get("/")
+        assert answer.status >= 500
+        assert "error[" in answer.text.replace("<strong>", "")
+        assert "Traceback" not in answer.text
+
+
+def test_an_operator_runs_pauses_and_resumes(browser: Browser, ran: Inside):
+    browser.sign_in(OPERATOR)
+    assert "Pause its schedule" in browser.get("/pipelines/up").text
+    paused = browser.post("/pipelines/up/pause")
+    assert (paused.status, paused.place) == (303, "/pipelines/up?done=paused")
+    assert "Resume its schedule" in browser.get("/pipelines/up").text
+    assert ran.flowc("schedule", "list", "--json").json[0]["paused"]
+    browser.post("/pipelines/up/resume")
+    assert not ran.flowc("schedule", "list", "--json").json[0]["paused"]
+    before = len(ran.flowc("runs", "list", "up", "--json").json)
+    assert browser.post("/pipelines/up/run").status == 303
+    until(lambda: [run["status"] for run in ran.flowc("runs", "list", "up", "--json").json] == ["ok"] * (before + 1))
+
+
+def test_what_a_run_says_that_fails_is_shown(browser: Browser):
+    browser.sign_in(OPERATOR)
+    browser.post("/pipelines/bad/run")
+    until(lambda: "it ended with exit code 1" in browser.get("/pipelines/bad").text)
+    assert browser.get("/pipelines/bad").text.count("query-refused") == 2
+    assert browser.post("/pipelines/down/pause").status == 409
+    assert browser.post("/pipelines/nobody/run").status == 404
+
+
+def test_plan_and_drift_are_looked_at_when_an_operator_asks(browser: Browser):
+    browser.sign_in(OPERATOR)
+    for path, words in (("/plan", "Plan: "), ("/drift", "No drift")):
+        assert "Nobody has looked yet" in browser.get(path).text
+        assert browser.post(path).place == f"{path}?done=looking"
+        until(lambda path=path, words=words: words in browser.get(path).text)
+
+
+def test_a_stream_shows_what_daemons_tell_and_what_is_stored(folder: Inside):
+    folder.write("specs/s.yaml", STREAM)
+    folder.write("data/in/a.jsonl", '{"id": 1}\n{"id": "<script>"}\n')
+    assert folder.flowc("run", "--once").code == 0
+    with site(folder, statuses=[lambda: {"workers": [WORKER]}]) as browser:
+        browser.sign_in(ADMIN)
+        until(lambda: "Replay all dead letters" in browser.get("/streams/clicks").text)
+        page = browser.get("/streams/clicks").text
+        assert '<td class="n">7</td>' in browser.get("/").text
+        assert "2026-11-29T14:00:00Z" in page
+        assert "&lt;script&gt;" in page
+        browser.post("/streams/clicks/replay")
+        until(lambda: "1 failed again" in browser.get("/streams/clicks").text)
+        browser.sign_in(VIEWER)
+        page = browser.get("/streams/clicks").text
+        assert "Replay all" not in page
+        assert "script&gt;" not in page
+
+
+def test_the_daemon_serves_the_pages_too(folder: Inside):
+    port = free_port()
+    with daemon(folder, "--web", f"127.0.0.1:{port}") as running:
+        running.until(lambda: f"http://127.0.0.1:{port}" in running.log())
+        assert Browser(port).get("/pipelines/up").status == 200
+        running.until(lambda: "fine" in Browser(port).get("/").text)
+
+
+def test_a_daemon_elsewhere_is_asked_for_its_streams(folder: Inside):
+    folder.write("specs/s.yaml", STREAM)
+    folder.write("data/in/a.jsonl", '{"id": 1}\n')
+    with daemon(folder) as running, site(folder, daemons=(f"http://{running.address}",)) as browser:
+        browser.sign_in(VIEWER)
+        until(lambda: '<span class="badge running">' in browser.get("/streams/clicks").text, running.log)
+        until(lambda: '<th scope="row">1</th>' in browser.get("/streams/clicks").text, running.log)
+        running.stop()
+        until(lambda: "does not answer" in browser.get("/").text)
+
+
+def test_what_is_no_daemon_is_told(folder: Inside):
+    done = folder.flowc("web", "--listen", "127.0.0.1:0", "--daemon", "me:hunter2@nowhere")
+    assert done.code == 2
+    assert "is no address of a daemon" in done.err
+    assert "hunter2" not in done.err
