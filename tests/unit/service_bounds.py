@@ -18,6 +18,7 @@ SERVICE = {
 """A spec for each number of these that the schema bounds, by its place in that."""
 NOBODY_MEETS = {
     "service.alerts.": "how much of an alert is told, and how long it is tried, as its guide says",
+    "web.": "how much of requests and of what daemons tell is read, as the guide of the pages says",
     "service.daemon.behind": "looks that are kept: fewer would make the lag a little less exact",
 }
 """Constants that look like limits, by the start of their modules."""
