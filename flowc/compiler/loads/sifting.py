@@ -1,0 +1,73 @@
+"""Rows that fail a check of severity `quarantine`: told apart from the others before anything is chosen or written.
+
+They are judged as they would be written, and before `dedupe`, so that a bad row does not win over a good one. What a
+full source says of a key is then not known, but that it is there: `deletes` leaves it alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flowc.compiler.loads.checks import EVIDENCE, fails, sifting
+from flowc.compiler.loads.load import FAILED, Load
+from flowc.compiler.loads.staging import HELD_BACK, chosen, held_back, indexing, staging
+from flowc.compiler.quote import ident, idents, qualified, table
+from flowc.loadplan import Check, Counter, Execute, Step
+
+
+def gather(load: Load) -> Iterator[Step]:
+    """The table of rows to write, from the source."""
+    yield from staging(load)
+    if load.sifts:
+        yield Execute("mark the rows that fail a check", _mark(load), Counter.BAD)
+        yield from sifting(load)
+        yield _all_failed(load)
+        if load.apply.deletes != "ignore":
+            yield _untold(load)
+            yield from held_back(load)
+        yield from chosen(load)
+    yield from indexing(load)
+
+
+def _mark(load: Load) -> str:
+    """Gives each row that fails the number of the first check that it fails."""
+    failing = [(number, fails(load, e)) for number, e in enumerate(load.apply.expect, 1) if e.quarantine]
+    (last, _), before = failing[-1], failing[:-1]
+    cases = " ".join(f"WHEN {condition} = 1 THEN {number}" for number, condition in before)
+    number = f"CASE {cases} ELSE {last} END" if before else str(last)
+    anything = load.any_of(f"{condition} = 1" for _, condition in failing)
+    return f"UPDATE {load.sifted} SET {ident(FAILED)} = {number} WHERE {anything}"
+
+
+def _all_failed(load: Load) -> Check:
+    counted = f"SELECT count(*) AS n, count({ident(FAILED)}) AS failed FROM {load.sifted}"
+    return Check(
+        "not all rows fail",
+        f"SELECT failed AS {ident('rows that fail')} FROM ({counted}) AS c WHERE n > 0 AND n = failed",
+        "too-many-bad-rows",
+        f"all rows for `{load.label}` fail quality checks, so that none would be loaded",
+        "mend the rows, or the checks of severity `quarantine`",
+    )
+
+
+def _untold(load: Load) -> Check:
+    """A row without its key does not say which key is still there."""
+    missing = " OR ".join(f"{ident(k)} IS NULL" for k in load.keys)
+    return Check(
+        "failed rows have their keys",
+        f"SELECT {idents(load.names)} FROM {load.sifted} WHERE {ident(FAILED)} IS NOT NULL AND ({missing}) "
+        f"LIMIT {EVIDENCE}",
+        "null-key",
+        f"rows for `{load.label}` that go into quarantine have NULL in a key column "
+        f"({', '.join(f'`{k}`' for k in load.keys)}), so that `deletes` cannot tell which keys are still there",
+        "filter them out in the SQL (`WHERE … IS NOT NULL`)",
+    )
+
+
+def still_there(load: Load, t: str) -> str:
+    """The end of a condition on rows of the target, as `t`, that are gone: none of a key that a failed row has."""
+    if not load.sifts:
+        return ""
+    (q,) = load.aliases("q")
+    held = f"SELECT 1 FROM {table(load.temporary(HELD_BACK))} AS {q} WHERE {load.equal(load.keys, t, q)}"
+    return f" AND NOT EXISTS ({held})"
