@@ -54,7 +54,8 @@ def applied(engine: Engine, case: str) -> Apply:
     options = dict(CASES[case])
     if engine.kind == "delta":
         options["expect"] = tuple(e for e in options.get("expect", ()) if not e.quarantine)
-    return h.apply_for(engine.kind, str(options.pop("mode")), failed_rows=engine.bad_rows, **options)
+    kept = engine.bad_rows if KNOWN in options.get("expect", ()) else None
+    return h.apply_for(engine.kind, str(options.pop("mode")), failed_rows=kept, **options)
 
 
 class Injected(FlowcError):

@@ -22,8 +22,10 @@ ROWS = "flowc_rows"
 """The rows as they will be written: normalised, converted, deduplicated."""
 SIFTED = "flowc_sifted"
 """All rows, normalised and converted, where those that fail a check are set aside before the others are chosen."""
+HELD_BACK = "flowc_held_back"
+"""The keys of rows that were set aside, where what is not there is deleted."""
 FAILED = "flowc_failed"
-"""The column there that holds which check a row fails first, by its number; NULL for a good one."""
+"""The column of the sifted rows that holds which check a row fails first, by its number; NULL for a good one."""
 
 VALID_FROM, VALID_TO, IS_CURRENT, ROW_HASH = "valid_from", "valid_to", "is_current", "row_hash"
 HISTORY = (VALID_FROM, VALID_TO, IS_CURRENT, ROW_HASH)

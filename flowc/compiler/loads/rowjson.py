@@ -50,7 +50,7 @@ def _value(column: Column, dialect: Dialect) -> str:
 
 def _text(x: str, kind: DataType, dialect: Dialect) -> str:
     if kind.kind is Kind.BINARY:
-        return f"CASE WHEN {x} IS NOT NULL THEN {kept(x, kind, dialect)} END"
+        return f"CASE WHEN {x} IS NOT NULL THEN lower({kept(x, kind, dialect)}) END"
     plain = cast(x, TEXT, dialect)
     # Infinite times have no form of their own.
     return f"coalesce({kept(x, kind, dialect)}, {plain})" if kind.kind in _TIMES else plain

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flowc.compiler.loads.checks import EVIDENCE, fails, sifting
-from flowc.compiler.loads.load import FAILED, Load
-from flowc.compiler.loads.staging import HELD_BACK, chosen, held_back, indexing, staging
-from flowc.compiler.quote import ident, idents, qualified, table
+from flowc.compiler.loads.load import FAILED, HELD_BACK, ROWS, Load
+from flowc.compiler.loads.staging import fields, first_of_each, index_of, indexed, indexing, staging, temporary_table
+from flowc.compiler.quote import ident, idents, table
 from flowc.loadplan import Check, Counter, Execute, Step
 
 
@@ -19,13 +19,13 @@ def gather(load: Load) -> Iterator[Step]:
     """The table of rows to write, from the source."""
     yield from staging(load)
     if load.sifts:
+        yield from sifting(load)  # first, so that an error of a condition is told where it is written
         yield Execute("mark the rows that fail a check", _mark(load), Counter.BAD)
-        yield from sifting(load)
         yield _all_failed(load)
         if load.apply.deletes != "ignore":
             yield _untold(load)
-            yield from held_back(load)
-        yield from chosen(load)
+            yield from _held_back(load)
+        yield from _chosen(load)
     yield from indexing(load)
 
 
@@ -62,6 +62,37 @@ def _untold(load: Load) -> Check:
         f"({', '.join(f'`{k}`' for k in load.keys)}), so that `deletes` cannot tell which keys are still there",
         "filter them out in the SQL (`WHERE … IS NOT NULL`)",
     )
+
+
+def _held_back(load: Load) -> Iterator[Execute]:
+    """Creates and fills the table of the keys of rows that were set aside."""
+    where, named = load.temporary(HELD_BACK), {f.name: f.written for f in fields(load)}
+    columns = tuple(named[key] for key in load.keys)
+    query = f"SELECT {idents(load.keys)} FROM {load.sifted} WHERE {ident(FAILED)} IS NOT NULL"
+    yield Execute("create the table of their keys", temporary_table(load, HELD_BACK, columns, query))
+    yield Execute("the keys of rows that fail", f"INSERT INTO {table(where)} ({idents(load.keys)}) {query}")
+    if indexed(load) and not load.dialect.tables.inline_indexes:
+        yield Execute("index the keys", index_of(load, HELD_BACK))
+
+
+def _chosen(load: Load) -> Iterator[Step]:
+    """Creates and fills the table of rows with those that were not set aside."""
+    wanted = tuple(f.written for f in fields(load))
+    names = idents(c.name for c in wanted)
+    query = f"SELECT {names} FROM {load.sifted}"
+    yield Execute("create the table of rows", temporary_table(load, ROWS, wanted, query))
+    query += f" WHERE {ident(FAILED)} IS NULL"
+    if load.apply.dedupe is not None:
+        query = first_of_each(load, query, names)
+    yield Execute("the rows that pass", f"INSERT INTO {load.rows} ({names}) {query}")
+
+
+def dropping_keys(load: Load) -> Iterator[Execute]:
+    """Removes the table of the keys of failed rows again."""
+    if load.sifts and load.apply.deletes != "ignore":
+        yield Execute(
+            "drop the keys of rows that fail", f"{load.dialect.temporary.drop} {table(load.temporary(HELD_BACK))}"
+        )
 
 
 def still_there(load: Load, t: str) -> str:

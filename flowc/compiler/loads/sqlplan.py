@@ -15,15 +15,15 @@ from flowc.compiler.loads.badrows import STAGED, bad_row_tables, keep_bad_rows, 
 from flowc.compiler.loads.changes import CHANGE
 from flowc.compiler.loads.checks import expectations
 from flowc.compiler.loads.cursor import between, lower_bound
-from flowc.compiler.loads.load import ROWS, SIFTED, STAGE, Load, Reread, find_column
+from flowc.compiler.loads.load import HELD_BACK, ROWS, SIFTED, STAGE, Load, Reread, find_column
 from flowc.compiler.loads.merge import merge
 from flowc.compiler.loads.reads import narrowed, read_dialect, read_of
 from flowc.compiler.loads.scd2 import scd2
-from flowc.compiler.loads.sifting import gather
 from flowc.compiler.loads.shape import check_shape, live_table, target_table
 from flowc.compiler.loads.shown import after_writing, before_writing
+from flowc.compiler.loads.sifting import dropping_keys, gather
 from flowc.compiler.loads.softdelete import soft_column
-from flowc.compiler.loads.staging import HELD_BACK, dropping, fields, fits_as_is, in_source_order, selected_values
+from flowc.compiler.loads.staging import dropping, fields, fits_as_is, in_source_order, selected_values
 from flowc.compiler.loads.timeline import BACK, CHANGES, ROW_COPIES, RUN_COPIES, RUNS
 from flowc.compiler.loads.watermark import WATERMARKS, place, remember, resume, state_tables, with_cursor
 from flowc.compiler.quote import idents, table
@@ -176,6 +176,7 @@ def _steps(load: Load) -> Iterator[Step]:
     yield from expectations(load)
     yield from _own(load, "after", apply.after)
     yield from dropping(load)
+    yield from dropping_keys(load)
 
 
 def _bad_rows(load: Load) -> Iterator[Step]:

@@ -15,7 +15,7 @@ from flowc.compiler.ir import Normalize
 from flowc.compiler.loads.checks import EVIDENCE
 from flowc.compiler.loads.conversion import convert
 from flowc.compiler.loads.conversion_pair import Conversion
-from flowc.compiler.loads.load import FAILED, ROWS, SIFTED, STAGE, Load, Loaded
+from flowc.compiler.loads.load import FAILED, HELD_BACK, ROWS, SIFTED, STAGE, Load, Loaded
 from flowc.compiler.loads.longdecimals import by_value
 from flowc.compiler.loads.reads import query_text
 from flowc.compiler.quote import ident, idents, table, text
@@ -31,8 +31,6 @@ from flowc.compiler.tables.ddl import (
 from flowc.loadplan import Check, Counter, Execute, Ingest, Step
 from flowc.types import BIGINT, TEXT, UNKNOWN, DataType, Kind
 
-HELD_BACK = "flowc_held_back"
-"""The keys of rows that were set aside, where what is not there is deleted."""
 _UNORDERED = (Kind.JSON, Kind.STRUCT, Kind.UNKNOWN)
 """Kinds that not every engine can sort."""
 _FORMS = {
@@ -180,51 +178,28 @@ def staging(load: Load) -> Iterator[Step]:
         yield from _convert(load)
 
 
-def chosen(load: Load) -> Iterator[Step]:
-    """Creates and fills the table of rows with those that were not set aside."""
-    wanted = tuple(f.written for f in fields(load))
-    names = idents(c.name for c in wanted)
-    query = f"SELECT {names} FROM {load.sifted}"
-    yield Execute("create the table of rows", _temporary(load, ROWS, wanted, query))
-    query += f" WHERE {ident(FAILED)} IS NULL"
-    if load.apply.dedupe is not None:
-        query = _first_of_each(load, query, names)
-    yield Execute("the rows that pass", f"INSERT INTO {load.rows} ({names}) {query}")
-
-
-def held_back(load: Load) -> Iterator[Execute]:
-    """Creates and fills the table of the keys of rows that were set aside."""
-    where, named = load.temporary(HELD_BACK), {f.name: f.written for f in fields(load)}
-    columns = tuple(named[key] for key in load.keys)
-    query = f"SELECT {idents(load.keys)} FROM {load.sifted} WHERE {ident(FAILED)} IS NOT NULL"
-    yield Execute("create the table of their keys", _temporary(load, HELD_BACK, columns, query))
-    yield Execute("the keys of rows that fail", f"INSERT INTO {table(where)} ({idents(load.keys)}) {query}")
-    if _indexed(load) and not load.dialect.tables.inline_indexes:
-        yield Execute("index the keys", _index(load, HELD_BACK))
-
-
 def indexing(load: Load) -> Iterator[Execute]:
     """Makes the joins with the table of rows fast."""
-    if _indexed(load) and not load.dialect.tables.inline_indexes:
-        yield Execute("index the rows", _index(load, ROWS))
+    if indexed(load) and not load.dialect.tables.inline_indexes:
+        yield Execute("index the rows", index_of(load, ROWS))
     if load.dialect.writes.analyze:
         yield Execute("statistics of the rows", load.dialect.writes.analyze.format(table=load.rows))
 
 
-def _indexed(load: Load) -> bool:
+def indexed(load: Load) -> bool:
     """Whether later steps walk through an index of the rows, the faster the more its order is that of the rows."""
     return load.dialect.writes.index_rows and load.apply.mode in ("merge", "scd2")
 
 
-def _index(load: Load, of: str) -> str:
+def index_of(load: Load, of: str) -> str:
+    """The statement that makes an index of the keys in one of the load's tables."""
     name = table(load.temporary(of + "_keys"))
     return f"CREATE INDEX {name} ON {ident(of)} ({idents(load.keys)})"
 
 
 def dropping(load: Load) -> Iterator[Step]:
     """Removes the temporary tables again; a load that fails has them rolled back."""
-    held = (HELD_BACK,) if load.sifts and load.apply.deletes != "ignore" else ()
-    for name in (*(() if one_step(load) else (STAGE,)), *((SIFTED,) if load.sifts else ()), *held, ROWS):
+    for name in (*(() if one_step(load) else (STAGE,)), *((SIFTED,) if load.sifts else ()), ROWS):
         yield Execute("drop the staging table", f"{load.dialect.temporary.drop} {table(load.temporary(name))}")
 
 
@@ -279,23 +254,24 @@ def _arrive(load: Load, name: str, columns: tuple[Column, ...]) -> Iterator[Step
     where = load.temporary(name)
     query = selection(load) if name == STAGE else selected_values(load)
     if not load.same_database:
-        index = _inline_index(load, name, columns)
+        index = _inlineindex_of(load, name, columns)
         made = create_temporary(where, _with_failed(name, columns), load.dialect, index)
         yield Execute("create the staging table", made)
         order = {f.name: i for i, f in enumerate(in_source_order(load))}
         ordered = tuple(sorted(columns, key=lambda c: order[c.name]))
         yield Ingest("read the source", load.read, where, ordered, True, timezone=load.apply.timezone, bad=load.bad)
         return
-    yield Execute("create the staging table", _temporary(load, name, columns, query))
+    yield Execute("create the staging table", temporary_table(load, name, columns, query))
     into = idents(c.name for c in columns)
-    by_key = f" ORDER BY {idents(load.keys)}" if name == ROWS and _indexed(load) else ""
+    by_key = f" ORDER BY {idents(load.keys)}" if name == ROWS and indexed(load) else ""
     yield Execute("read the source", f"INSERT INTO {table(where)} ({into}) {query}{by_key}", Counter.READ)
 
 
-def _temporary(load: Load, name: str, columns: tuple[Column, ...], query: str) -> str:
+def temporary_table(load: Load, name: str, columns: tuple[Column, ...], query: str) -> str:
+    """The statement that makes one of the load's tables, for what `query` returns."""
     where = load.temporary(name)
     if spellable(columns, load.dialect):
-        index = _inline_index(load, name, columns)
+        index = _inlineindex_of(load, name, columns)
         return create_temporary(where, _with_failed(name, columns), load.dialect, index)
     if name == SIFTED:
         query = f"SELECT c.*, {cast('NULL', BIGINT, load.dialect)} AS {ident(FAILED)} FROM (\n{query}\n) AS c"
@@ -306,9 +282,9 @@ def _with_failed(name: str, columns: tuple[Column, ...]) -> tuple[Column, ...]:
     return (*columns, Column(FAILED, BIGINT)) if name == SIFTED else columns
 
 
-def _inline_index(load: Load, name: str, columns: tuple[Column, ...]) -> tuple[Column, ...]:
+def _inlineindex_of(load: Load, name: str, columns: tuple[Column, ...]) -> tuple[Column, ...]:
     """The columns of an index that is made with the table of rows; none where it is made after it or not at all."""
-    if name not in (ROWS, HELD_BACK) or not (_indexed(load) and load.dialect.tables.inline_indexes):
+    if name not in (ROWS, HELD_BACK) or not (indexed(load) and load.dialect.tables.inline_indexes):
         return ()
     index = tuple(c for key in load.keys for c in columns if c.name == key)
     return () if any(c.type.kind in _UNORDERED for c in index) else index
@@ -345,9 +321,9 @@ def _misfit(load: Load, field: Field, condition: str, code: str, message: str) -
 def _convert(load: Load) -> Iterator[Step]:
     wanted = tuple(c for f in fields(load) for c in ([f.written] if f.sent is None else [f.written, f.kept]))
     query, names = values(load, load.stage), idents(c.name for c in wanted)
-    yield Execute("create the table of rows", _temporary(load, SIFTED if load.sifts else ROWS, wanted, query))
+    yield Execute("create the table of rows", temporary_table(load, SIFTED if load.sifts else ROWS, wanted, query))
     if load.apply.dedupe is not None and not load.sifts:
-        query = _first_of_each(load, query, names)
+        query = first_of_each(load, query, names)
     purpose = "normalise, convert" if load.sifts else "normalise, convert, deduplicate"
     yield Execute(purpose, f"INSERT INTO {load.complete} ({names}) {query}")
     yield from (_changed(load, f) for f in fields(load) if f.sent is not None)
@@ -371,7 +347,7 @@ def _changed(load: Load, field: Field) -> Check:
     )
 
 
-def _first_of_each(load: Load, query: str, names: str) -> str:
+def first_of_each(load: Load, query: str, names: str) -> str:
     """Keeps one row for each key: the first in the order asked for, equal ones told apart by all other columns."""
     parts = ", ".join([*(load.key(k, ident(k)) for k in load.keys), *map(ident, _instant(load))])
     rest = [

@@ -77,12 +77,8 @@ def quarantines(pipeline: CheckedPipeline) -> bool:
 
 
 def check_failed_rows(pipeline: CheckedPipeline, lookup: Lookup) -> None:
-    """Reports checks of severity `quarantine` that cannot tell which rows to keep, or have no table to keep them in."""
+    """Reports checks of severity `quarantine` that have no table to keep rows in, in the transaction of the load."""
     spec = pipeline.spec.bad_rows
-    for expect in pipeline.spec.expect:
-        if expect.quarantine is not None and expect.kind == "unique":
-            message = "`unique` cannot say which of the rows that are alike to quarantine"
-            _report(message, expect.quarantine, (_ALIKE,), lookup)
     place = next((expect.quarantine for expect in pipeline.spec.expect if expect.quarantine is not None), None)
     if place is None:
         return
@@ -101,9 +97,6 @@ def check_failed_rows(pipeline: CheckedPipeline, lookup: Lookup) -> None:
             _report(message, place, ("let the check fail the load, or leave the rows out in the `sql`",), lookup)
         elif spec is not None and spec.kept is not None and not spec.in_files and spec.action.value != "quarantine":
             table_name(spec.kept, lookup.reporter, kind)
-
-
-_ALIKE = "say which one counts with `dedupe: { order_by: … }`, or let the check fail the load or warn"
 
 
 def failed_rows_of(pipeline: CheckedPipeline, target: CheckedTarget) -> TableName | None:
