@@ -163,7 +163,7 @@ def _steps(load: Load) -> Iterator[Step]:
         yield from _bad_rows(load)
         yield from _own(load, "after", apply.after)
         return
-    if apply.mode in ("merge", "scd2"):
+    if apply.mode in ("merge", "scd2") or load.sifts:
         yield from (Execute("memory for the joins", sql) for sql in load.dialect.transactions.settings)
     yield from gather(load)
     yield from _bad_rows(load)

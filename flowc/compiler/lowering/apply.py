@@ -105,11 +105,14 @@ def lower_apply(
         project=lowering.checked.project.name,
         roles={(role, name.value): name.span for role, name in _roles(spec, target)},
     )
-    hooks, kind = (*apply.before, *apply.after), target.connection.kind.value
-    apply = replace(apply, guarded=any(is_untold(hook.sql, kind) for hook in hooks))
+    apply = replace(apply, guarded=_guarded(apply))
     if columns is not None:
         _check_columns(apply, columns, table, lowering.reporter)
     return apply
+
+
+def _guarded(apply: Apply) -> bool:
+    return any(is_untold(hook.sql, apply.target.kind) for hook in (*apply.before, *apply.after))
 
 
 def _check_columns(apply: Apply, columns: tuple[Column, ...], table: Table | None, reporter: Reporter) -> None:
