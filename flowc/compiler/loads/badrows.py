@@ -43,7 +43,7 @@ def keep_bad_rows(load: Load) -> Iterator[Step]:
     quarantine = load.apply.quarantine
     if quarantine is not None and quarantine.files is not None:
         yield KeepBadRows("keep the bad rows", *quarantine.files)
-    if load.dialect.transactions.ddl:
+    if load.dialect.transactions.ddl and not load.sifts:  # else it is there since they were told apart
         yield from make_place(load)
     if (name := unread_table(load)) is not None:
         yield from _into(name, load)
@@ -72,23 +72,42 @@ def _own(load: Load) -> str:
     return f"{ident('pipeline')} = {text(kept_name(load.apply.project, load.apply.pipeline), load.dialect)}"
 
 
+def kept_already(load: Load) -> Execute:
+    """Leaves out the rows that fail and were kept by an earlier load, which this one reads again."""
+    again = f"{_row(load)} IN (SELECT {ident('row_text')} FROM {_earlier(load)})"
+    sql = f"DELETE FROM {load.sifted} WHERE {ident(FAILED)} IS NOT NULL AND {again}"
+    return Execute("leave out rows that are kept already", sql)
+
+
 def _failed(name: TableName, load: Load) -> Iterator[Execute]:
-    """Keeps the rows that fail a check; those of earlier loads are told by the target, with which `error` begins."""
-    kept, x = table(name), load.dialect.compare.text_by_value
-    label = f"`{load.apply.target.connection}.{load.apply.target.name}`: "
-    of_target = f"substr({ident('error')}, 1, {len(label)}) = {text(label, load.dialect)}"
-    earlier = f"{kept} WHERE {_own(load)} AND {ident('file')} IS NULL AND {of_target}"
-    code = text("expectation-failed", load.dialect)
+    """Keeps the rows that fail a check."""
     whose = text(kept_name(load.apply.project, load.apply.pipeline), load.dialect)
-    told = f"{_error(label, load)} AS error, {x.format(x=row_json(load))} AS row_text"
-    rows = f"SELECT {told} FROM {load.sifted} WHERE {ident(FAILED)} IS NOT NULL"
+    code = text("expectation-failed", load.dialect)
+    rows = f"SELECT {_error(load)} AS error, {_row(load)} AS row_text FROM {load.sifted}"
+    rows += f" WHERE {ident(FAILED)} IS NOT NULL"
     query = f"SELECT {whose}, NULL, NULL, {code}, f.error, f.row_text FROM (\n{rows}\n) AS f"
     if _reads_all(load):
-        yield Execute("no failed rows of earlier loads", f"DELETE FROM {earlier}")
-    else:
-        query += f" WHERE f.row_text NOT IN (SELECT {ident('row_text')} FROM {earlier})"
+        yield Execute("no failed rows of earlier loads", f"DELETE FROM {_earlier(load)}")
+    elif load.apply.incremental is None:
+        query += f" WHERE f.row_text NOT IN (SELECT {ident('row_text')} FROM {_earlier(load)})"
     columns = idents(column.name for column in BAD_ROWS)
-    yield Execute("keep the rows that fail a check", f"INSERT INTO {kept} ({columns}) {query}")
+    yield Execute("keep the rows that fail a check", f"INSERT INTO {table(name)} ({columns}) {query}")
+
+
+def _row(load: Load) -> str:
+    return load.dialect.compare.text_by_value.format(x=row_json(load))
+
+
+def _earlier(load: Load) -> str:
+    """What earlier loads of the target have kept, as the end of a FROM: it is told by how `error` begins."""
+    label = _label(load)
+    of_target = f"substr({ident('error')}, 1, {len(label)}) = {text(label, load.dialect)}"
+    kept = " AND ".join((_own(load), f"{ident('file')} IS NULL", of_target))
+    return f"{', '.join(map(table, bad_row_tables(load)))} WHERE {kept}"
+
+
+def _label(load: Load) -> str:
+    return f"`{load.apply.target.connection}.{load.apply.target.name}`: "
 
 
 def _reads_all(load: Load) -> bool:
@@ -96,9 +115,9 @@ def _reads_all(load: Load) -> bool:
     return load.apply.incremental is None and (load.apply.mode == "truncate" or load.apply.deletes != "ignore")
 
 
-def _error(label: str, load: Load) -> str:
+def _error(load: Load) -> str:
     words = (
-        (number, f"{label}the quality check `{wanted.name}` does not hold")
+        (number, f"{_label(load)}the quality check `{wanted.name}` does not hold")
         for number, wanted in enumerate(load.apply.expect, 1)
         if wanted.quarantine
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from flowc.compiler.loads.badrows import kept_already, make_place
 from flowc.compiler.loads.checks import EVIDENCE, fails, sifting
 from flowc.compiler.loads.load import FAILED, HELD_BACK, ROWS, Load
 from flowc.compiler.loads.staging import fields, first_of_each, index_of, indexed, indexing, staging, temporary_table
@@ -19,24 +20,37 @@ def gather(load: Load) -> Iterator[Step]:
     """The table of rows to write, from the source."""
     yield from staging(load)
     if load.sifts:
-        yield from sifting(load)  # first, so that an error of a condition is told where it is written
-        yield Execute("mark the rows that fail a check", _mark(load), Counter.BAD)
-        yield _all_failed(load)
-        if load.apply.deletes != "ignore":
-            yield _untold(load)
-            yield from _held_back(load)
+        yield from _sift(load)
         yield from _chosen(load)
     yield from indexing(load)
 
 
-def _mark(load: Load) -> str:
+def _sift(load: Load) -> Iterator[Step]:
+    """Marks the rows that fail, and stops where they are too many.
+
+    What reads on from a watermark may find few rows, so there all of them may fail; and what an earlier load has kept
+    and this one reads again is judged no second time: not by a rehearsal where that table may be missing.
+    """
+    if load.dialect.transactions.ddl:
+        yield from make_place(load)
+    yield from _mark(load)
+    if load.apply.incremental is not None and (load.dialect.transactions.ddl or not load.rehearsal):
+        yield kept_already(load)
+    yield from sifting(load)
+    if load.watermark is None:
+        yield _all_failed(load)
+    if load.apply.deletes != "ignore":
+        yield _untold(load)
+        yield from _held_back(load)
+
+
+def _mark(load: Load) -> Iterator[Execute]:
     """Gives each row that fails the number of the first check that it fails."""
-    failing = [(number, fails(load, e)) for number, e in enumerate(load.apply.expect, 1) if e.quarantine]
-    (last, _), before = failing[-1], failing[:-1]
-    cases = " ".join(f"WHEN {condition} = 1 THEN {number}" for number, condition in before)
-    number = f"CASE {cases} ELSE {last} END" if before else str(last)
-    anything = load.any_of(f"{condition} = 1" for _, condition in failing)
-    return f"UPDATE {load.sifted} SET {ident(FAILED)} = {number} WHERE {anything}"
+    for number, wanted in enumerate(load.apply.expect, 1):
+        if wanted.quarantine:
+            failing = f"{ident(FAILED)} IS NULL AND {fails(load, wanted)} = 1"
+            sql = f"UPDATE {load.sifted} SET {ident(FAILED)} = {number} WHERE {failing}"
+            yield Execute(f"mark the rows that fail {wanted.name}", sql, Counter.BAD, written=wanted.source)
 
 
 def _all_failed(load: Load) -> Check:
