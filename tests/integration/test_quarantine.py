@@ -131,7 +131,7 @@ REFUSED = {
     "quarantine: { connection: l, table: bad }\n    expect: [{ not_null: [id], severity: quarantine }]": "connection",
 }  # fmt: skip
 SMALL = """
-connections: {{ w: {{ kind: sqlite, path: w.db }}, l: {{ kind: delta, uri: lake }} }}
+connections: {{ w: {{ kind: sqlite, path: w.sqlite }}, l: {{ kind: delta, uri: lake }} }}
 pipelines:
   p:
     from: w
@@ -164,7 +164,7 @@ def test_all_rows_are_too_many(project, tmp_path):
     project.write("specs/p.yaml", SMALL.format(to="w", more=more))
     target = project.flowc("run", "--once", "--json").json["pipelines"][0]["targets"][0]
     assert target["error"]["code"] == "too-many-bad-rows"
-    assert Store("sqlite", tmp_path, file="w").rows("SELECT 1") == [(1,)]
+    assert Store("sqlite", tmp_path, file="w").rows("SELECT name FROM sqlite_master") == []
 
 
 READS_ON = """
@@ -210,3 +210,29 @@ def test_a_test_sees_them_as_not_loaded(project, tmp_path):
     project.write("specs/tests.yaml", TESTED)
     done = project.flowc("test")
     assert done.code == 0, done.out + done.err
+
+
+FILES = """
+connections: {{ w: {{ kind: sqlite, path: w.sqlite }}, d: {{ kind: files, uri: in }} }}
+pipelines:
+  p:
+    from: {{ connection: d, path: a.csv, columns: {{ id: bigint, v: bigint }} }}
+    sql: SELECT id, v FROM source
+    to: {{ connection: w, table: t }}
+    mode: append
+    on_bad_row: {action}
+    quarantine: {{ table: bad }}
+    expect: [{{ name: low, sql: "v < 10", severity: quarantine }}]
+"""
+
+
+@pytest.mark.parametrize(("action", "lines"), [("quarantine", [3]), ("skip", [])])
+def test_rows_that_cannot_be_read_go_into_the_same_table(project, tmp_path, action, lines):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.csv").write_text("id,v\n1,1\nx,2\n3,33\n")
+    project.write("specs/p.yaml", FILES.format(action=action))
+    for _ in range(2):
+        target = project.flowc("run", "--once", "--json").json["pipelines"][0]["targets"][0]
+        assert (target["counts"]["bad"], target["counts"]["inserted"]) == (2, 1)
+        rows = Store("sqlite", tmp_path, file="w").rows("SELECT line, row_text FROM bad")
+        assert rows == [*((line, "x,2") for line in lines), (None, '{"id": 3, "v": 33}')]
