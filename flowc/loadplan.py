@@ -165,7 +165,7 @@ BAD_ROWS = (
 )
 """What is kept of a row that cannot be read: the file by its path below the connection's folder, the number of the line
 on which the row begins, why, and the row as it stands, where bytes that are no text are hexadecimal. One without a line
-says that the file was read."""
+says that the file was read. Of a row that fails a check, file and line are NULL, and the row is JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +255,18 @@ class Expect:
     max_failures: int = 0
     max_ratio: float | None = None
     written: MappedText | None = field(default=None, compare=False, repr=False)
+    quarantine: bool = False
+    """The rows that fail it are not loaded, and kept beside the target."""
+
+    @property
+    def severity(self) -> str:
+        """What a failing row does, in the words of specs."""
+        return severity(error=self.error, quarantine=self.quarantine)
+
+
+def severity(*, error: bool, quarantine: bool) -> str:
+    """The severity of a check, in the words of specs."""
+    return "quarantine" if quarantine else "error" if error else "warn"
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,6 +374,12 @@ class ExpectResult:
     total: int
     passed: bool
     error: bool
+    quarantine: bool = False
+
+    @property
+    def severity(self) -> str:
+        """What a failing row does, in the words of specs."""
+        return severity(error=self.error, quarantine=self.quarantine)
 
 
 @dataclass(slots=True)

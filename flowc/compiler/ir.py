@@ -170,6 +170,8 @@ class Expectation:
     max_failures: int
     max_ratio: float | None
     source: MappedText | None = None
+    quarantine: bool = False
+    """Rows for which it does not hold are not loaded, and kept in `Apply.failed_rows`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +226,8 @@ class Apply:
     """A statement of `before` or `after` may try to end the transaction; nothing in its text tells."""
     quarantine: Quarantine | None = None
     """None: a row that cannot be read fails the load."""
+    failed_rows: TableName | None = None
+    """The table of rows that fail a check of severity `quarantine`; None where there is no such check."""
 
 
 CatchUp = Literal["latest", "all", "none"]

@@ -20,7 +20,7 @@ def checks_text(found: Sequence[History], style: Style) -> str:
 
 def _row(history: History) -> tuple[object, ...]:
     last = history.results[0]
-    verdict = "passed" if last.passed else "failed" if history.severity == "error" else "warning"
+    verdict = "passed" if last.passed else "warning" if history.severity == "warn" else "failed"
     passed = sum(result.passed for result in history.results)
     return (
         history.pipeline, history.target, history.name, verdict, f"{last.failed} of {last.total}",

@@ -105,7 +105,9 @@ def _verdicts(pipeline: PipelineReport, style: Style) -> Iterator[str]:
     for target in pipeline.targets:
         for expect in target.expects:
             yield f"{_verdict(expect, style)} {printable(f'{pipeline.name}, {target.target}: {expect.name}')}" + (
-                f" ({expect.failed} of {expect.total} rows)" if expect.failed else ""
+                f" ({expect.failed} of {expect.total} rows{', quarantined' * (expect.quarantine and expect.passed)})"
+                if expect.failed
+                else ""
             )
         yield from (f"note: {printable(f'{pipeline.name}, {target.target}: {note}')}" for note in target.notes)
 
@@ -172,7 +174,7 @@ def _target_object(target: TargetReport) -> dict[str, object]:
                 "failed": expect.failed,
                 "total": expect.total,
                 "passed": expect.passed,
-                "severity": "error" if expect.error else "warn",
+                "severity": expect.severity,
             }
             for expect in target.expects
         ],

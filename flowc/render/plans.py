@@ -135,7 +135,10 @@ def _read(read: Read) -> str:
 
 
 def _tolerance(step: Expect) -> str:
+    if step.quarantine and step.max_ratio is not None and step.max_ratio >= 1:
+        return "its rows are quarantined"
     severity = "error" if step.error else "warning"
+    severity = f"its rows are quarantined, {severity}" if step.quarantine else severity
     if step.max_ratio is not None:
         return f"{severity} when more than {step.max_ratio:.6g} of the rows fail"
     return (

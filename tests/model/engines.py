@@ -40,7 +40,7 @@ WAYS = (HERE, *DATABASES, "delta", *FORMATS)
 """How rows arrive: from where the target is, by another session of each kind of database, from tables and files."""
 
 NULL = r"\N"
-WATERMARKS = "watermarks"
+WATERMARKS, BAD_ROWS = "watermarks", "bad_rows"
 
 
 @dataclass
@@ -56,6 +56,11 @@ class Engine:
     def watermarks(self) -> TableName:
         """Where the engine keeps watermarks."""
         return DIALECTS[self.kind].state_table(WATERMARKS)
+
+    @property
+    def bad_rows(self) -> TableName:
+        """Where the engine keeps rows that fail a check."""
+        return DIALECTS[self.kind].state_table(BAD_ROWS)
 
     def same(self, way: str) -> bool:
         """Whether rows that arrive that way never leave the target's database."""
@@ -82,8 +87,9 @@ class Engine:
         """Drops the target and forgets what was loaded."""
         self.database.execute("DROP VIEW IF EXISTS seen")
         self.database.execute("DROP TABLE IF EXISTS tgt")
-        if self.exists(self.watermarks):
-            self.database.execute(f"DROP TABLE {table(self.watermarks)}")
+        for own in (self.watermarks, self.bad_rows):
+            if self.exists(own):
+                self.database.execute(f"DROP TABLE {table(own)}")
 
     def close(self) -> None:
         """Ends all sessions."""

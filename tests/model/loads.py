@@ -91,7 +91,7 @@ def state(engine: Engine) -> list:
 
     An empty table is none where a transaction does not hold its creation.
     """
-    tables = (TARGET, engine.watermarks)
+    tables = (TARGET, engine.watermarks, engine.bad_rows)
     found = [sorted_rows(engine.query(f"SELECT * FROM {table(t)}")) if engine.exists(t) else None for t in tables]
     return found if DIALECTS[engine.kind].transactions.ddl else [rows or None for rows in found]
 

@@ -6,7 +6,7 @@ Rows are dicts. Every load returns its counters and changes the table it is give
 from __future__ import annotations
 
 from collections import Counter as Bag
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -89,13 +89,16 @@ class Merge:
     allow_empty: bool = False
 
 
-def merge(table: dict[tuple, Row], rows: Sequence[Row], how: Merge, now: str) -> dict[Counter, int]:
+def merge(
+    table: dict[tuple, Row], rows: Sequence[Row], how: Merge, now: str, there: Collection[tuple] = ()
+) -> dict[Counter, int]:
+    """`there` are keys that the source has beside those of the rows."""
     read, rows = len(rows), first_of_each(rows, how.keys, how.order, how.keys)
     no_null_keys(rows, how.keys)
     incoming = {key_of(r, how.keys): r for r in rows}
     if len(incoming) < len(rows):
         raise Refused("duplicate-keys")
-    deleted = _merge_deletes(table, incoming, how, now)
+    deleted = _merge_deletes(table, incoming, how, now, there)
     inserted = updated = 0
     for key, row in incoming.items():
         if key not in table:
@@ -110,10 +113,16 @@ def merge(table: dict[tuple, Row], rows: Sequence[Row], how: Merge, now: str) ->
     return counted(read=read, inserted=inserted, updated=updated, deleted=deleted, unchanged=same)
 
 
-def _merge_deletes(table: dict[tuple, Row], incoming: dict[tuple, Row], how: Merge, now: str) -> int:
+def _merge_deletes(
+    table: dict[tuple, Row], incoming: dict[tuple, Row], how: Merge, now: str, there: Collection[tuple]
+) -> int:
     if how.deletes == "ignore":
         return 0
-    gone = [k for k in table if k not in incoming and (how.deletes == "hard" or table[k][how.soft] is None)]
+    gone = [
+        k
+        for k in table
+        if k not in incoming and k not in there and (how.deletes == "hard" or table[k][how.soft] is None)
+    ]
     if gone and not incoming and not how.allow_empty:
         raise Refused("empty-source")
     for key in gone:
@@ -156,7 +165,10 @@ class History:
 Table = dict[tuple, list[Version]]
 
 
-def scd2(table: Table, rows: Sequence[Row], how: History, now: int) -> dict[Counter, int]:
+def scd2(
+    table: Table, rows: Sequence[Row], how: History, now: int, there: Collection[tuple] = ()
+) -> dict[Counter, int]:
+    """`there` are keys that the source has beside those of the rows."""
     read, batches = len(rows), _batches(rows, how, now)
     if how.time is None:
         _none_later(table, batches, how, now)
@@ -185,7 +197,7 @@ def scd2(table: Table, rows: Sequence[Row], how: History, now: int) -> dict[Coun
     inserted = sum(id(v) not in old for v in after)
     facts = {i: f for held in before.values() for i, f in held.items()}
     updated = sum(id(v) in old and facts[id(v)] != v.facts() for v in after)
-    deleted = _scd2_deletes(table, batches, how, now)
+    deleted = _scd2_deletes(table, {*batches, *there}, how, now)
     unchanged = sum(map(len, batches.values())) - len(result.counted)
     return counted(read=read, inserted=inserted, updated=updated, deleted=deleted, unchanged=unchanged)
 
@@ -334,7 +346,7 @@ def _joins(last: Version, following: Version, how: History, now: int) -> bool:
     return not differ(last.row, following.row, how.compare)
 
 
-def _scd2_deletes(table: Table, batches: dict[tuple, Any], how: History, now: int) -> int:
+def _scd2_deletes(table: Table, batches: Collection[tuple], how: History, now: int) -> int:
     if how.deletes == "ignore":
         return 0
     gone = [key for key in table if key not in batches]

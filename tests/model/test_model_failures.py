@@ -28,24 +28,34 @@ FIRST = [
 SECOND = [
     {"k1": 1, "K 2": "x", "a": "changed", "b": 0, "note": "n", "at": 5},
     {"k1": 3, "K 2": "x", "a": "3", "b": 0, "note": "n", "at": 3},
+    {"k1": 4, "K 2": "x", "a": "4", "b": None, "note": "n", "at": 4},
 ]
 UNIQUE = Expectation("unique", "unique", ("k1",), None, False, 0, None)
+KNOWN = Expectation("known", "not_null", ("b",), None, True, 0, 1.0, quarantine=True)
 AFTER = Statement("SELECT 1", MappedText.whole(SourceFile("specs.yaml", "SELECT 1")))
 CASES = {
     "append": {"mode": "append", "keys": ()},
-    "append incremental": {"mode": "append", "incremental": Incremental("at", None, 0.0, False)},
+    "append incremental": {
+        "mode": "append",
+        "incremental": Incremental("at", None, 0.0, False),
+        "expect": (KNOWN,),
+    },
     "truncate": {"mode": "truncate", "keys": (), "compare": None},
     "truncate checked": {"mode": "truncate", "expect": (UNIQUE,)},
-    "merge": {"mode": "merge", "deletes": "hard", "dedupe": '"at"', "expect": (UNIQUE,)},
+    "merge": {"mode": "merge", "deletes": "hard", "dedupe": '"at"', "expect": (UNIQUE, KNOWN)},
     "merge soft": {"mode": "merge", "deletes": "soft", "soft_delete_column": "deleted_at"},
-    "scd2": {"mode": "scd2", "event_time": "at", "deletes": "close", "expect": (UNIQUE,)},
+    "scd2": {"mode": "scd2", "event_time": "at", "deletes": "close", "expect": (KNOWN, UNIQUE)},
     "scd2 ttl": {"mode": "scd2", "event_time": "at", "ttl": 86400.0, "deletes": "hard", "after": (AFTER,)},
 }
 
 
 def applied(engine: Engine, case: str) -> Apply:
+    """Of a lake, rows that fail a check cannot be kept beside it."""
     options = dict(CASES[case])
-    return h.apply_for(engine.kind, str(options.pop("mode")), **options)
+    if engine.kind == "delta":
+        options["expect"] = tuple(e for e in options.get("expect", ()) if not e.quarantine)
+    kept = engine.bad_rows if KNOWN in options.get("expect", ()) else None
+    return h.apply_for(engine.kind, str(options.pop("mode")), failed_rows=kept, **options)
 
 
 class Injected(FlowcError):
@@ -140,6 +150,6 @@ def test_a_failure_before_the_target_exists_creates_nothing(engine: Engine, case
     apply = applied(engine, case)
     engine.reset()
     made = plan(engine, replace(apply, input=engine.fill("here", FIRST)), 9)
-    assert state(engine) == [None, None]
+    assert state(engine) == [None, None, None]
     assert survived(engine, made, turn_of(engine, case)) != []
-    assert state(engine) != [None, None]
+    assert state(engine) != [None, None, None]

@@ -47,6 +47,12 @@ _SHORT = "CAST({0} AS TEXT)"
 _FLOAT_TEXT = f"CASE WHEN CAST({_SHORT} AS REAL) <> {{0}} THEN printf('%!.17g', {{0}}) ELSE {_SHORT} END"
 """The engine's own text of a REAL has 15 digits, which are not always all of them."""
 
+_AS_JSON = "CASE typeof({0}) WHEN 'blob' THEN json_quote(hex({0})) ELSE json_quote({0}) END"
+_FLOAT_AS_JSON = (
+    "CASE WHEN typeof({0}) = 'real' AND {0} - {0} = 0 THEN flowc_number_text({0}) "
+    "WHEN typeof({0}) = 'real' THEN json_quote(CAST({0} AS TEXT)) ELSE " + _AS_JSON + " END"
+)
+
 
 def _native(kind: DataType) -> str | None:
     if kind.kind is Kind.ARRAY:
@@ -155,6 +161,12 @@ SQLITE = Dialect(
         "clock": "(strftime('%Y-%m-%d %H:%M:%f', 'now') || '000+00:00')",
         "add_seconds": "flowc_add_seconds({0}, {1})",
         "canonical_time": "flowc_temporal({0}, {1})",
+        "json_text": "json_quote({0})",
+        "json_integer": _AS_JSON,
+        "json_float": _FLOAT_AS_JSON,
+        "json_decimal": f"CASE WHEN json_valid({{0}}) THEN flowc_number_text({{0}}) ELSE {_FLOAT_AS_JSON} END",
+        "json_document": f"CASE WHEN json_valid({{0}}) THEN {{0}} ELSE {_AS_JSON} END",
+        "json_other": _AS_JSON,
         "cursor": "CAST({0} AS TEXT)",
         "cursor_float": "flowc_number_text({0})",
         "cursor_binary": "hex({0})",

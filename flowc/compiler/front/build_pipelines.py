@@ -256,14 +256,18 @@ def _expectations(node: Node | None) -> tuple[ExpectSpec, ...]:
 def _expectation(node: TreeMap) -> ExpectSpec:
     kind = next(kind for kind in ("not_null", "unique", "sql") if kind in node.entries)
     condition = node.get("sql")
-    most = plain(limit) if (limit := node.get("max_failures")) is not None else 0
+    severity = name(node.get("severity"))
+    aside = severity is not None and severity.value == "quarantine"
+    # Without a limit, any number of rows may go into quarantine, and none may fail another check.
+    most = plain(limit) if (limit := node.get("max_failures")) is not None else "100%" if aside else 0
     return ExpectSpec(
         kind=kind,
         columns=names(node.get(kind)),
         sql=mapped(condition) if isinstance(condition, Scalar) else None,
         name=name(node.get("name")),
-        error=text(node.get("severity")) != "warn",
+        error=severity is None or severity.value != "warn",
         max_failures=0 if isinstance(most, str) else int(most),
         max_ratio=parse_share(most) if isinstance(most, str) else None,
         span=node.entries[kind].key.span,
+        quarantine=severity.span if severity is not None and aside else None,
     )

@@ -194,6 +194,8 @@ class ExpectSpec:
     max_failures: int
     max_ratio: float | None
     span: Span
+    quarantine: Span | None = None
+    """Where `severity: quarantine` stands."""
 
 
 @dataclass(frozen=True, slots=True)

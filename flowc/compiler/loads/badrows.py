@@ -1,7 +1,8 @@
-"""Where a load keeps the rows of files that cannot be read: a table beside its target, or files.
+"""Where a load keeps bad rows: a table beside its target, or files for those of files that cannot be read.
 
 Of each file that is read, what earlier loads of the pipeline kept goes first. So the table holds what is wrong with the
-files as they were last read, and what was wrong with files that are gone.
+files as they were last read, and what was wrong with files that are gone. Of rows that fail a check, a load that reads
+all that there is replaces those of the loads before; another one adds those that are not there yet.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flowc.catalog import TableName
-from flowc.compiler.loads.load import Load
+from flowc.compiler.loads.load import FAILED, Load
+from flowc.compiler.loads.rowjson import row_json
 from flowc.compiler.quote import ident, idents, table, text
 from flowc.compiler.tables.ddl import create_temporary
 from flowc.compiler.tables.state import ensure_table
@@ -20,8 +22,13 @@ STAGED = "flowc_set_aside"
 
 def bad_row_tables(load: Load) -> tuple[TableName, ...]:
     """The table of bad rows, where the load writes one."""
-    quarantine = load.apply.quarantine
-    return (quarantine.table,) if quarantine is not None and quarantine.table is not None else ()
+    named = unread_table(load) or load.apply.failed_rows
+    return (named,) if named is not None else ()
+
+
+def unread_table(load: Load) -> TableName | None:
+    """The table of rows of files that cannot be read. Where there is one too, rows that fail checks go into it."""
+    return load.apply.quarantine.table if load.apply.quarantine is not None else None
 
 
 def make_place(load: Load) -> Iterator[Execute]:
@@ -36,18 +43,20 @@ def keep_bad_rows(load: Load) -> Iterator[Step]:
     quarantine = load.apply.quarantine
     if quarantine is not None and quarantine.files is not None:
         yield KeepBadRows("keep the bad rows", *quarantine.files)
-    for name in bad_row_tables(load):
+    if load.dialect.transactions.ddl and not load.sifts:  # else it is there since they were told apart
+        yield from make_place(load)
+    if (name := unread_table(load)) is not None:
         yield from _into(name, load)
+    if load.apply.failed_rows is not None:
+        yield from _failed(load.apply.failed_rows, load)
 
 
 def _into(name: TableName, load: Load) -> Iterator[Step]:
     staged, kept = load.temporary(STAGED), table(name)
     columns = idents(column.name for column in BAD_ROWS)
     kept_as = kept_name(load.apply.project, load.apply.pipeline)
-    own = f"{ident('pipeline')} = {text(kept_as, load.dialect)}"
+    own = _own(load)
     files = f"SELECT {ident('file')} FROM {table(staged)} WHERE {ident('line')} IS NULL"
-    if load.dialect.transactions.ddl:
-        yield from make_place(load)
     yield Execute("create the staging table of bad rows", create_temporary(staged, BAD_ROWS, load.dialect))
     yield StageBadRows("the bad rows", staged, kept_as)
     yield Execute("no bad rows of earlier loads", f"DELETE FROM {kept} WHERE {own} AND {ident('file')} IN ({files})")
@@ -56,3 +65,61 @@ def _into(name: TableName, load: Load) -> Iterator[Step]:
         f"INSERT INTO {kept} ({columns}) SELECT {columns} FROM {table(staged)} WHERE {ident('line')} IS NOT NULL",
     )
     yield Execute("drop the staging table of bad rows", f"{load.dialect.temporary.drop} {table(staged)}")
+
+
+def _own(load: Load) -> str:
+    """The condition on kept rows that they are the pipeline's."""
+    return f"{ident('pipeline')} = {text(kept_name(load.apply.project, load.apply.pipeline), load.dialect)}"
+
+
+def kept_already(load: Load) -> Execute:
+    """Leaves out the rows that fail and were kept by an earlier load, which this one reads again."""
+    again = f"{_row(load)} IN (SELECT {ident('row_text')} FROM {_earlier(load)})"
+    sql = f"DELETE FROM {load.sifted} WHERE {ident(FAILED)} IS NOT NULL AND {again}"
+    return Execute("leave out rows that are kept already", sql)
+
+
+def _failed(name: TableName, load: Load) -> Iterator[Execute]:
+    """Keeps the rows that fail a check."""
+    whose = text(kept_name(load.apply.project, load.apply.pipeline), load.dialect)
+    code = text("expectation-failed", load.dialect)
+    rows = f"SELECT {_error(load)} AS error, {_row(load)} AS row_text FROM {load.sifted}"
+    rows += f" WHERE {ident(FAILED)} IS NOT NULL"
+    query = f"SELECT {whose}, NULL, NULL, {code}, f.error, f.row_text FROM (\n{rows}\n) AS f"
+    if _reads_all(load):
+        yield Execute("no failed rows of earlier loads", f"DELETE FROM {_earlier(load)}")
+    elif load.apply.incremental is None:
+        query += f" WHERE f.row_text NOT IN (SELECT {ident('row_text')} FROM {_earlier(load)})"
+    columns = idents(column.name for column in BAD_ROWS)
+    yield Execute("keep the rows that fail a check", f"INSERT INTO {table(name)} ({columns}) {query}")
+
+
+def _row(load: Load) -> str:
+    return load.dialect.compare.text_by_value.format(x=row_json(load))
+
+
+def _earlier(load: Load) -> str:
+    """What earlier loads of the target have kept, as the end of a FROM: it is told by how `error` begins."""
+    label = _label(load)
+    of_target = f"substr({ident('error')}, 1, {len(label)}) = {text(label, load.dialect)}"
+    kept = " AND ".join((_own(load), f"{ident('file')} IS NULL", of_target))
+    return f"{', '.join(map(table, bad_row_tables(load)))} WHERE {kept}"
+
+
+def _label(load: Load) -> str:
+    return f"`{load.apply.target.connection}.{load.apply.target.name}`: "
+
+
+def _reads_all(load: Load) -> bool:
+    """Whether what the load does not find is not there any more."""
+    return load.apply.incremental is None and (load.apply.mode == "truncate" or load.apply.deletes != "ignore")
+
+
+def _error(load: Load) -> str:
+    words = (
+        (number, f"{_label(load)}the quality check `{wanted.name}` does not hold")
+        for number, wanted in enumerate(load.apply.expect, 1)
+        if wanted.quarantine
+    )
+    told = " ".join(f"WHEN {number} THEN {text(said, load.dialect)}" for number, said in words)
+    return f"CASE {ident(FAILED)} {told} END"

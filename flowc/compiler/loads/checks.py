@@ -88,20 +88,25 @@ def empty_source(load: Load, held: str = "1 = 1", of: str | None = None) -> Chec
 
 def expectations(load: Load) -> Iterator[Expect]:
     """The quality checks of a load, on its rows and, for uniqueness, on the table as it is now."""
-    for number, wanted in enumerate(load.apply.expect, start=1):
-        yield Expect(
-            wanted.name or f"{wanted.kind} {number}",
-            _expect_sql(load, wanted),
-            wanted.error,
-            wanted.max_failures,
-            wanted.max_ratio,
-            wanted.source,
-        )
+    yield from (_expect(load, wanted, load.rows) for wanted in load.apply.expect if not wanted.quarantine)
 
 
-def _expect_sql(load: Load, wanted: Expectation) -> str:
+def sifting(load: Load) -> Iterator[Expect]:
+    """The quality checks that set rows aside, on all rows."""
+    yield from (_expect(load, wanted, load.sifted) for wanted in load.apply.expect if wanted.quarantine)
+
+
+def _expect(load: Load, wanted: Expectation, rows: str) -> Expect:
     if wanted.kind == "unique":
-        return _unique(load, wanted.columns)
+        sql = _unique(load, wanted.columns)
+    else:
+        sql = f"SELECT coalesce(sum({fails(load, wanted)}), 0), count(*) FROM {rows}"
+    allowed = wanted.max_failures, wanted.max_ratio
+    return Expect(wanted.name, sql, wanted.error, *allowed, wanted.source, wanted.quarantine)
+
+
+def fails(load: Load, wanted: Expectation) -> str:
+    """A number that is 1 for rows which fail a check, and 0 for others."""
     if wanted.kind == "not_null":
         good = " AND ".join(f"{ident(c)} IS NOT NULL" for c in wanted.columns)
     else:
@@ -109,7 +114,7 @@ def _expect_sql(load: Load, wanted: Expectation) -> str:
         judged = by_value(wanted.sql or "", columns, load.dialect, what=f"the quality check `{wanted.name}`")
         good = f"(\n{judged}\n)"
     # A condition that is NULL does not hold, and `NOT` of it would be NULL again.
-    return f"SELECT coalesce(sum(CASE WHEN {good} THEN 0 ELSE 1 END), 0), count(*) FROM {load.rows}"
+    return f"CASE WHEN {good} THEN 0 ELSE 1 END"
 
 
 def _unique(load: Load, columns: Iterable[str]) -> str:

@@ -26,9 +26,14 @@ def row_digest(load: Load, names: Iterable[str], alias: str) -> str:
         tags, values = "".join(tag for tag, _ in written), ", ".join(value for _, value in written)
         return load.dialect.function("md5", load.dialect.function("encoded_list", values, text(tags, load.dialect)))
     parts = [_encoded(load, name, alias) for name in names] or [text("", load.dialect)]
+    return load.dialect.function("md5", concatenated(parts))
+
+
+def concatenated(parts: list[str]) -> str:
+    """Many texts in a row, as a shallow tree."""
     while len(parts) > 1:
         parts = [_joined(parts[i : i + _WIDTH]) for i in range(0, len(parts), _WIDTH)]
-    return load.dialect.function("md5", parts[0])
+    return parts[0]
 
 
 def _joined(parts: list[str]) -> str:

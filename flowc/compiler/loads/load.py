@@ -20,6 +20,12 @@ STAGE = "flowc_stage"
 """The rows as they arrived."""
 ROWS = "flowc_rows"
 """The rows as they will be written: normalised, converted, deduplicated."""
+SIFTED = "flowc_sifted"
+"""All rows, normalised and converted, where those that fail a check are set aside before the others are chosen."""
+HELD_BACK = "flowc_held_back"
+"""The keys of rows that were set aside, where what is not there is deleted."""
+FAILED = "flowc_failed"
+"""The column of the sifted rows that holds which check a row fails first, by its number; NULL for a good one."""
 
 VALID_FROM, VALID_TO, IS_CURRENT, ROW_HASH = "valid_from", "valid_to", "is_current", "row_hash"
 HISTORY = (VALID_FROM, VALID_TO, IS_CURRENT, ROW_HASH)
@@ -123,6 +129,11 @@ class Load:
         """The names of the loaded columns."""
         return tuple(f.target.name for f in self.loaded)
 
+    @cached_property
+    def sifts(self) -> bool:
+        """Whether rows that fail a check are set aside."""
+        return any(wanted.quarantine for wanted in self.apply.expect)
+
     @property
     def bad(self) -> BadRows | None:
         """What becomes of rows of files that cannot be read."""
@@ -181,6 +192,16 @@ class Load:
     def stage(self) -> str:
         """The quoted name of the table of rows as they arrived."""
         return table(self.temporary(STAGE))
+
+    @property
+    def sifted(self) -> str:
+        """The quoted name of the table of all rows, where some of them are set aside."""
+        return table(self.temporary(SIFTED))
+
+    @property
+    def complete(self) -> str:
+        """The quoted name of the first table that holds all rows as they will be written."""
+        return self.sifted if self.sifts else self.rows
 
     def row_column(self, name: str) -> Column | None:
         """A column of the rows to write: the target's, or else one that only the source has."""

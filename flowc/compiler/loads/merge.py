@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from flowc.compiler.loads.changes import removals
 from flowc.compiler.loads.checks import empty_source, key_checks, null_keys
 from flowc.compiler.loads.load import ROWS, Load, find_column
+from flowc.compiler.loads.sifting import still_there
 from flowc.compiler.loads.softdelete import mark, marked, unmark
 from flowc.compiler.loads.staging import copies, without_copies
 from flowc.compiler.loads.statements import delete, update_from
@@ -79,7 +80,7 @@ def _insert(load: Load) -> str:
 
 def _delete(load: Load) -> Execute:
     t, s = load.aliases("t", "s")
-    gone = f"NOT EXISTS (SELECT 1 FROM {load.rows} AS {s} WHERE {load.equal(load.keys, t, s)})"
+    gone = f"NOT EXISTS (SELECT 1 FROM {load.rows} AS {s} WHERE {load.equal(load.keys, t, s)}){still_there(load, t)}"
     if load.apply.deletes == "hard":
         return Execute("delete keys that are gone", delete(load, load.target, t, gone), Counter.DELETED)
     sql = f"UPDATE {load.target} AS {t} SET {mark(load)} WHERE NOT ({marked(load, t)}) AND {gone}"

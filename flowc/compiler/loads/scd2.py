@@ -13,6 +13,7 @@ from flowc.compiler.loads.cursor import now_text
 from flowc.compiler.loads.encoding import row_digest
 from flowc.compiler.loads.instants import Instants
 from flowc.compiler.loads.load import HISTORY, IS_CURRENT, ROW_HASH, ROWS, VALID_FROM, VALID_TO, Load
+from flowc.compiler.loads.sifting import still_there
 from flowc.compiler.loads.softdelete import mark, marked, unmark
 from flowc.compiler.loads.staging import copies, without_copies
 from flowc.compiler.loads.statements import delete, update_from
@@ -268,6 +269,7 @@ def _false(load: Load) -> str:
 def _gone(load: Load, instants: Instants) -> Iterator[Step]:
     """What `deletes` says about keys that the full source no longer has."""
     deletes, (t,) = load.apply.deletes, load.aliases("t")
+    missing = _missing(load) + still_there(load, t)
     current = qualified(IS_CURRENT, t)
     held = {"hard": "1 = 1", "close": current, "soft": ""}[deletes]
     if deletes == "soft":
@@ -275,14 +277,14 @@ def _gone(load: Load, instants: Instants) -> Iterator[Step]:
     if not load.apply.allow_empty:
         yield empty_source(load, held)
     if deletes == "hard":
-        sql = delete(load, load.target, t, _missing(load))
+        sql = delete(load, load.target, t, missing)
     elif deletes == "soft":
-        sql = f"UPDATE {load.target} AS {t} SET {mark(load)} WHERE {held} AND {_missing(load)}"
+        sql = f"UPDATE {load.target} AS {t} SET {mark(load)} WHERE {held} AND {missing}"
     else:
         start = qualified(VALID_FROM, t)
         end = f"CASE WHEN {start} > {instants.now} THEN {start} ELSE {instants.now} END"
         sets = f"{ident(VALID_TO)} = {end}, {ident(IS_CURRENT)} = {_false(load)}"
-        sql = f"UPDATE {load.target} AS {t} SET {sets} WHERE {held} AND {_missing(load)}"
+        sql = f"UPDATE {load.target} AS {t} SET {sets} WHERE {held} AND {missing}"
     yield Execute(f"{deletes} delete of keys that are gone", sql, Counter.DELETED)
 
 

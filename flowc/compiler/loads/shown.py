@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from flowc.compiler.loads.load import IS_CURRENT, Load, free_name
+from flowc.compiler.loads.sifting import still_there
 from flowc.compiler.loads.softdelete import marked
 from flowc.compiler.quote import ident, idents, qualified
 from flowc.loadplan import Show
@@ -64,6 +65,6 @@ def _gone(load: Load) -> Show:
         there = qualified(IS_CURRENT, t)
     elif load.apply.deletes == "soft":
         there = f"NOT ({marked(load, t)})"
-    missing = f"NOT EXISTS (SELECT 1 FROM {load.rows} AS {s} WHERE {load.equal(load.keys, t, s)})"
+    missing = f"NOT EXISTS (SELECT 1 FROM {load.rows} AS {s} WHERE {load.equal(load.keys, t, s)}){still_there(load, t)}"
     sql = f"SELECT {idents(load.names, t)} FROM {load.target} AS {t} WHERE {there} AND {missing} LIMIT {load.shown}"
     return Show("rows that would go", sql, load.names, _GONE)

@@ -11,18 +11,19 @@ from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Apply, Statement
 from flowc.compiler.loads.append import HELD, append, stream, truncate
 from flowc.compiler.loads.attach import attach, bring
-from flowc.compiler.loads.badrows import STAGED, bad_row_tables, keep_bad_rows, make_place
+from flowc.compiler.loads.badrows import STAGED, bad_row_tables, keep_bad_rows, make_place, unread_table
 from flowc.compiler.loads.changes import CHANGE
 from flowc.compiler.loads.checks import expectations
 from flowc.compiler.loads.cursor import between, lower_bound
-from flowc.compiler.loads.load import ROWS, STAGE, Load, Reread, find_column
+from flowc.compiler.loads.load import HELD_BACK, ROWS, SIFTED, STAGE, Load, Reread, find_column
 from flowc.compiler.loads.merge import merge
 from flowc.compiler.loads.reads import narrowed, read_dialect, read_of
 from flowc.compiler.loads.scd2 import scd2
 from flowc.compiler.loads.shape import check_shape, live_table, target_table
 from flowc.compiler.loads.shown import after_writing, before_writing
+from flowc.compiler.loads.sifting import dropping_keys, gather
 from flowc.compiler.loads.softdelete import soft_column
-from flowc.compiler.loads.staging import dropping, fields, fits_as_is, in_source_order, selected_values, staging
+from flowc.compiler.loads.staging import dropping, fields, fits_as_is, in_source_order, selected_values
 from flowc.compiler.loads.timeline import BACK, CHANGES, ROW_COPIES, RUN_COPIES, RUNS
 from flowc.compiler.loads.watermark import WATERMARKS, place, remember, resume, state_tables, with_cursor
 from flowc.compiler.quote import idents, table
@@ -162,9 +163,9 @@ def _steps(load: Load) -> Iterator[Step]:
         yield from _bad_rows(load)
         yield from _own(load, "after", apply.after)
         return
-    if apply.mode in ("merge", "scd2"):
+    if apply.mode in ("merge", "scd2") or load.sifts:
         yield from (Execute("memory for the joins", sql) for sql in load.dialect.transactions.settings)
-    yield from staging(load)
+    yield from gather(load)
     yield from _bad_rows(load)
     yield from remember(load)  # of all that was read, so before rows already loaded are dropped from it
     if load.dialect.attached:
@@ -175,6 +176,7 @@ def _steps(load: Load) -> Iterator[Step]:
     yield from expectations(load)
     yield from _own(load, "after", apply.after)
     yield from dropping(load)
+    yield from dropping_keys(load)
 
 
 def _bad_rows(load: Load) -> Iterator[Step]:
@@ -222,7 +224,8 @@ def prepare(load: Load, *, rehearsal: bool) -> Iterator[Execute]:
     """Removes what a failed load left in the session, and creates what is missing."""
     if load.dialect.transactions.ddl or load.dialect.temporary.schema is not None:
         return
-    names = [STAGE, ROWS, RUNS, CHANGES, BACK, HELD, REFUSED, *(STAGED for _ in bad_row_tables(load))]
+    names = [STAGE, ROWS, RUNS, CHANGES, BACK, HELD, REFUSED, *((STAGED,) if unread_table(load) else ())]
+    names += (SIFTED, HELD_BACK) if load.sifts else ()
     counted = ((ROWS, ROW_COPIES), (RUNS, RUN_COPIES))
     copies = [load.again(name, i + 1) for name, number in counted for i in range(number)]
     yield _drop(load, [*(table(load.temporary(name)) for name in names), *copies])

@@ -2,6 +2,7 @@
 
 Rows arrive in `flowc_stage`. Where all of them may be written as they are, that is also the table of rows; else
 `flowc_rows` is made from it: normalised, converted to the target's types, one row for each key when `dedupe` says so.
+Where checks set rows aside, `flowc_sifted` stands between them: all rows as they will be written, to be judged.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from flowc.compiler.ir import Normalize
 from flowc.compiler.loads.checks import EVIDENCE
 from flowc.compiler.loads.conversion import convert
 from flowc.compiler.loads.conversion_pair import Conversion
-from flowc.compiler.loads.load import ROWS, STAGE, Load, Loaded
+from flowc.compiler.loads.load import FAILED, HELD_BACK, ROWS, SIFTED, STAGE, Load, Loaded
 from flowc.compiler.loads.longdecimals import by_value
 from flowc.compiler.loads.reads import query_text
 from flowc.compiler.quote import ident, idents, table, text
@@ -28,7 +29,7 @@ from flowc.compiler.tables.ddl import (
     stored,
 )
 from flowc.loadplan import Check, Counter, Execute, Ingest, Step
-from flowc.types import TEXT, UNKNOWN, DataType, Kind
+from flowc.types import BIGINT, TEXT, UNKNOWN, DataType, Kind
 
 _UNORDERED = (Kind.JSON, Kind.STRUCT, Kind.UNKNOWN)
 """Kinds that not every engine can sort."""
@@ -163,37 +164,42 @@ def fits_as_is(load: Load) -> bool:
 
 
 def one_step(load: Load) -> bool:
-    """Whether the table of rows is filled from the source at once."""
-    return fits_as_is(load) and load.apply.dedupe is None
+    """Whether the first table of all rows as they will be written is filled from the source at once."""
+    return fits_as_is(load) and (load.apply.dedupe is None or load.sifts)
 
 
 def staging(load: Load) -> Iterator[Step]:
-    """Creates and fills the table of rows."""
+    """Creates and fills the table of rows, or that of all rows where some are to be set aside."""
     if one_step(load):
-        yield from _arrive(load, ROWS, tuple(f.written for f in fields(load)))
+        yield from _arrive(load, SIFTED if load.sifts else ROWS, tuple(f.written for f in fields(load)))
     else:
         yield from _arrive(load, STAGE, tuple(f.staged for f in fields(load) if f.staged is not None))
         yield from _misfits(load)
         yield from _convert(load)
-    if _indexed(load) and not load.dialect.tables.inline_indexes:
-        yield Execute("index the rows", _index(load))
+
+
+def indexing(load: Load) -> Iterator[Execute]:
+    """Makes the joins with the table of rows fast."""
+    if indexed(load) and not load.dialect.tables.inline_indexes:
+        yield Execute("index the rows", index_of(load, ROWS))
     if load.dialect.writes.analyze:
         yield Execute("statistics of the rows", load.dialect.writes.analyze.format(table=load.rows))
 
 
-def _indexed(load: Load) -> bool:
+def indexed(load: Load) -> bool:
     """Whether later steps walk through an index of the rows, the faster the more its order is that of the rows."""
     return load.dialect.writes.index_rows and load.apply.mode in ("merge", "scd2")
 
 
-def _index(load: Load) -> str:
-    name = table(load.temporary(ROWS + "_keys"))
-    return f"CREATE INDEX {name} ON {ident(ROWS)} ({idents(load.keys)})"
+def index_of(load: Load, of: str) -> str:
+    """The statement that makes an index of the keys in one of the load's tables."""
+    name = table(load.temporary(of + "_keys"))
+    return f"CREATE INDEX {name} ON {ident(of)} ({idents(load.keys)})"
 
 
 def dropping(load: Load) -> Iterator[Step]:
     """Removes the temporary tables again; a load that fails has them rolled back."""
-    for name in (ROWS,) if one_step(load) else (STAGE, ROWS):
+    for name in (*(() if one_step(load) else (STAGE,)), *((SIFTED,) if load.sifts else ()), ROWS):
         yield Execute("drop the staging table", f"{load.dialect.temporary.drop} {table(load.temporary(name))}")
 
 
@@ -246,30 +252,39 @@ def selected_values(load: Load) -> str:
 
 def _arrive(load: Load, name: str, columns: tuple[Column, ...]) -> Iterator[Step]:
     where = load.temporary(name)
-    query = selected_values(load) if name == ROWS else selection(load)
+    query = selection(load) if name == STAGE else selected_values(load)
     if not load.same_database:
-        index = _inline_index(load, name, columns)
-        yield Execute("create the staging table", create_temporary(where, columns, load.dialect, index))
+        index = _inlineindex_of(load, name, columns)
+        made = create_temporary(where, _with_failed(name, columns), load.dialect, index)
+        yield Execute("create the staging table", made)
         order = {f.name: i for i, f in enumerate(in_source_order(load))}
         ordered = tuple(sorted(columns, key=lambda c: order[c.name]))
         yield Ingest("read the source", load.read, where, ordered, True, timezone=load.apply.timezone, bad=load.bad)
         return
-    yield Execute("create the staging table", _temporary(load, name, columns, query))
+    yield Execute("create the staging table", temporary_table(load, name, columns, query))
     into = idents(c.name for c in columns)
-    by_key = f" ORDER BY {idents(load.keys)}" if name == ROWS and _indexed(load) else ""
+    by_key = f" ORDER BY {idents(load.keys)}" if name == ROWS and indexed(load) else ""
     yield Execute("read the source", f"INSERT INTO {table(where)} ({into}) {query}{by_key}", Counter.READ)
 
 
-def _temporary(load: Load, name: str, columns: tuple[Column, ...], query: str) -> str:
+def temporary_table(load: Load, name: str, columns: tuple[Column, ...], query: str) -> str:
+    """The statement that makes one of the load's tables, for what `query` returns."""
     where = load.temporary(name)
     if spellable(columns, load.dialect):
-        return create_temporary(where, columns, load.dialect, _inline_index(load, name, columns))
+        index = _inlineindex_of(load, name, columns)
+        return create_temporary(where, _with_failed(name, columns), load.dialect, index)
+    if name == SIFTED:
+        query = f"SELECT c.*, {cast('NULL', BIGINT, load.dialect)} AS {ident(FAILED)} FROM (\n{query}\n) AS c"
     return create_temporary_like(where, query, load.dialect)
 
 
-def _inline_index(load: Load, name: str, columns: tuple[Column, ...]) -> tuple[Column, ...]:
+def _with_failed(name: str, columns: tuple[Column, ...]) -> tuple[Column, ...]:
+    return (*columns, Column(FAILED, BIGINT)) if name == SIFTED else columns
+
+
+def _inlineindex_of(load: Load, name: str, columns: tuple[Column, ...]) -> tuple[Column, ...]:
     """The columns of an index that is made with the table of rows; none where it is made after it or not at all."""
-    if name != ROWS or not (_indexed(load) and load.dialect.tables.inline_indexes):
+    if name not in (ROWS, HELD_BACK) or not (indexed(load) and load.dialect.tables.inline_indexes):
         return ()
     index = tuple(c for key in load.keys for c in columns if c.name == key)
     return () if any(c.type.kind in _UNORDERED for c in index) else index
@@ -306,10 +321,11 @@ def _misfit(load: Load, field: Field, condition: str, code: str, message: str) -
 def _convert(load: Load) -> Iterator[Step]:
     wanted = tuple(c for f in fields(load) for c in ([f.written] if f.sent is None else [f.written, f.kept]))
     query, names = values(load, load.stage), idents(c.name for c in wanted)
-    yield Execute("create the table of rows", _temporary(load, ROWS, wanted, query))
-    if load.apply.dedupe is not None:
-        query = _first_of_each(load, query, names)
-    yield Execute("normalise, convert, deduplicate", f"INSERT INTO {load.rows} ({names}) {query}")
+    yield Execute("create the table of rows", temporary_table(load, SIFTED if load.sifts else ROWS, wanted, query))
+    if load.apply.dedupe is not None and not load.sifts:
+        query = first_of_each(load, query, names)
+    purpose = "normalise, convert" if load.sifts else "normalise, convert, deduplicate"
+    yield Execute(purpose, f"INSERT INTO {load.complete} ({names}) {query}")
     yield from (_changed(load, f) for f in fields(load) if f.sent is not None)
 
 
@@ -323,7 +339,7 @@ def _changed(load: Load, field: Field) -> Check:
     )
     return Check(
         f"{field.name} keeps its values",
-        f"SELECT {kept} AS {ident(field.name)}, {back} AS {ident('would be stored as')} FROM {load.rows} "
+        f"SELECT {kept} AS {ident(field.name)}, {back} AS {ident('would be stored as')} FROM {load.complete} "
         f"WHERE {differ} LIMIT {EVIDENCE}",
         "value-does-not-fit",
         f"values for column `{field.name}` of `{load.label}` would be changed by its type, `{native.spelled}`",
@@ -331,7 +347,7 @@ def _changed(load: Load, field: Field) -> Check:
     )
 
 
-def _first_of_each(load: Load, query: str, names: str) -> str:
+def first_of_each(load: Load, query: str, names: str) -> str:
     """Keeps one row for each key: the first in the order asked for, equal ones told apart by all other columns."""
     parts = ", ".join([*(load.key(k, ident(k)) for k in load.keys), *map(ident, _instant(load))])
     rest = [

@@ -231,7 +231,7 @@ def _greatest(load: Load, column: Column) -> str:
     if load.watermark is not None and load.reread is None:
         given = canonical(load.watermark, column, load.apply.timezone)
         past.append(f"{value} > {literal(given, kind, dialect)}")
-    arrived = load.rows if one_step(load) else load.stage
+    arrived = load.complete if one_step(load) else load.stage
     ranked = value + (dialect.compare.decimal_order if is_decimal_text(kind, dialect) else "")
     shown = name if value == name else f"{value} AS {name}"
     return f"SELECT {shown} FROM {arrived} WHERE {' AND '.join(past)} ORDER BY {ranked} DESC LIMIT 1"

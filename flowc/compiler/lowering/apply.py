@@ -21,7 +21,7 @@ from flowc.compiler.lowering.context import Lowering, sqlglot_name
 from flowc.compiler.lowering.functioncalls import check_reach
 from flowc.compiler.lowering.hooks import check_hook, is_untold
 from flowc.compiler.lowering.output import check_freshness, check_freshness_type, check_made, check_output
-from flowc.compiler.names.badrows import quarantine_of
+from flowc.compiler.names.badrows import failed_rows_of, quarantine_of
 from flowc.compiler.quote import ident, quoted
 from flowc.compiler.sql.infer import check_expression
 from flowc.compiler.sql.relations import Relation
@@ -101,13 +101,17 @@ def lower_apply(
         timezone=spec.timezone.value if spec.timezone else None,
         span=target.spec.span,
         quarantine=quarantine_of(pipeline, target),
+        failed_rows=failed_rows_of(pipeline, target),
         project=lowering.checked.project.name,
         roles={(role, name.value): name.span for role, name in _roles(spec, target)},
     )
-    hooks, kind = (*apply.before, *apply.after), target.connection.kind.value
-    apply = replace(apply, guarded=any(is_untold(hook.sql, kind) for hook in hooks))
+    apply = replace(apply, guarded=_guarded(apply))
     _check_columns(apply, columns, table, lowering.reporter)
     return apply
+
+
+def _guarded(apply: Apply) -> bool:
+    return any(is_untold(hook.sql, apply.target.kind) for hook in (*apply.before, *apply.after))
 
 
 def _check_columns(apply: Apply, columns: tuple[Column, ...] | None, table: Table | None, reporter: Reporter) -> None:
@@ -289,7 +293,8 @@ def _expectation(writer: _Writer, spec: ExpectSpec, number: int, relation: Relat
             writer.lowering.reporter.error("unknown-column", message, column.span, helps=helps)
     name = spec.name.value if spec.name else f"{spec.kind}({', '.join(columns)})" if columns else f"sql_{number}"
     kind: Any = spec.kind
-    return Expectation(name, kind, columns, sql, spec.error, spec.max_failures, spec.max_ratio, source)
+    aside = spec.quarantine is not None
+    return Expectation(name, kind, columns, sql, spec.error, spec.max_failures, spec.max_ratio, source, aside)
 
 
 # Normalisers

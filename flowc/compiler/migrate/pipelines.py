@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from flowc.compiler.ir import Apply, Normalize, Source, Sql
+from flowc.compiler.ir import Apply, Expectation, Normalize, Source, Sql
 from flowc.compiler.loads.watermark import PURPOSES
 from flowc.loadplan import Expect, LoadPlan, Step
 from flowc.migration import AppliedPipeline, PipelineChange
@@ -49,7 +49,11 @@ def _settings(apply: Apply) -> Iterator[tuple[str, str]]:
     yield "timezone", apply.timezone or ""
     yield "before", "; ".join(statement.sql for statement in apply.before)
     yield "after", "; ".join(statement.sql for statement in apply.after)
-    yield "expect", "; ".join(expectation.name for expectation in apply.expect)
+    yield "expect", "; ".join(_expectation(expectation, apply) for expectation in apply.expect)
+
+
+def _expectation(expectation: Expectation, apply: Apply) -> str:
+    return f"{expectation.name}, else into {apply.failed_rows}" if expectation.quarantine else expectation.name
 
 
 def _bad_rows(apply: Apply) -> str:

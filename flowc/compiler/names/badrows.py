@@ -1,4 +1,4 @@
-"""`on_bad_row` of pipelines over files: whether it can do what it says, and what it means."""
+"""`on_bad_row` and checks of severity `quarantine`: whether they can do what they say, and what they mean."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def check_bad_rows(pipeline: CheckedPipeline, lookup: Lookup) -> None:
     spec = pipeline.spec.bad_rows
     if spec is None:
         return
-    action = spec.action.value
+    action, checks = spec.action.value, quarantines(pipeline)
     if not skips_bad(spec):
-        if spec.limit is not None or spec.kept is not None:
+        if spec.limit is not None or (spec.kept is not None and not checks):
             helps = ("add `on_bad_row: skip` or `on_bad_row: quarantine`",)
             _report("bad rows fail the load, so that there is none to allow or to keep", _place(spec), helps, lookup)
         return
-    if spec.kept is not None and action == "skip":
+    if spec.kept is not None and action == "skip" and not checks:
         helps = ("write `on_bad_row: quarantine`",)
         _report("`on_bad_row: skip` keeps no rows, so `quarantine` has no meaning", spec.kept.span, helps, lookup)
     if not any(file_format(source) in TEXT_FORMATS for source in pipeline.sources):
@@ -69,6 +69,43 @@ def _check_place(spec: BadRowsSpec, target: CheckedTarget, lookup: Lookup) -> No
         _report(message, spec.action.span, ("keep them in files: `quarantine: { path: bad }`",), lookup)
     elif spec.kept is not None:
         table_name(spec.kept, lookup.reporter, kind)
+
+
+def quarantines(pipeline: CheckedPipeline) -> bool:
+    """Whether rows that fail checks are kept and not loaded."""
+    return any(expect.quarantine is not None for expect in pipeline.spec.expect)
+
+
+def check_failed_rows(pipeline: CheckedPipeline, lookup: Lookup) -> None:
+    """Reports checks of severity `quarantine` that have no table to keep rows in, in the transaction of the load."""
+    spec = pipeline.spec.bad_rows
+    place = next((expect.quarantine for expect in pipeline.spec.expect if expect.quarantine is not None), None)
+    if place is None:
+        return
+    if spec is not None and spec.in_files and spec.kept is not None:
+        message = "rows that fail a check are kept in a table, in the transaction of the load, and this is a folder"
+        _report(
+            message, spec.kept.span, ("name a table beside the target: `quarantine: { table: ops.bad_rows }`",), lookup
+        )
+    for target in pipeline.targets:
+        kind = target.connection.kind.value
+        dialect = DIALECTS.get(kind)
+        if dialect is None or dialect.attached:
+            message = (
+                f"no table of quarantined rows can be kept beside `{target.name}`, in a connection of kind `{kind}`"
+            )
+            _report(message, place, ("let the check fail the load, or leave the rows out in the `sql`",), lookup)
+        elif spec is not None and spec.kept is not None and not spec.in_files and spec.action.value != "quarantine":
+            table_name(spec.kept, lookup.reporter, kind)
+
+
+def failed_rows_of(pipeline: CheckedPipeline, target: CheckedTarget) -> TableName | None:
+    """The table beside a target that takes rows which fail checks; None where no check sets rows aside."""
+    spec, dialect = pipeline.spec.bad_rows, DIALECTS.get(target.connection.kind.value)
+    if not quarantines(pipeline) or dialect is None:
+        return None
+    named = spec.kept if spec is not None and not spec.in_files else None
+    return TableName.parse(named.value) if named else dialect.state_table(BAD_ROWS)
 
 
 def _place(spec: BadRowsSpec) -> Span:

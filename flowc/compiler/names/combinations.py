@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from flowc.compiler.checked import CheckedPipeline, CheckedTarget
 from flowc.compiler.front.kinds import is_database
 from flowc.compiler.front.spec import ColumnSpec
-from flowc.compiler.names.badrows import check_bad_rows
+from flowc.compiler.names.badrows import check_bad_rows, check_failed_rows
 from flowc.compiler.names.lookup import Lookup
 from flowc.compiler.names.tables import check_repeated
 from flowc.compiler.names.targets import SCD2_COLUMNS
@@ -45,6 +45,7 @@ def check_combinations(pipeline: CheckedPipeline, lookup: Lookup) -> None:
     _check_statements(pipeline, lookup)
     _check_lists(pipeline, lookup)
     check_bad_rows(pipeline, lookup)
+    check_failed_rows(pipeline, lookup)
 
 
 def _needs(pipeline: CheckedPipeline) -> Iterator[_Need]:
