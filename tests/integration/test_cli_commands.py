@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from flowc.cli.main import COMMANDS, LATER
+from flowc.cli.main import COMMANDS
 from flowc.compiler.sql.allowance import Allowance
 from tests.commands import Folder, Inside
 
@@ -232,14 +232,6 @@ def test_init_makes_a_project_that_lints_and_runs(tmp_path):
     again = folder.flowc("init", "shop")
     assert again.code == 2
     assert "error[existing-file]" in again.err
-
-
-@pytest.mark.parametrize("word", LATER)
-def test_commands_of_later_versions_say_so(word, capsys):
-    from flowc.cli.main import run
-
-    assert run([word]) == 2
-    assert "error[not-runnable-yet]" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
