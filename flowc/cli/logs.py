@@ -41,9 +41,9 @@ def command(
     specs: tuple[str, ...], limit: int, follow: bool, wanted: str | None, as_json: bool, environment: str | None,
     run_log: str | None,
 ) -> None:  # fmt: skip
-    """Show what the newest runs of all pipelines said, or those of the named ones; the newest last.
+    """Show what runs of pipelines said.
 
-    Each line begins with the pipeline and the time at which its run began. What is kept of a run is the end of what
+    These are the newest runs of all pipelines, or of the named ones; the newest comes last. Each line begins with the pipeline and the time at which its run began. What is kept of a run is the end of what
     its process printed, and how it ended; a run by hand has printed to its terminal, and only how it ended is kept.
     """
     paths, names = specs_and_names(specs)
