@@ -43,8 +43,9 @@ def command(
 ) -> None:  # fmt: skip
     """Show what runs of pipelines said.
 
-    These are the newest runs of all pipelines, or of the named ones; the newest comes last. Each line begins with the pipeline and the time at which its run began. What is kept of a run is the end of what
-    its process printed, and how it ended; a run by hand has printed to its terminal, and only how it ended is kept.
+    These are the newest runs of all pipelines, or of the named ones; the newest comes last. Each line begins with the
+    pipeline and the time at which its run began. What is kept of a run is the end of what its process printed, and how
+    it ended; a run by hand has printed to its terminal, and only how it ended is kept.
     """
     paths, names = specs_and_names(specs)
     opened = open_project(paths, environment, UNDONE, names=names, takes=pipelines_only)

@@ -53,7 +53,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "runs": ("runs", "List and show runs of pipelines, and how their checks came out."),
     "logs": ("logs", "Show what runs of pipelines said."),
     "dlq": ("dlq", "List, show, replay and purge dead letters of streams."),
-    "web": ("web", "Show pipelines, streams, runs, lineage, plan and drift in a browser."),
+    "web": ("web", "Show pipelines, streams, runs, lineage, plan and drift in a browser, until a signal comes."),
     "rewind": ("rewind", "Move a stream to another place of its sources, or a load to another watermark."),
     "status": (
         "status",
