@@ -290,7 +290,7 @@ LIVES = st.lists(
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
 @given(tape=tapes(), lives=LIVES, last=st.integers(0, 2**32), largest=st.sampled_from((1, 4, 50)))
 def test_the_same_messages_make_the_same_tables(
     shape: Shape, tape: Tape, lives: Sequence[Life], last: int, largest: int
