@@ -43,7 +43,7 @@ def hand(*held: Polled) -> InHand:
     return told[-1]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.dictionaries(st.integers(0, 2), st.tuples(st.integers(0, 5), st.integers(0, 60)), min_size=1),
     st.dictionaries(st.integers(0, 3), st.tuples(st.integers(0, 40), st.integers(1, 40), st.integers(0, 9))),
