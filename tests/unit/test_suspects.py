@@ -73,7 +73,7 @@ def test_pieces_are_the_messages_in_their_order(
             assert piece.polled.messages.num_rows <= suspects["s", partition, ""].together
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 @given(
     st.lists(st.integers(0, 300), min_size=1, max_size=3),
     st.sets(st.tuples(st.integers(0, 2), st.integers(0, 299)), max_size=5),
