@@ -13,6 +13,7 @@ import pytest
 from flowc.runtime.connectors import open_database
 from tests.commands import Inside
 from tests.sessions import await_no_other
+from tests.stores import KINDS
 from tests.topics import Message, fresh, produce
 from tests.waiting import PATIENCE
 
@@ -47,7 +48,7 @@ def _project(
     return made
 
 
-@pytest.fixture(params=["sqlite", "duckdb", "postgres", "mysql"])
+@pytest.fixture(params=KINDS)
 def wh(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, str]:
     kind = request.param
     return kind, request.getfixturevalue(kind) if kind in ("postgres", "mysql") else str(tmp_path / "wh.db")
@@ -173,13 +174,24 @@ def test_sql_before_and_behind_dedupes_of_several_topics_killed_on_the_way(
     assert _rows(("postgres", postgres)) == _model(a, b)
 
 
-@pytest.mark.parametrize("state", [EMBEDDED, SHARED], ids=["embedded", "shared"])
-@pytest.mark.parametrize("round_", [0, 2])
+@pytest.fixture(scope="module")
+def full(kafka_address: str) -> str:
+    """A topic of 6,000 messages and their repeats, which streams only read."""
+    kafka = kafka_address.partition("?")[0]
+    made = fresh(kafka, 3)
+    _produce(kafka, made, _messages(0, 6000))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("wh", "state", "round_"),
+    [(kind, state, 2 * ((i + j) % 2)) for i, kind in enumerate(KINDS) for j, state in enumerate((EMBEDDED, SHARED))],
+    indirect=["wh"],
+)
 def test_a_worker_killed_at_any_moment_drops_every_repeat_and_nothing_else(
-    tmp_path: Path, kafka: str, topic: str, wh: tuple[str, str], state: str, round_: int
+    tmp_path: Path, kafka: str, full: str, wh: tuple[str, str], state: str, round_: int
 ) -> None:
-    folder = _project(tmp_path, kafka, topic, wh, state)
-    _produce(kafka, topic, _messages(0, 6000))
+    folder = _project(tmp_path, kafka, full, wh, state)
     for wait in (0.4 + 0.2 * round_, 0.6 + 0.15 * round_):
         worker = folder.begin("run", "once", "--once")
         time.sleep(wait)

@@ -290,7 +290,7 @@ LIVES = st.lists(
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
 @given(tape=tapes(), lives=LIVES, last=st.integers(0, 2**32), largest=st.sampled_from((1, 4, 50)))
 def test_the_same_messages_make_the_same_tables(
     shape: Shape, tape: Tape, lives: Sequence[Life], last: int, largest: int
@@ -303,7 +303,7 @@ def test_the_same_messages_make_the_same_tables(
         assert worker.tables() == [model(tape, shape.mode)] * len(shape.targets)
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(4))
 def test_targets_agree_about_repeats_that_are_in_several_partitions(seed: int, tmp_path: Path) -> None:
     """Which of them is kept depends on what was polled first; a target that was away gets the same one."""
     tape = {(name, part): [(i, 100 * part + i, i) for i in range(10)] for name in ("a", "b") for part in range(3)}

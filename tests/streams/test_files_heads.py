@@ -106,7 +106,7 @@ def test_lines_that_end_in_carriage_returns_alone_are_not_lost(tmp_path: Path) -
 def test_no_head_of_a_file_keeps_the_next_one_waiting(tmp_path: Path, ending: str) -> None:
     """Whatever stands there, it is rows, or one fault; and both ways to read it never tell of other rows."""
     chance, good = random.Random(8), "id,name\n7,z\n"
-    for number in range(60):
+    for number in range(30):
         folder = tmp_path / f"f{number}"
         text = "".join(chance.choices(PIECES, k=chance.randrange(9))) + chance.choice(("", good, "\n" + good))
         put(folder, f"a.csv{ending}", text)

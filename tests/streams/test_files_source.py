@@ -295,7 +295,7 @@ def _spelled(value: str) -> str:
     return '"' + value.replace('"', '""') + '"' if set(value) & set(',"\n') or not value else value
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 @given(
     st.lists(st.lists(st.tuples(st.integers(), _TEXT), max_size=12), min_size=1, max_size=4),
     st.lists(st.integers(1, 5), min_size=1, max_size=8),

@@ -134,7 +134,7 @@ def small():
     keyed._SMALL = before
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=50)
 @given(st.data())
 def test_the_same_pairs_as_the_model_whatever_batches_restarts_and_order(data: st.DataObject) -> None:
     kind, (least, most) = data.draw(st.sampled_from(KINDS), "kind"), data.draw(BOUNDS, "bounds")

@@ -183,7 +183,7 @@ def _rows(name: str) -> st.SearchStrategy[list[Row]]:
 
 
 @pytest.mark.parametrize("sql", QUERIES)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(data=st.data())
 def test_the_same_rows_as_duckdb_over_the_whole_whatever_order_and_restarts(sql: str, data: st.DataObject) -> None:
     rows = {name: data.draw(_rows(name), name) for name in COLUMNS}

@@ -5,8 +5,11 @@ The long campaign is `python -m benchmarks.crash.queues`.
 
 from __future__ import annotations
 
+import os
 import random
+from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pytest
@@ -18,6 +21,8 @@ from flowc.runtime.streams import queues
 from flowc.runtime.streams import run as runs
 from flowc.runtime.streams.queues import QueueReader
 from flowc.stream import BatchLimits
+from tests import warm
+from tests.commands import ROOT
 from tests.streams.broker import Broker, acknowledged, send, twice
 from tests.streams.epochs import Cut, CutAt
 
@@ -57,8 +62,17 @@ def test_wherever_a_worker_ends_nothing_is_lost_or_twice_or_forgotten_too_early(
     assert again, "the broker delivers none again"
 
 
+def warmly(command: Sequence[str]) -> warm.Process:
+    """A worker that has imported everything before it begins."""
+    _, _, module, *arguments = command
+    return warm.start(module, *arguments, cwd=ROOT, env=os.environ)
+
+
 @pytest.mark.parametrize("kind", KINDS)
-def test_workers_that_are_killed_lose_and_repeat_nothing(tmp_path: Path, kind: str) -> None:
+def test_workers_that_are_killed_lose_and_repeat_nothing(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmarks.crash.queues.subprocess", SimpleNamespace(Popen=warmly))
     found = Found()
     trial(found, kind, tmp_path / "killed", [("acknowledging", 1)], EVENTS)
     assert (found.kills, found.good) == (1, True), found

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from flowc.service.daemon.host import relay
+from tests import warm
 from tests.commands import Folder, Inside
 from tests.daemons import daemon
 from tests.streams.filefolder import put
@@ -138,8 +139,7 @@ def test_a_function_that_ends_a_run_is_an_error_that_names_it(where: str, folder
     fork = "os.fork() or os._exit(0)"  # which ends nobody but itself
     text = f"import os, threading\n{leave if where == 'module' else fork}\ndef twice(numbers):\n    {inside}\n"
     folder.write("own/doubling.py", f"{text}    return numbers\n")
-    command = folder.command("run", "clean", "--once", "--json")
-    done = subprocess.run(command, cwd=folder.path, env=folder.environment(), capture_output=True, text=True)
+    done = warm.run("flowc", "run", "clean", "--once", "--json", cwd=folder.path, env=folder.environment())
     code = {"module": "function-not-loaded", "function": "function-failed", "thread": "function-failed"}[where]
     said = "ValueError: left" if where == "thread" else "os._exit(0) would end the whole run"
     error = json.loads(done.stdout)[0]["error"]
@@ -188,10 +188,8 @@ def test_a_project_that_imports_itself_has_each_module_once(packages: bool, tmp_
         made.write(f"{folder}/__init__.py", f"open('loaded', 'a').write('{folder} ')\n")
     (tmp_path / "drop").mkdir()
     put(tmp_path / "drop", "a.csv", "id\n21\n")
-    done = subprocess.run(
-        made.command("run", "clean", "--once"), cwd=tmp_path, env=made.environment(), capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = made.flowc("run", "clean", "--once")
+    assert done.code == 0, done.out + done.err
     assert (tmp_path / "loaded").read_text() == ("udf udf/text udf/num x" if packages else "x")
 
 
@@ -223,7 +221,5 @@ def test_a_module_whose_package_is_another_is_loaded_beside_it(tmp_path: Path) -
     made.write("email/message.py", "raise SystemExit(9)\n")
     (tmp_path / "drop").mkdir()
     put(tmp_path / "drop", "a.csv", "id\n21\n")
-    done = subprocess.run(
-        made.command("run", "clean", "--once"), cwd=tmp_path, env=made.environment(), capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = made.flowc("run", "clean", "--once")
+    assert done.code == 0, done.out + done.err

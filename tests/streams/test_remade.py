@@ -9,6 +9,7 @@ import json
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache
@@ -280,9 +281,20 @@ def test_what_the_former_windows_held_back_comes_out_of_shorter_ones(before: str
 LONG: Rows = {part: [(index, index) for index in range(part, 600, 2)] for part in (0, 1)}
 
 
-def test_little_is_read_again_of_a_long_stream() -> None:
+@cache
+def _ran() -> Memory:
     memory = Memory()
     run(plan_of(TUMBLE), LONG, memory)
+    return memory
+
+
+def _behind_long() -> Memory:
+    """What is kept of a stream that has read the long topic: a copy, which may be changed."""
+    return deepcopy(_ran())
+
+
+def test_little_is_read_again_of_a_long_stream() -> None:
+    memory = _behind_long()
     topic = Topic(LONG)
     run(plan_of(FORMS["longer"]), LONG, memory, topic=topic)
     assert 30 <= topic.given[0] <= 160, "a minute, and at most about five times as much"
@@ -293,8 +305,7 @@ def test_little_is_read_again_of_a_long_stream() -> None:
 
 def test_messages_that_are_gone_stop_the_stream_and_leave_its_state(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replay, "_PATIENCE", 0.05)
-    memory = Memory()
-    run(plan_of(TUMBLE), LONG, memory)
+    memory = _behind_long()
     point = memory.checkpoint
     with pytest.raises(EngineError, match="is not there any more") as caught:
         run(plan_of(FORMS["longer"]), LONG, memory, topic=Topic(LONG, since=298))
@@ -304,8 +315,7 @@ def test_messages_that_are_gone_stop_the_stream_and_leave_its_state(monkeypatch:
 
 
 def test_a_run_that_is_stopped_meanwhile_leaves_the_state_as_it_was() -> None:
-    memory = Memory()
-    run(plan_of(TUMBLE), LONG, memory)
+    memory = _behind_long()
     point, plan = (memory.checkpoint, memory.segments), plan_of(FORMS["longer"])
     stream = StreamRun(plan, {"source": Topic(LONG)}, Computed(plan).compute, [Kept()], MemoryStore("s", memory))
     stream.writers[0]._held = replace(stream.writers[0]._held, epoch=memory.last)  # type: ignore[attr-defined]
@@ -372,8 +382,7 @@ def test_rows_that_the_edited_query_cannot_take_stop_the_stream_or_are_counted()
 
 @pytest.mark.parametrize("kind", [EngineError, TransientError])
 def test_only_what_an_edit_is_to_blame_for_is_told_so(kind: type[FlowcError]) -> None:
-    memory = Memory()
-    run(plan_of(TUMBLE), LONG, memory)
+    memory = _behind_long()
     topic, failed = Topic(LONG), kind("no", code="query-refused")
 
     def fails(_: object) -> Polled | None:
@@ -387,16 +396,14 @@ def test_only_what_an_edit_is_to_blame_for_is_told_so(kind: type[FlowcError]) ->
 
 
 def test_a_source_that_is_gone_is_refused() -> None:
-    memory = Memory()
-    run(plan_of(TUMBLE), LONG, memory)
+    memory = _behind_long()
     memory.checkpoint = replace(memory.checkpoint, positions={**memory.checkpoint.positions, ("other", "0"): "3"})
     with pytest.raises(UsageError, match="and `other` is no source any more"):
         run(plan_of(FORMS["longer"]), LONG, memory)
 
 
 def test_another_event_time_is_refused() -> None:
-    memory = Memory()
-    run(plan_of(TUMBLE), LONG, memory)
+    memory = _behind_long()
     with pytest.raises(UsageError, match="the event time of `source` was `at timestamptz`, is `other timestamptz`"):
         run(plan_of(TUMBLE, "other"), LONG, memory)
 

@@ -118,12 +118,20 @@ def test_a_message_that_cannot_be_read_stops_the_stream_or_is_dropped(tmp_path: 
     assert len(_rows(wh, "SELECT id FROM clean")) == len([n for n in (*range(30), 40) if n % 10 != 3])
 
 
+@pytest.fixture(scope="module")
+def full(kafka_address: str) -> str:
+    """A topic of 20,000 messages, which streams only read."""
+    kafka = kafka_address.partition("?")[0]
+    made = fresh(kafka, 3)
+    _produce(kafka, made, [_message(n) for n in range(20_000)])
+    return made
+
+
 @pytest.mark.parametrize("round_", range(2))
 def test_a_worker_killed_at_any_moment_loses_and_repeats_nothing(
-    tmp_path: Path, kafka: str, topic: str, wh: tuple[str, Mapping[str, object]], round_: int
+    tmp_path: Path, kafka: str, full: str, wh: tuple[str, Mapping[str, object]], round_: int
 ) -> None:
-    folder = _project(tmp_path, kafka, topic, wh, "fail")
-    _produce(kafka, topic, [_message(n) for n in range(20_000)])
+    folder = _project(tmp_path, kafka, full, wh, "fail")
     worker = folder.begin("run", "clean", "--once")
     time.sleep(0.5 + 0.35 * round_)
     worker.kill()

@@ -31,7 +31,7 @@ from flowc.service.streams.status import stream_status
 from flowc.stream import BatchLimits, SourcePlan, StreamPlan
 from tests.commands import Inside
 from tests.older import own
-from tests.stores import Store
+from tests.stores import KINDS, Store
 from tests.streams.shards import FIRST, Shards, sequence
 from tests.streams.test_state_runs import Cut, Open, Worker, _kind, _messages, _plan, _rows, model, opened
 
@@ -65,7 +65,7 @@ def test_a_worker_that_is_cut_off_anywhere_goes_on_where_it_was(
     wanted = _model(given, within)
     assert _rows(opened, 0) == wanted
     # No divisor of the steps of an epoch, and cases begin elsewhere, so that every sort of step is met.
-    first, step = targets - 1 + 2 * (state == "wh"), 11 if kind == "sqlite" else 23
+    first, step = targets - 1 + 2 * (state == "wh") + 5 * KINDS.index(kind), 23 if kind == "sqlite" else 37
     for cut in range(first, len(whole.points), step):
         plan = _plan(kind, cut + 1, state, within, targets)
         with pytest.raises(Cut):
@@ -102,7 +102,7 @@ def test_shards_that_close_go_on_in_their_children(opened: Open) -> None:
     parents = {"shard-a": first, "shard-b": first}
     whole = Worker(_plan(kind, 0, "state"), opened)
     whole.run(_reader(given, 3, parents=parents))  # type: ignore[arg-type]
-    for cut in range(0, len(whole.points), 11):
+    for cut in range(5 * KINDS.index(kind), len(whole.points), 23):
         with pytest.raises(Cut):
             Worker(_plan(kind, cut + 1, "state"), opened, cut).run(_reader(given, 3, parents=parents))  # type: ignore[arg-type]
         Worker(_plan(kind, cut + 1, "state"), opened).run(_reader(given, cut, parents=parents))  # type: ignore[arg-type]

@@ -29,6 +29,7 @@ from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.source import SourceFile, Span
 from flowc.stream import StreamPlan, TableTarget, WatermarkPlan
 from flowc.types import BIGINT
+from tests.stores import KINDS
 
 _COLUMNS = (Column("id", BIGINT), Column("n", BIGINT))
 _ROWS = pa.schema([("id", pa.int64()), ("n", pa.int64())])
@@ -131,7 +132,7 @@ class Log:
 Open = Callable[[str], Database]
 
 
-@pytest.fixture(params=["sqlite", "duckdb", "postgres", "mysql"])
+@pytest.fixture(params=KINDS)
 def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
     """Opens a session of one of the test's databases."""
     kind = request.param
@@ -233,7 +234,7 @@ def test_a_worker_that_is_cut_off_between_any_two_steps_drops_the_same_rows(
     assert _rows(opened, 0) == wanted
     assert len(wanted) < 30
     # No divisor of the steps of an epoch, and each case begins elsewhere, so that every sort of step is met.
-    first, step = 2 * (state == "state") + 2 * (every > 0), 11 if kind == "sqlite" else 17
+    first, step = 2 * (state == "state") + 2 * (every > 0) + 7 * KINDS.index(kind), 23 if kind == "sqlite" else 37
     for cut in range(first, len(whole.points), step):
         worker = Worker(_plan(kind, cut + 1, state), opened, cut, every)
         with pytest.raises(Cut):
@@ -290,7 +291,7 @@ def test_two_targets_hold_the_same_rows_wherever_the_worker_ended(opened: Open) 
     plan = whole.plan
     assert plan.state is not None
     assert not plan.state.shared
-    for cut in range(0, 40, 7):
+    for cut in range(3 * KINDS.index(kind), 40, 13):
         worker = Worker(_plan(kind, cut + 1, "state", targets=2), opened, cut)
         with pytest.raises(Cut):
             worker.run(Log(messages, 7))

@@ -38,6 +38,7 @@ from flowc.runtime.streams.state.store import DatabaseStore
 from flowc.runtime.streams.targets.contract import Fenced
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.stream import StreamPlan, TableTarget, WatermarkPlan
+from tests.stores import KINDS
 from tests.streams import test_state_runs as states
 from tests.streams.test_state_runs import Cut, Log, Messages, Open
 
@@ -199,7 +200,8 @@ def test_windows_close_as_time_passes_on_a_silent_stream_once_each(opened: Open,
     whole.run(_quiet(messages, 7))
     assert states._rows(opened, 0) == model(messages)
     assert [epoch for epoch in whole.epochs if not epoch.messages and epoch.rows.num_rows], "none of time alone"
-    for cut in range(3 * (state == "state"), len(whole.points), 17 if kind == "sqlite" else 37):
+    first, step = 3 * (state == "state") + 7 * KINDS.index(kind), 37 if kind == "sqlite" else 71
+    for cut in range(first, len(whole.points), step):
         plan = states._plan(kind, cut + 1, state)
         with pytest.raises(Cut):
             Worker(plan, opened, cut).run(_quiet(messages, 7))
@@ -236,7 +238,8 @@ def test_a_drain_that_is_cut_off_is_finished_by_the_next(opened: Open, state: st
     kind, messages = states._kind(opened), states._messages(3, 6)
     whole = Worker(states._plan(kind, 0, state), opened, drain=True)
     whole.run(Log(messages, 3))
-    for cut in range(state == "state", len(whole.points), 3 if kind == "sqlite" else 11):
+    first, step = (state == "state") + 2 * KINDS.index(kind), 7 if kind == "sqlite" else 19
+    for cut in range(first, len(whole.points), step):
         plan = states._plan(kind, cut + 1, state)
         with pytest.raises(Cut):
             Worker(plan, opened, cut, drain=True).run(Log(messages, 3))
@@ -315,7 +318,7 @@ def test_a_worker_that_sleeps_anywhere_while_another_one_goes_on_repeats_nothing
     whole = Worker(states._plan(kind, 0, "state"), opened, drain=drain)
     whole.run(_quiet(messages, 5))
     outside = [cut for cut, point in enumerate(whole.points) if point not in ("positions", "rows", "state")]
-    for cut in outside[drain :: 3 if kind == "sqlite" else 5]:
+    for cut in outside[drain + 2 * KINDS.index(kind) :: 7 if kind == "sqlite" else 11]:
         sleeper = Sleeper(states._plan(kind, cut + 1, "state"), opened, cut, drain=drain)
         with suppress(Fenced):
             sleeper.run(_quiet(messages, 5))

@@ -27,6 +27,7 @@ from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.stream import StreamPlan
 from tests import topics
 from tests.commands import Inside
+from tests.stores import KINDS
 from tests.streams.compiled import compiled
 from tests.streams.test_state_runs import _ROWS, _START, Log, Messages, _decoded
 
@@ -233,9 +234,14 @@ def place(wh: tuple[str, Mapping[str, object]], tmp_path: Path) -> Any:
     return made
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize(("option", "seed"), [("reopen", 1), ("emit", 2), ("both", 3)])
-def test_the_target_is_as_all_rows_have_it_that_were_allowed(place: Any, shape: str, option: str, seed: int) -> None:
+@pytest.mark.parametrize(
+    ("wh", "option", "shape"),
+    [(k, o, [*SHAPES][(i + j) % 2]) for i, k in enumerate(KINDS) for j, o in enumerate(OPTIONS)],
+    indirect=["wh"],
+)
+def test_the_target_is_as_all_rows_have_it_that_were_allowed(place: Any, shape: str, option: str) -> None:
+    """Every database with every option, and either of them with every shape."""
+    seed = 1 + [*OPTIONS].index(option)
     window = f"window: {{ {SHAPES[shape][0]}, group_by: [id], {AGGREGATES}, {OPTIONS[option][0]} }}"
     model = check(place(window), seed, Model(messages(seed, 28), *SHAPES[shape][1:], *OPTIONS[option][1:]))
     assert model.late > 0

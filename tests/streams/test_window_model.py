@@ -206,7 +206,7 @@ _ROW = st.tuples(
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(data=st.data())
 def test_windows_are_those_of_the_model_whatever_batches_and_restarts(shape: Shape, data: st.DataObject) -> None:
     steps = st.lists(st.tuples(st.lists(_ROW, max_size=12), st.one_of(st.none(), st.integers(-45, 60))), max_size=7)
@@ -230,7 +230,7 @@ def test_windows_are_those_of_the_model_whatever_batches_and_restarts(shape: Sha
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(data=st.data())
 def test_what_the_end_let_out_stays_closed_in_later_runs(shape: Shape, data: st.DataObject) -> None:
     runs = data.draw(st.lists(st.lists(_ROW, max_size=10), min_size=2, max_size=3), "runs")
@@ -246,7 +246,7 @@ def test_what_the_end_let_out_stays_closed_in_later_runs(shape: Shape, data: st.
 
 
 @pytest.mark.parametrize("shape", [SHAPES[0], SHAPES[2], SHAPES[3], *SHAPES[6:]], ids=str)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(data=st.data())
 def test_windows_that_come_out_early_are_whole_behind_an_end_and_a_restart(shape: Shape, data: st.DataObject) -> None:
     """A worker may go on behind the end of a drained run that it finishes for another, and be restarted then."""

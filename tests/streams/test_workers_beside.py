@@ -59,8 +59,15 @@ class Late(DatabaseWriter):
         return held
 
 
-@pytest.mark.parametrize("first", [True, False])
-@pytest.mark.parametrize(("state", "targets"), [("state", 2), ("state", 1), ("wh", 1)])
+@pytest.mark.parametrize(
+    ("opened", "state", "targets", "first"),
+    [
+        (kind, state, targets, (i + j) % 2 == 0)
+        for i, kind in enumerate(KINDS)
+        for j, (state, targets) in enumerate([("state", 2), ("state", 1), ("wh", 1)])
+    ],
+    indirect=["opened"],
+)
 def test_a_worker_that_begins_while_another_works_goes_on_behind_it(
     opened: Open, state: str, targets: int, first: bool
 ) -> None:

@@ -77,7 +77,7 @@ def _found(text: str, options: CsvOptions, block: int, most: int) -> list[tuple[
     ]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     _TEXT,
     st.sampled_from([1, 2, 7, 1 << 22]),
@@ -112,7 +112,7 @@ def test_the_end_of_a_line_does_not_count(end: str, block: int) -> None:
         assert b"".join(piece for piece in found if isinstance(piece, bytes)).decode() == kept
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(_TEXT, st.sampled_from([1, 5, 1 << 22]))
 def test_where_no_quote_is_stray_the_csv_module_agrees(text: str, block: int) -> None:
     found = _found(text, CsvOptions(), block, 1 << 26)

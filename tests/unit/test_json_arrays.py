@@ -38,7 +38,7 @@ def numbered(path: Path, most: int = 1 << 20) -> list[tuple[int, bytes]]:
     ]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.lists(_VALUE, max_size=6), st.sampled_from([None, 1]), st.sampled_from(["", "\n ", "\ufeff"]),
     st.sampled_from([1, 3, 1 << 22]),

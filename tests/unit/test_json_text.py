@@ -91,7 +91,7 @@ def _nested(depth: int) -> st.SearchStrategy[tuple[pa.DataType, st.SearchStrateg
     return st.one_of(leaf, lists, structs)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_text_is_what_a_model_of_single_values_says(data: st.DataObject) -> None:
     kind, values = data.draw(_nested(2))

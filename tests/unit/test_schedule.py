@@ -218,7 +218,7 @@ def agrees(model: Model, change: tuple[str, str, str], around: timedelta, share:
         assert (schedule.last(now), schedule.last(now - MOMENT)) == (now, before)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(models(seconds=False), st.sampled_from(CHANGES), st.floats(0, 1))
 def test_minutes_are_those_of_the_model(model: Model, change: tuple[str, str, str], share: float):
     agrees(model, change, timedelta(hours=27), share)

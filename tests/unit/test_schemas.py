@@ -31,7 +31,7 @@ ROOT = resources.root("schemas")
 SPECS = [*Path("tests/fuzz/corpus").glob("*.yaml"), *Path("specs").rglob("*.yaml")]
 FILES = ["project.json", *(f"connectors/{kind}.json" for kind in kinds())]
 BASE = "https://flowc.test/"
-MUTATIONS = 100
+MUTATIONS = 50
 SALVAGED = ("tables", "pipelines", "streams", "functions", "tests")
 REPLACEMENTS = [None, True, 0, -1, 2.5, 3.0, "", "x", "5m", "64MiB", "1%", [], {}, ["a"], {"a": 1}]
 

@@ -466,14 +466,14 @@ def _of_jinja(text, context):
 def test_a_template_makes_what_jinja_makes_of_it():
     """Whatever marks are in it meanwhile."""
     chance, made = random.Random(7), 0
-    for text in (chance.choice([HEAD, PLAIN]) + template(chance) for _ in range(600)):
+    for text in (chance.choice([HEAD, PLAIN]) + template(chance) for _ in range(300)):
         values = known()
         result, problems = rendered(text, values)
         if result is not None:
             plain = _of_jinja(text, {"var": values.vars})
             assert (result.text, problems) == (plain, []), text
             made += 1
-    assert made > 200
+    assert made > 100
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def hand(*held: Polled) -> InHand:
     return told[-1]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.dictionaries(st.integers(0, 2), st.tuples(st.integers(0, 5), st.integers(0, 60)), min_size=1),
     st.dictionaries(st.integers(0, 3), st.tuples(st.integers(0, 40), st.integers(1, 40), st.integers(0, 9))),
@@ -73,7 +73,7 @@ def test_pieces_are_the_messages_in_their_order(
             assert piece.polled.messages.num_rows <= suspects["s", partition, ""].together
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 @given(
     st.lists(st.integers(0, 300), min_size=1, max_size=3),
     st.sets(st.tuples(st.integers(0, 2), st.integers(0, 299)), max_size=5),
