@@ -166,6 +166,7 @@ def main(where: str) -> None:
         importlib.import_module(library)
     gc.collect()
     gc.freeze()  # what is shared is not touched by those who look for garbage
+    gc.set_threshold(50_000, 20, 50)  # and that is seldom: these processes are short
     listening = socket.socket(socket.AF_UNIX)
     listening.bind(where)
     listening.listen(64)
