@@ -203,8 +203,11 @@ def test_what_a_worker_has_in_hand_is_told_by_numbers_alone(tmp_path: Path) -> N
     assert all(not hand.ranges and not hand.written and not hand.rows for hand in told)
 
 
-@pytest.mark.parametrize("to", [ONE, TWO], ids=["positions", "store"])
+@pytest.mark.parametrize(
+    ("store", "to"), [*((kind, ONE) for kind in KINDS), ("duckdb", TWO), ("postgres", TWO)], indirect=["store"]
+)
 def test_a_stream_is_moved_to_texts(project: Inside, store: Store, to: str) -> None:
+    """Positions in every database; those of several targets are in a file of their own, whatever the targets are."""
     project.write("specs/s.yaml", SPEC.format(connection=store.connection, to=to))
     assert _run() == 40
     assert _run() == 0

@@ -258,7 +258,7 @@ def test_the_target_is_as_all_rows_have_it_that_were_allowed(place: Any, shape: 
 @pytest.mark.parametrize("wh", ["sqlite", "postgres"], indirect=True)
 def test_sessions_and_cumulating_windows_reopen(place: Any, lies: str, of: Any, told: str) -> None:
     window = f"window: {{ {lies}, group_by: [id], {AGGREGATES}, {OPTIONS['reopen'][0]} }}"
-    model = of(messages(6), allowed=15, every=None)
+    model = of(messages(6, 28), allowed=15, every=None)
     assert check(place(window, told), 6, model).late > 0
 
 
@@ -276,7 +276,7 @@ def test_rows_that_no_longer_pass_a_filter_behind_are_removed(
         "sql: SELECT window_start, id, count(*) AS number, sum(n) AS total, max(n) AS most "
         "FROM tumble(source, INTERVAL '10 seconds') GROUP BY window_start, window_end, id HAVING sum(n) % 3 <> 0"
     )
-    model = Model(messages(seed), *SHAPES["tumbling"][1:], *OPTIONS[option][1:])
+    model = Model(messages(seed, 24), *SHAPES["tumbling"][1:], *OPTIONS[option][1:])
     check(place(query), seed, model, lambda row: row[1] % 3 != 0)
 
 
