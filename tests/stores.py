@@ -21,6 +21,10 @@ from tests.services.mysql import ask
 KINDS = ("sqlite", "duckdb", "postgres", "mysql")
 SERVERS = ("postgres", "mysql")
 """Those of them whose address is a fixture of that name."""
+HALF, OTHER_HALF = (
+    pytest.mark.parametrize("store", kinds, indirect=True) for kinds in (("sqlite", "postgres"), ("duckdb", "mysql"))
+)
+"""A file and a server each, for tests of what flowc itself does whatever the database; neighbours take other halves."""
 
 
 def address(request: pytest.FixtureRequest, kind: str) -> str:

@@ -244,7 +244,7 @@ def test_too_many_columns_are_an_error(project, form, read, most):
     put(project.path / "in", f"a.{form}", held(most))
     assert project.flowc("run", "kept", "--once", "--json").code == 0
     assert ids(project) == [1]
-    for count in (most + 1, 100_000):
+    for count in (most + 1, *([100_000] if read else [])):
         put(project.path / "in", f"a.{form}", held(count))
         done = project.flowc("run", "strict", "--once")
         assert done.code == 1

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 import pytest
+import yaml
 
 from flowc.catalog import Column, TableName
 from flowc.compiler import quote
@@ -98,12 +99,14 @@ def test_columns_of_every_character(database: Database) -> None:
     assert [column.name for column in database.tables([table])[table].columns] == names
 
 
-@pytest.mark.parametrize("name", [*SAMPLES, "1e5", "0o17", "null", "~", "2020-01-01", "- a", "a: b #c"])
-def test_import_takes_any_name(name: str, store: Store, project: Inside) -> None:
-    store.run(f"CREATE TABLE {_own(store, name)} ({_own(store, name)} VARCHAR(50) PRIMARY KEY)")
+def test_import_takes_any_name(store: Store, project: Inside) -> None:
+    names = dict.fromkeys([*SAMPLES, "1e5", "0o17", "null", "~", "2020-01-01", "- a", "a: b #c"])
+    store.run(*(f"CREATE TABLE {_own(store, n)} ({_own(store, n)} VARCHAR(50) PRIMARY KEY)" for n in names))
     project.write("specs/s.yaml", f"connections:\n  db: {store.connection}\n")
     done = project.flowc("import", "db", "--out", "specs/t.yaml")
     assert done.code == 0, done.err
+    imported = yaml.safe_load((project.path / "specs/t.yaml").read_text("utf-8"))["tables"]
+    assert sorted(each for table in imported.values() for each in table["columns"]) == sorted(names)
     assert project.flowc("lint").code == 0
     assert "No changes" in project.flowc("plan").out
 

@@ -22,6 +22,7 @@ from flowc.render.migration_markdown import LONGEST, migration_markdown
 from flowc.render.migration_sql import SESSIONS
 from flowc.render.style import Style, width
 from flowc.runtime.connectors import mysql
+from tests import warm
 from tests.commands import ROOT, Inside
 from tests.stores import Store, address
 from tests.waiting import PATIENCE
@@ -161,15 +162,14 @@ def test_what_the_data_says_counts_when_a_file_is_applied(store: Store, project:
 def colours(project: Inside, *options: str, **environment: str) -> str:
     """What `plan` prints on a terminal."""
     leader, follower = pty.openpty()
-    with subprocess.Popen(
-        project.command("plan", *options), cwd=project.path, stdout=follower, stderr=follower,
-        env=project.environment() | {"TERM": "xterm"} | environment,
-    ) as running:  # fmt: skip
-        os.close(follower)
-        parts = []
-        while part := read(leader):
-            parts.append(part)
-        assert running.wait(PATIENCE) == 0
+    given = project.environment() | {"TERM": "xterm"} | environment
+    files = (follower, follower, follower)
+    running = warm.begin(warm.server(), "flowc", ["plan", *options], files, cwd=project.path, env=given)
+    os.close(follower)
+    parts = []
+    while part := read(leader):
+        parts.append(part)
+    assert running.wait(PATIENCE) == 0
     os.close(leader)
     return b"".join(parts).decode()
 

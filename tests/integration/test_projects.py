@@ -10,7 +10,7 @@ import pytest
 
 from tests.commands import Inside
 from tests.older import make_older, own
-from tests.stores import Store
+from tests.stores import HALF, OTHER_HALF, Store
 
 KEPT = ("migrations", "migration_steps", "watermarks", "positions")
 
@@ -88,6 +88,7 @@ def test_two_projects_with_the_same_names_do_not_meet(store: Store, made: Make):
     assert {place[:2] for place in places} == {("orders", "ticks"), ("sales", "ticks")}
 
 
+@HALF
 def test_a_rewind_moves_the_stream_of_its_own_project(store: Store, made: Make):
     orders, sales = made("orders"), made("sales")
     for project in (orders, sales):
@@ -98,6 +99,7 @@ def test_a_rewind_moves_the_stream_of_its_own_project(store: Store, made: Make):
     assert [store.rows(f"SELECT count(*) FROM {name}_ticks") for name in ("orders", "sales")] == [[(2,)], [(1,)]]
 
 
+@OTHER_HALF
 def test_a_project_that_goes_leaves_the_other(store: Store, made: Make):
     orders, sales = made("orders"), made("sales")
     for project in (orders, sales):
@@ -113,6 +115,7 @@ def test_a_project_that_goes_leaves_the_other(store: Store, made: Make):
     assert "No changes" in done(sales, "plan")
 
 
+@HALF
 def test_a_table_of_another_project_is_named_and_left_alone(store: Store, made: Make):
     orders, thief = made("orders"), made("thief", table="orders")
     done(orders, "apply", "--yes")
@@ -127,6 +130,7 @@ def test_a_table_of_another_project_is_named_and_left_alone(store: Store, made: 
     assert "No changes" in done(orders, "plan")
 
 
+@OTHER_HALF
 def test_a_moved_folder_is_told_and_nothing_is_read_twice(store: Store, made: Make):
     done(made("orders"), "run", "--once")
     moved = made("moved", table="orders")
@@ -155,6 +159,7 @@ def test_what_an_older_version_wrote_is_taken_up(store: Store, made: Make):
     assert [row[0] for row in store.rows(f"SELECT version FROM {own(store, 'migrations')}")] == [1, 2]
 
 
+@HALF
 def test_a_load_that_goes_on_from_an_older_version_is_previewed(store: Store, made: Make):
     orders = made("orders")
     done(orders, "run", "--once", "load")
@@ -167,6 +172,7 @@ def test_a_load_that_goes_on_from_an_older_version_is_previewed(store: Store, ma
     assert store.rows("SELECT id FROM orders") == [(1,), (2,), (3,)]
 
 
+@OTHER_HALF
 def test_a_rewind_that_is_not_confirmed_takes_nothing_up(store: Store, made: Make):
     orders = made("orders")
     done(orders, "run", "--once", "load")
@@ -178,6 +184,7 @@ def test_a_rewind_that_is_not_confirmed_takes_nothing_up(store: Store, made: Mak
     assert store.rows(f"SELECT project, value FROM {own(store, 'watermarks')}") == [("orders", "1")]
 
 
+@HALF
 def test_what_an_older_version_wrote_is_not_of_any_project(store: Store, made: Make):
     orders, sales = made("orders"), made("sales")
     done(orders, "apply", "--yes")
@@ -215,6 +222,7 @@ def test_statements_of_an_older_version_fail(store: Store, made: Make):
             store.raw(query)
 
 
+@HALF
 def test_a_project_is_renamed(store: Store, made: Make):
     orders, sales = made("orders"), made("sales")
     for project in (orders, sales):
@@ -238,6 +246,7 @@ def test_a_project_is_renamed(store: Store, made: Make):
     assert "`orders of today`, `sales`" in said
 
 
+@OTHER_HALF
 def test_a_rename_onto_a_project_that_is_there_is_refused(store: Store, made: Make):
     orders, sales = made("orders"), made("sales")
     for project in (orders, sales):
@@ -246,6 +255,7 @@ def test_a_rename_onto_a_project_that_is_there_is_refused(store: Store, made: Ma
     assert "error[unknown-project]" in refused(orders, "project", "rename", "orders", "sales", "--yes")
 
 
+@OTHER_HALF
 def test_what_an_older_version_wrote_is_given_a_name_by_hand(store: Store, made: Make):
     done(made("orders"), "apply", "--yes")
     done(made("orders"), "run", "--once", "load")
@@ -256,6 +266,7 @@ def test_what_an_older_version_wrote_is_given_a_name_by_hand(store: Store, made:
     assert store.rows(f"SELECT DISTINCT project FROM {own(store, 'migrations')}") == [("other",)]
 
 
+@HALF
 def test_a_saved_plan_is_of_one_project(store: Store, made: Make):
     orders = made("orders")
     done(orders, "plan", "--out", "plan.json")
@@ -284,6 +295,7 @@ def test_import_takes_tables_of_its_own_database_alone(store: Store, made: Make)
     assert "name: orders" in done(orders, "import", "wh", "orders")
 
 
+@HALF
 def test_letters_of_an_older_version_are_seen_before_the_first_run(store: Store, made: Make):
     orders, sales = made("orders", rest="    on_error: dlq\n"), made("sales", rest="    on_error: dlq\n")
     for project in (orders, sales):
@@ -313,6 +325,7 @@ def test_letters_of_an_older_version_are_seen_before_the_first_run(store: Store,
     assert store.rows(f"SELECT stream FROM {letters}") == [("ticks",), ("ticks",)], "taken up once"
 
 
+@OTHER_HALF
 def test_letters_of_an_older_version_are_purged_before_the_first_run(store: Store, made: Make):
     orders = made("orders", rest="    on_error: dlq\n")
     orders.write("ticks-2.jsonl", '{"id": "x"}\n')

@@ -9,7 +9,7 @@ from flowc.service.access.owners import Owners
 from tests.commands import Inside
 from tests.integration.test_projects import Make, done, made, refused
 from tests.older import make_older, own
-from tests.stores import Store
+from tests.stores import HALF, OTHER_HALF, Store
 
 __all__ = ["made"]  # fixtures
 
@@ -48,6 +48,7 @@ def test_a_table_is_taken_over_with_the_watermark_of_its_load(store: Store, made
     assert "error[nothing-to-take]" in refused(shop, "project", "take", "orders", "--yes")
 
 
+@HALF
 def test_a_load_of_a_table_that_was_taken_stops_whatever_it_is_called(store: Store, made: Make, monkeypatch):
     orders, shop = made("orders"), made("shop", table="orders")
     without_pipelines = (shop.path / "specs/project.yaml").read_text().partition("pipelines:")[0]
@@ -75,6 +76,7 @@ def test_a_load_of_a_table_that_was_taken_stops_whatever_it_is_called(store: Sto
     assert store.rows("SELECT id FROM orders") == [(1,), (2,)]
 
 
+@OTHER_HALF
 def test_a_load_stops_where_another_project_was_the_first_to_apply_meanwhile(store: Store, made: Make, monkeypatch):
     orders, shop = made("orders"), made("shop", table="orders")
     done(shop, "apply", "--yes")
@@ -88,6 +90,7 @@ def test_a_load_stops_where_another_project_was_the_first_to_apply_meanwhile(sto
     assert store.rows("SELECT id FROM orders") == []
 
 
+@HALF
 def test_a_stream_is_taken_over_with_the_table_that_it_writes(store: Store, made: Make):
     orders, shop = made("orders"), made("shop", table="orders")
     for project in (orders, shop):
@@ -107,6 +110,7 @@ def test_a_stream_is_taken_over_with_the_table_that_it_writes(store: Store, made
     assert store.rows("SELECT id FROM orders") == [(1,), (2,)]
 
 
+@OTHER_HALF
 def test_what_cannot_be_taken_over_is_told(store: Store, made: Make):
     orders, sales = made("orders"), made("sales", table="orders")
     done(orders, "apply", "--yes")
@@ -122,6 +126,7 @@ def test_what_cannot_be_taken_over_is_told(store: Store, made: Make):
     assert store.rows(f"SELECT project, version FROM {own(store, 'migrations')}") == [("orders", 1)]
 
 
+@OTHER_HALF
 def test_a_table_that_an_older_version_left_to_nobody_is_taken_over(store: Store, made: Make):
     orders = made("orders")
     text = (orders.path / "specs/project.yaml").read_text()
@@ -152,6 +157,7 @@ def two_targets(project: Inside, source: Inside, *tables: str) -> None:
     project.write("specs/project.yaml", text)
 
 
+@OTHER_HALF
 def test_what_a_stream_keeps_of_another_table_stays(store: Store, made: Make):
     orders, shop = made("orders"), made("shop", table="orders")
     two_targets(orders, orders, "orders_ticks", "others")
@@ -171,6 +177,7 @@ def test_what_a_stream_keeps_of_another_table_stays(store: Store, made: Make):
     assert store.rows("SELECT id FROM orders_ticks") == [(1,)]
 
 
+@HALF
 def test_a_taking_over_that_was_interrupted_is_run_once_more(store: Store, made: Make):
     orders, shop = made("orders"), made("shop", table="orders")
     state = Store("sqlite", orders.path, file="state")
@@ -199,6 +206,7 @@ def test_a_taking_over_that_was_interrupted_is_run_once_more(store: Store, made:
     assert store.rows("SELECT id FROM orders") == [(1,), (2,)]
 
 
+@OTHER_HALF
 def test_a_stream_of_several_tables_goes_on_when_all_of_them_are_taken(store: Store, made: Make):
     orders, shop = made("orders"), made("shop", table="orders")
     for project in (orders, shop):

@@ -1,4 +1,4 @@
-"""Every type from every engine to every engine: a value arrives as it left, or the load fails and says which."""
+"""Every type from each engine and to each engine: a value arrives as it left, or the load fails and says which."""
 
 from __future__ import annotations
 
@@ -89,8 +89,11 @@ def comparable(table):
     return [tuple(plain(f, row[f.name]) for f in table.schema) for row in table.to_pylist()]
 
 
-@pytest.mark.parametrize("target", KINDS)
-@pytest.mark.parametrize("source", KINDS)
+PAIRS = [(a, b) for place, a in enumerate(KINDS) for b in KINDS[(place + 1) % 2 :: 2]]
+"""Every other pair; `test_meaning_values` tries those between."""
+
+
+@pytest.mark.parametrize(("source", "target"), PAIRS)
 def test_values_arrive_as_they_left(three, source, target):
     failures, origin, goal = [], three.session(source), three.session(target)
     for i, spelled in enumerate(VALUES):

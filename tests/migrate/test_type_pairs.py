@@ -56,7 +56,10 @@ class Trial:
         live = self.made()
         new = self.possible(live)
         changes = judged(planned(self.database, live, new), self.database)
-        before = {name: self.emptied(change, new[name]) for change in found(changes) if (name := change.column or "")}
+        for change in found(changes):
+            self.emptied(change, new[change.column or ""])
+        held = self.values()
+        before = {name: held[name] for change in found(changes) if (name := change.column or "")}
         wrong = [f"{c.object}: {c.summary}: widening, with a precheck" for c in found(changes) if _asks(c)]
         apply(self.database, changes)
         after = self.values()
@@ -95,8 +98,8 @@ class Trial:
         refused = {c.column for c in found(planned(self.database, live, new)) if c.blocked}
         return {name: kind for name, kind in new.items() if name not in refused}
 
-    def emptied(self, change: Change, new: DataType) -> list[Any]:
-        """The column's values, without those that the change's prechecks find."""
+    def emptied(self, change: Change, new: DataType) -> None:
+        """Takes away those of the column's values that the change's prechecks find."""
         name = change.column
         for check in change.prechecks:
             assert check.error is None, f"{change.summary}: {check.error}"
@@ -104,7 +107,6 @@ class Trial:
             self.empty(name, misfit)
         if self.old.kind is Kind.TEXT and new.kind is Kind.JSON:
             self.empty(name, f"NOT ({name} IN ('5', 'true') OR {name} LIKE '{{%}}')")  # the engine itself refuses those
-        return self.values()[str(name)]
 
     def empty(self, name: str | None, where: str) -> None:
         ids = self.database.query(f"SELECT id FROM t WHERE {where}").column(0).to_pylist()

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import is_hypothesis_test, seed
 
+from tests.model import histories as h
 from tests.model.engines import TARGETS, Engine, open_engine
 
 
@@ -17,3 +19,10 @@ def engine(
     opened = open_engine(request.param, tmp_path_factory.mktemp("model"), dsns)
     yield opened
     opened.close()
+
+
+@pytest.fixture(autouse=True)
+def histories_of_its_own(request: pytest.FixtureRequest) -> None:
+    """Each engine has other histories of a test, always the same."""
+    if is_hypothesis_test(request.function) and not h.CAMPAIGN:
+        seed(request.node.name)(request.function)

@@ -14,13 +14,14 @@ from flowc.compiler.ir import Apply, Source, Target
 from flowc.source import SourceFile, Span
 from flowc.types import BIGINT, TEXT, TIMESTAMPTZ
 
-EXAMPLES = int(os.environ.get("FLOWC_MODEL_EXAMPLES", "5"))
-"""Histories per engine and test; a campaign sets thousands."""
+EXAMPLES = int(os.environ.get("FLOWC_MODEL_EXAMPLES", "3"))
+"""Histories per engine and test, of which the first is the simplest; a campaign sets thousands."""
+CAMPAIGN = "FLOWC_MODEL_EXAMPLES" in os.environ
 
 BUDGET = settings(
     max_examples=EXAMPLES,
     deadline=None,
-    derandomize="FLOWC_MODEL_EXAMPLES" not in os.environ,
+    derandomize=not CAMPAIGN,
     suppress_health_check=list(HealthCheck),
 )
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from flowc.compiler.ir import Incremental
 from flowc.loadplan import Counter
 from tests.model import histories as h
-from tests.model.engines import OWN, WAYS, Engine, shown_by_view
+from tests.model.engines import HERE, OWN, WAYS, Engine, shown_by_view
 from tests.model.loads import execute, load, outcome, plan, refused, state, stored, target
 from tests.model.model import Merge, Row, append, merge
 
@@ -51,8 +51,10 @@ def test_merge(engine: Engine, batches: list, deletes: str, order: str | None, e
     )
     engine.reset()
     table: dict[tuple, Row] = {}
-    for now, (way, given_rows) in enumerate(batches):
-        batch = shown_by_view(table.values()) if reads_itself(engine, way) else given_rows
+    for now, (chosen, given_rows) in enumerate(batches):
+        itself = reads_itself(engine, chosen)
+        way = HERE if chosen == OWN and not itself else chosen  # also where it is loaded again and there is a target
+        batch = shown_by_view(table.values()) if itself else given_rows
         counts = outcome(merge, table, batch, how, now)
         if isinstance(counts, str):
             refused(engine, apply, batch, now, way=way, code=counts)

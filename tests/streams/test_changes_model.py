@@ -12,7 +12,7 @@ from typing import Any
 
 import deltalake
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowc.nodes import KIND, REMOVALS, Change, Changelog
@@ -24,7 +24,7 @@ from flowc.runtime.streams.targets.delta import DeltaWriter
 from flowc.runtime.streams.targets.kafka import KafkaWriter
 from flowc.stream import TableTarget, TopicTarget
 from tests import topics
-from tests.model.histories import BUDGET
+from tests.model.histories import BUDGET, EXAMPLES
 from tests.streams.changes import (
     KEYS,
     NAMES,
@@ -41,6 +41,7 @@ from tests.streams.changes import (
     topic,
 )
 
+HISTORIES = settings(BUDGET, max_examples=max(5, EXAMPLES))
 MODES = st.sampled_from([Changelog.UPSERT, Changelog.RETRACT])
 
 
@@ -121,7 +122,7 @@ def written(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     database.close()
 
 
-@BUDGET
+@HISTORIES
 @given(mode=MODES, data=st.data())
 def test_a_table_holds_what_a_dict_holds_after_every_epoch(
     written: Written, mode: Changelog, data: st.DataObject
@@ -134,7 +135,7 @@ def test_a_table_holds_what_a_dict_holds_after_every_epoch(
         assert _shown(written.rows(), written.fold) == _shown(held.values(), written.fold)
 
 
-@BUDGET
+@HISTORIES
 @given(mode=MODES, data=st.data())
 def test_a_delta_table_holds_what_a_dict_holds_after_every_commit(
     tmp_path_factory: pytest.TempPathFactory, mode: Changelog, data: st.DataObject
@@ -160,7 +161,7 @@ def broker(kafka_address: str) -> str:
     return kafka_address.partition("?")[0]
 
 
-@BUDGET
+@HISTORIES
 @given(mode=MODES, data=st.data())
 def test_a_compacted_topic_holds_what_a_dict_holds_after_every_epoch(
     broker: str, mode: Changelog, data: st.DataObject
