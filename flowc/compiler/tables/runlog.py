@@ -6,7 +6,7 @@ Where a schedule is stands apart from the runs, so that a purge of those never m
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from flowc.catalog import Column
@@ -94,8 +94,8 @@ def ensure_run_log(dialect: Dialect) -> tuple[str, ...]:
     return tuple(dict.fromkeys(made))
 
 
-def ensure_indexes(dialect: Dialect) -> tuple[str, ...]:
-    """Makes the indexes by which the newest runs of one pipeline, or of one status, are found, where they are missing.
+def ensure_indexes(dialect: Dialect, known: Collection[str | None] = ()) -> tuple[str, ...]:
+    """Makes the indexes by which the newest runs of one pipeline, or of one status, are found, but for those known.
 
     Only who owns the table may: without them all is as it is with them, and slower.
     """
@@ -106,6 +106,7 @@ def ensure_indexes(dialect: Dialect) -> tuple[str, ...]:
         f"CREATE INDEX IF NOT EXISTS {ident(f'{runs.name}_{name}')} ON {table(runs)}"
         f" ({idents((PROJECT, column, 'run_id'))})"
         for name, column in _INDEXES
+        if f"{runs.name}_{name}" not in known
     )
 
 
@@ -210,9 +211,10 @@ def read_runs(
 
 
 def read_successes(project: str, pipeline: str, after: datetime, upto: datetime, dialect: Dialect) -> str:
-    """The due times of a pipeline within a range for which a run has succeeded."""
+    """The due times of a pipeline within a range for which a run has succeeded, or one of a schedule goes on."""
     due, ok = ident("due_at"), _is("status", "ok", dialect)
-    of = f"{_schedule(project, pipeline, dialect)} AND {ok} AND {due} > {value(after, dialect)}"
+    goes_on = f"{_is('status', 'running', dialect)} AND {ident('reason')} IN ('schedule', 'retry')"
+    of = f"{_schedule(project, pipeline, dialect)} AND ({ok} OR {goes_on}) AND {due} > {value(after, dialect)}"
     return f"SELECT DISTINCT {due} FROM {state_name(RUNS, dialect)} WHERE {of} AND {due} <= {value(upto, dialect)}"
 
 

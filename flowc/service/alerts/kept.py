@@ -6,14 +6,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
-from flowc.errors import FlowcError
+from flowc.errors import FlowcError, TransientError
 from flowc.service.runs.log import RunLog
 from flowc.service.runs.records import Condition
 
 _AGAIN = 30.0
 """Seconds after which a run log that could not be used is tried again."""
 Key = tuple[str, str, str]
+T = TypeVar("T")
 
 
 @dataclass
@@ -49,15 +51,15 @@ class Kept:
         if not self.usable:
             return
         try:
-            self._clock = self.log.now(), time.monotonic()
-            found = {each.key: each for each in self.log.conditions()}
+            self._clock = self._twice(self.log.now), time.monotonic()
+            found = {each.key: each for each in self._twice(self.log.conditions)}
             for key in [*self._unsaved]:
                 known = found.get(key)
                 mine = replace(self._seen[key], version=known.version if known is not None else None)
                 if self.log.put_condition(mine):
                     found[key] = _next(mine)
                 self._unsaved.discard(key)
-            self._seen = found
+            self._seen, self._until = found, float("-inf")
         except FlowcError as error:
             self._failed(error)
 
@@ -66,7 +68,7 @@ class Kept:
         if not self.usable:
             return self._remember(changed)
         try:
-            if self.log.put_condition(changed):
+            if self._twice(lambda: self.log.put_condition(changed)):
                 self._seen[changed.key] = _next(changed)
                 return True
         except FlowcError as error:
@@ -88,6 +90,13 @@ class Kept:
         self._seen[changed.key] = changed
         self._unsaved.add(changed.key)
         return True
+
+    def _twice(self, work: Callable[[], T]) -> T:
+        """Does it once more where a session was lost."""
+        try:
+            return work()
+        except TransientError:
+            return work()
 
     def _failed(self, error: FlowcError) -> None:
         if self._until == float("-inf"):

@@ -155,11 +155,21 @@ class Telling:
         for alerter in self._about(alert.subject):
             if kind == RECOVERED:
                 self._end(alerter, alert)
-            else:
-                if alerter.minds(kind):
-                    self._mark(alerter, alert)
-                if alerter.tells(kind):
-                    alerter.post(alert)
+            elif self._is_news(alerter, alert) and alerter.tells(kind):
+                alerter.post(alert)
+
+    def _is_news(self, alerter: Alerter, alert: Alert) -> bool:
+        """Whether an alerter has not told it yet.
+
+        Each attempt that fails is news; that a pipeline gives up is so once, until it is well or that repeats.
+        """
+        if not alerter.minds(alert.kind):
+            return True
+        at = self.kept.get(alert.subject, alert.condition, alerter.name)
+        told = at is not None and at.bad and alert.kind == GAVE_UP and at.value == GAVE_UP
+        if told and at is not None and not self._repeats(alerter, at, alert.at):
+            return False
+        return self._mark(alerter, replace(alert, value=alert.kind)) or alert.kind != GAVE_UP
 
     # Streams
 

@@ -40,7 +40,7 @@ def kind_of(happened: Happened) -> str | None:
         return GAVE_UP
     if happened.outcome is None or happened.kind not in ("ok", "failed", LOST, TIMEOUT):
         return None
-    return FAILED if happened.kind != "ok" else RECOVERED if happened.was_failing else None
+    return FAILED if happened.kind != "ok" else RECOVERED
 
 
 def stale(pipeline: str, freshness: Freshness, newest: datetime | None, now: datetime) -> str:

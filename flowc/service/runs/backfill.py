@@ -29,17 +29,22 @@ class Slot:
     """A due time of a pipeline that nothing has succeeded for, and what is read for it."""
 
     pipeline: Pipeline
+    since: datetime
     due_at: datetime
-    reread: Reread
+
+    @property
+    def reread(self) -> Reread:
+        """The part of the cursor."""
+        return Reread(instant_text(self.since), instant_text(self.due_at))
 
 
 def missing_slots(pipelines: Sequence[Pipeline], log: RunLog, since: datetime, upto: datetime) -> list[Slot]:
-    """The due times after one instant and up to another that lack a success, the oldest first.
+    """The due times after one instant and up to another that lack a success, of each pipeline the oldest first.
 
+    What a pipeline reads of others is there before it begins, whenever these are due: all of theirs come first.
     Raises UsageError for a pipeline without a schedule, and for more due times than one command looks at.
     """
-    found = [slot for pipeline in pipelines for slot in _missing(pipeline, log, since, min(upto, log.now()))]
-    return sorted(found, key=lambda slot: slot.due_at)
+    return [slot for pipeline in pipelines for slot in _missing(pipeline, log, since, min(upto, log.now()))]
 
 
 def _missing(pipeline: Pipeline, log: RunLog, since: datetime, upto: datetime) -> Iterator[Slot]:
@@ -55,16 +60,16 @@ def _missing(pipeline: Pipeline, log: RunLog, since: datetime, upto: datetime) -
     before = schedule.last(since) or since
     for due in dues:
         if due not in done:
-            yield Slot(pipeline, due, Reread(instant_text(before), instant_text(due)))
+            yield Slot(pipeline, before, due)
         before = due
 
 
 def run_slots(run: Run, slots: Sequence[Slot], observed: Callable[[Slot], Observer]) -> RunReport:
-    """Runs them in their order. One that fails keeps only what depends on its pipeline from running."""
-    began, report, failed = monotonic(), RunReport(), set[str]()
+    """Runs them in their order. One that fails keeps from running what reads that part of its pipeline's tables."""
+    began, report, failed = monotonic(), RunReport(), list[Slot]()
     for slot in slots:
         name, watching = slot.pipeline.name, observed(slot)
-        waits = next((each for each in slot.pipeline.depends_on if each in failed), None)
+        waits = next((each.pipeline.name for each in failed if _reads(slot, each)), None)
         if waits is None:
             own = replace(run, pipelines=(slot.pipeline,), observer=watching, reread=slot.reread)
             done = run_pipelines(own).pipelines[0]
@@ -74,6 +79,13 @@ def run_slots(run: Run, slots: Sequence[Slot], observed: Callable[[Slot], Observ
         done.due_at = slot.due_at
         report.pipelines.append(done)
         if done.status is not Status.OK:
-            failed.add(name)
+            failed.append(slot)
     report.seconds = monotonic() - began
     return report
+
+
+def _reads(slot: Slot, failed: Slot) -> bool:
+    """Whether a slot is downstream of another one, and of times that this one is of."""
+    return (
+        failed.pipeline.name in slot.pipeline.depends_on and failed.since < slot.due_at and slot.since < failed.due_at
+    )

@@ -341,10 +341,10 @@ class RunLog:
                 time.sleep(0.05)
 
     def _prepare(self, database: Database) -> None:
-        missing = not self.create_tables or self.looks
-        missing = missing and database.table(self._dialect.state_table(sql.RUNS)) is None
+        asked = (sql.RUNS,) if self.looks else () if self.create_tables else (sql.RUNS, sql.CONDITIONS)
+        missing = any(database.table(self._dialect.state_table(name)) is None for name in asked)
         if missing and not self.looks:
-            message = "the run log has no tables, and by `create_tables: false` only `flowc apply` makes them"
+            message = "the run log lacks tables, and by `create_tables: false` only `flowc apply` makes them"
             raise UsageError(message, code="unknown-table", help="run `flowc apply`")
         if self.create_tables and not self.looks:
             make_tables(database, self._dialect)
@@ -363,6 +363,8 @@ class RunLog:
 def make_tables(database: Database, dialect: Dialect) -> None:
     """Makes the tables of a run log where they are missing; of processes that do so at once, one tries again."""
     until = time.monotonic() + _PATIENCE
+    before = database.table(dialect.state_table(sql.RUNS))
+    known = {index.name for index in before.indexes} if before is not None else set[str | None]()
     for text in sql.ensure_run_log(dialect):
         while True:
             try:
@@ -373,7 +375,8 @@ def make_tables(database: Database, dialect: Dialect) -> None:
                 if time.monotonic() > until:
                     raise
                 time.sleep(0.05)
-    for text in sql.ensure_indexes(dialect):
+    # To make an index waits for all who write, even where there is one.
+    for text in sql.ensure_indexes(dialect, known):
         try:
             database.execute(text)
         except FlowcError:  # of another owner, or in use: they make nothing but speed

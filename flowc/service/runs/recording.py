@@ -71,6 +71,8 @@ class Recorded:
             self.log.end(run, outcome, self.log.now())
             if outcome.status == OK and self.reason == "manual":
                 self.log.succeeded(pipeline.name, began)
+            elif outcome.status == OK and self.due_at is not None:
+                self.log.succeeded(pipeline.name, self.due_at)
 
         self._record(end)
 

@@ -143,6 +143,7 @@ class Watcher:
     def drop(self) -> None:
         """Another scheduler leads, and tells from now on."""
         self._leads = False
+        self.shut()
         self._watched.clear()
         self._unstarted.clear()
 
@@ -162,13 +163,16 @@ class Watcher:
     def over(self, run: str) -> None:
         """A run was given up as lost: so that no two attempts write, its worker is ended."""
         self._end(run)
+        self._unstarted.pop(run, None)
         if (watched := self._watched.pop(run, None)) is not None:
             self.settling.failed = self.settling.failed or watched.mine
             self.settling.count(watched.claim.pipeline, LOST, None)
             end_run_span(watched.span, Outcome(LOST))
 
     def shut(self) -> None:
-        """Leaves what runs alone: it goes on, and who leads next finds it."""
+        """Leaves what runs alone: it goes on, and who leads next finds it. What is traced of it ends here."""
+        for each in self._watched.values():
+            each.span.end({"flowc.run.status": RUNNING})
 
     @property
     def _log(self) -> RunLog:
@@ -193,7 +197,7 @@ class Watcher:
 
     def _start_again(self, running: Mapping[str, RunRecord]) -> None:
         for run in [*self._unstarted]:
-            if not running[run].awaits():
+            if run not in running or not running[run].awaits():
                 self._unstarted.pop(run)
             elif not self._start(run):
                 break
