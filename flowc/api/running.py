@@ -116,7 +116,8 @@ def reread_of(
         raise UsageError(message, code="conflicting-options", help="leave one of them out")
     if not names:
         message = "nothing says which loads are to read again"
-        raise UsageError(message, code="missing-name", help="name them: `flowc run NAME --full`")
+        given = "--full" if full else "--from … --to …"
+        raise UsageError(message, code="missing-name", help=f"name them: `flowc run NAME {given}`")
     return Reread(since, until)
 
 
@@ -124,7 +125,9 @@ def _range(since: str | None, until: str | None) -> tuple[datetime, datetime]:
     """The range of due times that `--missing` is about."""
     first, last = parse_instant(since or ""), parse_instant(until) if until is not None else datetime.now(UTC)
     if first is None or last is None:
-        message = "`--missing` looks at due times from one time to another"
+        wrong = since if first is None else until
+        told = "no `--from` is given" if wrong is None else f"`{wrong}` is no time"
+        message = f"`--missing` looks at due times from one time to another, and {told}"
         help = "for instance `--from 2026-03-01 --to 2026-04-01T00:00:00+02:00 --missing`"
         raise UsageError(message, code="conflicting-options", help=help)
     return first, last

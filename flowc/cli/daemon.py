@@ -79,10 +79,10 @@ def run_daemon(paths: Sequence[Path], given: Sequence[str], environment: str | N
             stack.enter_context(_web(opened, paths, environment, options, daemon))
         daemon.start()
         stack.enter_context(telling)
-        if scheduler.pipelines:
+        if pipelines:
             stack.callback(_scheduling(scheduler, stop).join)
         view = _View(daemon, stack.enter_context(bottom(stays=True)) if options.log_format == "text" else None)
-        while (daemon.alive or scheduler.pipelines or watched) and not stop.wait(_TICK):
+        while (daemon.alive or pipelines or watched) and not stop.wait(_TICK):
             view.update()
         stop.set()
         daemon.stop()
@@ -177,7 +177,7 @@ def _tell_of(
     """Health, metrics and status at an address, and metrics to where the project has them sent."""
 
     def collect() -> list[Family]:
-        return families(daemon.workers, daemon.began, scheduler if scheduler.pipelines else None)
+        return families(daemon.workers, daemon.began, scheduler if scheduler.chosen else None)
 
     def ready() -> Page:
         lines = "".join(f"{w.job.stream}[{w.job.worker}]: {w.status}\n" for w in daemon.workers)

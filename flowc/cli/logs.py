@@ -11,7 +11,7 @@ from flowc.api.selectors import pipelines_only
 from flowc.cli.arguments import environment_option, run_log_option, specs_and_names
 from flowc.cli.console import out, say, style_for
 from flowc.cli.opened import open_project
-from flowc.cli.runs import UNDONE, check_names
+from flowc.cli.runs import UNDONE, check_names, the_run
 from flowc.cli.scheduling import until_signal
 from flowc.controls import json_text
 from flowc.errors import UsageError
@@ -33,7 +33,7 @@ _NEWEST = 500
     "-n", "--limit", default=10, metavar="N", type=click.IntRange(0, 10_000), help="Of how many runs. Default: 10."
 )
 @click.option("-f", "--follow", is_flag=True, help="Go on with runs as they end, until a signal comes.")
-@click.option("--run", "wanted", metavar="RUN", help="Of this run: its id, or what it begins with.")
+@click.option("--run", "wanted", metavar="RUN", help="Of this run: its id, what it begins with, or `last`.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line, for each run.")
 @environment_option
 @run_log_option
@@ -58,10 +58,10 @@ def command(
 
     log = open_log()
     runs = log.runs(pipelines=opened.names, most=max(limit, _NEWEST))
-    found = log.find(wanted)[:1] if wanted is not None else _whole(log, runs[:limit])
+    found = [the_run(log, wanted)] if wanted is not None else _whole(log, runs[:limit])
     log.close()
-    if not found and not follow:
-        say("no runs are recorded" if wanted is None else f"there is no run `{wanted}`")
+    if not (runs or follow):
+        say("no runs are recorded")
     for run in found:
         _show(as_seen(run), as_json=as_json)
     if follow:
@@ -76,7 +76,7 @@ def _show(run: RunRecord, *, as_json: bool) -> None:
 
 def _whole(log: RunLog, runs: Sequence[RunRecord]) -> list[RunRecord]:
     """Runs, the newest first, with their details, the oldest first."""
-    return [found for run in reversed(runs) for found in log.find(run.id)[:1]]
+    return [found for run in reversed(runs) for found in log.find(run.id, whole=True)]
 
 
 def _coming(open_log: Callable[[], RunLog], names: Sequence[str], known: set[str]) -> Iterator[RunRecord]:

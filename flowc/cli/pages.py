@@ -34,4 +34,5 @@ def seen_dues(scheduler: Scheduler) -> Sequence[Due]:
     """Where schedules were when the scheduler looked last."""
     if scheduler.seen is None:
         return []
-    return dues(scheduler.pipelines, scheduler.seen[0], scheduler.waiting, scheduler.seen[1])
+    mine = [each for each in scheduler.pipelines if scheduler.chosen is None or each.name in scheduler.chosen]
+    return dues(mine, scheduler.seen[0], scheduler.waiting, scheduler.seen[1])

@@ -13,7 +13,7 @@ from flowc.errors import UsageError
 
 
 @click.command()
-@click.argument("specs", nargs=-1)
+@click.argument("specs", nargs=-1, metavar="[SPECS]... [NAME]...")
 @click.option("--once", is_flag=True, help="Run pipelines once; let streams catch up; then exit.")
 @click.option("--drain", is_flag=True, help="As --once, and the end of the sources counts as the end of the input.")
 @click.option("--full", is_flag=True, help="Load the named pipelines anew: all that their sources hold.")

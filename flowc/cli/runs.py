@@ -17,6 +17,7 @@ from flowc.errors import UsageError
 from flowc.render.checks import check_object, checks_text
 from flowc.render.runs import run_object, run_text, runs_text
 from flowc.service.runs.checks import histories
+from flowc.service.runs.log import RunLog
 from flowc.service.runs.opening import run_log as opened_log
 from flowc.service.runs.recording import as_seen
 from flowc.service.runs.records import STATUSES, RunRecord
@@ -93,15 +94,15 @@ def show(specs: tuple[str, ...], form: str, environment: str | None, run_log: st
         raise UsageError("name one run", code="missing-name", help="for instance `flowc runs show last`")
     opened = open_project(paths, environment, UNDONE)
     log = opened_log(opened.checked.project, opened.sessions.resolver, run_log, looks=True)
-    wanted = names[0]
-    newest = log.runs(most=1) if wanted == "last" else []
-    found = log.find(newest[0].id if newest else wanted)
+    run = as_seen(the_run(log, names[0]))
     log.close()
-    run = as_seen(_one(found, wanted))
     out(json_text(run_object(run)) if form == "json" else run_text(run, style_for(sys.stdout)))
 
 
-def _one(found: Sequence[RunRecord], wanted: str) -> RunRecord:
+def the_run(log: RunLog, wanted: str) -> RunRecord:
+    """The run of an id, or of what it begins with, or the last one. Raises UsageError where that is not one."""
+    newest = log.runs(most=1) if wanted == "last" else []
+    found = log.find(newest[0].id if newest else wanted)
     if len(found) == 1:
         return found[0]
     message = f"several runs begin with `{wanted}`" if found else f"there is no run `{wanted}`"

@@ -81,6 +81,7 @@ def scheduler_of(
         chosen=frozenset(each.name for each in chosen),
         redact=Masking(opened.sessions, pipelines),
         span=span,
+        noted=lambda words: log(Event("info", words)),
     )
 
 

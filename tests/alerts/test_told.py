@@ -6,6 +6,7 @@ import threading
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 
@@ -126,11 +127,36 @@ def test_a_recovery_is_told_only_after_a_failure_that_was(log):
     looker = Looker(log, told)
     hours = [NOON - HOUR / 2, *(NOON + HOUR * n for n in range(6))]
     ran(log, looker, [Outcome(OK), BAD, BAD, Outcome(OK), Outcome(OK)], hours)
-    assert told.kinds == ["gave_up", "gave_up", "recovered"]
+    assert told.kinds == ["gave_up", "recovered"]
     assert "[x]: why" in told.alerts[0].message
     assert told.alerts[0].due_at == NOON + HOUR
-    assert told.alerts[0].key == told.alerts[2].key
-    assert told.alerts[2].since is not None
+    assert told.alerts[0].key == told.alerts[1].key
+    assert told.alerts[1].since is not None
+
+
+def test_a_pipeline_that_fails_all_night_is_told_once_and_again_as_it_repeats(log):
+    once, again = Posted(spec()), Posted(spec("b", repeat=0.0))
+    hours = [NOON - HOUR / 2, *(NOON + HOUR * n for n in range(4))]
+    ran(log, Looker(log, once, again), [BAD] * 4, hours)
+    assert once.kinds == ["gave_up"]
+    assert again.kinds == ["gave_up"] * 4
+
+
+def test_one_end_of_a_run_that_two_processes_hear_of_is_told_once(tmp_path):
+    first, second = Posted(spec()), Posted(spec())
+    lookers = [Looker(opened(tmp_path, name), told) for name, told in (("one", first), ("two", second))]
+    both = SimpleNamespace(hears=lambda happened: [looker.hears(happened) for looker in lookers])
+    ran(opened(tmp_path), both, [BAD], [NOON - HOUR / 2, NOON])
+    assert sorted(first.kinds + second.kinds) == ["gave_up"]
+
+
+def test_a_recovery_that_could_not_be_told_is_told_by_the_next_success(log):
+    told = Posted(spec())
+    looker = Looker(log, told)
+    ran(log, looker, [BAD], [NOON - HOUR / 2, NOON])
+    ran(log, SimpleNamespace(hears=lambda _: None), [], [NOON + HOUR])
+    ran(log, looker, [], [NOON + 2 * HOUR])
+    assert told.kinds == ["gave_up", "recovered"]
 
 
 def test_an_attempt_that_is_tried_again_is_told_to_who_asked_for_it(log):
@@ -214,7 +240,7 @@ def test_every_alert_has_bounds_of_its_own(log):
 
 
 def test_what_stays_is_told_again_as_often_as_repeat_says(log):
-    once, often = Posted(spec()), Posted(spec("b", repeat=3600.0))
+    once, often = Posted(spec()), Posted(spec("b", repeat=0.0))
     looker = Looker(log, once, often)
     for minutes in (0, 30, 59, 61, 90, 122):
         looker.at(NOON + timedelta(minutes=minutes)).looks(stream(behind=400.0))

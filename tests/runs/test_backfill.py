@@ -101,6 +101,27 @@ def test_due_times_are_those_of_the_zone_and_parts_meet(folder):
     assert ids(folder, "later") == ids(folder, "daily") == [*range(DAYS)]
 
 
+def test_what_reads_the_tables_of_others_comes_behind_all_of_these(folder):
+    """Whenever they are due: here `after` is due an hour before the rows of that day come."""
+    done = backfill(folder, "copy", "after")
+    assert [each["status"] for each in done.json["pipelines"]] == ["ok"] * 10
+    assert [each["name"] for each in done.json["pipelines"]] == ["copy"] * 5 + ["after"] * 5
+    assert ids(folder, "later") == [*range(DAYS)]
+
+
+def test_a_success_lets_downstream_go_on_and_what_runs_is_not_missing(folder):
+    path = folder.path / ".flowc" / "runs.sqlite"
+    path.parent.mkdir(exist_ok=True)
+    log = RunLog(lambda: open_database("sqlite", {"path": str(path)}), "sqlite", "shop", "tests")
+    due = datetime(2026, 3, 3, tzinfo=UTC)
+    log.begin(RunRecord("r", "copy", 1, "schedule", RUNNING, "tests", due, due))
+    log.begin_schedules([("copy", "0 0 * * *", "UTC")], due - timedelta(days=3))
+    done = backfill(folder, "copy")
+    assert "2026-03-03T00:00:00Z" not in [each["due_at"] for each in done.json["pipelines"]]
+    assert log.standings()["copy"].succeeded_at == datetime(2026, 3, 6, tzinfo=UTC)
+    log.close()
+
+
 def test_nothing_of_the_future_is_missing(folder):
     now = datetime.now(UTC)
     done = backfill(

@@ -173,6 +173,19 @@ def test_a_platform_that_does_not_answer_is_asked_again_and_nothing_else_begins(
     assert [run.status for run in world.runs()] == [RUNNING]
 
 
+def test_a_run_that_is_lost_while_its_platform_is_away_is_forgotten(world):
+    world.played.begins = [TransientError("away", code="connection-failed")] * 3
+    world.played.patience = 0.0
+    scheduler = world.begun()
+    scheduler.tick()
+    scheduler._keeper.mind()
+    assert [run.status for run in world.runs()][-1] == LOST
+    for _ in range(3):
+        scheduler._keeper.mind()
+        scheduler.tick()
+    assert scheduler._keeper.able
+
+
 def test_a_worker_that_came_though_the_answer_was_lost_is_not_begun_again(world):
     world.played.begins = [TransientError("away", code="connection-failed")]
     scheduler = world.begun()

@@ -49,12 +49,16 @@ class Guard:
     """Why it could not be used when it was tried last."""
     tried: bool = False
     """Whether it could ever be used."""
+    noted: Callable[[str], None] | None = None
+    """Hears that it can be used again."""
     _since: float = 0.0
 
     def __call__(self, work: Callable[[], object]) -> bool:
         """Tells whether the work was done."""
         try:
             work()
+            if self.refused is not None and self.noted is not None:
+                self.noted("that has passed, and it goes on")
             self.refused, self.tried = None, True
             return True
         except FlowcError as error:

@@ -53,6 +53,8 @@ class Scheduler:
     """Masks secrets in what workers say."""
     span: Span = NO_SPAN
     """Below which runs are traced."""
+    noted: Callable[[str], None] | None = None
+    """Hears of what is no fault: who leads, and that troubles are over."""
     now: datetime | None = None
     """What counts as now; None for the clock of the run log."""
     waiting: tuple[Waiting, ...] = ()
@@ -60,9 +62,10 @@ class Scheduler:
     seen: tuple[Mapping[str, Standing], datetime] | None = None
     """Where schedules were when they were looked at last, and when that was."""
     _purged: float = float("-inf")
+    _led: bool | None = None
 
     def __post_init__(self) -> None:
-        self._guarded = Guard(self.warned)
+        self._guarded = Guard(self.warned, noted=self.noted)
         self._settling = Settling(self.log, self.told, self.warned, lambda text: self.redact(text), self._present)
         if isinstance(self.executor, Remote):
             self.log.owner = awaiting_name(self.log.owner, self.executor.place)
@@ -134,6 +137,7 @@ class Scheduler:
         """Looks once at what is due and begins it; tells how many runs it began, or gave up as lost."""
         if self.leads:
             self.token = self.log.lead(self.token)
+            self._note_lead(self.token is not None)
             if self.token is None:
                 self.seen = None  # where schedules are, the one that leads knows
                 self._keeper.drop()
@@ -152,6 +156,11 @@ class Scheduler:
         lost = sum(self._give_up_as_lost(lost_pipeline, at) for lost_pipeline, at in found.lost)
         self._clean()
         return lost + sum(self._begin(start) for start in found.starts if self._keeper.able)
+
+    def _note_lead(self, leads: bool) -> None:
+        if self.noted is not None and leads is not self._led:
+            self.noted("this scheduler leads" if leads else "another scheduler leads, and this one waits")
+        self._led = leads
 
     def _begin(self, start: Start) -> bool:
         began = self.log.now()

@@ -196,7 +196,9 @@ def _took(scheduler: Scheduler) -> Iterator[Labelled]:
 
 
 def _standings(scheduler: Scheduler) -> Sequence[Standing]:
-    return sorted(scheduler.seen[0].values(), key=lambda at: at.pipeline) if scheduler.seen is not None else ()
+    seen = scheduler.seen[0].values() if scheduler.seen is not None else ()
+    mine = (at for at in seen if scheduler.chosen is None or at.pipeline in scheduler.chosen)
+    return sorted(mine, key=lambda at: at.pipeline)
 
 
 def _failing(scheduler: Scheduler) -> Iterator[Labelled]:
