@@ -240,7 +240,7 @@ def test_every_alert_has_bounds_of_its_own(log):
 
 
 def test_what_stays_is_told_again_as_often_as_repeat_says(log):
-    once, often = Posted(spec()), Posted(spec("b", repeat=0.0))
+    once, often = Posted(spec()), Posted(spec("b", repeat=3600.0))
     looker = Looker(log, once, often)
     for minutes in (0, 30, 59, 61, 90, 122):
         looker.at(NOON + timedelta(minutes=minutes)).looks(stream(behind=400.0))
