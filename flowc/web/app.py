@@ -18,7 +18,7 @@ from flowc.errors import FlowcError, TransientError, UsageError
 from flowc.service.runs.records import STATUSES
 from flowc.web.acts import Acts
 from flowc.web.board import Board
-from flowc.web.gate import LIVES, SIGN_IN, Gate, Visit, set_cookie
+from flowc.web.gate import BUG, LIVES, SIGN_IN, Gate, Visit, set_cookie
 from flowc.web.guard import Guard, Role
 from flowc.web.looks import Looks
 from flowc.web.views import STATIC, templates
@@ -81,7 +81,7 @@ class Site:
         handlers: dict[Any, Any] = {404: self._missing, 405: self._refused, Exception: self._bug}
         app = Starlette(routes=[*acts, *pages, *others], exception_handlers=handlers)
         app.router.redirect_slashes = False
-        return Gate(app, self.guard)
+        return Gate(app, self.guard, self.tell)
 
     # Pages
 
@@ -151,13 +151,15 @@ class Site:
     async def sign_in(self, request: Request) -> Response:
         """Gives the browser a session of the token's role, and a new id with it."""
         visit = _visit(request)
-        role = self.guard.role_of_token(visit.form.get("token", ""))
+        token = visit.form.get("token", "")
+        role = self.guard.role_of_token(token)
         if role is Role.NOBODY:
             await asyncio.sleep(_SLOW_DOWN)
             return self._shown(request, "sign_in.html", status=403, wrong=True)
         self.guard.end_session(visit.session)
         answer = RedirectResponse("/", 303)
-        answer.headers["Set-Cookie"] = set_cookie(request.scope, self.guard.new_session(role), secure=visit.secure)
+        session = self.guard.new_session(role, token)
+        answer.headers["Set-Cookie"] = set_cookie(request.scope, session, secure=visit.secure)
         return answer
 
     def sign_out(self, request: Request) -> Response:
@@ -219,7 +221,7 @@ class Site:
 
     def _bug(self, request: Request, error: Exception) -> Response:
         self.tell(error)
-        return PlainTextResponse("flowc failed, and the fault is its own; what it says is in the server's log\n", 500)
+        return PlainTextResponse(BUG, 500)
 
 
 def _visit(request: Request) -> Visit:

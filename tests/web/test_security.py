@@ -85,6 +85,24 @@ def test_signing_in_gives_a_new_session_and_signing_out_ends_it(browser: Browser
     assert browser.get("/", Cookie=f"{name}={signed_in[name]}").status == 303
 
 
+def test_who_signs_in_often_signs_out_nobody_of_another_token(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(guard, "_MOST_SESSIONS", 3)
+    found = guard.Guard(guard.tokens_of(TOKENS, str))
+    admin = found.new_session(guard.Role.ADMIN, ADMIN)
+    viewers = [found.new_session(guard.Role.VIEWER, VIEWER) for _ in range(9)]
+    assert found.role_of_session(admin) is guard.Role.ADMIN
+    assert [str(found.role_of_session(each)) for each in viewers] == ["nobody"] * 6 + ["viewer"] * 3
+
+
+def test_a_fault_of_the_gate_is_told_and_no_page_lacks_its_headers(browser: Browser, monkeypatch: pytest.MonkeyPatch):
+    told: list[BaseException] = []
+    monkeypatch.setattr("flowc.cli.serving.say", told.append)
+    monkeypatch.setattr(guard.Guard, "knows_host", lambda *_: {}["x"])
+    answer = browser.get("/healthz")
+    assert (answer.status, answer.headers["X-Frame-Options"]) == (500, "DENY")
+    assert "KeyError" in "".join(map(str, told))
+
+
 def test_a_wrong_token_is_answered_slowly_and_never_shown(browser: Browser):
     begun = time.monotonic()
     answer = browser.sign_in("wrong-0123456789")
@@ -109,13 +127,14 @@ def test_tokens_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch):
     "headers",
     [
         {"Origin": "http://evil.example"}, {"Origin": "null"}, {"Origin": "http://127.0.0.1:1"},
+        {"Origin": "http://["}, {"Authorization": "Bearer x"},
         {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Content-Type": "text/plain"},
         {"Content-Type": "application/json"}, {"Cookie": ""},
     ],
 )  # fmt: skip
 def test_forms_of_other_sites_do_nothing(browser: Browser, headers: dict[str, str]):
     browser.sign_in(ADMIN)
-    assert browser.post("/pipelines/up/pause", headers=headers).status in (403, 415)
+    assert browser.post("/pipelines/up/pause", headers=headers).status in (401, 403, 415)
     assert "Pause its schedule" in browser.get("/pipelines/up").text
     own = {"Origin": f"http://127.0.0.1:{browser.port}", "Sec-Fetch-Site": "same-origin"}
     assert browser.post("/pipelines/up/pause", headers=own).status == 303
