@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -65,8 +66,10 @@ def serving(
         check_binding(host, guard)
         site = _site(opened, paths, environment, options, guard, daemons)
         server = Server(site.application(), at)
-        for close in (site.board.log.close, site.looks.close, site.runs.close, site.works.stop, daemons.stop):
+        closed = threading.Thread(target=site.board.log.close, daemon=True)  # which a page may hold that waits
+        for close in (lambda: closed.join(1), closed.start, site.works.stop, site.looks.close, site.runs.close):
             stack.callback(close)
+        stack.callback(daemons.stop)
         daemons.start()
         server.start(ended)
         stack.callback(server.stop)
