@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs
 
+from markupsafe import Markup
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -40,7 +41,8 @@ class Visit:
 
     role: Role
     session: str = field(default="", repr=False)
-    csrf: str = field(default="", repr=False)
+    csrf: Markup = field(default=Markup(""), repr=False)
+    """As it stands in forms: nothing in it is ever masked."""
     form: Mapping[str, str] = field(default_factory=dict, repr=False)
     signed_in: bool = False
     secure: bool = False
@@ -106,7 +108,7 @@ class Gate:
         new = session is None and bearer is None and not self.guard.open and not _is_free(scope["path"])
         session = self.guard.new_session() if new else session or ""
         signed_in = self.guard.role_of_session(session) is not Role.NOBODY
-        visit = Visit(role, session, self.guard.csrf(session), form, signed_in, origin.startswith("https:"))
+        visit = Visit(role, session, Markup(self.guard.csrf(session)), form, signed_in, origin.startswith("https:"))
         return visit, set_cookie(scope, session) if new else None
 
     def _role(self, scope: Scope, headers: Headers, bearer: str | None, session: str | None) -> Role:

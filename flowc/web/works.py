@@ -60,8 +60,8 @@ class Works:
     """Opens the run log to change it."""
     scheduled: Mapping[str, Scheduled]
     project: Project
-    run_log: str | None = None
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """That of the runs that are begun here, which names the run log too: arguments are seen by others."""
     _going: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -114,8 +114,7 @@ class Works:
 
     def run(self, pipeline: str) -> str:
         """Runs it once, as `flowc run NAME --once` does, which records it; what that said. It is waited for."""
-        log = ["--run-log", self.run_log] if self.run_log is not None else []
-        arguments = [sys.executable, "-P", "-m", "flowc", *self.project.command(pipeline), *log]
+        arguments = [sys.executable, "-P", "-m", "flowc", *self.project.command(pipeline)]
         process = subprocess.Popen(
             arguments, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
             errors="replace", cwd=self.project.folder, env=_with_flowc(self.environ), start_new_session=True,

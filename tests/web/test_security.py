@@ -12,8 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from markupsafe import Markup
 
-from flowc.web import gate, guard, server
+from flowc.web import gate, guard, server, views
 from tests.commands import Inside
 from tests.web.browser import ADMIN, OPERATOR, SPEC, TOKENS, VIEWER, Browser, raw, site
 
@@ -338,3 +339,27 @@ def test_secrets_are_in_no_page(folder: Inside):
             assert "hunter2" not in found
             for token in (VIEWER, OPERATOR, ADMIN):
                 assert token not in found
+
+
+def test_strangers_learn_nothing_of_the_project(folder: Inside):
+    folder.write("specs/s.yaml", SPEC.replace("project: shop", "project: secret_plans"))
+    with site(folder) as browser:
+        for path in ("/sign-in", "/sign-in/x", "/static/x", "/nothing"):
+            text = browser.get(path).text
+            assert "secret_plans" not in text
+            assert "specs as they were" not in text
+        browser.sign_in(VIEWER)
+        assert "secret_plans" in browser.get("/sign-in").text
+
+
+def test_messages_are_masked_before_they_are_cut_and_csrf_values_never():
+    made = views.templates(lambda text: text.replace("hunter2", "***").replace("abc", "***"))
+    text = "x" * 1990 + " hunter2 hunter2"
+    shown = made.from_string("{{ text|cut }}|{{ hex|cut_hex }}|{{ csrf }}")
+    words = shown.render(
+        text=text, hex=(b"\xff hunter2").hex(), csrf=gate.Visit(guard.Role.ADMIN, csrf=Markup("abc")).csrf
+    )
+    plain, found, csrf = words.split("|")
+    assert "hun" not in plain
+    assert bytes.fromhex(found) == b"\xff ***"
+    assert csrf == "abc"

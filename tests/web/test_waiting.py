@@ -64,3 +64,16 @@ def test_it_ends_soon_while_a_run_goes_on_that_was_begun_here(tmp_path: Path):
         assert time.monotonic() - begun < 10
     said = folder.flowc("runs", "list", "down").out
     assert "cancelled" in said or "lost" in said
+
+
+def test_what_others_see_of_a_run_that_was_begun_here_names_no_run_log(tmp_path: Path):
+    folder = Inside(tmp_path)
+    folder.write("specs/s.yaml", SPEC.replace("SELECT n FROM a,", f'"{SLOW}",'))
+    log = f"sqlite:///{tmp_path}/hunter2.sqlite"
+    with site(folder, run_log=log) as browser:
+        browser.headers["Authorization"] = f"Bearer {OPERATOR}"
+        assert browser.post("/pipelines/down/run").status == 303
+        until(lambda: "running" in browser.get("/runs?status=running").text.partition("<tbody>")[2])
+        lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline")]
+        assert any(str(tmp_path).encode() in line for line in lines)
+        assert not any(b"hunter2" in line for line in lines)
