@@ -201,5 +201,5 @@ def _read(parts: SplitResult) -> bytes:
 
 
 def _hang_up(connection: socket.socket) -> None:
-    with suppress(OSError):
+    with suppress(OSError, ValueError):
         connection.shutdown(socket.SHUT_RDWR)

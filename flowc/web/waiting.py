@@ -31,8 +31,8 @@ class Waiting:
             raise TransientError(f"{_MOST} pages wait for the run log", code="connection-failed", help=_HELP)
         loop = asyncio.get_running_loop()
         done: asyncio.Future[T] = loop.create_future()
-        self._going += 1
         threading.Thread(target=self._make, args=(loop, done, make), name="flowc-web-page", daemon=True).start()
+        self._going += 1
         try:
             async with asyncio.timeout(_LONGEST):
                 return await done
