@@ -13,6 +13,8 @@ from flowc.controls import printable
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+RUN_LOG = "FLOWC_RUN_LOG"
+"""The variable of the environment that says what `--run-log` does."""
 _LONGEST = 2_000_000.0
 """Seconds, 23 days; PostgreSQL counts milliseconds in 32 bits."""
 
@@ -59,9 +61,9 @@ def format_option(*more: str, what: str = "one JSON object") -> Callable[[F], F]
 
 
 def run_log_option(command: F) -> F:
-    """Adds `--run-log URL`."""
-    help = "Where runs are recorded: a URL, a connection, or `memory`. Default: as `run_log` of the project says."
-    return click.option("--run-log", "run_log", metavar="URL", help=help)(command)
+    """Adds `--run-log URL`, which may stand in the environment too, where nobody sees a password in it."""
+    help = "Where runs are recorded: a URL, a connection, `memory`; or FLOWC_RUN_LOG. Default: as the project says."
+    return click.option("--run-log", "run_log", metavar="URL", help=help, envvar=RUN_LOG)(command)
 
 
 def http_option(command: F) -> F:

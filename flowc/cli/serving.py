@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from flowc.cli.arguments import RUN_LOG
 from flowc.cli.console import concealed, say, style_for
 from flowc.cli.opened import OpenProject
 from flowc.errors import UsageError
@@ -65,8 +67,10 @@ def serving(
         check_binding(host, guard)
         site = _site(opened, paths, environment, options, guard, daemons)
         server = Server(site.application(), at)
-        for close in (site.board.log.close, site.looks.close, site.runs.close, site.works.stop, daemons.stop):
+        closed = threading.Thread(target=site.board.log.close, daemon=True)  # which a page may hold that waits
+        for close in (lambda: closed.join(1), closed.start, site.works.stop, site.looks.close, site.runs.close):
             stack.callback(close)
+        stack.callback(daemons.stop)
         daemons.start()
         server.start(ended)
         stack.callback(server.stop)
@@ -85,7 +89,8 @@ def _site(
     works = Works(
         checked, ir, lambda: Sessions(project.connections, resolver, shared.scope, _WAIT),
         lambda: run_log(project, resolver, options.run_log), {each.name: each for each in pipelines},
-        Project(tuple(str(path.resolve()) for path in paths), environment, os.getcwd()), options.run_log, os.environ,
+        Project(tuple(str(path.resolve()) for path in paths), environment, os.getcwd()),
+        {**os.environ, **({RUN_LOG: options.run_log} if options.run_log is not None else {})},
     )  # fmt: skip
     looks, runs = Looks(resolver.redact, _tell), Looks(resolver.redact, _tell, _RUNS)
     return Site(board, guard, works, looks, runs, concealed, _tell)

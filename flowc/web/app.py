@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -18,12 +18,15 @@ from flowc.errors import FlowcError, TransientError, UsageError
 from flowc.service.runs.records import STATUSES
 from flowc.web.acts import Acts
 from flowc.web.board import Board
-from flowc.web.gate import LIVES, SIGN_IN, Gate, Visit, set_cookie
+from flowc.web.gate import BUG, LIVES, SIGN_IN, Gate, Visit, set_cookie
 from flowc.web.guard import Guard, Role
 from flowc.web.looks import Looks
 from flowc.web.views import STATIC, templates
+from flowc.web.waiting import Waiting
 from flowc.web.works import Works
 
+Endpoint = Callable[[Request], Awaitable[Response]]
+"""Answers in the event loop, where nothing slow is done."""
 _SLOW_DOWN = 1.0
 """Seconds that an answer to a wrong token takes."""
 _STORE = 30.0
@@ -52,6 +55,7 @@ class Site:
     tell: Callable[[BaseException], None]
 
     def __post_init__(self) -> None:
+        self._waiting = Waiting()
         self._templates = templates(self.redact)
         self._acts = Acts(self.works, self.looks, self.runs)
 
@@ -72,16 +76,16 @@ class Site:
             for path, word, role, act, done in self._acts.routes()
         ]
         others = [
-            Route(LIVES, lambda _: PlainTextResponse("ok\n")),
+            Route(LIVES, _lives),
             Route("/static/{name}", _static),
             Route(SIGN_IN, self.show_sign_in),
             Route(SIGN_IN, self.sign_in, methods=["POST"]),
             Route("/sign-out", self.sign_out, methods=["POST"]),
         ]
-        handlers: dict[Any, Any] = {404: self._missing, 405: self._refused, Exception: self._bug}
+        handlers: dict[Any, Any] = {404: self._lost, 405: self._refused, Exception: self._bug}
         app = Starlette(routes=[*acts, *pages, *others], exception_handlers=handlers)
         app.router.redirect_slashes = False
-        return Gate(app, self.guard)
+        return Gate(app, self.guard, self.tell)
 
     # Pages
 
@@ -144,51 +148,53 @@ class Site:
 
     # Signing in and out
 
-    def show_sign_in(self, request: Request) -> Response:
+    async def show_sign_in(self, request: Request) -> Response:
         """The form that takes a token."""
         return self._shown(request, "sign_in.html", wrong=False)
 
     async def sign_in(self, request: Request) -> Response:
         """Gives the browser a session of the token's role, and a new id with it."""
         visit = _visit(request)
-        role = self.guard.role_of_token(visit.form.get("token", ""))
+        token = visit.form.get("token", "")
+        role = self.guard.role_of_token(token)
         if role is Role.NOBODY:
             await asyncio.sleep(_SLOW_DOWN)
             return self._shown(request, "sign_in.html", status=403, wrong=True)
         self.guard.end_session(visit.session)
         answer = RedirectResponse("/", 303)
-        answer.headers["Set-Cookie"] = set_cookie(request.scope, self.guard.new_session(role), secure=visit.secure)
+        session = self.guard.new_session(role, token)
+        answer.headers["Set-Cookie"] = set_cookie(request.scope, session, secure=visit.secure)
         return answer
 
-    def sign_out(self, request: Request) -> Response:
+    async def sign_out(self, request: Request) -> Response:
         """Ends the session."""
         self.guard.end_session(_visit(request).session)
         return RedirectResponse(f"{SIGN_IN}?done=signed-out", 303)
 
     # What they are made of
 
-    def _page(self, make: Callable[[Request], Response]) -> Callable[[Request], Response]:
+    def _page(self, make: Callable[[Request], Response]) -> Endpoint:
         """A page; where something is not there for it, a page that says so."""
 
-        def made(request: Request) -> Response:
+        async def made(request: Request) -> Response:
             try:
-                return make(request)
+                return await self._waiting.made(lambda: make(request))
             except FlowcError as error:
                 return self._failed(request, error, 503 if isinstance(error, TransientError) else 500)
 
         return made
 
-    def _act(self, role: Role, act: Callable[[Request], None], done: str) -> Callable[[Request], Response]:
+    def _act(self, role: Role, act: Callable[[Request], None], done: str) -> Endpoint:
         """Does something for those who may, and shows the page that it was asked for on."""
 
-        def acted(request: Request) -> Response:
+        async def acted(request: Request) -> Response:
             if _visit(request).role < role:
                 words = f"this takes the role `{role}`; you have `{_visit(request).role}`"
                 return self._failed(request, UsageError(words, code="unusable-option"), 403)
             path = request.scope["path"]
             path = path.rpartition("/")[0] if request.path_params else path
             try:
-                act(request)
+                await self._waiting.made(lambda: act(request))
             except KeyError:
                 return self._missing(request)
             except FlowcError as error:
@@ -210,16 +216,19 @@ class Site:
         error.mask(self.redact)
         return self._shown(request, "error.html", status=status, error=error)
 
-    def _missing(self, request: Request, _: Exception | None = None) -> Response:
+    async def _lost(self, request: Request, _: Exception) -> Response:
+        return self._missing(request)
+
+    def _missing(self, request: Request) -> Response:
         error = UsageError("there is no such page", code="unknown-selection", help="go back to the overview")
         return self._failed(request, error, 404)
 
-    def _refused(self, request: Request, _: Exception) -> Response:
+    async def _refused(self, request: Request, _: Exception) -> Response:
         return PlainTextResponse("this page does not take that\n", 405)
 
-    def _bug(self, request: Request, error: Exception) -> Response:
+    async def _bug(self, request: Request, error: Exception) -> Response:
         self.tell(error)
-        return PlainTextResponse("flowc failed, and the fault is its own; what it says is in the server's log\n", 500)
+        return PlainTextResponse(BUG, 500)
 
 
 def _visit(request: Request) -> Visit:
@@ -231,7 +240,11 @@ def _number(text: str | None) -> int:
     return int(text) if text is not None and text.isdecimal() and len(text) < 6 else 1
 
 
-def _static(request: Request) -> Response:
+async def _lives(_: Request) -> Response:
+    return PlainTextResponse("ok\n")
+
+
+async def _static(request: Request) -> Response:
     found = STATIC.get(request.path_params["name"])
     if found is None:
         return PlainTextResponse("there is no such file\n", 404)

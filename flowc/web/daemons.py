@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import http.client
+import re
+import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import ProxyHandler, build_opener
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
@@ -26,8 +29,14 @@ _KEYS = {
     "trouble", "error", "lag", "latency_p50", "latency_p99", "watermarks",
 }  # fmt: skip
 """What pages show of a worker."""
+_NUMBERS = ("rows", "messages", "epochs", "bad_rows", "late_rows", "dead_letters", "restarts")
 _MOST_BYTES = 16 << 20
+_LARGEST = 1e18
 _WAIT = 3.0
+"""Seconds that a daemon may be silent."""
+_LONGEST = 10.0
+"""Seconds that its whole answer may take."""
+_STRANGE = "a daemon answers what no `/status` of this version is"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +84,8 @@ class Daemons:
                     found.setdefault(worker["stream"], []).append(worker)
             except TransientError as error:
                 troubles.append(error.message)
+            except Exception:  # whatever it is, it is asked again
+                troubles.append(_STRANGE)
         for stream, workers in found.items():
             self._moments.setdefault(stream, deque(maxlen=_KEPT)).append(_moment(workers))
         self.workers, self.troubles = found, tuple(troubles)
@@ -88,9 +99,35 @@ class Daemons:
 def _workers(status: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     """The workers of a daemon. Raises TransientError for what is no status, or one of another version."""
     found = status.get("workers") if isinstance(status, dict) else None
-    if not isinstance(found, list) or not all(isinstance(each, dict) and each.keys() >= _KEYS for each in found):
-        raise TransientError("a daemon answers what no `/status` of this version is", code="connection-failed")
+    if not isinstance(found, list) or not all(map(_is_worker, found)):
+        raise TransientError(_STRANGE, code="connection-failed")
     return found
+
+
+def _is_worker(worker: Any) -> bool:
+    if not isinstance(worker, dict) or not worker.keys() >= _KEYS:
+        return False
+    texts = (worker["stream"], worker["status"], worker["trouble"] or "")
+    latencies = [worker[name] for name in ("latency_p50", "latency_p99") if worker[name] is not None]
+    error = worker["error"] or {"message": ""}
+    return (
+        all(isinstance(text, str) for text in texts)
+        and all(map(_is_number, (*(worker[name] for name in _NUMBERS), *latencies)))
+        and _is_by_partition(worker["lag"], _is_number)
+        and _is_by_partition(worker["watermarks"], lambda mark: mark is None or isinstance(mark, str))
+        and isinstance(error, dict) and isinstance(error.get("message"), str)
+    )  # fmt: skip
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _LARGEST
+
+
+def _is_by_partition(value: Any, good: Callable[[Any], bool]) -> bool:
+    """Whether this is an object of sources, each with what is good of every partition."""
+    return isinstance(value, dict) and all(
+        isinstance(partitions, dict) and all(map(good, partitions.values())) for partitions in value.values()
+    )
 
 
 def _moment(workers: Sequence[Mapping[str, Any]]) -> Moment:
@@ -107,26 +144,62 @@ def watermarks(workers: Sequence[Mapping[str, Any]], now: datetime) -> Iterator[
         for source, partitions in worker.get("watermarks", {}).items():
             for partition, mark in partitions.items():
                 at = parse_instant(mark) if mark else None
-                yield source, str(partition), mark or "-", None if at is None else now - at
+                yield source, str(partition), mark if at is not None else "-", None if at is None else now - at
 
 
 def status_at(url: str) -> Status:
     """Asks the daemon at an address, such as `http://127.0.0.1:9464`. Raises UsageError for what is none."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        shown = f"{parts.scheme}:…" if "@" in url else url
-        message = f"`{shown}` is no address of a daemon"
-        raise UsageError(message, code="unusable-option", help="--daemon http://127.0.0.1:9464, as `--http` of its run")
-    opener = build_opener(ProxyHandler({}))  # daemons are near, and no proxy is told of them
+    parts = _address(url)
 
     def ask() -> Mapping[str, Any]:
         try:
-            with opener.open(f"{url.rstrip('/')}/status", timeout=_WAIT) as answer:
-                found: Mapping[str, Any] = msgspec.json.decode(answer.read(_MOST_BYTES))
-        except (OSError, ValueError) as error:
-            reason = str(getattr(error, "reason", None) or error)
-            message = f"the daemon at {parts.netloc.rpartition('@')[2]} does not answer: {reason}"
+            found: Mapping[str, Any] = msgspec.json.decode(_read(parts))
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            message = f"the daemon at {parts.netloc} does not answer: {str(error)[:200] or type(error).__name__}"
             raise TransientError(message, code="connection-failed") from None
         return found
 
     return ask
+
+
+def _address(url: str) -> SplitResult:
+    help = "--daemon http://127.0.0.1:9464, as `--http` of its run"
+    try:
+        parts = urlsplit(url)
+        good = parts.port != 0 and bool(parts.hostname) and parts.scheme in ("http", "https")
+    except ValueError:
+        parts, good = SplitResult("", "", "", "", ""), False
+    if not good or parts.query or parts.fragment or re.search(r"[^!-~]", url):
+        shown = "`--daemon`" if "@" in url else f"`{url}`"
+        raise UsageError(f"{shown} is no address of a daemon", code="unusable-option", help=help)
+    if "@" in parts.netloc:
+        message = "a daemon takes no user and no password, and the address in `--daemon` has them"
+        raise UsageError(message, code="unusable-option", help=help)
+    return parts
+
+
+def _read(parts: SplitResult) -> bytes:
+    """What a daemon answers, and nobody else: no proxy is asked, and no redirect gone after.
+
+    Raises OSError, ValueError or HTTPException where that is nothing, too long, or takes too long.
+    """
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    with closing(kind(parts.hostname or "", parts.port, timeout=_WAIT)) as connection:
+        connection.connect()
+        ends = threading.Timer(_LONGEST, _hang_up, (connection.sock,))
+        ends.daemon = True
+        ends.start()
+        try:
+            connection.request("GET", f"{parts.path.rstrip('/')}/status")
+            answer = connection.getresponse()
+            found = answer.read(_MOST_BYTES + 1)
+        finally:
+            ends.cancel()
+        if answer.status != 200 or len(found) > _MOST_BYTES:
+            raise ValueError(f"it answers {answer.status}" if answer.status != 200 else "it answers too much")
+        return found
+
+
+def _hang_up(connection: socket.socket) -> None:
+    with suppress(OSError, ValueError):
+        connection.shutdown(socket.SHUT_RDWR)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs
 
+from markupsafe import Markup
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -18,6 +19,8 @@ _MOST_BYTES = 64 << 10
 _SENDING = 10.0
 """Seconds that a client may take to send its form."""
 SIGN_IN = "/sign-in"
+BUG = "flowc failed, and the fault is its own; what it says is in the server's log\n"
+_SIGN_IN_FIRST = "sign in, or send a token: `Authorization: Bearer TOKEN`"
 LIVES, _STATIC = "/healthz", "/static/"
 """What everybody gets: that the server lives, style and script."""
 _HEADERS = {
@@ -38,7 +41,8 @@ class Visit:
 
     role: Role
     session: str = field(default="", repr=False)
-    csrf: str = field(default="", repr=False)
+    csrf: Markup = field(default=Markup(""), repr=False)
+    """As it stands in forms: nothing in it is ever masked."""
     form: Mapping[str, str] = field(default_factory=dict, repr=False)
     signed_in: bool = False
     secure: bool = False
@@ -59,6 +63,8 @@ class Gate:
 
     app: ASGIApp
     guard: Guard
+    tell: Callable[[BaseException], None]
+    """Hears of faults of flowc's own, which are not shown."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
@@ -72,6 +78,9 @@ class Gate:
             answer = self._answer(scope, visit)
         except _Refused as refused:
             answer = PlainTextResponse(refused.words + "\n", refused.status)
+        except Exception as error:  # whatever is sent, the answer has its headers
+            self.tell(error)
+            answer = PlainTextResponse(BUG, 500)
         await answer(scope, receive, _with_headers(send, cookie))
 
     def _answer(self, scope: Scope, visit: Visit) -> ASGIApp:
@@ -80,7 +89,7 @@ class Gate:
             return self.app
         if scope["method"] in ("GET", "HEAD") and "authorization" not in Headers(scope=scope):
             return RedirectResponse(SIGN_IN, 303)
-        raise _Refused(401, "sign in, or send a token: `Authorization: Bearer TOKEN`")
+        raise _Refused(401, _SIGN_IN_FIRST)
 
     async def _visit(self, scope: Scope, receive: Receive) -> tuple[Visit, str | None]:
         """Who asks, and the cookie that it gets. Raises _Refused for what no honest browser sends."""
@@ -92,12 +101,14 @@ class Gate:
         role = self._role(scope, headers, bearer, session)
         form: Mapping[str, str] = {}
         if scope["method"] not in ("GET", "HEAD"):
-            form = await self._form(scope, receive, headers, session if bearer is None else None)
+            if bearer is not None and role is Role.NOBODY:
+                raise _Refused(401, _SIGN_IN_FIRST)
+            form = await self._form(receive, headers, session)
         origin = headers.get("origin", "")
         new = session is None and bearer is None and not self.guard.open and not _is_free(scope["path"])
         session = self.guard.new_session() if new else session or ""
         signed_in = self.guard.role_of_session(session) is not Role.NOBODY
-        visit = Visit(role, session, self.guard.csrf(session), form, signed_in, origin.startswith("https:"))
+        visit = Visit(role, session, Markup(self.guard.csrf(session)), form, signed_in, origin.startswith("https:"))
         return visit, set_cookie(scope, session) if new else None
 
     def _role(self, scope: Scope, headers: Headers, bearer: str | None, session: str | None) -> Role:
@@ -111,7 +122,7 @@ class Gate:
             self.guard.role_of_proxy(client[0] if client else None, said), self.guard.role_of_session(session)
         )  # fmt: skip
 
-    async def _form(self, scope: Scope, receive: Receive, headers: Headers, session: str | None) -> Mapping[str, str]:
+    async def _form(self, receive: Receive, headers: Headers, session: str | None) -> Mapping[str, str]:
         """What was sent, once it is known to come of a page of ours, or with a token that no browser adds by itself."""
         if not same_origin(headers.get("origin"), headers.get("sec-fetch-site"), headers.get("host")):
             raise _Refused(403, "this form is of another site")
@@ -119,7 +130,8 @@ class Gate:
             raise _Refused(415, "a form is sent as application/x-www-form-urlencoded")
         body = await _body(receive, headers)
         form = _fields(body)
-        if _bearer(headers) is None and not self.guard.is_csrf(session, form.get("csrf", "")):
+        known = _bearer(headers) is not None and not self.guard.open
+        if not known and not self.guard.is_csrf(session, form.get("csrf", "")):
             raise _Refused(403, "this form is too old, or of another site: go back, reload the page and try again")
         return form
 

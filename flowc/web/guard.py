@@ -21,6 +21,7 @@ _LEAST = 16
 _LASTS = 12 * 3600.0
 """Seconds that a browser stays signed in."""
 _MOST_SESSIONS = 1000
+"""Browsers that are signed in with one token; who comes then signs the first of them out."""
 _HOST = re.compile(r"(?:\[(?P<six>[0-9a-fA-F:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::[0-9]{1,5})?")
 _PAIR = re.compile(r"\s*(?P<role>[^\s:=]+)\s*[:=\s]\s*(?P<token>\S+)\s*")
 
@@ -92,7 +93,7 @@ class Guard:
     proxy: Proxy | None = None
     hosts: frozenset[str] = frozenset()
     _key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
-    _sessions: dict[str, tuple[Role, float]] = field(default_factory=dict, repr=False)
+    _sessions: dict[str, tuple[Role, float, bytes]] = field(default_factory=dict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
@@ -110,7 +111,7 @@ class Guard:
 
     def role_of_session(self, session: str | None) -> Role:
         """What the browser of a session may do that signed in."""
-        role, until = self._sessions.get(session or "", (Role.NOBODY, 0.0))
+        role, until, _ = self._sessions.get(session or "", (Role.NOBODY, 0.0, b""))
         return role if time.monotonic() < until else Role.NOBODY
 
     def role_of_proxy(self, peer: str | None, headers: Iterable[str]) -> Role:
@@ -120,13 +121,16 @@ class Guard:
             return Role.NOBODY
         return ROLES.get(said[0], Role.NOBODY)
 
-    def new_session(self, role: Role = Role.NOBODY) -> str:
-        """The id of a new session, which nobody can guess; one without a role is nowhere kept."""
+    def new_session(self, role: Role = Role.NOBODY, token: str = "") -> str:
+        """The id of a new session, which nobody can guess; one without a role is nowhere kept.
+
+        Who has a token signs out nobody who has another one, however often it signs in.
+        """
         session = secrets.token_urlsafe(32)
         if role is not Role.NOBODY:
             with self._lock:
-                self._tidy()
-                self._sessions[session] = role, time.monotonic() + _LASTS
+                self._tidy(_digest(token))
+                self._sessions[session] = role, time.monotonic() + _LASTS, _digest(token)
         return session
 
     def end_session(self, session: str | None) -> None:
@@ -134,10 +138,13 @@ class Guard:
         with self._lock:
             self._sessions.pop(session or "", None)
 
-    def _tidy(self) -> None:
+    def _tidy(self, token: bytes) -> None:
         now = time.monotonic()
-        kept = [(session, found) for session, found in self._sessions.items() if found[1] > now]
-        self._sessions = dict(kept[-_MOST_SESSIONS + 1 :])
+        kept = {session: found for session, found in self._sessions.items() if found[1] > now}
+        same = [session for session, found in kept.items() if found[2] == token]
+        for session in same[: -_MOST_SESSIONS + 1]:
+            del kept[session]
+        self._sessions = kept
 
     def csrf(self, session: str) -> str:
         """What the forms of a session carry: no other site can know it."""
@@ -176,7 +183,10 @@ def is_loopback(host: str) -> bool:
 def same_origin(origin: str | None, site: str | None, host: str | None) -> bool:
     """Whether a form was sent from a page of this server, as far as the browser says (`Origin`, `Sec-Fetch-Site`)."""
     if origin is not None:
-        parts = urlsplit(origin)
+        try:
+            parts = urlsplit(origin)
+        except ValueError:
+            return False
         return parts.scheme in ("http", "https") and parts.netloc.lower() == (host or "").lower()
     return site in (None, "same-origin")
 

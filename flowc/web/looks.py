@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -46,7 +45,7 @@ class Looks:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
-        self._pool = ThreadPoolExecutor(self.at_once, "flowc-web-look")
+        self._turns, self._closed = threading.Semaphore(self.at_once), False
 
     def last(self, name: str) -> Look:
         """What was found last."""
@@ -59,17 +58,19 @@ class Looks:
             if last.going or last.age < older:
                 return last
             self._found[name] = replace(last, going=True)
-            self._pool.submit(self._do, name, work)
+            # A thread that nobody waits for at the end, however long its work goes on.
+            threading.Thread(target=self._do, args=(name, work), name="flowc-web-look", daemon=True).start()
             return self._found[name]
 
     def close(self) -> None:
         """Begins nothing more."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._closed = True
 
     def _do(self, name: str, work: Callable[[], Any]) -> None:
         value, error, bug = None, None, False
         try:
-            value = work()
+            with self._turns:
+                value = None if self._closed else work()
         except FlowcError as failure:
             failure.mask(self.redact)
             error = failure

@@ -20,6 +20,8 @@ _ASKING = 5.0
 """Seconds that a client may take for the head of a request."""
 _ANSWERING = 30.0
 """Seconds that a client may take for the rest of it, and for reading the answer."""
+_ENDING = 3.0
+"""Seconds in which what is being answered is finished at the end."""
 _MOST = 256
 """Connections at a time; who comes when there are as many is told to come later."""
 _HEAD_BYTES = 16 << 10
@@ -107,7 +109,7 @@ class Server:
         """Finishes what is being answered, for a moment."""
         self._server.should_exit = True
         if self._thread.is_alive():
-            self._thread.join(5)
+            self._thread.join(_ENDING)
 
     def _run(self) -> None:
         try:

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2.filters import do_truncate
 from markupsafe import Markup
 
 from flowc.durations import micros_text
 from flowc.web.guard import Role
 
 _FOLDER = Path(__file__).parent
+_CUT = 2000
+"""Characters of a message that are shown."""
 _AGES = ((86400, "d"), (3600, "h"), (60, "min"))
 STATIC = {
     path.name: (path.read_bytes(), kind)
@@ -29,11 +32,19 @@ def templates(redact: Callable[[str], str]) -> Environment:
     def masked(value: object) -> object:
         return redact(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
+    def cut(value: str) -> str:
+        return do_truncate(made, redact(value), _CUT)  # in this order, or half of a secret is left that nobody knows
+
+    def cut_hex(value: str) -> str:
+        text = bytes.fromhex(value).decode(errors="surrogateescape")
+        return do_truncate(made, redact(text).encode(errors="surrogateescape").hex(), _CUT)
+
     made = Environment(
         loader=FileSystemLoader(_FOLDER / "templates"), autoescape=True, undefined=StrictUndefined, finalize=masked,
         trim_blocks=True, lstrip_blocks=True, auto_reload=False,
     )  # fmt: skip
     made.filters |= {"at": at, "ago": ago, "seconds": seconds, "number": number, "ms": milliseconds, "micros": micros}
+    made.filters |= {"cut": cut, "cut_hex": cut_hex}
     made.globals |= {"Role": Role}
     return made
 

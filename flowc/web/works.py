@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,6 +42,8 @@ _LETTERS = 20
 _WORDS = 20_000
 """Characters that are kept of what a run said which was begun here."""
 _COLUMNS = 140
+_ENDING = 5.0
+"""Seconds that runs get to roll back what they did and record so, before they are killed."""
 
 
 @dataclass
@@ -56,8 +60,8 @@ class Works:
     """Opens the run log to change it."""
     scheduled: Mapping[str, Scheduled]
     project: Project
-    run_log: str | None = None
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """That of the runs that are begun here, which names the run log too: arguments are seen by others."""
     _going: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -110,8 +114,7 @@ class Works:
 
     def run(self, pipeline: str) -> str:
         """Runs it once, as `flowc run NAME --once` does, which records it; what that said. It is waited for."""
-        log = ["--run-log", self.run_log] if self.run_log is not None else []
-        arguments = [sys.executable, "-P", "-m", "flowc", *self.project.command(pipeline), *log]
+        arguments = [sys.executable, "-P", "-m", "flowc", *self.project.command(pipeline)]
         process = subprocess.Popen(
             arguments, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
             errors="replace", cwd=self.project.folder, env=_with_flowc(self.environ), start_new_session=True,
@@ -124,11 +127,23 @@ class Works:
         return f"it ended with exit code {process.returncode}\n{said[-_WORDS:]}" if process.returncode else ""
 
     def stop(self) -> None:
-        """Ends the runs that were begun here: their loads are rolled back, and recorded as cancelled."""
+        """Ends the runs that were begun here: their loads are rolled back, and recorded as cancelled.
+
+        One that hears of nothing, for a statement goes on, is killed after some seconds, and seen as lost.
+        """
         with self._lock:
             going = list(self._going.values())
         for process in going:
             process.terminate()
+        until = time.monotonic() + _ENDING
+        for process in going:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.0, until - time.monotonic()))
+        for process in going:
+            if process.poll() is None:
+                with suppress(OSError, subprocess.TimeoutExpired):
+                    os.killpg(process.pid, signal.SIGKILL)  # with its children, for it leads a group of its own
+                    process.wait(1)
 
 
 def _with_flowc(environ: Mapping[str, str]) -> dict[str, str]:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import socket
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from flowc.errors import TransientError
 from flowc.runtime.connectors import open_database
 from flowc.service.runs.log import RunLog
 from flowc.service.runs.records import Outcome, RunRecord
+from flowc.web.daemons import Daemons, status_at, watermarks
 from tests.commands import Inside
 from tests.daemons import daemon
 from tests.services.machine import free_port
@@ -207,8 +214,73 @@ def test_a_daemon_elsewhere_is_asked_for_its_streams(folder: Inside):
         until(lambda: "does not answer" in browser.get("/").text)
 
 
-def test_what_is_no_daemon_is_told(folder: Inside):
-    done = folder.flowc("web", "--listen", "127.0.0.1:0", "--daemon", "me:hunter2@nowhere")
+@pytest.mark.parametrize(
+    "url",
+    [
+        "me:hunter2@nowhere", "http://127.0.0.1:abc", "http://[", "http://me:hunter2@127.0.0.1:1", "http://a b:1",
+        "http://me:hunter2@[", "http://127.0.0.1:1/?x", "http://127.0.0.1:99999", "http://x\n:1", "ftp://x", "http://:1",
+    ],
+)  # fmt: skip
+def test_what_is_no_address_of_a_daemon_is_refused_when_it_starts(folder: Inside, url: str):
+    done = folder.flowc("web", "--listen", "127.0.0.1:0", "--daemon", url)
     assert done.code == 2
-    assert "is no address of a daemon" in done.err
+    assert "--daemon" in done.err
     assert "hunter2" not in done.err
+
+
+ANSWERS = [
+    b"rubbish", b"HTTP/1.1 abc\r\n\r\n", b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\n\r\n",
+    *(
+        b"HTTP/1.0 200 OK\r\n\r\n" + json.dumps({"workers": [{**WORKER, **odd}]}).encode()
+        for odd in (
+            {"lag": 5}, {"lag": {"s": 5}}, {"lag": {"s": {"0": "x"}}}, {"stream": []}, {"rows": None}, {"error": "x"},
+            {"latency_p99": "x"}, {"watermarks": {"s": {"0": 5}}}, {"status": {}}, {"trouble": 5}, {"late_rows": "x"},
+        )
+    ),
+    b"HTTP/1.0 200 OK\r\n\r\n[" + b" " * 5000, b"HTTP/1.0 200 OK\r\nContent-Length: 99999999999\r\n\r\n{}", b"",
+]  # fmt: skip
+
+
+def test_whatever_a_daemon_answers_it_is_asked_again():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=lambda: [answer(server, each) for each in ANSWERS], daemon=True).start()
+        daemons = Daemons([status_at(f"http://127.0.0.1:{server.getsockname()[1]}")])
+        for _ in ANSWERS:
+            daemons.ask()
+            assert len(daemons.troubles) == 1
+            assert "daemon" in daemons.troubles[0]
+            assert not daemons.workers
+
+
+def answer(server: socket.socket, what: bytes) -> None:
+    """Answers one request."""
+    client, _ = server.accept()
+    with client:
+        client.recv(1 << 16)
+        client.sendall(what)
+
+
+@pytest.mark.parametrize("head", [b"", b"HTTP/1.0 200 OK\r\n\r\n"])
+def test_a_daemon_that_answers_byte_by_byte_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, head: bytes):
+    monkeypatch.setattr("flowc.web.daemons._LONGEST", 0.5)
+
+    def drip() -> None:
+        client, _ = server.accept()
+        with client, suppress(OSError):
+            client.sendall(head)
+            for _ in range(100):
+                client.sendall(b" ")
+                time.sleep(0.1)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=drip, daemon=True).start()
+        begun = time.monotonic()
+        with pytest.raises(TransientError):
+            status_at(f"http://127.0.0.1:{server.getsockname()[1]}")()
+        assert time.monotonic() - begun < 5
+
+
+def test_instants_that_are_none_are_no_watermarks():
+    worker = {**WORKER, "watermarks": {"s": {"0": "soon", "1": None}}}
+    found = list(watermarks([worker], datetime.now(UTC)))
+    assert found == [("s", "0", "-", None), ("s", "1", "-", None)]

@@ -12,8 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from markupsafe import Markup
 
-from flowc.web import gate, guard, server
+from flowc.web import gate, guard, server, views
 from tests.commands import Inside
 from tests.web.browser import ADMIN, OPERATOR, SPEC, TOKENS, VIEWER, Browser, raw, site
 
@@ -85,6 +86,24 @@ def test_signing_in_gives_a_new_session_and_signing_out_ends_it(browser: Browser
     assert browser.get("/", Cookie=f"{name}={signed_in[name]}").status == 303
 
 
+def test_who_signs_in_often_signs_out_nobody_of_another_token(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(guard, "_MOST_SESSIONS", 3)
+    found = guard.Guard(guard.tokens_of(TOKENS, str))
+    admin = found.new_session(guard.Role.ADMIN, ADMIN)
+    viewers = [found.new_session(guard.Role.VIEWER, VIEWER) for _ in range(9)]
+    assert found.role_of_session(admin) is guard.Role.ADMIN
+    assert [str(found.role_of_session(each)) for each in viewers] == ["nobody"] * 6 + ["viewer"] * 3
+
+
+def test_a_fault_of_the_gate_is_told_and_no_page_lacks_its_headers(browser: Browser, monkeypatch: pytest.MonkeyPatch):
+    told: list[BaseException] = []
+    monkeypatch.setattr("flowc.cli.serving.say", told.append)
+    monkeypatch.setattr(guard.Guard, "knows_host", lambda *_: {}["x"])
+    answer = browser.get("/healthz")
+    assert (answer.status, answer.headers["X-Frame-Options"]) == (500, "DENY")
+    assert "KeyError" in "".join(map(str, told))
+
+
 def test_a_wrong_token_is_answered_slowly_and_never_shown(browser: Browser):
     begun = time.monotonic()
     answer = browser.sign_in("wrong-0123456789")
@@ -109,13 +128,14 @@ def test_tokens_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch):
     "headers",
     [
         {"Origin": "http://evil.example"}, {"Origin": "null"}, {"Origin": "http://127.0.0.1:1"},
+        {"Origin": "http://["}, {"Authorization": "Bearer x"},
         {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Content-Type": "text/plain"},
         {"Content-Type": "application/json"}, {"Cookie": ""},
     ],
 )  # fmt: skip
 def test_forms_of_other_sites_do_nothing(browser: Browser, headers: dict[str, str]):
     browser.sign_in(ADMIN)
-    assert browser.post("/pipelines/up/pause", headers=headers).status in (403, 415)
+    assert browser.post("/pipelines/up/pause", headers=headers).status in (401, 403, 415)
     assert "Pause its schedule" in browser.get("/pipelines/up").text
     own = {"Origin": f"http://127.0.0.1:{browser.port}", "Sec-Fetch-Site": "same-origin"}
     assert browser.post("/pipelines/up/pause", headers=own).status == 303
@@ -319,3 +339,27 @@ def test_secrets_are_in_no_page(folder: Inside):
             assert "hunter2" not in found
             for token in (VIEWER, OPERATOR, ADMIN):
                 assert token not in found
+
+
+def test_strangers_learn_nothing_of_the_project(folder: Inside):
+    folder.write("specs/s.yaml", SPEC.replace("project: shop", "project: secret_plans"))
+    with site(folder) as browser:
+        for path in ("/sign-in", "/sign-in/x", "/static/x", "/nothing"):
+            text = browser.get(path).text
+            assert "secret_plans" not in text
+            assert "specs as they were" not in text
+        browser.sign_in(VIEWER)
+        assert "secret_plans" in browser.get("/sign-in").text
+
+
+def test_messages_are_masked_before_they_are_cut_and_csrf_values_never():
+    made = views.templates(lambda text: text.replace("hunter2", "***").replace("abc", "***"))
+    text = "x" * 1990 + " hunter2 hunter2"
+    shown = made.from_string("{{ text|cut }}|{{ hex|cut_hex }}|{{ csrf }}")
+    words = shown.render(
+        text=text, hex=(b"\xff hunter2").hex(), csrf=gate.Visit(guard.Role.ADMIN, csrf=Markup("abc")).csrf
+    )
+    plain, found, csrf = words.split("|")
+    assert "hun" not in plain
+    assert bytes.fromhex(found) == b"\xff ***"
+    assert csrf == "abc"

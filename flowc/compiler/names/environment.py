@@ -10,7 +10,7 @@ from flowc.diagnostics import Reporter
 _CREDENTIALS = frozenset((
     "VAULT_TOKEN", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AZURE_CLIENT_SECRET",
     "AZURE_STORAGE_ACCOUNT_KEY", "AZURE_STORAGE_CONNECTION_STRING", "AZURE_STORAGE_KEY", "AZURE_STORAGE_SAS_TOKEN",
-    "GOOGLE_SERVICE_ACCOUNT_KEY", "MOTHERDUCK_TOKEN", "PGPASSWORD", "MYSQL_PWD", "FLOWC_DSN",
+    "GOOGLE_SERVICE_ACCOUNT_KEY", "MOTHERDUCK_TOKEN", "PGPASSWORD", "MYSQL_PWD", "FLOWC_DSN", "FLOWC_RUN_LOG",
 ))  # fmt: skip
 """What clients of stores and databases look for, named by a connection or not, some of them in small letters."""
 _DSN = "FLOWC_DSN_"

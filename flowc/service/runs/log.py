@@ -15,8 +15,6 @@ from datetime import UTC, datetime
 from secrets import token_hex
 from typing import Any, TypeVar
 
-import msgspec
-
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.tables import runlog as sql
@@ -24,6 +22,7 @@ from flowc.compiler.tables.rowsql import Ahead
 from flowc.controls import json_text
 from flowc.errors import DataError, FlowcError, TransientError, UsageError
 from flowc.runtime.connector import Database
+from flowc.service.runs.details import read_detail
 from flowc.service.runs.records import LOST, OK, RUNNING, Claim, Condition, Outcome, RunRecord, Standing
 
 T = TypeVar("T")
@@ -408,7 +407,7 @@ def _record(row: Mapping[str, Any]) -> RunRecord:
         finished_at=_maybe(row["finished_at"]),
         counts={name: int(row[name]) for name in sql.COUNTS if row.get(name) is not None},
         error_code=row.get("error_code"), error=row.get("error"), plan=row.get("plan_id"),
-        detail=msgspec.json.decode(row["detail"]) if row.get("detail") else {},
+        detail=read_detail(row.get("detail")),
     )  # fmt: skip
 
 
