@@ -100,3 +100,48 @@ def test_variables_of_alerts_are_kept_from_sql(tmp_path):
     _, found = linted(tmp_path, '  a: { kind: slack, url: "${HOOK}" }', base + "\nenv: [HOOK]")
     assert "variable-of-connection" in codes(found)
     assert "alert `a` uses it" in full(found)
+
+
+SECRET = "B0GUS7SECRETX"
+ADDRESS = f"https://hooks.slack.com/services/T0/{SECRET}"
+MISSHAPED = [
+    f"alerts: {{ a: {{ kind: slack, url: ['{ADDRESS}'] }} }}",
+    f"alerts: {{ a: {{ kind: slack, url: {{ x: '{SECRET}' }} }} }}",
+    f"alerts: {{ a: {{ kind: slack, url: {{ '{ADDRESS}': x }} }} }}",
+    f"alerts: {{ a: {{ kind: pagerduty, routing_key: [{SECRET}] }} }}",
+    f"alerts: {{ a: {{ kind: webhook, url: '${{U}}', headers: {{ authorization: ['Bearer {SECRET}'] }} }} }}",
+    f"alerts: {{ a: {{ kind: webhook, url: '${{U}}', headers: 'authorization: Bearer {SECRET}' }} }}",
+    f"alerts: {{ a: {{ kind: webhook, url: '${{U}}', headers: [{{ authorization: 'Bearer {SECRET}' }}] }} }}",
+    f"alerts: {{ a: '{SECRET}' }}",
+    f"alerts: ['{SECRET}']",
+    f"alerts: '{SECRET}'",
+    f"alerts: [{{ kind: slack, url: '{SECRET}' }}]",
+    f"alerts:\n  a:\n    kind: slack\n    url: '${{U}}'\n    url: x{SECRET}",
+    f"alerts: {{ a: {{ kind: stdout }} }}\nalerts: {{ a: {{ kind: pagerduty, routing_key: {SECRET} }} }}",
+    f"alerts: {{ a: {{ kind: '{ADDRESS}' }} }}",
+    f"alerts: {{ a: {{ kind: stdout, on: ['{ADDRESS}'], only: ['{ADDRESS}'] }} }}",
+    f"alerts: {{ a: {{ kind: stdout, on: '{ADDRESS}' }} }}",
+    f"alerts: {{ '{ADDRESS}': {{ kind: slak }} }}",
+    f"alert: {{ a: {{ kind: pagerduty, routing_key: [{SECRET}] }} }}",
+    f"telemetry: {{ metrics: {{ kind: otlp, headers: {{ x-honeycomb-team: [{SECRET}] }} }} }}",
+    f"telemetry: {{ metrics: {{ kind: otlp, headers: 'x-honeycomb-team={SECRET}' }} }}",
+    f"telemetry: {{ metrics: {{ kind: otlp, headers: [{{ x-honeycomb-team: {SECRET} }}] }} }}",
+    f"telemetry: {{ metrics: {{ kind: otlp, headers: {{ a: '${{X}}', a: {SECRET} }} }} }}",
+    f"telemetry: {{ headers: {{ a: {SECRET} }} }}",
+    f"telemetry: {{ metrics: {SECRET} }}",
+    f"environments: {{ prod: {{ alerts: {{ a: {{ kind: slack, url: ['{SECRET}'] }} }} }} }}",
+    f"alerts: {{ a: {{ kind: slack, url: '{ADDRESS}' }}",
+    f"alerts: {{ a: {{ kind: pagerduty, routing_key: '{SECRET}' }}",
+]
+
+
+@pytest.mark.parametrize("text", MISSHAPED)
+def test_a_secret_of_another_shape_is_not_shown(tmp_path, text):
+    from flowc.compiler import stages
+    from flowc.diagnostics import Reporter
+
+    (tmp_path / "a.yaml").write_text(BASE + text + "\n", "utf-8")
+    reporter = Reporter()
+    stages.lint([tmp_path / "a.yaml"], reporter)
+    assert reporter.has_errors
+    assert "SECRET" not in full(reporter.sorted())
