@@ -50,8 +50,8 @@ def _options(project: ProjectSpec) -> Iterator[tuple[str, object]]:
     yield from ((name, dict(spec.options)) for name, spec in sorted(project.connections.items()))
     yield from ((f"alert {name}", dict(alert.options)) for name, alert in sorted(project.alerts.items()))
     telemetry = project.telemetry
-    for signal, sink in (("metrics", telemetry.metrics), ("traces", telemetry.traces)):
-        yield f"telemetry.{signal}", [sink.endpoint, dict(sink.headers)]
+    for name, sink in telemetry.sinks():
+        yield name, [sink.endpoint, dict(sink.headers)]
     yield "telemetry.resource", dict(telemetry.resource)
 
 

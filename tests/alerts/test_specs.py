@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pytest
 
+from flowc.diagnostics import Severity
 from flowc.render import full
 from tests.alerts.specs import BASE, codes, linted
 
@@ -49,6 +50,11 @@ def test_an_environment_has_alerts_of_its_own(tmp_path):
         ("{ kind: slak, url: x }", "bad-value", "slack"),
         ("{ kind: slack }", "missing-key", "`url`"),
         ("{ kind: slack, url: hooks.slack.com }", "bad-value", ""),
+        ("{ kind: webhook, url: 'http://[x' }", "bad-value", "`url` of alert `a` is no web address"),
+        ("{ kind: webhook, url: 'http://h:abc/x' }", "bad-value", "`url` of alert `a` is no web address"),
+        ("{ kind: pagerduty, routing_key: '${K}', url: 'https://' }", "bad-value", "is no web address"),
+        ("{ kind: webhook, url: '${U}', headers: { a: \"x\\r\\ny: z\" } }", "bad-value", "the header `a` of alert `a` holds a line break"),
+        ("{ kind: webhook, url: '${U}', headers: { \"a\\nb\": x } }", "bad-value", "a header of alert `a` has a name that is none"),
         ("{ kind: stdout, on: [gaveup] }", "bad-value", "gave_up"),
         ("{ kind: stdout, only: [lode] }", "unknown-selection", "there is no pipeline, stream or table `lode`"),
         ("{ kind: stdout, only: ['tag:critcal'] }", "unknown-selection", "there is no tag `critcal`"),
@@ -137,11 +143,42 @@ MISSHAPED = [
 
 @pytest.mark.parametrize("text", MISSHAPED)
 def test_a_secret_of_another_shape_is_not_shown(tmp_path, text):
+    found = said(tmp_path, text)
+    assert any(each.severity is Severity.ERROR for each in found)
+    assert "SECRET" not in full(found)
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        (
+            "telemetry: { metrics: { kind: otlp, headers: { x-honeycomb-team: 'SECRET' } } }",
+            "`headers` of telemetry.metrics",
+        ),
+        ("telemetry: { traces: { kind: otlp, endpoint: 'http://u:SECRET@h:4318' } }", "`endpoint` of telemetry.traces"),
+        ("alerts: { a: { kind: pagerduty, routing_key: '${K}', url: 'https://u:SECRET@h/x' } }", "`url` of alert `a`"),
+    ],
+)
+def test_secrets_of_what_is_sent_are_warned_of(tmp_path, text, what):
+    (found,) = said(tmp_path, text)
+    assert (found.code, found.message) == ("secret-literal", f"{what} holds a secret in plain text")
+    assert "SECRET" not in full([found])
+    assert said(tmp_path, text.replace("SECRET", "${S}")) == []
+
+
+@pytest.mark.parametrize("endpoint", ["http://[x", "http://h:abc/x", "u:SECRET@h", "collector:4318"])
+def test_an_endpoint_that_is_none_is_an_error(tmp_path, endpoint):
+    (found,) = said(tmp_path, f"telemetry: {{ metrics: {{ kind: otlp, endpoint: '{endpoint}' }} }}")
+    assert (found.code, found.message) == ("bad-value", "`endpoint` of telemetry.metrics is no web address")
+    assert "SECRET" not in full([found])
+
+
+def said(folder, text):
+    """What lint says of the project with that."""
     from flowc.compiler import stages
     from flowc.diagnostics import Reporter
 
-    (tmp_path / "a.yaml").write_text(BASE + text + "\n", "utf-8")
+    (folder / "a.yaml").write_text(BASE + text + "\n", "utf-8")
     reporter = Reporter()
-    stages.lint([tmp_path / "a.yaml"], reporter)
-    assert reporter.has_errors
-    assert "SECRET" not in full(reporter.sorted())
+    stages.lint([folder / "a.yaml"], reporter)
+    return reporter.sorted()

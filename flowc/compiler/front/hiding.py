@@ -18,6 +18,7 @@ _HEADERS = ("routing_key", "authorization", "x-api-key", "cookie")
 _KINDS = ("slack", "email", "pagerduty", "webhook", "stdout", "otlp")
 """Words that are no secrets, wherever they stand."""
 _ADDRESS = re.compile(r"(?<![\w+.-])[\w+.-]++://(?:\$\{[^{}]*\}|[^\s'\"`,}\])])+")
+_LOGIN = re.compile(r":\S*@")
 _NEAR = 0.6
 """How much a misspelled option resembles the one that is meant."""
 _LINE = re.compile(r"[^\n]+")
@@ -81,7 +82,7 @@ def _sent(node: Node, secret: tuple[str, ...]) -> Iterator[Place]:
         for option in _entries(entry.value) if isinstance(entry.value, TreeMap) else (entry,):
             if option is entry or _near(option.key.text, secret) or _near(entry.key.text, secret):
                 yield from _all(option.value)
-            else:
+            elif option.key.text != "body":  # a text in which an address of mail may stand
                 yield from _addresses(option.value)
 
 
@@ -109,9 +110,9 @@ def _all(node: Node) -> Iterator[Place]:
 
 
 def _addresses(node: Node) -> Iterator[Place]:
-    """The addresses that stand where none belongs."""
+    """The addresses that stand where none belongs, and those with a password."""
     for scalar in _scalars(node):
-        if any(_webhooks(scalar.text)):
+        if any(_webhooks(scalar.text)) or _LOGIN.search(scalar.text):
             yield _hidden(scalar)
 
 
