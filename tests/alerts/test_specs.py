@@ -62,7 +62,10 @@ def test_an_environment_has_alerts_of_its_own(tmp_path):
         ("{ kind: webhook, url: '${U}', body: '{{ alert.mesage }}' }", "undefined-template-name", "mesage"),
         ("{ kind: webhook, url: '${U}', body: '{{ mesage }}' }", "undefined-template-name", "`mesage` is not defined"),
         ("{ kind: webhook, url: '${U}', body: '{{ alert.message' }", "template-syntax", ""),
-        ("{ kind: webhook, url: '${U}', body: '{\"text\": \"{{ alert.message }}\"}' }", "template-error", "it makes no JSON"),
+        ("{ kind: webhook, url: '${U}', body: '{\"text\": \"{{ alert.message }}\"}' }", "template-error", "where `alert.message` holds quotes or line breaks, it makes no JSON"),
+        ("{ kind: webhook, url: '${U}', body: '{\"n\": {{ alert.attempt }}}' }", "template-error", "where `alert.attempt` is not known, it makes no JSON"),
+        ("{ kind: webhook, url: '${U}', body: '{\"n\": }' }", "template-error", "the body of an alert: it makes no JSON"),
+        ("{ kind: webhook, url: '${U}', body: '{\"n\": {% if alert.severity == \"error\" %}x{% else %}1{% endif %}}' }", "template-error", "it makes no JSON"),
         ("{ kind: webhook, url: '${U}', body: '{% for i in range(99999999) %}x{% endfor %}' }", "template-too-large", "too much work"),
         ("{ kind: slack, url: '${nope:x}' }", "unknown-reference", "is no known kind of reference"),
     ],
@@ -182,3 +185,10 @@ def said(folder, text):
     reporter = Reporter()
     stages.lint([folder / "a.yaml"], reporter)
     return reporter.sorted()
+
+
+def test_words_of_flowc_need_no_filter_in_a_body(tmp_path):
+    fields = ["kind", "condition", "subject_kind", "severity", "at", "since", "due_at", "run", "error_code"]
+    body = "{" + ", ".join(f'"{field}": "{{{{ alert.{field} }}}}"' for field in fields) + "}"
+    _, found = linted(tmp_path, f"  a: {{ kind: webhook, url: '${{U}}', body: '{body}' }}")
+    assert found == []
