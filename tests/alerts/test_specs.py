@@ -192,3 +192,12 @@ def test_words_of_flowc_need_no_filter_in_a_body(tmp_path):
     body = "{" + ", ".join(f'"{field}": "{{{{ alert.{field} }}}}"' for field in fields) + "}"
     _, found = linted(tmp_path, f"  a: {{ kind: webhook, url: '${{U}}', body: '{body}' }}")
     assert found == []
+
+
+def test_references_of_telemetry_are_checked_too(tmp_path):
+    (found,) = said(tmp_path, "telemetry: { traces: { kind: otlp, headers: { authorization: '${corp:otlp}' } } }")
+    assert (found.code, found.message) == (
+        "unknown-reference",
+        "`${corp:otlp}` of telemetry.traces is no known kind of reference",
+    )
+    assert "the package that has the entry point `corp`" in found.helps[-1]
