@@ -16,6 +16,7 @@ from flowc.cli.console import conceal, out, say, say_errors, style_for
 from flowc.compiler import stages
 from flowc.compiler.front.connections import USER_FILE, home_folder, layered_connections
 from flowc.compiler.front.hiding import hide_secrets
+from flowc.compiler.front.project import ProjectSpec
 from flowc.compiler.front.reach import Reach
 from flowc.compiler.front.schemacheck import check
 from flowc.compiler.front.spec import ConnectionSpec
@@ -107,18 +108,27 @@ def project_connections(specs: tuple[str, ...], environment: str | None) -> tupl
 
     Raises UsageError for a folder without specs that was named.
     """
+    project = reaching_project(specs, environment, "connection")
+    return project.connections, Path(project.root)
+
+
+def reaching_project(specs: tuple[str, ...], environment: str | None, *about: str) -> ProjectSpec:
+    """The project, of which only connections are known without specs; says the errors that are `about` that.
+
+    Raises UsageError for a folder without specs that was named.
+    """
     reporter = Reporter()
     if not specs and default_specs() is None:
         root = Path.cwd()
         layers = layered_connections(Reach(root), reporter, env=os.environ, project={}, environment={})
         say_errors(reporter.sorted())
-        return layers, root
+        return ProjectSpec(str(root), connections=layers)
     paths, _ = specs_and_names(specs)
     project = stages.load_project(paths, reporter, environment=environment, env=os.environ)
-    say_errors(d for d in reporter.sorted() if project is None or "connection" in d.message)
+    say_errors(d for d in reporter.sorted() if project is None or any(word in d.message for word in about))
     if project is None:
         raise click.exceptions.Exit(1)
-    return project.connections, Path(project.root)
+    return project
 
 
 def unknown_connection(name: str, known: Mapping[str, ConnectionSpec]) -> UsageError:

@@ -113,14 +113,15 @@ def happened_event(happened: Happened) -> Event:
     fields: dict[str, str | int | float | None] = {"run": claim.run_id, "due": claim.due_at.isoformat()}
     if outcome is None:
         attempt = f", attempt {claim.attempt}" if claim.attempt > 1 else ""
-        return Event("info", f"began{attempt}", claim.pipeline, fields=fields)
+        return Event("info", f"began{attempt}", pipeline=claim.pipeline, fields=fields)
     fields |= dict(outcome.counts)
     if happened.kind not in _BAD:
-        return Event("info", happened.kind, claim.pipeline, fields=fields)
+        return Event("info", happened.kind, pipeline=claim.pipeline, fields=fields)
     code = f"[{outcome.error_code}]" if outcome.error_code else ""
     again = f"; tried again at {happened.next_attempt.isoformat(timespec='seconds')}" if happened.next_attempt else ""
     given_up = "; that was the last attempt" if happened.kind == "gave up" else ""
-    return Event("error", f"{outcome.status}{code}: {outcome.error}{again}{given_up}", claim.pipeline, fields=fields)
+    words = f"{outcome.status}{code}: {outcome.error}{again}{given_up}"
+    return Event("error", words, pipeline=claim.pipeline, fields=fields)
 
 
 def due_now(opened: OpenProject, given_log: str | None) -> list[Due] | None:

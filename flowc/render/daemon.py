@@ -25,13 +25,13 @@ _ROLES = {
 
 
 def log_text(event: Event, style: Style, now: datetime | None = None) -> str:
-    """`time LEVEL stream: message key=value`; further lines of a message are indented."""
+    """`time LEVEL name: message key=value`; further lines of a message are indented."""
     first, *rest = printable_lines(event.message) or [""]
     fields = dict(event.fields)
     help = fields.pop("help", None)
     said = "".join(f" {key}={printable(str(value))}" for key, value in fields.items())
     level = style.paint({"info": "note", "debug": "dim"}.get(event.level, event.level), f"{event.level:<7}")
-    where = f"{_where(event)}: " if event.stream else ""
+    where = f"{_where(event)}: " if event.stream or event.pipeline else ""
     lines = [f"{_time(now)} {level} {where}{first}{said}", *(f"  {line}" for line in rest)]
     return "\n".join([*lines, *([f"  help: {printable(str(help))}"] if help else [])])
 
@@ -41,11 +41,13 @@ def log_json(event: Event, now: datetime | None = None) -> str:
     found: dict[str, object] = {"time": _time(now), "level": event.level}
     if event.stream:
         found |= {"stream": event.stream, "worker": event.worker}
+    if event.pipeline:
+        found["pipeline"] = event.pipeline
     return json_text({**found, "message": event.message, **event.fields}, indent=None)
 
 
 def _where(event: Event) -> str:
-    name = printable(str(event.stream))
+    name = printable(str(event.stream or event.pipeline))
     return f"{name}[{event.worker}]" if (event.worker or 1) > 1 else name
 
 

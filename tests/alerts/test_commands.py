@@ -12,6 +12,7 @@ import pytest
 
 from flowc.service.alerts.told import Telling
 from tests.alerts.servers import hook
+from tests.alerts.specs import BASE
 from tests.commands import Inside
 from tests.waiting import until
 
@@ -174,3 +175,28 @@ def test_a_stream_that_gives_up_is_told_before_the_daemon_ends(folder):
     assert (told["kind"], told["subject"], told["subject_kind"]) == ("gave_up", "clicks", "stream")
     assert told["error_code"]
     assert lines(folder.flowc("run")) == []
+
+
+def test_secrets_of_alerts_and_telemetry_are_tested_too(tmp_path):
+    folder = Inside(tmp_path, {"HOOK": "https://x.example/y"})
+    folder.write(
+        "specs/a.yaml",
+        BASE
+        + """
+alerts: { team: { kind: slack, url: "${HOOK}" }, pager: { kind: pagerduty, routing_key: "${NO_KEY}" } }
+telemetry:
+  metrics: { kind: otlp, headers: { authorization: "Bearer ${NO_TOKEN}" } }
+  resource: { zone: "${NO_ZONE}" }
+""",
+    )
+    done = folder.flowc("secrets", "test")
+    assert (done.code, done.out) == (1, "alert team  ${HOOK}  resolves\n")
+    for words in (
+        "alert pager: ",
+        "`NO_KEY`",
+        "telemetry.metrics: ",
+        "`NO_TOKEN`",
+        "telemetry.resource: ",
+        "`NO_ZONE`",
+    ):
+        assert words in done.err

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pytest
 
+from flowc.diagnostics import Severity
 from flowc.render import full
 from tests.alerts.specs import BASE, codes, linted
 
@@ -49,6 +50,11 @@ def test_an_environment_has_alerts_of_its_own(tmp_path):
         ("{ kind: slak, url: x }", "bad-value", "slack"),
         ("{ kind: slack }", "missing-key", "`url`"),
         ("{ kind: slack, url: hooks.slack.com }", "bad-value", ""),
+        ("{ kind: webhook, url: 'http://[x' }", "bad-value", "`url` of alert `a` is no web address"),
+        ("{ kind: webhook, url: 'http://h:abc/x' }", "bad-value", "`url` of alert `a` is no web address"),
+        ("{ kind: pagerduty, routing_key: '${K}', url: 'https://' }", "bad-value", "is no web address"),
+        ("{ kind: webhook, url: '${U}', headers: { a: \"x\\r\\ny: z\" } }", "bad-value", "the header `a` of alert `a` holds a line break"),
+        ("{ kind: webhook, url: '${U}', headers: { \"a\\nb\": x } }", "bad-value", "a header of alert `a` has a name that is none"),
         ("{ kind: stdout, on: [gaveup] }", "bad-value", "gave_up"),
         ("{ kind: stdout, only: [lode] }", "unknown-selection", "there is no pipeline, stream or table `lode`"),
         ("{ kind: stdout, only: ['tag:critcal'] }", "unknown-selection", "there is no tag `critcal`"),
@@ -56,7 +62,10 @@ def test_an_environment_has_alerts_of_its_own(tmp_path):
         ("{ kind: webhook, url: '${U}', body: '{{ alert.mesage }}' }", "undefined-template-name", "mesage"),
         ("{ kind: webhook, url: '${U}', body: '{{ mesage }}' }", "undefined-template-name", "`mesage` is not defined"),
         ("{ kind: webhook, url: '${U}', body: '{{ alert.message' }", "template-syntax", ""),
-        ("{ kind: webhook, url: '${U}', body: '{\"text\": \"{{ alert.message }}\"}' }", "template-error", "it makes no JSON"),
+        ("{ kind: webhook, url: '${U}', body: '{\"text\": \"{{ alert.message }}\"}' }", "template-error", "where `alert.message` holds quotes or line breaks, it makes no JSON"),
+        ("{ kind: webhook, url: '${U}', body: '{\"n\": {{ alert.attempt }}}' }", "template-error", "where `alert.attempt` is not known, it makes no JSON"),
+        ("{ kind: webhook, url: '${U}', body: '{\"n\": }' }", "template-error", "the body of an alert: it makes no JSON"),
+        ("{ kind: webhook, url: '${U}', body: '{\"n\": {% if alert.severity == \"error\" %}x{% else %}1{% endif %}}' }", "template-error", "it makes no JSON"),
         ("{ kind: webhook, url: '${U}', body: '{% for i in range(99999999) %}x{% endfor %}' }", "template-too-large", "too much work"),
         ("{ kind: slack, url: '${nope:x}' }", "unknown-reference", "is no known kind of reference"),
     ],
@@ -100,3 +109,95 @@ def test_variables_of_alerts_are_kept_from_sql(tmp_path):
     _, found = linted(tmp_path, '  a: { kind: slack, url: "${HOOK}" }', base + "\nenv: [HOOK]")
     assert "variable-of-connection" in codes(found)
     assert "alert `a` uses it" in full(found)
+
+
+SECRET = "B0GUS7SECRETX"
+ADDRESS = f"https://hooks.slack.com/services/T0/{SECRET}"
+MISSHAPED = [
+    f"alerts: {{ a: {{ kind: slack, url: ['{ADDRESS}'] }} }}",
+    f"alerts: {{ a: {{ kind: slack, url: {{ x: '{SECRET}' }} }} }}",
+    f"alerts: {{ a: {{ kind: slack, url: {{ '{ADDRESS}': x }} }} }}",
+    f"alerts: {{ a: {{ kind: pagerduty, routing_key: [{SECRET}] }} }}",
+    f"alerts: {{ a: {{ kind: webhook, url: '${{U}}', headers: {{ authorization: ['Bearer {SECRET}'] }} }} }}",
+    f"alerts: {{ a: {{ kind: webhook, url: '${{U}}', headers: 'authorization: Bearer {SECRET}' }} }}",
+    f"alerts: {{ a: {{ kind: webhook, url: '${{U}}', headers: [{{ authorization: 'Bearer {SECRET}' }}] }} }}",
+    f"alerts: {{ a: '{SECRET}' }}",
+    f"alerts: ['{SECRET}']",
+    f"alerts: '{SECRET}'",
+    f"alerts: [{{ kind: slack, url: '{SECRET}' }}]",
+    f"alerts:\n  a:\n    kind: slack\n    url: '${{U}}'\n    url: x{SECRET}",
+    f"alerts: {{ a: {{ kind: stdout }} }}\nalerts: {{ a: {{ kind: pagerduty, routing_key: {SECRET} }} }}",
+    f"alerts: {{ a: {{ kind: '{ADDRESS}' }} }}",
+    f"alerts: {{ a: {{ kind: stdout, on: ['{ADDRESS}'], only: ['{ADDRESS}'] }} }}",
+    f"alerts: {{ a: {{ kind: stdout, on: '{ADDRESS}' }} }}",
+    f"alerts: {{ '{ADDRESS}': {{ kind: slak }} }}",
+    f"alert: {{ a: {{ kind: pagerduty, routing_key: [{SECRET}] }} }}",
+    f"telemetry: {{ metrics: {{ kind: otlp, headers: {{ x-honeycomb-team: [{SECRET}] }} }} }}",
+    f"telemetry: {{ metrics: {{ kind: otlp, headers: 'x-honeycomb-team={SECRET}' }} }}",
+    f"telemetry: {{ metrics: {{ kind: otlp, headers: [{{ x-honeycomb-team: {SECRET} }}] }} }}",
+    f"telemetry: {{ metrics: {{ kind: otlp, headers: {{ a: '${{X}}', a: {SECRET} }} }} }}",
+    f"telemetry: {{ headers: {{ a: {SECRET} }} }}",
+    f"telemetry: {{ metrics: {SECRET} }}",
+    f"environments: {{ prod: {{ alerts: {{ a: {{ kind: slack, url: ['{SECRET}'] }} }} }} }}",
+    f"alerts: {{ a: {{ kind: slack, url: '{ADDRESS}' }}",
+    f"alerts: {{ a: {{ kind: pagerduty, routing_key: '{SECRET}' }}",
+]
+
+
+@pytest.mark.parametrize("text", MISSHAPED)
+def test_a_secret_of_another_shape_is_not_shown(tmp_path, text):
+    found = said(tmp_path, text)
+    assert any(each.severity is Severity.ERROR for each in found)
+    assert "SECRET" not in full(found)
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        (
+            "telemetry: { metrics: { kind: otlp, headers: { x-honeycomb-team: 'SECRET' } } }",
+            "`headers` of telemetry.metrics",
+        ),
+        ("telemetry: { traces: { kind: otlp, endpoint: 'http://u:SECRET@h:4318' } }", "`endpoint` of telemetry.traces"),
+        ("alerts: { a: { kind: pagerduty, routing_key: '${K}', url: 'https://u:SECRET@h/x' } }", "`url` of alert `a`"),
+    ],
+)
+def test_secrets_of_what_is_sent_are_warned_of(tmp_path, text, what):
+    (found,) = said(tmp_path, text)
+    assert (found.code, found.message) == ("secret-literal", f"{what} holds a secret in plain text")
+    assert "SECRET" not in full([found])
+    assert said(tmp_path, text.replace("SECRET", "${S}")) == []
+
+
+@pytest.mark.parametrize("endpoint", ["http://[x", "http://h:abc/x", "u:SECRET@h", "collector:4318"])
+def test_an_endpoint_that_is_none_is_an_error(tmp_path, endpoint):
+    (found,) = said(tmp_path, f"telemetry: {{ metrics: {{ kind: otlp, endpoint: '{endpoint}' }} }}")
+    assert (found.code, found.message) == ("bad-value", "`endpoint` of telemetry.metrics is no web address")
+    assert "SECRET" not in full([found])
+
+
+def said(folder, text):
+    """What lint says of the project with that."""
+    from flowc.compiler import stages
+    from flowc.diagnostics import Reporter
+
+    (folder / "a.yaml").write_text(BASE + text + "\n", "utf-8")
+    reporter = Reporter()
+    stages.lint([folder / "a.yaml"], reporter)
+    return reporter.sorted()
+
+
+def test_words_of_flowc_need_no_filter_in_a_body(tmp_path):
+    fields = ["kind", "condition", "subject_kind", "severity", "at", "since", "due_at", "run", "error_code"]
+    body = "{" + ", ".join(f'"{field}": "{{{{ alert.{field} }}}}"' for field in fields) + "}"
+    _, found = linted(tmp_path, f"  a: {{ kind: webhook, url: '${{U}}', body: '{body}' }}")
+    assert found == []
+
+
+def test_references_of_telemetry_are_checked_too(tmp_path):
+    (found,) = said(tmp_path, "telemetry: { traces: { kind: otlp, headers: { authorization: '${corp:otlp}' } } }")
+    assert (found.code, found.message) == (
+        "unknown-reference",
+        "`${corp:otlp}` of telemetry.traces is no known kind of reference",
+    )
+    assert "the package that has the entry point `corp`" in found.helps[-1]

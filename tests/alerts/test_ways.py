@@ -5,13 +5,16 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
+from contextlib import suppress
 from dataclasses import replace
+from threading import Thread
 
 import pytest
 
 from flowc.compiler.passes.alert_bodies import FIELDS
-from flowc.service.alerts import http
+from flowc.service.alerts import http, mail
 from flowc.service.alerts.alert import RECOVERED
 from flowc.service.alerts.undelivered import Undelivered
 from tests.alerts.servers import CERTIFICATE, hook, mail_server
@@ -197,3 +200,21 @@ def test_what_a_server_says_of_a_secret_is_masked(tmp_path):
         send(ALERT)
     text = f"POST {server.url} failed for {SECRET}"
     assert SECRET not in send.resolver.redact(text)
+
+
+@pytest.mark.parametrize(("pause", "seconds"), [(0.05, 1.0), (0.0, 30.0)])
+def test_a_mail_server_whose_answer_never_ends_is_left(tmp_path, monkeypatch, pause, seconds):
+    monkeypatch.setattr(mail, "_WHOLE", seconds)
+
+    def talk(client):
+        with suppress(OSError), client:
+            while True:
+                client.sendall(b"220-" + b"x" * 40 + b"\r\n")
+                time.sleep(pause)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        Thread(target=lambda: talk(server.accept()[0]), daemon=True).start()
+        began = time.monotonic()
+        why = refused(sender(tmp_path, MAIL.format(port=server.getsockname()[1], more="")))
+    assert time.monotonic() - began < 10
+    assert (str(why)[:32], why.again) == ("the mail server gave no answer w", True)

@@ -255,6 +255,7 @@ def test_the_role_in_the_docs_allows_what_is_asked(shop):
         ("k8s://etl?image=x&env-from=dsn", "unusable-option", "names no variables"),
         ("k8s://etl?image=x&start-timeout=soon", "unusable-option", "is no duration"),
         ("k8s://etl?image=x&kubeconfig=/nowhere", "connection-failed", "no address of Kubernetes is known"),
+        ("k8s://[", "unusable-option", "is no address"),
         ("subprocess://?x=1", "unusable-option", "there is no option `x`"),
     ],
 )
@@ -297,3 +298,10 @@ def test_the_address_of_a_run_log_is_no_argument_of_a_job(shop):
     shop.write()
     done = shop.inside.flowc("run-due", "--executor", shop.executor, "--run-log", shop.dsn)
     assert "error[unusable-option]: `--run-log` is an address" in done.err
+
+
+def test_a_run_log_in_memory_is_called_so(shop):
+    shop.write()
+    done = shop.inside.flowc("run-due", "--executor", shop.executor, "--run-log", "memory")
+    assert done.code == 2
+    assert "this one is in memory" in done.err

@@ -58,6 +58,11 @@ def test_lines_of_the_log() -> None:
         "time": "2026-01-02T12:00:00.005Z", "level": "warning", "stream": "clean", "worker": 2,
         "message": "cannot connect\nfor long", "code": "connection-failed", "help": "look",
     }  # fmt: skip
+    began = Event("info", "began", pipeline="load")
+    assert log_text(began, Style(), NOON) == "2026-01-02T12:00:00.005Z info    load: began"
+    assert json.loads(log_json(began, NOON)) == {
+        "time": "2026-01-02T12:00:00.005Z", "level": "info", "pipeline": "load", "message": "began",
+    }  # fmt: skip
     assert "\x1b" not in log_text(Event("info", "\x1b[31m"), Style(), NOON)
 
 

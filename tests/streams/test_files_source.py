@@ -181,8 +181,10 @@ def test_a_file_that_changed_or_is_gone_stops_the_stream(tmp_path: Path) -> None
     of.assign({})
     assert of.poll(10, 0.1) is not None
     put(tmp_path, "a.csv", text[:-3])
-    with pytest.raises(FlowcError, match="changed after the stream had begun"):
+    with pytest.raises(FlowcError, match="changed after the stream had begun") as changed:
         drain(source(tmp_path, facts), 11)
+    assert "its time of change" in str(changed.value.help)
+    assert "or remove it" in str(changed.value.help)
     path.unlink()
     with pytest.raises(FlowcError, match="is gone, and not all of it was read"):
         drain(source(tmp_path, facts), 11)

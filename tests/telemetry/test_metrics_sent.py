@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from flowc.errors import EngineError
 from flowc.render.metrics import metrics_json, metrics_text
 from flowc.runtime.streams.state.contract import NodeState, Saved
 from flowc.service.daemon.stats import Counts, Report
@@ -127,3 +128,11 @@ def test_a_slow_collector_keeps_nobody_at_the_end() -> None:
         began = time.monotonic()
         pusher.stop()
         assert time.monotonic() - began < 3
+
+
+@pytest.mark.parametrize("status", [302, 307])
+def test_a_collector_that_sends_elsewhere_is_an_outage(status: int) -> None:
+    with over_http() as collector:
+        collector.status = status
+        with pytest.raises(EngineError, match=f"the collector answered {status}, and redirects are not followed"):
+            sender(settings(collector), 1.0, plain)(everything())

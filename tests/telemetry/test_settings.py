@@ -51,7 +51,7 @@ def test_lint_says_what_is_wrong(tmp_path: Path, telemetry: str, said: str) -> N
 @pytest.mark.parametrize(
     ("sink", "code"),
     [
-        ("{ kind: otlp, endpoint: 'collector:4318' }", "unusable-option"),
+        ("{ kind: otlp, endpoint: '${LANG}' }", "unusable-option"),
         ("{ kind: otlp, endpoint: '${NOT_SET}' }", "unset-variable"),
     ],
 )

@@ -93,9 +93,12 @@ def test_a_package_resolves_kinds_of_its_own(tmp_path: Path) -> None:
         with pytest.raises(FlowcError, match=said) as failure:
             resolver.resolve(f"${{corp:{reference}}}")
         assert failure.value.code == "unreadable-secret"
+        call = f"""`python -c 'import corp_secrets; corp_secrets.read("{reference}")'`"""
+        assert failure.value.help == f"call it yourself to see why: {call}"
     with pytest.raises(FlowcError) as failure:
         resolver.resolve("${copr:db}")
     assert "`${corp:…}`" in (failure.value.help or "")
+    assert "the package that has the entry point `copr`" in (failure.value.help or "")
 
 
 @pytest.mark.usefixtures("package")
@@ -105,7 +108,8 @@ def test_lint_knows_the_kinds_of_packages(tmp_path: Path) -> None:
     reporter = Reporter()
     stages.lint([tmp_path / "s.yaml"], reporter)
     (error,) = reporter.sorted()
-    assert (error.code, error.helps) == ("unknown-reference", ("did you mean `corp`?",))
+    package = "or install the package that has the entry point `copr` in the group `flowc.secrets`"
+    assert (error.code, error.helps) == ("unknown-reference", ("did you mean `corp`?", package))
 
 
 def test_values_are_not_resolved_again(tmp_path: Path) -> None:

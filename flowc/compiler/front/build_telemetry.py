@@ -26,6 +26,7 @@ def _sink(given: Node | None) -> SinkSpec:
         _texts(node.get("headers")),
         nodes.seconds(node.get("every")),
         SinkSpec().sample if sample is None else float(str(sample.value)),
+        nodes.given(node),
     )
 
 

@@ -8,13 +8,17 @@ from difflib import get_close_matches
 
 from flowc.compiler.front.kinds import may_name_secret, secret_names
 from flowc.compiler.front.schemas import load
-from flowc.compiler.front.yamltree import Node, Scalar, Sequence, TreeMap
+from flowc.compiler.front.yamltree import Entry, Node, Scalar, Sequence, TreeMap
 from flowc.masking import Place, places_in_prose, secret_places, written_out
 from flowc.source import SourceFile
 
-_ALERTS = "alerts"
-_SECRET = ("url", "routing_key", "password")
-"""The options of alerts that are secrets, or may be."""
+_SENT = {"alerts": ("url", "routing_key", "password", "headers"), "telemetry": ("headers",)}
+"""What is sent to others, by the key of the project: which options are secrets, or hold them."""
+_HEADERS = ("routing_key", "authorization", "x-api-key", "cookie")
+_KINDS = ("slack", "email", "pagerduty", "webhook", "stdout", "otlp")
+"""Words that are no secrets, wherever they stand."""
+_ADDRESS = re.compile(r"(?<![\w+.-])[\w+.-]++://(?:\$\{[^{}]*\}|[^\s'\"`,}\])])+")
+_LOGIN = re.compile(r":\S*@")
 _NEAR = 0.6
 """How much a misspelled option resembles the one that is meant."""
 _LINE = re.compile(r"[^\n]+")
@@ -22,9 +26,9 @@ _LINE = re.compile(r"[^\n]+")
 
 def hide_secrets(file: SourceFile, root: Node | None) -> None:
     """Hides passwords in URLs, and the values of secret options; by their names alone in a file that is no YAML."""
-    found = set(places_in_prose(file.text))
+    found = {*places_in_prose(file.text), *_webhooks(file.text)}
     if root is None:
-        names = "|".join(map(re.escape, sorted(secret_names())))
+        names = "|".join(map(re.escape, sorted({*secret_names(), *_HEADERS})))
         pattern = re.compile(rf"(?:{names})['\"]?\s*:\s*(?P<secret>[^\s,}}][^,}}\n]*)")
         found |= {match.span("secret") for match in pattern.finditer(file.text)}
         lines = (match.span() for match in _LINE.finditer(file.text))
@@ -35,6 +39,11 @@ def hide_secrets(file: SourceFile, root: Node | None) -> None:
     file.secrets.update(file.text[slice(*place)] for place in file.hidden)
 
 
+def _webhooks(text: str) -> Iterator[Place]:
+    """Addresses by which whoever knows them may write somewhere: `https://hooks.slack.com/…`."""
+    yield from (match.span() for match in _ADDRESS.finditer(text) if "hook" in match[0].lower())
+
+
 def _within(text: str, part: Place) -> Iterator[Place]:
     """The places of secrets in a part of the text."""
     start, end = part
@@ -42,48 +51,74 @@ def _within(text: str, part: Place) -> Iterator[Place]:
 
 
 def _options(root: Node) -> Iterator[Place]:
-    """The places of secret options below every `connections` and `alerts`, and below what may be a misspelled one."""
+    """The places of secret options below every key that may hold some, and below what may be a misspelled one."""
     if not isinstance(root, TreeMap):
         yield from _below(root, "")
         return
-    environments = root.get("environments")
     holders = [root]
-    if isinstance(environments, TreeMap):
-        holders += [e.value for e in environments.entries.values() if isinstance(e.value, TreeMap)]
-    others = load("project.json")["properties"].keys() - {"connections", "alerts"}
-    for holder in holders:
-        for key, entry in holder.entries.items():
-            if key not in others:
-                yield from _below(entry.value, key)
-            if key == "telemetry":
-                yield from _headers(entry.value)
-            if key == _ALERTS:
-                yield from _of_alerts(entry.value)
+    for entry in _entries(root):
+        if entry.key.text == "environments" and isinstance(entry.value, TreeMap):
+            holders += [each.value for each in _entries(entry.value) if isinstance(each.value, TreeMap)]
+    others = load("project.json")["properties"].keys() - {"connections", "alerts", "telemetry"}
+    for entry in (entry for holder in holders for entry in _entries(holder)):
+        if entry.key.text not in others:
+            yield from _below(entry.value, entry.key.text)
+            for meant in get_close_matches(entry.key.text.lower(), _SENT, 1):
+                yield from _sent(entry.value, _SENT[meant])
 
 
-def _headers(telemetry: Node) -> Iterator[Place]:
-    """The values of headers, whatever these are called, and passwords in addresses."""
-    for sink in telemetry.entries.values() if isinstance(telemetry, TreeMap) else ():
-        for key, entry in sink.value.entries.items() if isinstance(sink.value, TreeMap) else ():
-            yield from _below(entry.value, key)
-            values = entry.value.entries.values() if key == "headers" and isinstance(entry.value, TreeMap) else ()
-            for held in values:
-                if isinstance(held.value, Scalar):
-                    yield held.value.span.start, held.value.span.end
-                    held.value.span.file.secrets.update({held.value.text} if written_out(held.value.text) else ())
+def _entries(node: TreeMap) -> tuple[Entry, ...]:
+    """Those that count for nothing too: a diagnostic shows them."""
+    return (*node.entries.values(), *node.dropped)
 
 
-def _of_alerts(node: Node) -> Iterator[Place]:
-    """Addresses, which tell who may write there, keys and headers; of a mail server none of its options but these."""
-    for entry in node.entries.values() if isinstance(node, TreeMap) else ():
-        options = entry.value.entries if isinstance(entry.value, TreeMap) else {}
-        headers = options["headers"].value if "headers" in options else None
-        held = [each.value for key, each in options.items() if get_close_matches(key.lower(), _SECRET, 1, _NEAR)]
-        held += [each.value for each in headers.entries.values()] if isinstance(headers, TreeMap) else []
-        for value in held:
-            if isinstance(value, Scalar):
-                yield value.span.start, value.span.end
-                value.span.file.secrets.update({value.text} if written_out(value.text) else ())
+def _sent(node: Node, secret: tuple[str, ...]) -> Iterator[Place]:
+    """Keys, headers and addresses, which tell who may write there; everything, where the shape is another one."""
+    if not isinstance(node, TreeMap):
+        yield from _all(node)
+        return
+    for entry in _entries(node):
+        yield from _addresses(entry.key)
+        for option in _entries(entry.value) if isinstance(entry.value, TreeMap) else (entry,):
+            if option is entry or _near(option.key.text, secret) or _near(entry.key.text, secret):
+                yield from _all(option.value)
+            elif option.key.text != "body":  # a text in which an address of mail may stand
+                yield from _addresses(option.value)
+
+
+def _near(key: str, secret: tuple[str, ...]) -> bool:
+    return bool(get_close_matches(key.lower(), secret, 1, _NEAR))
+
+
+def _scalars(node: Node) -> Iterator[Scalar]:
+    """The values in lists and mappings, and what may be one by mistake: `headers: [a: SECRET]`."""
+    if isinstance(node, Sequence):
+        for item in node.items:
+            yield from _scalars(item)
+    elif isinstance(node, TreeMap):
+        for entry in _entries(node):
+            yield from _scalars(entry.value)
+    else:
+        yield node
+
+
+def _all(node: Node) -> Iterator[Place]:
+    """Every value."""
+    for scalar in _scalars(node):
+        if scalar.text not in _KINDS:
+            yield _hidden(scalar)
+
+
+def _addresses(node: Node) -> Iterator[Place]:
+    """The addresses that stand where none belongs, and those with a password."""
+    for scalar in _scalars(node):
+        if any(_webhooks(scalar.text)) or _LOGIN.search(scalar.text):
+            yield _hidden(scalar)
+
+
+def _hidden(scalar: Scalar) -> Place:
+    scalar.span.file.secrets.update({scalar.text} if written_out(scalar.text) else ())
+    return scalar.span.start, scalar.span.end
 
 
 def _below(node: Node, key: str) -> Iterator[Place]:
@@ -91,13 +126,12 @@ def _below(node: Node, key: str) -> Iterator[Place]:
         for item in node.items:
             yield from _below(item, key)
     elif isinstance(node, TreeMap):
-        for name, entry in node.entries.items():
-            yield from _below(entry.value, name)
+        for entry in _entries(node):
+            yield from _below(entry.value, entry.key.text)
     elif isinstance(node, Scalar):
         text, start, end = node.span.file.text, node.span.start, node.span.end
         if may_name_secret(key):
-            yield start, end
-            node.span.file.secrets.update({node.text} if written_out(node.text) else ())
+            yield _hidden(node)
         quoted = node.style in ("'", '"')
         yield from _within(text, (start + quoted, end - quoted))
         written = (node.text[slice(*place)] for place in secret_places(node.text))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from flowc.compiler.front.alerts import AlertSpec
 from flowc.compiler.front.spec import ConnectionSpec, Json, Name, PipelineSpec, TableSpec
 from flowc.compiler.front.streamspec import FunctionSpec, StreamSpec, TestSpec
+from flowc.source import Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,8 @@ class SinkSpec:
     every: float | None = None
     sample: float = 0.01
     """The share of epochs that are traced."""
+    spans: Mapping[str, Span] = field(default_factory=dict, repr=False, compare=False)
+    """Where each option's value stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,10 @@ class TelemetrySpec:
     metrics: SinkSpec = SinkSpec()
     traces: SinkSpec = SinkSpec()
     resource: Mapping[str, str] = field(default_factory=dict)
+
+    def sinks(self) -> tuple[tuple[str, SinkSpec], ...]:
+        """Those of each signal, by their place in the specs."""
+        return ("telemetry.metrics", self.metrics), ("telemetry.traces", self.traces)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,11 @@ def own_schemes() -> Mapping[str, EntryPoint]:
     return {found.name: found for found in entry_points(group=RESOLVERS)}
 
 
+def package_of(scheme: str) -> str:
+    """The help for a kind of references that no installed package brings."""
+    return f"install the package that has the entry point `{scheme}` in the group `{RESOLVERS}`"
+
+
 def texts(value: object) -> Iterator[str]:
     """Every text in lists and mappings."""
     if isinstance(value, str):

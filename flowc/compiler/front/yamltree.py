@@ -60,6 +60,8 @@ class TreeMap:
 
     span: Span
     entries: Mapping[str, Entry]
+    dropped: tuple[Entry, ...] = ()
+    """Those of keys that were given before, which are errors: they count for nothing, and may hold secrets."""
 
     @staticmethod
     def empty(file: SourceFile) -> TreeMap:
@@ -208,7 +210,7 @@ class _Composer:
 
     def _mapping(self, opened: _Open, span: Span) -> TreeMap:
         entries: dict[str, Entry] = {}
-        merged: list[Node] = []
+        merged, dropped = list[Node](), list[Entry]()
         items = iter(opened.items)
         for key, value in zip(items, items, strict=True):
             if not isinstance(key, Scalar):
@@ -219,11 +221,12 @@ class _Composer:
                 merged.append(value)
             elif key.text in entries:
                 self._duplicate(key, entries[key.text].key)
+                dropped.append(Entry(key, value))
             else:
                 entries[key.text] = Entry(key, value)
         for node in merged:
             self._merge(entries, node)
-        return TreeMap(span, entries)
+        return TreeMap(span, entries, tuple(dropped))
 
     def _duplicate(self, key: Scalar, first: Scalar) -> None:
         note = Note(f"`{key.text}` is first given here", first.span)

@@ -27,6 +27,7 @@ from flowc.compiler.names.environment import check_environment
 from flowc.compiler.names.lookup import Lookup
 from flowc.compiler.names.paths import check_below, check_module
 from flowc.compiler.names.runlog import check_run_log
+from flowc.compiler.names.sent import check_sent
 from flowc.compiler.names.sources import check_source
 from flowc.compiler.names.streams import resolve_streams
 from flowc.compiler.names.tablenames import table_name
@@ -47,6 +48,7 @@ def resolve(spec: ProjectSpec, reporter: Reporter) -> CheckedSpec:
     check_tables(spec, lookup)
     check_run_log(lookup)
     check_alerts(lookup)
+    check_sent(lookup)
     pipelines: dict[str, CheckedPipeline] = {}
     failed: set[str] = {name for section, name in _pairs(spec) if section == "pipelines"}
     for name, pipeline in spec.pipelines.items():

@@ -15,9 +15,28 @@ FIELDS = (
 _OPTIONAL = (
     "environment", "since", "run", "due_at", "attempt", "next_attempt", "error_code", "error", "value",
 )  # fmt: skip
-_HARD = dict.fromkeys(FIELDS, 'it said "no"\nand \\ went') | {"attempt": 2}
-_SAMPLES = (_HARD, _HARD | dict.fromkeys(_OPTIONAL))
-"""An alert of which everything is known, in words that are hard to write down, and one of which less is."""
+_TIMES = ("at", "since", "due_at", "next_attempt")
+_KINDS = (
+    ("failed", "failing", "warning"), ("gave_up", "failing", "error"), ("recovered", "failing", "info"),
+    ("recovered", "stale", "info"), ("stale", "stale", "warning"), ("lag", "lag", "warning"),
+    ("restarts", "restarts", "warning"), ("test", "test", "info"),
+)  # fmt: skip
+"""The kinds of alerts, each with its condition and its severity: words that are never hard to write down."""
+_PLAIN: dict[str, object] = {
+    **dict.fromkeys(FIELDS, "word"), "attempt": 2, **dict.fromkeys(_TIMES, "2026-03-10T12:00:00Z"),
+}  # fmt: skip
+_EASY = ("attempt", "error_code", "run", *_TIMES)
+_HARD = {key: value if key in _EASY else 'it said "no"\nand \\ went' for key, value in _PLAIN.items()}
+_NAMED = [
+    {"kind": kind, "condition": condition, "severity": severity, "subject_kind": subject}
+    for kind, condition, severity in _KINDS
+    for subject in ("pipeline", "stream", "alert")
+]
+_SAMPLES = [
+    (_PLAIN | named, unusual | named) for named in _NAMED for unusual in (_HARD, _HARD | dict.fromkeys(_OPTIONAL))
+]
+"""Alerts of which everything is known, in words that are hard to write down, and such of which less is; each with a
+plain one, by which is found what is too hard."""
 
 
 def alert_bodies(checked: CheckedSpec, _ir: Ir | None, reporter: Reporter) -> None:

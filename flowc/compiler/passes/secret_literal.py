@@ -7,9 +7,11 @@ import re
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.front.alerts import AlertSpec, secret_keys, tells_sender
 from flowc.compiler.front.kinds import Secret, secrets_of
+from flowc.compiler.front.project import SinkSpec
 from flowc.compiler.ir import Ir
 from flowc.diagnostics import Reporter
-from flowc.masking import is_password
+from flowc.masking import is_password, secret_places
+from flowc.source import Span
 
 
 def secret_literal(checked: CheckedSpec, _ir: Ir | None, reporter: Reporter) -> None:
@@ -24,6 +26,8 @@ def secret_literal(checked: CheckedSpec, _ir: Ir | None, reporter: Reporter) -> 
             reporter.warning("secret-literal", message, connection.spans[path[0]], helps=helps)
     for alert in checked.project.alerts.values():
         _check_alert(alert, reporter)
+    for name, sink in checked.project.telemetry.sinks():
+        _check_sink(name, sink, reporter)
 
 
 def _check_alert(alert: AlertSpec, reporter: Reporter) -> None:
@@ -32,10 +36,26 @@ def _check_alert(alert: AlertSpec, reporter: Reporter) -> None:
         headers = value.items() if isinstance(value, dict) else ()
         written = [str(each) for header, each in headers if tells_sender(header)]
         written += [str(value)] if key in known else []
-        if any("${" not in each for each in written):
-            message = f"`{key}` of alert `{name}` holds a secret in plain text"
-            helps = ("put it into the environment and write `${NAME}` in its place",)
-            reporter.warning("secret-literal", message, alert.spans[key], helps=helps)
+        if any("${" not in each for each in written) or _holds_password(value):
+            _warn(f"`{key}` of alert `{name}`", alert.spans[key], reporter)
+
+
+def _check_sink(name: str, sink: SinkSpec, reporter: Reporter) -> None:
+    if any("${" not in value for value in sink.headers.values()):
+        _warn(f"`headers` of {name}", sink.spans["headers"], reporter)
+    if _holds_password(sink.endpoint):
+        _warn(f"`endpoint` of {name}", sink.spans["endpoint"], reporter)
+
+
+def _warn(what: str, span: Span, reporter: Reporter) -> None:
+    helps = ("put it into the environment and write `${NAME}` in its place",)
+    reporter.warning("secret-literal", f"{what} holds a secret in plain text", span, helps=helps)
+
+
+def _holds_password(address: object) -> bool:
+    """Whether an address holds one that is written out."""
+    secrets = (address[slice(*place)] for place in secret_places(address)) if isinstance(address, str) else ()
+    return any("${" not in secret and is_password(secret) for secret in secrets)
 
 
 def _is_literal(secret: Secret) -> bool:

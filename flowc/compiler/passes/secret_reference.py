@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from flowc.compiler.checked import CheckedSpec
-from flowc.compiler.front.references import VARIABLE, own_schemes, references, texts, variables
+from flowc.compiler.front.references import VARIABLE, own_schemes, package_of, references, texts, variables
 from flowc.compiler.ir import Ir
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.masking import REFERENCE
@@ -16,7 +16,7 @@ SCHEMES = ("env", "file", "vault", "aws", "gcp")
 
 
 def unset_references(checked: CheckedSpec, env: Mapping[str, str], reporter: Reporter) -> None:
-    """Warns of variables that connections name and that are not set; for whoever lints where the project runs."""
+    """Warns of variables that are named and not set; for whoever lints where the project runs."""
     for owner, value, span in _options(checked):
         for name in variables(value):
             if name not in env:
@@ -26,7 +26,7 @@ def unset_references(checked: CheckedSpec, env: Mapping[str, str], reporter: Rep
 
 
 def secret_reference(checked: CheckedSpec, _ir: Ir | None, reporter: Reporter) -> None:
-    """Reports references in connections and alerts that can never be resolved."""
+    """Reports references in connections, alerts and telemetry that can never be resolved."""
     for owner, value, place in _options(checked):
         for reference in references(value):
             if fault := _fault(reference):
@@ -45,6 +45,9 @@ def _options(checked: CheckedSpec) -> Iterator[tuple[str, object, Span]]:
     for alert in checked.project.alerts.values():
         owner = f"alert `{alert.name.value}`"
         yield from ((owner, value, alert.spans[key]) for key, value in alert.options.items())
+    for owner, sink in checked.project.telemetry.sinks():
+        options = {"endpoint": sink.endpoint, "headers": sink.headers}
+        yield from ((owner, value, sink.spans[key]) for key, value in options.items() if value)
 
 
 def _open(value: object, span: Span) -> Iterator[Span]:
@@ -74,4 +77,5 @@ def _helps(reference: str) -> tuple[str, ...]:
         return (f"write `${{{scheme}:path#key}}`" if scheme == "vault" else f"write `${{{scheme}:NAME}}`",)
     schemes = (*SCHEMES, *own_schemes())
     known = ", ".join(f"`${{{name}:…}}`" for name in schemes)
-    return (did_you_mean(scheme, schemes) if colon else ()) or (f"write `${{NAME}}` or one of {known}",)
+    written = (f"write `${{NAME}}` or one of {known}",)
+    return (*(did_you_mean(scheme, schemes) or written), f"or {package_of(scheme)}") if colon else written

@@ -63,17 +63,43 @@ class AlertBody:
             raise BodyFault(f"the template fails: {_words(error)}") from None
 
 
-def check_body(body: MappedText, samples: Iterable[Mapping[str, Any]], reporter: Reporter, *, json_body: bool) -> None:
-    """Reports a body that cannot be made of one of these alerts, or, with `json_body`, makes no JSON of it."""
+Sample = tuple[Mapping[str, Any], Mapping[str, Any]]
+
+
+def check_body(body: MappedText, samples: Iterable[Sample], reporter: Reporter, *, json_body: bool) -> None:
+    """Reports a body that cannot be made of one of these alerts, or, with `json_body`, makes no JSON of it.
+
+    Each sample is a plain alert, of which most bodies can be made, and one that is harder.
+    """
     try:
         template = AlertBody(body.text)
-        for fields in samples:
-            made = template.render(fields)
-            if json_body:
-                _require_json(made)
+        for plain, hard in samples:
+            _check_sample(template, plain, hard, json_body=json_body)
     except BodyFault as fault:
         span = body.span(0, len(body.text))
         reporter.error(fault.code, f"the body of an alert: {fault}", span, helps=(fault.help,) if fault.help else ())
+
+
+def _check_sample(template: AlertBody, plain: Mapping[str, Any], hard: Mapping[str, Any], *, json_body: bool) -> None:
+    """Raises BodyFault, for a single field where one is at fault."""
+    if (found := _fault(template, hard, json_body)) is None:
+        return
+    if _fault(template, plain, json_body) is None:
+        for name in (name for name, value in hard.items() if value != plain[name]):
+            if fault := _fault(template, {**plain, name: hard[name]}, json_body):
+                when = "is not known" if hard[name] is None else "holds quotes or line breaks"
+                raise BodyFault(f"where `alert.{name}` {when}, {fault}", fault.code, fault.help)
+    raise found
+
+
+def _fault(template: AlertBody, fields: Mapping[str, Any], json_body: bool) -> BodyFault | None:
+    try:
+        made = template.render(fields)
+        if json_body:
+            _require_json(made)
+    except BodyFault as fault:
+        return fault
+    return None
 
 
 def _require_json(made: str) -> None:

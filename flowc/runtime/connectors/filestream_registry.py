@@ -219,7 +219,11 @@ class Registry:
 def changed(path: Path) -> Exception:
     """The error for a file that is another one than it was."""
     error = unreadable(path, "it was changed after the stream had begun to read it")
-    error.help = "a stream reads each file once: bring it back as it was, and give new rows in a file of a new name"
+    error.help = (
+        "a stream reads each file once, and from then on neither its bytes nor its time of change may differ: "
+        "give new rows in a file of a new name, and bring this one back as it was; "
+        "or remove it, if all of it was read, and the stream goes on"
+    )
     return error
 
 

@@ -12,15 +12,17 @@ A value that was resolved is never part of a repr, nor of an error's text unless
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import zip_longest
 from pathlib import Path
+from shlex import quote
 
 from flowc.compiler.front.kinds import is_public
-from flowc.compiler.front.references import own_schemes
+from flowc.compiler.front.references import own_schemes, package_of
 from flowc.errors import UsageError
 from flowc.masking import REFERENCE, Masker, Place, names_secret
 from flowc.service.access.vaults import read_aws, read_gcp, read_vault
@@ -75,7 +77,8 @@ class Resolver:
         if colon and reader is None:
             known = ", ".join(f"`${{{name}:…}}`" for name in (*_READERS, *own_schemes()))
             message = f"`${{{reference}}}` is no known kind of reference"
-            raise UsageError(message, code="unknown-reference", help=f"use `${{NAME}}` or one of {known}")
+            help = f"use `${{NAME}}` or one of {known}, or {package_of(scheme)}"
+            raise UsageError(message, code="unknown-reference", help=help)
         return reader(self, rest) if reader else _variable(self, reference)
 
 
@@ -125,7 +128,9 @@ def _of_package(scheme: str, reference: str) -> str:
         if isinstance(value, str):
             return value
         reason = f"`{entry.value}` gave no text"
-    message, help = f"`${{{scheme}:{reference}}}` cannot be read: {reason}", "call it yourself to see why"
+    call = quote(f"import {entry.module}; {entry.module}.{entry.attr}({json.dumps(reference)})")
+    message = f"`${{{scheme}:{reference}}}` cannot be read: {reason}"
+    help = f"call it yourself to see why: `python -c {call}`"
     raise UsageError(message, code="unreadable-secret", help=help) from None
 
 

@@ -36,7 +36,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, timeout: float = 
         raise Undelivered(_NO_ADDRESS)
     try:
         request = Request(url, body, {"User-Agent": f"flowc/{__version__}", **headers}, method="POST")
-        with _deadline(timeout) as sockets:
+        with deadline(timeout) as sockets:
             opener = build_opener(_Plain(sockets), _Encrypted(sockets), _Nowhere())
             try:
                 opener.open(request, timeout=timeout).close()
@@ -92,7 +92,7 @@ class _Nowhere(HTTPRedirectHandler):
         return None
 
 
-class _Sockets:
+class Sockets:
     """The sockets of a delivery, which all end when its time is over."""
 
     def __init__(self) -> None:
@@ -117,9 +117,9 @@ class _Sockets:
 
 
 @contextmanager
-def _deadline(seconds: float) -> Iterator[_Sockets]:
-    """A server that says a byte now and then would else be listened to for ever."""
-    sockets = _Sockets()
+def deadline(seconds: float) -> Iterator[Sockets]:
+    """Ends what is added in time: a server that says a byte now and then would else be listened to for ever."""
+    sockets = Sockets()
     timer = threading.Timer(seconds, sockets.end)
     timer.daemon = True
     timer.start()
@@ -130,7 +130,7 @@ def _deadline(seconds: float) -> Iterator[_Sockets]:
 
 
 class _HTTP(HTTPConnection):
-    def __init__(self, host: str, sockets: _Sockets, **more: Any) -> None:
+    def __init__(self, host: str, sockets: Sockets, **more: Any) -> None:
         super().__init__(host, **more)
         self._sockets = sockets
 
@@ -140,7 +140,7 @@ class _HTTP(HTTPConnection):
 
 
 class _HTTPS(HTTPSConnection):
-    def __init__(self, host: str, sockets: _Sockets, **more: Any) -> None:
+    def __init__(self, host: str, sockets: Sockets, **more: Any) -> None:
         super().__init__(host, **more)
         self._sockets = sockets
 
@@ -150,7 +150,7 @@ class _HTTPS(HTTPSConnection):
 
 
 class _Plain(HTTPHandler):
-    def __init__(self, sockets: _Sockets) -> None:
+    def __init__(self, sockets: Sockets) -> None:
         super().__init__()
         self._sockets = sockets
 
@@ -159,7 +159,7 @@ class _Plain(HTTPHandler):
 
 
 class _Encrypted(HTTPSHandler):
-    def __init__(self, sockets: _Sockets) -> None:
+    def __init__(self, sockets: Sockets) -> None:
         super().__init__()
         self._sockets = sockets
 

@@ -8,15 +8,19 @@ import ssl
 from collections.abc import Mapping
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
-from typing import Any
+from typing import IO, Any
 
 from flowc.compiler.names.alerts import is_loopback
 from flowc.controls import printable
 from flowc.service.alerts.alert import Alert
-from flowc.service.alerts.http import TIMEOUT
+from flowc.service.alerts.http import TIMEOUT, Sockets, deadline
 from flowc.service.alerts.undelivered import Undelivered
 
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}
+_WHOLE = 30.0
+"""Seconds that a delivery may take in all, as a mail is several questions and answers."""
+_MOST = 100_000
+"""Bytes that a mail server may say on a connection."""
 _LATER = range(400, 500)
 """The codes by which a mail server asks for another try."""
 
@@ -28,10 +32,7 @@ def send_mail(alert: Alert, options: Mapping[str, Any]) -> None:
     if tls == "none" and password is not None and not is_loopback(host):
         raise Undelivered("its password would be sent in the clear: leave `tls` out, or use `tls: tls`")
     try:
-        with _connected(host, int(options.get("port", _PORTS[tls])), tls) as server:
-            if options.get("username") is not None:
-                server.login(str(options["username"]), str(password or ""))
-            refused = server.send_message(_mail(alert, options))
+        refused = _sent(host, int(options.get("port", _PORTS[tls])), tls, alert, options)
     except smtplib.SMTPNotSupportedError as error:
         what = "encrypt by STARTTLS" if "STARTTLS" in str(error) else "take a login, or an address that is no ASCII"
         raise Undelivered(f"the mail server does not {what}") from None
@@ -55,11 +56,19 @@ def send_mail(alert: Alert, options: Mapping[str, Any]) -> None:
         raise Undelivered(f"the mail server refused {len(refused)} of {len(options['to'])} recipients")
 
 
-def _connected(host: str, port: int, tls: str) -> smtplib.SMTP:
+def _sent(host: str, port: int, tls: str, alert: Alert, options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Sends it; the recipients that were refused."""
+    with deadline(_WHOLE) as sockets, _connected(host, port, tls, sockets) as server:
+        if options.get("username") is not None:
+            server.login(str(options["username"]), str(options.get("password") or ""))
+        return server.send_message(_mail(alert, options))
+
+
+def _connected(host: str, port: int, tls: str, sockets: Sockets) -> smtplib.SMTP:
     context = ssl.create_default_context()
     if tls == "tls":
-        return smtplib.SMTP_SSL(host, port, timeout=TIMEOUT, context=context)
-    server = smtplib.SMTP(host, port, timeout=TIMEOUT)
+        return _Encrypted(sockets, host, port, timeout=TIMEOUT, context=context)
+    server = _Bounded(sockets, host, port, timeout=TIMEOUT)
     if tls == "starttls":
         try:
             server.starttls(context=context)
@@ -67,6 +76,44 @@ def _connected(host: str, port: int, tls: str) -> smtplib.SMTP:
             server.close()
             raise
     return server
+
+
+class _Answers:
+    """What a mail server says, as far as it comes to an end."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file, self._left = file, _MOST
+
+    def readline(self, size: int) -> bytes:
+        """The next line. Raises OSError when there are too many."""
+        line = self._file.readline(size)
+        self._left -= len(line)
+        if self._left < 0:
+            raise OSError("the answer has no end")
+        return line
+
+    def close(self) -> None:
+        """Closes it."""
+        self._file.close()
+
+
+class _Bounded(smtplib.SMTP):
+    """Minds its socket, also the one that STARTTLS makes of it, before anything is read from it."""
+
+    def __init__(self, sockets: Sockets, host: str, port: int, **more: Any) -> None:
+        self._sockets = sockets
+        super().__init__(host, port, **more)
+
+    def getreply(self) -> tuple[int, bytes]:
+        """The next answer."""
+        if self.file is None and self.sock is not None:
+            self._sockets.add(self.sock)
+            self.file = _Answers(self.sock.makefile("rb"))
+        return super().getreply()
+
+
+class _Encrypted(_Bounded, smtplib.SMTP_SSL):
+    """By TLS from the first byte."""
 
 
 def _mail(alert: Alert, options: Mapping[str, Any]) -> EmailMessage:
@@ -100,4 +147,4 @@ def _reason(error: Exception) -> str:
         return "no mail server listens there"
     if isinstance(error, socket.gaierror):
         return "the host of the mail server is not known"
-    return f"the mail server gave no answer within {TIMEOUT:g} s, or hung up"
+    return f"the mail server gave no answer within {TIMEOUT:g} s, was not done within {_WHOLE:g} s, or hung up"

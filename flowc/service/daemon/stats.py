@@ -141,6 +141,7 @@ class Event:
     stream: str | None = None
     worker: int | None = None
     fields: Mapping[str, str | int | float | None] = field(default_factory=dict)
+    pipeline: str | None = None
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from flowc.service.runs.awslambda import Lambda, LambdaOptions
 from flowc.service.runs.executors import Executor, Subprocess
 from flowc.service.runs.k8s import JobOptions, Jobs
 from flowc.service.runs.log import LOCAL, RunLog
+from flowc.service.runs.opening import MEMORY
 from flowc.service.runs.placeoptions import Given
 from flowc.service.runs.watching import Remote
 
@@ -20,7 +21,11 @@ _SCHEMES = ("subprocess", "k8s", "lambda")
 
 def executor_of(url: str, project: str, environ: Mapping[str, str]) -> Executor | Remote:
     """The executor of a URL, for the runs of a project. Raises UsageError for what is none."""
-    found = urlsplit(url)
+    try:
+        found = urlsplit(url)
+    except ValueError:  # a bracket that nothing closes
+        help = "write subprocess://, k8s://NAMESPACE or lambda://FUNCTION"
+        raise UsageError("`--executor` is no address", code="unusable-option", help=help) from None
     pairs = parse_qsl(found.query, keep_blank_values=True)
     given = Given(f"{found.scheme}://", unquote(found.netloc), pairs)
     if found.scheme == "k8s":
@@ -37,7 +42,8 @@ def executor_of(url: str, project: str, environ: Mapping[str, str]) -> Executor 
 def check_run_log(log: RunLog, given: str | None) -> None:
     """Raises UsageError for a run log that workers on other machines cannot reach, or whose address would be seen."""
     if log.kind in LOCAL:
-        message = f"runs on other machines need a run log on a server, and this one is of kind {log.kind}"
+        what = "in memory" if given == MEMORY else f"of kind {log.kind}"
+        message = f"runs on other machines need a run log on a server, and this one is {what}"
         help = "make it a postgres or mysql connection: `run_log: { connection: … }`"
         raise UsageError(message, code="unusable-option", help=help)
     if given is not None and ":" in given:

@@ -37,7 +37,22 @@ def exporter(sink: Sink) -> Any:
     module, name = _EXPORTERS[sink.signal]
     made = getattr(driver(f"opentelemetry.exporter.otlp.proto.{protocol}.{module}", _EXTRA), name)
     reasons()  # from now on nothing of the SDK's log is lost, or shown unasked
-    return made(endpoint=_endpoint(sink), headers=dict(sink.headers) or None)
+    more = {} if sink.grpc or sink.provides_session else {"session": _session()}
+    return made(endpoint=_endpoint(sink), headers=dict(sink.headers) or None, **more)
+
+
+def _session() -> Any:
+    """A session that fails when it is sent elsewhere: the SDK follows nobody, and takes that for a success."""
+    requests = driver("requests", _EXTRA)
+
+    def check(response: Any, *_: Any, **__: Any) -> None:
+        if 300 <= response.status_code < 400:
+            words = f"the collector answered {response.status_code}, and redirects are not followed"
+            raise requests.exceptions.TooManyRedirects(words)
+
+    session = requests.Session()
+    session.hooks["response"].append(check)
+    return session
 
 
 def _endpoint(sink: Sink) -> str | None:

@@ -21,6 +21,7 @@ Signal = Literal["metrics", "traces"]
 _EVERY = 60.0
 _LEAST = 0.1
 """The shortest time between two looks at all metrics, in seconds."""
+_PROVIDER = re.compile(r"OTEL_PYTHON_EXPORTER_OTLP_HTTP_(\w+_)?CREDENTIAL_PROVIDER")
 _HTTP = re.compile(r"https?://\S+", re.IGNORECASE)
 
 
@@ -35,6 +36,8 @@ class Sink:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     every: float = _EVERY
     sample: float = 0.0
+    provides_session: bool = False
+    """Whether a variable names what opens connections for the SDK, which is then left to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,8 @@ def _sink(signal: Signal, spec: SinkSpec, resolver: Resolver, env: Mapping[str, 
     protocol = spec.protocol or _given(env, signal, "PROTOCOL") or "http"
     every = spec.every if spec.every is not None else _interval(env)
     grpc = protocol.startswith("grpc")
-    return Sink(signal, spec.kind, endpoint, grpc, headers, max(every, _LEAST), spec.sample)
+    provided = any(_PROVIDER.fullmatch(name) for name in env)
+    return Sink(signal, spec.kind, endpoint, grpc, headers, max(every, _LEAST), spec.sample, provided)
 
 
 def _given(env: Mapping[str, str], signal: Signal, name: str) -> str | None:
