@@ -236,3 +236,63 @@ def test_rows_that_cannot_be_read_go_into_the_same_table(project, tmp_path, acti
         assert (target["counts"]["bad"], target["counts"]["inserted"]) == (2, 1)
         rows = Store("sqlite", tmp_path, file="w").rows("SELECT line, row_text FROM bad")
         assert rows == [*((line, "x,2") for line in lines), (None, '{"id": 3, "v": 33}')]
+
+
+def reads_on(project, store):
+    project.write("specs/p.yaml", READS_ON.format(connection=store.connection))
+
+
+def ran(project, *options):
+    """What a run reports of its one target, and the watermark that is there then."""
+    done = project.flowc("run", "p", "--once", "--json", *options)
+    return done.json["pipelines"][0]["targets"][0]
+
+
+def watermark(store):
+    name = "flowc.watermarks" if store.kind in ("postgres", "duckdb") else "flowc_watermarks"
+    return store.rows(f"SELECT value FROM {name}")
+
+
+def test_what_is_kept_already_moves_the_watermark(project, store):
+    """A whole reread judges all rows again, and keeps each once."""
+    reads_on(project, store)
+    store.run("CREATE TABLE src (id BIGINT, v BIGINT)", "INSERT INTO src VALUES (1, 1), (5, 99)")
+    assert ran(project)["counts"]["bad"] == 1
+    assert watermark(store) == [("5",)]
+    full = ran(project, "--full")
+    assert [(check["failed"], check["total"]) for check in full["expects"]] == [(1, 2)]
+    assert watermark(store) == [("5",)]
+    assert len(kept(store)) == 1
+    # A range past the watermark keeps one, at which the next load moves on.
+    store.run("INSERT INTO src VALUES (9, 99), (10, 9)")
+    assert ran(project, "--from", "9")["counts"]["bad"] == 1
+    assert watermark(store) == [("5",)]
+    assert [ran(project)["counts"]["bad"] for _ in range(2)] == [0, 0]
+    assert watermark(store) == [("10",)]
+    assert [json.loads(row[5])["id"] for row in kept(store)] == [5, 9]
+    # All rows of a range may fail, but not more than `max_failures`.
+    store.run("DELETE FROM src WHERE id <> 5")
+    assert ran(project, "--from", "5")["error"]["code"] == "expectation-failed"
+    assert len(kept(store)) == 2
+
+
+def test_all_rows_of_a_whole_reread_are_too_many(project, store):
+    project.write("specs/p.yaml", READS_ON.format(connection=store.connection).replace(", max_failures: 50%", ""))
+    store.run("CREATE TABLE src (id BIGINT, v BIGINT)", "INSERT INTO src VALUES (1, 1), (5, 99)")
+    assert ran(project)["error"] is None
+    store.run("DELETE FROM src WHERE id = 1")
+    assert ran(project)["error"] is None
+    assert ran(project, "--full")["error"]["code"] == "too-many-bad-rows"
+    assert ran(project, "--from", "1")["error"] is None
+    forgotten = "flowc.watermarks" if store.kind in ("postgres", "duckdb") else "flowc_watermarks"
+    store.run(f"DELETE FROM {forgotten}")
+    assert ran(project)["error"]["code"] == "too-many-bad-rows"
+
+
+def test_a_column_may_be_called_as_the_mark_is(project, store):
+    reads_on(project, store)
+    store.run(
+        "CREATE TABLE src (id BIGINT, v BIGINT, Flowc_Failed BIGINT)", "INSERT INTO src VALUES (1, 1, 7), (2, 99, 8)"
+    )
+    assert ran(project)["error"] is None
+    assert {k.lower(): v for k, v in json.loads(kept(store)[0][5]).items()} == {"id": 2, "v": 99, "flowc_failed": 8}
