@@ -296,3 +296,49 @@ def test_a_column_may_be_called_as_the_mark_is(project, store):
     )
     assert ran(project)["error"] is None
     assert {k.lower(): v for k, v in json.loads(kept(store)[0][5]).items()} == {"id": 2, "v": 99, "flowc_failed": 8}
+
+
+COPIES = """
+connections: {{ w: {connection} }}
+pipelines:
+  p:
+    table: src
+    to: {{ connection: w, table: t }}
+    mode: append
+    expect: [{{ name: low, sql: "id < 2", severity: quarantine }}]
+"""
+
+
+def copied(project, store, columns, *rows):
+    """The rows in quarantine, of which the first column is `id`, above 1."""
+    project.write("specs/p.yaml", COPIES.format(connection=store.connection))
+    store.run(f"CREATE TABLE src (id BIGINT, {columns})", *(f"INSERT INTO src VALUES {row}" for row in rows))
+    assert ran(project)["error"] is None
+    return [row[5] for row in kept(store)]
+
+
+def strictly(text):
+    return json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"), parse_float=str)
+
+
+@pytest.mark.parametrize("store", ["duckdb"], indirect=True)
+def test_numbers_of_duckdb_are_json(project, store):
+    columns = "d DECIMAL(3,3), l DOUBLE[], s STRUCT(x FLOAT, y VARCHAR)"
+    rows = copied(
+        project, store, columns, "(1, 0, NULL, NULL)",
+        "(2, 0.5, ['NaN'::DOUBLE, '-inf'::DOUBLE, 1], {'x': 'inf', 'y': 'a'})",
+        "(3, -0.5, [1.5], {'x': 1, 'y': 'NaN \" NaN'})",
+    )  # fmt: skip
+    bad, good = (strictly(row) for row in rows)
+    assert bad == {"id": 2, "d": "0.500", "l": "[nan, -inf, 1.0]", "s": "{'x': inf, 'y': a}"}
+    assert good == {"id": 3, "d": "-0.500", "l": ["1.5"], "s": {"x": "1.0", "y": 'NaN " NaN'}}
+
+
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+def test_bytes_in_any_column_of_sqlite_are_hexadecimal(project, store):
+    """SQLite keeps them in columns of all types."""
+    kinds = {"a": "TEXT", "b": "TIMESTAMP", "c": "DATE", "d": "INTEGER", "e": "DECIMAL(9,2)", "f": "JSON", "g": "BLOB"}
+    columns = ", ".join(f"{name} {kind}" for name, kind in kinds.items())
+    blob = ", x'fe31'"
+    [row] = copied(project, store, columns, f"(1{', NULL' * 7})", f"(2{blob * 7})")
+    assert strictly(row) == {"id": 2} | dict.fromkeys(kinds, "fe31")
