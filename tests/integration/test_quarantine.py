@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
+import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -342,3 +345,22 @@ def test_bytes_in_any_column_of_sqlite_are_hexadecimal(project, store):
     blob = ", x'fe31'"
     [row] = copied(project, store, columns, f"(1{', NULL' * 7})", f"(2{blob * 7})")
     assert strictly(row) == {"id": 2} | dict.fromkeys(kinds, "fe31")
+
+
+@pytest.mark.parametrize("schema", ["ops", "bad"])
+@pytest.mark.parametrize("store", ["postgres"], indirect=True)
+def test_two_first_loads_make_one_schema(project, store, schema):
+    """As PostgreSQL sees them: the one waits for the other, and then finds what was missing."""
+    spec = COPIES.replace("table: t }}", "table: ops.t }}\n    quarantine: {{ table: bad.rows }}")
+    project.write("specs/p.yaml", spec.format(connection=store.connection))
+    store.run("CREATE TABLE src (id BIGINT)", "INSERT INTO src VALUES (1), (2)")
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(store.dsn) as other:
+        other.execute(f"CREATE SCHEMA {schema}")
+        load = pool.submit(ran, project)
+        waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND database IS NULL AND locktype = 'transactionid'"
+        until = time.monotonic() + 30
+        while store.rows(waiting) == [(0,)] and not load.done() and time.monotonic() < until:
+            time.sleep(0.05)
+        other.commit()
+        assert load.result()["error"] is None
+    assert [row[5] for row in kept(store, "bad.rows")] == ['{"id": 2}']
