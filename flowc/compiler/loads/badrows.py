@@ -76,7 +76,7 @@ def _own(load: Load) -> str:
 def kept_already(load: Load) -> Execute:
     """Marks the rows that fail and were kept by an earlier load, which this one reads again."""
     failing = load.any_of(f"{fails(load, wanted)} = 1" for wanted in load.apply.expect if wanted.quarantine)
-    again = f"{_row(load)} IN (SELECT {ident('row_text')} FROM {_earlier(load)})"
+    again = f"{_digest(_row(load), load)} IN ({_digests(load)})"
     sql = f"UPDATE {load.sifted} SET {load.failed} = 0 WHERE ({failing}) AND {again}"
     return Execute("mark the rows that are kept already", sql)
 
@@ -91,13 +91,23 @@ def _failed(name: TableName, load: Load) -> Iterator[Execute]:
     if _reads_all(load):
         yield Execute("no failed rows of earlier loads", f"DELETE FROM {_earlier(load)}")
     elif not load.reads_on:
-        query += f" WHERE f.row_text NOT IN (SELECT {ident('row_text')} FROM {_earlier(load)})"
+        query += f" WHERE {_digest('f.row_text', load)} NOT IN ({_digests(load)})"
     columns = idents(column.name for column in BAD_ROWS)
     yield Execute("keep the rows that fail a check", f"INSERT INTO {table(name)} ({columns}) {query}")
 
 
 def _row(load: Load) -> str:
     return load.dialect.compare.text_by_value.format(x=row_json(load))
+
+
+def _digest(x: str, load: Load) -> str:
+    """By digests: MySQL compares each long text with each other one. Never NULL, for which it would do so too."""
+    return f"coalesce({load.dialect.function('md5', x)}, '')"
+
+
+def _digests(load: Load) -> str:
+    """Those of the kept rows, worked out once: a table of their own, by DISTINCT, of which MySQL makes an index."""
+    return f"SELECT k.d FROM (SELECT DISTINCT {_digest(ident('row_text'), load)} AS d FROM {_earlier(load)}) AS k"
 
 
 def _earlier(load: Load) -> str:
