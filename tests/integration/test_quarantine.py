@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
+import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -236,3 +239,173 @@ def test_rows_that_cannot_be_read_go_into_the_same_table(project, tmp_path, acti
         assert (target["counts"]["bad"], target["counts"]["inserted"]) == (2, 1)
         rows = Store("sqlite", tmp_path, file="w").rows("SELECT line, row_text FROM bad")
         assert rows == [*((line, "x,2") for line in lines), (None, '{"id": 3, "v": 33}')]
+
+
+def reads_on(project, store):
+    project.write("specs/p.yaml", READS_ON.format(connection=store.connection))
+
+
+def ran(project, *options):
+    """What a run reports of its one target, and the watermark that is there then."""
+    done = project.flowc("run", "p", "--once", "--json", *options)
+    return done.json["pipelines"][0]["targets"][0]
+
+
+def watermark(store):
+    name = "flowc.watermarks" if store.kind in ("postgres", "duckdb") else "flowc_watermarks"
+    return store.rows(f"SELECT value FROM {name}")
+
+
+def test_what_is_kept_already_moves_the_watermark(project, store):
+    """A whole reread judges all rows again, and keeps each once."""
+    reads_on(project, store)
+    store.run("CREATE TABLE src (id BIGINT, v BIGINT)", "INSERT INTO src VALUES (1, 1), (5, 99)")
+    assert ran(project)["counts"]["bad"] == 1
+    assert watermark(store) == [("5",)]
+    full = ran(project, "--full")
+    assert [(check["failed"], check["total"]) for check in full["expects"]] == [(1, 2)]
+    assert watermark(store) == [("5",)]
+    assert len(kept(store)) == 1
+    # A range past the watermark keeps one, at which the next load moves on.
+    store.run("INSERT INTO src VALUES (9, 99), (10, 9)")
+    assert ran(project, "--from", "9")["counts"]["bad"] == 1
+    assert watermark(store) == [("5",)]
+    assert [ran(project)["counts"]["bad"] for _ in range(2)] == [0, 0]
+    assert watermark(store) == [("10",)]
+    assert [json.loads(row[5])["id"] for row in kept(store)] == [5, 9]
+    # All rows of a range may fail, but not more than `max_failures`.
+    store.run("DELETE FROM src WHERE id <> 5")
+    assert ran(project, "--from", "5")["error"]["code"] == "expectation-failed"
+    assert len(kept(store)) == 2
+
+
+def test_all_rows_of_a_whole_reread_are_too_many(project, store):
+    project.write("specs/p.yaml", READS_ON.format(connection=store.connection).replace(", max_failures: 50%", ""))
+    store.run("CREATE TABLE src (id BIGINT, v BIGINT)", "INSERT INTO src VALUES (1, 1), (5, 99)")
+    assert ran(project)["error"] is None
+    store.run("DELETE FROM src WHERE id = 1")
+    assert ran(project)["error"] is None
+    assert ran(project, "--full")["error"]["code"] == "too-many-bad-rows"
+    assert ran(project, "--from", "1")["error"] is None
+    forgotten = "flowc.watermarks" if store.kind in ("postgres", "duckdb") else "flowc_watermarks"
+    store.run(f"DELETE FROM {forgotten}")
+    assert ran(project)["error"]["code"] == "too-many-bad-rows"
+
+
+def test_a_column_may_be_called_as_the_mark_is(project, store):
+    reads_on(project, store)
+    store.run(
+        "CREATE TABLE src (id BIGINT, v BIGINT, Flowc_Failed BIGINT)", "INSERT INTO src VALUES (1, 1, 7), (2, 99, 8)"
+    )
+    assert ran(project)["error"] is None
+    assert {k.lower(): v for k, v in json.loads(kept(store)[0][5]).items()} == {"id": 2, "v": 99, "flowc_failed": 8}
+
+
+COPIES = """
+connections: {{ w: {connection} }}
+pipelines:
+  p:
+    table: src
+    to: {{ connection: w, table: t }}
+    mode: append
+    expect: [{{ name: low, sql: "id < 2", severity: quarantine }}]
+"""
+
+
+def copied(project, store, columns, *rows):
+    """The rows in quarantine, of which the first column is `id`, above 1."""
+    project.write("specs/p.yaml", COPIES.format(connection=store.connection))
+    store.run(f"CREATE TABLE src (id BIGINT, {columns})", *(f"INSERT INTO src VALUES {row}" for row in rows))
+    assert ran(project)["error"] is None
+    return [row[5] for row in kept(store)]
+
+
+def strictly(text):
+    return json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"), parse_float=str)
+
+
+@pytest.mark.parametrize("store", ["duckdb"], indirect=True)
+def test_numbers_of_duckdb_are_json(project, store):
+    columns = "d DECIMAL(3,3), l DOUBLE[], s STRUCT(x FLOAT, y VARCHAR)"
+    rows = copied(
+        project, store, columns, "(1, 0, NULL, NULL)",
+        "(2, 0.5, ['NaN'::DOUBLE, '-inf'::DOUBLE, 1], {'x': 'inf', 'y': 'a'})",
+        "(3, -0.5, [1.5], {'x': 1, 'y': 'NaN \" NaN'})",
+    )  # fmt: skip
+    bad, good = (strictly(row) for row in rows)
+    assert bad == {"id": 2, "d": "0.500", "l": "[nan, -inf, 1.0]", "s": "{'x': inf, 'y': a}"}
+    assert good == {"id": 3, "d": "-0.500", "l": ["1.5"], "s": {"x": "1.0", "y": 'NaN " NaN'}}
+
+
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+def test_bytes_in_any_column_of_sqlite_are_hexadecimal(project, store):
+    """SQLite keeps them in columns of all types."""
+    kinds = {"a": "TEXT", "b": "TIMESTAMP", "c": "DATE", "d": "INTEGER", "e": "DECIMAL(9,2)", "f": "JSON", "g": "BLOB"}
+    columns = ", ".join(f"{name} {kind}" for name, kind in kinds.items())
+    blob = ", x'fe31'"
+    [row] = copied(project, store, columns, f"(1{', NULL' * 7})", f"(2{blob * 7})")
+    assert strictly(row) == {"id": 2} | dict.fromkeys(kinds, "fe31")
+
+
+@pytest.mark.parametrize("schema", ["ops", "bad"])
+@pytest.mark.parametrize("store", ["postgres"], indirect=True)
+def test_two_first_loads_make_one_schema(project, store, schema):
+    """As PostgreSQL sees them: the one waits for the other, and then finds what was missing."""
+    spec = COPIES.replace("table: t }}", "table: ops.t }}\n    quarantine: {{ table: bad.rows }}")
+    project.write("specs/p.yaml", spec.format(connection=store.connection))
+    store.run("CREATE TABLE src (id BIGINT)", "INSERT INTO src VALUES (1), (2)")
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(store.dsn) as other:
+        other.execute(f"CREATE SCHEMA {schema}")
+        load = pool.submit(ran, project)
+        waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND database IS NULL AND locktype = 'transactionid'"
+        until = time.monotonic() + 30
+        while store.rows(waiting) == [(0,)] and not load.done() and time.monotonic() < until:
+            time.sleep(0.05)
+        other.commit()
+        assert load.result()["error"] is None
+    assert [row[5] for row in kept(store, "bad.rows")] == ['{"id": 2}']
+
+
+TAKEN = {
+    ("table: src", "main.T"): "among the rows that it writes",
+    ("table: src", "src"): "among the rows that it reads",
+    ("sql: SELECT s.id FROM src AS s JOIN other AS o ON o.id = s.id", "other"): "among the rows that it reads",
+    ("from: { connection: w, table: src }", "src"): "among the rows that it reads",
+    ("from: { connection: f, path: a.csv }", "t"): "among the rows that it writes",
+    ("table: src", "flowc.watermarks"): "which flowc keeps its own state in",
+}
+
+
+@pytest.mark.parametrize(("place", "words"), TAKEN.items())
+def test_lint_refuses_a_table_that_holds_something_else(project, place, words):
+    read, name = place
+    spec = COPIES.replace(
+        "table: src", f"{read.replace('{', '{{').replace('}', '}}')}\n    quarantine: {{{{ table: {name} }}}}"
+    )
+    spec = spec.replace("w: {connection}", "w: {connection}, f: {{ kind: files, uri: in }}")
+    project.write("specs/p.yaml", spec.format(connection="{ kind: duckdb, path: w.duckdb }"))
+    found = project.flowc("lint")
+    assert found.code == 1
+    assert f"the bad rows of `p` would go into `{name}`, {words}" in " ".join((found.out + found.err).split())
+
+
+@pytest.mark.parametrize("name", ["flowc.bad_rows", "src_bad"])
+def test_a_table_of_their_own_is_none_of_those(project, name):
+    spec = COPIES.replace("table: src", f"table: src\n    quarantine: {{{{ table: {name} }}}}")
+    project.write("specs/p.yaml", spec.format(connection="{ kind: duckdb, path: w.duckdb }"))
+    assert project.flowc("lint").code == 0
+
+
+@pytest.mark.parametrize("store", ["mysql"], indirect=True)
+@pytest.mark.parametrize("more", ["", "\n    incremental: {{ column: day }}"])
+def test_many_rows_that_are_kept_take_no_long_time(project, store, more):
+    """They were compared each with each, as the texts that they are: in 15 times the time of the first load."""
+    spec = COPIES.replace("mode: append", f"mode: append{more}")
+    project.write("specs/p.yaml", spec.format(connection=store.connection))
+    rows = ", ".join(f"({n}, 1)" for n in range(3000))
+    store.run("CREATE TABLE src (id BIGINT, day BIGINT)", f"INSERT INTO src VALUES {rows}")
+    first, again = ran(project), ran(project)
+    assert again["error"] is None
+    assert again["counts"]["bad"] == (0 if more else 2998)
+    assert len(kept(store)) == 2998
+    assert again["seconds"] < 5 * first["seconds"]

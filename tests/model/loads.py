@@ -11,6 +11,7 @@ import pytest
 from flowc.catalog import TableName
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Apply
+from flowc.compiler.loads.load import Reread
 from flowc.compiler.loads.reads import read_of
 from flowc.compiler.loads.sqlplan import plan_load
 from flowc.compiler.quote import table
@@ -25,7 +26,7 @@ from tests.model.model import Refused
 TARGET = h.TARGET
 
 
-def plan(engine: Engine, apply: Apply, now: int, *, constraints: bool = True) -> LoadPlan:
+def plan(engine: Engine, apply: Apply, now: int, *, constraints: bool = True, reread: Reread | None = None) -> LoadPlan:
     """The plan of a load at that time, of the table as it is; without `constraints` it may not rely on any.
 
     Each load spells the table in another way.
@@ -42,6 +43,7 @@ def plan(engine: Engine, apply: Apply, now: int, *, constraints: bool = True) ->
         now=h.moment(now),
         same_database=engine.same(getattr(apply.input, "connection", None)),
         kept=kept.kept if kept else None,
+        reread=reread,
     )
 
 
@@ -61,12 +63,13 @@ def execute(engine: Engine, made: LoadPlan) -> dict[Counter, int]:
 
 
 def load(
-    engine: Engine, apply: Apply, rows: Sequence[dict], now: int, *, way: str = HERE, constraints: bool = True
-) -> dict[Counter, int]:
+    engine: Engine, apply: Apply, rows: Sequence[dict], now: int, *, way: str = HERE, constraints: bool = True,
+    reread: Reread | None = None,
+) -> dict[Counter, int]:  # fmt: skip
     """Loads rows that arrive that way, and gives the counters."""
     source = engine.own() if way == OWN else None
     coming = replace(apply, input=source or engine.fill(HERE if way == OWN else way, rows))
-    return execute(engine, plan(engine, coming, now, constraints=constraints))
+    return execute(engine, plan(engine, coming, now, constraints=constraints, reread=reread))
 
 
 def outcome(model: Callable, *arguments: Any) -> dict[Counter, int] | str:
@@ -77,11 +80,13 @@ def outcome(model: Callable, *arguments: Any) -> dict[Counter, int] | str:
         return str(refused)
 
 
-def refused(engine: Engine, apply: Apply, rows: Sequence[dict], now: int, *, way: str, code: str) -> None:
+def refused(
+    engine: Engine, apply: Apply, rows: Sequence[dict], now: int, *, way: str, code: str, reread: Reread | None = None
+) -> None:
     """The engine refuses for the same reason and keeps everything as it was."""
     before = state(engine)
     with pytest.raises(DataError) as raised:
-        load(engine, apply, rows, now, way=way)
+        load(engine, apply, rows, now, way=way, reread=reread)
     assert raised.value.code == code
     assert state(engine) == before
 

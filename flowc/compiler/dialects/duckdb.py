@@ -36,6 +36,14 @@ _LONG_NUMBERED = f"CASE WHEN regexp_matches({{x}}, '{_LONG_NUMBER}') THEN CAST({
 _JSON_BY_VALUE = f"ROW(CAST({{x}} AS JSON)::VARIANT, {_LONG_NUMBERED})"
 
 
+# Its JSON has NaN and infinities, as no other reader does: what holds one of them, outside of strings, is a text.
+_OUTSIDE = r"""regexp_replace({x}, '"(\\.|[^"\\])*"', '', 'g')"""
+_STRICT_JSON = (
+    f"CASE WHEN regexp_matches({_OUTSIDE}, 'NaN|Infinity') THEN CAST(to_json(CAST({{0}} AS VARCHAR)) AS VARCHAR) "
+    "ELSE {x} END"
+)
+
+
 # The time its planner takes for one long expression grows with the square of the length.
 _ENCODED_LIST = (
     "array_to_string(list_transform([{0}], lambda flowc_v, flowc_i: coalesce("
@@ -182,9 +190,9 @@ DUCKDB = Dialect(
         "json_text": "CAST(to_json({0}) AS VARCHAR)",
         "json_integer": "CAST({0} AS VARCHAR)",
         "json_float": "CASE WHEN isfinite({0}) THEN CAST({0} AS VARCHAR) ELSE '\"' || CAST({0} AS VARCHAR) || '\"' END",
-        "json_decimal": "CAST({0} AS VARCHAR)",
-        "json_document": "CAST({0} AS VARCHAR)",
-        "json_other": "CAST(to_json({0}) AS VARCHAR)",
+        "json_decimal": r"regexp_replace(CAST({0} AS VARCHAR), '^(-?)\.', '\10.')",  # it writes .5 of as many digits
+        "json_document": _STRICT_JSON.replace("{x}", "CAST({0} AS VARCHAR)"),
+        "json_other": _STRICT_JSON.replace("{x}", "CAST(to_json({0}) AS VARCHAR)"),
         "cursor": "CAST({0} AS VARCHAR)",
         "cursor_float": "CAST(CAST({0} AS DOUBLE) AS VARCHAR)",
         "cursor_binary": "hex({0})",

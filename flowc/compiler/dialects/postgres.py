@@ -63,6 +63,9 @@ _ZONE_MISFIT = (
     f"(({_AFTER} AT TIME ZONE 'UTC') AT TIME ZONE {{1}} = {{0}}) ELSE false END ELSE false END"
 )
 
+_CREATE_SCHEMA = "BEGIN CREATE SCHEMA IF NOT EXISTS {schema}; EXCEPTION WHEN unique_violation THEN NULL; END;"
+"""Of two sessions that make it at once, the second waits for the commit of the first, and then fails."""
+
 POSTGRES = Dialect(
     name="postgres",
     sqlglot="postgres",
@@ -109,10 +112,11 @@ POSTGRES = Dialect(
     tables=TableRules(
         comments=True,
         ensure_schema="DO {block}",
-        schema_block="BEGIN IF to_regnamespace({text}) IS NULL THEN CREATE SCHEMA IF NOT EXISTS {schema}; END IF; END",
+        schema_block=f"BEGIN IF to_regnamespace({{text}}) IS NULL THEN {_CREATE_SCHEMA} END IF; END",
         ensure=(
             "DO $flowc$ BEGIN IF to_regclass({text}) IS NULL THEN PERFORM pg_advisory_xact_lock(hashtext({text})); "
-            "CREATE SCHEMA IF NOT EXISTS {schema}; CREATE TABLE IF NOT EXISTS {table} ({columns}); END IF; END $flowc$",
+            + _CREATE_SCHEMA
+            + " CREATE TABLE IF NOT EXISTS {table} ({columns}); END IF; END $flowc$",
         ),
         # The table stays the one on which rights were granted.
         renew=(

@@ -47,10 +47,15 @@ _SHORT = "CAST({0} AS TEXT)"
 _FLOAT_TEXT = f"CASE WHEN CAST({_SHORT} AS REAL) <> {{0}} THEN printf('%!.17g', {{0}}) ELSE {_SHORT} END"
 """The engine's own text of a REAL has 15 digits, which are not always all of them."""
 
-_AS_JSON = "CASE typeof({0}) WHEN 'blob' THEN json_quote(hex({0})) ELSE json_quote({0}) END"
+_BLOB_AS_JSON = "WHEN typeof({0}) = 'blob' THEN json_quote(lower(hex({0})))"
+"""A column of any type may hold one."""
+_AS_JSON = f"CASE {_BLOB_AS_JSON} ELSE json_quote({{0}}) END"
 _FLOAT_AS_JSON = (
     "CASE WHEN typeof({0}) = 'real' AND {0} - {0} = 0 THEN flowc_number_text({0}) "
     "WHEN typeof({0}) = 'real' THEN json_quote(CAST({0} AS TEXT)) ELSE " + _AS_JSON + " END"
+)
+_DECIMAL_AS_JSON = (
+    f"CASE {_BLOB_AS_JSON} WHEN json_valid({{0}}) THEN flowc_number_text({{0}}) ELSE {_FLOAT_AS_JSON} END"
 )
 
 
@@ -161,11 +166,11 @@ SQLITE = Dialect(
         "clock": "(strftime('%Y-%m-%d %H:%M:%f', 'now') || '000+00:00')",
         "add_seconds": "flowc_add_seconds({0}, {1})",
         "canonical_time": "flowc_temporal({0}, {1})",
-        "json_text": "json_quote({0})",
+        "json_text": "CASE WHEN typeof({1}) = 'blob' THEN json_quote(lower(hex({1}))) ELSE json_quote({0}) END",
         "json_integer": _AS_JSON,
         "json_float": _FLOAT_AS_JSON,
-        "json_decimal": f"CASE WHEN json_valid({{0}}) THEN flowc_number_text({{0}}) ELSE {_FLOAT_AS_JSON} END",
-        "json_document": f"CASE WHEN json_valid({{0}}) THEN {{0}} ELSE {_AS_JSON} END",
+        "json_decimal": _DECIMAL_AS_JSON,
+        "json_document": f"CASE {_BLOB_AS_JSON} WHEN json_valid({{0}}) THEN {{0}} ELSE json_quote({{0}}) END",
         "json_other": _AS_JSON,
         "cursor": "CAST({0} AS TEXT)",
         "cursor_float": "flowc_number_text({0})",

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flowc.catalog import TableName
-from flowc.compiler.loads.load import FAILED, Load
+from flowc.compiler.loads.checks import fails
+from flowc.compiler.loads.load import Load
 from flowc.compiler.loads.rowjson import row_json
 from flowc.compiler.quote import ident, idents, table, text
 from flowc.compiler.tables.ddl import create_temporary
@@ -73,10 +74,11 @@ def _own(load: Load) -> str:
 
 
 def kept_already(load: Load) -> Execute:
-    """Leaves out the rows that fail and were kept by an earlier load, which this one reads again."""
-    again = f"{_row(load)} IN (SELECT {ident('row_text')} FROM {_earlier(load)})"
-    sql = f"DELETE FROM {load.sifted} WHERE {ident(FAILED)} IS NOT NULL AND {again}"
-    return Execute("leave out rows that are kept already", sql)
+    """Marks the rows that fail and were kept by an earlier load, which this one reads again."""
+    failing = load.any_of(f"{fails(load, wanted)} = 1" for wanted in load.apply.expect if wanted.quarantine)
+    again = f"{_digest(_row(load), load)} IN ({_digests(load)})"
+    sql = f"UPDATE {load.sifted} SET {load.failed} = 0 WHERE ({failing}) AND {again}"
+    return Execute("mark the rows that are kept already", sql)
 
 
 def _failed(name: TableName, load: Load) -> Iterator[Execute]:
@@ -84,18 +86,28 @@ def _failed(name: TableName, load: Load) -> Iterator[Execute]:
     whose = text(kept_name(load.apply.project, load.apply.pipeline), load.dialect)
     code = text("expectation-failed", load.dialect)
     rows = f"SELECT {_error(load)} AS error, {_row(load)} AS row_text FROM {load.sifted}"
-    rows += f" WHERE {ident(FAILED)} IS NOT NULL"
+    rows += f" WHERE {load.failed} > 0"
     query = f"SELECT {whose}, NULL, NULL, {code}, f.error, f.row_text FROM (\n{rows}\n) AS f"
     if _reads_all(load):
         yield Execute("no failed rows of earlier loads", f"DELETE FROM {_earlier(load)}")
-    elif load.apply.incremental is None:
-        query += f" WHERE f.row_text NOT IN (SELECT {ident('row_text')} FROM {_earlier(load)})"
+    elif not load.reads_on:
+        query += f" WHERE {_digest('f.row_text', load)} NOT IN ({_digests(load)})"
     columns = idents(column.name for column in BAD_ROWS)
     yield Execute("keep the rows that fail a check", f"INSERT INTO {table(name)} ({columns}) {query}")
 
 
 def _row(load: Load) -> str:
     return load.dialect.compare.text_by_value.format(x=row_json(load))
+
+
+def _digest(x: str, load: Load) -> str:
+    """By digests: MySQL compares each long text with each other one. Never NULL, for which it would do so too."""
+    return f"coalesce({load.dialect.function('md5', x)}, '')"
+
+
+def _digests(load: Load) -> str:
+    """Those of the kept rows, worked out once: a table of their own, by DISTINCT, of which MySQL makes an index."""
+    return f"SELECT k.d FROM (SELECT DISTINCT {_digest(ident('row_text'), load)} AS d FROM {_earlier(load)}) AS k"
 
 
 def _earlier(load: Load) -> str:
@@ -122,4 +134,4 @@ def _error(load: Load) -> str:
         if wanted.quarantine
     )
     told = " ".join(f"WHEN {number} THEN {text(said, load.dialect)}" for number, said in words)
-    return f"CASE {ident(FAILED)} {told} END"
+    return f"CASE {load.failed} {told} END"

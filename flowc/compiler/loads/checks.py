@@ -92,8 +92,9 @@ def expectations(load: Load) -> Iterator[Expect]:
 
 
 def sifting(load: Load) -> Iterator[Expect]:
-    """The quality checks that set rows aside, on all rows."""
-    yield from (_expect(load, wanted, load.sifted) for wanted in load.apply.expect if wanted.quarantine)
+    """The quality checks that set rows aside, on all rows but those that an earlier load has judged."""
+    judged = f"{load.sifted} WHERE coalesce({load.failed}, 1) > 0" if load.reads_on else load.sifted
+    yield from (_expect(load, wanted, judged) for wanted in load.apply.expect if wanted.quarantine)
 
 
 def _expect(load: Load, wanted: Expectation, rows: str) -> Expect:

@@ -25,7 +25,10 @@ SIFTED = "flowc_sifted"
 HELD_BACK = "flowc_held_back"
 """The keys of rows that were set aside, where what is not there is deleted."""
 FAILED = "flowc_failed"
-"""The column of the sifted rows that holds which check a row fails first, by its number; NULL for a good one."""
+"""The column of the sifted rows that holds which check a row fails first, by its number; NULL for a good one.
+
+0 is for one that fails and that an earlier load has kept, where the load reads it again in reading on.
+"""
 
 VALID_FROM, VALID_TO, IS_CURRENT, ROW_HASH = "valid_from", "valid_to", "is_current", "row_hash"
 HISTORY = (VALID_FROM, VALID_TO, IS_CURRENT, ROW_HASH)
@@ -133,6 +136,26 @@ class Load:
     def sifts(self) -> bool:
         """Whether rows that fail a check are set aside."""
         return any(wanted.quarantine for wanted in self.apply.expect)
+
+    @cached_property
+    def failed_name(self) -> str:
+        """The name of the column that says which check a row fails."""
+        return free_name(FAILED, {c.name.lower() for c in (*self.table.columns, *self.columns)})
+
+    @property
+    def failed(self) -> str:
+        """The same, quoted."""
+        return ident(self.failed_name)
+
+    @property
+    def reads_on(self) -> bool:
+        """Whether it reads from the watermark of an earlier load on."""
+        return self.watermark is not None and self.reread is None
+
+    @property
+    def reads_part(self) -> bool:
+        """Whether it reads no more than a part of what there is, which may be few rows."""
+        return self.reads_on or (self.reread is not None and not self.reread.whole)
 
     @property
     def bad(self) -> BadRows | None:

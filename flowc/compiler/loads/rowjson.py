@@ -1,7 +1,7 @@
 """A row as JSON, as SQL text: an object of its columns, whatever their number and types.
 
 Numbers keep all of their digits, bytes are hexadecimal, and times are written as flowc does; what JSON has no number
-for (NaN, infinities) is a text.
+for (NaN, infinities) is a text; so is a whole array, structure or document of DuckDB that holds one.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _value(column: Column, dialect: Dialect) -> str:
         return dialect.function("json_document", x)
     if kind.kind in _AS_THEY_ARE:
         return dialect.function("json_other", x)
-    return dialect.function("json_text", _text(x, kind, dialect))
+    return dialect.function("json_text", _text(x, kind, dialect), x)
 
 
 def _text(x: str, kind: DataType, dialect: Dialect) -> str:

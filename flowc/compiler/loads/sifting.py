@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from flowc.compiler.loads.badrows import kept_already, make_place
 from flowc.compiler.loads.checks import EVIDENCE, fails, sifting
-from flowc.compiler.loads.load import FAILED, HELD_BACK, ROWS, Load
+from flowc.compiler.loads.load import HELD_BACK, ROWS, Load
 from flowc.compiler.loads.staging import fields, first_of_each, index_of, indexed, indexing, staging, temporary_table
 from flowc.compiler.quote import ident, idents, table
 from flowc.loadplan import Check, Counter, Execute, Step
@@ -28,16 +28,17 @@ def gather(load: Load) -> Iterator[Step]:
 def _sift(load: Load) -> Iterator[Step]:
     """Marks the rows that fail, and stops where they are too many.
 
-    What reads on from a watermark may find few rows, so there all of them may fail; and what an earlier load has kept
-    and this one reads again is judged no second time: not by a rehearsal where that table may be missing.
+    What reads on from a watermark, or a range, may find few rows, so there all of them may fail. What an earlier load
+    has kept and one that reads on finds again is judged no second time, and moves the watermark as all that is read
+    does: not by a rehearsal where that table may be missing.
     """
     if load.dialect.transactions.ddl:
         yield from make_place(load)
-    yield from _mark(load)
-    if load.apply.incremental is not None and (load.dialect.transactions.ddl or not load.rehearsal):
+    if load.reads_on and (load.dialect.transactions.ddl or not load.rehearsal):
         yield kept_already(load)
+    yield from _mark(load)
     yield from sifting(load)
-    if load.watermark is None:
+    if not load.reads_part:
         yield _all_failed(load)
     if load.apply.deletes != "ignore":
         yield _untold(load)
@@ -48,13 +49,13 @@ def _mark(load: Load) -> Iterator[Execute]:
     """Gives each row that fails the number of the first check that it fails."""
     for number, wanted in enumerate(load.apply.expect, 1):
         if wanted.quarantine:
-            failing = f"{ident(FAILED)} IS NULL AND {fails(load, wanted)} = 1"
-            sql = f"UPDATE {load.sifted} SET {ident(FAILED)} = {number} WHERE {failing}"
+            failing = f"{load.failed} IS NULL AND {fails(load, wanted)} = 1"
+            sql = f"UPDATE {load.sifted} SET {load.failed} = {number} WHERE {failing}"
             yield Execute(f"mark the rows that fail {wanted.name}", sql, Counter.BAD, written=wanted.source)
 
 
 def _all_failed(load: Load) -> Check:
-    counted = f"SELECT count(*) AS n, count({ident(FAILED)}) AS failed FROM {load.sifted}"
+    counted = f"SELECT count(*) AS n, count({load.failed}) AS failed FROM {load.sifted}"
     return Check(
         "not all rows fail",
         f"SELECT failed AS {ident('rows that fail')} FROM ({counted}) AS c WHERE n > 0 AND n = failed",
@@ -69,7 +70,7 @@ def _untold(load: Load) -> Check:
     missing = " OR ".join(f"{ident(k)} IS NULL" for k in load.keys)
     return Check(
         "failed rows have their keys",
-        f"SELECT {idents(load.names)} FROM {load.sifted} WHERE {ident(FAILED)} IS NOT NULL AND ({missing}) "
+        f"SELECT {idents(load.names)} FROM {load.sifted} WHERE {load.failed} IS NOT NULL AND ({missing}) "
         f"LIMIT {EVIDENCE}",
         "null-key",
         f"rows for `{load.label}` that go into quarantine have NULL in a key column "
@@ -82,7 +83,7 @@ def _held_back(load: Load) -> Iterator[Execute]:
     """Creates and fills the table of the keys of rows that were set aside."""
     where, named = load.temporary(HELD_BACK), {f.name: f.written for f in fields(load)}
     columns = tuple(named[key] for key in load.keys)
-    query = f"SELECT {idents(load.keys)} FROM {load.sifted} WHERE {ident(FAILED)} IS NOT NULL"
+    query = f"SELECT {idents(load.keys)} FROM {load.sifted} WHERE {load.failed} IS NOT NULL"
     yield Execute("create the table of their keys", temporary_table(load, HELD_BACK, columns, query))
     yield Execute("the keys of rows that fail", f"INSERT INTO {table(where)} ({idents(load.keys)}) {query}")
     if indexed(load) and not load.dialect.tables.inline_indexes:
@@ -95,7 +96,7 @@ def _chosen(load: Load) -> Iterator[Step]:
     names = idents(c.name for c in wanted)
     query = f"SELECT {names} FROM {load.sifted}"
     yield Execute("create the table of rows", temporary_table(load, ROWS, wanted, query))
-    query += f" WHERE {ident(FAILED)} IS NULL"
+    query += f" WHERE {load.failed} IS NULL"
     if load.apply.dedupe is not None:
         query = first_of_each(load, query, names)
     yield Execute("the rows that pass", f"INSERT INTO {load.rows} ({names}) {query}")

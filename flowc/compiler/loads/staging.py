@@ -15,7 +15,7 @@ from flowc.compiler.ir import Normalize
 from flowc.compiler.loads.checks import EVIDENCE
 from flowc.compiler.loads.conversion import convert
 from flowc.compiler.loads.conversion_pair import Conversion
-from flowc.compiler.loads.load import FAILED, HELD_BACK, ROWS, SIFTED, STAGE, Load, Loaded
+from flowc.compiler.loads.load import HELD_BACK, ROWS, SIFTED, STAGE, Load, Loaded
 from flowc.compiler.loads.longdecimals import by_value
 from flowc.compiler.loads.reads import query_text
 from flowc.compiler.quote import ident, idents, table, text
@@ -255,7 +255,7 @@ def _arrive(load: Load, name: str, columns: tuple[Column, ...]) -> Iterator[Step
     query = selection(load) if name == STAGE else selected_values(load)
     if not load.same_database:
         index = _inlineindex_of(load, name, columns)
-        made = create_temporary(where, _with_failed(name, columns), load.dialect, index)
+        made = create_temporary(where, _with_failed(load, name, columns), load.dialect, index)
         yield Execute("create the staging table", made)
         order = {f.name: i for i, f in enumerate(in_source_order(load))}
         ordered = tuple(sorted(columns, key=lambda c: order[c.name]))
@@ -272,14 +272,14 @@ def temporary_table(load: Load, name: str, columns: tuple[Column, ...], query: s
     where = load.temporary(name)
     if spellable(columns, load.dialect):
         index = _inlineindex_of(load, name, columns)
-        return create_temporary(where, _with_failed(name, columns), load.dialect, index)
+        return create_temporary(where, _with_failed(load, name, columns), load.dialect, index)
     if name == SIFTED:
-        query = f"SELECT c.*, {cast('NULL', BIGINT, load.dialect)} AS {ident(FAILED)} FROM (\n{query}\n) AS c"
+        query = f"SELECT c.*, {cast('NULL', BIGINT, load.dialect)} AS {load.failed} FROM (\n{query}\n) AS c"
     return create_temporary_like(where, query, load.dialect)
 
 
-def _with_failed(name: str, columns: tuple[Column, ...]) -> tuple[Column, ...]:
-    return (*columns, Column(FAILED, BIGINT)) if name == SIFTED else columns
+def _with_failed(load: Load, name: str, columns: tuple[Column, ...]) -> tuple[Column, ...]:
+    return (*columns, Column(load.failed_name, BIGINT)) if name == SIFTED else columns
 
 
 def _inlineindex_of(load: Load, name: str, columns: tuple[Column, ...]) -> tuple[Column, ...]:

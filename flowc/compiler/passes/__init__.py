@@ -14,6 +14,7 @@ from flowc.compiler.passes.expected_columns import expected_columns
 from flowc.compiler.passes.foreign_address import foreign_address
 from flowc.compiler.passes.limit_without_order import limit_without_order
 from flowc.compiler.passes.merge_key_not_unique import merge_key_not_unique
+from flowc.compiler.passes.misplaced_bad_rows import misplaced_bad_rows
 from flowc.compiler.passes.misplaced_dead_letters import misplaced_dead_letters
 from flowc.compiler.passes.no_idle_policy import no_idle_policy
 from flowc.compiler.passes.not_repeatable import not_repeatable
@@ -34,8 +35,8 @@ Lint = Callable[[CheckedSpec, Ir | None, Reporter], None]
 
 LINTS: tuple[Lint, ...] = (
     secret_literal, secret_reference, alert_bodies, foreign_address, place_elsewhere, shared_target,
-    conflicting_merge_keys, misplaced_dead_letters, unlike_files, append_at_least_once, merge_key_not_unique,
-    unstable_key, select_star,
+    conflicting_merge_keys, misplaced_bad_rows, misplaced_dead_letters, unlike_files, append_at_least_once,
+    merge_key_not_unique, unstable_key, select_star,
     null_comparison, limit_without_order, open_pivot, not_repeatable, batch_dependent,
     wall_clock_in_window, no_idle_policy, nullable_key, expected_columns,
 )  # fmt: skip

@@ -1,0 +1,59 @@
+"""`conflicting-options`: bad rows among the rows that their pipeline writes or reads, or in flowc's own tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flowc.catalog import TableName
+from flowc.compiler.checked import CheckedPipeline, CheckedSpec
+from flowc.compiler.dialects import DIALECTS
+from flowc.compiler.ir import Apply, Ir, Pipeline, Source, Sql
+from flowc.compiler.sql.relations import table_key
+from flowc.compiler.tables.state import own_tables
+from flowc.diagnostics import Reporter
+from flowc.source import Span
+
+_Place = tuple[str, str, str]
+_HELPS = ("give them a table of their own: `quarantine: { table: ops.bad_rows }`",)
+
+
+def misplaced_bad_rows(checked: CheckedSpec, ir: Ir | None, reporter: Reporter) -> None:
+    """Reports a table of bad rows that holds something else."""
+    for pipeline in ir.pipelines if ir is not None else ():
+        for apply in pipeline.applies:
+            kept = apply.failed_rows or (apply.quarantine.table if apply.quarantine is not None else None)
+            what = _held(pipeline, apply, kept) if kept is not None else None
+            if what is not None:
+                message = f"the bad rows of `{pipeline.name}` would go into `{kept}`, {what}"
+                span = _span(checked.pipelines[pipeline.name])
+                reporter.error("conflicting-options", message, span, helps=_HELPS)
+                break
+
+
+def _held(pipeline: Pipeline, apply: Apply, kept: TableName) -> str | None:
+    """What the table holds besides, if anything."""
+    target, dialect = apply.target, DIALECTS[apply.target.kind]
+    place = table_key(target.connection, target.kind, kept)
+    if place in {table_key(t.connection, t.kind, t.name) for t in (each.target for each in pipeline.applies)}:
+        return "among the rows that it writes"
+    if place in set(_read(apply.input)):
+        return "among the rows that it reads"
+    if place in {table_key(target.connection, target.kind, name) for name in own_tables(dialect)}:
+        return "which flowc keeps its own state in"
+    return None
+
+
+def _read(node: Sql | Source) -> Iterator[_Place]:
+    """The tables that a query reads."""
+    for source in node.inputs if isinstance(node, Sql) else (node,):
+        named = [source.table, *(origin.table for origins in source.origins or () for origin in origins)]
+        if isinstance(node, Sql) and node.engine == source.kind:
+            named += node.reads
+        yield from (table_key(source.connection, source.kind, table) for table in named if table is not None)
+
+
+def _span(pipeline: CheckedPipeline) -> Span:
+    spec = pipeline.spec
+    if spec.bad_rows is not None:
+        return spec.bad_rows.kept.span if spec.bad_rows.kept is not None else spec.bad_rows.action.span
+    return next((expect.quarantine for expect in spec.expect if expect.quarantine is not None), spec.span)
