@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-_LARGEST = 1e18
+_GREATEST = 1e18
 _NULLS = ("reason", "mode", "error", "code", "help")
 """Members that are null where there is nothing to say."""
 Shape = Callable[[Any], Any]
@@ -52,7 +52,7 @@ def _numbers(value: Any) -> Any:
 
 
 def _number(value: Any) -> Any:
-    good = isinstance(value, int | float) and not isinstance(value, bool) and -_LARGEST < value < _LARGEST
+    good = isinstance(value, int | float) and not isinstance(value, bool) and -_GREATEST < value < _GREATEST
     return value if good else None
 
 
