@@ -366,36 +366,6 @@ def test_two_first_loads_make_one_schema(project, store, schema):
     assert [row[5] for row in kept(store, "bad.rows")] == ['{"id": 2}']
 
 
-TAKEN = {
-    ("table: src", "main.T"): "among the rows that it writes",
-    ("table: src", "src"): "among the rows that it reads",
-    ("sql: SELECT s.id FROM src AS s JOIN other AS o ON o.id = s.id", "other"): "among the rows that it reads",
-    ("from: { connection: w, table: src }", "src"): "among the rows that it reads",
-    ("from: { connection: f, path: a.csv }", "t"): "among the rows that it writes",
-    ("table: src", "flowc.watermarks"): "which flowc keeps its own state in",
-}
-
-
-@pytest.mark.parametrize(("place", "words"), TAKEN.items())
-def test_lint_refuses_a_table_that_holds_something_else(project, place, words):
-    read, name = place
-    spec = COPIES.replace(
-        "table: src", f"{read.replace('{', '{{').replace('}', '}}')}\n    quarantine: {{{{ table: {name} }}}}"
-    )
-    spec = spec.replace("w: {connection}", "w: {connection}, f: {{ kind: files, uri: in }}")
-    project.write("specs/p.yaml", spec.format(connection="{ kind: duckdb, path: w.duckdb }"))
-    found = project.flowc("lint")
-    assert found.code == 1
-    assert f"the bad rows of `p` would go into `{name}`, {words}" in " ".join((found.out + found.err).split())
-
-
-@pytest.mark.parametrize("name", ["flowc.bad_rows", "src_bad"])
-def test_a_table_of_their_own_is_none_of_those(project, name):
-    spec = COPIES.replace("table: src", f"table: src\n    quarantine: {{{{ table: {name} }}}}")
-    project.write("specs/p.yaml", spec.format(connection="{ kind: duckdb, path: w.duckdb }"))
-    assert project.flowc("lint").code == 0
-
-
 @pytest.mark.parametrize("store", ["mysql"], indirect=True)
 @pytest.mark.parametrize("more", ["", "\n    incremental: {{ column: day }}"])
 def test_many_rows_that_are_kept_take_no_long_time(project, store, more):
