@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -153,7 +154,10 @@ def test_the_token_of_vault_never_leaves_tls() -> None:
         ("${gcp:a}", "missing-extra"),
     ],
 )
-def test_what_cannot_be_resolved(tmp_path: Path, vault: dict[str, str], reference: str, code: str) -> None:
+def test_what_cannot_be_resolved(
+    tmp_path: Path, vault: dict[str, str], reference: str, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "boto3", None)  # as where it is not installed
     with pytest.raises(FlowcError) as failure:
         Resolver(vault, tmp_path).resolve(f"before {reference} after")
     assert failure.value.code == code
