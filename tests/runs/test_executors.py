@@ -222,12 +222,13 @@ def test_an_api_that_is_away_for_a_while_neither_loses_nor_doubles(shop):
 
 
 def test_a_job_that_was_deleted_before_its_worker_began_is_lost_and_tried_again(shop):
-    shop.cluster.pull = 1.0
+    shop.cluster.pull = 60.0
     shop.write()
     shop.due(BEFORE)
     scheduler = shop.begin("run-due", "--now", NOON)
     until(lambda: shop.cluster.jobs)
     shop.cluster.delete(next(iter(shop.cluster.jobs)))
+    shop.cluster.pull = 0.0
     assert scheduler.wait(60) == 1
     assert shop.attempts() == [(2, "ok"), (1, "lost")]
 
