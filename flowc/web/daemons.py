@@ -84,8 +84,8 @@ class Daemons:
                     found.setdefault(worker["stream"], []).append(worker)
             except TransientError as error:
                 troubles.append(error.message)
-            except Exception:  # whatever it is, it is asked again
-                troubles.append(_STRANGE)
+            except Exception as error:  # whatever it is, it is told by its name, and asked again
+                troubles.append(f"{_STRANGE} ({type(error).__name__})")
         for stream, workers in found.items():
             self._moments.setdefault(stream, deque(maxlen=_KEPT)).append(_moment(workers))
         self.workers, self.troubles = found, tuple(troubles)

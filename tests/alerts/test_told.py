@@ -142,6 +142,14 @@ def test_a_pipeline_that_fails_all_night_is_told_once_and_again_as_it_repeats(lo
     assert again.kinds == ["gave_up"] * 4
 
 
+def test_attempts_that_fail_are_news_and_that_it_gave_up_again_is_none(log):
+    told = Posted(spec(on=["failed", "gave_up"]))
+    minutes = [-30, 0, 2, 60, 62]
+    times = [NOON + timedelta(minutes=minute) for minute in minutes]
+    ran(log, Looker(log, told), [BAD] * 4, times, attempts=2, backoff=60.0)
+    assert told.kinds == ["failed", "gave_up", "failed"]
+
+
 def test_one_end_of_a_run_that_two_processes_hear_of_is_told_once(tmp_path):
     first, second = Posted(spec()), Posted(spec())
     lookers = [Looker(opened(tmp_path, name), told) for name, told in (("one", first), ("two", second))]

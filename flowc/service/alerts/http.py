@@ -130,6 +130,8 @@ def deadline(seconds: float) -> Iterator[Sockets]:
 
 
 class _HTTP(HTTPConnection):
+    """A connection whose socket is minded."""
+
     def __init__(self, host: str, sockets: Sockets, **more: Any) -> None:
         super().__init__(host, **more)
         self._sockets = sockets
@@ -139,14 +141,8 @@ class _HTTP(HTTPConnection):
         self._sockets.add(self.sock)
 
 
-class _HTTPS(HTTPSConnection):
-    def __init__(self, host: str, sockets: Sockets, **more: Any) -> None:
-        super().__init__(host, **more)
-        self._sockets = sockets
-
-    def connect(self) -> None:
-        super().connect()
-        self._sockets.add(self.sock)
+class _HTTPS(_HTTP, HTTPSConnection):
+    """An encrypted one."""
 
 
 class _Plain(HTTPHandler):

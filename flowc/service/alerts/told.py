@@ -166,10 +166,14 @@ class Telling:
         if not alerter.minds(alert.kind):
             return True
         at = self.kept.get(alert.subject, alert.condition, alerter.name)
-        told = at is not None and at.bad and alert.kind == GAVE_UP and at.value == GAVE_UP
-        if told and at is not None and not self._repeats(alerter, at, alert.at):
+        given_up = at is not None and at.bad and at.value == GAVE_UP
+        if alert.kind != GAVE_UP:
+            if not given_up:
+                self._mark(alerter, replace(alert, value=alert.kind))
+            return True
+        if given_up and at is not None and not self._repeats(alerter, at, alert.at):
             return False
-        return self._mark(alerter, replace(alert, value=alert.kind)) or alert.kind != GAVE_UP
+        return self._mark(alerter, replace(alert, value=GAVE_UP))
 
     # Streams
 
