@@ -110,7 +110,6 @@ def test_what_is_given_up_is_told_and_the_next_due_time_starts_afresh(world):
     assert [happened.kind for happened in world.told] == ["began", "gave up"]
     assert world.at(NOON + 60 * MINUTE, hourly()) == [("p", NOON + 60 * MINUTE, 1)]
     assert world.told[-1].kind == OK
-    assert world.told[-1].was_failing
 
 
 def test_a_week_of_pause_is_one_run(world):

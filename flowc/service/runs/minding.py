@@ -35,7 +35,6 @@ class Happened:
     kind: str
     claim: Claim
     outcome: Outcome | None = None
-    was_failing: bool = False
     next_attempt: datetime | None = None
 
 
@@ -95,12 +94,11 @@ class Settling:
     def settle(self, start: Start, claim: Claim, outcome: Outcome) -> None:
         """Ends a run of this process."""
         self.failed = self.failed or outcome.status != OK
-        timing, failing = start.pipeline.timing, start.standing.failing
-        if not self.end(claim, timing, self.masked(outcome), failing=failing):
+        if not self.end(claim, start.pipeline.timing, self.masked(outcome)):
             self.warned(f"run {claim.run_id} of `{claim.pipeline}` was given up as lost, and its result is not used")
 
     def end(
-        self, claim: Claim, timing: Timing | None, outcome: Outcome, *, failing: bool, expired: bool = False,
+        self, claim: Claim, timing: Timing | None, outcome: Outcome, *, expired: bool = False,
         owner: str | None = None,
     ) -> bool:  # fmt: skip
         """Ends a run, whoever began it; without `timing` its pipeline is gone. False where others have ended it.
@@ -111,15 +109,13 @@ class Settling:
         if not self.log.settle(claim, outcome, after, self.log.now(), lost=expired, owner=owner):
             return False
         again = after.get("retry_at")
-        self.tell(claim, outcome, failing=failing, again=again if isinstance(again, datetime) else None)
+        self.tell(claim, outcome, again=again if isinstance(again, datetime) else None)
         return True
 
-    def tell(
-        self, claim: Claim, outcome: Outcome, *, failing: bool, again: datetime | None, open: bool = False
-    ) -> None:
+    def tell(self, claim: Claim, outcome: Outcome, *, again: datetime | None, open: bool = False) -> None:
         """Tells how a run ended; its due time is tried `again` then, or is `open` for other reasons."""
         goes_on = outcome.status in (OK, CANCELLED) or again is not None or open
-        self.told(Happened(outcome.status if goes_on else "gave up", claim, outcome, failing, again))
+        self.told(Happened(outcome.status if goes_on else "gave up", claim, outcome, again))
 
     def count(self, pipeline: str, status: str, seconds: float | None) -> None:
         """Keeps in mind that a run has ended."""

@@ -179,7 +179,7 @@ class Scheduler:
             return False
         claim = Claim(at.run_id, at.pipeline, at.due_at, at.attempt, "schedule")
         timing = pipeline.timing if pipeline is not None else None
-        if not self._settling.end(claim, timing, outcome, failing=at.failing, expired=True):
+        if not self._settling.end(claim, timing, outcome, expired=True):
             return False
         self._keeper.over(at.run_id)
         return True

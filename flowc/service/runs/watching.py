@@ -72,7 +72,6 @@ class _Watched:
     """A run that this process tells of. Where it was not begun here, it was found."""
 
     claim: Claim
-    failing: bool
     mine: bool = False
     span: Span = NO_SPAN
     began: float = field(default_factory=time.monotonic)
@@ -123,7 +122,7 @@ class Watcher:
 
         One that the platform refuses has failed; where it does not answer, it is asked again.
         """
-        self._watched[claim.run_id] = _Watched(claim, start.standing.failing, mine=True, span=span)
+        self._watched[claim.run_id] = _Watched(claim, mine=True, span=span)
         self._unstarted[claim.run_id] = start, claim
         self._start(claim.run_id)
 
@@ -187,9 +186,8 @@ class Watcher:
             self._watched.pop(each.claim.run_id)
             self._unstarted.pop(each.claim.run_id, None)
         if self.adopts:
-            failing = {at.run_id: at.failing for at in standings.values()}
             new = (run for run in running.values() if run.id not in self._watched)
-            self._watched |= {run.id: _Watched(_claim(run), failing.get(run.id, False)) for run in new}
+            self._watched |= {run.id: _Watched(_claim(run)) for run in new}
         self._start_again(running)
         if time.monotonic() - self._asked >= _LOOK and (running or self.adopts):
             self._platform(lambda: self._judge(running))
@@ -245,10 +243,9 @@ class Watcher:
     def _fail(self, claim: Claim, outcome: Outcome, owner: str) -> bool:
         """Ends a run; False where a worker has taken it over by now."""
         pipeline, watched = self._pipelines.get(claim.pipeline), self._watched.get(claim.run_id)
-        failing = watched.failing if watched is not None else False
         timing = pipeline.timing if pipeline is not None else None
         outcome = self.settling.masked(outcome)
-        if not self.settling.end(claim, timing, outcome, failing=failing, owner=owner):
+        if not self.settling.end(claim, timing, outcome, owner=owner):
             return False
         self._watched.pop(claim.run_id, None)
         if watched is not None:
@@ -285,7 +282,7 @@ class Watcher:
         end_run_span(each.span, outcome)
         goes_on = at is not None and at.due_at == claim.due_at
         again = at.retry_at if at is not None and goes_on else None
-        self.settling.tell(claim, outcome, failing=each.failing, again=again, open=goes_on)
+        self.settling.tell(claim, outcome, again=again, open=goes_on)
 
     def _asked_now(self) -> Mapping[str, Sight]:
         with suppress(FlowcError):
