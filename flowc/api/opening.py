@@ -71,7 +71,8 @@ def open_pipelines(where: Where, names: Sequence[str], takes: Takes = pipelines_
     linted = lint(where)
     checked, ir, found = linted.checked, linted.ir, _blame(linted)
     names = _expanded(names, linted, takes)
-    _check_names(checked, found, names)
+    if not found.shared:  # a file that cannot be read may hold what is named
+        _check_names(checked, found, names)
     if found.stopping(names) or any(ir.pipeline(name) is None for name in names):
         raise SpecErrors(linted.found)
     pipelines = tuple(p for p in ir.pipelines if (not names or p.name in names) and p.name not in found.own)

@@ -140,9 +140,10 @@ def test_a_bad_schedule_breaks_only_its_own_pipeline(folder):
 
 def test_bad_yaml_is_a_diagnostic(folder):
     folder.write("specs/more.yaml", "pipelines: [\n")
-    done = folder.flowc("run", "--once")
-    assert done.code == 1
-    assert "specs/more.yaml" in done.err
+    for name in ([], ["load"], ["in_that_file"]):
+        done = folder.flowc("run", *name, "--once")
+        assert done.code == 1
+        assert "specs/more.yaml" in done.err
 
 
 @pytest.mark.parametrize(
