@@ -102,6 +102,13 @@ def test_secrets_that_are_written_out_are_warned_of_and_never_shown(tmp_path):
     assert {"unknown-key", "bad-value"} <= set(codes(found))
 
 
+@pytest.mark.parametrize("signal", ["metrics", "traces"])
+def test_variables_of_telemetry_are_kept_from_sql(tmp_path, signal):
+    given = f"telemetry: {{ {signal}: {{ kind: otlp, headers: {{ authorization: '${{KEY}}' }} }} }}\nenv: [KEY]"
+    (found,) = said(tmp_path, given)
+    assert (found.code, f"`telemetry.{signal}` uses it" in found.message) == ("variable-of-connection", True)
+
+
 def test_variables_of_alerts_are_kept_from_sql(tmp_path):
     base = BASE.replace(
         'sql: "SELECT id, at FROM raw", to: orders', "sql: \"SELECT id, '{{ env.HOOK }}' AS at FROM raw\", to: orders"
@@ -194,10 +201,17 @@ def test_words_of_flowc_need_no_filter_in_a_body(tmp_path):
     assert found == []
 
 
-def test_references_of_telemetry_are_checked_too(tmp_path):
-    (found,) = said(tmp_path, "telemetry: { traces: { kind: otlp, headers: { authorization: '${corp:otlp}' } } }")
+@pytest.mark.parametrize(
+    ("owner", "given"),
+    [
+        ("telemetry.traces", "traces: { kind: otlp, headers: { authorization: '${corp:otlp}' } }"),
+        ("telemetry.resource", "resource: { team: '${corp:otlp}' }"),
+    ],
+)
+def test_references_of_telemetry_are_checked_too(tmp_path, owner, given):
+    (found,) = said(tmp_path, f"telemetry: {{ {given} }}")
     assert (found.code, found.message) == (
         "unknown-reference",
-        "`${corp:otlp}` of telemetry.traces is no known kind of reference",
+        f"`${{corp:otlp}}` of {owner} is no known kind of reference",
     )
     assert "the package that has the entry point `corp`" in found.helps[-1]

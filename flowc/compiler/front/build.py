@@ -18,7 +18,7 @@ from flowc.compiler.front.build_tests import build_test
 from flowc.compiler.front.connections import build_connection, layered_connections
 from flowc.compiler.front.faults import Broken, Fault
 from flowc.compiler.front.nodes import Context
-from flowc.compiler.front.project import ConcurrencySpec, ProjectSpec, RunLogSpec
+from flowc.compiler.front.project import ConcurrencySpec, ProjectSpec, RunLogSpec, TelemetrySpec
 from flowc.compiler.front.reach import Reach
 from flowc.compiler.front.references import variables
 from flowc.compiler.front.salvage import salvage
@@ -81,6 +81,7 @@ def build_project(
     disabled = _listed(files, "lint", "disable")
     context.reporter.disable(code.value for code in disabled)
     streams = _build(merged, "streams", context, build_stream)
+    telemetry = build_telemetry(_single(files, "telemetry", context))
     texts = (*(file.root.span.file for file in files), *context.files.values())
     return ProjectSpec(
         root=str(context.reach.root),
@@ -95,10 +96,10 @@ def build_project(
         tests=_build(merged, "tests", context, build_test),
         run_log=_run_log(_single(files, "run_log", context)),
         concurrency=_concurrency(_single(files, "concurrency", context)),
-        telemetry=build_telemetry(_single(files, "telemetry", context)),
+        telemetry=telemetry,
         alerts=_alerts(merged, chosen, environment),
         env=_listed(files, "env"),
-        kept_from_sql=dict(_kept_from_sql(merged, connections)),
+        kept_from_sql=dict(_kept_from_sql(merged, connections, telemetry)),
         allow_paths=allowed,
         disabled=(*disabled, *(code for text in texts if text is not None for code in disabled_in(text))),
         broken=merged.broken | _unbuilt(merged, "tables", tables) | _unbuilt(merged, "pipelines", pipelines),
@@ -113,8 +114,12 @@ def _listed(files: Sequence[CheckedFile], section: str, key: str = "") -> tuple[
     return tuple(name for node in lists for name in nodes.names(node))
 
 
-def _kept_from_sql(merged: Merged, connections: Mapping[str, ConnectionSpec]) -> Iterator[tuple[str, str]]:
-    """The variables of connections and alerts, whether these are the ones that count or another environment's."""
+def _kept_from_sql(
+    merged: Merged, connections: Mapping[str, ConnectionSpec], telemetry: TelemetrySpec
+) -> Iterator[tuple[str, str]]:
+    """The variables that open what a project sends to or reads from, in this environment or another one."""
+    for owner, sink in telemetry.sinks():
+        yield from ((variable, f"`{owner}`") for variable in variables([sink.endpoint, *sink.headers.values()]))
     for name, spec in connections.items():
         yield from ((variable, f"connection `{name}`") for variable in variables(spec.options))
     environments = [plain(entry.value) for entry in merged.sections.get("environments", {}).values()]

@@ -11,7 +11,9 @@ def build_telemetry(node: TreeMap | None) -> TelemetrySpec:
     """What a project says of it."""
     if node is None:
         return TelemetrySpec()
-    return TelemetrySpec(_sink(node.get("metrics")), _sink(node.get("traces")), _texts(node.get("resource")))
+    return TelemetrySpec(
+        _sink(node.get("metrics")), _sink(node.get("traces")), _texts(node.get("resource")), nodes.given(node)
+    )
 
 
 def _sink(given: Node | None) -> SinkSpec:

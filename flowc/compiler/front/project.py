@@ -50,6 +50,8 @@ class TelemetrySpec:
     metrics: SinkSpec = SinkSpec()
     traces: SinkSpec = SinkSpec()
     resource: Mapping[str, str] = field(default_factory=dict)
+    spans: Mapping[str, Span] = field(default_factory=dict, repr=False, compare=False)
+    """Where each part stands."""
 
     def sinks(self) -> tuple[tuple[str, SinkSpec], ...]:
         """Those of each signal, by their place in the specs."""

@@ -48,6 +48,9 @@ def _options(checked: CheckedSpec) -> Iterator[tuple[str, object, Span]]:
     for owner, sink in checked.project.telemetry.sinks():
         options = {"endpoint": sink.endpoint, "headers": sink.headers}
         yield from ((owner, value, sink.spans[key]) for key, value in options.items() if value)
+    telemetry = checked.project.telemetry
+    if telemetry.resource:
+        yield "telemetry.resource", dict(telemetry.resource), telemetry.spans["resource"]
 
 
 def _open(value: object, span: Span) -> Iterator[Span]:
