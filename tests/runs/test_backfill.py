@@ -35,6 +35,13 @@ pipelines:
     incremental: { column: at }
     schedule: "0 0 * * *"
     timezone: Europe/Berlin
+  counted:
+    from: db
+    sql: SELECT id, at FROM events
+    to: daily
+    mode: merge
+    incremental: { column: id }
+    schedule: "0 0 * * *"
 """
 DAYS = 5
 
@@ -136,6 +143,7 @@ def test_nothing_of_the_future_is_missing(folder):
         (("copy", "--missing"), "`--missing` looks at due times"),
         (("copy", "--missing", "--from", "yesterday"), "`--missing` looks at due times"),
         (("--missing", "--from", "2026-03-01"), "which loads"),
+        (("counted", "--missing", "--from", "2026-03-01"), "reads on by `id`, a bigint, and no time"),
         (("copy", "--missing", "--from", "1990-01-01", "--to", "2026-01-01"), "more than 10,000 times"),
     ],
 )

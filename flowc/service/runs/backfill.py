@@ -12,7 +12,7 @@ from datetime import datetime
 from time import monotonic
 
 from flowc.compiler.ir import Pipeline
-from flowc.compiler.loads.load import Reread
+from flowc.compiler.loads.load import Reread, find_column
 from flowc.durations import instant_text
 from flowc.errors import UsageError
 from flowc.schedule import Schedule
@@ -42,7 +42,8 @@ def missing_slots(pipelines: Sequence[Pipeline], log: RunLog, since: datetime, u
     """The due times after one instant and up to another that lack a success, of each pipeline the oldest first.
 
     What a pipeline reads of others is there before it begins, whenever these are due: all of theirs come first.
-    Raises UsageError for a pipeline without a schedule, and for more due times than one command looks at.
+    Raises UsageError for a pipeline without a schedule, for a cursor of numbers, and for more due times than one
+    command looks at.
     """
     return [slot for pipeline in pipelines for slot in _missing(pipeline, log, since, min(upto, log.now()))]
 
@@ -51,6 +52,7 @@ def _missing(pipeline: Pipeline, log: RunLog, since: datetime, upto: datetime) -
     if pipeline.timing is None:
         message = f"`{pipeline.name}` has no `schedule`, so that no time is missing"
         raise UsageError(message, code="conflicting-options", help="leave out `--missing`")
+    _check_cursors(pipeline)
     schedule = Schedule(pipeline.timing.schedule, pipeline.timing.timezone)
     dues = schedule.between(since, upto, MAX_SLOTS + 1)
     if len(dues) > MAX_SLOTS:
@@ -62,6 +64,17 @@ def _missing(pipeline: Pipeline, log: RunLog, since: datetime, upto: datetime) -
         if due not in done:
             yield Slot(pipeline, before, due)
         before = due
+
+
+def _check_cursors(pipeline: Pipeline) -> None:
+    """Raises UsageError for one that holds no times, where a spec declares the table."""
+    for apply in pipeline.applies:
+        table, incremental = apply.target.table, apply.incremental
+        cursor = find_column(table.columns, incremental.column) if table and incremental else None
+        if cursor is not None and cursor.type.is_number:
+            message = f"`{pipeline.name}` reads on by `{cursor.name}`, a {cursor.type}, and no time"
+            help = "leave out `--missing`, and give `--from` and `--to` values of that column"
+            raise UsageError(message, code="conflicting-options", help=help)
 
 
 def run_slots(run: Run, slots: Sequence[Slot], observed: Callable[[Slot], Observer]) -> RunReport:
