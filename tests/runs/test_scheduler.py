@@ -58,6 +58,7 @@ class World:
     told: list = field(default_factory=list)
     warned: list = field(default_factory=list)
     redact: object = str
+    ended: object = None
 
     def at(self, now, *pipelines, limits=None):
         """What `run-due` does at a time."""
@@ -68,6 +69,7 @@ class World:
         before = len(self.ends.began)
         self.log.close = lambda: None
         scheduler.run_due(threading.Event())
+        self.ended = scheduler.ended
         return self.ends.began[before:]
 
 
@@ -150,6 +152,7 @@ def test_a_run_that_cannot_be_started_has_failed(world):
     world.at(NOON, hourly())
     (run,) = world.log.runs()
     assert (run.status, run.error) == (FAILED, "no room")
+    assert world.ended == {("p", FAILED): 1}
 
 
 def test_a_lost_run_is_tried_once_more_at_once(world):
@@ -157,6 +160,7 @@ def test_a_lost_run_is_tried_once_more_at_once(world):
     world.ends.outcomes = [Outcome(LOST), Outcome(LOST), Outcome(OK)]
     assert world.at(NOON, hourly()) == [("p", NOON, 1), ("p", NOON, 2)]
     assert world.told[-1].kind == "gave up"
+    assert world.ended == {("p", LOST): 2}
 
 
 def test_a_run_that_takes_too_long_is_ended(world):

@@ -87,7 +87,7 @@ class Settling:
     failed: bool = False
     """Whether any run of this process did not end well."""
     ended: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """How many runs of each pipeline this process has seen end, by status."""
+    """How many runs of each pipeline this process has told the end of, by status."""
     took: dict[str, float] = field(default_factory=dict)
     """Seconds that the last run of each pipeline took."""
 
@@ -114,14 +114,9 @@ class Settling:
 
     def tell(self, claim: Claim, outcome: Outcome, *, again: datetime | None, open: bool = False) -> None:
         """Tells how a run ended; its due time is tried `again` then, or is `open` for other reasons."""
+        self.ended[claim.pipeline, outcome.status] += 1
         goes_on = outcome.status in (OK, CANCELLED) or again is not None or open
         self.told(Happened(outcome.status if goes_on else "gave up", claim, outcome, again))
-
-    def count(self, pipeline: str, status: str, seconds: float | None) -> None:
-        """Keeps in mind that a run has ended."""
-        self.ended[pipeline, status] += 1
-        if seconds is not None:
-            self.took[pipeline] = seconds
 
     def _after(self, claim: Claim, timing: Timing | None, status: str) -> Mapping[str, object]:
         now = self.present() if self.present is not None else self.log.now()
@@ -237,7 +232,7 @@ class Minder:
     def _end(self, each: _Going, outcome: Outcome) -> None:
         self.settling.settle(each.start, each.claim, outcome)
         end_run_span(each.span, outcome)
-        self.settling.count(each.claim.pipeline, outcome.status, time.monotonic() - each.began)
+        self.settling.took[each.claim.pipeline] = time.monotonic() - each.began
         del self._going[each.claim.run_id]
 
     def _sign_of_life(self) -> None:

@@ -165,7 +165,6 @@ class Watcher:
         self._unstarted.pop(run, None)
         if (watched := self._watched.pop(run, None)) is not None:
             self.settling.failed = self.settling.failed or watched.mine
-            self.settling.count(watched.claim.pipeline, LOST, None)
             end_run_span(watched.span, Outcome(LOST))
 
     def shut(self) -> None:
@@ -250,7 +249,6 @@ class Watcher:
         self._watched.pop(claim.run_id, None)
         if watched is not None:
             end_run_span(watched.span, outcome)
-        self.settling.count(claim.pipeline, outcome.status, None)
         self.settling.failed = self.settling.failed or (watched is not None and watched.mine)
         return True
 
@@ -277,7 +275,7 @@ class Watcher:
         self.settling.failed = self.settling.failed or (each.mine and run.status != OK)
         if not run.taken_over or run.status == LOST:
             return
-        self.settling.count(run.pipeline, run.status, time.monotonic() - each.began)
+        self.settling.took[run.pipeline] = time.monotonic() - each.began
         outcome = Outcome(run.status, run.counts, run.error_code, run.error, run.plan, run.detail)
         end_run_span(each.span, outcome)
         goes_on = at is not None and at.due_at == claim.due_at
