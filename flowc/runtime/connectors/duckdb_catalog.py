@@ -17,6 +17,8 @@ Ask = Callable[[str], Sequence[Any]]
 _COLLATED = re.compile(
     r"""(?:"(?P<quoted>(?:[^"]|"")+)"|(?P<bare>\w+))\s+VARCHAR\s+COLLATE\s+(?P<collation>[\w.]+)""", re.IGNORECASE
 )
+_ALIKE = "SELECT current_database(), current_schema(), schema_name, table_name"
+_COLUMN = "column_name, data_type, is_nullable, column_default, comment"
 _BINARY = ("binary", "c", "posix")
 _ARRAY = re.compile(r"(\[[0-9]*\])+$")
 _GENERATED = re.compile(r"\bGENERATED\s+ALWAYS\b|\bCOLLATE\b", re.IGNORECASE)
@@ -24,9 +26,12 @@ _GENERATED = re.compile(r"\bGENERATED\s+ALWAYS\b|\bCOLLATE\b", re.IGNORECASE)
 
 def read_table(ask: Ask, name: TableName) -> Table | None:
     """The live table, or None; its name is spelled as it was made."""
-    found = found_name(ask, name)
-    columns = read_columns(ask, found, temporary=False)
-    return replace(_read(ask, found, columns), name=TableName(name.schema, found.name)) if columns else None
+    rows = ask(f"{_ALIKE}, {_COLUMN} FROM duckdb_columns() WHERE {_alike(name)} ORDER BY column_index")
+    found = _meant(rows, name)
+    if found is None:
+        return None
+    columns = _columns(ask, [row[4:] for row in rows if TableName(*row[2:4]) == found])
+    return replace(_read(ask, found, columns), name=TableName(name.schema, found.name))
 
 
 def _read(ask: Ask, name: TableName, columns: tuple[Column, ...]) -> Table:
@@ -34,23 +39,24 @@ def _read(ask: Ask, name: TableName, columns: tuple[Column, ...]) -> Table:
     comment, rows, sql = tables[0] if tables else (None, None, "")
     collated = _collations(sql or "")
     computed = generated(sql) if sql and "GENERATED" in sql else {}
-    constraints = ask(
-        f"SELECT constraint_type, constraint_column_names FROM duckdb_constraints() WHERE {_here(name)} "
-        "ORDER BY constraint_index"
+    indexes = ask(
+        "SELECT index_name, is_unique, expressions, sql, comment FROM duckdb_indexes() "
+        f"WHERE {_here(name)} ORDER BY index_name"
     )
+    constraints, keys = _constraints(ask, name)
     return Table(
         name,
         tuple(replace(_computed(c, computed), native=collated.get(c.name)) for c in columns),
         next((tuple(names) for kind, names in constraints if kind == "PRIMARY KEY"), ()),
         (
-            *_indexes(ask, name, columns),
+            *_indexes(indexes, columns),
             *(Index(tuple(n), True, None, constraint=True) for k, n in constraints if k == "UNIQUE"),
         ),
         comment,
         plain=bool(tables),
         rows=rows,
         dependents=_dependents(ask, name),
-        beyond=(*_beyond([kind for kind, _ in constraints], sql or ""), *_tied(ask, name)),
+        beyond=(*_beyond([kind for kind, _ in constraints], sql or ""), *_tied(indexes, keys)),
     )
 
 
@@ -77,17 +83,26 @@ def resolved(ask: Ask, name: TableName) -> Resolved:
 
 def found_name(ask: Ask, name: TableName) -> TableName:
     """The schema and the name as they were made; as they are written where there is no such table."""
-    here, default = ask("SELECT current_database(), current_schema()")[0]
-    asked = name.schema or default
-    rows = ask(
-        f"SELECT schema_name, table_name FROM duckdb_columns() WHERE database_name = current_database() "
-        f"AND lower(table_name) = lower({literal(name.name)}) GROUP BY ALL"
-    )
-    own = [row for row in rows if folded(row[1]) == folded(name.name)]
-    inside = next((TableName(*row) for row in own if folded(row[0]) == folded(asked)), None)
-    if inside is None and folded(asked) == folded(here):
-        inside = next((TableName(*row) for row in own if row[0] == "main"), None)
-    return inside or TableName(asked, name.name)
+    found = _meant(ask(f"{_ALIKE} FROM duckdb_columns() WHERE {_alike(name)} GROUP BY ALL"), name)
+    return found or TableName(name.schema or ask("SELECT current_schema()")[0][0], name.name)
+
+
+def _alike(name: TableName) -> str:
+    """The condition for tables of that name in any schema, in letters of any case."""
+    return f"database_name = current_database() AND lower(table_name) = lower({literal(name.name)})"
+
+
+def _meant(rows: Sequence[Any], name: TableName) -> TableName | None:
+    """That one of the tables `_alike` that a name means."""
+    own = [row for row in rows if folded(row[3]) == folded(name.name)]
+    if not own:
+        return None
+    here, default = own[0][:2]
+    asked = folded(name.schema or default)
+    found = next((row for row in own if folded(row[2]) == asked), None)
+    if found is None and asked == folded(here):
+        found = next((row for row in own if row[2] == "main"), None)
+    return None if found is None else TableName(*found[2:4])
 
 
 def names(ask: Ask) -> tuple[TableName, ...]:
@@ -102,11 +117,13 @@ def names(ask: Ask) -> tuple[TableName, ...]:
 def read_columns(ask: Ask, name: TableName, *, temporary: bool) -> tuple[Column, ...]:
     """The columns of a table or view; none where there is none."""
     where = f"lower(table_name) = lower({literal(name.name)}) AND database_name = 'temp'" if temporary else _here(name)
-    rows = ask(
-        "SELECT column_name, data_type, is_nullable, column_default, comment FROM duckdb_columns() "
-        f"WHERE {where} ORDER BY column_index"
-    )
-    made = {} if temporary else _made_types(ask)
+    rows = ask(f"SELECT {_COLUMN} FROM duckdb_columns() WHERE {where} ORDER BY column_index")
+    return _columns(None if temporary else ask, rows)
+
+
+def _columns(ask: Ask | None, rows: Sequence[Any]) -> tuple[Column, ...]:
+    """The columns that were told of; with what other names their types have where somebody can be asked."""
+    made = {} if ask is None else _made_types(ask)
     return tuple(
         Column(
             r[0], type_of(r[1]), bool(r[2]), r[3], r[4], spelled=r[1], own=own_name(r[1]), named=_names_of(r[1], made)
@@ -135,12 +152,9 @@ def _names_of(spelled: str, made: Mapping[str, list[str]]) -> tuple[str, ...]:
     return tuple(name + spelled[len(element) :] for name in made.get(element, ()))
 
 
-def _indexes(ask: Ask, name: TableName, columns: Sequence[Column]) -> tuple[Index, ...]:
-    rows = ask(
-        f"SELECT index_name, is_unique, expressions, sql FROM duckdb_indexes() WHERE {_here(name)} ORDER BY index_name"
-    )
+def _indexes(rows: Sequence[Any], columns: Sequence[Column]) -> tuple[Index, ...]:
     known = {column.name.lower(): column.name for column in columns}
-    return tuple(_index(index, unique, parts, sql, known) for index, unique, parts, sql in rows)
+    return tuple(_index(index, unique, parts, sql, known) for index, unique, parts, sql, _ in rows)
 
 
 def _index(name: str, unique: bool, expressions: str, sql: str, known: Mapping[str, str]) -> Index:
@@ -173,11 +187,19 @@ def _beyond(kinds: Sequence[str], sql: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _tied(ask: Ask, name: TableName) -> list[str]:
-    """What goes with a table that is dropped, or keeps it from that."""
-    commented = ask(f"SELECT index_name FROM duckdb_indexes() WHERE {_here(name)} AND comment IS NOT NULL ORDER BY 1")
-    keys = ask(
-        "SELECT DISTINCT table_name FROM duckdb_constraints() WHERE constraint_type = 'FOREIGN KEY' "
-        f"AND lower(referenced_table) = lower({literal(name.name)}) AND database_name = current_database() ORDER BY 1"
+def _constraints(ask: Ask, name: TableName) -> tuple[list[tuple[str, list[str]]], list[str]]:
+    """The kind and columns of each of a table's constraints, and the tables with a foreign key to one of its name."""
+    refers = f"constraint_type = 'FOREIGN KEY' AND lower(referenced_table) = lower({literal(name.name)})"
+    rows = ask(
+        f"SELECT {_here(name)}, constraint_type, constraint_column_names, table_name, {refers} "
+        f"FROM duckdb_constraints() WHERE database_name = current_database() AND (({_here(name)}) OR ({refers})) "
+        "ORDER BY constraint_index"
     )
-    return [*(f"the comment of index {row[0]}" for row in commented), *(f"a foreign key of {row[0]}" for row in keys)]
+    own = [(kind, columns) for here, kind, columns, _, _ in rows if here]
+    return own, sorted({table for *_, table, refers in rows if refers})
+
+
+def _tied(indexes: Sequence[Any], keys: Sequence[str]) -> list[str]:
+    """What goes with a table that is dropped, or keeps it from that."""
+    commented = [row[0] for row in indexes if row[4] is not None]
+    return [*(f"the comment of index {index}" for index in commented), *(f"a foreign key of {key}" for key in keys)]
