@@ -195,7 +195,7 @@ def _run_missing(once: Once, run: Run, watching: Observer) -> RunReport:
     assert once.reread is not None
     since, upto = _range(once.reread.since, once.reread.until)
     slots = missing_slots(run.pipelines, watching.log, since, upto)
-    return run_slots(run, slots, lambda slot: replace(watching, due_at=slot.due_at))
+    return run_slots(run, slots, lambda slot: replace(watching, part=(slot.since, slot.due_at)))
 
 
 def _recorded(once: Once, observer: Observer, recording: Recording) -> Observer:
@@ -205,7 +205,8 @@ def _recorded(once: Once, observer: Observer, recording: Recording) -> Observer:
     opened = once.opened
     log = run_log(opened.checked.project, opened.sessions.resolver, recording.run_log)
     reason: Reason = "backfill" if once.reread is not None else "manual"
-    return Recorded(observer, log, pipeline_object, recording.warned, reason, span=recording.span)
+    whole = once.reread is None or once.reread.whole
+    return Recorded(observer, log, pipeline_object, recording.warned, reason, whole, span=recording.span)
 
 
 def _run_streams(once: Once, *, drain: bool, around: Around) -> list[StreamReport]:

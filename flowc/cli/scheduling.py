@@ -63,9 +63,9 @@ def scheduler_of(
     pipelines = scheduled(opened.ir.pipelines)
     specs, given = tuple(str(path.resolve()) for path in paths), tuple(map(str, paths))
     worker = Project(specs, environment, os.getcwd(), given, given_log)
-    place = executor_of(executor, project.name, os.environ)
     runs = run_log(project, opened.sessions.resolver, given_log, looks=looks)
     runs.lease = lease()
+    place = executor_of(executor, runs.project, os.environ)
     if isinstance(place, Remote):
         check_run_log(runs, given_log)
     return Scheduler(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from flowc.runtime.connectors import open_database
 from flowc.service.runs.log import RunLog
-from flowc.service.runs.records import OK, RUNNING, Outcome, RunRecord
+from flowc.service.runs.records import OK, RUNNING, Claim, Outcome, RunRecord
 from tests.commands import Inside
 
 SPEC = """
@@ -19,6 +20,7 @@ tables:
   events: { connection: db, columns: { id: bigint primary key, at: timestamptz } }
   daily: { connection: db, columns: { id: bigint primary key, at: timestamptz } }
   later: { connection: db, columns: { id: bigint primary key, at: timestamptz } }
+  words: { connection: db, columns: { id: bigint, word: text } }
 pipelines:
   copy:
     from: db
@@ -41,6 +43,13 @@ pipelines:
     to: daily
     mode: merge
     incremental: { column: id }
+    schedule: "0 0 * * *"
+  worded:
+    from: db
+    sql: SELECT id, CAST(at AS text) AS word FROM events
+    to: words
+    mode: append
+    incremental: { column: word }
     schedule: "0 0 * * *"
 """
 DAYS = 5
@@ -116,17 +125,53 @@ def test_what_reads_the_tables_of_others_comes_behind_all_of_these(folder):
     assert ids(folder, "later") == [*range(DAYS)]
 
 
-def test_a_success_lets_downstream_go_on_and_what_runs_is_not_missing(folder):
+@pytest.fixture
+def log(folder: Inside) -> Iterator[RunLog]:
     path = folder.path / ".flowc" / "runs.sqlite"
     path.parent.mkdir(exist_ok=True)
-    log = RunLog(lambda: open_database("sqlite", {"path": str(path)}), "sqlite", "shop", "tests")
+    made = RunLog(lambda: open_database("sqlite", {"path": str(path)}), "sqlite", "shop", "tests")
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize(("lease", "missing"), [(60.0, False), (0.0, True)])
+def test_what_runs_is_not_missing_unless_it_gives_no_sign_of_life(folder, log, lease, missing):
     due = datetime(2026, 3, 3, tzinfo=UTC)
-    log.begin(RunRecord("r", "copy", 1, "schedule", RUNNING, "tests", due, due))
     log.begin_schedules([("copy", "0 0 * * *", "UTC")], due - timedelta(days=3))
+    log.lease = lease
+    assert log.claim(log.standings()["copy"], Claim("r", "copy", due, 1, "schedule"), due)
     done = backfill(folder, "copy")
-    assert "2026-03-03T00:00:00Z" not in [each["due_at"] for each in done.json["pipelines"]]
-    assert log.standings()["copy"].succeeded_at == datetime(2026, 3, 6, tzinfo=UTC)
-    log.close()
+    assert ("2026-03-03T00:00:00Z" in [each["due_at"] for each in done.json["pipelines"]]) is missing
+
+
+@pytest.mark.parametrize("first", [1, 3])
+def test_a_success_lets_downstream_go_on_where_nothing_before_it_is_left_to_do(folder, log, first):
+    log.begin_schedules([("copy", "0 0 * * *", "UTC")], datetime(2026, 3, 1, tzinfo=UTC))
+    assert backfill(folder, "copy", since=f"2026-03-0{first}").code == 0
+    known = datetime(2026, 3, 6, tzinfo=UTC) if first == 1 else None
+    assert log.standings()["copy"].succeeded_at == known
+    backfill(folder, "copy")  # what was left
+    assert log.standings()["copy"].succeeded_at == (known or datetime(2026, 3, 3, tzinfo=UTC))
+
+
+def test_a_full_load_lets_downstream_go_on(folder, log):
+    log.begin_schedules([("copy", "0 0 * * *", "UTC")], datetime(2026, 3, 1, tzinfo=UTC))
+    assert folder.flowc("run", "copy", "--from", "2026-03-01", "--once").code == 0
+    assert log.standings()["copy"].succeeded_at is None
+    assert folder.flowc("run", "copy", "--full", "--once").code == 0
+    assert log.standings()["copy"].succeeded_at > datetime(2026, 3, 6, tzinfo=UTC)
+
+
+def test_environments_have_runs_and_schedules_of_their_own(folder):
+    folder.write("specs/e.yaml", "environments: { prod: { connections: { db: { kind: sqlite, path: prod.db } } } }")
+    assert folder.flowc("apply", "--yes", "--env", "prod").code == 0
+    for env in ([], ["--env", "prod"]):
+        for now in ("2026-03-01T00:01:00Z", "2026-03-02T00:01:00Z"):
+            assert folder.flowc("run-due", "--now", now, *env).code == 0
+    here, there = (folder.flowc("runs", "list", "--json", *env).json for env in ([], ["--env", "prod"]))
+    assert sorted(run["pipeline"] for run in here) == sorted(run["pipeline"] for run in there)
+    assert "copy" in {run["pipeline"] for run in here}
+    assert not {run["run"] for run in here} & {run["run"] for run in there}
 
 
 def test_nothing_of_the_future_is_missing(folder):
@@ -144,6 +189,7 @@ def test_nothing_of_the_future_is_missing(folder):
         (("copy", "--missing", "--from", "yesterday"), "`--missing` looks at due times"),
         (("--missing", "--from", "2026-03-01"), "which loads"),
         (("counted", "--missing", "--from", "2026-03-01"), "reads on by `id`, a bigint, and no time"),
+        (("worded", "--missing", "--from", "2026-03-01"), "reads on by `word`, a text, and no time"),
         (("copy", "--missing", "--from", "1990-01-01", "--to", "2026-01-01"), "more than 10,000 times"),
     ],
 )

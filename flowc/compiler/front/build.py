@@ -82,7 +82,6 @@ def build_project(
     context.reporter.disable(code.value for code in disabled)
     streams = _build(merged, "streams", context, build_stream)
     telemetry = build_telemetry(_single(files, "telemetry", context))
-    texts = (*(file.root.span.file for file in files), *context.files.values())
     return ProjectSpec(
         root=str(context.reach.root),
         name=project_name(files, context),
@@ -101,7 +100,7 @@ def build_project(
         env=_listed(files, "env"),
         kept_from_sql=dict(_kept_from_sql(merged, connections, telemetry)),
         allow_paths=allowed,
-        disabled=(*disabled, *(code for text in texts if text is not None for code in disabled_in(text))),
+        disabled=(*disabled, *_disabled_by_comments(files, context)),
         broken=merged.broken | _unbuilt(merged, "tables", tables) | _unbuilt(merged, "pipelines", pipelines),
         complete=complete,
     )
@@ -112,6 +111,11 @@ def _listed(files: Sequence[CheckedFile], section: str, key: str = "") -> tuple[
     held = (file.root.get(section) for file in files if (section,) not in file.broken)
     lists = (node.get(key) if key and isinstance(node, TreeMap) else node for node in held)
     return tuple(name for node in lists for name in nodes.names(node))
+
+
+def _disabled_by_comments(files: Sequence[CheckedFile], context: Context) -> Iterator[Name]:
+    texts = (*(file.root.span.file for file in files), *context.files.values())
+    return (code for text in texts if text is not None for code in disabled_in(text))
 
 
 def _kept_from_sql(

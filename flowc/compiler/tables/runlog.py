@@ -158,10 +158,17 @@ def change_schedule(
     return f"UPDATE {state_name(SCHEDULES, dialect)} SET {sets} WHERE {' AND '.join(conditions)}"
 
 
-def succeed_schedule(project: str, pipeline: str, at: datetime, dialect: Dialect) -> str:
-    """Remembers a success for all that was due until then, unless a later one is known."""
+def succeed_schedule(
+    project: str, pipeline: str, at: datetime, dialect: Dialect, *, after: datetime | None = None
+) -> str:
+    """Remembers a success for all that was due until then, unless a later one is known.
+
+    One that is about what was due `after` some time alone counts where nothing before that waits for a success.
+    """
     column = ident("succeeded_at")
     of = f"{_schedule(project, pipeline, dialect)} AND ({column} IS NULL OR {column} < {value(at, dialect)})"
+    if after is not None:
+        of += f" AND ({column} >= {value(after, dialect)} OR {ident('since')} >= {value(after, dialect)})"
     return f"UPDATE {state_name(SCHEDULES, dialect)} SET {assignments({'succeeded_at': at}, dialect)} WHERE {of}"
 
 
@@ -213,7 +220,9 @@ def read_runs(
 def read_successes(project: str, pipeline: str, after: datetime, upto: datetime, dialect: Dialect) -> str:
     """The due times of a pipeline within a range for which a run has succeeded, or one of a schedule goes on."""
     due, ok = ident("due_at"), _is("status", "ok", dialect)
-    goes_on = f"{_is('status', 'running', dialect)} AND {ident('reason')} IN ('schedule', 'retry')"
+    lives = f"{_is(PROJECT, project, dialect)} AND {ident('expires_at')} > {clock(dialect)}"
+    held = f"SELECT {ident('run_id')} FROM {state_name(SCHEDULES, dialect)} WHERE {lives}"
+    goes_on = f"{_is('status', 'running', dialect)} AND {ident('run_id')} IN ({held})"
     of = f"{_schedule(project, pipeline, dialect)} AND ({ok} OR {goes_on}) AND {due} > {value(after, dialect)}"
     return f"SELECT DISTINCT {due} FROM {state_name(RUNS, dialect)} WHERE {of} AND {due} <= {value(upto, dialect)}"
 

@@ -19,7 +19,9 @@ from flowc.schedule import Schedule
 from flowc.service.loads.report import PipelineReport, RunReport, Status
 from flowc.service.loads.run import Observer, Run, run_pipelines
 from flowc.service.runs.log import RunLog
+from flowc.types import Kind
 
+_TIMES = (Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ)
 MAX_SLOTS = 10_000
 """Due times of a pipeline that one command looks at."""
 
@@ -42,8 +44,8 @@ def missing_slots(pipelines: Sequence[Pipeline], log: RunLog, since: datetime, u
     """The due times after one instant and up to another that lack a success, of each pipeline the oldest first.
 
     What a pipeline reads of others is there before it begins, whenever these are due: all of theirs come first.
-    Raises UsageError for a pipeline without a schedule, for a cursor of numbers, and for more due times than one
-    command looks at.
+    Raises UsageError for a pipeline without a schedule, for a cursor that holds no times, and for more due times than
+    one command looks at.
     """
     return [slot for pipeline in pipelines for slot in _missing(pipeline, log, since, min(upto, log.now()))]
 
@@ -67,11 +69,11 @@ def _missing(pipeline: Pipeline, log: RunLog, since: datetime, upto: datetime) -
 
 
 def _check_cursors(pipeline: Pipeline) -> None:
-    """Raises UsageError for one that holds no times, where a spec declares the table."""
+    """Raises UsageError for one that holds no times, where a spec declares the table. Texts have too many forms."""
     for apply in pipeline.applies:
         table, incremental = apply.target.table, apply.incremental
         cursor = find_column(table.columns, incremental.column) if table and incremental else None
-        if cursor is not None and cursor.type.is_number:
+        if cursor is not None and cursor.type.kind not in _TIMES:
             message = f"`{pipeline.name}` reads on by `{cursor.name}`, a {cursor.type}, and no time"
             help = "leave out `--missing`, and give `--from` and `--to` values of that column"
             raise UsageError(message, code="conflicting-options", help=help)

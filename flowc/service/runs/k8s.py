@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 from flowc.errors import FlowcError, TransientError, UsageError
@@ -145,7 +146,7 @@ class Jobs:
         )  # fmt: skip
 
     def _list(self, call: Callable[..., Any], what: str, more: str | None = None) -> list[dict[str, Any]]:
-        chosen = ",".join(filter(None, (f"{_MANAGED}=flowc", f"{_PROJECT}={_safe(self.project)}", more)))
+        chosen = ",".join(filter(None, (f"{_MANAGED}=flowc", f"{_PROJECT}={_own(self.project)}", more)))
         found = self._ask(lambda: call(self.options.namespace, label_selector=chosen, **_raw()), what)
         try:
             items: list[dict[str, Any]] = json.loads(found)["items"]
@@ -219,7 +220,7 @@ def job_of(
     claim: Claim, project: Project, timeout: float | None, options: JobOptions, name: str
 ) -> dict[str, Any]:  # fmt: skip
     """The Job of a run, as JSON."""
-    labels = {_MANAGED: "flowc", _PROJECT: _safe(name), _PIPELINE: _safe(claim.pipeline), _RUN: claim.run_id}
+    labels = {_MANAGED: "flowc", _PROJECT: _own(name), _PIPELINE: _safe(claim.pipeline), _RUN: claim.run_id}
     container: dict[str, Any] = {
         "name": "flowc", "image": options.image, "command": ["flowc"],
         "args": project.work(claim.run_id, options.specs), "envFrom": list(options.env_from),
@@ -275,6 +276,12 @@ def _joined(what: str, told: Mapping[str, Any]) -> str | None:
 
 def _label(thing: Mapping[str, Any]) -> str:
     return str((thing["metadata"].get("labels") or {}).get(_RUN, ""))
+
+
+def _own(name: str) -> str:
+    """A name as the value of a label that no other name has."""
+    safe = _safe(name)
+    return safe if safe == name else f"{safe[:54]}-{sha256(name.encode()).hexdigest()[:8]}"
 
 
 def _safe(name: str) -> str:

@@ -183,9 +183,12 @@ class RunLog:
         found = self.find(claim.run_id)  # the answer to a commit may have been lost
         return bool(found) and found[0].status == outcome.status != LOST
 
-    def succeeded(self, pipeline: str, at: datetime) -> None:
-        """A success that no schedule asked for: what was due until it began is done, for those that wait for it."""
-        self._do(sql.succeed_schedule(self.project, pipeline, at, self._dialect))
+    def succeeded(self, pipeline: str, at: datetime, *, after: datetime | None = None) -> None:
+        """A success that no schedule asked for: what was due until then is done, for those that wait for it.
+
+        One that is about what was due `after` some time alone counts where nothing before that is left to do.
+        """
+        self._do(sql.succeed_schedule(self.project, pipeline, at, self._dialect, after=after))
 
     # Runs
 

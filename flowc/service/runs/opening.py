@@ -42,7 +42,12 @@ def run_log(project: ProjectSpec, resolver: Resolver, given: str | None = None, 
     else:
         kind, opener = _named(named, project, resolver, looks=looks)
     create = project.run_log.create_tables or given is not None
-    return RunLog(opener, kind, project.name, owner_name(), create, looks)
+    return RunLog(opener, kind, _key(project), owner_name(), create, looks)
+
+
+def _key(project: ProjectSpec) -> str:
+    """What tells runs of one project, in one environment, from all others of a run log."""
+    return project.name if project.environment is None else f"{project.name}@{project.environment}"
 
 
 def _named(named: str, project: ProjectSpec, resolver: Resolver, *, looks: bool) -> tuple[str, Callable[[], Database]]:

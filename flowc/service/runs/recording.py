@@ -40,7 +40,10 @@ class Recorded:
     describe: Callable[[PipelineReport], Mapping[str, Any]]
     warned: Callable[[FlowcError], None]
     reason: Reason = "manual"
-    due_at: datetime | None = None
+    whole: bool = True
+    """Whether runs read all that is new, so that nothing which was due before they began is left to do."""
+    part: tuple[datetime, datetime] | None = None
+    """Of runs that read what one due time is about: the one before, and itself."""
     span: Span = NO_SPAN
     """Below which runs are traced."""
     _spans: dict[str, Span] = field(default_factory=dict)
@@ -69,10 +72,11 @@ class Recorded:
 
         def end() -> None:
             self.log.end(run, outcome, self.log.now())
-            if outcome.status == OK and self.reason == "manual":
+            if outcome.status == OK and self.whole:
                 self.log.succeeded(pipeline.name, began)
-            elif outcome.status == OK and self.due_at is not None:
-                self.log.succeeded(pipeline.name, self.due_at)
+            elif outcome.status == OK and self.part is not None:
+                after, due = self.part
+                self.log.succeeded(pipeline.name, due, after=after)
 
         self._record(end)
 
@@ -93,7 +97,8 @@ class Recorded:
 
         def begin() -> None:
             now = self.log.now()
-            run = RunRecord(run_id(now), pipeline, 1, self.reason, RUNNING, self.log.owner, now, self.due_at)
+            due = None if self.part is None else self.part[1]
+            run = RunRecord(run_id(now), pipeline, 1, self.reason, RUNNING, self.log.owner, now, due)
             self._begun[pipeline] = run.id, now
             self.log.begin(run)
 
