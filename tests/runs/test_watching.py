@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 
@@ -293,3 +294,56 @@ def test_a_stop_leaves_runs_alone(world):
     scheduler.run(stop)
     assert [run.status for run in world.runs()] == [RUNNING]
     assert world.played.ended == []
+
+
+def test_a_leader_that_was_cut_off_for_longer_than_its_lease_tells_nothing_of_what_others_have(world):
+    """It finds the due time settled, by an attempt of which it knows nothing."""
+    first, second = world.begun(), world.scheduler("you")
+    first._keeper.mind()
+    first.log.resign(first.token)
+    second.tick()
+    second._keeper.mind()
+    world.work(Outcome(FAILED, error_code="x", error="why"))
+    second._keeper.mind()
+    first._held -= first.log.lease
+    glances = iter([False, True])
+    first.run(SimpleNamespace(wait=lambda _: next(glances)))
+    assert world.kinds == [("began", 1), ("gave up", 1)]
+
+
+@pytest.mark.parametrize("place", ["played://here", "played://there"])
+def test_a_run_due_leaves_it_to_who_leads_at_its_place_to_tell(world, place):
+    leader, due = world.scheduler("leader", executor=Played(place)), world.scheduler("due", leads=False)
+    leader.now = NOON - timedelta(minutes=1)
+    leader.tick()
+    assert due.tick() == 1
+    world.work(Outcome(FAILED, error_code="x", error="why"))
+    due._keeper.mind()
+    assert world.kinds == [("began", 1), ("gave up", 1)][: 1 + (place != due.executor.place)]
+
+
+def test_how_a_worker_ended_its_run_is_not_taken_for_what_its_platform_says(world):
+    scheduler = world.begun()
+    (run,) = world.runs()
+
+    def look():
+        if world.runs()[0].status == RUNNING:  # between the question to the run log and that to the platform
+            world.work(Outcome(FAILED, error_code="null-key", error="rows have NULL in a key"))
+        return {run.id: Sight(True, "its pod ended with exit code 1")}
+
+    world.played.look = look
+    scheduler._keeper.mind()
+    scheduler._keeper.mind()
+    assert [(each.kind, each.outcome and each.outcome.error_code) for each in world.told] == [
+        ("began", None),
+        ("gave up", "null-key"),
+    ]
+
+
+def test_a_lost_run_whose_pipeline_has_errors_just_now_is_tried_again(world):
+    world.begun(leads=False, executor=Played(patience=0.0))
+    other = world.scheduler("you", leads=False, pipeline=Scheduled("another", Timing("0 * * * *")))
+    assert other.tick() == 1
+    assert world.runs()[0].status == LOST
+    assert world.scheduler("me", leads=False).tick() == 1
+    assert [(run.attempt, run.status) for run in world.runs()] == [(2, RUNNING), (1, LOST)]

@@ -181,7 +181,8 @@ class RunLog:
         if self._all([change, end] if owner is not None else [change], [*([end] if owner is None else []), *succeeded]):
             return True
         found = self.find(claim.run_id)  # the answer to a commit may have been lost
-        return bool(found) and found[0].status == outcome.status != LOST
+        same = bool(found) and found[0].status == outcome.status != LOST
+        return same and (owner is None or found[0].owner == owner)
 
     def succeeded(self, pipeline: str, at: datetime, *, after: datetime | None = None) -> None:
         """A success that no schedule asked for: what was due until then is done, for those that wait for it.

@@ -101,7 +101,7 @@ class Settling:
         self, claim: Claim, timing: Timing | None, outcome: Outcome, *, expired: bool = False,
         owner: str | None = None,
     ) -> bool:  # fmt: skip
-        """Ends a run, whoever began it; without `timing` its pipeline is gone. False where others have ended it.
+        """Ends a run, whoever began it; without `timing` nobody knows how often it is tried. False where others have.
 
         With `expired`, also where it gives signs of life by now; with `owner`, also where that is another one.
         """
@@ -124,8 +124,8 @@ class Settling:
             return decisions.when_settled(claim.due_at)
         if status == CANCELLED:  # it begins again with the next scheduler, as if it had not begun
             return {"retry_at": now, "attempt": claim.attempt - 1}
-        if timing is None:
-            return decisions.when_settled(claim.due_at, failing=True)
+        if timing is None:  # its specs are wrong just now, or it is gone, and then nobody asks
+            return {"retry_at": now, "failing": 1}
         return decisions.after_failure(timing, claim.attempt, now, claim.due_at, lost=status == LOST)
 
     def masked(self, outcome: Outcome) -> Outcome:

@@ -28,6 +28,12 @@ def awaiting_name(process: str, place: str) -> str:
     return f"{process}{_AWAITS}{place}"
 
 
+def awaits(owner: str, place: str = "") -> bool:
+    """Whether an owner has workers take over, at that place where one is named."""
+    _, waits, where = owner.partition(_AWAITS)
+    return bool(waits) and place in ("", where)
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How a run has ended. `counts` are rows and bytes by the names of their columns."""
@@ -67,8 +73,7 @@ class RunRecord:
 
     def awaits(self, place: str = "") -> bool:
         """Whether a worker is to take it over, at that place where one is named."""
-        _, waits, where = self.owner.partition(_AWAITS)
-        return bool(waits) and place in ("", where)
+        return awaits(self.owner, place)
 
     @property
     def seconds(self) -> float | None:

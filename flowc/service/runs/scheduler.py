@@ -63,6 +63,8 @@ class Scheduler:
     """Where schedules were when they were looked at last, and when that was."""
     _purged: float = float("-inf")
     _led: bool | None = None
+    _held: float = float("-inf")
+    """When the lease was asked for that this process has got last, by a clock of its own."""
 
     def __post_init__(self) -> None:
         self._guarded = Guard(self.warned, noted=self.noted)
@@ -100,6 +102,8 @@ class Scheduler:
         looked = float("-inf")
         try:
             while not stop.wait(GLANCE):
+                if self.leads and time.monotonic() - self._held >= self.log.lease:
+                    self._keeper.drop()  # it was stopped, or cut off: another one may lead, and has told
                 self._keeper.mind()
                 if time.monotonic() - looked >= _PAUSE:
                     looked = time.monotonic()
@@ -136,7 +140,9 @@ class Scheduler:
     def tick(self) -> int:
         """Looks once at what is due and begins it; tells how many runs it began, or gave up as lost."""
         if self.leads:
+            asked = time.monotonic()
             self.token = self.log.lead(self.token)
+            self._held = asked if self.token is not None else float("-inf")
             self._note_lead(self.token is not None)
             if self.token is None:
                 self.seen = None  # where schedules are, the one that leads knows

@@ -21,7 +21,7 @@ from flowc.service.runs.decisions import Scheduled, Start
 from flowc.service.runs.executors import Project
 from flowc.service.runs.log import RunLog
 from flowc.service.runs.minding import NO_SIGN, Guard, Settling
-from flowc.service.runs.records import FAILED, LOST, OK, RUNNING, Claim, Outcome, RunRecord, Standing
+from flowc.service.runs.records import FAILED, LOST, OK, RUNNING, Claim, Outcome, RunRecord, Standing, awaits
 from flowc.service.runs.spans import end_run_span
 
 _PAUSE = 1.0
@@ -81,7 +81,8 @@ class _Watched:
 class Watcher:
     """Begins runs elsewhere, and watches all of them that the run log knows. The owner of that names the place.
 
-    With `adopts` this process leads: it tells how any of them ended, and else of those that it has begun.
+    With `adopts` this process leads: it tells how any of them ended. Else it tells of those that it has begun, unless
+    somebody leads who does.
     """
 
     settling: Settling
@@ -278,6 +279,8 @@ class Watcher:
         self.settling.took[run.pipeline] = time.monotonic() - each.began
         outcome = Outcome(run.status, run.counts, run.error_code, run.error, run.plan, run.detail)
         end_run_span(each.span, outcome)
+        if not self.adopts and (leader := self._log.leader()) is not None and awaits(leader[0], self.executor.place):
+            return
         goes_on = at is not None and at.due_at == claim.due_at
         again = at.retry_at if at is not None and goes_on else None
         self.settling.tell(claim, outcome, again=again, open=goes_on)
