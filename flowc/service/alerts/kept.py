@@ -56,7 +56,7 @@ class Kept:
             for key in [*self._unsaved]:
                 known = found.get(key)
                 mine = replace(self._seen[key], version=known.version if known is not None else None)
-                if self.log.put_condition(mine):
+                if self._put(mine):
                     found[key] = _next(mine)
                 self._unsaved.discard(key)
             self._seen, self._until = found, float("-inf")
@@ -68,7 +68,7 @@ class Kept:
         if not self.usable:
             return self._remember(changed)
         try:
-            if self._twice(lambda: self.log.put_condition(changed)):
+            if self._put(changed):
                 self._seen[changed.key] = _next(changed)
                 return True
         except FlowcError as error:
@@ -90,6 +90,13 @@ class Kept:
         self._seen[changed.key] = changed
         self._unsaved.add(changed.key)
         return True
+
+    def _put(self, changed: Condition) -> bool:
+        """Records it; once more where a session was lost, with which the answer alone may have been lost."""
+        try:
+            return self.log.put_condition(changed)
+        except TransientError:
+            return self.log.put_condition(changed) or _next(changed) in self.log.conditions()
 
     def _twice(self, work: Callable[[], T]) -> T:
         """Does it once more where a session was lost."""
