@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from flowc.errors import TransientError
@@ -9,7 +11,7 @@ from flowc.runtime.connectors import open_database
 from flowc.service.runs.log import RunLog
 from flowc.service.runs.records import OK, Claim, Outcome
 from flowc.service.runs.scheduler import Happened
-from tests.alerts.test_told import BAD, NOON, Looker, Posted, spec
+from tests.alerts.test_told import BAD, HOUR, NOON, WATCHED, Looker, Posted, spec
 
 
 class Forgetful:
@@ -51,3 +53,64 @@ def test_an_answer_of_the_run_log_that_is_lost_loses_no_alert(tmp_path, monkeypa
         looker.hears(end(kind))
     assert Forgetful.loses == ""
     assert (told.kinds, looker.warned) == (["gave_up", "recovered"], [])
+
+
+class Meanwhile(RunLog):
+    """A run log in which another process hears of the `others` between what is read here and what is recorded."""
+
+    other: Looker
+    others = ()
+
+    def put_condition(self, found):
+        if self.others:
+            happened, *self.others = self.others
+            self.other.hears(happened)
+        return super().put_condition(found)
+
+
+@pytest.fixture
+def two(tmp_path):
+    """Two processes that tell by the same spec, of which the first hears in the midst of what the second does."""
+    tellers = [Posted(spec(on=["failed", "gave_up", "stale", "recovered"])) for _ in range(2)]
+    first, log = Looker(opened(tmp_path, "one"), tellers[0], watched=[WATCHED]), opened(tmp_path)
+    second = Looker(Meanwhile(log.opener, log.kind, log.project, "two"), tellers[1], watched=[WATCHED])
+    second.kept.log.other = first
+    return first, second
+
+
+def kinds(*lookers):
+    return [looker.alerters[0].kinds for looker in lookers]
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_what_others_record_meanwhile_keeps_no_failure_from_being_told(two, number):
+    two[1].kept.log.others = [end("failed")] * number
+    two[1].hears(end("gave up", 2))
+    assert kinds(*two) == [["failed"] * number, ["gave_up"]]
+    two[0].hears(end("ok"))
+    assert kinds(*two) == [["failed"] * number + ["recovered"], ["gave_up"]]
+
+
+def test_what_others_record_meanwhile_keeps_no_recovery_from_being_told(two):
+    two[0].hears(end("failed"))
+    two[1].kept.log.others = [end("failed")]
+    two[1].hears(end("ok", 2))
+    assert kinds(*two) == [["failed", "failed"], ["recovered"]]
+    assert [each.bad for each in two[1].kept.log.conditions()] == [False]
+
+
+@pytest.mark.parametrize(("kind", "told"), [("gave up", "gave_up"), ("ok", "recovered")])
+def test_what_another_one_tells_meanwhile_is_told_once(two, kind, told):
+    if kind == "ok":
+        two[0].hears(end("gave up"))
+    two[1].kept.log.others = [end(kind)]
+    two[1].hears(end(kind))
+    assert (kinds(two[0])[0][-1:], kinds(two[1])) == ([told], [[]])
+
+
+def test_a_stale_table_that_another_one_has_asked_meanwhile_is_told(two):
+    two[0].finds(NOON - HOUR)
+    log = two[1].kept.log
+    log.other, log.others = SimpleNamespace(hears=lambda now: two[0].at(now).looks()), [NOON + HOUR]
+    two[1].finds(NOON - 3 * HOUR)
+    assert kinds(*two) == [[], ["stale"]]

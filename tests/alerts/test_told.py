@@ -92,7 +92,7 @@ class Looker:
 
     def finds(self, newest, watched=WATCHED):
         self.telling._look()
-        self.telling._judge(Asked(watched, newest))
+        self.telling._decide(lambda: self.telling._judge(Asked(watched, newest)))
         return self
 
     def hears(self, happened):

@@ -18,6 +18,10 @@ Key = tuple[str, str, str]
 T = TypeVar("T")
 
 
+class Outpaced(Exception):
+    """Another process has recorded a condition first; what it recorded has been read by then."""
+
+
 @dataclass
 class Kept:
     """Conditions, as they were when they were read last. For one thread."""
@@ -63,19 +67,21 @@ class Kept:
         except FlowcError as error:
             self._failed(error)
 
-    def put(self, changed: Condition) -> bool:
-        """Records a condition that was got here, or is new; False where another process was faster."""
+    def put(self, changed: Condition) -> None:
+        """Records a condition that was got here, or is new. Raises Outpaced where another process was faster."""
         if not self.usable:
-            return self._remember(changed)
+            self._remember(changed)
+            return
         try:
-            if self._put(changed):
-                self._seen[changed.key] = _next(changed)
-                return True
+            done = self._put(changed)
         except FlowcError as error:
             self._failed(error)
-            return self._remember(changed)
-        self.refresh()
-        return False
+            self._remember(changed)
+            return
+        if not done:
+            self.refresh()
+            raise Outpaced
+        self._seen[changed.key] = _next(changed)
 
     def close(self) -> None:
         """Ends the session of the run log."""
@@ -86,10 +92,9 @@ class Kept:
         """Whether the run log could be used when it was tried last."""
         return time.monotonic() >= self._until
 
-    def _remember(self, changed: Condition) -> bool:
+    def _remember(self, changed: Condition) -> None:
         self._seen[changed.key] = changed
         self._unsaved.add(changed.key)
-        return True
 
     def _put(self, changed: Condition) -> bool:
         """Records it; once more where a session was lost, with which the answer alone may have been lost."""
