@@ -114,3 +114,42 @@ def test_a_stale_table_that_another_one_has_asked_meanwhile_is_told(two):
     log.other, log.others = SimpleNamespace(hears=lambda now: two[0].at(now).looks()), [NOON + HOUR]
     two[1].finds(NOON - 3 * HOUR)
     assert kinds(*two) == [[], ["stale"]]
+
+
+def away(looker, happened):
+    """A process hears of a run while it cannot reach the run log, and reaches it again after that."""
+    looker.kept._until = float("inf")
+    looker.hears(happened)
+    looker.kept._until = 0.0
+
+
+HALF = HOUR / 2
+
+
+def test_a_failure_kept_in_memory_gives_way_to_what_others_recorded_since(two):
+    away(two[0].at(NOON), end("gave up"))
+    two[1].at(NOON + HALF).hears(end("gave up"))
+    two[1].at(NOON + HOUR).hears(end("ok"))
+    two[0].at(NOON + HOUR).looks()
+    two[1].at(NOON + 2 * HOUR).hears(end("gave up"))
+    assert kinds(*two) == [["gave_up"], ["gave_up", "recovered", "gave_up"]]
+
+
+def test_a_recovery_kept_in_memory_gives_way_to_what_others_recorded_since(two):
+    two[0].at(NOON).hears(end("gave up"))
+    away(two[0].at(NOON + HALF), end("ok"))
+    two[1].at(NOON + HALF).hears(end("ok"))
+    two[1].at(NOON + HOUR).hears(end("gave up"))
+    two[0].at(NOON + HOUR).looks()
+    two[1].at(NOON + 2 * HOUR).hears(end("ok"))
+    assert kinds(*two) == [["gave_up", "recovered"], ["recovered", "gave_up", "recovered"]]
+
+
+def test_what_is_kept_in_memory_is_recorded_over_what_is_older(two):
+    two[0].at(NOON).looks()
+    two[1].at(NOON).hears(end("failed"))
+    away(two[0].at(NOON + HALF), end("gave up"))
+    two[0].looks()
+    two[1].at(NOON + HOUR).hears(end("gave up"))
+    two[1].hears(end("ok"))
+    assert kinds(*two) == [["gave_up"], ["failed", "recovered"]]

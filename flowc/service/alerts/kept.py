@@ -51,17 +51,17 @@ class Kept:
         return self._seen.get((subject, name, alert))
 
     def refresh(self) -> None:
-        """Reads what others have recorded, and records what could not be before."""
+        """Reads what others have recorded, and records what could not be before, unless theirs is newer."""
         if not self.usable:
             return
         try:
             self._clock = self._twice(self.log.now), time.monotonic()
             found = {each.key: each for each in self._twice(self.log.conditions)}
             for key in [*self._unsaved]:
-                known = found.get(key)
-                mine = replace(self._seen[key], version=known.version if known is not None else None)
-                if self._put(mine):
-                    found[key] = _next(mine)
+                mine, known = self._seen[key], found.get(key)
+                saved = replace(mine, version=known.version if known is not None else None)
+                if _stands(mine, known) and self._put(saved):
+                    found[key] = _next(saved)
                 self._unsaved.discard(key)
             self._seen, self._until = found, float("-inf")
         except FlowcError as error:
@@ -119,3 +119,12 @@ class Kept:
 
 def _next(saved: Condition) -> Condition:
     return replace(saved, version=0 if saved.version is None else saved.version + 1)
+
+
+def _stands(mine: Condition, known: Condition | None) -> bool:
+    """Whether nothing has been recorded since that is newer than what is kept in memory."""
+    return known is None or known.version == mine.version or _at(known) < _at(mine)
+
+
+def _at(condition: Condition) -> datetime:
+    return max(at for at in (condition.since, condition.told_at, condition.seen_at) if at is not None)
