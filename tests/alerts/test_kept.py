@@ -11,7 +11,7 @@ from flowc.runtime.connectors import open_database
 from flowc.service.runs.log import RunLog
 from flowc.service.runs.records import OK, Claim, Outcome
 from flowc.service.runs.scheduler import Happened
-from tests.alerts.test_told import BAD, HOUR, NOON, WATCHED, Looker, Posted, spec
+from tests.alerts.test_told import BAD, HOUR, NOON, WATCHED, Looker, Posted, repaired, spec
 
 
 class Forgetful:
@@ -153,3 +153,14 @@ def test_what_is_kept_in_memory_is_recorded_over_what_is_older(two):
     two[1].at(NOON + HOUR).hears(end("gave up"))
     two[1].hears(end("ok"))
     assert kinds(*two) == [["gave_up"], ["failed", "recovered"]]
+
+
+def test_a_failure_kept_in_memory_hides_none_after_a_success_that_nobody_recorded(two):
+    for looker in two:
+        looker.at(None)
+    away(two[0], end("gave up"))
+    repaired(two[1].kept.log)
+    two[1].hears(end("ok"))
+    two[0].looks()
+    two[1].hears(end("gave up"))
+    assert kinds(*two) == [["gave_up"], ["gave_up"]]

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from flowc.errors import FlowcError, TransientError
 from flowc.service.runs.log import RunLog
-from flowc.service.runs.records import Condition
+from flowc.service.runs.records import OK, Condition
 
 _AGAIN = 30.0
 """Seconds after which a run log that could not be used is tried again."""
@@ -49,6 +49,20 @@ class Kept:
     def get(self, subject: str, name: str, alert: str = "") -> Condition | None:
         """A condition; None where nobody has seen any yet."""
         return self._seen.get((subject, name, alert))
+
+    def well_since(self, told: Condition) -> bool:
+        """Whether a run of its pipeline has ended well since it was told, by what the run log says.
+
+        That writes down ends by its own clock, with which a time that is given cannot be compared.
+        """
+        if self.given is not None or told.told_at is None or not self.usable:
+            return False
+        try:
+            found = self._twice(lambda: self.log.runs(pipelines=(told.subject,), status=OK, most=1))
+        except FlowcError as error:
+            self._failed(error)
+            return False
+        return any(run.finished_at is not None and run.finished_at > told.told_at for run in found)
 
     def refresh(self) -> None:
         """Reads what others have recorded, and records what could not be before, unless theirs is newer."""

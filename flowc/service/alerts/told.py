@@ -182,9 +182,11 @@ class Telling:
         if not alerter.minds(alert.kind):
             return True
         at = self.kept.get(alert.subject, alert.condition, alerter.name)
-        given_up = at is not None and at.bad and at.value == GAVE_UP
-        if at is not None and given_up and not (alert.kind == GAVE_UP and self._repeats(alerter, at, alert.at)):
-            return alert.kind != GAVE_UP
+        if at is not None and at.bad and at.value == GAVE_UP:
+            if self.kept.well_since(at):  # by hand, or unseen by this alerter: who has told that knows nothing of it
+                at = replace(at, bad=False)
+            elif alert.kind != GAVE_UP or not self._repeats(alerter, at, alert.at):
+                return alert.kind != GAVE_UP
         self._mark(alerter, replace(alert, value=alert.kind), at)
         return True
 
