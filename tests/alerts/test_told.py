@@ -23,8 +23,8 @@ from flowc.service.alerts.told import EMPTY, Telling
 from flowc.service.runs.decisions import Scheduled
 from flowc.service.runs.executors import Project
 from flowc.service.runs.log import RunLog, run_id
-from flowc.service.runs.records import FAILED, LOST, OK, RUNNING, TIMEOUT, Outcome, RunRecord
-from flowc.service.runs.scheduler import Scheduler
+from flowc.service.runs.records import FAILED, LOST, OK, RUNNING, TIMEOUT, Claim, Outcome, RunRecord
+from flowc.service.runs.scheduler import Happened, Scheduler
 from flowc.source import Located, SourceFile, Span
 from tests.runs.test_scheduler import Ends
 from tests.waiting import until
@@ -174,6 +174,16 @@ def test_an_attempt_that_is_tried_again_is_told_to_who_asked_for_it(log):
     assert told.kinds == ["failed", "recovered"]
     assert "It is tried again at 2026-03-10T12:01:00Z" in told.alerts[0].message
     assert silent.kinds == []
+
+
+def test_an_attempt_says_whether_it_was_the_last_one(log):
+    told = Posted(spec(on=["failed", "gave_up"]))
+    looker, claim = Looker(log, told), Claim("r", "p", NOON, 1, "schedule")
+    for kind in ("failed", "gave up"):  # the first one's next attempt has begun, so that no time is known of it
+        looker.hears(Happened(kind, claim, BAD))
+    assert [alert.message.rpartition("\n")[2] for alert in told.alerts] == [
+        "It is tried again.", "That was the last attempt.",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("status", "words"), [(LOST, "was lost"), (TIMEOUT, "took longer than its `timeout`")])
