@@ -47,8 +47,8 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, timeout: float = 
         raise Undelivered(_NO_ADDRESS) from None
     except URLError as error:
         raise _unreachable(error.reason, timeout) from None
-    except (OSError, HTTPException) as error:
-        raise _unreachable(error, timeout) from None
+    except (OSError, HTTPException):  # all was sent, and who sends it again may tell it twice
+        raise Undelivered(f"it may have taken this, but gave no answer within {timeout:g} s, or hung up") from None
 
 
 def _refused(error: HTTPError) -> Undelivered:
