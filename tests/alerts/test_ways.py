@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import socket
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from threading import Thread
 
@@ -279,3 +279,40 @@ def test_a_mail_that_may_have_been_taken_is_not_sent_again(tmp_path, answers, wo
     with Postman(**answers) as server:
         why = refused(sender(tmp_path, MAIL.format(port=server.port, more=", tls: none")))
     assert (str(why)[: len(words)], why.again) == (words, again)
+
+
+@contextmanager
+def dripping(first, then):
+    """A server that answers what it hears first, and then says a bit every now and then for 8 seconds; its port."""
+
+    def talk(client):
+        with suppress(OSError), client:
+            client.recv(4096)
+            client.sendall(first)
+            for _ in range(160):
+                client.sendall(then)
+                time.sleep(0.05)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        Thread(target=lambda: talk(server.accept()[0]), daemon=True).start()
+        yield server.getsockname()[1]
+
+
+@pytest.mark.parametrize("by_proxy", [True, False], ids=["proxy", "handshake"])
+def test_a_proxy_or_a_handshake_that_never_ends_is_left(tmp_path, monkeypatch, by_proxy):
+    monkeypatch.setattr(http.post, "__kwdefaults__", {"timeout": 0.5})
+    connected, record = (b"HTTP/1.1 200 ok\r\n", b"X-A: 1\r\n"), (b"\x16\x03\x03\x40\x00\x02", b"\0")
+    with dripping(*(connected if by_proxy else record)) as port:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}" if by_proxy else "")
+        url = f"https://{'nobody.example' if by_proxy else f'127.0.0.1:{port}'}/{SECRET}"
+        began = time.monotonic()
+        why = refused(sender(tmp_path, '{ kind: slack, url: "${HOOK}" }', {"HOOK": url}))
+    assert time.monotonic() - began < 5
+    assert why.again
+
+
+def test_a_mail_server_that_takes_no_password_says_so(tmp_path):
+    more = ", tls: none, username: u, password: p"
+    with Postman(ehlo="250-ok\r\n250 AUTH XOAUTH2 NTLM") as server:
+        why = refused(sender(tmp_path, MAIL.format(port=server.port, more=more)))
+    assert (str(why), why.again) == ("the mail server takes no login by user name and password", False)

@@ -53,7 +53,7 @@ def send_mail(alert: Alert, options: Mapping[str, Any]) -> None:
     except ssl.SSLCertVerificationError as error:
         raise Undelivered(f"the certificate of the mail server is not trusted: {error.verify_message}") from None
     except (smtplib.SMTPException, OSError) as error:
-        raise Undelivered(_reason(error), again=True) from None
+        raise _unreachable(error) from None
     except (ValueError, UnicodeError):
         raise Undelivered("`from` or `to` holds what is no address of mail") from None
     if refused:
@@ -162,9 +162,11 @@ def _words(said: bytes | str) -> str:
     return said.decode(errors="replace") if isinstance(said, bytes) else said
 
 
-def _reason(error: Exception) -> str:
+def _unreachable(error: Exception) -> Undelivered:
+    if type(error) is smtplib.SMTPException:  # of a login: what the server offers is not known
+        return Undelivered("the mail server takes no login by user name and password")
     if isinstance(error, ConnectionRefusedError):
-        return "no mail server listens there"
+        return Undelivered("no mail server listens there", again=True)
     if isinstance(error, socket.gaierror):
-        return "the host of the mail server is not known"
-    return f"the mail server {_SILENT}"
+        return Undelivered("the host of the mail server is not known", again=True)
+    return Undelivered(f"the mail server {_SILENT}", again=True)
