@@ -96,6 +96,7 @@ class Kept:
             self.refresh()
             raise Outpaced
         self._seen[changed.key] = _next(changed)
+        self._unsaved.discard(changed.key)
 
     def close(self) -> None:
         """Ends the session of the run log."""
