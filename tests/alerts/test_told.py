@@ -22,9 +22,9 @@ from flowc.service.alerts.streams import StreamState
 from flowc.service.alerts.told import EMPTY, Telling
 from flowc.service.runs.decisions import Scheduled
 from flowc.service.runs.executors import Project
-from flowc.service.runs.log import RunLog
-from flowc.service.runs.records import FAILED, LOST, OK, TIMEOUT, Outcome
-from flowc.service.runs.scheduler import Scheduler
+from flowc.service.runs.log import RunLog, run_id
+from flowc.service.runs.records import FAILED, LOST, OK, RUNNING, TIMEOUT, Claim, Outcome, RunRecord
+from flowc.service.runs.scheduler import Happened, Scheduler
 from flowc.source import Located, SourceFile, Span
 from tests.runs.test_scheduler import Ends
 from tests.waiting import until
@@ -92,7 +92,7 @@ class Looker:
 
     def finds(self, newest, watched=WATCHED):
         self.telling._look()
-        self.telling._judge(Asked(watched, newest))
+        self.telling._decide(lambda: self.telling._judge(Asked(watched, newest)))
         return self
 
     def hears(self, happened):
@@ -174,6 +174,16 @@ def test_an_attempt_that_is_tried_again_is_told_to_who_asked_for_it(log):
     assert told.kinds == ["failed", "recovered"]
     assert "It is tried again at 2026-03-10T12:01:00Z" in told.alerts[0].message
     assert silent.kinds == []
+
+
+def test_an_attempt_says_whether_it_was_the_last_one(log):
+    told = Posted(spec(on=["failed", "gave_up"]))
+    looker, claim = Looker(log, told), Claim("r", "p", NOON, 1, "schedule")
+    for kind in ("failed", "gave up"):  # the first one's next attempt has begun, so that no time is known of it
+        looker.hears(Happened(kind, claim, BAD))
+    assert [alert.message.rpartition("\n")[2] for alert in told.alerts] == [
+        "It is tried again.", "That was the last attempt.",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("status", "words"), [(LOST, "was lost"), (TIMEOUT, "took longer than its `timeout`")])
@@ -378,3 +388,33 @@ def test_a_look_that_fails_keeps_no_later_alert_from_being_told(log):
     until(lambda: told.kinds == ["lag"])
     looker.telling.close()
     assert any("TypeError" in words for words in looker.warned)
+
+
+def repaired(log, **more):
+    """What `flowc run --once` records of a run that nobody tells of."""
+    run = RunRecord(run_id(log.now()), "p", 1, "manual", RUNNING, log.owner, log.now(), **more)
+    log.begin(run)
+    log.end(run.id, Outcome(OK), log.now())
+
+
+def test_a_failure_after_a_repair_by_hand_is_news(tmp_path):
+    first, second = Posted(spec()), Posted(spec())
+    log, lookers = opened(tmp_path), [Looker(opened(tmp_path), told).at(None) for told in (first, second)]
+    both = SimpleNamespace(hears=lambda happened: [looker.hears(happened) for looker in lookers])
+    ran(log, both, [BAD, BAD], [NOON - HOUR / 2, NOON, NOON + HOUR])
+    assert first.kinds + second.kinds == ["gave_up"]
+    repaired(log)
+    ran(log, both, [BAD, BAD, Outcome(OK)], [NOON + 2 * HOUR, NOON + 3 * HOUR, NOON + 4 * HOUR])
+    assert first.kinds + second.kinds == ["gave_up", "gave_up", "recovered"]
+    assert first.alerts[2].since == first.alerts[1].at
+
+
+def test_a_failure_after_a_success_that_an_alert_was_not_about_is_news(log):
+    told = Posted(spec())
+    looker = Looker(log, told).at(None)
+    ran(log, looker, [BAD], [NOON - HOUR / 2, NOON])
+    told.subjects = frozenset({"q"})
+    ran(log, looker, [Outcome(OK)], [NOON + HOUR])
+    told.subjects = None
+    ran(log, looker, [BAD, BAD], [NOON + 2 * HOUR, NOON + 3 * HOUR])
+    assert told.kinds == ["gave_up", "gave_up"]

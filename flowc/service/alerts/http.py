@@ -47,8 +47,8 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, timeout: float = 
         raise Undelivered(_NO_ADDRESS) from None
     except URLError as error:
         raise _unreachable(error.reason, timeout) from None
-    except (OSError, HTTPException) as error:
-        raise _unreachable(error, timeout) from None
+    except (OSError, HTTPException):  # all was sent, and who sends it again may tell it twice
+        raise Undelivered(f"it may have taken this, but gave no answer within {timeout:g} s, or hung up") from None
 
 
 def _refused(error: HTTPError) -> Undelivered:
@@ -93,7 +93,10 @@ class _Nowhere(HTTPRedirectHandler):
 
 
 class Sockets:
-    """The sockets of a delivery, which all end when its time is over."""
+    """The connections of a delivery, which all end when its time is over.
+
+    A handle of its own is kept of each: TLS takes the socket's away before it is agreed on.
+    """
 
     def __init__(self) -> None:
         self._open: list[socket.socket] = []
@@ -103,7 +106,7 @@ class Sockets:
     def add(self, opened: socket.socket) -> None:
         """Minds a socket."""
         with self._lock:
-            self._open.append(opened)
+            self._open.append(socket.fromfd(opened.fileno(), opened.family, opened.type))
         if self._over:
             self.end()
 
@@ -113,7 +116,13 @@ class Sockets:
         with self._lock:
             for each in self._open:
                 with suppress(OSError):
-                    socket.socket.shutdown(each, socket.SHUT_RDWR)  # that of TLS would take leave, and wait
+                    each.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Minds them no more."""
+        with self._lock:
+            while self._open:
+                self._open.pop().close()
 
 
 @contextmanager
@@ -127,18 +136,25 @@ def deadline(seconds: float) -> Iterator[Sockets]:
         yield sockets
     finally:
         timer.cancel()
+        sockets.close()
 
 
 class _HTTP(HTTPConnection):
-    """A connection whose socket is minded."""
+    """A connection whose socket is minded as soon as there is one, before a proxy or TLS is talked to."""
 
     def __init__(self, host: str, sockets: Sockets, **more: Any) -> None:
-        super().__init__(host, **more)
         self._sockets = sockets
+        super().__init__(host, **more)
 
-    def connect(self) -> None:
-        super().connect()
-        self._sockets.add(self.sock)
+    @property
+    def sock(self) -> Any:
+        return self._sock
+
+    @sock.setter
+    def sock(self, opened: Any) -> None:
+        self._sock = opened
+        if opened is not None:
+            self._sockets.add(opened)
 
 
 class _HTTPS(_HTTP, HTTPSConnection):

@@ -6,6 +6,7 @@ import smtplib
 import socket
 import ssl
 from collections.abc import Mapping
+from contextlib import suppress
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from typing import IO, Any
@@ -23,6 +24,9 @@ _MOST = 100_000
 """Bytes that a mail server may say on a connection."""
 _LATER = range(400, 500)
 """The codes by which a mail server asks for another try."""
+_GO_ON = 354
+"""The code by which a mail server asks for the mail itself."""
+_SILENT = f"gave no answer within {TIMEOUT:g} s, was not done within {_WHOLE:g} s, or hung up"
 
 
 def send_mail(alert: Alert, options: Mapping[str, Any]) -> None:
@@ -44,12 +48,12 @@ def send_mail(alert: Alert, options: Mapping[str, Any]) -> None:
         raise _all_refused(error) from None
     except smtplib.SMTPResponseException as error:
         said = " ".join(printable(_words(error.smtp_error)).split())[:200]
-        again = error.smtp_code in _LATER or error.smtp_code < 0
-        raise Undelivered(f"the mail server answered {error.smtp_code}: {said}", again=again) from None
+        words = f"the mail server answered {error.smtp_code}: {said}"
+        raise Undelivered(words, again=error.smtp_code in _LATER) from None
     except ssl.SSLCertVerificationError as error:
         raise Undelivered(f"the certificate of the mail server is not trusted: {error.verify_message}") from None
     except (smtplib.SMTPException, OSError) as error:
-        raise Undelivered(_reason(error), again=True) from None
+        raise _unreachable(error) from None
     except (ValueError, UnicodeError):
         raise Undelivered("`from` or `to` holds what is no address of mail") from None
     if refused:
@@ -101,15 +105,31 @@ class _Bounded(smtplib.SMTP):
     """Minds its socket, also the one that STARTTLS makes of it, before anything is read from it."""
 
     def __init__(self, sockets: Sockets, host: str, port: int, **more: Any) -> None:
-        self._sockets = sockets
+        self._sockets, self._asked = sockets, False
         super().__init__(host, port, **more)
+
+    def __exit__(self, *error: Any) -> None:
+        """Takes leave: what the server says to that changes nothing."""
+        with suppress(smtplib.SMTPResponseException):
+            super().__exit__(*error)
+
+    def data(self, msg: Any) -> tuple[int, bytes]:
+        """Hands a mail over. Raises Undelivered where the server may have taken it, and does not say so."""
+        try:
+            return super().data(msg)
+        except smtplib.SMTPServerDisconnected:
+            if self._asked:
+                raise Undelivered(f"the mail server may have taken the mail, but {_SILENT}") from None
+            raise
 
     def getreply(self) -> tuple[int, bytes]:
         """The next answer."""
         if self.file is None and self.sock is not None:
             self._sockets.add(self.sock)
             self.file = _Answers(self.sock.makefile("rb"))
-        return super().getreply()
+        code, said = super().getreply()
+        self._asked = code == _GO_ON
+        return code, said
 
 
 class _Encrypted(_Bounded, smtplib.SMTP_SSL):
@@ -142,9 +162,11 @@ def _words(said: bytes | str) -> str:
     return said.decode(errors="replace") if isinstance(said, bytes) else said
 
 
-def _reason(error: Exception) -> str:
+def _unreachable(error: Exception) -> Undelivered:
+    if type(error) is smtplib.SMTPException:  # of a login: what the server offers is not known
+        return Undelivered("the mail server takes no login by user name and password")
     if isinstance(error, ConnectionRefusedError):
-        return "no mail server listens there"
+        return Undelivered("no mail server listens there", again=True)
     if isinstance(error, socket.gaierror):
-        return "the host of the mail server is not known"
-    return f"the mail server gave no answer within {TIMEOUT:g} s, was not done within {_WHOLE:g} s, or hung up"
+        return Undelivered("the host of the mail server is not known", again=True)
+    return Undelivered(f"the mail server {_SILENT}", again=True)

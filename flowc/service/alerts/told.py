@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Literal, Self
 
@@ -19,7 +20,7 @@ from flowc.service.alerts import wording
 from flowc.service.alerts.alert import FAILING, GAVE_UP, LAG, RECOVERED, RESTARTS, STALE, Alert
 from flowc.service.alerts.delivery import Alerter
 from flowc.service.alerts.freshness import Asked, Asker, Watched
-from flowc.service.alerts.kept import Kept
+from flowc.service.alerts.kept import Kept, Outpaced
 from flowc.service.alerts.streams import StreamState
 from flowc.service.runs.records import Condition
 from flowc.service.runs.scheduler import Happened
@@ -32,6 +33,8 @@ _LEFT = 5.0
 """Seconds of these that deliveries have at least."""
 _SIGN, _GONE = 20.0, 60.0
 """Seconds after which a process tells again that it sees a stream so, and after which nobody does any more."""
+_TRIES = 5
+"""How often something is decided at most while other processes record what that hangs on."""
 EMPTY = "empty"
 """The value of a table without rows."""
 
@@ -121,7 +124,7 @@ class Telling:
             self._guarded(lambda: self._run(heard))
         elif isinstance(heard, Asked):
             self._asking -= 1
-            self._guarded(lambda: self._judge(heard))
+            self._guarded(lambda: self._decide(partial(self._judge, heard)))
 
     def _guarded(self, work: Callable[[], None]) -> None:
         try:
@@ -129,12 +132,22 @@ class Telling:
         except Exception as error:  # a bug here is to keep no later alert from being told
             self.warned(f"an alert was not told: {type(error).__name__}: {error}")
 
+    def _decide(self, decision: Callable[[], None]) -> None:
+        """Decides by what is recorded, and anew where another process has recorded something else meanwhile."""
+        for _ in range(_TRIES):
+            try:
+                decision()
+                return
+            except Outpaced:
+                continue
+        self.warned("an alert was not told: other processes record all the time what it hangs on")
+
     def _look(self) -> None:
         self.kept.refresh()
         # A tick of cron remembers nothing itself: without a run log it would tell the same each time.
         asks = self.asker is not None and (self.kept.usable or not self.at_end)
         for watched in self.asker.watched if self.asker is not None and asks else ():
-            self._ask(watched)
+            self._decide(partial(self._ask, watched))
         for state in self.streams() if self.streams is not None else ():
             self._stream(state)
 
@@ -153,27 +166,29 @@ class Telling:
         alert = wording.of_run(happened, kind, replace(self.place, at=self.kept.now()))
         self.kept.refresh()
         for alerter in self._about(alert.subject):
-            if kind == RECOVERED:
-                self._end(alerter, alert)
-            elif self._is_news(alerter, alert) and alerter.tells(kind):
-                alerter.post(alert)
+            self._decide(partial(self._tell_run, alerter, alert))
+
+    def _tell_run(self, alerter: Alerter, alert: Alert) -> None:
+        if alert.kind == RECOVERED:
+            self._end(alerter, alert)
+        elif self._is_news(alerter, alert) and alerter.tells(alert.kind):
+            alerter.post(alert)
 
     def _is_news(self, alerter: Alerter, alert: Alert) -> bool:
-        """Whether an alerter has not told it yet.
+        """Whether an alerter has not told it yet, and keeps in mind that it does now.
 
         Each attempt that fails is news; that a pipeline gives up is so once, until it is well or that repeats.
         """
         if not alerter.minds(alert.kind):
             return True
         at = self.kept.get(alert.subject, alert.condition, alerter.name)
-        given_up = at is not None and at.bad and at.value == GAVE_UP
-        if alert.kind != GAVE_UP:
-            if not given_up:
-                self._mark(alerter, replace(alert, value=alert.kind))
-            return True
-        if given_up and at is not None and not self._repeats(alerter, at, alert.at):
-            return False
-        return self._mark(alerter, replace(alert, value=GAVE_UP))
+        if at is not None and at.bad and at.value == GAVE_UP:
+            if self.kept.well_since(at):  # by hand, or unseen by this alerter: who has told that knows nothing of it
+                at = replace(at, bad=False)
+            elif alert.kind != GAVE_UP or not self._repeats(alerter, at, alert.at):
+                return alert.kind != GAVE_UP
+        self._mark(alerter, replace(alert, value=alert.kind), at)
+        return True
 
     # Streams
 
@@ -212,7 +227,8 @@ class Telling:
         if at is not None and at.seen_at is not None and at.seen_at <= now < at.seen_at + wait:
             return
         claimed = Condition(watched.pipeline, STALE, "", now, seen_at=now) if at is None else replace(at, seen_at=now)
-        if self.asker is not None and self.kept.put(claimed):
+        if self.asker is not None:
+            self.kept.put(claimed)
             self._asking += 1
             self.asker.ask(watched)
 
@@ -227,8 +243,8 @@ class Telling:
         stays = (at.value == EMPTY) == (asked.newest is None)
         bad = now - asked.newest > age if asked.newest else at.bad or (stays and now - at.since > age)
         seen = replace(at, value=value, bad=bad, since=at.since if stays and bad == at.bad else now)
-        if seen != at and not self.kept.put(seen):
-            return
+        if seen != at:
+            self.kept.put(seen)
         alert = replace(self._alert(STALE, name, "pipeline", STALE, now), value=value, since=seen.since)
         alert = replace(alert, message=wording.stale(name, freshness, asked.newest, now))
         self._condition(alert, lambda _a, _b: bad)
@@ -244,21 +260,23 @@ class Telling:
         it, each sees its own.
         """
         for alerter in self._about(alert.subject):
-            if not alerter.minds(alert.kind):
-                continue
-            at = self.kept.get(alert.subject, alert.condition, alerter.name)
-            before = at is not None and at.bad
-            if not is_bad(alerter, before):
-                if at is not None and at.bad and self._may_end(at, alert):
-                    over = replace(alert, kind=RECOVERED, message=wording.well(alert.subject, alert.condition))
-                    self._end(alerter, over)
-            elif at is None or not at.bad or self._repeats(alerter, at, alert.at):
+            if alerter.minds(alert.kind):
                 told = replace(alert, message=words(alerter)) if words is not None else alert
-                if self._mark(alerter, told) and alerter.tells(alert.kind):
-                    alerter.post(told)
-            elif alert.subject_kind == "stream" and self._is_old(at, alert.at, _SIGN):
-                self._seen.add(at.key)
-                self.kept.put(replace(at, seen_at=alert.at))
+                self._decide(partial(self._tell_condition, alerter, told, is_bad))
+
+    def _tell_condition(self, alerter: Alerter, alert: Alert, is_bad: Callable[[Alerter, bool], bool]) -> None:
+        at = self.kept.get(alert.subject, alert.condition, alerter.name)
+        before = at is not None and at.bad
+        if not is_bad(alerter, before):
+            if at is not None and at.bad and self._may_end(at, alert):
+                self._end(alerter, replace(alert, kind=RECOVERED, message=wording.well(alert.subject, alert.condition)))
+        elif at is None or not at.bad or self._repeats(alerter, at, alert.at):
+            self._mark(alerter, alert, at)
+            if alerter.tells(alert.kind):
+                alerter.post(alert)
+        elif alert.subject_kind == "stream" and self._is_old(at, alert.at, _SIGN):
+            self._seen.add(at.key)
+            self.kept.put(replace(at, seen_at=alert.at))
 
     def _may_end(self, at: Condition, alert: Alert) -> bool:
         return alert.subject_kind != "stream" or at.key in self._seen or self._is_old(at, alert.at, _GONE)
@@ -270,27 +288,25 @@ class Telling:
         every = alerter.spec.repeat
         return every is not None and at.told_at is not None and now - at.told_at >= timedelta(seconds=every)
 
-    def _mark(self, alerter: Alerter, alert: Alert) -> bool:
-        """Keeps in mind that an alerter tells that something is so; False where another process tells it."""
-        at = self.kept.get(alert.subject, alert.condition, alerter.name)
+    def _mark(self, alerter: Alerter, alert: Alert, at: Condition | None) -> None:
+        """Keeps in mind that an alerter tells that something is so."""
         since = at.since if at is not None and at.bad else alert.at
         version = at.version if at is not None else None
         held = Condition(
             alert.subject, alert.condition, alerter.name, since, bad=True, told_at=alert.at, value=alert.value,
             seen_at=alert.at, version=version,
         )  # fmt: skip
-        done = self.kept.put(held)
-        if done:
-            self._seen.add(held.key)
-        return done
+        self.kept.put(held)
+        self._seen.add(held.key)
 
     def _end(self, alerter: Alerter, alert: Alert) -> None:
         """Tells that something is over, where an alerter had told that it was so."""
         at = self.kept.get(alert.subject, alert.condition, alerter.name)
         if at is None or not at.bad:
             return
+        self.kept.put(replace(at, bad=False, since=alert.at))
         self._seen.discard(at.key)
-        if self.kept.put(replace(at, bad=False, since=alert.at)) and alerter.tells(RECOVERED):
+        if alerter.tells(RECOVERED):
             alerter.post(replace(alert, since=at.since))
 
     def _about(self, subject: str) -> list[Alerter]:

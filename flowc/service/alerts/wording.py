@@ -26,10 +26,11 @@ def of_run(happened: Happened, kind: str, place: Alert) -> Alert:
     code = f" [{outcome.error_code}]" if outcome.error_code else ""
     why = f"{code}: {outcome.error}" if outcome.error else code
     again = happened.next_attempt
-    then = f"\nIt is tried again at {_short(again)}." if again is not None else "\nThat was the last attempt."
+    when = f" at {_short(again)}" if again is not None else ""
+    then = "That was the last attempt." if kind == GAVE_UP else f"It is tried again{when}."
     how = _HOW.get(outcome.status, "failed")
     return replace(
-        about, message=f"`{claim.pipeline}` {how} for {due}, attempt {claim.attempt}{why}{then}", next_attempt=again,
+        about, message=f"`{claim.pipeline}` {how} for {due}, attempt {claim.attempt}{why}\n{then}", next_attempt=again,
         error_code=outcome.error_code, error=outcome.error,
     )  # fmt: skip
 
