@@ -44,7 +44,7 @@ make_venv() {
   "$python" -m venv --clear "$VENV"
 }
 
-# ensure_installed EXTRAS: installs the checkout, editable, unless that was done for this pyproject.toml and this place.
+# ensure_installed EXTRAS [OPTIONS]: installs the checkout, editable, unless that was done for this pyproject.toml and this place.
 ensure_installed() {
   make_venv
   local fingerprint stamp
@@ -53,6 +53,6 @@ ensure_installed() {
     if [ "$(cat "$stamp" 2>/dev/null)" = "$fingerprint" ]; then return; fi
   done
   say "installing flowc${1:+ with [$1]} into $VENV"
-  "$VENV/bin/python" -m pip install -q -e ".${1:+[$1]}"
+  "$VENV/bin/python" -m pip install -q "${@:2}" -e ".${1:+[$1]}"
   printf '%s' "$fingerprint" > "$VENV/.installed-$1"
 }
