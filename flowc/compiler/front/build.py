@@ -146,9 +146,13 @@ def project_name(files: Sequence[CheckedFile], context: Context) -> str:
 
 
 def _single(files: Sequence[CheckedFile], section: str, context: Context) -> TreeMap | None:
-    """A section that one file of the project may hold."""
-    held = (file.root.entries.get(section) for file in files if (section,) not in file.broken)
-    found = [entry for entry in held if entry is not None and isinstance(entry.value, TreeMap)]
+    """A section that one file of the project may hold, without those of its keys whose values were found wrong."""
+    held = ((file.broken, file.root.entries.get(section)) for file in files if (section,) not in file.broken)
+    found = [
+        Entry(entry.key, _sound(section, entry.value, broken))
+        for broken, entry in held
+        if entry is not None and isinstance(entry.value, TreeMap)
+    ]
     for other in found[1:]:
         note = Note(f"`{section}` is first given here", found[0].key.span)
         message = f"`{section}` is given twice in the project"
@@ -157,11 +161,15 @@ def _single(files: Sequence[CheckedFile], section: str, context: Context) -> Tre
     return nodes.mapping(found[0].value) if found else None
 
 
+def _sound(section: str, node: TreeMap, broken: Broken) -> TreeMap:
+    return TreeMap(node.span, {key: entry for key, entry in node.entries.items() if (section, key) not in broken})
+
+
 def _run_log(node: TreeMap | None) -> RunLogSpec:
     if node is None:
         return RunLogSpec()
     create = nodes.flag(node.get("create_tables"), default=True)
-    return RunLogSpec(nodes.name(node.get("connection")), nodes.seconds(node.get("keep")), create)
+    return RunLogSpec(nodes.name(node.get("connection")), nodes.duration(node.get("keep")), create)
 
 
 def _alerts(merged: Merged, chosen: TreeMap | None, environment: str | None) -> Mapping[str, AlertSpec]:
