@@ -117,6 +117,21 @@ def test_checks_have_a_history(folder):
     assert "2 of 3 runs" in shown
 
 
+def test_a_run_shows_its_checks_and_the_rows_that_it_set_aside(folder):
+    sql = "SELECT 1 AS n UNION ALL SELECT -1"
+    written(folder, sql, more=", expect: [{ sql: n > 0, name: positive, severity: quarantine }, { not_null: [n] }]")
+    assert folder.flowc("run", "--once").code == 0
+    up, down = (folder.flowc("runs", "show", run["run"]).out for run in sorted(runs(folder), key=_backwards))
+    head, values, *_ = (line.split() for line in up.splitlines() if line.startswith(("target  mode", "db.a")))
+    assert dict(zip(head, values, strict=True))["bad"] == "1"
+    assert "passed  db.a: positive (1 of 2 rows, quarantined)\npassed  db.a: not_null(n)\n" in up
+    assert "bad" not in down
+
+
+def _backwards(run):
+    return -ord(run["pipeline"][0])
+
+
 def test_logs_tell_what_runs_said_and_follow(folder):
     written(folder, sql="SELECT n FROM gone")
     assert "no runs" in folder.flowc("logs").err

@@ -80,7 +80,6 @@ def build_project(
     pipelines = _build(merged, "pipelines", context, build_pipeline)
     disabled = _listed(files, "lint", "disable")
     context.reporter.disable(code.value for code in disabled)
-    streams = _build(merged, "streams", context, build_stream)
     telemetry = build_telemetry(_single(files, "telemetry", context))
     texts = (*(file.root.span.file for file in files), *context.files.values())
     return ProjectSpec(
@@ -91,7 +90,7 @@ def build_project(
         connections=connections,
         tables=tables,
         pipelines=pipelines,
-        streams=streams,
+        streams=_build(merged, "streams", context, build_stream),
         functions=_build(merged, "functions", context, build_function),
         tests=_build(merged, "tests", context, build_test),
         run_log=_run_log(_single(files, "run_log", context)),
