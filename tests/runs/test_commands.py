@@ -360,3 +360,15 @@ def test_what_is_wrong_is_said(tmp_path, words, code):
     done = project.flowc(*words)
     assert done.code == 2
     assert f"error[{code}]" in done.err
+
+
+SLOW = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 1000000000) SELECT max(n) AS n FROM c"
+
+
+def test_a_run_that_takes_too_long_is_told_as_that(folder):
+    written(folder, sql=SLOW, more=", timeout: 1s")
+    due(folder, BEFORE)
+    assert "run-timeout" in due(folder, NOON).err
+    run = folder.flowc("runs", "show", runs(folder)[-1]["run"], "--json").json
+    ended = "timeout", "run-timeout", "it took longer than its `timeout`"
+    assert (run["status"], run["error_code"], run["error"]) == ended
