@@ -142,6 +142,8 @@ def test_nothing_of_the_future_is_missing(folder):
     [
         (("copy", "--missing"), "`--missing` looks at due times"),
         (("copy", "--missing", "--from", "yesterday"), "`--missing` looks at due times"),
+        (("copy", "--missing", "--from", "2026-04-01", "--to", "2026-03-01"), "`--to` is before `--from`"),
+        (("copy", "--missing", "--from", "2199-01-01"), "without `--to` it is up to now"),
         (("--missing", "--from", "2026-03-01"), "which loads"),
         (("counted", "--missing", "--from", "2026-03-01"), "reads on by `id`, a bigint, and no time"),
         (("copy", "--missing", "--from", "1990-01-01", "--to", "2026-01-01"), "more than 10,000 times"),
