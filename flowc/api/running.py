@@ -16,7 +16,7 @@ from flowc.api.opening import OpenPipelines, OpenProject, names_before, open_pip
 from flowc.api.results import RunResult
 from flowc.api.specs import DEFAULT_SPECS, Specs, spec_paths
 from flowc.compiler.loads.load import Reread
-from flowc.durations import parse_instant
+from flowc.durations import instant_text, parse_instant
 from flowc.errors import FlowcError, UsageError
 from flowc.masking import Masker
 from flowc.render.ir import plan_id
@@ -129,6 +129,10 @@ def _range(since: str | None, until: str | None) -> tuple[datetime, datetime]:
         told = "no `--from` is given" if wrong is None else f"`{wrong}` is no time"
         message = f"`--missing` looks at due times from one time to another, and {told}"
         help = "for instance `--from 2026-03-01 --to 2026-04-01T00:00:00+02:00 --missing`"
+        raise UsageError(message, code="conflicting-options", help=help)
+    if last < first:
+        message = f"no due time lies from {instant_text(first)} up to {instant_text(last)}: `--to` is before `--from`"
+        help = "write what comes first behind `--from`; without `--to` it is up to now"
         raise UsageError(message, code="conflicting-options", help=help)
     return first, last
 

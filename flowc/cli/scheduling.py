@@ -76,7 +76,7 @@ def scheduler_of(
         told=partial(_tell, log, telling),
         warned=lambda words: log(Event("warning", words)),
         limits=limits_of(project),
-        keep=timedelta(seconds=project.run_log.keep or _KEEP),
+        keep=timedelta(seconds=keep.value if (keep := project.run_log.keep) else _KEEP),
         leads=leads,
         chosen=frozenset(each.name for each in chosen),
         redact=Masking(opened.sessions, pipelines),

@@ -5,12 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from flowc.durations import instant_text
-from flowc.render.style import Style
+from flowc.loadplan import ExpectResult
+from flowc.render.style import Style, printable
 from flowc.render.tables import table
 from flowc.service.runs.checks import History
 
 _HEADERS = ("pipeline", "target", "check", "last", "rows that failed", "at", "passed")
 _ROLES = {"passed": "good", "failed": "bad", "warning": "warning"}
+
+_VERDICTS = {
+    (True, True): ("good", "passed "), (True, False): ("good", "passed "), (False, True): ("bad", "failed "),
+    (False, False): ("warning", "warning"),
+}  # fmt: skip
+"""The role and the word of a check that has passed or not, by whether it fails the load."""
+
+
+def verdict(owner: str, found: ExpectResult, style: Style) -> str:
+    """How one check came out in one run, in a line."""
+    word = style.paint(*_VERDICTS[found.passed, found.error])
+    rows = f"{found.failed} of {found.total} rows{', quarantined' * (found.quarantine and found.passed)}"
+    return f"{word} {printable(f'{owner}: {found.name}')}{f' ({rows})' * bool(found.failed)}"
 
 
 def checks_text(found: Sequence[History], style: Style) -> str:

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from flowc.diagnostics import Diagnostic
 from flowc.durations import instant_text
 from flowc.errors import FlowcError
-from flowc.loadplan import Counter, ExpectResult, ShownRow
+from flowc.loadplan import Counter, ShownRow
+from flowc.render.checks import verdict
 from flowc.render.diagnostics import as_object, full
 from flowc.render.failure import error_object, failure
 from flowc.render.json_values import as_json
@@ -103,19 +104,9 @@ def _name(pipeline: PipelineReport) -> str:
 
 def _verdicts(pipeline: PipelineReport, style: Style) -> Iterator[str]:
     for target in pipeline.targets:
-        for expect in target.expects:
-            yield f"{_verdict(expect, style)} {printable(f'{pipeline.name}, {target.target}: {expect.name}')}" + (
-                f" ({expect.failed} of {expect.total} rows{', quarantined' * (expect.quarantine and expect.passed)})"
-                if expect.failed
-                else ""
-            )
-        yield from (f"note: {printable(f'{pipeline.name}, {target.target}: {note}')}" for note in target.notes)
-
-
-def _verdict(expect: ExpectResult, style: Style) -> str:
-    if expect.passed:
-        return style.paint("good", "passed ")
-    return style.paint("bad", "failed ") if expect.error else style.paint("warning", "warning")
+        owner = f"{_name(pipeline)}, {target.target}"
+        yield from (verdict(owner, expect, style) for expect in target.expects)
+        yield from (f"note: {printable(f'{owner}: {note}')}" for note in target.notes)
 
 
 def _failures(pipeline: PipelineReport, style: Style) -> Iterator[str]:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from flowc.controls import json_text
 from flowc.durations import instant_text
+from flowc.loadplan import Counter, ExpectResult
+from flowc.render.checks import verdict
 from flowc.render.style import Style, printable, printable_lines
 from flowc.render.tables import table
+from flowc.service.loads.report import ALWAYS
 from flowc.service.runs.due import Due
 from flowc.service.runs.edits import ScheduleEdit
 from flowc.service.runs.records import RunRecord
@@ -44,10 +48,12 @@ def run_text(run: RunRecord, style: Style) -> str:
         "plan": run.plan or "-", "on": run.owner.partition("#")[0],
     }  # fmt: skip
     parts = ["\n".join(f"{name + ':':<10}{printable(str(value))}" for name, value in facts.items())]
-    targets = [_target(each) for each in _targets(run)]
-    if targets:
-        headers = ("target", "mode", "status", "read", "inserted", "updated", "deleted", "unchanged", "seconds")
-        parts.append(table(headers, targets, style, right=range(3, 9), roles={2: _ROLES}))
+    counters = (*ALWAYS, *_bad(run))
+    if targets := [_target(each, counters) for each in _targets(run)]:
+        headers = ("target", "mode", "status", *counters, "seconds")
+        parts.append(table(headers, targets, style, right=range(3, len(headers)), roles={2: _ROLES}))
+    if verdicts := [line for target in _targets(run) for line in _verdicts(target, style)]:
+        parts.append("\n".join(verdicts))
     phases = [each for target in _targets(run) for each in _phases(target)]
     if phases:
         parts.append(table(("target", "phase", "seconds"), phases, style, right=(2,)))
@@ -79,15 +85,31 @@ def log_object(run: RunRecord) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _targets(run: RunRecord) -> list[Mapping[str, object]]:
+def _targets(run: RunRecord) -> list[Mapping[str, Any]]:
     return [target for pipeline in run.detail.get("pipelines", ()) for target in pipeline.get("targets", ())]
 
 
-def _target(target: Mapping[str, object]) -> tuple[object, ...]:
+def _bad(run: RunRecord) -> tuple[Counter, ...]:
+    """The counter of rows that were set aside, where some were."""
+    return (Counter.BAD,) if any(_numbers(target).get(Counter.BAD) for target in _targets(run)) else ()
+
+
+def _numbers(target: Mapping[str, object]) -> Mapping[str, object]:
     counts = target.get("counts")
-    numbers = counts if isinstance(counts, Mapping) else {}
-    each = (numbers.get(name, "-") for name in ("read", "inserted", "updated", "deleted", "unchanged"))
+    return counts if isinstance(counts, Mapping) else {}
+
+
+def _target(target: Mapping[str, object], counters: Sequence[Counter]) -> tuple[object, ...]:
+    each = (_numbers(target).get(name, "-") for name in counters)
     return target.get("target"), target.get("mode"), target.get("status"), *each, target.get("seconds")
+
+
+def _verdicts(target: Mapping[str, Any], style: Style) -> Iterator[str]:
+    """The checks of a load, as its run has told them."""
+    for each in target.get("expects", ()):
+        fails, aside = each["severity"] != "warn", each["severity"] == "quarantine"
+        result = ExpectResult(each["name"], each["failed"], each["total"], each["passed"], fails, aside)
+        yield verdict(str(target.get("target")), result, style)
 
 
 def _phases(target: Mapping[str, object]) -> Iterator[tuple[object, ...]]:

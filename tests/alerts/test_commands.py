@@ -77,6 +77,9 @@ def test_stale_tables_are_told_and_shown_without_asking_them(folder):
         folder.flowc("apply", "--yes")
         folder.flowc("run", "--once")
         assert lines(due(folder, "2026-03-10T10:00:00Z")) == []
+        (seen,) = folder.flowc("status", "--json").json  # by the clock of the run log, months have gone by since
+        assert (seen["freshness"], seen["since"]) == ("stale", "2026-03-10T11:00:00Z")
+        assert "fresh " not in folder.flowc("status").out.splitlines()[-1]
         stale = due(folder, NOON)
         assert [(each["kind"], each["value"]) for each in lines(stale)] == [("stale", "2026-03-10T09:00:00Z")]
         assert due(folder, "2026-03-10T12:10:00Z").out == ""

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import random
+from collections.abc import Iterator
+from copy import deepcopy
+from functools import reduce
+from operator import getitem
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from flowc.compiler import stages
 from flowc.diagnostics import Reporter
@@ -16,7 +23,9 @@ from tests.fuzz.large import SHAPES
 from tests.fuzz.mutant import spec
 from tests.fuzz.rules import examine
 from tests.fuzz.texts import SPECS
+from tests.fuzz.trees import ODD
 
+CORPUS = Path(__file__).parent / "corpus"
 COUNT = 225
 """What takes half a minute."""
 RARE = {"tests": 10, "loads": 7}
@@ -60,3 +69,23 @@ def test_the_corpus_is_right(path: Path) -> None:
     reporter = Reporter()
     stages.lint([path.parent if "specs" in path.parts else path], reporter, env={})
     assert [d for d in reporter.sorted() if d.code not in ("secret-literal", "narrowing")] == []
+
+
+def test_an_odd_value_at_any_place_of_what_a_project_says_of_itself_is_told(tmp_path: Path) -> None:
+    """Sections that are built on the way to any command: one that fails there fails all of them."""
+    before = yaml.safe_load((CORPUS / "service.yaml").read_text("utf-8"))
+    file = tmp_path / "service.yaml"
+    for path in places(before):
+        for value in ODD:
+            tree = deepcopy(before)
+            holder = reduce(getitem, path[:-1], tree)
+            holder[path[-1]] = value
+            file.write_text(json.dumps(tree), "utf-8")
+            stages.load_project([file], Reporter(), environment="prod" if path[0] == "environments" else None)
+
+
+def places(node: Any) -> Iterator[tuple[Any, ...]]:
+    """The way to each value of a tree."""
+    for key, value in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
+        yield (key,)
+        yield from ((key, *below) for below in places(value))

@@ -19,7 +19,7 @@ from tests.fuzz.texts import EMBEDDED, SPECS
 
 ODD: tuple[Any, ...] = (
     None, True, False, 0, -1, 1, 2**63, 10**40, 1.5, float("inf"), float("nan"), "", " ", [], {}, [[]], [None], {"": ""}, "a" * 300,
-    "0s", "1ms", "999999d", "1h", "0.0000001%", "numeric(38,38)", "numeric(39,1)", "varchar(1)", "timestamp(9)", "text[][]", "json",
+    "0s", "1ms", "999999d", "1h", "0.0000001%", "30 days", "30D", "50%", "numeric(38,38)", "numeric(39,1)", "varchar(1)", "timestamp(9)", "text[][]", "json",
     "struct<a int>", "2020-01-01", "2020-02-30", "select 1", "SELECT 1 AS id", "{{ var.region }}", "${FUZZ_SECRET}", "*.csv", "../x",
     "/etc/passwd", "s3://b/k", "md:d?motherduck_token=t0ken", "Europe/Berlin", "Nowhere/Town", "* * * * *", "61 * * * *", "a.b", "a.b.c", "id desc", "id desc nulls last",
 )  # fmt: skip

@@ -190,11 +190,23 @@ def test_nothing_is_moved_unasked(folder, targets):
     assert watermark(folder) == "2026-01-03"
 
 
+def test_a_stored_watermark_that_cannot_be_read_is_forgotten(folder, targets):
+    write(folder, targets["sqlite"], mode="merge")
+    run(folder)
+    with sqlite3.connect(folder.path / "target.db") as database:
+        database.execute("UPDATE flowc_watermarks SET value = 'soon'")
+    assert "flowc rewind NAME --to earliest" in folder.flowc("run", "fill", "--once").err
+    assert folder.flowc("rewind", "fill", "--to", "earliest", "--yes").code == 0
+    run(folder)
+    assert watermark(folder) == "2026-01-03"
+
+
 @pytest.mark.parametrize(
     ("words", "code"),
     [
         (("rewind", "fill", "--to", "soon", "--yes"), "unreadable-watermark"),
         (("run", "fill", "--from", "soon"), "unreadable-watermark"),
+        (("run", "fill", "--from", "2026-02-01", "--to", "2026-01-01"), "conflicting-options"),
         (("run", "--full"), "missing-name"),
         (("run", "fill", "--full", "--from", "2026-01-01"), "conflicting-options"),
         (("rewind", "other", "--to", "earliest", "--yes"), "not-incremental"),

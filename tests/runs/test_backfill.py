@@ -100,6 +100,14 @@ def test_what_has_a_success_is_not_loaded_again(folder):
     assert backfill(folder, "copy").json["pipelines"] == []
 
 
+def test_a_check_is_told_with_the_due_time_that_it_was_made_for(folder):
+    checked = SPEC.replace("mode: merge\n", "mode: merge\n    expect: [{ not_null: [id] }]\n", 1)
+    folder.write("specs/s.yaml", checked)
+    done = folder.flowc("run", "copy", "--from", "2026-03-01", "--to", "2026-03-03", "--missing")
+    passed = [line for line in done.out.splitlines() if line.startswith("passed")]
+    assert passed == [f"passed  copy, 2026-03-0{day}T00:00:00Z, db.daily: not_null(id)" for day in (2, 3)]
+
+
 def test_a_part_that_failed_is_missing_still(folder):
     odd = "SELECT CASE WHEN id = 1 THEN NULL ELSE id END AS id, at FROM events"  # a key that is NULL on one day
     folder.write("specs/s.yaml", SPEC.replace("SELECT id, at FROM events", odd))
@@ -187,6 +195,8 @@ def test_nothing_of_the_future_is_missing(folder):
     [
         (("copy", "--missing"), "`--missing` looks at due times"),
         (("copy", "--missing", "--from", "yesterday"), "`--missing` looks at due times"),
+        (("copy", "--missing", "--from", "2026-04-01", "--to", "2026-03-01"), "`--to` is before `--from`"),
+        (("copy", "--missing", "--from", "2199-01-01"), "without `--to` it is up to now"),
         (("--missing", "--from", "2026-03-01"), "which loads"),
         (("counted", "--missing", "--from", "2026-03-01"), "reads on by `id`, a bigint, and no time"),
         (("worded", "--missing", "--from", "2026-03-01"), "reads on by `word`, a text, and no time"),

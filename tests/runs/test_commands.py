@@ -117,6 +117,21 @@ def test_checks_have_a_history(folder):
     assert "2 of 3 runs" in shown
 
 
+def test_a_run_shows_its_checks_and_the_rows_that_it_set_aside(folder):
+    sql = "SELECT 1 AS n UNION ALL SELECT -1"
+    written(folder, sql, more=", expect: [{ sql: n > 0, name: positive, severity: quarantine }, { not_null: [n] }]")
+    assert folder.flowc("run", "--once").code == 0
+    up, down = (folder.flowc("runs", "show", run["run"]).out for run in sorted(runs(folder), key=_backwards))
+    head, values, *_ = (line.split() for line in up.splitlines() if line.startswith(("target  mode", "db.a")))
+    assert dict(zip(head, values, strict=True))["bad"] == "1"
+    assert "passed  db.a: positive (1 of 2 rows, quarantined)\npassed  db.a: not_null(n)\n" in up
+    assert "bad" not in down
+
+
+def _backwards(run):
+    return -ord(run["pipeline"][0])
+
+
 def test_logs_tell_what_runs_said_and_follow(folder):
     written(folder, sql="SELECT n FROM gone")
     assert "no runs" in folder.flowc("logs").err
@@ -345,3 +360,15 @@ def test_what_is_wrong_is_said(tmp_path, words, code):
     done = project.flowc(*words)
     assert done.code == 2
     assert f"error[{code}]" in done.err
+
+
+SLOW = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 1000000000) SELECT max(n) AS n FROM c"
+
+
+def test_a_run_that_takes_too_long_is_told_as_that(folder):
+    written(folder, sql=SLOW, more=", timeout: 1s")
+    due(folder, BEFORE)
+    assert "run-timeout" in due(folder, NOON).err
+    run = folder.flowc("runs", "show", runs(folder)[-1]["run"], "--json").json
+    ended = "timeout", "run-timeout", "it took longer than its `timeout`"
+    assert (run["status"], run["error_code"], run["error"]) == ended

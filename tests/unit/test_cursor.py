@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from flowc.catalog import Column
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Incremental
-from flowc.compiler.loads.cursor import bound_value, check_order, literal, lower_bound
+from flowc.compiler.loads.cursor import between, bound_value, check_order, literal, lower_bound
 from flowc.errors import UsageError
 from flowc.types import parse_type
 
@@ -88,6 +88,44 @@ def test_a_double_is_never_read_as_a_greater_one(number: float, rounded: bool):
 def test_a_lower_float_is_not_before_the_start():
     assert float(bound("double", "5", start="5")) == 5
     assert float(bound("double", "6", start="5")) < 6
+
+
+@pytest.mark.parametrize(
+    ("kind", "since", "until", "code", "help"),
+    [
+        (
+            "timestamp",
+            "05:00",
+            None,
+            "unreadable-watermark",
+            "write `--from` as the column has it, as in `2026-03-01 05",
+        ),
+        ("date", "2026-01-01", "soon", "unreadable-watermark", "write `--to` as the column has it, as in `2026-03-01`"),
+        ("smallint", "x", None, "unreadable-watermark", "as in `42`"),
+        ("bigint", "10", "9", "conflicting-options", "write what comes first behind `--from`"),
+        ("timestamptz", "2026-01-01T01:00:00+01:00", "2025-12-31T23:59:59Z", "conflicting-options", "comes first"),
+    ],
+)
+def test_a_range_that_is_none_is_told_in_the_words_of_who_wrote_it(kind, since, until, code, help):
+    with pytest.raises(UsageError) as raised:
+        between(Column("c", parse_type(kind)), since, until, DIALECTS["postgres"])
+    assert (raised.value.code, help in (raised.value.help or "")) == (code, True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "since", "until"), [("bigint", "9", "10"), ("text", "b", "a"), ("date", None, "2026-01-01")]
+)
+def test_a_range_whose_order_only_the_database_knows_is_read(kind, since, until):
+    assert between(Column("c", parse_type(kind)), since, until, DIALECTS["postgres"])
+
+
+def test_a_stored_watermark_that_cannot_be_read_is_to_be_moved():
+    with pytest.raises(UsageError) as raised:
+        bound("bigint", "2026-01-01")
+    assert "flowc rewind" in (raised.value.help or "")
+    with pytest.raises(UsageError) as raised:
+        bound("bigint", "1", start="2026-01-01")
+    assert "write `start`" in (raised.value.help or "")
 
 
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "-inf", "x"])

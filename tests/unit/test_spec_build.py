@@ -11,7 +11,7 @@ import pytest
 from flowc.compiler.front.columndef import split_definition
 from flowc.compiler.front.project import ProjectSpec
 from flowc.durations import parse_duration, parse_share, parse_size
-from tests.unit.project import BASE, found, load
+from tests.unit.project import BASE, check, found, load
 
 TABLE = (
     "connections: {{ db: {{ kind: sqlite, path: a.db }} }}\ntables:\n  t:\n    connection: db\n    columns: {columns}\n"
@@ -55,6 +55,27 @@ def test_a_broken_entry_leaves_the_others(tmp_path: Path) -> None:
     assert not project.pipelines["good"].gaps
     assert project.pipelines["bad"].gaps == {"to"}
     assert ("pipelines", "bad") in project.broken
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "marked"),
+    [
+        ("run_log: { keep: 30 days }", "bad-value", "30 days"),
+        ("run_log: { keep: 30 }", "wrong-type", "30"),
+        ("run_log: { keep: true }", "wrong-type", "true"),
+        ('run_log: { keep: "${KEEP}" }', "bad-value", '"${KEEP}"'),
+        ("run_log: { keep: 0s }", "bad-value", "0s"),
+        ("telemetry: { metrics: { kind: stdout, every: 1 minute } }", "bad-value", "1 minute"),
+        ("telemetry: { metrics: { kind: stdout, every: 5 } }", "wrong-type", "5"),
+        ("telemetry: { metrics: { kind: stdout, every: 0s } }", "bad-value", "0s"),
+        ("telemetry: { traces: { kind: stdout, sample: 50% } }", "wrong-type", "50%"),
+        ("telemetry: { traces: { kind: stdout, sample: null } }", "wrong-type", "null"),
+        ("concurrency: { runs: lots }", "wrong-type", "lots"),
+    ],
+)
+def test_a_wrong_value_of_what_a_project_says_of_itself(tmp_path: Path, text: str, code: str, marked: str) -> None:
+    _, diagnostics = check(tmp_path, text)
+    assert diagnostics == [(code, marked)]
 
 
 def test_column_forms(tmp_path: Path) -> None:

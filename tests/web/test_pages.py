@@ -99,6 +99,17 @@ def test_a_run_shows_its_targets_its_error_and_its_words(browser: Browser):
     assert failed.count('<th scope="row">') == 1
 
 
+def test_a_run_shows_the_rows_that_it_set_aside(folder: Inside):
+    spec = SPEC.replace("SELECT 1 AS n", "SELECT 1 AS n UNION ALL SELECT -1")
+    folder.write("specs/s.yaml", spec.replace("not_null: [n]", "sql: n > 0, name: positive, severity: quarantine"))
+    assert folder.flowc("run", "up", "--once").code == 0
+    with site(folder) as browser:
+        browser.sign_in(VIEWER)
+        page = browser.get(run_of(browser.get("/runs").text, "up")).text
+    assert '<th scope="col">bad</th>' in page
+    assert "positive (1 of 2 rows, quarantined)" in page
+
+
 def fill(folder: Inside, runs: int) -> None:
     path = folder.path / ".flowc/runs.sqlite"
     path.parent.mkdir(exist_ok=True)

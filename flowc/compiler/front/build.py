@@ -80,7 +80,6 @@ def build_project(
     pipelines = _build(merged, "pipelines", context, build_pipeline)
     disabled = _listed(files, "lint", "disable")
     context.reporter.disable(code.value for code in disabled)
-    streams = _build(merged, "streams", context, build_stream)
     telemetry = build_telemetry(_single(files, "telemetry", context))
     return ProjectSpec(
         root=str(context.reach.root),
@@ -90,7 +89,7 @@ def build_project(
         connections=connections,
         tables=tables,
         pipelines=pipelines,
-        streams=streams,
+        streams=_build(merged, "streams", context, build_stream),
         functions=_build(merged, "functions", context, build_function),
         tests=_build(merged, "tests", context, build_test),
         run_log=_run_log(_single(files, "run_log", context)),
@@ -150,9 +149,13 @@ def project_name(files: Sequence[CheckedFile], context: Context) -> str:
 
 
 def _single(files: Sequence[CheckedFile], section: str, context: Context) -> TreeMap | None:
-    """A section that one file of the project may hold."""
-    held = (file.root.entries.get(section) for file in files if (section,) not in file.broken)
-    found = [entry for entry in held if entry is not None and isinstance(entry.value, TreeMap)]
+    """A section that one file of the project may hold, without those of its keys whose values were found wrong."""
+    held = ((file.broken, file.root.entries.get(section)) for file in files if (section,) not in file.broken)
+    found = [
+        Entry(entry.key, _sound(section, entry.value, broken))
+        for broken, entry in held
+        if entry is not None and isinstance(entry.value, TreeMap)
+    ]
     for other in found[1:]:
         note = Note(f"`{section}` is first given here", found[0].key.span)
         message = f"`{section}` is given twice in the project"
@@ -161,11 +164,15 @@ def _single(files: Sequence[CheckedFile], section: str, context: Context) -> Tre
     return nodes.mapping(found[0].value) if found else None
 
 
+def _sound(section: str, node: TreeMap, broken: Broken) -> TreeMap:
+    return TreeMap(node.span, {key: entry for key, entry in node.entries.items() if (section, key) not in broken})
+
+
 def _run_log(node: TreeMap | None) -> RunLogSpec:
     if node is None:
         return RunLogSpec()
     create = nodes.flag(node.get("create_tables"), default=True)
-    return RunLogSpec(nodes.name(node.get("connection")), nodes.seconds(node.get("keep")), create)
+    return RunLogSpec(nodes.name(node.get("connection")), nodes.duration(node.get("keep")), create)
 
 
 def _alerts(merged: Merged, chosen: TreeMap | None, environment: str | None) -> Mapping[str, AlertSpec]:

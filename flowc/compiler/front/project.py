@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from flowc.compiler.front.alerts import AlertSpec
 from flowc.compiler.front.spec import ConnectionSpec, Json, Name, PipelineSpec, TableSpec
 from flowc.compiler.front.streamspec import FunctionSpec, StreamSpec, TestSpec
-from flowc.source import Span
+from flowc.source import Located, Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class RunLogSpec:
     """`run_log`: the connection that holds it, and for how many seconds runs are kept. None where nothing is said."""
 
     connection: Name | None = None
-    keep: float | None = None
+    keep: Located[float] | None = None
     create_tables: bool = True
 
 

@@ -6,6 +6,7 @@ one of them is at most the greatest of the source, so that a read from it on lea
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_CEILING, Context, Decimal
 from struct import pack, unpack
@@ -27,6 +28,9 @@ _UNORDERED = (Kind.BOOL, Kind.JSON, Kind.ARRAY, Kind.STRUCT, Kind.INTERVAL)
 _DOUBLE = DataType(Kind.FLOAT64)
 _ROUNDED = {Kind.FLOAT32: 6, Kind.FLOAT64: 15}
 """The digits that older versions kept of a float, some of them rounded up."""
+STORED, START, FROM, TO = "the stored watermark", "start", "--from", "--to"
+"""Where a value of a cursor is from: what its user has to mend if it is none."""
+_FORGET = "forget it with `flowc rewind NAME --to earliest`, or say with `--to` where the load goes on"
 
 
 def check_order(column: Column, pipeline: str) -> None:
@@ -64,12 +68,24 @@ def lower_bound(
 def between(column: Column, since: str | None, until: str | None, dialect: Dialect, timezone: str | None = None) -> str:
     """The condition on what is read again: from `since` on, and before `until`. NULLs lie in no such range.
 
-    Raises UsageError for what is no value of the column.
+    Raises UsageError for what is no value of the column, and for an `until` before `since`.
     """
     name = comparable(ident(column.name), column.type, dialect)
-    bounds = ((">=", since), ("<", until))
-    values = ((sign, canonical(value, column, timezone)) for sign, value in bounds if value is not None)
+    bounds = ((">=", FROM, since), ("<", TO, until))
+    values = [(sign, canonical(value, column, timezone, of=of)) for sign, of, value in bounds if value is not None]
+    _check_forward([value for _, value in values], column.type)
     return " AND ".join(f"{name} {sign} {literal(value, column.type, dialect)}" for sign, value in values)
+
+
+def _check_forward(bounds: Sequence[str], kind: DataType) -> None:
+    """Raises UsageError for a range that ends before it begins; only the database knows the order of texts."""
+    backward = Decimal(bounds[-1]) < Decimal(bounds[0]) if kind.is_number else bounds[-1] < bounds[0]
+    if backward and (kind.is_number or kind.kind in _TIMES):
+        raise UsageError(
+            f"nothing lies from {bounds[0]} up to {bounds[-1]}: `--to` is before `--from`",
+            code="conflicting-options",
+            help="write what comes first behind `--from`",
+        )
 
 
 def comparable(x: str, kind: DataType, dialect: Dialect) -> str:
@@ -81,29 +97,29 @@ def comparable(x: str, kind: DataType, dialect: Dialect) -> str:
 
 
 def bound_value(
-    incremental: Incremental, column: Column, watermark: str | None, timezone: str | None = None
+    incremental: Incremental, column: Column, watermark: str | None, timezone: str | None = None, *, of: str = STORED
 ) -> str | None:
-    """The first value to read, as canonical text.
+    """The first value to read, as canonical text. `of` says where the watermark is from.
 
     Raises UsageError for a start or a watermark that is not a value of the column.
     """
-    start = None if incremental.start is None else canonical(str(incremental.start), column)
+    start = None if incremental.start is None else canonical(str(incremental.start), column, of=START)
     if watermark is None:
         return start
-    moved = _moved(_unrounded(watermark, column.type), column, incremental.lag, timezone)
+    moved = _moved(_unrounded(watermark, column.type), column, incremental.lag, timezone, of)
     # What lies before `start` was left out by the first load, and stays out however far `lag` reaches.
     if start is None or not (incremental.lag or column.type.is_float):
         return moved
     order = Decimal if column.type.is_number else str
-    return max(moved, min(start, canonical(watermark, column, timezone), key=order), key=order)
+    return max(moved, min(start, canonical(watermark, column, timezone, of=of), key=order), key=order)
 
 
-def canonical(value: str, column: Column, timezone: str | None = None) -> str:
-    """A cursor's value as the one text from which literals are made.
+def canonical(value: str, column: Column, timezone: str | None = None, *, of: str) -> str:
+    """A cursor's value as the one text from which literals are made. `of` says where it is from.
 
     Raises UsageError for what is no value of the column.
     """
-    return _moved(value, column, 0, timezone)
+    return _moved(value, column, 0, timezone, of)
 
 
 def _unrounded(value: str, kind: DataType) -> str:
@@ -122,12 +138,21 @@ def _is_number(value: str) -> bool:
         return False
 
 
-def _moved(value: str, column: Column, lag: float, timezone: str | None) -> str:
+def _moved(value: str, column: Column, lag: float, timezone: str | None, of: str) -> str:
     try:
         return _less(value, column.type, lag, timezone)
     except (ValueError, ArithmeticError):
         message = f"`{value}` is not a value of the cursor `{column.name}`, which is a {column.type}"
-        raise UsageError(message, code="unreadable-watermark", help="write `start` as the column has it") from None
+        kind = Kind.INT64 if column.type.is_integer else column.type.kind
+        example = f", as in `{_EXAMPLES[kind]}`" if kind in _EXAMPLES else ""
+        help = _FORGET if of == STORED else f"write `{of}` as the column has it{example}"
+        raise UsageError(message, code="unreadable-watermark", help=help) from None
+
+
+_EXAMPLES = {
+    Kind.DATE: "2026-03-01", Kind.TIMESTAMP: "2026-03-01 05:00:00", Kind.TIMESTAMPTZ: "2026-03-01T05:00:00Z",
+    Kind.INT64: "42",
+}  # fmt: skip
 
 
 def _less(value: str, kind: DataType, lag: float, timezone: str | None) -> str:

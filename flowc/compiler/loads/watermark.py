@@ -10,6 +10,7 @@ from flowc.catalog import Column, TableName
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.ir import Apply
 from flowc.compiler.loads.cursor import (
+    STORED,
     canonical,
     check_order,
     comparable,
@@ -229,7 +230,7 @@ def _greatest(load: Load, column: Column) -> str:
     value = comparable(name, kind, dialect) if load.same_database else name
     past = [finite(value, kind, dialect)]
     if load.watermark is not None and load.reread is None:
-        given = canonical(load.watermark, column, load.apply.timezone)
+        given = canonical(load.watermark, column, load.apply.timezone, of=STORED)
         past.append(f"{value} > {literal(given, kind, dialect)}")
     arrived = load.complete if one_step(load) else load.stage
     ranked = value + (dialect.compare.decimal_order if is_decimal_text(kind, dialect) else "")

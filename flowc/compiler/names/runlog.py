@@ -11,9 +11,13 @@ from flowc.compiler.names.lookup import Lookup
 
 
 def check_run_log(lookup: Lookup) -> None:
-    """Reports connections that are not there, and one that cannot hold a run log."""
+    """Reports connections that are not there, one that cannot hold a run log, and runs that are kept for no time."""
     for limited, _ in lookup.project.concurrency.connections:
         lookup.connection(limited)
+    keep = lookup.project.run_log.keep
+    if keep is not None and keep.value <= 0:
+        helps = ("write how long runs are kept: `keep: 30d`, or leave it out: then it is `90d`",)
+        lookup.reporter.error("bad-value", "`keep` of `run_log` is no time at all", keep.span, helps=helps)
     name = lookup.project.run_log.connection
     connection = lookup.connection(name) if name is not None else None
     if name is None or connection is None:

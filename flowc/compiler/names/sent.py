@@ -13,13 +13,18 @@ from flowc.source import Span
 
 _ANY = "1"
 """What stands for a reference: it is a host, a port and a part of a path."""
+_LEAST_EVERY = 1.0
+"""Seconds: all metrics are made anew each time."""
 _NAME = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _BLANK = re.compile(r"[\s\x00-\x1f\x7f]")
 
 
 def check_sent(lookup: Lookup) -> None:
-    """Reports addresses and headers of alerts and telemetry that are none, without telling what they are."""
+    """Reports addresses and headers of alerts and telemetry that are none, without telling what they are.
+
+    Of telemetry also what would be told without a pause.
+    """
     for alert in lookup.project.alerts.values():
         owner = f"alert `{alert.name.value}`"
         _check_address("url", alert.options.get("url"), owner, alert.spans, lookup.reporter)
@@ -27,6 +32,14 @@ def check_sent(lookup: Lookup) -> None:
     for owner, sink in lookup.project.telemetry.sinks():
         _check_address("endpoint", sink.endpoint, owner, sink.spans, lookup.reporter)
         _check_headers(sink.headers, owner, sink.spans, lookup.reporter)
+        _check_every(sink.every, owner, sink.spans, lookup.reporter)
+
+
+def _check_every(every: float | None, owner: str, spans: Mapping[str, Span], reporter: Reporter) -> None:
+    if every is not None and every < _LEAST_EVERY:
+        message = f"`every` of `{owner}` is less than a second"
+        helps = ("write how long to wait between two: `every: 15s`",)
+        reporter.error("bad-value", message, spans["every"], helps=helps)
 
 
 def _check_address(key: str, given: object, owner: str, spans: Mapping[str, Span], reporter: Reporter) -> None:

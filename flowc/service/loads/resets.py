@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from flowc.catalog import Column
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Apply, Ir, Pipeline
-from flowc.compiler.loads.cursor import canonical
+from flowc.compiler.loads.cursor import TO, canonical
 from flowc.compiler.loads.load import Reread, find_column
 from flowc.compiler.loads.reads import read_of
 from flowc.compiler.loads.watermark import forget_watermark, place_of_watermarks, set_watermark
@@ -91,7 +91,7 @@ def _move(apply: Apply, sessions: Sessions, to: str) -> Move:
 
 def _value(apply: Apply, sessions: Sessions, to: str) -> str:
     columns = describe(read_of(apply.input), sessions.source, sessions.functions)
-    return canonical(to, _cursor(apply, columns), apply.timezone)
+    return canonical(to, _cursor(apply, columns), apply.timezone, of=TO)
 
 
 def _cursor(apply: Apply, columns: Sequence[Column]) -> Column:

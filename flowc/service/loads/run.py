@@ -17,6 +17,7 @@ from flowc.catalog import Column
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Apply, Mode, Pipeline, Source, Sql
+from flowc.compiler.loads.cursor import FROM, STORED
 from flowc.compiler.loads.load import Reread
 from flowc.compiler.loads.reads import ENGINE, read_of
 from flowc.compiler.loads.sqlplan import plan_load
@@ -315,7 +316,8 @@ def _reading_on(
     # How a value is written depends on the cursor's type, which only the source can tell.
     guessed = _filled_in(run, pipeline, index, watermark, found, Reporter()) or apply
     columns = _columns(run, guessed)
-    filled = _filled_in(run, pipeline, index, bound_of(guessed, incremental, columns, watermark), found, reporter)
+    bound = bound_of(guessed, incremental, columns, watermark, STORED if run.reread is None else FROM)
+    filled = _filled_in(run, pipeline, index, bound, found, reporter)
     if filled is None:
         return None
     return filled, columns if read_of(filled.input) == read_of(guessed.input) else _columns(run, filled)

@@ -92,13 +92,17 @@ def _stored(apply: Apply, target: Database, *, claim: bool) -> Sequence[dict[str
     return rows
 
 
-def bound_of(apply: Apply, incremental: Incremental, columns: tuple[Column, ...], watermark: str) -> Bound | str:
+def bound_of(
+    apply: Apply, incremental: Incremental, columns: tuple[Column, ...], watermark: str, of: str
+) -> Bound | str:
     """Where the author's SQL goes on to read, as a value of the cursor that the source has; `start` is the author's.
+
+    `of` says where the watermark is from.
 
     Raises UsageError for a watermark that is no value of it.
     """
     column = find_column(columns, incremental.column)
     if column is None:
         return watermark
-    value = bound_value(replace(incremental, start=None), column, watermark, apply.timezone)
+    value = bound_value(replace(incremental, start=None), column, watermark, apply.timezone, of=of)
     return watermark if value is None else Bound(value, column.type)

@@ -37,6 +37,10 @@ _TAIL = 64 << 10
 """Bytes of what a worker says that are kept: the last."""
 _PATIENCE = 10.0
 """Seconds that a worker may take to roll back."""
+_STOPPED = {
+    TIMEOUT: ("run-timeout", "it took longer than its `timeout`"), CANCELLED: ("worker-lost", "it was stopped"),
+}  # fmt: skip
+"""The code and the words of a run that its scheduler ended."""
 _HEADLINE = re.compile(r"^error\[([a-z-]+)\]: (.*)$", re.MULTILINE)
 """How flowc says what is wrong."""
 _COUNTS = {
@@ -245,8 +249,8 @@ def _first_error(
 def _without_report(code: int, words: str, stopped: str | None) -> Outcome:
     detail = {"said": words}
     if stopped is not None:
-        why = {TIMEOUT: "it took longer than its `timeout`", CANCELLED: "it was stopped"}.get(stopped, "it was ended")
-        return Outcome(stopped, error_code="worker-lost", error=why, detail=detail)
+        error_code, why = _STOPPED.get(stopped, ("worker-lost", "it was ended"))
+        return Outcome(stopped, error_code=error_code, error=why, detail=detail)
     if code == 0:
         return Outcome(OK, detail=detail)
     if code < 0:
