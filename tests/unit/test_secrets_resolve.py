@@ -389,3 +389,10 @@ def test_a_diagnostic_shows_its_line_without_secrets(tmp_path: Path, text: str) 
     shown = full(diagnostics)
     assert "kind: " in shown
     assert "hunter2" not in shown
+
+
+def test_no_piece_of_what_a_store_holds_is_shown(tmp_path: Path) -> None:
+    (tmp_path / "pw").write_text("Zq81x-Hunter2.db")
+    resolver = Resolver({}, tmp_path)
+    resolver.resolve_options("sqlite", "${file:pw}", ("path",))
+    assert resolver.redact("it said: Zq81x-Hun…") == "it said: ***…"
