@@ -21,6 +21,7 @@ from flowc.service.access.secrets import Resolver
 from flowc.service.access.sessions import Sessions
 from flowc.service.runs.due import limits_of, scheduled
 from flowc.service.runs.executors import Project
+from flowc.service.runs.masking import Masking
 from flowc.service.runs.opening import run_log
 from flowc.web.app import Site
 from flowc.web.board import Board
@@ -90,6 +91,7 @@ def _site(
         checked, ir, lambda: Sessions(project.connections, resolver, shared.scope, _WAIT),
         lambda: run_log(project, resolver, options.run_log), {each.name: each for each in pipelines},
         Project(tuple(str(path.resolve()) for path in paths), environment, os.getcwd()),
+        Masking(shared, ir.pipelines),
         {**os.environ, **({RUN_LOG: options.run_log} if options.run_log is not None else {})},
     )  # fmt: skip
     looks, runs = Looks(resolver.redact, _tell), Looks(resolver.redact, _tell, _RUNS)
