@@ -86,6 +86,20 @@ def test_signing_in_gives_a_new_session_and_signing_out_ends_it(browser: Browser
     assert browser.get("/", Cookie=f"{name}={signed_in[name]}").status == 303
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        'prefs={"theme":"dark"}', "a[b]=1", "name=J\xfcrgen", "version=2", "path=1", '"q"=1', "a=b;;c=d", "flag",
+        "msg=a b", "=x",
+    ],
+)  # fmt: skip
+def test_cookies_of_other_applications_keep_nobody_from_signing_in(browser: Browser, other: str):
+    browser.sign_in(ADMIN)
+    own = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
+    for cookies in (f"{other}; {own}", f"{own}; {other}"):
+        assert browser.get("/", Cookie=cookies).status == 200
+
+
 def test_who_signs_in_often_signs_out_nobody_of_another_token(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(guard, "_MOST_SESSIONS", 3)
     found = guard.Guard(guard.tokens_of(TOKENS, str))
