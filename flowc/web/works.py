@@ -152,6 +152,8 @@ class Works:
                 each.process.wait(max(0.0, until - time.monotonic()))
         for each in going:
             each.kill()
+            with suppress(subprocess.TimeoutExpired):  # until then it seems to live
+                each.process.wait(1)
 
 
 def _with_flowc(environ: Mapping[str, str]) -> dict[str, str]:
