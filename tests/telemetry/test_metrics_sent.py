@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +22,7 @@ from flowc.service.telemetry.metrics import METRICS, Family, families
 from flowc.service.telemetry.otlp import sender
 from flowc.service.telemetry.push import Outage, Pusher
 from flowc.service.telemetry.settings import Settings, Sink
+from tests.answering import answering, drip, drip_body, pour
 from tests.daemons import metrics
 from tests.telemetry.collector import Collector, over_grpc, over_http, samples
 from tests.waiting import until
@@ -136,3 +139,15 @@ def test_a_collector_that_sends_elsewhere_is_an_outage(status: int) -> None:
         collector.status = status
         with pytest.raises(EngineError, match=f"the collector answered {status}, and redirects are not followed"):
             sender(settings(collector), 1.0, plain)(everything())
+
+
+@pytest.mark.parametrize("answer", [drip, drip_body, pour])
+def test_a_collector_whose_answer_does_not_end_is_an_outage(
+    monkeypatch: pytest.MonkeyPatch, answer: Callable[[socket.socket], None]
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
+    with answering(answer) as address:
+        send, began = sender(settings(Collector(address)), 1.0, plain), time.monotonic()
+        with pytest.raises(EngineError):
+            send(everything())
+        assert time.monotonic() - began < 6

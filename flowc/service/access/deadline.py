@@ -22,7 +22,7 @@ class Deadline:
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
-        """Whoever waits there for longer fails as where the other side hangs up."""
+        """Whoever waits there for longer fails, as an answer may that is cut off, or by TimeoutError."""
         self._over = False
         timer = threading.Timer(seconds, self._end)
         timer.daemon = True
@@ -31,6 +31,8 @@ class Deadline:
             yield
         finally:
             timer.cancel()
+        if self._over:
+            raise TimeoutError(f"it has not answered in full within {seconds:g} s")
 
     def minded(self, kind: Any) -> Any:
         """A class of connections of `http.client`, or made of these, whose sockets are minded."""
@@ -41,6 +43,7 @@ class Deadline:
                 super().connect()
                 deadline._add(self.sock)
 
+        Minded.__name__ = kind.__name__  # which stands in what goes wrong
         return Minded
 
     def _add(self, opened: socket.socket) -> None:
