@@ -96,9 +96,10 @@ def _bounded(requests: Any) -> Any:
 def _endpoint(sink: Sink) -> str | None:
     """As the SDK's own variable, an endpoint is that of all signals: over HTTP, each has its path below it."""
     path = f"/v1/{sink.signal}"
-    if sink.endpoint is None or sink.grpc or sink.endpoint.endswith(path):
+    if sink.endpoint is None or sink.grpc:
         return sink.endpoint
-    return sink.endpoint.rstrip("/") + path
+    address, mark, query = sink.endpoint.partition("?")
+    return address.rstrip("/").removesuffix(path) + path + mark + query
 
 
 def resource(settings: Settings) -> Any:
