@@ -150,7 +150,8 @@ class Masker:
 
     def remember_secret(self, secret: str) -> None:
         """Has a password or a key masked, its lines and, in what went wrong, its pieces."""
-        for part in {secret, *secret.splitlines()} if "\n" in secret else {secret}:
+        lines = (line for line in secret.splitlines() if len(line) >= _SHORT)  # others tell nothing, as that of a `{`
+        for part in {secret, *lines}:
             self._cores |= _spellings(part)
         self._spelled |= self._cores
         self._heads |= {core[i : i + _SHORT] for core in self._cores for i in range(len(core) - _SHORT + 1)}

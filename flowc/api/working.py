@@ -46,7 +46,7 @@ def work(
     log = run_log(opened.checked.project, opened.sessions.resolver, handed.run_log)
     check_run_log(log, handed.run_log)
     log.owner, log.lease = worker_name(owner_name(), token_hex(4)), handed.lease
-    settling = Settling(log, told, warned, Masking(opened.sessions, pipelines))
+    settling = Settling(log, told, warned, Masking(opened.sessions, opened.ir.pipelines))
     specs = tuple(str(path.resolve()) for path in where.paths)
     project = Project(specs, where.environment, os.getcwd())
     guarded = Guard(warned, "the run log cannot be used")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 
 import click
 
@@ -14,9 +15,10 @@ from flowc.cli.opened import open_project
 from flowc.cli.runs import UNDONE, check_names, the_run
 from flowc.cli.scheduling import until_signal
 from flowc.controls import json_text
-from flowc.errors import UsageError
+from flowc.errors import FlowcError, UsageError
 from flowc.render.runs import log_object, log_text
 from flowc.service.runs.log import RunLog
+from flowc.service.runs.minding import Guard
 from flowc.service.runs.opening import run_log as opened_log
 from flowc.service.runs.recording import as_seen
 from flowc.service.runs.records import RUNNING, RunRecord
@@ -80,16 +82,22 @@ def _whole(log: RunLog, runs: Sequence[RunRecord]) -> list[RunRecord]:
 
 
 def _coming(open_log: Callable[[], RunLog], names: Sequence[str], known: set[str]) -> Iterator[RunRecord]:
-    """Runs that end and are not known. A log that holds nothing yet may not be there yet, and is looked for again."""
-    log = open_log()
+    """Runs that end and are not known. The log is opened anew while it is away, or may not be there yet."""
+    log, found = open_log(), list[RunRecord]()
+    guarded = Guard(lambda words: say(f"warning: {words}"), "the run log cannot be read", noted=say)
+
+    def look() -> None:
+        runs = log.runs(pipelines=names, most=_NEWEST)
+        found[:] = _whole(log, [run for run in runs if run.status != RUNNING and run.id not in known])
+
     with until_signal() as stop:
         while not stop.is_set():
-            runs = log.runs(pipelines=names, most=_NEWEST)
-            ended = [run for run in runs if run.status != RUNNING and run.id not in known]
-            known |= {run.id for run in ended}
-            yield from _whole(log, ended)
-            if not runs:
-                log.close()
+            found.clear()
+            if not guarded(look) or not known:
+                with suppress(FlowcError):
+                    log.close()
                 log = open_log()
+            known |= {run.id for run in found}
+            yield from found
             stop.wait(_PAUSE)
     log.close()

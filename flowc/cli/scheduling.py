@@ -79,7 +79,7 @@ def scheduler_of(
         keep=timedelta(seconds=keep.value if (keep := project.run_log.keep) else _KEEP),
         leads=leads,
         chosen=frozenset(each.name for each in chosen),
-        redact=Masking(opened.sessions, pipelines),
+        redact=Masking(opened.sessions, opened.ir.pipelines),
         span=span,
         noted=lambda words: log(Event("info", words)),
     )

@@ -15,18 +15,20 @@ from pathlib import Path
 from flowc.cli.arguments import RUN_LOG
 from flowc.cli.console import concealed, say, style_for
 from flowc.cli.opened import OpenProject
+from flowc.cli.web import TOKENS
 from flowc.errors import UsageError
 from flowc.render.failure import bug
 from flowc.service.access.secrets import Resolver
 from flowc.service.access.sessions import Sessions
 from flowc.service.runs.due import limits_of, scheduled
 from flowc.service.runs.executors import Project
+from flowc.service.runs.masking import Masking
 from flowc.service.runs.opening import run_log
 from flowc.web.app import Site
 from flowc.web.board import Board
 from flowc.web.daemons import Daemons, Status, status_at
 from flowc.web.facts import facts_of
-from flowc.web.guard import Guard, Proxy, Token, check_binding, is_address, tokens_of
+from flowc.web.guard import Guard, Proxy, Token, check_binding, is_address, is_header, is_host_name, tokens_of
 from flowc.web.looks import Looks
 from flowc.web.server import Server, listening
 from flowc.web.works import Works
@@ -90,6 +92,7 @@ def _site(
         checked, ir, lambda: Sessions(project.connections, resolver, shared.scope, _WAIT),
         lambda: run_log(project, resolver, options.run_log), {each.name: each for each in pipelines},
         Project(tuple(str(path.resolve()) for path in paths), environment, os.getcwd()),
+        Masking(shared, ir.pipelines),
         {**os.environ, **({RUN_LOG: options.run_log} if options.run_log is not None else {})},
     )  # fmt: skip
     looks, runs = Looks(resolver.redact, _tell), Looks(resolver.redact, _tell, _RUNS)
@@ -104,8 +107,14 @@ def _guard(options: WebOptions, resolver: Resolver) -> Guard:
     if options.proxy is not None and not is_address(options.proxy):
         message = f"`{options.proxy}` is no IP address of a proxy"
         raise UsageError(message, code="unusable-option", help="--trusted-proxy 127.0.0.1")
+    if options.header is not None and not is_header(options.header):
+        message = f"`{options.header}` is no name of a header"
+        raise UsageError(message, code="unusable-option", help="--trusted-proxy-header X-Flowc-Role")
+    if (wrong := next((name for name in options.hosts if not is_host_name(name)), None)) is not None:
+        message = f"`{wrong}` is no name of a host"
+        raise UsageError(message, code="unusable-option", help="--host flowc.example.com, without scheme and port")
     proxy = Proxy(options.header, options.proxy) if options.header and options.proxy else None
-    return Guard(_tokens(options, resolver), proxy, frozenset(name.lower() for name in options.hosts))
+    return Guard(_tokens(options, resolver), proxy, frozenset(name.lower().rstrip(".") for name in options.hosts))
 
 
 def _tokens(options: WebOptions, resolver: Resolver) -> tuple[Token, ...]:
@@ -121,7 +130,13 @@ def _tokens(options: WebOptions, resolver: Resolver) -> tuple[Token, ...]:
         if not found:
             message = f"there are no tokens in `{options.token_file}`"
             raise UsageError(message, code="unreadable-secret", help="write lines such as `operator: TOKEN`")
-    return (*found, *tokens_of(options.tokens or "", lambda token: _secret(token, resolver)))
+    if options.tokens is not None:
+        given = tokens_of(options.tokens, lambda token: _secret(token, resolver))
+        if not given:  # whoever sets it wants nobody else to look
+            message = f"there are no tokens in the variable `{TOKENS}`"
+            raise UsageError(message, code="unreadable-secret", help="set it to `operator: TOKEN`, or unset it")
+        found += given
+    return tuple(found)
 
 
 def _secret(token: str, resolver: Resolver) -> str:

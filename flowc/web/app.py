@@ -22,7 +22,7 @@ from flowc.web.gate import BUG, LIVES, SIGN_IN, Gate, Visit, set_cookie
 from flowc.web.guard import Guard, Role
 from flowc.web.looks import Looks
 from flowc.web.views import STATIC, templates
-from flowc.web.waiting import Waiting
+from flowc.web.waiting import Late, Waiting
 from flowc.web.works import Works
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -31,6 +31,7 @@ _SLOW_DOWN = 1.0
 """Seconds that an answer to a wrong token takes."""
 _STORE = 30.0
 """Seconds for which what a store said of a stream is shown before it is asked again."""
+_LOOK = "see on its page whether it was done, before you ask again"
 _DAY = "public, max-age=86400"
 NOTICES = {
     "paused": "Paused. What runs by now goes on.", "resumed": "Resumed.",
@@ -197,6 +198,9 @@ class Site:
                 await self._waiting.made(lambda: act(request))
             except KeyError:
                 return self._missing(request)
+            except Late as error:
+                message = f"{error.message}, and what you asked for may still be done"
+                return self._failed(request, TransientError(message, code=error.code, help=_LOOK), 503)
             except FlowcError as error:
                 return self._failed(request, error, 409)
             return RedirectResponse(f"{quote(path)}?done={done}", 303)

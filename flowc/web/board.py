@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from flowc.service.runs.decisions import Limits, Scheduled, decide
@@ -160,4 +160,4 @@ def _quality(whole: Sequence[RunRecord]) -> list[Mapping[str, Any]]:
 
 
 def _ms(seconds: float | None) -> str:
-    return "-" if seconds is None else f"{timedelta(seconds=seconds) / timedelta(milliseconds=1):g} ms"
+    return "-" if seconds is None else f"{seconds * 1000:g} ms"

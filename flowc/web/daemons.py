@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import http.client
 import re
-import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,6 +17,7 @@ import msgspec
 
 from flowc.durations import parse_instant
 from flowc.errors import TransientError, UsageError
+from flowc.service.access.deadline import Deadline
 
 Status = Callable[[], Mapping[str, Any]]
 """Gives what `/status` of a daemon says. May raise TransientError."""
@@ -184,22 +184,12 @@ def _read(parts: SplitResult) -> bytes:
     Raises OSError, ValueError or HTTPException where that is nothing, too long, or takes too long.
     """
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    with closing(kind(parts.hostname or "", parts.port, timeout=_WAIT)) as connection:
-        connection.connect()
-        ends = threading.Timer(_LONGEST, _hang_up, (connection.sock,))
-        ends.daemon = True
-        ends.start()
-        try:
-            connection.request("GET", f"{parts.path.rstrip('/')}/status")
-            answer = connection.getresponse()
-            found = answer.read(_MOST_BYTES + 1)
-        finally:
-            ends.cancel()
-        if answer.status != 200 or len(found) > _MOST_BYTES:
-            raise ValueError(f"it answers {answer.status}" if answer.status != 200 else "it answers too much")
-        return found
-
-
-def _hang_up(connection: socket.socket) -> None:
-    with suppress(OSError, ValueError):
-        connection.shutdown(socket.SHUT_RDWR)
+    deadline = Deadline()
+    asked = deadline.minded(kind)(parts.hostname or "", parts.port, timeout=_WAIT)
+    with deadline.within(_LONGEST), closing(asked) as connection:
+        connection.request("GET", f"{parts.path.rstrip('/')}/status")
+        answer = connection.getresponse()
+        found: bytes = answer.read(_MOST_BYTES + 1)
+    if answer.status != 200 or len(found) > _MOST_BYTES:
+        raise ValueError(f"it answers {answer.status}" if answer.status != 200 else "it answers too much")
+    return found

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs
 
 from markupsafe import Markup
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
 from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -177,11 +177,8 @@ def cookie_name(scope: Scope) -> str:
 
 
 def _session(headers: Headers, name: str) -> str | None:
-    try:
-        found = SimpleCookie(headers.get("cookie", "")).get(name)
-    except CookieError:
-        return None
-    return found.value if found is not None and 0 < len(found.value) <= 100 else None
+    found = cookie_parser(headers.get("cookie", "")).get(name, "")  # beside which others' may have any shape
+    return found if 0 < len(found) <= 100 else None
 
 
 def set_cookie(scope: Scope, session: str, *, secure: bool = False) -> str:

@@ -23,6 +23,7 @@ _LASTS = 12 * 3600.0
 _MOST_SESSIONS = 1000
 """Browsers that are signed in with one token; who comes then signs the first of them out."""
 _HOST = re.compile(r"(?:\[(?P<six>[0-9a-fA-F:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::[0-9]{1,5})?")
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _PAIR = re.compile(r"\s*(?P<role>[^\s:=]+)\s*[:=\s]\s*(?P<token>\S+)\s*")
 
 
@@ -66,6 +67,9 @@ def _token(part: str, number: int, resolve: Callable[[str], str]) -> Token:
     if found is None or found["role"] not in ROLES:
         raise UsageError(f"entry {number} of the tokens of `flowc web` is none", code="unusable-option", help=help)
     token = resolve(found["token"])
+    if not (token.isascii() and token.isprintable()):
+        message = f"entry {number} of the tokens of `flowc web` has characters that no request can send"
+        raise UsageError(message, code="unusable-option", help="a token has letters, digits and signs of ASCII")
     if len(token) < _LEAST:
         message = f"entry {number} of the tokens of `flowc web` has less than {_LEAST} characters"
         help = "make one with `python -c 'import secrets; print(secrets.token_urlsafe(32))'`"
@@ -117,7 +121,7 @@ class Guard:
     def role_of_proxy(self, peer: str | None, headers: Iterable[str]) -> Role:
         """What the trusted proxy says, where the request comes from it, and it says one thing."""
         said = [value.strip().lower() for value in headers]
-        if self.proxy is None or peer != self.proxy.address or len(said) != 1:
+        if self.proxy is None or peer is None or _ip(peer) != _ip(self.proxy.address) or len(said) != 1:
             return Role.NOBODY
         return ROLES.get(said[0], Role.NOBODY)
 
@@ -168,16 +172,33 @@ class Guard:
 
 def is_address(name: str) -> bool:
     """Whether this is an IP address."""
+    return _ip(name) is not None
+
+
+def is_host_name(name: str) -> bool:
+    """Whether a request can name a server so: without scheme, port and path."""
+    found = _HOST.fullmatch(name)
+    return found is not None and name in (found["name"], found["six"])
+
+
+def is_header(name: str) -> bool:
+    """Whether a header can have that name."""
+    return _HEADER.fullmatch(name) is not None
+
+
+def _ip(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """An address; that of IPv4 where a socket of IPv6 tells it. None for what is none."""
     try:
-        ipaddress.ip_address(name)
+        found = ipaddress.ip_address(name)
     except ValueError:
-        return False
-    return True
+        return None
+    return getattr(found, "ipv4_mapped", None) or found
 
 
 def is_loopback(host: str) -> bool:
     """Whether only this machine can get there."""
-    return host == "localhost" or (is_address(host) and ipaddress.ip_address(host).is_loopback)
+    found = _ip(host)
+    return host == "localhost" or (found is not None and found.is_loopback)
 
 
 def same_origin(origin: str | None, site: str | None, host: str | None) -> bool:

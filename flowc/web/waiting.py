@@ -19,6 +19,10 @@ _LONGEST = 20.0
 _HELP = "see whether another process has locked the run log, and try again"
 
 
+class Late(TransientError):
+    """What was to be made is not waited for any longer, and may still come."""
+
+
 @dataclass
 class Waiting:
     """Makes pages in threads, which hold up neither the server nor its end. One event loop uses it."""
@@ -26,7 +30,7 @@ class Waiting:
     _going: int = 0
 
     async def made(self, make: Callable[[], T]) -> T:
-        """What `make` gives. Raises TransientError where too many wait, or it takes too long and is given up."""
+        """What `make` gives. Raises TransientError where too many wait, and Late where it takes too long."""
         if self._going >= _MOST:
             raise TransientError(f"{_MOST} pages wait for the run log", code="connection-failed", help=_HELP)
         loop = asyncio.get_running_loop()
@@ -38,7 +42,7 @@ class Waiting:
                 return await done
         except TimeoutError:
             message = f"the run log has not answered for {_LONGEST:.0f} seconds"
-            raise TransientError(message, code="connection-failed", help=_HELP) from None
+            raise Late(message, code="connection-failed", help=_HELP) from None
 
     def _make(self, loop: asyncio.AbstractEventLoop, done: asyncio.Future[Any], make: Callable[[], Any]) -> None:
         value, error = None, None

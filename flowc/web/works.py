@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -18,6 +17,7 @@ from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.ir import Ir
 from flowc.compiler.streamplan.letters import Chosen
 from flowc.errors import UsageError
+from flowc.masking import mask_addresses
 from flowc.render.deadletters import letter_object, replayed_text
 from flowc.render.failure import failure
 from flowc.render.migration import drift_text, migration_text
@@ -30,17 +30,17 @@ from flowc.service.changes.plans import close_selection, make_plan
 from flowc.service.daemon.sharing import files_for_one
 from flowc.service.runs.decisions import Scheduled
 from flowc.service.runs.edits import edited
-from flowc.service.runs.executors import Project
+from flowc.service.runs.executors import Process, Project
 from flowc.service.runs.log import RunLog
+from flowc.service.runs.minding import GLANCE
 from flowc.service.runs.pausing import set_paused
+from flowc.service.runs.records import CANCELLED
 from flowc.service.streams.deadletters import dead_letters
 from flowc.service.streams.letterreplay import replay
 from flowc.service.streams.status import stream_status
 
 _LETTERS = 20
 """Dead letters that a page shows."""
-_WORDS = 20_000
-"""Characters that are kept of what a run said which was begun here."""
 _COLUMNS = 140
 _ENDING = 5.0
 """Seconds that runs get to roll back what they did and record so, before they are killed."""
@@ -60,9 +60,11 @@ class Works:
     """Opens the run log to change it."""
     scheduled: Mapping[str, Scheduled]
     project: Project
+    redact: Callable[[str], str]
+    """Masks secrets in what runs say."""
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
     """That of the runs that are begun here, which names the run log too: arguments are seen by others."""
-    _going: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
+    _going: dict[str, Process] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def status(self, stream: str) -> Mapping[str, Any]:
@@ -113,18 +115,27 @@ class Works:
             set_paused(log, [self.scheduled[pipeline]], paused=paused)
 
     def run(self, pipeline: str) -> str:
-        """Runs it once, as `flowc run NAME --once` does, which records it; what that said. It is waited for."""
+        """Runs it once, as `flowc run NAME --once` does, which records it; what that said at its end.
+
+        It is waited for, and nothing that it began outlives it.
+        """
         arguments = [sys.executable, "-P", "-m", "flowc", *self.project.command(pipeline)]
         process = subprocess.Popen(
-            arguments, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-            errors="replace", cwd=self.project.folder, env=_with_flowc(self.environ), start_new_session=True,
+            arguments, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            cwd=self.project.folder, env=_with_flowc(self.environ), start_new_session=True,
         )  # fmt: skip
+        assert process.stderr is not None
+        going = Process(process, process.stderr)
         with self._lock:
-            self._going[pipeline] = process
-        said = process.communicate()[1].strip()
+            self._going[pipeline] = going
+        while (outcome := going.outcome()) is None:
+            time.sleep(GLANCE)
         with self._lock:
             del self._going[pipeline]
-        return f"it ended with exit code {process.returncode}\n{said[-_WORDS:]}" if process.returncode else ""
+        if not process.returncode:
+            return ""
+        said = mask_addresses(self.redact(outcome.detail["said"].strip()))
+        return f"it ended with exit code {process.returncode}\n{said}"
 
     def stop(self) -> None:
         """Ends the runs that were begun here: their loads are rolled back, and recorded as cancelled.
@@ -133,17 +144,16 @@ class Works:
         """
         with self._lock:
             going = list(self._going.values())
-        for process in going:
-            process.terminate()
+        for each in going:
+            each.stop(CANCELLED)
         until = time.monotonic() + _ENDING
-        for process in going:
+        for each in going:
             with suppress(subprocess.TimeoutExpired):
-                process.wait(max(0.0, until - time.monotonic()))
-        for process in going:
-            if process.poll() is None:
-                with suppress(OSError, subprocess.TimeoutExpired):
-                    os.killpg(process.pid, signal.SIGKILL)  # with its children, for it leads a group of its own
-                    process.wait(1)
+                each.process.wait(max(0.0, until - time.monotonic()))
+        for each in going:
+            each.kill()
+            with suppress(subprocess.TimeoutExpired):  # until then it seems to live
+                each.process.wait(1)
 
 
 def _with_flowc(environ: Mapping[str, str]) -> dict[str, str]:

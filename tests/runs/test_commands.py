@@ -149,6 +149,14 @@ def test_logs_tell_what_runs_said_and_follow(folder):
     written(folder)
     assert folder.flowc("run", "up", "--once").code == 0
     assert json.loads(following.stdout.readline())["status"] == "ok"
+    log = folder.path / ".flowc/runs.sqlite"
+    kept = log.read_bytes()
+    log.write_bytes(b"no database " * 4096)
+    assert "the run log cannot be read" in following.stderr.readline()
+    log.write_bytes(kept)
+    assert "that has passed" in following.stderr.readline()
+    assert folder.flowc("run", "down", "--once").code == 0
+    assert json.loads(following.stdout.readline())["pipeline"] == "down"
     following.send_signal(signal.SIGTERM)
     following.communicate(timeout=30)
     assert following.returncode == 0

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -17,9 +19,10 @@ from flowc.runtime.streams.state.contract import NodeState, Saved
 from flowc.service.daemon.stats import Counts, Report
 from flowc.service.runs.records import Standing
 from flowc.service.telemetry.metrics import METRICS, Family, families
-from flowc.service.telemetry.otlp import sender
+from flowc.service.telemetry.otlp import exporter, sender
 from flowc.service.telemetry.push import Outage, Pusher
 from flowc.service.telemetry.settings import Settings, Sink
+from tests.answering import answering, drip, drip_body, pour
 from tests.daemons import metrics
 from tests.telemetry.collector import Collector, over_grpc, over_http, samples
 from tests.waiting import until
@@ -136,3 +139,21 @@ def test_a_collector_that_sends_elsewhere_is_an_outage(status: int) -> None:
         collector.status = status
         with pytest.raises(EngineError, match=f"the collector answered {status}, and redirects are not followed"):
             sender(settings(collector), 1.0, plain)(everything())
+
+
+@pytest.mark.parametrize("path", ["", "/", "/v1/metrics", "/v1/metrics/"])
+def test_what_an_endpoint_asks_for_stays_behind_its_path(path: str) -> None:
+    sink = Sink("metrics", "otlp", f"http://127.0.0.1:1{path}?token=4711")
+    assert exporter(sink)._endpoint == "http://127.0.0.1:1/v1/metrics?token=4711"
+
+
+@pytest.mark.parametrize("answer", [drip, drip_body, pour])
+def test_a_collector_whose_answer_does_not_end_is_an_outage(
+    monkeypatch: pytest.MonkeyPatch, answer: Callable[[socket.socket], None]
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
+    with answering(answer) as address:
+        send, began = sender(settings(Collector(address)), 1.0, plain), time.monotonic()
+        with pytest.raises(EngineError):
+            send(everything())
+        assert time.monotonic() - began < 6

@@ -19,6 +19,8 @@ SERVICE = {
 NOBODY_MEETS = {
     "service.alerts.": "how much of an alert is told, and how long it is tried, as its guide says",
     "web.": "how much of requests and of what daemons tell is read, as the guide of the pages says",
+    "service.access.vaults": "how much of an answer of Vault is read, as the page of its code says",
+    "service.telemetry.otlp": "how much of an answer of a collector is read, as its guide says",
     "service.daemon.behind": "looks that are kept: fewer would make the lag a little less exact",
 }
 """Constants that look like limits, by the start of their modules."""

@@ -389,3 +389,17 @@ def test_a_diagnostic_shows_its_line_without_secrets(tmp_path: Path, text: str) 
     shown = full(diagnostics)
     assert "kind: " in shown
     assert "hunter2" not in shown
+
+
+def test_short_lines_of_a_secret_are_no_secrets(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text('{\n"k": "Zq81x-Hunter2"\n}')
+    resolver = Resolver({}, tmp_path)
+    resolver.resolve("${file:key}")
+    assert resolver.redact('{ a } "k": "Zq81x-Hunter2"') == "{ a } ***"
+
+
+def test_no_piece_of_what_a_store_holds_is_shown(tmp_path: Path) -> None:
+    (tmp_path / "pw").write_text("Zq81x-Hunter2.db")
+    resolver = Resolver({}, tmp_path)
+    resolver.resolve_options("sqlite", "${file:pw}", ("path",))
+    assert resolver.redact("it said: Zq81x-Hun…") == "it said: ***…"

@@ -291,6 +291,15 @@ def test_a_daemon_that_answers_byte_by_byte_is_not_waited_for(monkeypatch: pytes
         assert time.monotonic() - begun < 5
 
 
+def test_a_daemon_may_tell_any_latency(folder: Inside):
+    folder.write("specs/s.yaml", STREAM)
+    odd = {**WORKER, "latency_p50": 1e15, "latency_p99": 9e17}
+    with site(folder, statuses=[lambda: {"workers": [odd]}]) as browser:
+        browser.sign_in(VIEWER)
+        until(lambda: "running" in browser.get("/streams/clicks").text)
+        assert browser.get("/").status == 200
+
+
 def test_instants_that_are_none_are_no_watermarks():
     worker = {**WORKER, "watermarks": {"s": {"0": "soon", "1": None}}}
     found = list(watermarks([worker], datetime.now(UTC)))

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from markupsafe import Markup
 
+from flowc.errors import UsageError
 from flowc.web import gate, guard, server, views
 from tests.commands import Inside
 from tests.web.browser import ADMIN, OPERATOR, SPEC, TOKENS, VIEWER, Browser, raw, site
@@ -84,6 +85,20 @@ def test_signing_in_gives_a_new_session_and_signing_out_ends_it(browser: Browser
     assert browser.get("/", Cookie=f"{name}={before}").status == 303
     browser.post("/sign-out")
     assert browser.get("/", Cookie=f"{name}={signed_in[name]}").status == 303
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        'prefs={"theme":"dark"}', "a[b]=1", "name=J\xfcrgen", "version=2", "path=1", '"q"=1', "a=b;;c=d", "flag",
+        "msg=a b", "=x",
+    ],
+)  # fmt: skip
+def test_cookies_of_other_applications_keep_nobody_from_signing_in(browser: Browser, other: str):
+    browser.sign_in(ADMIN)
+    own = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
+    for cookies in (f"{other}; {own}", f"{own}; {other}"):
+        assert browser.get("/", Cookie=cookies).status == 200
 
 
 def test_who_signs_in_often_signs_out_nobody_of_another_token(monkeypatch: pytest.MonkeyPatch):
@@ -216,6 +231,32 @@ def test_tokens_that_are_none_are_refused_and_not_shown(folder: Inside, text: st
     assert done.code == 2
     assert words in done.err
     assert "0123456789abcdefgh" not in done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--trusted-proxy", "127.0.0.1", "--trusted-proxy-header", ""], "no name of a header"),
+        (["--trusted-proxy", "127.0.0.1", "--trusted-proxy-header", "X Bad:"], "no name of a header"),
+        (["--host", "https://flowc.example.com/"], "no name of a host"),
+        (["--host", "f.example:80"], "no name of a host"), (["--host", ""], "no name of a host"),
+    ],
+)  # fmt: skip
+def test_options_that_would_never_count_are_refused(folder: Inside, words: list[str], said: str):
+    done = folder.flowc("web", "--listen", "127.0.0.1:0", *words)
+    assert (done.code, said in done.err) == (2, True)
+
+
+@pytest.mark.parametrize("tokens", ["", " , ", "# none yet", "viewer: t\xf6ken-t\xf6ken-t\xf6ken"])
+def test_a_variable_without_a_token_that_fits_lets_nobody_in(folder: Inside, tokens: str):
+    with pytest.raises(UsageError), site(folder, tokens):
+        pass
+
+
+def test_a_proxy_counts_by_its_address_however_that_is_written():
+    found = guard.Guard(proxy=guard.Proxy("X-Role", "127.0.0.1"))
+    assert found.role_of_proxy("::ffff:127.0.0.1", ["viewer"]) is guard.Role.VIEWER
+    assert found.role_of_proxy("::1", ["viewer"]) is guard.Role.NOBODY
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,20 @@ def test_a_run_log_that_is_locked_holds_up_its_own_pages_alone(tmp_path: Path, m
         until(lambda: browser.get("/").status == 200)
 
 
+def test_an_act_that_is_not_waited_for_any_longer_may_still_be_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(waiting, "_LONGEST", 1.0)
+    folder = Inside(tmp_path)
+    folder.write("specs/s.yaml", SPEC)
+    folder.flowc("run", "up", "--once")
+    with site(folder) as browser, closing(sqlite3.connect(tmp_path / ".flowc/runs.sqlite")) as other:
+        browser.sign_in(OPERATOR)
+        other.execute("BEGIN EXCLUSIVE")
+        answer = browser.post("/pipelines/up/pause")
+        assert (answer.status, "may still be done" in answer.text) == (503, True)
+        other.rollback()
+        until(lambda: "Resume its schedule" in browser.get("/pipelines/up").text)
+
+
 def test_it_ends_soon_while_a_run_goes_on_that_was_begun_here(tmp_path: Path):
     folder = Inside(tmp_path)
     folder.write("specs/s.yaml", SPEC.replace("SELECT n FROM a,", f'"{SLOW}",'))

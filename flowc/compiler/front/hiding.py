@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
+from functools import cache
+from itertools import chain
+from typing import Any
 
 from flowc.compiler.front.kinds import may_name_secret, secret_names
 from flowc.compiler.front.schemas import load
@@ -15,12 +18,16 @@ from flowc.source import SourceFile
 _SENT = {"alerts": ("url", "routing_key", "password", "headers"), "telemetry": ("headers",)}
 """What is sent to others, by the key of the project: which options are secrets, or hold them."""
 _HEADERS = ("routing_key", "authorization", "x-api-key", "cookie")
-_KINDS = ("slack", "email", "pagerduty", "webhook", "stdout", "otlp")
-"""Words that are no secrets, wherever they stand."""
+_SHAPES = {"alerts": ("alert",), "telemetry": ("metrics_sink", "traces_sink")}
 _ADDRESS = re.compile(r"(?<![\w+.-])[\w+.-]++://(?:\$\{[^{}]*\}|[^\s'\"`,}\])])+")
 _LOGIN = re.compile(r":\S*@")
-_NEAR = 0.6
-"""How much a misspelled option resembles the one that is meant."""
+_WEB = re.compile(r"https?://", re.IGNORECASE)
+_HEADER = re.compile(r"[A-Za-z]+(-[A-Za-z]+)*")
+"""The name of a header that is a word, and no secret that stands in its place."""
+_BLOCK = re.compile(r"^[ \t]*['\"]?(?:alerts|telemetry)['\"]?[ \t]*:.*(?:\n(?:[ \t#].*)?(?=\n|$))*", re.MULTILINE)
+"""What is sent to others in a file that is no YAML: a line, and those behind it that are indented."""
+_VALUE = re.compile(r"(?<![^\s,{}\[\]'\"])[^\s,{}\[\]'\"]{4,}(?<!:)(?!['\"]?\s*:(?:\s|$))(?![^\s,{}\[\]'\"])")
+"""A word in it that is no key."""
 _LINE = re.compile(r"[^\n]+")
 
 
@@ -33,6 +40,12 @@ def hide_secrets(file: SourceFile, root: Node | None) -> None:
         found |= {match.span("secret") for match in pattern.finditer(file.text)}
         lines = (match.span() for match in _LINE.finditer(file.text))
         found |= {place for line in lines for place in _within(file.text, line)}
+        found |= {
+            value.span()
+            for block in _BLOCK.finditer(file.text)
+            for value in _VALUE.finditer(file.text, *block.span())
+            if value[0] not in _words()
+        }
     else:
         found |= set(_options(root))
     file.hidden.extend(sorted(place for place in found if written_out(file.text[slice(*place)])))
@@ -64,7 +77,7 @@ def _options(root: Node) -> Iterator[Place]:
         if entry.key.text not in others:
             yield from _below(entry.value, entry.key.text)
             for meant in get_close_matches(entry.key.text.lower(), _SENT, 1):
-                yield from _sent(entry.value, _SENT[meant])
+                yield from _sent(entry.value, meant)
 
 
 def _entries(node: TreeMap) -> tuple[Entry, ...]:
@@ -72,22 +85,53 @@ def _entries(node: TreeMap) -> tuple[Entry, ...]:
     return (*node.entries.values(), *node.dropped)
 
 
-def _sent(node: Node, secret: tuple[str, ...]) -> Iterator[Place]:
-    """Keys, headers and addresses, which tell who may write there; everything, where the shape is another one."""
+def _sent(node: Node, key: str) -> Iterator[Place]:
+    """Keys, headers and addresses, which tell who may write there; everything, where the shape is another one.
+
+    What has no meaning may be one of these, under a name that somebody took for it.
+    """
     if not isinstance(node, TreeMap):
         yield from _all(node)
         return
     for entry in _entries(node):
         yield from _addresses(entry.key)
+        if (key, entry.key.text) == ("telemetry", "resource") and isinstance(entry.value, TreeMap):
+            yield from _addresses(entry.value)
+            continue
         for option in _entries(entry.value) if isinstance(entry.value, TreeMap) else (entry,):
-            if option is entry or _near(option.key.text, secret) or _near(entry.key.text, secret):
+            if option is entry or option.key.text in _SENT[key] or option.key.text not in _known(key):
                 yield from _all(option.value)
+                yield from _names(option.value)
+            elif option.key.text == "endpoint":
+                yield from (_hidden(each) for each in _scalars(option.value) if not _WEB.match(each.text))
             elif option.key.text != "body":  # a text in which an address of mail may stand
                 yield from _addresses(option.value)
 
 
-def _near(key: str, secret: tuple[str, ...]) -> bool:
-    return bool(get_close_matches(key.lower(), secret, 1, _NEAR))
+@cache
+def _shapes(key: str) -> tuple[Mapping[str, Any], ...]:
+    """What may be sent, by its kinds: the options that each has."""
+    defs = load("project.json")["$defs"]
+    return tuple(shape["properties"] for name in _SHAPES[key] for shape in defs[name]["oneOf"])
+
+
+@cache
+def _known(key: str) -> frozenset[str]:
+    """All of these options."""
+    return frozenset(chain(*_shapes(key)))
+
+
+@cache
+def _words() -> frozenset[str]:
+    """Words that are no secrets, wherever they stand: options, and kinds."""
+    kinds = (shape["kind"]["const"] for key in _SENT for shape in _shapes(key))
+    return frozenset(kinds).union(*map(_known, _SENT))
+
+
+def _names(node: Node) -> Iterator[Place]:
+    """The keys of a mapping that are no names of headers."""
+    if isinstance(node, TreeMap):
+        yield from (_hidden(entry.key) for entry in _entries(node) if _HEADER.fullmatch(entry.key.text) is None)
 
 
 def _scalars(node: Node) -> Iterator[Scalar]:
@@ -105,7 +149,7 @@ def _scalars(node: Node) -> Iterator[Scalar]:
 def _all(node: Node) -> Iterator[Place]:
     """Every value."""
     for scalar in _scalars(node):
-        if scalar.text not in _KINDS:
+        if scalar.text not in _words():
             yield _hidden(scalar)
 
 

@@ -24,7 +24,7 @@ from shlex import quote
 from flowc.compiler.front.kinds import is_public
 from flowc.compiler.front.references import own_schemes, package_of
 from flowc.errors import UsageError
-from flowc.masking import REFERENCE, Masker, Place, names_secret
+from flowc.masking import REFERENCE, Masker, Place, names_secret, secret_places
 from flowc.service.access.vaults import read_aws, read_gcp, read_vault
 
 
@@ -50,9 +50,13 @@ class Resolver:
                 value = self._value(reference)
                 values.append((reference, (len(found), len(found) + len(value))))
                 found += value
-        secret = [place for reference, place in values if _from_store(reference) or not is_public(found, place)]
-        for start, end in secret:
-            self.masker.remember(found[start:end])
+        secret = [
+            (reference, place) for reference, place in values if _from_store(reference) or not is_public(found, place)
+        ]
+        for reference, (start, end) in secret:
+            self.masker.remember(value := found[start:end])
+            if _from_store(reference) and not secret_places(value):  # an address is known by more than its password
+                self.masker.remember_secret(value)
         if secret:
             self.masker.remember(found)
         return found

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from http.client import HTTPException, InvalidURL
+from string import punctuation
 from typing import Any
 from urllib.error import HTTPError, URLError
+from urllib.parse import quote
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from flowc.errors import FlowcError, TransientError, UsageError
+from flowc.service.access.deadline import Deadline, Encrypted, Plain
 
 _TIMEOUT = 10.0
+"""Seconds that an answer may take, as a whole."""
+_MOST = 1 << 20
+"""Bytes that it may have."""
 
 
 class _Encrypted(HTTPRedirectHandler):
@@ -39,28 +46,43 @@ def read_vault(reference: str, env: Mapping[str, str]) -> str:
     if body is None:
         raise _bad(f"Vault has no secret at `{path}`", "unreadable-secret", "check path and policy of the token")
     data = body.get("data") or {}
+    if not isinstance(data, dict):
+        raise _no_secret(path)
     values = data["data"] if isinstance(data.get("data"), dict) and "metadata" in data else data
     return _pick(values, key, f"${{vault:{reference}}}")
 
 
 def _vault_get(path: str, env: Mapping[str, str]) -> dict[str, Any] | None:
     """One answer of Vault; None for what is not there."""
-    address = f"{env['VAULT_ADDR'].rstrip('/')}/v1/{path}"
+    address = f"{env['VAULT_ADDR'].rstrip('/')}/v1/{quote(path, safe=punctuation)}"
     if not address.startswith(("http://", "https://")):
         raise _bad("`VAULT_ADDR` is no web address", "unreadable-secret", "for instance `https://vault:8200`")
     headers = {"X-Vault-Token": env["VAULT_TOKEN"]}
     if env.get("VAULT_NAMESPACE"):
         headers["X-Vault-Namespace"] = env["VAULT_NAMESPACE"]
+    deadline = Deadline()
+    opener = build_opener(Plain(deadline), Encrypted(deadline), _Encrypted)
     try:
-        with build_opener(_Encrypted).open(Request(address, headers=headers), timeout=_TIMEOUT) as answer:
-            found: dict[str, Any] = json.load(answer)
-            return found
+        with deadline.within(_TIMEOUT), opener.open(Request(address, headers=headers), timeout=_TIMEOUT) as answer:
+            body = answer.read(_MOST + 1)
     except HTTPError as error:
+        error.close()
         if error.code in (403, 404):
             return None
         raise _unreachable("Vault", f"it answered {error.code}") from None
-    except (URLError, TimeoutError, ValueError, OSError) as error:
+    except InvalidURL:
+        raise _bad("`VAULT_ADDR` is no web address", "unreadable-secret", "for instance `https://vault:8200`") from None
+    except (URLError, HTTPException, ValueError, OSError) as error:
         raise _unreachable("Vault", str(getattr(error, "reason", "") or "no answer")) from None
+    if len(body) > _MOST:
+        raise _unreachable("Vault", f"its answer has more than {_MOST >> 20} MiB")
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        raise _unreachable("Vault", "its answer is no JSON, or was cut off") from None
+    if not isinstance(found, dict):
+        raise _no_secret(path)
+    return found
 
 
 def read_aws(reference: str) -> str:
@@ -107,7 +129,7 @@ def _member(text: str, key: str, reference: str) -> str:
         return text
     try:
         values = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise _bad(f"the secret of `{reference}` is not JSON", "unreadable-secret", "leave out `#key`") from None
     return _pick(values if isinstance(values, dict) else {}, key, reference)
 
@@ -116,7 +138,15 @@ def _pick(values: Mapping[str, Any], key: str, reference: str) -> str:
     if key not in values:
         known = ", ".join(f"`{name}`" for name in values) or "none"
         raise _bad(f"the secret of `{reference}` has no key `{key}`", "unreadable-secret", f"its keys: {known}")
+    if values[key] is None or isinstance(values[key], dict | list):
+        message = f"the secret of `{reference}` holds no text for `{key}`"
+        raise _bad(message, "unreadable-secret", "give the key a value that is a text or a number")
     return str(values[key])
+
+
+def _no_secret(path: str) -> UsageError:
+    message = f"what `VAULT_ADDR` answers for `{path}` is no secret of Vault"
+    return _bad(message, "unreadable-secret", "see whether the address is that of Vault, and the path that of a secret")
 
 
 def _bad(message: str, code: str, help: str) -> UsageError:

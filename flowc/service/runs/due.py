@@ -34,7 +34,7 @@ class Due:
 def scheduled(pipelines: Sequence[Pipeline]) -> tuple[Scheduled, ...]:
     """Those of the pipelines that have a schedule, in their order."""
     return tuple(
-        Scheduled(pipeline.name, pipeline.timing, pipeline.depends_on, _connections(pipeline))
+        Scheduled(pipeline.name, pipeline.timing, pipeline.depends_on, connections_of(pipeline))
         for pipeline in pipelines
         if pipeline.timing is not None
     )
@@ -47,7 +47,8 @@ def limits_of(project: ProjectSpec) -> Limits:
     return Limits(given.runs or Limits().runs, alone | {name.value: most for name, most in given.connections})
 
 
-def _connections(pipeline: Pipeline) -> frozenset[str]:
+def connections_of(pipeline: Pipeline) -> frozenset[str]:
+    """The connections that a pipeline uses."""
     read = (name for apply in pipeline.applies for name in connections(apply.input))
     return frozenset((*read, *(apply.target.connection for apply in pipeline.applies)))
 

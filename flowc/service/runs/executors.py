@@ -135,41 +135,50 @@ class Subprocess:
             raise UsageError(message, code="worker-lost", help="look for limits of processes and of memory") from error
         finally:
             os.close(sink)
-        return _Process(process, os.fdopen(source, "rb"))
+        assert process.stdout is not None
+        return Process(process, process.stdout, os.fdopen(source, "rb"))
 
 
 @dataclass
-class _Process:
-    """A process, whose output two threads read, so that it never waits for us."""
+class Process:
+    """A process that leads a group of its own, whose output threads read, so that it never waits for us.
+
+    `words` is where it says what its outcome holds the end of, `report` where its report goes.
+    """
 
     process: subprocess.Popen[bytes]
-    report: IO[bytes]
+    words: IO[bytes]
+    report: IO[bytes] | None = None
     _report: bytearray = field(default_factory=bytearray)
     _said: deque[bytes] = field(default_factory=deque)
+    _cut: bool = False
     _readers: list[threading.Thread] = field(default_factory=list)
     _stopped: str | None = None
     _until: float = 0.0
     _ended: bool = False
 
     def __post_init__(self) -> None:
-        for stream, take in ((self.report, self._keep_report), (self.process.stdout, self._keep_words)):
-            reader = threading.Thread(target=_read, args=(stream, take), name="flowc-run", daemon=True)
-            reader.start()
-            self._readers.append(reader)
+        for stream, take in ((self.report, self._keep_report), (self.words, self._keep_words)):
+            if stream is not None:
+                reader = threading.Thread(target=_read, args=(stream, take), name="flowc-run", daemon=True)
+                reader.start()
+                self._readers.append(reader)
 
     def outcome(self) -> Outcome | None:
         code = self.process.poll()
         if code is None:
             if self._stopped is not None and time.monotonic() > self._until:
-                self._kill()
+                self.kill()
             return None
         if not self._ended:
             self._ended = True
-            self._kill()  # what a user's function began there, with pipes that it inherited
+            self.kill()  # what a user's function began there, with pipes that it inherited
         if any(reader.is_alive() for reader in self._readers):
             for reader in self._readers:
                 reader.join(1)
         words = b"".join(self._said).decode(errors="replace")
+        if self._cut:  # a line of which the beginning is gone may begin with the end of a secret, which nobody knows
+            words = words.partition("\n")[2] or words
         return outcome_of(bytes(self._report), code, words, self._stopped)
 
     def sign(self) -> None:
@@ -184,7 +193,8 @@ class _Process:
             with suppress(OSError):
                 self.process.terminate()
 
-    def _kill(self) -> None:
+    def kill(self) -> None:
+        """Ends it at once, and what it has begun."""
         with suppress(OSError):
             os.killpg(self.process.pid, signal.SIGKILL)
 
@@ -196,6 +206,7 @@ class _Process:
         self._said.append(data)
         while sum(map(len, self._said)) > _TAIL and len(self._said) > 1:
             self._said.popleft()
+            self._cut = True
 
 
 def _read(stream: Any, take: Callable[[bytes], None]) -> None:

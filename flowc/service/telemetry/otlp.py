@@ -16,6 +16,7 @@ from typing import Any
 
 from flowc.errors import EngineError
 from flowc.runtime.extras import driver
+from flowc.service.access.deadline import Deadline
 from flowc.service.daemon.stats import BOUNDS, Histogram
 from flowc.service.telemetry.metrics import Family, Value
 from flowc.service.telemetry.settings import Settings, Sink
@@ -24,6 +25,10 @@ _EXTRA = "otlp"
 _SCOPE = "flowc"
 _SHOWN = 300
 """Characters of a reason that are shown."""
+_LONGEST = 10.0
+"""Seconds that a collector may take for its whole answer, where the SDK does not say that."""
+_MOST = 1 << 20
+"""Bytes that its answer may have."""
 _UNITS = {"_seconds": "s", "_bytes": "By"}
 _EXPORTERS = {"metrics": ("metric_exporter", "OTLPMetricExporter"), "traces": ("trace_exporter", "OTLPSpanExporter")}
 
@@ -52,15 +57,49 @@ def _session() -> Any:
 
     session = requests.Session()
     session.hooks["response"].append(check)
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, _bounded(requests))
     return session
+
+
+def _bounded(requests: Any) -> Any:
+    """What sends for a session, and reads answers in the time that the SDK gives, and no endless one."""
+
+    class Bounded(requests.adapters.HTTPAdapter):  # type: ignore[misc]
+        def init_poolmanager(self, *sizes: Any, **more: Any) -> None:
+            super().init_poolmanager(*sizes, **more)
+            self._deadline = Deadline()
+            self._mind(self.poolmanager)
+
+        def proxy_manager_for(self, *proxy: Any, **more: Any) -> Any:
+            return self._mind(super().proxy_manager_for(*proxy, **more))
+
+        def _mind(self, manager: Any) -> Any:
+            manager.pool_classes_by_scheme = {
+                scheme: type(pool.__name__, (pool,), {"ConnectionCls": self._deadline.minded(pool.ConnectionCls)})
+                for scheme, pool in manager.pool_classes_by_scheme.items()
+            }
+            return manager
+
+        def send(self, request: Any, *_: Any, timeout: Any = None, **more: Any) -> Any:
+            with self._deadline.within(timeout if isinstance(timeout, int | float) else _LONGEST):
+                answer = super().send(request, **more | {"timeout": timeout, "stream": True})
+                answer._content = answer.raw.read(_MOST + 1, decode_content=True)
+            if len(answer._content) > _MOST:
+                answer.close()
+                raise requests.exceptions.InvalidSchema(f"the collector's answer has more than {_MOST >> 20} MiB")
+            return answer
+
+    return Bounded()
 
 
 def _endpoint(sink: Sink) -> str | None:
     """As the SDK's own variable, an endpoint is that of all signals: over HTTP, each has its path below it."""
     path = f"/v1/{sink.signal}"
-    if sink.endpoint is None or sink.grpc or sink.endpoint.endswith(path):
+    if sink.endpoint is None or sink.grpc:
         return sink.endpoint
-    return sink.endpoint.rstrip("/") + path
+    address, mark, query = sink.endpoint.partition("?")
+    return address.rstrip("/").removesuffix(path) + path + mark + query
 
 
 def resource(settings: Settings) -> Any:
