@@ -1,4 +1,4 @@
-"""What is asked over HTTP ends in time: one who says a byte now and then would else be listened to for ever."""
+"""What is asked of others ends in time: one who says a byte now and then would else be listened to for ever."""
 
 from __future__ import annotations
 
@@ -17,12 +17,15 @@ class Deadline:
     """Hangs up on its connections when they have not answered in time. One asks at a time."""
 
     def __init__(self) -> None:
-        self._sockets: WeakSet[socket.socket] = WeakSet()
+        self._minded: WeakSet[Any] = WeakSet()
         self._over = False
 
     @contextmanager
-    def within(self, seconds: float) -> Iterator[None]:
-        """Whoever waits there for longer fails, as an answer may that is cut off, or by TimeoutError."""
+    def within(self, seconds: float, *, reads: bool = True) -> Iterator[None]:
+        """Whoever waits there for longer fails, and who `reads` always does: what is cut off may look whole.
+
+        Raises TimeoutError where nothing else tells it.
+        """
         self._over = False
         timer = threading.Timer(seconds, self._end)
         timer.daemon = True
@@ -31,31 +34,46 @@ class Deadline:
             yield
         finally:
             timer.cancel()
-        if self._over:
+            for each in tuple(self._minded):
+                each.handle = each.handle if each.sock is not None else None
+        if self._over and reads:
             raise TimeoutError(f"it has not answered in full within {seconds:g} s")
 
     def minded(self, kind: Any) -> Any:
-        """A class of connections of `http.client`, or made of these, whose sockets are minded."""
+        """A class of connections that keep theirs in `sock`: it is minded from there on.
+
+        A handle of its own is kept of each, for TLS takes the socket's away before it is agreed on.
+        """
         deadline = self
 
         class Minded(kind):  # type: ignore[misc]
-            def connect(self) -> None:
-                super().connect()
-                deadline._add(self.sock)
+            _sock, handle = None, None
+
+            @property
+            def sock(self) -> Any:
+                return self._sock
+
+            @sock.setter
+            def sock(self, opened: Any) -> None:
+                self._sock = opened
+                if opened is not None:  # without one, an answer may still be read that ends with the connection
+                    self.handle = socket.fromfd(opened.fileno(), opened.family, opened.type)
+                    deadline._add(self)
 
         Minded.__name__ = kind.__name__  # which stands in what goes wrong
         return Minded
 
-    def _add(self, opened: socket.socket) -> None:
-        self._sockets.add(opened)
+    def _add(self, minded: Any) -> None:
+        self._minded.add(minded)
         if self._over:
             self._end()
 
     def _end(self) -> None:
         self._over = True
-        for each in tuple(self._sockets):
-            with suppress(OSError):
-                socket.socket.shutdown(each, socket.SHUT_RDWR)  # that of TLS would take leave, and wait
+        for each in tuple(self._minded):
+            if (handle := each.handle) is not None:
+                with suppress(OSError):
+                    handle.shutdown(socket.SHUT_RDWR)
 
 
 class Plain(HTTPHandler):

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import socket
 import ssl
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import partial
-from http.client import HTTPConnection, HTTPException, HTTPSConnection, InvalidURL
+from http.client import HTTPException, InvalidURL
 from typing import Any
 from urllib.error import HTTPError, URLError
-from urllib.request import HTTPHandler, HTTPRedirectHandler, HTTPSHandler, Request, build_opener
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from flowc import __version__
 from flowc.controls import printable
+from flowc.service.access.deadline import Deadline, Encrypted, Plain
 from flowc.service.alerts.undelivered import Undelivered
 
 TIMEOUT = 10.0
@@ -36,8 +35,9 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, timeout: float = 
         raise Undelivered(_NO_ADDRESS)
     try:
         request = Request(url, body, {"User-Agent": f"flowc/{__version__}", **headers}, method="POST")
-        with deadline(timeout) as sockets:
-            opener = build_opener(_Plain(sockets), _Encrypted(sockets), _Nowhere())
+        deadline = Deadline()
+        opener = build_opener(Plain(deadline), Encrypted(deadline), _Nowhere())
+        with deadline.within(timeout, reads=False):
             try:
                 opener.open(request, timeout=timeout).close()
             except HTTPError as error:
@@ -90,91 +90,3 @@ class _Nowhere(HTTPRedirectHandler):
     def redirect_request(self, *_: Any, **__: Any) -> Request | None:
         """None, which makes the redirect an error."""
         return None
-
-
-class Sockets:
-    """The connections of a delivery, which all end when its time is over.
-
-    A handle of its own is kept of each: TLS takes the socket's away before it is agreed on.
-    """
-
-    def __init__(self) -> None:
-        self._open: list[socket.socket] = []
-        self._over = False
-        self._lock = threading.Lock()
-
-    def add(self, opened: socket.socket) -> None:
-        """Minds a socket."""
-        with self._lock:
-            self._open.append(socket.fromfd(opened.fileno(), opened.family, opened.type))
-        if self._over:
-            self.end()
-
-    def end(self) -> None:
-        """Hangs up: whoever waits there fails."""
-        self._over = True
-        with self._lock:
-            for each in self._open:
-                with suppress(OSError):
-                    each.shutdown(socket.SHUT_RDWR)
-
-    def close(self) -> None:
-        """Minds them no more."""
-        with self._lock:
-            while self._open:
-                self._open.pop().close()
-
-
-@contextmanager
-def deadline(seconds: float) -> Iterator[Sockets]:
-    """Ends what is added in time: a server that says a byte now and then would else be listened to for ever."""
-    sockets = Sockets()
-    timer = threading.Timer(seconds, sockets.end)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield sockets
-    finally:
-        timer.cancel()
-        sockets.close()
-
-
-class _HTTP(HTTPConnection):
-    """A connection whose socket is minded as soon as there is one, before a proxy or TLS is talked to."""
-
-    def __init__(self, host: str, sockets: Sockets, **more: Any) -> None:
-        self._sockets = sockets
-        super().__init__(host, **more)
-
-    @property
-    def sock(self) -> Any:
-        return self._sock
-
-    @sock.setter
-    def sock(self, opened: Any) -> None:
-        self._sock = opened
-        if opened is not None:
-            self._sockets.add(opened)
-
-
-class _HTTPS(_HTTP, HTTPSConnection):
-    """An encrypted one."""
-
-
-class _Plain(HTTPHandler):
-    def __init__(self, sockets: Sockets) -> None:
-        super().__init__()
-        self._sockets = sockets
-
-    def http_open(self, req: Request) -> Any:
-        return self.do_open(partial(_HTTP, sockets=self._sockets), req)
-
-
-class _Encrypted(HTTPSHandler):
-    def __init__(self, sockets: Sockets) -> None:
-        super().__init__()
-        self._sockets = sockets
-
-    def https_open(self, req: Request) -> Any:
-        context = ssl.create_default_context()
-        return self.do_open(partial(_HTTPS, sockets=self._sockets, context=context), req)

@@ -13,8 +13,9 @@ from typing import IO, Any
 
 from flowc.compiler.names.alerts import is_loopback
 from flowc.controls import printable
+from flowc.service.access.deadline import Deadline
 from flowc.service.alerts.alert import Alert
-from flowc.service.alerts.http import TIMEOUT, Sockets, deadline
+from flowc.service.alerts.http import TIMEOUT
 from flowc.service.alerts.undelivered import Undelivered
 
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}
@@ -62,17 +63,18 @@ def send_mail(alert: Alert, options: Mapping[str, Any]) -> None:
 
 def _sent(host: str, port: int, tls: str, alert: Alert, options: Mapping[str, Any]) -> Mapping[str, Any]:
     """Sends it; the recipients that were refused."""
-    with deadline(_WHOLE) as sockets, _connected(host, port, tls, sockets) as server:
+    deadline = Deadline()
+    with deadline.within(_WHOLE, reads=False), _connected(host, port, tls, deadline) as server:
         if options.get("username") is not None:
             server.login(str(options["username"]), str(options.get("password") or ""))
         return server.send_message(_mail(alert, options))
 
 
-def _connected(host: str, port: int, tls: str, sockets: Sockets) -> smtplib.SMTP:
+def _connected(host: str, port: int, tls: str, deadline: Deadline) -> smtplib.SMTP:
     context = ssl.create_default_context()
     if tls == "tls":
-        return _Encrypted(sockets, host, port, timeout=TIMEOUT, context=context)
-    server = _Bounded(sockets, host, port, timeout=TIMEOUT)
+        return deadline.minded(_Encrypted)(host, port, timeout=TIMEOUT, context=context)  # type: ignore[no-any-return]
+    server: smtplib.SMTP = deadline.minded(_Bounded)(host, port, timeout=TIMEOUT)
     if tls == "starttls":
         try:
             server.starttls(context=context)
@@ -102,11 +104,9 @@ class _Answers:
 
 
 class _Bounded(smtplib.SMTP):
-    """Minds its socket, also the one that STARTTLS makes of it, before anything is read from it."""
+    """Reads no more than so much, and knows whether a mail was asked for."""
 
-    def __init__(self, sockets: Sockets, host: str, port: int, **more: Any) -> None:
-        self._sockets, self._asked = sockets, False
-        super().__init__(host, port, **more)
+    _asked = False
 
     def __exit__(self, *error: Any) -> None:
         """Takes leave: what the server says to that changes nothing."""
@@ -125,7 +125,6 @@ class _Bounded(smtplib.SMTP):
     def getreply(self) -> tuple[int, bytes]:
         """The next answer."""
         if self.file is None and self.sock is not None:
-            self._sockets.add(self.sock)
             self.file = _Answers(self.sock.makefile("rb"))
         code, said = super().getreply()
         self._asked = code == _GO_ON
