@@ -63,8 +63,13 @@ _ZONE_MISFIT = (
     f"(({_AFTER} AT TIME ZONE 'UTC') AT TIME ZONE {{1}} = {{0}}) ELSE false END ELSE false END"
 )
 
-_CREATE_SCHEMA = "BEGIN CREATE SCHEMA IF NOT EXISTS {schema}; EXCEPTION WHEN unique_violation THEN NULL; END;"
-"""Of two sessions that make it at once, the second waits for the commit of the first, and then fails."""
+_CREATE_SCHEMA = (
+    "IF to_regnamespace({schema_text}) IS NULL THEN "
+    "BEGIN CREATE SCHEMA IF NOT EXISTS {schema}; EXCEPTION WHEN unique_violation THEN NULL; END; END IF;"
+)
+"""IF NOT EXISTS asks for the right to create one also where it is there.
+
+Of two sessions that make it at once, the second waits for the commit of the first, and then fails."""
 
 POSTGRES = Dialect(
     name="postgres",
@@ -112,7 +117,7 @@ POSTGRES = Dialect(
     tables=TableRules(
         comments=True,
         ensure_schema="DO {block}",
-        schema_block=f"BEGIN IF to_regnamespace({{text}}) IS NULL THEN {_CREATE_SCHEMA} END IF; END",
+        schema_block=f"BEGIN {_CREATE_SCHEMA} END",
         ensure=(
             "DO $flowc$ BEGIN IF to_regclass({text}) IS NULL THEN PERFORM pg_advisory_xact_lock(hashtext({text})); "
             + _CREATE_SCHEMA
