@@ -236,6 +236,7 @@ MYSQL = Dialect(
         "lock_wait": "SET SESSION innodb_lock_wait_timeout = {s}, lock_wait_timeout = {s}",
         "lock_wait_over": "SET SESSION innodb_lock_wait_timeout = DEFAULT, lock_wait_timeout = DEFAULT",
         "add_seconds": "({0} + INTERVAL {1} SECOND)",
+        "text_before": "substring_index({0}, {1}, 1)",
         "json_text": "json_quote({0})",
         "json_integer": "CAST({0} AS CHAR)",
         "json_float": "CAST({0} + 0e0 AS CHAR)",

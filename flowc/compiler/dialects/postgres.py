@@ -205,6 +205,7 @@ POSTGRES = Dialect(
         "lock_wait": "SET lock_timeout = {ms}",
         "lock_wait_over": "SET lock_timeout = DEFAULT",
         "add_seconds": "({0} + {1} * INTERVAL '1 second')",
+        "text_before": "split_part({0}, {1}, 1)",
         "json_text": "CAST(to_json({0}) AS TEXT)",
         "json_integer": "CAST({0} AS TEXT)",
         "json_float": "CAST(to_json({0}) AS TEXT)",

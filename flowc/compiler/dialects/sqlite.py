@@ -166,6 +166,7 @@ SQLITE = Dialect(
         "clock": "(strftime('%Y-%m-%d %H:%M:%f', 'now') || '000+00:00')",
         "add_seconds": "flowc_add_seconds({0}, {1})",
         "canonical_time": "flowc_temporal({0}, {1})",
+        "text_before": "substr({0}, 1, instr({0} || {1}, {1}) - 1)",
         "json_text": "CASE WHEN typeof({1}) = 'blob' THEN json_quote(lower(hex({1}))) ELSE json_quote({0}) END",
         "json_integer": _AS_JSON,
         "json_float": _FLOAT_AS_JSON,

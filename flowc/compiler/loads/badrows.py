@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from flowc.catalog import TableName
 from flowc.compiler.loads.checks import fails
 from flowc.compiler.loads.load import Load
-from flowc.compiler.loads.rowjson import row_json
+from flowc.compiler.loads.rowjson import row_json, telling
 from flowc.compiler.quote import ident, idents, table, text
 from flowc.compiler.tables.ddl import create_temporary
 from flowc.compiler.tables.state import ensure_table
@@ -101,8 +101,11 @@ def _row(load: Load) -> str:
 
 
 def _digest(x: str, load: Load) -> str:
-    """By digests: MySQL compares each long text with each other one. Never NULL, for which it would do so too."""
-    return f"coalesce({load.dialect.function('md5', x)}, '')"
+    """Of what tells a row in quarantine from others.
+
+    By digests: MySQL compares each long text with each other one. Never NULL, for which it would do so too.
+    """
+    return f"coalesce({load.dialect.function('md5', telling(x, load))}, '')"
 
 
 def _digests(load: Load) -> str:
