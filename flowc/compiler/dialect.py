@@ -164,6 +164,8 @@ class WriteRules:
     """Large joins against rows need an index on their keys; other engines hash."""
     analyze: str = ""
     """Refreshes the planner's statistics of `{table}`; empty where the engine keeps them itself."""
+    lenient_update: str = "UPDATE"
+    """Begins an UPDATE in which a condition that cannot be computed of a row is NULL, as it is in a query."""
     row_id: str = "rowid"
     """The column that tells apart rows that are equal."""
     native_cast: str = "{x}"

@@ -25,6 +25,8 @@ from flowc.types import DataType, Kind
 _EXACT = "/*M!100200 utf8mb4_nopad_bin *//*!80017 utf8mb4_0900_bin */"
 """The collation that compares by code points and pads nothing."""
 _OPTIONS = f" ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE {_EXACT}"
+_LENIENT = "'ANSI_QUOTES,PIPES_AS_CONCAT,NO_ZERO_IN_DATE,NO_ZERO_DATE,NO_ENGINE_SUBSTITUTION'"
+"""The modes of flowc's sessions without those in which a statement that writes fails where a query warns."""
 _LONGEST_VARCHAR = 16_383
 _MOST_DIGITS, _MOST_SCALE = 65, 30
 
@@ -167,6 +169,7 @@ MYSQL = Dialect(
         nested_windows=False,
         delete="DELETE {alias} FROM {table} AS {alias}",
         index_rows=True,
+        lenient_update=f"/*M! SET STATEMENT sql_mode = {_LENIENT} FOR */UPDATE /*+ SET_VAR(sql_mode = {_LENIENT}) */",
         row_id="flowc_row",
         native_cast="coalesce({x})",  # of a bare column, MariaDB would copy a part of its bytes alone,
     ),

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flowc.catalog import TableName
-from flowc.compiler.loads.checks import fails
 from flowc.compiler.loads.load import Load
 from flowc.compiler.loads.rowjson import row_json, telling
 from flowc.compiler.quote import ident, idents, table, text
@@ -75,9 +74,8 @@ def _own(load: Load) -> str:
 
 def kept_already(load: Load) -> Execute:
     """Marks the rows that fail and were kept by an earlier load, which this one reads again."""
-    failing = load.any_of(f"{fails(load, wanted)} = 1" for wanted in load.apply.expect if wanted.quarantine)
     again = f"{_digest(_row(load), load)} IN ({_digests(load)})"
-    sql = f"UPDATE {load.sifted} SET {load.failed} = 0 WHERE ({failing}) AND {again}"
+    sql = f"UPDATE {load.sifted} SET {load.failed} = 0 WHERE {load.failed} < 0 AND {again}"
     return Execute("mark the rows that are kept already", sql)
 
 
