@@ -241,6 +241,7 @@ MYSQL = Dialect(
         "add_seconds": "({0} + INTERVAL {1} SECOND)",
         "text_before": "substring_index({0}, {1}, 1)",
         "json_text": "json_quote({0})",
+        "json_boolean": "CASE {0} WHEN 1 THEN 'true' WHEN 0 THEN 'false' ELSE CAST({0} AS CHAR) END",
         "json_integer": "CAST({0} AS CHAR)",
         "json_float": "CAST({0} + 0e0 AS CHAR)",
         "json_decimal": "CAST({0} AS CHAR)",

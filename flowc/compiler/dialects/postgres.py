@@ -207,6 +207,7 @@ POSTGRES = Dialect(
         "add_seconds": "({0} + {1} * INTERVAL '1 second')",
         "text_before": "split_part({0}, {1}, 1)",
         "json_text": "CAST(to_json({0}) AS TEXT)",
+        "json_boolean": "CAST({0} AS TEXT)",
         "json_integer": "CAST({0} AS TEXT)",
         "json_float": "CAST(to_json({0}) AS TEXT)",
         "json_decimal": "CAST(to_json({0}) AS TEXT)",

@@ -168,6 +168,7 @@ SQLITE = Dialect(
         "canonical_time": "flowc_temporal({0}, {1})",
         "text_before": "substr({0}, 1, instr({0} || {1}, {1}) - 1)",
         "json_text": "CASE WHEN typeof({1}) = 'blob' THEN json_quote(lower(hex({1}))) ELSE json_quote({0}) END",
+        "json_boolean": f"CASE {{0}} WHEN 1 THEN 'true' WHEN 0 THEN 'false' ELSE {_AS_JSON} END",
         "json_integer": _AS_JSON,
         "json_float": _FLOAT_AS_JSON,
         "json_decimal": _DECIMAL_AS_JSON,

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from flowc.catalog import Column
 from flowc.compiler.dialect import Dialect
-from flowc.compiler.loads.cursor import kept
+from flowc.compiler.loads.cursor import finite, kept
 from flowc.compiler.loads.encoding import concatenated
 from flowc.compiler.loads.load import Load, find_column
 from flowc.compiler.loads.watermark import cursor_column
@@ -65,7 +65,7 @@ def _value(column: Column, dialect: Dialect) -> str:
     """A value as JSON, NULL for none."""
     x, kind = ident(column.name), column.type
     if kind.kind is Kind.BOOL:
-        return f"CASE WHEN {x} THEN 'true' WHEN NOT {x} THEN 'false' END"
+        return dialect.function("json_boolean", x)
     if kind.is_number:
         named = "json_float" if kind.is_float else "json_decimal" if kind.kind is Kind.DECIMAL else "json_integer"
         return dialect.function(named, x)
@@ -79,5 +79,6 @@ def _text(x: str, kind: DataType, dialect: Dialect) -> str:
     if kind.kind is Kind.BINARY:
         return f"CASE WHEN {x} IS NOT NULL THEN lower({kept(x, kind, dialect)}) END"
     plain = cast(x, TEXT, dialect)
-    # Infinite times have no form of their own.
-    return f"coalesce({kept(x, kind, dialect)}, {plain})" if kind.kind in _TIMES else plain
+    # Others have no form of their own, or that of a time after Christ.
+    usual = f"CASE WHEN {finite(x, kind, dialect)} THEN {kept(x, kind, dialect)} ELSE {plain} END"
+    return usual if kind.kind in _TIMES else plain
