@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flowc.catalog import TableName
+from flowc.compiler.dialect import Dialect
+from flowc.compiler.ir import Apply
 from flowc.compiler.loads.load import Load
 from flowc.compiler.loads.rowjson import row_json, telling
 from flowc.compiler.quote import ident, idents, table, text
@@ -22,8 +24,29 @@ STAGED = "flowc_set_aside"
 
 def bad_row_tables(load: Load) -> tuple[TableName, ...]:
     """The table of bad rows, where the load writes one."""
-    named = unread_table(load) or load.apply.failed_rows
+    named = bad_rows_of(load.apply)
     return (named,) if named is not None else ()
+
+
+def bad_rows_of(apply: Apply) -> TableName | None:
+    """The table of bad rows of a load."""
+    unread = apply.quarantine.table if apply.quarantine is not None else None
+    return unread or apply.failed_rows
+
+
+def count_bad_rows(kept_as: str, of: TableName, dialect: Dialect) -> str:
+    """How many rows a table of bad rows keeps under a name."""
+    return f"SELECT count(*) AS {ident('n')} FROM {table(of)} WHERE {_kept_as(kept_as, dialect)}"
+
+
+def rename_bad_rows(was: str, now: str, of: TableName, dialect: Dialect) -> str:
+    """Gives the rows that a table of bad rows keeps under a name to another name."""
+    return f"UPDATE {table(of)} SET {ident('pipeline')} = {text(now, dialect)} WHERE {_kept_as(was, dialect)}"
+
+
+def _kept_as(name: str, dialect: Dialect) -> str:
+    """The condition on kept rows that they have a name, whatever the collation of its column holds equal."""
+    return f"{dialect.compare.text_by_value.format(x=ident('pipeline'))} = {text(name, dialect)}"
 
 
 def unread_table(load: Load) -> TableName | None:
@@ -69,7 +92,7 @@ def _into(name: TableName, load: Load) -> Iterator[Step]:
 
 def _own(load: Load) -> str:
     """The condition on kept rows that they are the pipeline's."""
-    return f"{ident('pipeline')} = {text(kept_name(load.apply.project, load.apply.pipeline), load.dialect)}"
+    return _kept_as(kept_name(load.apply.project, load.apply.pipeline), load.dialect)
 
 
 def kept_already(load: Load) -> Execute:

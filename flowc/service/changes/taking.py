@@ -16,7 +16,7 @@ from flowc.catalog import TableName
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.dialects import DIALECTS
-from flowc.compiler.ir import Ir, Pipeline, Stream, Target
+from flowc.compiler.ir import Apply, Ir, Pipeline, Stream, Target
 from flowc.compiler.loads.watermark import WATERMARKS, of_pipeline
 from flowc.compiler.migrate import history as sql
 from flowc.compiler.quote import ident, table, text
@@ -87,7 +87,7 @@ class Taking(Renaming):
         every = self._look()
         self._require_apart("give the pipeline or stream here another name")
         if self.owned:
-            self.found = tuple(kept for kept in every if kept.rows or self._is_here(kept))
+            self.found = tuple(kept for kept in every if kept.moves or self._is_here(kept))
         if not self.found and not self.outputs:
             raise _nothing(self._subject, f"nothing of it is kept of project `{self.old}`")
         # Whose the table is tells whether all of it has gone, so it goes last.
@@ -107,6 +107,11 @@ class Taking(Renaming):
     def streams(self) -> Sequence[Stream]:
         """Those among them that are streams."""
         return [each for each in self.moving if isinstance(each, Stream)]
+
+    @property
+    def loads(self) -> Iterator[Apply]:
+        """The loads of the table."""
+        return (apply for apply in super().loads if self._is_it(apply.target))
 
     @property
     def beside(self) -> Iterator[tuple[str, tuple[str, ...]]]:
