@@ -63,6 +63,19 @@ def test_rows_without_their_key_are_told_by_all_they_hold(project, store):
     assert len(kept(store)) == 3
 
 
+@pytest.mark.parametrize(("reads_on", "counted"), [(True, [2, 0, 1, 0]), (False, [2, 2, 3, 3])])
+def test_copies_of_a_bad_row_are_counted_as_those_of_good_ones(project, store, reads_on, counted):
+    """Without keys, as many are kept as there are."""
+    spec = KEYED.replace("    keys: [id]\n", "").replace("50%", "90%")
+    spec = spec if reads_on else spec.replace("    incremental: {{ column: day }}\n", "")
+    project.write("specs/p.yaml", spec.format(connection=store.connection, mode="append", read="table: src"))
+    store.run("CREATE TABLE src (day BIGINT, v BIGINT)", "INSERT INTO src VALUES (5, 1), (5, 99), (5, 99)")
+    found = [bad(project), bad(project)]
+    store.run("INSERT INTO src VALUES (5, 99), (5, 1)")
+    assert [*found, bad(project), bad(project)] == counted
+    assert len(kept(store)) == 3
+
+
 def test_tabs_tell_no_rows_apart(project, store):
     """One stands behind keys and cursor, and nowhere else: not in texts, names and documents either."""
     keyless = KEYED.replace("    keys: [id]\n", "")

@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from flowc.catalog import TableName
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.ir import Apply
-from flowc.compiler.loads.load import Load
+from flowc.compiler.loads.load import SIFTED, Load
 from flowc.compiler.loads.rowjson import row_json, telling
+from flowc.compiler.loads.staging import copies, without_copies
 from flowc.compiler.quote import ident, idents, table, text
 from flowc.compiler.tables.ddl import create_temporary
 from flowc.compiler.tables.state import ensure_table
@@ -95,11 +96,20 @@ def _own(load: Load) -> str:
     return _kept_as(kept_name(load.apply.project, load.apply.pipeline), load.dialect)
 
 
-def kept_already(load: Load) -> Execute:
-    """Marks the rows that fail and were kept by an earlier load, which this one reads again."""
-    again = f"{_digest(_row(load), load)} IN ({_digests(load)})"
-    sql = f"UPDATE {load.sifted} SET {load.failed} = 0 WHERE {load.failed} < 0 AND {again}"
-    return Execute("mark the rows that are kept already", sql)
+def kept_already(load: Load) -> Iterator[Execute]:
+    """Marks the rows that fail and were kept by an earlier load, which this one reads again: as many copies of each."""
+    rid, waiting = load.dialect.writes.row_id, f"{load.failed} < 0"
+    failing = (
+        f"SELECT {rid} AS rid, {_digest(_row(load), load)} AS content FROM {load.again(SIFTED, 1)} WHERE {waiting}"
+    )
+    again = (
+        f"SELECT n.rid FROM ({_numbered('rid', failing)}) AS n JOIN ({_held(load)}) AS h ON h.content = n.content "
+        f"WHERE n.copy <= h.copies"
+    )
+    yield from copies(load, SIFTED, 1, f" WHERE {waiting}")
+    sql = f"UPDATE {load.sifted} SET {load.failed} = 0 WHERE {rid} IN ({again})"
+    yield Execute("mark the rows that are kept already", sql)
+    yield from without_copies(load, SIFTED, 1)
 
 
 def _failed(name: TableName, load: Load) -> Iterator[Execute]:
@@ -108,11 +118,14 @@ def _failed(name: TableName, load: Load) -> Iterator[Execute]:
     code = text("expectation-failed", load.dialect)
     rows = f"SELECT {_error(load)} AS error, {_row(load)} AS row_text FROM {load.sifted}"
     rows += f" WHERE {load.failed} > 0"
-    query = f"SELECT {whose}, NULL, NULL, {code}, f.error, f.row_text FROM (\n{rows}\n) AS f"
+    added = ""
     if _reads_all(load):
         yield Execute("no failed rows of earlier loads", f"DELETE FROM {_earlier(load)}")
     elif not load.reads_on:
-        query += f" WHERE {_digest('f.row_text', load)} NOT IN ({_digests(load)})"
+        told = f"SELECT error, row_text, {_digest('row_text', load)} AS content FROM (\n{rows}\n) AS r"
+        rows = _numbered("error, row_text", told)
+        added = f" LEFT JOIN ({_held(load)}) AS h ON h.content = f.content WHERE f.copy > coalesce(h.copies, 0)"
+    query = f"SELECT {whose}, NULL, NULL, {code}, f.error, f.row_text FROM (\n{rows}\n) AS f{added}"
     columns = idents(column.name for column in BAD_ROWS)
     yield Execute("keep the rows that fail a check", f"INSERT INTO {table(name)} ({columns}) {query}")
 
@@ -129,9 +142,16 @@ def _digest(x: str, load: Load) -> str:
     return f"coalesce({load.dialect.function('md5', telling(x, load))}, '')"
 
 
-def _digests(load: Load) -> str:
-    """Those of the kept rows, worked out once: a table of their own, by DISTINCT, of which MySQL makes an index."""
-    return f"SELECT k.d FROM (SELECT DISTINCT {_digest(ident('row_text'), load)} AS d FROM {_earlier(load)}) AS k"
+def _numbered(names: str, query: str) -> str:
+    """The rows of a query with which copy each is of its content."""
+    copy = "row_number() OVER (PARTITION BY content ORDER BY content) AS copy"
+    return f"SELECT {names}, content, {copy} FROM ({query}) AS a"
+
+
+def _held(load: Load) -> str:
+    """How many copies of each content earlier loads have kept."""
+    digests = f"SELECT {_digest(ident('row_text'), load)} AS content FROM {_earlier(load)}"
+    return f"SELECT content, count(*) AS copies FROM ({digests}) AS k GROUP BY content"
 
 
 def _earlier(load: Load) -> str:

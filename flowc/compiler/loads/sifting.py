@@ -36,7 +36,7 @@ def _sift(load: Load) -> Iterator[Step]:
         yield from make_place(load)
     yield from _mark(load)
     if load.reads_on and (load.dialect.transactions.ddl or not load.rehearsal):
-        yield kept_already(load)
+        yield from kept_already(load)
     yield _count(load)
     yield from sifting(load)
     if not load.reads_part:
