@@ -76,6 +76,27 @@ def test_copies_of_a_bad_row_are_counted_as_those_of_good_ones(project, store, r
     assert len(kept(store)) == 3
 
 
+ALIKE = """
+connections: {{ w: {connection} }}
+pipelines:
+  p: {p}
+  P: {p}
+"""
+P = """{ table: src, to: { connection: w, table: T }, mode: truncate, quarantine: { table: bad },
+    expect: [{ name: low, sql: "v < 10", severity: quarantine }] }"""
+
+
+@pytest.mark.parametrize("store", ["mysql"], indirect=True)
+def test_names_that_differ_in_case_are_two_in_a_table_that_holds_them_equal(project, store):
+    project.write("specs/p.yaml", ALIKE.format(connection=store.connection, p=P))
+    texts = ", ".join(f"{name} TEXT" for name in ("file", "error_code", "error", "row_text"))
+    store.run(f"CREATE TABLE bad (pipeline VARCHAR(99), line BIGINT, {texts}) COLLATE utf8mb4_general_ci")
+    store.run("CREATE TABLE src (id BIGINT, v BIGINT)", "INSERT INTO src VALUES (1, 1), (2, 99)")
+    for name in ("p", "P", "P", "p"):
+        assert project.flowc("run", name, "--once").code == 0
+    assert sorted(row[0].rpartition("/")[2] for row in kept(store, "bad")) == ["P", "p"]
+
+
 def test_tabs_tell_no_rows_apart(project, store):
     """One stands behind keys and cursor, and nowhere else: not in texts, names and documents either."""
     keyless = KEYED.replace("    keys: [id]\n", "")

@@ -29,6 +29,27 @@ def test_lint_refuses_a_table_that_holds_something_else(project, place, words):
     assert f"the bad rows of `p` would go into `{name}`, {words}" in " ".join((found.out + found.err).split())
 
 
+ELSEWHERE = """
+  q: {{ table: src, to: {{ connection: w, table: written }}, mode: append }}
+tables:
+  told: {{ connection: w, columns: {{ id: bigint }} }}
+  meant: {{ connection: w, columns: {{ pipeline: text, file: text, line: bigint, error_code: text, error: text,
+    row_text: text, seen: boolean }} }}
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("written", "which `q` writes"), ("told", "which is declared with other columns"), ("meant", None)],
+)
+def test_lint_refuses_a_table_that_others_write_or_declare(project, name, words):
+    spec = COPIES.replace("table: src", f"table: src\n    quarantine: {{{{ table: {name} }}}}") + ELSEWHERE
+    project.write("specs/p.yaml", spec.format(connection="{ kind: duckdb, path: w.duckdb }"))
+    found = project.flowc("lint")
+    assert found.code == (words is not None), found.out + found.err
+    assert words is None or f"would go into `{name}`, {words}" in " ".join((found.out + found.err).split())
+
+
 @pytest.mark.parametrize("name", ["flowc.bad_rows", "src_bad"])
 def test_a_table_of_their_own_is_none_of_those(project, name):
     spec = COPIES.replace("table: src", f"table: src\n    quarantine: {{{{ table: {name} }}}}")

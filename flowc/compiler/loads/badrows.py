@@ -83,7 +83,8 @@ def _into(name: TableName, load: Load) -> Iterator[Step]:
     files = f"SELECT {ident('file')} FROM {table(staged)} WHERE {ident('line')} IS NULL"
     yield Execute("create the staging table of bad rows", create_temporary(staged, BAD_ROWS, load.dialect))
     yield StageBadRows("the bad rows", staged, kept_as)
-    yield Execute("no bad rows of earlier loads", f"DELETE FROM {kept} WHERE {own} AND {ident('file')} IN ({files})")
+    file = load.dialect.compare.text_by_value.format(x=ident("file"))
+    yield Execute("no bad rows of earlier loads", f"DELETE FROM {kept} WHERE {own} AND {file} IN ({files})")
     yield Execute(
         "keep the bad rows",
         f"INSERT INTO {kept} ({columns}) SELECT {columns} FROM {table(staged)} WHERE {ident('line')} IS NOT NULL",
@@ -157,7 +158,8 @@ def _held(load: Load) -> str:
 def _earlier(load: Load) -> str:
     """What earlier loads of the target have kept, as the end of a FROM: it is told by how `error` begins."""
     label = _label(load)
-    of_target = f"substr({ident('error')}, 1, {len(label)}) = {text(label, load.dialect)}"
+    begins = load.dialect.compare.text_by_value.format(x=f"substr({ident('error')}, 1, {len(label)})")
+    of_target = f"{begins} = {text(label, load.dialect)}"
     kept = " AND ".join((_own(load), f"{ident('file')} IS NULL", of_target))
     return f"{', '.join(map(table, bad_row_tables(load)))} WHERE {kept}"
 
