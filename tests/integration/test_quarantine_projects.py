@@ -26,13 +26,16 @@ pipelines:
 
 
 def write(project: Inside, store, name: str, incremental: str = "incremental: { column: id }") -> None:
-    bad = "ops.bad" if store.kind in ("postgres", "duckdb") else "bad"
     where = store.connection.replace("path: ", f"path: {store.folder}/")
-    project.write("specs/p.yaml", SPEC.format(name=name, connection=where, bad=bad, incremental=incremental))
+    project.write("specs/p.yaml", SPEC.format(name=name, connection=where, bad=place(store), incremental=incremental))
+
+
+def place(store):
+    return "ops.bad" if store.kind in ("postgres", "duckdb") else "bad"
 
 
 def names(store):
-    return [row[0] for row in kept(store, "ops.bad" if store.kind in ("postgres", "duckdb") else "bad")]
+    return [row[0] for row in kept(store, place(store))]
 
 
 @HALF
@@ -63,8 +66,12 @@ def test_they_go_with_a_table_that_is_taken(tmp_path, store):
     store.run("CREATE TABLE src (id BIGINT, v BIGINT)", "INSERT INTO src VALUES (1, 1), (2, 99)")
     for project in (one, two):
         write(project, store, project.path.name)
+    specs = two.path / "specs" / "p.yaml"
+    specs.write_text(specs.read_text().replace("{ w: {", "{ house: {").replace("connection: w", "connection: house"))
     done(one, "apply", "--yes")
     done(one, "run", "--once")
     assert "bad rows in" in done(two, "project", "take", "t", "--yes")
-    assert ran(two)["error"] is None
-    assert names(store) == ["two/p"]
+    target = ran(two)
+    assert (target["error"], target["counts"].get("bad")) == (None, 0)
+    [row] = kept(store, place(store))
+    assert (row[0], row[4].partition(":")[0]) == ("two/p", "`house.t`")

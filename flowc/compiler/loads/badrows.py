@@ -45,6 +45,19 @@ def rename_bad_rows(was: str, now: str, of: TableName, dialect: Dialect) -> str:
     return f"UPDATE {table(of)} SET {ident('pipeline')} = {text(now, dialect)} WHERE {_kept_as(was, dialect)}"
 
 
+def errors_of_bad_rows(kept_as: str, of: TableName, dialect: Dialect) -> str:
+    """The errors of rows that fail checks, each once; they begin with what `label_of` gives."""
+    where = f"{_kept_as(kept_as, dialect)} AND {ident('file')} IS NULL"
+    return f"SELECT DISTINCT {ident('error')} FROM {table(of)} WHERE {where}"
+
+
+def relabel_bad_rows(kept_as: str, was: str, now: str, of: TableName, dialect: Dialect) -> str:
+    """Has an error of such rows be another one."""
+    error = dialect.compare.text_by_value.format(x=ident("error"))
+    where = f"{_kept_as(kept_as, dialect)} AND {ident('file')} IS NULL AND {error} = {text(was, dialect)}"
+    return f"UPDATE {table(of)} SET {ident('error')} = {text(now, dialect)} WHERE {where}"
+
+
 def _kept_as(name: str, dialect: Dialect) -> str:
     """The condition on kept rows that they have a name, whatever the collation of its column holds equal."""
     return f"{dialect.compare.text_by_value.format(x=ident('pipeline'))} = {text(name, dialect)}"
@@ -165,7 +178,12 @@ def _earlier(load: Load) -> str:
 
 
 def _label(load: Load) -> str:
-    return f"`{load.apply.target.connection}.{load.apply.target.name}`: "
+    return label_of(f"{load.apply.target.connection}.{load.apply.target.name}")
+
+
+def label_of(target: str) -> str:
+    """How the error of a row begins that fails a check: with the `target` of its load."""
+    return f"`{target}`: "
 
 
 def _reads_all(load: Load) -> bool:

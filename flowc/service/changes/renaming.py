@@ -42,11 +42,12 @@ _LOCK = 10.0
 
 @dataclass(frozen=True, slots=True)
 class BadRowsKept:
-    """The bad rows of a pipeline in a table of theirs: how many, and the statement that renames it there."""
+    """The bad rows of a pipeline in a table of theirs, under which name they are kept, and under which they will be."""
 
     table: TableName
     count: int
-    rename: str
+    was: str
+    now: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +209,7 @@ class Renaming:
             was, now = (kept_name(project, pipeline) for project in (self.old, self.new))
             count = int(database.query(count_bad_rows(was, of, dialect)).column(0)[0].as_py())
             if count:
-                yield BadRowsKept(of, count, rename_bad_rows(was, now, of, dialect))
+                yield BadRowsKept(of, count, was, now)
 
     def _move(self, kept: Kept) -> None:
         database, dialect = kept.database, DIALECTS[kept.kind]
@@ -218,6 +219,7 @@ class Renaming:
             proofs = [locks.enter_context(lock) for lock in (*held, shared_lock(database, kept.kind, patience))]
             renewed(database, _renewals(kept.kind))
             more = tuple(self._more(kept))
+            bad = [rename_bad_rows(each.was, each.now, each.table, dialect) for each in kept.bad]
             moves = [
                 move_project(name, self.old, self.new, dialect, self._where(name, database, kept.kind))
                 for name in kept.rows
@@ -227,7 +229,7 @@ class Renaming:
                 for prove in proofs:
                     prove()
                 self._hold(kept)
-                for statement in (*moves, *kept.letters, *(bad.rename for bad in kept.bad), *more):
+                for statement in (*moves, *kept.letters, *bad, *more):
                     database.execute(statement)
                 database.commit()
             except FlowcError:
