@@ -100,7 +100,8 @@ class TableRules:
     index_length: int | None = None
     """The most characters of a text that an index holds; None without limit."""
     ensure: tuple[str, ...] = ("CREATE TABLE IF NOT EXISTS {table} ({columns})",)
-    """Creates one of flowc's own tables where it is missing; `{schema}`, `{table}`, `{text}` and `{columns}`."""
+    """Creates one of flowc's own tables where it is missing; `{schema}`, `{table}`, `{columns}`, and literals of the
+    first two, `{schema_text}` and `{text}`."""
     renew: tuple[str, ...] = (
         "CREATE TEMPORARY TABLE {copy} AS SELECT * FROM {table}",
         "DROP TABLE {table}",
@@ -123,7 +124,7 @@ class TableRules:
     ensure_schema: str = "CREATE SCHEMA IF NOT EXISTS {schema}"
     """Creates a user's schema where it is missing; `{block}` is `schema_block` as a text literal."""
     schema_block: str = ""
-    """The body of a block that creates `{schema}`, whose name as a literal is `{text}`, where it is missing."""
+    """The body of a block that creates `{schema}`, whose name as a literal is `{schema_text}`, where it is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +164,8 @@ class WriteRules:
     """Large joins against rows need an index on their keys; other engines hash."""
     analyze: str = ""
     """Refreshes the planner's statistics of `{table}`; empty where the engine keeps them itself."""
+    lenient_update: str = "UPDATE"
+    """Begins an UPDATE in which a condition that cannot be computed of a row is NULL, as it is in a query."""
     row_id: str = "rowid"
     """The column that tells apart rows that are equal."""
     native_cast: str = "{x}"

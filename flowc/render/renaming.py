@@ -39,5 +39,10 @@ def renaming_text(renaming: Renaming, style: Style, own: Sequence[tuple[str, str
     rows += [
         (printable(kept.where), _WORDS[name], count) for kept in renaming.found for name, count in kept.rows.items()
     ]
+    rows += [
+        (printable(kept.where), f"bad rows in {printable(str(bad.table))}", bad.count)
+        for kept in renaming.found
+        for bad in kept.bad
+    ]
     rows += [(printable(place), f"how far `{name}` is", "") for place, name in renaming.outputs]
     return table(("kept in", "what", "rows"), rows, style, right=(2,))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.integration.test_quarantine import COPIES
+from tests.stores import HALF
 
 TAKEN = {
     ("table: src", "main.T"): "among the rows that it writes",
@@ -27,6 +28,40 @@ def test_lint_refuses_a_table_that_holds_something_else(project, place, words):
     found = project.flowc("lint")
     assert found.code == 1
     assert f"the bad rows of `p` would go into `{name}`, {words}" in " ".join((found.out + found.err).split())
+
+
+ELSEWHERE = """
+  q: {{ table: src, to: {{ connection: w, table: written }}, mode: append }}
+tables:
+  told: {{ connection: w, columns: {{ id: bigint }} }}
+  meant: {{ connection: w, columns: {{ pipeline: text, file: text, line: bigint, error_code: text, error: text,
+    row_text: text, seen: boolean }} }}
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("written", "which `q` writes"), ("told", "which is declared with other columns"), ("meant", None)],
+)
+def test_lint_refuses_a_table_that_others_write_or_declare(project, name, words):
+    spec = COPIES.replace("table: src", f"table: src\n    quarantine: {{{{ table: {name} }}}}") + ELSEWHERE
+    project.write("specs/p.yaml", spec.format(connection="{ kind: duckdb, path: w.duckdb }"))
+    found = project.flowc("lint")
+    assert found.code == (words is not None), found.out + found.err
+    assert words is None or f"would go into `{name}`, {words}" in " ".join((found.out + found.err).split())
+
+
+@HALF
+def test_import_leaves_it_out(project, store):
+    spec = COPIES.replace("table: src", "table: src\n    quarantine: {{ table: src_bad }}")
+    project.write("specs/p.yaml", spec.format(connection=store.connection))
+    store.run("CREATE TABLE src (id BIGINT)", "INSERT INTO src VALUES (1), (2)")
+    assert project.flowc("run", "--once").code == 0
+    found = project.flowc("import", "w")
+    assert "src:" in found.out
+    assert "src_bad:\n" not in found.out
+    assert "src_bad: it holds bad rows of pipelines, and is left out" in found.err
+    assert "src_bad:\n" in project.flowc("import", "w", "src_bad").out
 
 
 @pytest.mark.parametrize("name", ["flowc.bad_rows", "src_bad"])

@@ -6,6 +6,7 @@ A key whose row is bad counts as there for `deletes`.
 from __future__ import annotations
 
 import json
+from collections import Counter as Counts
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -57,15 +58,21 @@ class Kept:
         self._rows: list[tuple[str, str]] = []
 
     def take(self, batch: Sequence[Row]) -> None:
-        """A load that reads all that there is replaces what was kept; another one adds what is not there."""
-        bad = [(check, as_json(row)) for row in batch if (check := failed(row)) is not None]
-        held = [] if self._all else self._rows
-        self._rows = held + [each for each in bad if each[1] not in {text for _, text in held}]
+        """A load that reads all that there is replaces what was kept; another one adds copies that are not there."""
+        if self._all:
+            self._rows = []
+        self._rows += self._new(batch)
 
     def new(self, batch: Sequence[Row]) -> int:
         """How many rows are bad and not kept yet."""
-        held = {text for _, text in self._rows}
-        return sum(failed(row) is not None and as_json(row) not in held for row in batch)
+        return len(self._new(batch))
+
+    def _new(self, batch: Sequence[Row]) -> list[tuple[str, str]]:
+        held = Counts(text for _, text in self._rows)
+        bad = [(check, as_json(row)) for row in batch if (check := failed(row)) is not None]
+        new = Counts(text for _, text in bad) - held
+        checks = {text: check for check, text in bad}
+        return [(checks[text], text) for text in new.elements()]
 
     def check(self, engine: Engine) -> None:
         found = engine.query(f"SELECT * FROM {table(engine.bad_rows)}")

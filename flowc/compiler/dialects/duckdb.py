@@ -187,7 +187,9 @@ DUCKDB = Dialect(
         "zone_misfit": _ZONE_MISFIT,
         "clock": "now()",
         "add_seconds": "({0} + to_microseconds(CAST(CAST({1} AS DOUBLE) * 1000000 AS BIGINT)))",
+        "text_before": "split_part({0}, {1}, 1)",
         "json_text": "CAST(to_json({0}) AS VARCHAR)",
+        "json_boolean": "CAST({0} AS VARCHAR)",
         "json_integer": "CAST({0} AS VARCHAR)",
         "json_float": "CASE WHEN isfinite({0}) THEN CAST({0} AS VARCHAR) ELSE '\"' || CAST({0} AS VARCHAR) || '\"' END",
         "json_decimal": r"regexp_replace(CAST({0} AS VARCHAR), '^(-?)\.', '\10.')",  # it writes .5 of as many digits

@@ -25,6 +25,8 @@ from flowc.types import DataType, Kind
 _EXACT = "/*M!100200 utf8mb4_nopad_bin *//*!80017 utf8mb4_0900_bin */"
 """The collation that compares by code points and pads nothing."""
 _OPTIONS = f" ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE {_EXACT}"
+_LENIENT = "'ANSI_QUOTES,PIPES_AS_CONCAT,NO_ZERO_IN_DATE,NO_ZERO_DATE,NO_ENGINE_SUBSTITUTION'"
+"""The modes of flowc's sessions without those in which a statement that writes fails where a query warns."""
 _LONGEST_VARCHAR = 16_383
 _MOST_DIGITS, _MOST_SCALE = 65, 30
 
@@ -167,6 +169,7 @@ MYSQL = Dialect(
         nested_windows=False,
         delete="DELETE {alias} FROM {table} AS {alias}",
         index_rows=True,
+        lenient_update=f"/*M! SET STATEMENT sql_mode = {_LENIENT} FOR */UPDATE /*+ SET_VAR(sql_mode = {_LENIENT}) */",
         row_id="flowc_row",
         native_cast="coalesce({x})",  # of a bare column, MariaDB would copy a part of its bytes alone,
     ),
@@ -236,7 +239,9 @@ MYSQL = Dialect(
         "lock_wait": "SET SESSION innodb_lock_wait_timeout = {s}, lock_wait_timeout = {s}",
         "lock_wait_over": "SET SESSION innodb_lock_wait_timeout = DEFAULT, lock_wait_timeout = DEFAULT",
         "add_seconds": "({0} + INTERVAL {1} SECOND)",
+        "text_before": "substring_index({0}, {1}, 1)",
         "json_text": "json_quote({0})",
+        "json_boolean": "CASE {0} WHEN 1 THEN 'true' WHEN 0 THEN 'false' ELSE CAST({0} AS CHAR) END",
         "json_integer": "CAST({0} AS CHAR)",
         "json_float": "CAST({0} + 0e0 AS CHAR)",
         "json_decimal": "CAST({0} AS CHAR)",

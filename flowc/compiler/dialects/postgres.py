@@ -63,8 +63,13 @@ _ZONE_MISFIT = (
     f"(({_AFTER} AT TIME ZONE 'UTC') AT TIME ZONE {{1}} = {{0}}) ELSE false END ELSE false END"
 )
 
-_CREATE_SCHEMA = "BEGIN CREATE SCHEMA IF NOT EXISTS {schema}; EXCEPTION WHEN unique_violation THEN NULL; END;"
-"""Of two sessions that make it at once, the second waits for the commit of the first, and then fails."""
+_CREATE_SCHEMA = (
+    "IF to_regnamespace({schema_text}) IS NULL THEN "
+    "BEGIN CREATE SCHEMA IF NOT EXISTS {schema}; EXCEPTION WHEN unique_violation THEN NULL; END; END IF;"
+)
+"""IF NOT EXISTS asks for the right to create one also where it is there.
+
+Of two sessions that make it at once, the second waits for the commit of the first, and then fails."""
 
 POSTGRES = Dialect(
     name="postgres",
@@ -112,7 +117,7 @@ POSTGRES = Dialect(
     tables=TableRules(
         comments=True,
         ensure_schema="DO {block}",
-        schema_block=f"BEGIN IF to_regnamespace({{text}}) IS NULL THEN {_CREATE_SCHEMA} END IF; END",
+        schema_block=f"BEGIN {_CREATE_SCHEMA} END",
         ensure=(
             "DO $flowc$ BEGIN IF to_regclass({text}) IS NULL THEN PERFORM pg_advisory_xact_lock(hashtext({text})); "
             + _CREATE_SCHEMA
@@ -200,7 +205,9 @@ POSTGRES = Dialect(
         "lock_wait": "SET lock_timeout = {ms}",
         "lock_wait_over": "SET lock_timeout = DEFAULT",
         "add_seconds": "({0} + {1} * INTERVAL '1 second')",
+        "text_before": "split_part({0}, {1}, 1)",
         "json_text": "CAST(to_json({0}) AS TEXT)",
+        "json_boolean": "CAST({0} AS TEXT)",
         "json_integer": "CAST({0} AS TEXT)",
         "json_float": "CAST(to_json({0}) AS TEXT)",
         "json_decimal": "CAST(to_json({0}) AS TEXT)",

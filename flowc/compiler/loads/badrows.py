@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flowc.catalog import TableName
-from flowc.compiler.loads.checks import fails
-from flowc.compiler.loads.load import Load
-from flowc.compiler.loads.rowjson import row_json
+from flowc.compiler.dialect import Dialect
+from flowc.compiler.ir import Apply
+from flowc.compiler.loads.load import SIFTED, Load
+from flowc.compiler.loads.rowjson import row_json, telling
+from flowc.compiler.loads.staging import copies, without_copies
 from flowc.compiler.quote import ident, idents, table, text
 from flowc.compiler.tables.ddl import create_temporary
 from flowc.compiler.tables.state import ensure_table
@@ -23,8 +25,42 @@ STAGED = "flowc_set_aside"
 
 def bad_row_tables(load: Load) -> tuple[TableName, ...]:
     """The table of bad rows, where the load writes one."""
-    named = unread_table(load) or load.apply.failed_rows
+    named = bad_rows_of(load.apply)
     return (named,) if named is not None else ()
+
+
+def bad_rows_of(apply: Apply) -> TableName | None:
+    """The table of bad rows of a load."""
+    unread = apply.quarantine.table if apply.quarantine is not None else None
+    return unread or apply.failed_rows
+
+
+def count_bad_rows(kept_as: str, of: TableName, dialect: Dialect) -> str:
+    """How many rows a table of bad rows keeps under a name."""
+    return f"SELECT count(*) AS {ident('n')} FROM {table(of)} WHERE {_kept_as(kept_as, dialect)}"
+
+
+def rename_bad_rows(was: str, now: str, of: TableName, dialect: Dialect) -> str:
+    """Gives the rows that a table of bad rows keeps under a name to another name."""
+    return f"UPDATE {table(of)} SET {ident('pipeline')} = {text(now, dialect)} WHERE {_kept_as(was, dialect)}"
+
+
+def errors_of_bad_rows(kept_as: str, of: TableName, dialect: Dialect) -> str:
+    """The errors of rows that fail checks, each once; they begin with what `label_of` gives."""
+    where = f"{_kept_as(kept_as, dialect)} AND {ident('file')} IS NULL"
+    return f"SELECT DISTINCT {ident('error')} FROM {table(of)} WHERE {where}"
+
+
+def relabel_bad_rows(kept_as: str, was: str, now: str, of: TableName, dialect: Dialect) -> str:
+    """Has an error of such rows be another one."""
+    error = dialect.compare.text_by_value.format(x=ident("error"))
+    where = f"{_kept_as(kept_as, dialect)} AND {ident('file')} IS NULL AND {error} = {text(was, dialect)}"
+    return f"UPDATE {table(of)} SET {ident('error')} = {text(now, dialect)} WHERE {where}"
+
+
+def _kept_as(name: str, dialect: Dialect) -> str:
+    """The condition on kept rows that they have a name, whatever the collation of its column holds equal."""
+    return f"{dialect.compare.text_by_value.format(x=ident('pipeline'))} = {text(name, dialect)}"
 
 
 def unread_table(load: Load) -> TableName | None:
@@ -60,7 +96,8 @@ def _into(name: TableName, load: Load) -> Iterator[Step]:
     files = f"SELECT {ident('file')} FROM {table(staged)} WHERE {ident('line')} IS NULL"
     yield Execute("create the staging table of bad rows", create_temporary(staged, BAD_ROWS, load.dialect))
     yield StageBadRows("the bad rows", staged, kept_as)
-    yield Execute("no bad rows of earlier loads", f"DELETE FROM {kept} WHERE {own} AND {ident('file')} IN ({files})")
+    file = load.dialect.compare.text_by_value.format(x=ident("file"))
+    yield Execute("no bad rows of earlier loads", f"DELETE FROM {kept} WHERE {own} AND {file} IN ({files})")
     yield Execute(
         "keep the bad rows",
         f"INSERT INTO {kept} ({columns}) SELECT {columns} FROM {table(staged)} WHERE {ident('line')} IS NOT NULL",
@@ -70,15 +107,23 @@ def _into(name: TableName, load: Load) -> Iterator[Step]:
 
 def _own(load: Load) -> str:
     """The condition on kept rows that they are the pipeline's."""
-    return f"{ident('pipeline')} = {text(kept_name(load.apply.project, load.apply.pipeline), load.dialect)}"
+    return _kept_as(kept_name(load.apply.project, load.apply.pipeline), load.dialect)
 
 
-def kept_already(load: Load) -> Execute:
-    """Marks the rows that fail and were kept by an earlier load, which this one reads again."""
-    failing = load.any_of(f"{fails(load, wanted)} = 1" for wanted in load.apply.expect if wanted.quarantine)
-    again = f"{_digest(_row(load), load)} IN ({_digests(load)})"
-    sql = f"UPDATE {load.sifted} SET {load.failed} = 0 WHERE ({failing}) AND {again}"
-    return Execute("mark the rows that are kept already", sql)
+def kept_already(load: Load) -> Iterator[Execute]:
+    """Marks the rows that fail and were kept by an earlier load, which this one reads again: as many copies of each."""
+    rid, waiting = load.dialect.writes.row_id, f"{load.failed} < 0"
+    failing = (
+        f"SELECT {rid} AS rid, {_digest(_row(load), load)} AS content FROM {load.again(SIFTED, 1)} WHERE {waiting}"
+    )
+    again = (
+        f"SELECT n.rid FROM ({_numbered('rid', failing)}) AS n JOIN ({_held(load)}) AS h ON h.content = n.content "
+        f"WHERE n.copy <= h.copies"
+    )
+    yield from copies(load, SIFTED, 1, f" WHERE {waiting}")
+    sql = f"UPDATE {load.sifted} SET {load.failed} = 0 WHERE {rid} IN ({again})"
+    yield Execute("mark the rows that are kept already", sql)
+    yield from without_copies(load, SIFTED, 1)
 
 
 def _failed(name: TableName, load: Load) -> Iterator[Execute]:
@@ -87,11 +132,14 @@ def _failed(name: TableName, load: Load) -> Iterator[Execute]:
     code = text("expectation-failed", load.dialect)
     rows = f"SELECT {_error(load)} AS error, {_row(load)} AS row_text FROM {load.sifted}"
     rows += f" WHERE {load.failed} > 0"
-    query = f"SELECT {whose}, NULL, NULL, {code}, f.error, f.row_text FROM (\n{rows}\n) AS f"
+    added = ""
     if _reads_all(load):
         yield Execute("no failed rows of earlier loads", f"DELETE FROM {_earlier(load)}")
     elif not load.reads_on:
-        query += f" WHERE {_digest('f.row_text', load)} NOT IN ({_digests(load)})"
+        told = f"SELECT error, row_text, {_digest('row_text', load)} AS content FROM (\n{rows}\n) AS r"
+        rows = _numbered("error, row_text", told)
+        added = f" LEFT JOIN ({_held(load)}) AS h ON h.content = f.content WHERE f.copy > coalesce(h.copies, 0)"
+    query = f"SELECT {whose}, NULL, NULL, {code}, f.error, f.row_text FROM (\n{rows}\n) AS f{added}"
     columns = idents(column.name for column in BAD_ROWS)
     yield Execute("keep the rows that fail a check", f"INSERT INTO {table(name)} ({columns}) {query}")
 
@@ -101,25 +149,41 @@ def _row(load: Load) -> str:
 
 
 def _digest(x: str, load: Load) -> str:
-    """By digests: MySQL compares each long text with each other one. Never NULL, for which it would do so too."""
-    return f"coalesce({load.dialect.function('md5', x)}, '')"
+    """Of what tells a row in quarantine from others.
+
+    By digests: MySQL compares each long text with each other one. Never NULL, for which it would do so too.
+    """
+    return f"coalesce({load.dialect.function('md5', telling(x, load))}, '')"
 
 
-def _digests(load: Load) -> str:
-    """Those of the kept rows, worked out once: a table of their own, by DISTINCT, of which MySQL makes an index."""
-    return f"SELECT k.d FROM (SELECT DISTINCT {_digest(ident('row_text'), load)} AS d FROM {_earlier(load)}) AS k"
+def _numbered(names: str, query: str) -> str:
+    """The rows of a query with which copy each is of its content."""
+    copy = "row_number() OVER (PARTITION BY content ORDER BY content) AS copy"
+    return f"SELECT {names}, content, {copy} FROM ({query}) AS a"
+
+
+def _held(load: Load) -> str:
+    """How many copies of each content earlier loads have kept."""
+    digests = f"SELECT {_digest(ident('row_text'), load)} AS content FROM {_earlier(load)}"
+    return f"SELECT content, count(*) AS copies FROM ({digests}) AS k GROUP BY content"
 
 
 def _earlier(load: Load) -> str:
     """What earlier loads of the target have kept, as the end of a FROM: it is told by how `error` begins."""
     label = _label(load)
-    of_target = f"substr({ident('error')}, 1, {len(label)}) = {text(label, load.dialect)}"
+    begins = load.dialect.compare.text_by_value.format(x=f"substr({ident('error')}, 1, {len(label)})")
+    of_target = f"{begins} = {text(label, load.dialect)}"
     kept = " AND ".join((_own(load), f"{ident('file')} IS NULL", of_target))
     return f"{', '.join(map(table, bad_row_tables(load)))} WHERE {kept}"
 
 
 def _label(load: Load) -> str:
-    return f"`{load.apply.target.connection}.{load.apply.target.name}`: "
+    return label_of(f"{load.apply.target.connection}.{load.apply.target.name}")
+
+
+def label_of(target: str) -> str:
+    """How the error of a row begins that fails a check: with the `target` of its load."""
+    return f"`{target}`: "
 
 
 def _reads_all(load: Load) -> bool:

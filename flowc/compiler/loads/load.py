@@ -27,7 +27,8 @@ HELD_BACK = "flowc_held_back"
 FAILED = "flowc_failed"
 """The column of the sifted rows that holds which check a row fails first, by its number; NULL for a good one.
 
-0 is for one that fails and that an earlier load has kept, where the load reads it again in reading on.
+It is below zero until the row is counted. 0 is for one that fails and that an earlier load has kept, where the load
+reads it again in reading on.
 """
 
 VALID_FROM, VALID_TO, IS_CURRENT, ROW_HASH = "valid_from", "valid_to", "is_current", "row_hash"

@@ -34,9 +34,10 @@ def _sift(load: Load) -> Iterator[Step]:
     """
     if load.dialect.transactions.ddl:
         yield from make_place(load)
-    if load.reads_on and (load.dialect.transactions.ddl or not load.rehearsal):
-        yield kept_already(load)
     yield from _mark(load)
+    if load.reads_on and (load.dialect.transactions.ddl or not load.rehearsal):
+        yield from kept_already(load)
+    yield _count(load)
     yield from sifting(load)
     if not load.reads_part:
         yield _all_failed(load)
@@ -46,12 +47,17 @@ def _sift(load: Load) -> Iterator[Step]:
 
 
 def _mark(load: Load) -> Iterator[Execute]:
-    """Gives each row that fails the number of the first check that it fails."""
+    """Gives each row that fails the number of the first check that it fails, below zero until it is counted."""
     for number, wanted in enumerate(load.apply.expect, 1):
         if wanted.quarantine:
             failing = f"{load.failed} IS NULL AND {fails(load, wanted)} = 1"
-            sql = f"UPDATE {load.sifted} SET {load.failed} = {number} WHERE {failing}"
-            yield Execute(f"mark the rows that fail {wanted.name}", sql, Counter.BAD, written=wanted.source)
+            sql = f"{load.dialect.writes.lenient_update} {load.sifted} SET {load.failed} = -{number} WHERE {failing}"
+            yield Execute(f"mark the rows that fail {wanted.name}", sql, written=wanted.source)
+
+
+def _count(load: Load) -> Execute:
+    sql = f"UPDATE {load.sifted} SET {load.failed} = -{load.failed} WHERE {load.failed} < 0"
+    return Execute("count the rows that fail", sql, Counter.BAD)
 
 
 def _all_failed(load: Load) -> Check:

@@ -226,7 +226,7 @@ def prepare(load: Load, *, rehearsal: bool) -> Iterator[Execute]:
         return
     names = [STAGE, ROWS, RUNS, CHANGES, BACK, HELD, REFUSED, *((STAGED,) if unread_table(load) else ())]
     names += (SIFTED, HELD_BACK) if load.sifts else ()
-    counted = ((ROWS, ROW_COPIES), (RUNS, RUN_COPIES))
+    counted = ((ROWS, ROW_COPIES), (RUNS, RUN_COPIES), (SIFTED, int(load.sifts)))
     copies = [load.again(name, i + 1) for name, number in counted for i in range(number)]
     yield _drop(load, [*(table(load.temporary(name)) for name in names), *copies])
     head = load.dialect.temporary.create if rehearsal else _CREATE

@@ -203,13 +203,13 @@ def dropping(load: Load) -> Iterator[Step]:
         yield Execute("drop the staging table", f"{load.dialect.temporary.drop} {table(load.temporary(name))}")
 
 
-def copies(load: Load, name: str, number: int) -> Iterator[Execute]:
-    """So many copies of one of the load's tables, where a statement may read it in one place alone."""
+def copies(load: Load, name: str, number: int, where: str = "") -> Iterator[Execute]:
+    """So many copies of one of the load's tables, or of some rows of it, where a statement may read it once alone."""
     if load.dialect.temporary.reopens:
         return
     for i in range(1, number + 1):
         head = f"{load.dialect.temporary.create} {load.again(name, i)}{load.dialect.temporary.options}"
-        yield Execute("a copy to read beside it", f"{head} AS SELECT * FROM {table(load.temporary(name))}")
+        yield Execute("a copy to read beside it", f"{head} AS SELECT * FROM {table(load.temporary(name))}{where}")
 
 
 def without_copies(load: Load, name: str, number: int) -> Iterator[Execute]:

@@ -1,4 +1,4 @@
-"""`conflicting-options`: bad rows among the rows that their pipeline writes or reads, or in flowc's own tables."""
+"""`conflicting-options`: bad rows in a table that holds something else, of the project or of flowc."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from flowc.catalog import TableName
 from flowc.compiler.checked import CheckedPipeline, CheckedSpec
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Apply, Ir, Pipeline, Source, Sql
+from flowc.compiler.loads.badrows import bad_rows_of
 from flowc.compiler.sql.relations import table_key
 from flowc.compiler.tables.state import own_tables
 from flowc.diagnostics import Reporter
+from flowc.loadplan import BAD_ROWS
 from flowc.source import Span
 
 _Place = tuple[str, str, str]
@@ -19,10 +21,14 @@ _HELPS = ("give them a table of their own: `quarantine: { table: ops.bad_rows }`
 
 def misplaced_bad_rows(checked: CheckedSpec, ir: Ir | None, reporter: Reporter) -> None:
     """Reports a table of bad rows that holds something else."""
-    for pipeline in ir.pipelines if ir is not None else ():
+    if ir is None:
+        return
+    for pipeline in ir.pipelines:
         for apply in pipeline.applies:
-            kept = apply.failed_rows or (apply.quarantine.table if apply.quarantine is not None else None)
-            what = _held(pipeline, apply, kept) if kept is not None else None
+            kept = bad_rows_of(apply)
+            if kept is None:
+                continue
+            what = _held(pipeline, apply, kept) or _held_elsewhere(checked, ir, apply, kept)
             if what is not None:
                 message = f"the bad rows of `{pipeline.name}` would go into `{kept}`, {what}"
                 span = _span(checked.pipelines[pipeline.name])
@@ -40,6 +46,21 @@ def _held(pipeline: Pipeline, apply: Apply, kept: TableName) -> str | None:
         return "among the rows that it reads"
     if place in {table_key(target.connection, target.kind, name) for name in own_tables(dialect)}:
         return "which flowc keeps its own state in"
+    return None
+
+
+def _held_elsewhere(checked: CheckedSpec, ir: Ir, apply: Apply, kept: TableName) -> str | None:
+    """What others of the project write there, or declare."""
+    place = table_key(apply.target.connection, apply.target.kind, kept)
+    written = [(p.name, p.applies) for p in ir.pipelines] + [(s.name, s.applies) for s in ir.streams]
+    for name, applies in written:
+        if place in {table_key(t.connection, t.kind, t.name) for t in (each.target for each in applies)}:
+            return f"which `{name}` writes"
+    for key, spec in checked.project.tables.items():
+        declared = ir.tables.get(key)
+        there = table_key(spec.connection.value, apply.target.kind, spec.table_name)
+        if declared is not None and place == there and {c.name for c in BAD_ROWS} - {c.name for c in declared.columns}:
+            return "which is declared with other columns"
     return None
 
 

@@ -115,7 +115,7 @@ def _type_words(column: Column, dialect: Dialect) -> str:
 def create_schema(name: str, dialect: Dialect) -> str:
     """The statement that creates a schema where it is missing, also for a user who may not create one."""
     schema = ident(name)
-    block = dialect.tables.schema_block.format(schema=schema, text=text(schema, dialect))
+    block = dialect.tables.schema_block.format(schema=schema, schema_text=text(schema, dialect))
     return dialect.tables.ensure_schema.format(schema=schema, block=text(block, dialect))
 
 

@@ -52,7 +52,8 @@ def ensure_table(state: TableName, columns: Sequence[Column], key: Sequence[str]
     """The statements that make a table, and its schema, where it is missing."""
     whole = Table(state, tuple(columns), tuple(key))
     parts = {
-        "schema": ident(state.schema or ""),
+        "schema": (schema := ident(state.schema or "")),
+        "schema_text": text(schema, dialect),
         "table": table(state),
         "text": text(table(state), dialect),
         "columns": _columns(whole, dialect),

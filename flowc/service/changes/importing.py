@@ -16,6 +16,7 @@ from flowc.compiler.tables.state import own_tables
 from flowc.controls import printable
 from flowc.diagnostics import did_you_mean
 from flowc.errors import UsageError
+from flowc.loadplan import BAD_ROWS
 from flowc.runtime.connector import Database
 from flowc.runtime.names import literal, qualified, quoted
 from flowc.service.access.history import History
@@ -62,7 +63,9 @@ def import_tables(
     if not chosen:
         notes += [f"{name}: declared already, and left out" for name in near if name not in (*fresh, *owned)]
         notes += [f"{name}: belongs to {_whose(owned[name])}, and left out" for name in near if name in owned]
-    for name in names:
+    kept = [] if chosen else [name for name in names if _keeps_bad_rows(tables[name])]
+    notes += [f"{name}: it holds bad rows of pipelines, and is left out" for name in kept]
+    for name in (name for name in names if name not in kept):
         if not any(is_held(column, tables[name]) for column in tables[name].columns):
             notes.append(f"{name}: it has no column that a spec can declare, and is left out")
             continue
@@ -120,6 +123,10 @@ def _is_own(name: TableName, kind: str) -> bool:
     own = own_tables(DIALECTS[kind])
     plain = name if DIALECTS[kind].names.schemas else TableName(None, name.name)
     return plain in own or name.name.startswith("_flowc")
+
+
+def _keeps_bad_rows(table: Table) -> bool:
+    return [column.name for column in table.columns] == [column.name for column in BAD_ROWS]
 
 
 def _refuse_owned(names: Sequence[TableName], owned: Mapping[TableName, str]) -> None:

@@ -10,9 +10,11 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from flowc.catalog import TableName
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.dialects import DIALECTS
-from flowc.compiler.ir import Ir, Stream, Target
+from flowc.compiler.ir import Apply, Ir, Stream, Target
+from flowc.compiler.loads.badrows import bad_rows_of, count_bad_rows, rename_bad_rows
 from flowc.compiler.loads.watermark import renew_watermarks
 from flowc.compiler.migrate.engines import ENGINES
 from flowc.compiler.migrate.history import renew_history
@@ -39,6 +41,16 @@ _LOCK = 10.0
 
 
 @dataclass(frozen=True, slots=True)
+class BadRowsKept:
+    """The bad rows of a pipeline in a table of theirs, under which name they are kept, and under which they will be."""
+
+    table: TableName
+    count: int
+    was: str
+    now: str
+
+
+@dataclass(frozen=True, slots=True)
 class Kept:
     """What is kept of a project in one place: rows by the tables of flowc's own that hold them."""
 
@@ -48,6 +60,12 @@ class Kept:
     rows: dict[str, int]
     letters: tuple[str, ...] = ()
     """Statements that rename the streams in tables of dead letters there."""
+    bad: tuple[BadRowsKept, ...] = ()
+
+    @property
+    def moves(self) -> bool:
+        """Whether anything moves there."""
+        return bool(self.rows or self.bad)
 
 
 @dataclass
@@ -68,6 +86,11 @@ class Renaming:
     def streams(self) -> Sequence[Stream]:
         """The streams that move."""
         return self.ir.streams
+
+    @property
+    def loads(self) -> Iterator[Apply]:
+        """The loads that move."""
+        return (apply for pipeline in self.ir.pipelines for apply in pipeline.applies)
 
     def look(self) -> None:
         """Finds what there is.
@@ -108,7 +131,7 @@ class Renaming:
     def _look(self) -> list[Kept]:
         """Finds what there is; gives all places that were looked at."""
         every = [*self._databases(), *self._embedded()]
-        self.found = tuple(kept for kept in every if kept.rows)
+        self.found = tuple(kept for kept in every if kept.moves)
         self.outputs = tuple(self._outputs())
         return every
 
@@ -138,7 +161,8 @@ class Renaming:
         for name in places.values():
             database, kind = self.sessions.control(name)
             database.open()
-            yield Kept(name, database, kind, self._rows(database, kind, self.old), tuple(self._letters(name)))
+            rows = self._rows(database, kind, self.old)
+            yield Kept(name, database, kind, rows, tuple(self._letters(name)), tuple(self._bad_rows(name)))
 
     def _embedded(self) -> Iterator[Kept]:
         root = self.sessions.resolver.root
@@ -172,6 +196,21 @@ class Renaming:
                 was, now = (kept_name(project, stream.name) for project in (self.old, self.new))
                 yield rename_letters(was, now, place.name, dialect)
 
+    def _bad_rows(self, connection: str) -> Iterator[BadRowsKept]:
+        places = {
+            (apply.pipeline, of): DIALECTS[apply.target.kind]
+            for apply in self.loads
+            if (of := bad_rows_of(apply)) is not None and self.sessions.same(apply.target.connection, connection)
+        }
+        for (pipeline, of), dialect in places.items():
+            database = self.sessions.target(connection)
+            if (held := database.table(of)) is None or held.column("pipeline") is None:
+                continue
+            was, now = (kept_name(project, pipeline) for project in (self.old, self.new))
+            count = int(database.query(count_bad_rows(was, of, dialect)).column(0)[0].as_py())
+            if count:
+                yield BadRowsKept(of, count, was, now)
+
     def _move(self, kept: Kept) -> None:
         database, dialect = kept.database, DIALECTS[kept.kind]
         patience = Patience(_LOCK)
@@ -180,6 +219,7 @@ class Renaming:
             proofs = [locks.enter_context(lock) for lock in (*held, shared_lock(database, kept.kind, patience))]
             renewed(database, _renewals(kept.kind))
             more = tuple(self._more(kept))
+            bad = [rename_bad_rows(each.was, each.now, each.table, dialect) for each in kept.bad]
             moves = [
                 move_project(name, self.old, self.new, dialect, self._where(name, database, kept.kind))
                 for name in kept.rows
@@ -189,7 +229,7 @@ class Renaming:
                 for prove in proofs:
                     prove()
                 self._hold(kept)
-                for statement in (*moves, *kept.letters, *more):
+                for statement in (*moves, *kept.letters, *bad, *more):
                     database.execute(statement)
                 database.commit()
             except FlowcError:

@@ -16,7 +16,8 @@ from flowc.catalog import TableName
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.dialects import DIALECTS
-from flowc.compiler.ir import Ir, Pipeline, Stream, Target
+from flowc.compiler.ir import Apply, Ir, Pipeline, Stream, Target
+from flowc.compiler.loads.badrows import errors_of_bad_rows, label_of, relabel_bad_rows
 from flowc.compiler.loads.watermark import WATERMARKS, of_pipeline
 from flowc.compiler.migrate import history as sql
 from flowc.compiler.quote import ident, table, text
@@ -87,7 +88,7 @@ class Taking(Renaming):
         every = self._look()
         self._require_apart("give the pipeline or stream here another name")
         if self.owned:
-            self.found = tuple(kept for kept in every if kept.rows or self._is_here(kept))
+            self.found = tuple(kept for kept in every if kept.moves or self._is_here(kept))
         if not self.found and not self.outputs:
             raise _nothing(self._subject, f"nothing of it is kept of project `{self.old}`")
         # Whose the table is tells whether all of it has gone, so it goes last.
@@ -107,6 +108,11 @@ class Taking(Renaming):
     def streams(self) -> Sequence[Stream]:
         """Those among them that are streams."""
         return [each for each in self.moving if isinstance(each, Stream)]
+
+    @property
+    def loads(self) -> Iterator[Apply]:
+        """The loads of the table."""
+        return (apply for apply in super().loads if self._is_it(apply.target))
 
     @property
     def beside(self) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -174,6 +180,7 @@ class Taking(Renaming):
             return
         if WATERMARKS in kept.rows:
             yield self._called(kept)
+        yield from self._labels(kept)
         if self.owned:
             claim_history(kept.database, kept.kind, self.sessions.scope, self._subject.kind)
             yield from self._versions(kept)
@@ -184,6 +191,16 @@ class Taking(Renaming):
         at = text(f"{self._subject.connection}.{kept.database.resolved(self._subject.name).kept}", dialect)
         where = f"{ident(PROJECT)} = {text(self.new, dialect)} AND {self._where(WATERMARKS, kept.database, kept.kind)}"
         return f"UPDATE {table(dialect.state_table(WATERMARKS))} SET {ident('target')} = {at} WHERE {where}"
+
+    def _labels(self, kept: Kept) -> Iterator[str]:
+        """Has the errors of bad rows, by which they are found again, name the connection as it is called here."""
+        dialect, here = DIALECTS[kept.kind], label_of(str(self.subject))
+        for bad in kept.bad:
+            found = kept.database.query(errors_of_bad_rows(bad.was, bad.table, dialect)).column(0).to_pylist()
+            for error in found:
+                target, end, words = str(error).removeprefix("`").partition("`: ")
+                if end and self._means(target):
+                    yield relabel_bad_rows(bad.now, str(error), f"{here}{words}", bad.table, dialect)
 
     def _versions(self, kept: Kept) -> Iterator[str]:
         """A version of each project, with the table and without it."""
