@@ -47,6 +47,8 @@ def folder(tmp_path: Path) -> Inside:
     made.write("specs/broken.yaml", "pipelines: { half: { sql: ")
     made.write("bin/flowc", f'#!/bin/sh\nexec "{sys.executable}" -m flowc "$@"\n').chmod(0o755)
     made.env = {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "ZDOTDIR": str(tmp_path), "TERM": "dumb"}
+    made.env["XDG_DATA_HOME"] = str(tmp_path / "data")
+    (tmp_path / "data/fish/generated_completions").mkdir(parents=True)  # fish would read all pages of manuals for these
     return made
 
 

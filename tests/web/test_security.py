@@ -306,7 +306,10 @@ def test_slow_clients_are_hung_up_on(folder: Inside, monkeypatch: pytest.MonkeyP
 def test_one_who_reads_nothing_is_hung_up_on(folder: Inside, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(server, "_ANSWERING", 0.5)
     with site(folder) as browser:
-        with socket.create_connection(("127.0.0.1", browser.port), timeout=20) as client:
+        with socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # else hundreds of pages fit in between
+            client.settimeout(20)
+            client.connect(("127.0.0.1", browser.port))
             asked = itertools.repeat(asking("/") * 100)
             with pytest.raises(ConnectionError):
                 deque(map(client.sendall, asked), maxlen=0)

@@ -10,14 +10,13 @@ from contextlib import contextmanager, suppress
 from http.client import HTTPConnection, HTTPSConnection
 from typing import Any
 from urllib.request import HTTPHandler, HTTPSHandler, Request
-from weakref import WeakSet
 
 
 class Deadline:
     """Hangs up on its connections when they have not answered in time. One asks at a time."""
 
     def __init__(self) -> None:
-        self._minded: WeakSet[Any] = WeakSet()
+        self._minded: set[Any] = set()
         self._over = False
 
     @contextmanager
@@ -34,8 +33,7 @@ class Deadline:
             yield
         finally:
             timer.cancel()
-            for each in tuple(self._minded):
-                each.handle = each.handle if each.sock is not None else None
+            self._minded = {each for each in self._minded if each.sock is not None}
         if self._over and reads:
             raise TimeoutError(f"it has not answered in full within {seconds:g} s")
 
