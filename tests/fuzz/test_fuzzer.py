@@ -77,7 +77,7 @@ def test_an_odd_value_at_any_place_of_what_a_project_says_of_itself_is_told(tmp_
     file = tmp_path / "service.yaml"
     for path in places(before):
         for value in ODD:
-            tree = deepcopy(before)
+            tree = {path[0]: deepcopy(before[path[0]])}  # a section is built whatever the others say
             holder = reduce(getitem, path[:-1], tree)
             holder[path[-1]] = value
             file.write_text(json.dumps(tree), "utf-8")
