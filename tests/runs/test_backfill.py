@@ -8,8 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from flowc.compiler.front.build import LONGEST_PROJECT
+from flowc.compiler.front.project import ProjectSpec
 from flowc.runtime.connectors import open_database
+from flowc.service.access.secrets import Resolver
 from flowc.service.runs.log import RunLog
+from flowc.service.runs.opening import run_log
 from flowc.service.runs.records import OK, RUNNING, Claim, Outcome, RunRecord
 from tests.commands import Inside
 
@@ -207,3 +211,14 @@ def test_what_is_wrong_is_said(folder, words, told):
     done = folder.flowc("run", *words)
     assert done.code == 2
     assert told in done.err
+
+
+def test_what_runs_of_an_environment_are_told_by_fits_every_database(tmp_path):
+    keys = [
+        run_log(ProjectSpec(str(tmp_path), name=name, environment=env), Resolver({}, tmp_path)).project
+        for name in ("shop", "s" * LONGEST_PROJECT)
+        for env in (None, "prod", "p" * 200, "p" * 201)
+    ]
+    assert keys[:2] == ["shop", "shop@prod"]
+    assert len(set(keys)) == len(keys)
+    assert max(map(len, keys)) <= LONGEST_PROJECT

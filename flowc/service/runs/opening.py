@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
+from flowc.compiler.front.build import LONGEST_PROJECT
 from flowc.compiler.front.connections import SCHEMES, find_connection
 from flowc.compiler.front.kinds import STATE, able, can
 from flowc.compiler.front.project import ProjectSpec
@@ -47,7 +49,10 @@ def run_log(project: ProjectSpec, resolver: Resolver, given: str | None = None, 
 
 def _key(project: ProjectSpec) -> str:
     """What tells runs of one project, in one environment, from all others of a run log."""
-    return project.name if project.environment is None else f"{project.name}@{project.environment}"
+    key = project.name if project.environment is None else f"{project.name}@{project.environment}"
+    if len(key) <= LONGEST_PROJECT:
+        return key
+    return f"{key[: LONGEST_PROJECT - 9]}-{sha256(key.encode()).hexdigest()[:8]}"
 
 
 def _named(named: str, project: ProjectSpec, resolver: Resolver, *, looks: bool) -> tuple[str, Callable[[], Database]]:
