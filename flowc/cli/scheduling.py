@@ -18,7 +18,7 @@ from flowc.cli.console import concealed, out, say
 from flowc.cli.eventlog import Log
 from flowc.cli.opened import OpenProject
 from flowc.compiler.ir import Pipeline
-from flowc.errors import FlowcError, TransientError
+from flowc.errors import FlowcError, TransientError, UsageError
 from flowc.masking import mask_addresses
 from flowc.runtime.tracing import NO_SPAN, Span
 from flowc.service.alerts.told import Telling
@@ -104,7 +104,12 @@ def check_place(scheduler: Scheduler) -> None:
 
 def lease() -> float:
     """Seconds that a run, and a leader, outlive their last sign of life: `FLOWC_LEASE`, which tests make short."""
-    return float(os.environ.get("FLOWC_LEASE", LEASE))
+    given = os.environ.get("FLOWC_LEASE", str(LEASE))
+    try:
+        return float(given)
+    except ValueError:
+        message = f"`FLOWC_LEASE` is `{given}`, and no number of seconds"
+        raise UsageError(message, code="unusable-option", help=f"leave it out: it is {LEASE:g} then") from None
 
 
 def happened_event(happened: Happened) -> Event:

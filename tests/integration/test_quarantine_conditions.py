@@ -4,19 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.integration.test_quarantine import ran
+from tests.integration.test_quarantine import ran, reads_on
 
-SPEC = """
-connections: {{ w: {connection} }}
-pipelines:
-  p:
-    table: src
-    to: {{ connection: w, table: t }}
-    mode: append
-    incremental: {{ column: id }}
-    expect:
-      - {{ name: c, sql: "{condition}", severity: {severity} }}
-"""
 CONDITIONS = [
     "s > 5",
     "CAST(s AS SIGNED) > 5",
@@ -32,7 +21,7 @@ def test_what_cannot_be_computed_of_a_row_fails_as_with_warn(project, store, con
     store.run("CREATE TABLE src (id BIGINT, s VARCHAR(20))", "INSERT INTO src VALUES (1, '2026'), (3, '2'), (4, 'abc')")
     counted = []
     for severity in ("warn", "quarantine", "quarantine"):
-        project.write("specs/p.yaml", SPEC.format(connection=store.connection, condition=condition, severity=severity))
+        reads_on(project, store, condition, severity)
         target = ran(project)
         counted += [(check["failed"], check["total"]) for check in target["expects"]]
         assert severity == "warn" or target["counts"]["bad"] == counted[-1][0]
@@ -46,6 +35,5 @@ def test_what_cannot_be_computed_of_a_row_fails_as_with_warn(project, store, con
 @pytest.mark.parametrize("store", ["mysql"], indirect=True)
 def test_other_errors_of_a_condition_fail_the_load(project, store):
     store.run("CREATE TABLE src (id BIGINT, s VARCHAR(20))", "INSERT INTO src VALUES (1, '2026'), (2, 'abc')")
-    condition = "id < (SELECT id FROM src)"
-    project.write("specs/p.yaml", SPEC.format(connection=store.connection, condition=condition, severity="quarantine"))
+    reads_on(project, store, "id < (SELECT id FROM src)", "quarantine")
     assert ran(project)["status"] == "failed"

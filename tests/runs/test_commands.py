@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from flowc.render.runs import run_text
+from flowc.render.style import Style
 from flowc.runtime.connectors import open_database
 from flowc.service.runs.log import RunLog
 from flowc.service.runs.records import RunRecord
@@ -96,7 +98,16 @@ def test_a_run_tells_its_bytes_its_phases_and_what_it_ran(folder):
     assert first == same != other
     phases = shown[0]["detail"]["pipelines"][0]["targets"][0]["phases"]
     assert {"read the source", "commit"} <= set(phases)
-    assert "read the source" in folder.flowc("runs", "show", "last").out
+
+
+def test_the_parts_of_a_load_that_took_a_while_are_shown():
+    target = {"target": "db.a", "status": "ok", "phases": {"read the source": 1.5, "commit": 0.001}}
+    run = RunRecord(
+        "r", "up", 1, "manual", "ok", "me", datetime.fromisoformat(NOON), detail={"pipelines": [{"targets": [target]}]}
+    )
+    text = run_text(run, Style())
+    assert "read the source     1.50" in text
+    assert "commit" not in text
 
 
 def test_checks_have_a_history(folder):
@@ -338,6 +349,14 @@ def test_apply_makes_the_tables_of_a_run_log_that_nobody_else_may_make(folder, s
     assert due(folder, BEFORE).code == 0
     assert due(folder, NOON).code == 0
     assert len(runs(folder)) == 2
+
+
+def test_a_lease_that_is_no_number_is_an_error(folder):
+    written(folder)
+    folder.env["FLOWC_LEASE"] = "long"
+    done = due(folder, BEFORE)
+    assert done.code == 2
+    assert "error[unusable-option]: `FLOWC_LEASE` is `long`" in done.err
 
 
 def test_the_daemon_runs_what_is_due_and_stops_what_runs(folder):

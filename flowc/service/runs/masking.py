@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from flowc.compiler.ir import Pipeline
 from flowc.errors import FlowcError, TransientError
@@ -28,9 +29,13 @@ class Masking:
     def __call__(self, text: str) -> str:
         """The text without secrets."""
         if text and time.monotonic() > self._until:
-            away = [not self._resolved(name) for name in sorted(set().union(*map(connections_of, self.pipelines)))]
+            away = [not self._resolved(name) for name in self._names]
             self._until = time.monotonic() + (_AWAY if any(away) else _FRESH)
         return self.sessions.resolver.redact(text)
+
+    @cached_property
+    def _names(self) -> list[str]:
+        return sorted(set().union(*map(connections_of, self.pipelines)))
 
     def _resolved(self, connection: str) -> bool:
         """Resolves the secrets of a connection; False where their store is away."""
