@@ -10,8 +10,9 @@ stop() { printf 'error: %s\n' "$*" >&2; exit 2; }
 is_python() { "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1; }
 can_make_venv() { "$1" -c 'import ensurepip, venv' >/dev/null 2>&1; }
 
+# A distribution's comes first: it is compiled with optimizations, which one that was built on this machine often is not.
 candidates() {
-  printf '%s\n' "${PYTHON:-}" python3.11 python3.12 python3.13 python3 python
+  printf '%s\n' "${PYTHON:-}" /usr/bin/python3.1{1,2,3} python3.11 python3.12 python3.13 python3 python
   ls -d "${HOME:-/nonexistent}"/.pyenv/versions/3.1[123].*/bin/python /usr/local/bin/python3.1[123] 2>/dev/null || true
 }
 
@@ -44,7 +45,8 @@ make_venv() {
   "$python" -m venv --clear "$VENV"
 }
 
-# ensure_installed EXTRAS [OPTIONS]: installs the checkout, editable, unless that was done for this pyproject.toml and this place.
+# ensure_installed EXTRAS: installs the checkout, editable, unless that was done for this pyproject.toml and this place.
+# By uv, which takes a third of the time, or by pip, which knows of indexes that only it was told.
 ensure_installed() {
   make_venv
   local fingerprint stamp
@@ -53,6 +55,8 @@ ensure_installed() {
     if [ "$(cat "$stamp" 2>/dev/null)" = "$fingerprint" ]; then return; fi
   done
   say "installing flowc${1:+ with [$1]} into $VENV"
-  "$VENV/bin/python" -m pip install -q "${@:2}" -e ".${1:+[$1]}"
+  local checkout=".${1:+[$1]}"
+  "$VENV/bin/python" -m pip install -q uv && "$VENV/bin/uv" pip install -q --python "$VENV/bin/python" -e "$checkout" ||
+    "$VENV/bin/python" -m pip install -q -e "$checkout"
   printf '%s' "$fingerprint" > "$VENV/.installed-$1"
 }
