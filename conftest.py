@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from zlib import crc32
+
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -21,8 +24,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Has long tests begin first: one that begins last is waited for by workers that have nothing else to do."""
-    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+    """Orders tests for the workers of xdist, each of which begins with an equal part and ends with what others left.
+
+    A part has files of all folders, so that some workers compute while others wait; first what takes long, and the
+    short tests of `tests/unit` last, for all wait for the one who ends with a long test.
+    """
+    parts = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    items.sort(key=lambda item: crc32(item.path.name.encode()))
+    kinds = [[item for item in items if _kind(item) == kind] for kind in range(3)]
+    items[:] = [
+        item
+        for part in range(parts)
+        for tests in kinds
+        for item in tests[len(tests) * part // parts : len(tests) * (part + 1) // parts]
+    ]
+
+
+def _kind(item: pytest.Item) -> int:
+    """Tests of a lower one are run before those of a higher one."""
+    if item.get_closest_marker("long"):
+        return 0
+    return 2 if item.path.parent.name == "unit" else 1
 
 
 @pytest.fixture(scope="session")

@@ -150,10 +150,13 @@ import sys
 from flowc.cli.main import run
 for name in sys.argv[1:]:
     run(["run", name, "--once"])
-(peak,) = (line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
-print("peak", int(peak) >> 10, file=sys.stderr)
+status = dict(line.split(":") for line in open("/proc/self/status"))
+peak, mapped = (int(status[name].split()[0]) for name in ("VmHWM", "RssFile"))
+print("peak", peak - mapped >> 10, file=sys.stderr)
 """
-"""`getrusage` would tell the memory of the process that starts this one, where that has more."""
+"""`getrusage` would tell the memory of the process that starts this one, where that has more. Libraries are left out:
+how much of them is there hangs on how the kernel reads files.
+"""
 
 
 def peak(project, *names: str) -> tuple[int, str]:
@@ -187,7 +190,7 @@ def test_a_line_of_gigabytes_in_a_small_file_takes_no_memory(project, form):
     path.write_bytes(gigabytes(form))
     write(project, f"a.{form}.gz", "")
     most, said = peak(project, "kept", "follow", "strict")
-    assert most < 350
+    assert most < 250
     assert ids(project, "t") == ids(project, "s") == [9]
     ((_, _, words, _),) = bad_rows(project, f"a.{form}.gz")
     assert "and `max_line` is 16MiB" in words
@@ -263,7 +266,7 @@ def test_many_bad_rows_are_told_a_part_at_a_time(project, form):
     good = {"csv": ["id,name", "1,a", "2,b"], "jsonl": ["", '{"id": 1}', '{"id": 2}']}[form]
     put(project.path / "in", f"a.{form}", "\n".join([*good[:2], *["x"] * count, good[2]]) + "\n")
     write(project, f"a.{form}", "")
-    assert peak(project, "kept")[0] < 340
+    assert peak(project, "kept")[0] < 240
     assert ids(project) == [1, 2]
     assert [line for line, *_ in bad_rows(project, f"a.{form}")] == list(range(3, count + 3))
     columns = (Column("id", BIGINT), Column("name", TEXT))
@@ -280,7 +283,7 @@ def test_a_row_of_very_many_fields_takes_little_memory(project):
     put(project.path / "in", "a.jsonl.gz", '{"id": 1, "name": "x"}\n' + many + "\n{broken\n")
     write(project, "a.jsonl.gz", "", more="")
     most, said = peak(project, "kept", "strict", "follow")
-    assert most < 500
+    assert most < 400
     assert said.count("`max_columns` is 10000") == 3
 
 
@@ -376,5 +379,5 @@ def test_batches_are_bounded_by_bytes(project, form, rows, size):
     write(project, f"a.{form}", "")
     spec = (project.path / "specs/p.yaml").read_text().replace("SELECT id, name", "SELECT id, left(name, 3) AS name")
     project.write("specs/p.yaml", spec.replace("FROM source", "FROM source WHERE name <> 'a'"))
-    assert peak(project, "strict")[0] < 540
+    assert peak(project, "strict")[0] < 440
     assert len(ids(project)) == rows
