@@ -6,8 +6,8 @@ A type that flowc has no word for (enums, network addresses, ranges, composites)
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flowc.catalog import Column, Native, TableName
@@ -97,22 +97,34 @@ SELECT b.oid, t.typname, b.modifier, b.at FROM base b JOIN pg_type t ON t.oid = 
 """
 
 
+_FIXED = 10_000
+"""Types with a lower identity are the same ones in every server of every version (`FirstGenbkiObjectId`)."""
+_KNOWN: dict[tuple[int, int], PgColumn] = {}
+"""Of those, what was asked before, by identity and modifier; their names are of no meaning."""
+
+
 def resolve(connection: Any, columns: Iterable[tuple[str, int, int]]) -> tuple[PgColumn, ...]:
     """Columns given as name, type identity and modifier, with their types by name."""
     given = list(columns)
-    rows = connection.execute(_BASES, [sorted({oid for _, oid, _ in given})]).fetchall()
+    found = dict(_KNOWN)
+    if missing := sorted({(oid, own) for _, oid, own in given} - found.keys()):
+        found.update(zip(missing, _asked(connection, missing), strict=True))
+        _KNOWN.update((key, found[key]) for key in missing if key[0] < _FIXED)
+    return tuple(replace(found[oid, own], name=name) for name, oid, own in given)
+
+
+def _asked(connection: Any, given: list[tuple[int, int]]) -> Iterator[PgColumn]:
+    rows = connection.execute(_BASES, [sorted({oid for oid, _ in given})]).fetchall()
     base = {oid: (name, modifier, at) for oid, name, modifier, at in rows}
     found = []
-    for name, oid, own in given:
+    for oid, own in given:
         typname, inherited, at = base[oid]
-        found.append((name, typname, own if at == oid else inherited, at))
-    wanted = [[at for *_, at in found], [modifier for _, _, modifier, _ in found]]
-    wanted += [[oid for _, oid, _ in given], [modifier for *_, modifier in given]]
+        found.append((typname, own if at == oid else inherited, at))
+    wanted = [[at for *_, at in found], [modifier for _, modifier, _ in found]]
+    wanted += [[oid for oid, _ in given], [own for _, own in given]]
     rows = connection.execute(_SPELLED, wanted).fetchall()
-    return tuple(
-        PgColumn(n, b, m, s, own if _is_own(b, m, s, domain=domain) else None)
-        for (n, b, m, _), (s, own, domain) in zip(found, rows, strict=True)
-    )
+    for (b, m, _), (s, own, domain) in zip(found, rows, strict=True):
+        yield PgColumn("", b, m, s, own if _is_own(b, m, s, domain=domain) else None)
 
 
 _SPELLED = """
