@@ -38,7 +38,7 @@ from flowc import render
 from flowc.compiler import stages
 from flowc.diagnostics import Reporter
 from flowc.service.checking import checker
-from tests import warm
+from tests import warm, warmflowc
 from tests.commands import Inside
 from tests.golden_format import Block, Case, read_cases
 from tests.golden_harness import steady
@@ -195,15 +195,18 @@ class Player:
 
     @contextmanager
     def _beside(self, command: str) -> Iterator[None]:
-        words = command.replace(ADDRESS, self.address).split()
-        with subprocess.Popen(words, cwd=self.folder, env=self.environment) as daemon:
-            self.patience = PATIENCE
-            try:
-                yield
-            finally:
-                self.patience = 0.0
-                daemon.terminate()
-            assert daemon.wait(PATIENCE) == 0, command
+        program, *words = command.replace(ADDRESS, self.address).split()
+        assert program == "flowc", command
+        with open(os.devnull) as nothing:
+            daemon = warmflowc.begin(words, (nothing.fileno(), 1, 2), cwd=self.folder, env=self.environment)
+        self.patience = PATIENCE
+        try:
+            yield
+        finally:
+            self.patience = 0.0
+            daemon.terminate()
+            ended = daemon.wait(PATIENCE)
+        assert ended == 0, command
 
 
 def played_cases(page: Path) -> list[Case]:

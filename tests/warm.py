@@ -1,6 +1,6 @@
 """Modules as processes of their own, as `python -m` runs them, without what takes longest: importing all libraries.
 
-One process of this module has imported them, and done nothing else. It listens at a socket in a folder of its own; for
+One process of this module has imported them, and done little else. It listens at a socket in a folder of its own; for
 each module that is to run it splits off a copy of itself, and ends with who started it.
 """
 
@@ -16,7 +16,6 @@ import runpy
 import select
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
@@ -30,25 +29,30 @@ from pathlib import Path
 from typing import IO, Any
 
 from tests import keptfiles
+from tests.warmclient import NUMBER, asked, heard
 
+_KINDS = ("duckdb", "postgres", "mysql", "sqlite")
 LIBRARIES = (
-    "flowc.cli.opened", "flowc.cli.run", "flowc.cli.plan", "flowc.cli.apply", "flowc.cli.lint",
+    *(f"flowc.cli.{name}" for name in ("main", "opened", "run", "plan", "apply", "lint", "streams", "status", "test")),
     "flowc.service.streams.run", "flowc.service.daemon.supervisor", "flowc.service.daemon.worker",
+    *(f"flowc.service.testing.{name}" for name in ("run", "streams", "pipelines")),
+    *(f"flowc.service.checking.{name}" for name in ("datafusion", "duckdb", "postgres", "sqlite", "places")),
+    *(f"flowc.runtime.connectors.{name}" for name in (*_KINDS, "delta", "kafka", "files")),
+    *(f"sqlglot.dialects.{name}" for name in _KINDS), "flowc.runtime.interrupts", "pgparse",
     "sqlglot.optimizer", "datafusion", "duckdb", "deltalake", "confluent_kafka", "psycopg", "pgpq", "pymysql",
     "adbc_driver_postgresql.dbapi", "pyarrow.parquet", "pyarrow.dataset", "jinja2", "jsonschema", "jsonschema_rs",
     "rich.console",
 )  # fmt: skip
 """Also those that few commands need; which command imports what is for `test_runtime_lean`."""
 ROOT = Path(__file__).resolve().parent.parent
-_NUMBER = struct.Struct("q")
 _TO_WARM = """\
-#!{python}
-import sys
+#!{python} -SE
+import os, sys
 sys.path.insert(0, {root!r})
-import os
-from pathlib import Path
-from tests.warm import begin
-sys.exit(begin({server!r}, "flowc", sys.argv[1:], (0, 1, 2), cwd=Path.cwd(), env=os.environ).wait())
+from tests.warmclient import asked, heard
+talk = asked({server!r}, "flowc", sys.argv[1:], (0, 1, 2), os.getcwd(), os.environ)
+heard(talk)
+sys.exit(heard(talk))
 """
 
 
@@ -89,7 +93,7 @@ class Process:
     def _ended(self, timeout: float | None) -> int | None:
         if self.returncode is None and select.select([self._talk], [], [], timeout)[0]:
             with self._talk:
-                self.returncode = _heard(self._talk)
+                self.returncode = heard(self._talk)
         return self.returncode
 
 
@@ -114,16 +118,8 @@ def begin(
 ) -> Process:
     """A module as a process with these files as its input, output and errors."""
     keptfiles.release()
-    asked = {"module": module, "arguments": arguments, "cwd": str(cwd), "env": dict(env)}
-    talk = socket.socket(socket.AF_UNIX)
-    talk.connect(server)
-    socket.send_fds(talk, [b"\n"], files)
-    talk.sendall(json.dumps(asked).encode() + b"\n")
-    return Process(_heard(talk), talk)
-
-
-def _heard(talk: socket.socket) -> int:
-    return int(_NUMBER.unpack(talk.recv(_NUMBER.size, socket.MSG_WAITALL))[0])
+    talk = asked(server, module, arguments, files, str(cwd), env)
+    return Process(heard(talk), talk)
 
 
 def _text(file: IO[bytes]) -> str:
@@ -164,55 +160,73 @@ def main(where: str) -> None:
     importlib.import_module("flowc.runtime.lean").without_pandas()
     for library in LIBRARIES:
         importlib.import_module(library)
+    importlib.import_module("flowc.compiler.front.schemas").validator()  # no more than files that are read
     gc.collect()
     gc.freeze()  # what is shared is not touched by those who look for garbage
     gc.set_threshold(50_000, 20, 50)  # and that is seldom: these processes are short
     listening = socket.socket(socket.AF_UNIX)
     listening.bind(where)
     listening.listen(64)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those who mind a process
+    ended, end = socket.socketpair()
+    end.setblocking(False)
+    signal.set_wakeup_fd(end.fileno(), warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)  # that one has ended is told by `ended`
     os.write(1, b"ready\n")
-    while 0 not in select.select([0, listening], [], [])[0]:
-        talk, _ = listening.accept()
-        if os.fork() == 0:
-            listening.close()
-            _mind(talk)
-        talk.close()
+    running: dict[int, socket.socket] = {}
+    while 0 not in (ready := select.select([0, listening, ended], [], [])[0]):
+        if ended in ready:
+            ended.recv(4096)
+            _tell(running)
+        if listening in ready:
+            talk, _ = listening.accept()
+            _split_off(talk, running, (listening, ended, end))
 
 
-def _mind(talk: socket.socket) -> None:
-    """Runs one module in a process of its own, and tells its number and its exit code. Does not return."""
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+def _tell(running: dict[int, socket.socket]) -> None:
+    """Tells the exit codes of those that have ended."""
+    while running and (found := os.waitpid(-1, os.WNOHANG))[0]:
+        with running.pop(found[0]) as talk, suppress(OSError):  # who asked may be gone
+            talk.sendall(NUMBER.pack(os.waitstatus_to_exitcode(found[1])))
+
+
+def _split_off(talk: socket.socket, running: dict[int, socket.socket], own: Sequence[socket.socket]) -> None:
+    """Runs one module in a process of its own, and tells its number."""
+    process = os.fork()
+    if process == 0:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for each in (*own, *running.values()):
+            each.close()
+        _become(_wanted(talk))
+    running[process] = talk
+    with suppress(OSError):
+        talk.sendall(NUMBER.pack(process))
+
+
+def _wanted(talk: socket.socket) -> Mapping[str, Any]:
+    """What is to run, with its files in their places."""
     _, files, _, _ = socket.recv_fds(talk, 1, 3)
     for number, file in enumerate(files):
         os.dup2(file, number)
         os.close(file)
-    asked = json.loads(talk.makefile().readline())
-    process = os.fork()
-    if process == 0:
-        talk.close()
-        _become(asked)
-    try:
-        talk.sendall(_NUMBER.pack(process))
-        code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-        talk.sendall(_NUMBER.pack(code))
-    finally:
-        os._exit(0)
+    with talk, talk.makefile() as told:
+        wanted: Mapping[str, Any] = json.loads(told.readline())
+        return wanted
 
 
-def _become(asked: Mapping[str, Any]) -> None:
+def _become(wanted: Mapping[str, Any]) -> None:
     """Runs the module as the main one, and ends as Python would. Does not return."""
     os.environ.clear()
-    os.environ.update(asked["env"])
-    os.chdir(asked["cwd"])
+    os.environ.update(wanted["env"])
+    os.chdir(wanted["cwd"])
     signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores it
     sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
-    buffering = 0 if "PYTHONUNBUFFERED" in asked["env"] else -1
+    buffering = 0 if "PYTHONUNBUFFERED" in wanted["env"] else -1
     sys.stdout = io.TextIOWrapper(os.fdopen(1, "wb", buffering, closefd=False), "utf-8", write_through=not buffering)
     sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)
-    sys.argv = [asked["module"], *asked["arguments"]]
-    sys.path[0] = asked["cwd"]
-    os._exit(_code(asked["module"]))
+    sys.argv = [wanted["module"], *wanted["arguments"]]
+    sys.path[0] = wanted["cwd"]
+    os._exit(_code(wanted["module"]))
 
 
 def _code(module: str) -> int:

@@ -68,7 +68,7 @@ class Engine:
 
     def exists(self, name: TableName) -> bool:
         """Whether there is such a table."""
-        return self.database.table(name) is not None
+        return name in self.database.names()  # what else there is to say of one takes many times as long
 
     def query(self, sql: str) -> list[dict[str, Any]]:
         """The rows of a query."""
@@ -123,7 +123,7 @@ class LakeEngine(Engine):
     def exists(self, name: TableName) -> bool:
         if name == self.watermarks:
             return self._lake.watermarks(h.TARGET).num_rows > 0
-        return super().exists(name)
+        return self.database.table(name) is not None
 
     def query(self, sql: str) -> list[dict[str, Any]]:
         with reading() as session:

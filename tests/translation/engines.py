@@ -26,7 +26,7 @@ from flowc.runtime.arithmetic import Query
 from flowc.runtime.arrow import arrow_type
 from flowc.runtime.connectors import sqlite_functions
 from flowc.runtime.connectors.mysql import MySQL
-from flowc.runtime.enginecontext import keep_full_joins
+from flowc.runtime.enginecontext import demand_shallow, keep_full_joins
 from flowc.runtime.enginejson import register_json, register_parts, without_json
 from flowc.runtime.postgrestext import output
 from flowc.types import DataType, Kind
@@ -128,16 +128,15 @@ def _stored(value: object) -> object:
 
 @contextmanager
 def open_postgres(dsn: str) -> Iterator[Run]:
-    """A PostgreSQL database with temporary tables; every query runs in a transaction that is rolled back."""
+    """A PostgreSQL database with temporary tables; each query is a transaction."""
     with _postgres_session(dsn) as session:
+        session.autocommit = True
 
         def run(sql: str) -> Rows:
             try:
                 return session.execute(sql.encode(), prepare=False).fetchall()
             except psycopg.Error as error:
                 raise Failed(_line(error)) from error
-            finally:
-                session.rollback()
 
         yield run
 
@@ -183,8 +182,11 @@ def open_datafusion() -> Iterator[Run]:
 
         try:
             register_parts(session, sql, lambda error: None)
-            query = Query(sql, arithmetic(sql), register, lambda error: None)
-            checked = query.checked(lambda text: session.sql(without_json(text)))
+            demand_shallow(sql)
+            found, checked = arithmetic(sql), sql
+            if found:
+                query = Query(sql, found, register, lambda error: None)
+                checked = query.checked(lambda text: session.sql(without_json(text)))
             register_json(session, checked)
             return _rows(session.sql(checked).to_arrow_table())
         except Exception as error:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from itertools import chain, count
+from typing import Any, TypeVar
 
 from flowc.catalog import Column, Table, TableName, counts
 from flowc.compiler.dialect import Dialect
@@ -15,6 +16,8 @@ from flowc.compiler.quote import ident, qualified, table
 from flowc.compiler.tables.ddl import cast
 from flowc.loadplan import LIVE, BadRows, Read
 from flowc.types import Kind
+
+Made = TypeVar("Made")
 
 STAGE = "flowc_stage"
 """The rows as they arrived."""
@@ -109,6 +112,14 @@ class Load:
     """How many rows a rehearsal shows of each kind."""
     changes: bool = False
     """The rows say what they do, in the column `flowc.nodes.KIND`."""
+    _known: dict[object, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def once(self, make: Callable[[Load], Made]) -> Made:
+        """What is made of the load, which is made once."""
+        if make not in self._known:
+            self._known[make] = make(self)
+        made: Made = self._known[make]
+        return made
 
     @cached_property
     def loaded(self) -> tuple[Loaded, ...]:

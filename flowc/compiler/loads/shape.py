@@ -8,7 +8,7 @@ from flowc.catalog import Column, Native, Table
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.ir import Apply
 from flowc.compiler.loads.desired import with_history
-from flowc.compiler.loads.load import HISTORY, ROW_HASH, VALID_FROM, Load, find_column
+from flowc.compiler.loads.load import HISTORY, ROW_HASH, VALID_FROM, Load, find_column, finder
 from flowc.compiler.tables.ddl import spell, spellable, stored
 from flowc.compiler.tables.spelling import respelled
 from flowc.compiler.tables.versions import single_version
@@ -20,7 +20,7 @@ def target_table(apply: Apply, columns: tuple[Column, ...], dialect: Dialect) ->
     """The table that a load creates: as declared, else the source's columns with the target's or the load's keys."""
     if apply.target.table is not None:
         declared = _without_arrays(apply.target.table, dialect)
-        typed = tuple(_untyped(c, find_column(columns, c.name)) for c in declared.columns)
+        typed = _typed(declared, columns)
         return _in_mode(replace(declared, columns=typed), apply, columns)
     held = tuple(Column(c.name, stored(c.type, dialect)) for c in columns if not _only_cursor(apply, c.name))
     keys = apply.target.primary_key or (apply.keys if apply.mode in ("merge", "scd2") else ())
@@ -41,7 +41,7 @@ def live_table(apply: Apply, live: Table, columns: tuple[Column, ...], dialect: 
     DuckDB, for one, forgets the length of a text. Without a declaration a column is what the engine holds in it, and
     one whose type says nothing (SQLite) what comes from the source.
     """
-    live = replace(live, columns=tuple(_untyped(c, find_column(columns, c.name)) for c in live.columns))
+    live = replace(live, columns=_typed(live, columns))
     declared = apply.target.table
     if declared is None:
         return replace(
@@ -50,6 +50,12 @@ def live_table(apply: Apply, live: Table, columns: tuple[Column, ...], dialect: 
     declared = _without_arrays(declared, dialect)
     live = respelled(live, declared.column_names, dialect)
     return replace(live, columns=tuple(_as_declared(c, declared.column(c.name), dialect) for c in live.columns))
+
+
+def _typed(table: Table, columns: tuple[Column, ...]) -> tuple[Column, ...]:
+    """The table's columns, those whose type says nothing with that of what comes from the source."""
+    source = finder(columns)
+    return tuple(_untyped(c, source(c.name)) for c in table.columns)
 
 
 def _untyped(column: Column, source: Column | None) -> Column:

@@ -69,6 +69,10 @@ class Field:
 
 def fields(load: Load) -> tuple[Field, ...]:
     """All columns of the rows, those of the target first."""
+    return load.once(_fields)
+
+
+def _fields(load: Load) -> tuple[Field, ...]:
     own = tuple(_natively(load, _field(load, loaded)) for loaded in load.loaded)
     return own + tuple(_extra(load, column) for column in load.extras)
 

@@ -117,7 +117,8 @@ class DatabaseWriter:
         if self._is_unclaimed(mine):
             self._claim()
             return self._read()
-        self._require_own(found)
+        if found and not mine:
+            self._require_own(found)
         return found
 
     def require_own(self) -> None:
@@ -173,7 +174,9 @@ class DatabaseWriter:
     def _of_table(self, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """The positions of the table, under the name of it that was stored last: of this project, or of none."""
         own = self._of_project(found, self._positions.project)
-        return own or self._of_project(found, "")  # of several tables, others may be taken up already
+        if own or not found:
+            return own
+        return self._of_project(found, "")  # of several tables, others may be taken up already
 
     def _of_project(self, found: list[dict[str, Any]], project: str) -> list[dict[str, Any]]:
         own = [row for row in found if row["project"] == project]
