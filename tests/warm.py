@@ -40,6 +40,8 @@ LIBRARIES = (
 )  # fmt: skip
 """Also those that few commands need; which command imports what is for `test_runtime_lean`."""
 ROOT = Path(__file__).resolve().parent.parent
+MORE = 100
+"""The number of the file that comes behind input, output and errors, which nothing else has."""
 _NUMBER = struct.Struct("q")
 _TO_WARM = """\
 #!{python}
@@ -112,7 +114,7 @@ def start(module: str, *arguments: str, cwd: Path, env: Mapping[str, str]) -> Pr
 def begin(
     server: str, module: str, arguments: Sequence[str], files: Sequence[int], *, cwd: Path, env: Mapping[str, str]
 ) -> Process:
-    """A module as a process with these files as its input, output and errors."""
+    """A module as a process with these files as its input, output and errors, and one more as `MORE`."""
     keptfiles.release()
     asked = {"module": module, "arguments": arguments, "cwd": str(cwd), "env": dict(env)}
     talk = socket.socket(socket.AF_UNIX)
@@ -183,8 +185,8 @@ def main(where: str) -> None:
 def _mind(talk: socket.socket) -> None:
     """Runs one module in a process of its own, and tells its number and its exit code. Does not return."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    _, files, _, _ = socket.recv_fds(talk, 1, 3)
-    for number, file in enumerate(files):
+    _, files, _, _ = socket.recv_fds(talk, 1, 4)
+    for number, file in zip((0, 1, 2, MORE), files, strict=False):
         os.dup2(file, number)
         os.close(file)
     asked = json.loads(talk.makefile().readline())
