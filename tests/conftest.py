@@ -91,5 +91,6 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
 
 @pytest.fixture
 def warm_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs that a scheduler of this process begins are split off from what has imported everything."""
+    """Runs and workers that a scheduler or daemon of this process begins are split off from a warm process."""
     monkeypatch.setattr("flowc.service.runs.executors.subprocess", warmflowc.runs())
+    monkeypatch.setattr("flowc.service.daemon.process._started", warmflowc.waiting)

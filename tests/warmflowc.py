@@ -78,9 +78,9 @@ def worker(command: Sequence[str], *, stderr: int, cwd: Path, env: Mapping[str, 
     return _piped(warm.server(), command[0], command[1:], cwd, env, stderr)
 
 
-def _worker(server: str) -> Worker:
+def waiting(server: str | None = None) -> Worker:
     """A worker that waits for its jobs."""
-    return _piped(server, NAME, ("worker",), Path.cwd(), os.environ)
+    return _piped(server or warm.server(), NAME, ("worker",), Path.cwd(), os.environ)
 
 
 def _piped(
@@ -127,7 +127,7 @@ def main(what: str, arguments: Sequence[str]) -> None:
         runpy.run_module(module, run_name="__main__", alter_sys=True)
         return
     server, *words = arguments
-    process._started = partial(_worker, server)
+    process._started = partial(waiting, server)
     executors.subprocess = runs(server)  # type: ignore[assignment]
     sys.argv = [what, *words]
     runpy.run_module(what, run_name="__main__", alter_sys=True)
