@@ -23,6 +23,8 @@ from flowc.service.runs import executors
 from tests import warm
 
 NAME = "tests.warmflowc"
+FAMILY = "TESTS_FAMILY"
+"""The variable of a file that runs are listed in, as they are no children of what begins them."""
 
 
 @dataclass(kw_only=True)
@@ -67,10 +69,12 @@ def start(*arguments: str, cwd: Path, env: Mapping[str, str]) -> Command:
     return Command(**vars(made), stdout=open(out, encoding="utf-8"), stderr=open(err, encoding="utf-8"))
 
 
-def begin(arguments: Sequence[str], files: Sequence[int], *, cwd: Path, env: Mapping[str, str]) -> warm.Process:
-    """`flowc` with these files as its input, output and errors."""
+def begin(
+    arguments: Sequence[str], files: Sequence[int], *, cwd: Path, env: Mapping[str, str], module: str = "flowc"
+) -> warm.Process:
+    """`flowc`, or another module, with these files as its input, output and errors."""
     server = warm.server()
-    return warm.begin(server, NAME, ("flowc", server, *arguments), files, cwd=cwd, env=env)
+    return warm.begin(server, NAME, (module, server, *arguments), files, cwd=cwd, env=env)
 
 
 def worker(command: Sequence[str], *, stderr: int, cwd: Path, env: Mapping[str, str]) -> Worker:
@@ -114,6 +118,9 @@ def _run(
         words, files = ("run", *command[4:]), (taken, given, given, *pass_fds)
         told = {**env, executors.REPORT_VARIABLE: str(warm.MORE)}
         made = warm.begin(server or warm.server(), NAME, words, files, cwd=Path(cwd).resolve(), env=told)
+    if FAMILY in env:
+        with open(env[FAMILY], "a") as family:
+            family.write(f"{made.pid}\n")
     return Run(**vars(made), stdin=open(stdin, "wb"), stdout=open(stdout, "rb"))
 
 
