@@ -100,11 +100,15 @@ class Cluster:
     def signal(self, number: int, name: str | None = None) -> None:
         """Sends a signal to all processes of a container, or of all of them."""
         for job in [name] if name is not None else [*self.processes]:
-            runs = self._runs(job)
-            begun = map(int, runs.read_text().split()) if runs.exists() else ()
-            for process in (*_family(self.processes[job].pid), *begun):
+            for process in self.family(job):
                 with suppress(ProcessLookupError):
                     os.kill(process, number)
+
+    def family(self, name: str) -> list[int]:
+        """All processes of a container."""
+        runs = self._runs(name)
+        begun = map(int, runs.read_text().split()) if runs.exists() else ()
+        return [*_family(self.processes[name].pid), *begun]
 
     def _runs(self, name: str) -> Path:
         """The file with the processes that a container's own has begun, and that are no children of it."""
