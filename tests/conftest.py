@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import warmflowc
 from tests.running import running
 from tests.services import service
 from tests.services.databases import Databases
@@ -86,3 +87,10 @@ def mysql_module(mysql_address: str) -> Iterator[str]:
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     """An empty database of each kind in turn."""
     return Store(request.param, tmp_path, address(request, request.param))
+
+
+@pytest.fixture
+def warm_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs and workers that a scheduler or daemon of this process begins are split off from a warm process."""
+    monkeypatch.setattr("flowc.service.runs.executors.subprocess", warmflowc.runs())
+    monkeypatch.setattr("flowc.service.daemon.process._started", warmflowc.waiting)

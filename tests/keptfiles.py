@@ -26,6 +26,12 @@ def session(path: Path) -> Any:
     return _OPEN[path][0].cursor()
 
 
+def keep(path: Path) -> None:
+    """Holds a file that is open already, so that whoever opens it next shares what is open."""
+    if path not in _OPEN:
+        session(path).close()
+
+
 def refresh() -> None:
     """Closes what is open of a file that is gone, or another one by now."""
     if any(not path.exists() or path.stat().st_ino != inode for path, (_, inode) in _OPEN.items()):

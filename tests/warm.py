@@ -45,6 +45,8 @@ LIBRARIES = (
 )  # fmt: skip
 """Also those that few commands need; which command imports what is for `test_runtime_lean`."""
 ROOT = Path(__file__).resolve().parent.parent
+MORE = 100
+"""The number of the file that comes behind input, output and errors, which nothing else has."""
 _TO_WARM = """\
 #!{python} -SE
 import os, sys
@@ -116,7 +118,7 @@ def start(module: str, *arguments: str, cwd: Path, env: Mapping[str, str]) -> Pr
 def begin(
     server: str, module: str, arguments: Sequence[str], files: Sequence[int], *, cwd: Path, env: Mapping[str, str]
 ) -> Process:
-    """A module as a process with these files as its input, output and errors."""
+    """A module as a process with these files as its input, output and errors, and one more as `MORE`."""
     keptfiles.release()
     talk = asked(server, module, arguments, files, str(cwd), env)
     return Process(heard(talk), talk)
@@ -205,8 +207,8 @@ def _split_off(talk: socket.socket, running: dict[int, socket.socket], own: Sequ
 
 def _wanted(talk: socket.socket) -> Mapping[str, Any]:
     """What is to run, with its files in their places."""
-    _, files, _, _ = socket.recv_fds(talk, 1, 3)
-    for number, file in enumerate(files):
+    _, files, _, _ = socket.recv_fds(talk, 1, 4)
+    for number, file in zip((0, 1, 2, MORE), files, strict=False):
         os.dup2(file, number)
         os.close(file)
     with talk, talk.makefile() as told:

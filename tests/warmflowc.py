@@ -1,25 +1,30 @@
-"""`flowc` as a warm process whose workers are warm ones too: what is started is theirs, but not how.
+"""`flowc` as a warm process whose workers and runs are warm ones too: what is started is theirs, but not how.
 
 `tests.warmflowc flowc SOCKET ARGUMENTS…` is `flowc ARGUMENTS…`, or another module that runs it within;
-`tests.warmflowc worker` is one of its workers.
+`tests.warmflowc worker` is one of its workers, and `tests.warmflowc run ARGUMENTS…` a run of its scheduler.
 """
 
 from __future__ import annotations
 
 import os
 import runpy
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import IO
 
 from flowc.service.daemon import process
+from flowc.service.runs import executors
 from tests import warm
 
 NAME = "tests.warmflowc"
+FAMILY = "TESTS_FAMILY"
+"""The variable of a file that runs are listed in, as they are no children of what begins them."""
 
 
 @dataclass(kw_only=True)
@@ -28,6 +33,17 @@ class Worker(warm.Process):
 
     stdin: IO[bytes]
     stdout: IO[bytes]
+
+
+@dataclass(kw_only=True)
+class Run(Worker):
+    """A run that a scheduler began."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        code = self._ended(timeout)
+        if code is None:
+            raise subprocess.TimeoutExpired(NAME, timeout or 0.0)
+        return code
 
 
 @dataclass(kw_only=True)
@@ -53,29 +69,73 @@ def start(*arguments: str, cwd: Path, env: Mapping[str, str]) -> Command:
     return Command(**vars(made), stdout=open(out, encoding="utf-8"), stderr=open(err, encoding="utf-8"))
 
 
-def begin(arguments: Sequence[str], files: Sequence[int], *, cwd: Path, env: Mapping[str, str]) -> warm.Process:
-    """`flowc` with these files as its input, output and errors."""
+def begin(
+    arguments: Sequence[str], files: Sequence[int], *, cwd: Path, env: Mapping[str, str], module: str = "flowc"
+) -> warm.Process:
+    """`flowc`, or another module, with these files as its input, output and errors."""
     server = warm.server()
-    return warm.begin(server, NAME, ("flowc", server, *arguments), files, cwd=cwd, env=env)
+    return warm.begin(server, NAME, (module, server, *arguments), files, cwd=cwd, env=env)
 
 
-def _worker(server: str) -> Worker:
+def worker(command: Sequence[str], *, stderr: int, cwd: Path, env: Mapping[str, str]) -> Worker:
+    """Another module with such pipes."""
+    return _piped(warm.server(), command[0], command[1:], cwd, env, stderr)
+
+
+def waiting(server: str | None = None) -> Worker:
     """A worker that waits for its jobs."""
+    return _piped(server or warm.server(), NAME, ("worker",), Path.cwd(), os.environ)
+
+
+def _piped(
+    server: str, module: str, words: Sequence[str], cwd: Path, env: Mapping[str, str], stderr: int = 2
+) -> Worker:
     (taken, stdin), (stdout, given) = os.pipe(), os.pipe()
     with open(taken, "rb"), open(given, "wb"):
-        made = warm.begin(server, NAME, ("worker",), (taken, given, 2), cwd=Path.cwd(), env=os.environ)
+        made = warm.begin(server, module, words, (taken, given, stderr), cwd=cwd, env=env)
     return Worker(**vars(made), stdin=open(stdin, "wb"), stdout=open(stdout, "rb"))
 
 
+def runs(server: str | None = None) -> SimpleNamespace:
+    """What stands for `subprocess` where schedulers start runs on this machine."""
+    names = ("PIPE", "STDOUT")
+    return SimpleNamespace(Popen=partial(_run, server), **{name: getattr(subprocess, name) for name in names})
+
+
+def _run(
+    server: str | None,
+    command: Sequence[str],
+    *,
+    cwd: str,
+    env: Mapping[str, str],
+    pass_fds: Sequence[int],
+    **_: object,
+) -> Run:
+    """A run with its pipes, of which one goes where it reports."""
+    assert list(command[1:4]) == ["-P", "-m", "flowc"]
+    (taken, stdin), (stdout, given) = os.pipe(), os.pipe()
+    with open(taken, "rb"), open(given, "wb"):
+        words, files = ("run", *command[4:]), (taken, given, given, *pass_fds)
+        told = {**env, executors.REPORT_VARIABLE: str(warm.MORE)}
+        made = warm.begin(server or warm.server(), NAME, words, files, cwd=Path(cwd).resolve(), env=told)
+    if FAMILY in env:
+        with open(env[FAMILY], "a") as family:
+            family.write(f"{made.pid}\n")
+    return Run(**vars(made), stdin=open(stdin, "wb"), stdout=open(stdout, "rb"))
+
+
 def main(what: str, arguments: Sequence[str]) -> None:
-    """Runs a module or a worker in this process."""
-    if what == "worker":
+    """Runs a module, a worker or a run in this process."""
+    if what in ("worker", "run"):
         os.setsid()
         del sys.path[0]  # as `-P` has it
-        runpy.run_module("flowc.service.daemon.host", run_name="__main__", alter_sys=True)
+        sys.argv = ["flowc", *arguments]
+        module = "flowc" if what == "run" else "flowc.service.daemon.host"
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
         return
     server, *words = arguments
-    process._started = partial(_worker, server)
+    process._started = partial(waiting, server)
+    executors.subprocess = runs(server)  # type: ignore[assignment]
     sys.argv = [what, *words]
     runpy.run_module(what, run_name="__main__", alter_sys=True)
 

@@ -16,6 +16,7 @@ from tests.alerts.specs import BASE
 from tests.commands import Inside
 from tests.waiting import until
 
+pytestmark = pytest.mark.usefixtures("warm_runs")
 SECRET = "s3cr3tpath"
 BEFORE, NOON, LATER = "2026-03-10T11:59:00Z", "2026-03-10T12:00:00Z", "2026-03-10T13:00:00Z"
 SPEC = """

@@ -17,6 +17,7 @@ from flowc.service.runs.opening import run_log
 from flowc.service.runs.records import OK, RUNNING, Claim, Outcome, RunRecord
 from tests.commands import Inside
 
+pytestmark = pytest.mark.usefixtures("warm_runs")
 SPEC = """
 project: shop
 connections: { db: { kind: sqlite, path: shop.db } }

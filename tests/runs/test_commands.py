@@ -19,6 +19,7 @@ from flowc.service.runs.records import RunRecord
 from tests.commands import Inside
 from tests.waiting import until
 
+pytestmark = pytest.mark.usefixtures("warm_runs")
 NOON = "2026-03-10T12:00:00Z"
 BEFORE = "2026-03-10T11:59:00Z"
 SPEC = """
@@ -392,7 +393,8 @@ def test_what_is_wrong_is_said(tmp_path, words, code):
 SLOW = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 1000000000) SELECT max(n) AS n FROM c"
 
 
-def test_a_run_that_takes_too_long_is_told_as_that(folder):
+def test_a_run_that_takes_too_long_is_told_as_that(folder, monkeypatch):
+    monkeypatch.setattr("flowc.service.runs.executors._PATIENCE", 0.5)  # with one that hears of nothing
     written(folder, sql=SLOW, more=", timeout: 1s")
     due(folder, BEFORE)
     assert "run-timeout" in due(folder, NOON).err

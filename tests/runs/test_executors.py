@@ -142,6 +142,8 @@ def killed(shop, number):
     scheduler = shop.begin("run-due", "--now", NOON)
     until(lambda: any("#" in run["owner"] for run in shop.runs()))
     time.sleep(1)
+    (job,) = shop.cluster.processes
+    until(lambda: len(shop.cluster.family(job)) == 2)  # the worker, and its run
     shop.cluster.signal(number)
     return scheduler
 

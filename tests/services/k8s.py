@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
-from tests import warm
+from tests import warm, warmflowc
 from tests.commands import ROOT
 
 _GRACE = 30.0
@@ -100,9 +100,19 @@ class Cluster:
     def signal(self, number: int, name: str | None = None) -> None:
         """Sends a signal to all processes of a container, or of all of them."""
         for job in [name] if name is not None else [*self.processes]:
-            for process in _family(self.processes[job].pid):
+            for process in self.family(job):
                 with suppress(ProcessLookupError):
                     os.kill(process, number)
+
+    def family(self, name: str) -> list[int]:
+        """All processes of a container."""
+        runs = self._runs(name)
+        begun = map(int, runs.read_text().split()) if runs.exists() else ()
+        return [*_family(self.processes[name].pid), *begun]
+
+    def _runs(self, name: str) -> Path:
+        """The file with the processes that a container's own has begun, and that are no children of it."""
+        return self.folder / f"{name}.runs"
 
     def _run(self, name: str, job: Thing) -> None:
         spec, began = job["spec"], time.monotonic()
@@ -119,8 +129,9 @@ class Cluster:
             self._said[name] = said
             files = (nothing.fileno(), said.fileno(), said.fileno())
             env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **self.env}
-            words = [*container["command"], *container["args"]]
-            process = warm.begin(warm.server(), self.module or words[0], words[1:], files, cwd=self.folder, env=env)
+            words = [self.module or container["command"][0], *container["command"][1:], *container["args"]]
+            given = {**env, warmflowc.FAMILY: str(self._runs(name))}
+            process = warmflowc.begin(words[1:], files, cwd=self.folder, env=given, module=words[0])
             self.processes[name] = process
             self._set(name, {"phase": "Running"})
             try:

@@ -35,6 +35,8 @@ from tests.stores import KINDS
 from tests.streams.changes import plan, table_apply, topic
 from tests.streams.test_state_runs import Cut, Log, Messages
 
+pytestmark = pytest.mark.usefixtures("kept_files")
+
 COLUMNS = (Column("id", BIGINT), Column("n", BIGINT))
 ROWS = pa.schema([("id", pa.int64()), ("n", pa.int64())])
 MESSAGES: Messages = {part: [(3 * (n * 7 % 5) + part, n) for n in range(14)] for part in (0, 1)}

@@ -17,6 +17,8 @@ from tests.stores import KINDS
 from tests.topics import Message, fresh, produce
 from tests.waiting import PATIENCE
 
+pytestmark = pytest.mark.usefixtures("kept_files")
+
 PROJECT = """
 connections:
   bus: {{ kind: kafka, bootstrap_servers: "{kafka}" }}

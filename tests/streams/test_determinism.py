@@ -34,6 +34,8 @@ from flowc.stream import StreamPlan, TableTarget
 from tests.streams.epochs import Cut
 from tests.unit.project import write
 
+pytestmark = pytest.mark.usefixtures("kept_files")
+
 WITHIN = 30
 """Seconds in which a key is a repeat."""
 _START = datetime(2026, 1, 1, tzinfo=UTC)

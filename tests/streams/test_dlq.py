@@ -15,6 +15,8 @@ from flowc.runtime.connectors import open_database
 from tests.commands import Folder, Inside
 from tests.topics import Message, fresh, produce
 
+pytestmark = pytest.mark.usefixtures("kept_files")
+
 PROJECT = """
 connections:
   bus: {{ kind: kafka, bootstrap_servers: "{kafka}" }}

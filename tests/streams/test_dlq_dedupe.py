@@ -14,6 +14,8 @@ from tests.topics import fresh
 from tests.waiting import PATIENCE, until
 from tests.warmflowc import Command
 
+pytestmark = pytest.mark.usefixtures("kept_files")
+
 DEDUPE = "dedupe: { keys: [id], within: 30d }\n    watermark: { lateness: 30d }"
 SHARED = f"{DEDUPE}\n    state: {{ connection: wh }}"
 BAD = tuple(range(0, 60, 3))

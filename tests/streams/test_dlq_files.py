@@ -11,6 +11,8 @@ from flowc.runtime.connectors import open_database
 from tests.commands import Folder, Inside
 from tests.streams.filefolder import put
 
+pytestmark = pytest.mark.usefixtures("kept_files")
+
 PROJECT = """
 connections:
   drop: {{ kind: files, uri: drop }}

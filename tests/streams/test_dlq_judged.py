@@ -17,6 +17,8 @@ from tests.streams.test_dlq_dedupe import PLACES, check_beside, check_killed_rep
 from tests.streams.test_dlq_killed import ids
 from tests.topics import Message, fresh, produce
 
+pytestmark = pytest.mark.usefixtures("kept_files")
+
 BAD = tuple(range(0, 60, 3))
 TWINS = tuple(n for n in BAD if n % 2 == 0)
 """Those of the bad ones that come once more, and are good then; the others come twice, and are bad both times."""

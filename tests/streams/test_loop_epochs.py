@@ -26,6 +26,8 @@ from flowc.source import SourceFile, Span
 from flowc.stream import StreamPlan
 from flowc.types import BIGINT
 
+pytestmark = pytest.mark.usefixtures("kept_files")
+
 _ROWS = pa.schema([("id", pa.int64()), ("part", pa.int64())])
 _COLUMNS = (Column("id", BIGINT), Column("part", BIGINT))
 

@@ -27,6 +27,8 @@ from tests.older import make_numbered, make_older, own
 from tests.stores import Store
 from tests.streams.filefolder import put
 
+pytestmark = pytest.mark.usefixtures("kept_files")
+
 SPEC = """
 project: {name}
 connections: {{ drop: {{ kind: files, uri: drop }}, w: {connection} }}

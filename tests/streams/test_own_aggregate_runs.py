@@ -11,6 +11,8 @@ import pytest
 from flowc.runtime.connectors import open_database
 from tests.commands import Inside
 
+pytestmark = pytest.mark.usefixtures("kept_files")
+
 MODULE = """
 import flowc
 import pyarrow.compute as pc

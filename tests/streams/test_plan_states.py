@@ -13,6 +13,8 @@ import pytest
 
 from tests.commands import Inside
 
+pytestmark = pytest.mark.usefixtures("kept_files")
+
 HEAD = """
 project: mine
 connections:

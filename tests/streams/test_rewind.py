@@ -18,6 +18,8 @@ from tests.streams.test_dlq import Place, rows
 from tests.topics import FIRST_MS, Message, cut, fresh, produce
 from tests.waiting import PATIENCE, until
 
+pytestmark = pytest.mark.usefixtures("kept_files")
+
 PROJECT = """
 connections:
   bus: {{ kind: kafka, bootstrap_servers: "{kafka}" }}

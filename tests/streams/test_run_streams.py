@@ -15,6 +15,8 @@ from tests.commands import Folder, Inside
 from tests.sessions import await_no_other
 from tests.topics import flush, fresh
 
+pytestmark = pytest.mark.usefixtures("kept_files")
+
 PROJECT = """
 connections:
   bus: {{ kind: kafka, bootstrap_servers: "{kafka}" }}

@@ -35,6 +35,8 @@ from tests.streams.epochs import Cut, CutAt
 from tests.unit.project import write
 from tests.waiting import until
 
+pytestmark = pytest.mark.usefixtures("kept_files")
+
 COLUMNS = (Column("id", BIGINT), Column("country", TEXT))
 JOIN = "SELECT s.id, u.country FROM source s LEFT JOIN users u ON s.id = u.id"
 

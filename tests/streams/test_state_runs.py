@@ -31,6 +31,8 @@ from flowc.stream import StreamPlan, TableTarget, WatermarkPlan
 from flowc.types import BIGINT
 from tests.stores import KINDS
 
+pytestmark = pytest.mark.usefixtures("kept_files")
+
 _COLUMNS = (Column("id", BIGINT), Column("n", BIGINT))
 _ROWS = pa.schema([("id", pa.int64()), ("n", pa.int64())])
 _RAW = pa.schema(

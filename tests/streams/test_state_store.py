@@ -34,6 +34,8 @@ from flowc.runtime.streams.targets.contract import Fenced
 from tests.older import group, make_groups, make_older, own
 from tests.stores import KINDS, Store, address
 
+pytestmark = pytest.mark.usefixtures("kept_files")
+
 NAME = "odd {name} of 'a' \\stream\\ 100% ünïcode"
 PROJECT = "{odd} 'project'"
 Open = Callable[..., Any]

@@ -20,6 +20,8 @@ from flowc.service.testing.run import run_tests
 from flowc.service.testing.timeline import POINTS
 from tests.streams.test_time_epochs import tumbling
 
+pytestmark = pytest.mark.usefixtures("kept_files")
+
 SPECS = """
 connections:
   warehouse: { kind: duckdb, path: w.db }

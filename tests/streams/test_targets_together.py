@@ -18,6 +18,8 @@ from tests import topics, warm
 from tests.commands import Folder, Inside
 from tests.sessions import await_no_other
 
+pytestmark = pytest.mark.usefixtures("kept_files")
+
 PROJECT = """
 connections:
   bus: {{ kind: kafka, bootstrap_servers: "{kafka}" }}

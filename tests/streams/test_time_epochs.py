@@ -42,6 +42,8 @@ from tests.stores import KINDS
 from tests.streams import test_state_runs as states
 from tests.streams.test_state_runs import Cut, Log, Messages, Open
 
+pytestmark = pytest.mark.usefixtures("kept_files")
+
 opened = states.opened  # a fixture
 
 _SIZE = 10_000_000

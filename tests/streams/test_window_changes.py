@@ -31,6 +31,8 @@ from tests.stores import KINDS
 from tests.streams.compiled import compiled
 from tests.streams.test_state_runs import _ROWS, _START, Log, Messages, _decoded
 
+pytestmark = pytest.mark.usefixtures("kept_files")
+
 SPEC = """
 connections:
   bus: {{ kind: kafka, bootstrap_servers: "localhost:9092" }}

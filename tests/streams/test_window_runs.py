@@ -17,6 +17,8 @@ from tests.commands import Folder, Inside
 from tests.daemons import daemon, metrics
 from tests.topics import Message, cut, fresh, produce
 
+pytestmark = pytest.mark.usefixtures("kept_files")
+
 PROJECT = """
 connections:
   bus: {{ kind: kafka, bootstrap_servers: "{kafka}" }}

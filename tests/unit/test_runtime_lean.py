@@ -26,28 +26,19 @@ def test_arrays_are_made_without_pandas():
     assert loaded_after("without_pandas(); pa.array([1]); pa.RecordBatch.from_pylist([{'a': 1}])") == "False"
 
 
-@pytest.mark.parametrize("command", ["compile", "plan"])
-def test_commands_of_files_and_databases_do_without_pandas(command: str, tmp_path: Path):
-    pytest.importorskip("pandas")
-    assert loaded_after(ran(command, tmp_path)) == "False"
+RICH = ("--help", "connections list", "lint", "run --once")
+"""Commands for which nothing is drawn where they print to no terminal."""
 
 
-@pytest.mark.parametrize("command", ["--help", "connections list"])
-def test_what_draws_on_terminals_is_loaded_for_them_alone(command: str, tmp_path: Path):
-    assert loaded_after(ran(command, tmp_path), "rich") == "False"
-
-
-@pytest.mark.parametrize("command", ["lint", "run --once"])
-def test_neither_is_loaded(command: str, tmp_path: Path):
-    """Where pandas is not installed, nothing is said of it."""
-    assert loaded_after(ran(command, tmp_path), "pandas", "rich") == "False False"
-
-
-def ran(command: str, folder: Path) -> str:
-    """The quick start with a command that works."""
-    project = shutil.copytree(ROOT / "specs" / "quickstart", folder / "project")
-    lines = f"from flowc.cli.main import run; import os; os.chdir({str(project)!r}); sys.stdout = sys.stderr"
-    return f"{lines}; assert run({command.split()!r}) == 0; sys.stdout = sys.__stdout__"
+def test_what_commands_of_files_and_databases_do_not_need_is_not_loaded(tmp_path: Path):
+    """Neither pandas, of which nothing is said where it is not installed, nor what draws on terminals."""
+    project = shutil.copytree(ROOT / "specs" / "quickstart", tmp_path / "project")
+    lines = ["from flowc.cli.main import run; import os", f"os.chdir({str(project)!r}); sys.stdout = sys.stderr"]
+    for command in (*RICH, "compile", "plan"):
+        lines.append(f"assert run({command.split()!r}) == 0")
+        for package in ("pandas", "rich") if command in RICH else ("pandas",):
+            lines.append(f"assert {package!r} not in sys.modules, {f'{package} is loaded by {command}'!r}")
+    assert loaded_after("\n".join([*lines, "sys.stdout = sys.__stdout__"])) == "False"
 
 
 def test_pandas_can_be_imported_afterwards():
