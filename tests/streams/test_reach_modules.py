@@ -105,10 +105,9 @@ def test_native_code_that_prints_much_and_holds_the_lock_does_not_wait_for_itsel
     folder.write("own/doubling.py", LOUD.format(times=5))
     with daemon(folder, "--log-format", "json") as running:
         running.until(lambda: running.worker("clean")["rows"] == 2)
+        running.until(lambda: running.log().count('"' + "x" * 99 + '"') > 1000)
         assert running.stop() == 0
-        said = running.log()
-    assert "it starts again" not in said
-    assert said.count('"' + "x" * 99 + '"') > 1000
+        assert "it starts again" not in running.log()
 
 
 def test_what_is_printed_while_nobody_reads_is_bounded_and_the_rest_counted() -> None:
