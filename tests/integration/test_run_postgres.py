@@ -195,3 +195,24 @@ def test_a_value_for_what_the_database_numbers_is_answered_by_what_a_spec_can_do
     project.write("specs/p.yaml", spec.replace("5 AS id, ", ""))
     assert project.flowc("run", "--once").code == 0
     assert store.rows("SELECT id, k FROM t") == [(1, "abc")]
+
+
+SHADOWED = """
+connections:
+  plain: {{ kind: postgres, url: "{url}" }}
+  odd: {{ kind: postgres, url: "{url}?options=-csearch_path%3Ddwh,pg_catalog" }}
+pipelines:
+  one: {{ from: {{ connection: plain, table: public.raw }}, to: {{ connection: plain, table: o }}, mode: append }}
+  two: {{ from: {{ connection: plain, table: public.raw }}, to: {{ connection: odd, table: dwh.s }}, mode: append }}
+"""
+
+
+def test_a_type_is_spelled_as_the_path_of_its_connection_has_it(project, postgres):
+    store = Store("postgres", project.path, postgres)
+    store.run("CREATE SCHEMA dwh", "CREATE TABLE raw (n text)", "INSERT INTO raw VALUES ('10.0.0.1')")
+    store.run("CREATE TABLE o (n inet)", "CREATE TABLE dwh.inet (x int)", "CREATE TABLE dwh.s (n pg_catalog.inet)")
+    project.write("specs/p.yaml", SHADOWED.format(url=postgres))
+    for pipelines in (("one",), ("one", "two")):
+        done = project.flowc("run", *pipelines, "--once")
+        assert done.code == 0, done.err
+    assert store.rows("SELECT host(n) FROM dwh.s") == [("10.0.0.1",)]

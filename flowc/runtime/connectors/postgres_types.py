@@ -100,7 +100,10 @@ SELECT b.oid, t.typname, b.modifier, b.at FROM base b JOIN pg_type t ON t.oid = 
 _FIXED = 10_000
 """Types with a lower identity are the same ones in every server of every version (`FirstGenbkiObjectId`)."""
 _KNOWN: dict[tuple[int, int], PgColumn] = {}
-"""Of those, what was asked before, by identity and modifier; their names are of no meaning."""
+"""What was asked before of those that flowc has a word for, by identity and modifier; their names are of no meaning.
+
+How others are spelled hangs on the session: `pg_catalog.inet` where a schema of its path has an `inet` of its own.
+"""
 
 
 def resolve(connection: Any, columns: Iterable[tuple[str, int, int]]) -> tuple[PgColumn, ...]:
@@ -109,8 +112,12 @@ def resolve(connection: Any, columns: Iterable[tuple[str, int, int]]) -> tuple[P
     found = dict(_KNOWN)
     if missing := sorted({(oid, own) for _, oid, own in given} - found.keys()):
         found.update(zip(missing, _asked(connection, missing), strict=True))
-        _KNOWN.update((key, found[key]) for key in missing if key[0] < _FIXED)
+        _KNOWN.update((key, found[key]) for key in missing if key[0] < _FIXED and _is_plain(found[key]))
     return tuple(replace(found[oid, own], name=name) for name, oid, own in given)
+
+
+def _is_plain(column: PgColumn) -> bool:
+    return column.native and column.own is None and "." not in column.spelled
 
 
 def _asked(connection: Any, given: list[tuple[int, int]]) -> Iterator[PgColumn]:
