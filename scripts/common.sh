@@ -45,8 +45,13 @@ make_venv() {
   "$python" -m venv --clear "$VENV"
 }
 
+# install_by_uv CHECKOUT: which takes a third of the time; not where pip was told of other indexes, or of constraints.
+install_by_uv() {
+  if "$VENV/bin/python" -m pip config list | grep -q 'index\|constraint'; then return 1; fi
+  "$VENV/bin/python" -m pip install -q uv && "$VENV/bin/uv" pip install -q --no-config --python "$VENV/bin/python" -e "$1"
+}
+
 # ensure_installed EXTRAS: installs the checkout, editable, unless that was done for this pyproject.toml and this place.
-# By uv, which takes a third of the time, or by pip, which knows of indexes that only it was told.
 ensure_installed() {
   make_venv
   local fingerprint stamp
@@ -56,7 +61,6 @@ ensure_installed() {
   done
   say "installing flowc${1:+ with [$1]} into $VENV"
   local checkout=".${1:+[$1]}"
-  "$VENV/bin/python" -m pip install -q uv && "$VENV/bin/uv" pip install -q --python "$VENV/bin/python" -e "$checkout" ||
-    "$VENV/bin/python" -m pip install -q -e "$checkout"
+  install_by_uv "$checkout" || "$VENV/bin/python" -m pip install -q -e "$checkout"
   printf '%s' "$fingerprint" > "$VENV/.installed-$1"
 }
