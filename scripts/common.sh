@@ -47,7 +47,7 @@ make_venv() {
 
 # install_by_uv CHECKOUT: which takes a third of the time; not where pip was told of other indexes, or of constraints.
 install_by_uv() {
-  if "$VENV/bin/python" -m pip config list | grep -q 'index\|constraint'; then return 1; fi
+  if "$VENV/bin/python" -m pip config list | grep 'index\|constraint' >/dev/null; then return 1; fi
   "$VENV/bin/python" -m pip install -q uv && "$VENV/bin/uv" pip install -q --no-config --python "$VENV/bin/python" -e "$1"
 }
 
