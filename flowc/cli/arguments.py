@@ -14,6 +14,7 @@ from flowc.controls import printable
 F = TypeVar("F", bound=Callable[..., Any])
 
 RUN_LOG = "FLOWC_RUN_LOG"
+_HOST = "A name by which clients ask for this server."
 """The variable of the environment that says what `--run-log` does."""
 _LONGEST = 2_000_000.0
 """Seconds, 23 days; PostgreSQL counts milliseconds in 32 bits."""
@@ -67,9 +68,14 @@ def run_log_option(command: F) -> F:
 
 
 def http_option(command: F) -> F:
-    """Adds `--http HOST:PORT`."""
+    """Adds `--http HOST:PORT`, and `--host NAME` for the names by which clients ask for it."""
     help = "Serve /healthz, /readyz, /metrics and /status there."
-    return click.option("--http", metavar="HOST:PORT", help=help)(command)
+    return click.option("--http", metavar="HOST:PORT", help=help)(host_option(command))
+
+
+def host_option(command: F) -> F:
+    """Adds `--host NAME`."""
+    return click.option("--host", "hosts", multiple=True, metavar="NAME", help=_HOST)(command)
 
 
 def executor_option(command: F) -> F:

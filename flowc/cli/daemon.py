@@ -19,7 +19,7 @@ from flowc.cli.alerting import telling_of
 from flowc.cli.console import say_errors, style_for
 from flowc.cli.eventlog import Log
 from flowc.cli.opened import OpenProject, open_project
-from flowc.cli.pages import seen_dues, serve_pages
+from flowc.cli.pages import Served, seen_dues, serve_pages
 from flowc.cli.progress import Show, bottom
 from flowc.cli.scheduling import scheduler_of
 from flowc.cli.telemetry import Telemetry, telemetry
@@ -51,6 +51,7 @@ class DaemonOptions:
     log_level: str = "info"
     run_log: str | None = None
     web: str | None = None
+    hosts: tuple[str, ...] = ()
 
 
 def run_daemon(paths: Sequence[Path], given: Sequence[str], environment: str | None, options: DaemonOptions) -> int:
@@ -74,7 +75,7 @@ def run_daemon(paths: Sequence[Path], given: Sequence[str], environment: str | N
             opened, pipelines, paths, environment, log, given_log=options.run_log, telling=telling, span=told.span
         )  # fmt: skip
         _on_signals(daemon, stop, stack)
-        _tell_of(daemon, scheduler, options.http, told, log, stack)
+        _tell_of(daemon, scheduler, options, told, log, stack)
         if options.web is not None:
             stack.enter_context(_web(opened, paths, environment, options, daemon))
         daemon.start()
@@ -99,8 +100,8 @@ def _web(
 
     assert options.web is not None
     tokens = os.environ.pop(TOKENS, None)  # which is nothing for workers
-    asked = WebOptions(options.web, run_log=options.run_log, tokens=tokens, option="--web")
-    return serving(opened, paths, environment, asked, statuses=[lambda: json.loads(status_json(daemon))])
+    asked = WebOptions(options.web, run_log=options.run_log, tokens=tokens, option="--web", hosts=options.hosts)
+    return serving(opened, paths, environment, asked, statuses=[lambda: json.loads(status_json(daemon, messages=True))])
 
 
 def _scheduling(scheduler: Scheduler, stop: threading.Event) -> threading.Thread:
@@ -172,7 +173,7 @@ def _on_signals(daemon: Daemon, stop: threading.Event, stack: ExitStack) -> None
 
 
 def _tell_of(
-    daemon: Daemon, scheduler: Scheduler, http: str | None, told: Telemetry, log: Log, stack: ExitStack
+    daemon: Daemon, scheduler: Scheduler, options: DaemonOptions, told: Telemetry, log: Log, stack: ExitStack
 ) -> None:
     """Health, metrics and status at an address, and metrics to where the project has them sent."""
 
@@ -183,8 +184,15 @@ def _tell_of(
         lines = "".join(f"{w.job.stream}[{w.job.worker}]: {w.status}\n" for w in daemon.workers)
         return Page(lines, 200 if daemon.ready else 503)
 
-    if http is not None:
-        serve_pages(http, ready, collect, lambda: status_json(daemon, seen_dues(scheduler)), log, stack)
+    if options.http is not None:
+        serve_pages(
+            Served(options.http, options.hosts),
+            ready,
+            collect,
+            lambda: status_json(daemon, seen_dues(scheduler)),
+            log,
+            stack,
+        )
     told.push(collect, daemon.began)
 
 

@@ -40,6 +40,7 @@ def command(
     missing: bool,
     form: str,
     http: str | None,
+    hosts: tuple[str, ...],
     web: str | None,
     log_format: str,
     log_level: str,
@@ -76,7 +77,7 @@ def command(
             raise UsageError(message, code="conflicting-options", help="add `--once`, or use `--log-format json`")
         from flowc.cli.daemon import DaemonOptions, run_daemon
 
-        return run_daemon(paths, names, environment, DaemonOptions(http, log_format, log_level, run_log, web))
+        return run_daemon(paths, names, environment, DaemonOptions(http, log_format, log_level, run_log, web, hosts))
     return run_named(
         where(paths, environment), names, json=form == "json", drain=drain, reread=reread, missing=missing,
         run_log=run_log,

@@ -19,7 +19,7 @@ from flowc.cli.arguments import (
 )
 from flowc.cli.eventlog import Log
 from flowc.cli.opened import open_pipelines
-from flowc.cli.pages import seen_dues, serve_pages
+from flowc.cli.pages import Served, seen_dues, serve_pages
 from flowc.cli.scheduling import check_place, scheduler_of, until_signal
 from flowc.cli.telemetry import telemetry
 from flowc.render.runs import scheduler_json
@@ -39,6 +39,7 @@ from flowc.service.telemetry.metrics import families
 def command(
     specs: tuple[str, ...],
     http: str | None,
+    hosts: tuple[str, ...],
     log_format: str,
     log_level: str,
     executor: str,
@@ -68,7 +69,7 @@ def command(
         collect = partial(families, (), began, scheduler)
         if http is not None:
             status = partial(_status, scheduler)
-            serve_pages(http, partial(_ready, scheduler), collect, status, log, stack)
+            serve_pages(Served(http, hosts), partial(_ready, scheduler), collect, status, log, stack)
         told.push(collect, began)
         with until_signal() as stop, telling:
             scheduler.run(stop)

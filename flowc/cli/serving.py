@@ -18,6 +18,7 @@ from flowc.cli.opened import OpenProject
 from flowc.cli.web import TOKENS
 from flowc.errors import UsageError
 from flowc.render.failure import bug
+from flowc.service.access.hosts import host_names
 from flowc.service.access.secrets import Resolver
 from flowc.service.access.sessions import Sessions
 from flowc.service.runs.due import limits_of, scheduled
@@ -28,7 +29,7 @@ from flowc.web.app import Site
 from flowc.web.board import Board
 from flowc.web.daemons import Daemons, Status, status_at
 from flowc.web.facts import facts_of
-from flowc.web.guard import Guard, Proxy, Token, check_binding, is_address, is_header, is_host_name, tokens_of
+from flowc.web.guard import Guard, Proxy, Token, check_binding, is_address, is_header, tokens_of
 from flowc.web.looks import Looks
 from flowc.web.server import Server, listening
 from flowc.web.works import Works
@@ -110,11 +111,8 @@ def _guard(options: WebOptions, resolver: Resolver) -> Guard:
     if options.header is not None and not is_header(options.header):
         message = f"`{options.header}` is no name of a header"
         raise UsageError(message, code="unusable-option", help="--trusted-proxy-header X-Flowc-Role")
-    if (wrong := next((name for name in options.hosts if not is_host_name(name)), None)) is not None:
-        message = f"`{wrong}` is no name of a host"
-        raise UsageError(message, code="unusable-option", help="--host flowc.example.com, without scheme and port")
     proxy = Proxy(options.header, options.proxy) if options.header and options.proxy else None
-    return Guard(_tokens(options, resolver), proxy, frozenset(name.lower().rstrip(".") for name in options.hosts))
+    return Guard(_tokens(options, resolver), proxy, host_names(options.hosts))
 
 
 def _tokens(options: WebOptions, resolver: Resolver) -> tuple[Token, ...]:

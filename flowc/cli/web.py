@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from flowc.cli.arguments import environment_option, run_log_option, specs_and_names
+from flowc.cli.arguments import environment_option, host_option, run_log_option, specs_and_names
 from flowc.cli.opened import open_project
 from flowc.cli.scheduling import until_signal
 from flowc.errors import UsageError
@@ -30,7 +30,7 @@ def web_installed() -> None:
 @click.option(
     "--token-file", type=click.Path(path_type=Path), metavar="FILE", help="Lines `ROLE: TOKEN`; or FLOWC_WEB_TOKENS."
 )
-@click.option("--host", "hosts", multiple=True, metavar="NAME", help="A name by which browsers ask for this server.")
+@host_option
 @click.option("--trusted-proxy-header", "header", metavar="NAME", help="The header in which a proxy tells the role.")
 @click.option("--trusted-proxy", "proxy", metavar="ADDRESS", help="The IP address that this proxy asks from.")
 @environment_option

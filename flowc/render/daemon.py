@@ -11,13 +11,14 @@ from flowc.render.runs import schedule_object
 from flowc.render.streamstatus import node_object
 from flowc.render.style import Style, printable, printable_lines
 from flowc.render.tables import table
-from flowc.service.daemon.stats import Event
+from flowc.service.daemon.stats import Event, Failure
 from flowc.service.daemon.supervisor import Daemon
 from flowc.service.daemon.workerstate import WorkerState
 from flowc.service.runs.due import Due
 
 LEVELS = ("debug", "info", "warning", "error")
 _HEADERS = ("stream", "state", "rows", "rows/s", "lag", "p50", "p99", "restarts")
+_UNSHOWN = "the stream stopped: the log of the daemon has the details, which may quote messages"
 _ROLES = {
     "starting": "dim", "running": "good", "degraded": "warning", "restarting": "warning", "failed": "bad",
     "stopped": "dim",
@@ -55,14 +56,14 @@ def _time(now: datetime | None) -> str:
     return (now or datetime.now(UTC)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def status_json(daemon: Daemon, schedules: Sequence[Due] = ()) -> str:
-    """All workers and schedules, for programs."""
-    shown = {"ready": daemon.ready, "workers": [_object(worker) for worker in daemon.workers]}
+def status_json(daemon: Daemon, schedules: Sequence[Due] = (), *, messages: bool = False) -> str:
+    """All workers and schedules, for programs; `messages` for readers who may see what is in messages."""
+    shown = {"ready": daemon.ready, "workers": [_object(worker, messages) for worker in daemon.workers]}
     return json_text(shown | {"schedules": [schedule_object(each) for each in schedules]})
 
 
-def _object(worker: WorkerState) -> dict[str, object]:
-    counts, failure = worker.counts, worker.failure
+def _object(worker: WorkerState, messages: bool) -> dict[str, object]:
+    counts = worker.counts
     return {
         "stream": worker.job.stream, "worker": worker.job.worker, "pid": worker.pid, "status": worker.status,
         "trouble": worker.report.trouble, "rows": counts.rows, "messages": counts.messages, "bytes": counts.bytes,
@@ -74,8 +75,14 @@ def _object(worker: WorkerState) -> dict[str, object]:
         "restarts": worker.restarts + counts.retries, "latency_p50": counts.latency.quantile(0.5),
         "latency_p99": counts.latency.quantile(0.99),
         "checkpoint": _checkpoint(worker),
-        "error": None if failure is None else {"code": failure.code, "message": failure.message, "help": failure.help},
+        "error": None if worker.failure is None else _error(worker.failure, messages),
     }  # fmt: skip
+
+
+def _error(failure: Failure, messages: bool) -> dict[str, object]:
+    if failure.data and not messages:
+        return {"code": failure.code, "message": _UNSHOWN, "help": f"`flowc explain {failure.code}`"}
+    return {"code": failure.code, "message": failure.message, "help": failure.help}
 
 
 def _instant(at: int | None) -> str | None:

@@ -13,6 +13,7 @@ from starlette.requests import cookie_parser
 from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from flowc.service.access.hosts import knows_host
 from flowc.web.guard import Guard, Role, same_origin
 
 _MOST_BYTES = 64 << 10
@@ -95,7 +96,7 @@ class Gate:
         """Who asks, and the cookie that it gets. Raises _Refused for what no honest browser sends."""
         headers = Headers(scope=scope)
         hosts = headers.getlist("host")
-        if len(hosts) != 1 or not self.guard.knows_host(hosts[0]):
+        if len(hosts) != 1 or not knows_host(hosts[0], self.guard.hosts):
             raise _Refused(421, "this server has no such name: `--host NAME` of `flowc web` gives it one")
         bearer, session = _bearer(headers), _session(headers, cookie_name(scope))
         role = self._role(scope, headers, bearer, session)

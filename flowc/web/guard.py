@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import ipaddress
 import re
 import secrets
 import threading
@@ -15,6 +14,7 @@ from enum import IntEnum
 from urllib.parse import urlsplit
 
 from flowc.errors import UsageError
+from flowc.service.access.hosts import address_of
 
 _LEAST = 16
 """Characters that a token has at least."""
@@ -22,7 +22,6 @@ _LASTS = 12 * 3600.0
 """Seconds that a browser stays signed in."""
 _MOST_SESSIONS = 1000
 """Browsers that are signed in with one token; who comes then signs the first of them out."""
-_HOST = re.compile(r"(?:\[(?P<six>[0-9a-fA-F:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::[0-9]{1,5})?")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _PAIR = re.compile(r"\s*(?P<role>[^\s:=]+)\s*[:=\s]\s*(?P<token>\S+)\s*")
 
@@ -121,7 +120,7 @@ class Guard:
     def role_of_proxy(self, peer: str | None, headers: Iterable[str]) -> Role:
         """What the trusted proxy says, where the request comes from it, and it says one thing."""
         said = [value.strip().lower() for value in headers]
-        if self.proxy is None or peer is None or _ip(peer) != _ip(self.proxy.address) or len(said) != 1:
+        if self.proxy is None or peer is None or address_of(peer) != address_of(self.proxy.address) or len(said) != 1:
             return Role.NOBODY
         return ROLES.get(said[0], Role.NOBODY)
 
@@ -158,27 +157,10 @@ class Guard:
         """Whether a form is of that session."""
         return bool(session) and hmac.compare_digest(self.csrf(session or "").encode(), given.encode())
 
-    def knows_host(self, host: str | None) -> bool:
-        """Whether a request names this server: an address, `localhost` or one of its names.
-
-        A site whose name an attacker lets point here (DNS rebinding) is none of these.
-        """
-        found = _HOST.fullmatch(host or "")
-        if found is None:
-            return False
-        name = (found["six"] or found["name"]).lower().rstrip(".")
-        return name == "localhost" or name in self.hosts or is_address(name)
-
 
 def is_address(name: str) -> bool:
     """Whether this is an IP address."""
-    return _ip(name) is not None
-
-
-def is_host_name(name: str) -> bool:
-    """Whether a request can name a server so: without scheme, port and path."""
-    found = _HOST.fullmatch(name)
-    return found is not None and name in (found["name"], found["six"])
+    return address_of(name) is not None
 
 
 def is_header(name: str) -> bool:
@@ -186,18 +168,9 @@ def is_header(name: str) -> bool:
     return _HEADER.fullmatch(name) is not None
 
 
-def _ip(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """An address; that of IPv4 where a socket of IPv6 tells it. None for what is none."""
-    try:
-        found = ipaddress.ip_address(name)
-    except ValueError:
-        return None
-    return getattr(found, "ipv4_mapped", None) or found
-
-
 def is_loopback(host: str) -> bool:
     """Whether only this machine can get there."""
-    found = _ip(host)
+    found = address_of(host)
     return host == "localhost" or (found is not None and found.is_loopback)
 
 

@@ -148,12 +148,14 @@ def test_a_stream_that_gives_up_does_not_stop_the_others(tmp_path: Path, kafka: 
         send(kafka, topic, 0, 10)
         running.until(lambda: running.worker("clean")["rows"] == 10)
         assert running.worker("broken")["error"]["code"]
+        assert "no number" not in running.page("/status")[1]  # messages are for operators
         status, text = running.page("/readyz")
         assert (status, "broken[1]: failed" in text) == (503, True)
         assert running.page("/healthz")[0] == 200
         assert running.stop() == 1
     lines = [json.loads(line) for line in running.log().splitlines()]
     (failed,) = [line for line in lines if line["level"] == "error"]
+    assert "no number" in failed["message"]
     assert (failed["stream"], "cannot be read" in failed["message"]) == ("broken", True)
 
 

@@ -8,6 +8,8 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
+from http.client import HTTPConnection
 
 import pytest
 
@@ -46,6 +48,30 @@ def connected(address: str) -> socket.socket:
 
 def test_it_listens_at_any_address(address: str) -> None:
     assert answered(address)
+
+
+def status_of(address: str, *hosts: str) -> int:
+    """The status of an answer to a request with these `Host` headers."""
+    connection = HTTPConnection(address)
+    connection.putrequest("GET", "/healthz", skip_host=True)
+    for host in hosts:
+        connection.putheader("Host", host)
+    connection.endheaders()
+    with closing(connection):
+        return connection.getresponse().status
+
+
+def test_a_request_that_names_another_host_is_refused() -> None:
+    server = serve("127.0.0.1:0", PAGES, TOLD.append, hosts=frozenset({"flowc.prod"}))
+    address = f"127.0.0.1:{server.server_port}"
+    for host in ("localhost", address, "[::1]:9464", "10.0.0.7", "FLOWC.prod.:9464"):
+        assert status_of(address, host) == 200, host
+    for host in ("evil.example", "flowc.prod.evil.example", "127.0.0.1.evil.example", "a b", ""):
+        assert status_of(address, host) == 421, host
+    assert status_of(address) == 200  # no browser leaves it out
+    assert status_of(address, "localhost", "evil.example") == 421
+    server.shutdown()
+    server.server_close()
 
 
 def test_clients_that_go_away_are_no_news(address: str, capfd: pytest.CaptureFixture[str]) -> None:

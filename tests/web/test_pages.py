@@ -206,6 +206,28 @@ def test_a_stream_shows_what_daemons_tell_and_what_is_stored(folder: Inside):
         assert "script&gt;" not in page
 
 
+def test_the_content_of_a_bad_message_is_for_operators(folder: Inside):
+    going = (
+        "  others:\n    source: { connection: data, path: none/*.jsonl, format: json, columns: { id: bigint } }\n"
+        "    to: { connection: db, table: others, mode: append }\n"
+    )
+    folder.write("specs/s.yaml", STREAM.replace("on_error: dlq", "on_error: fail") + going)
+    folder.write("data/in/a.jsonl", '{"id": "hunter2"}\n')
+    port = free_port()
+    folder.env["FLOWC_WEB_TOKENS"] = f"viewer: {VIEWER}, operator: {OPERATOR}"
+    with daemon(folder, "--web", f"127.0.0.1:{port}") as running:
+        running.until(lambda: "failed" in running.page("/status")[1])
+        assert "hunter2" in running.log()
+        assert "hunter2" not in running.page("/status")[1]
+        pages = {}
+        for token in (VIEWER, OPERATOR):
+            browser = Browser(port)
+            browser.sign_in(token)
+            running.until(lambda browser=browser: "badge failed" in browser.get("/streams/clicks").text)
+            pages[token] = browser.get("/streams/clicks").text
+        assert ["hunter2" in pages[token] for token in (VIEWER, OPERATOR)] == [False, True]
+
+
 def test_the_daemon_serves_the_pages_too(folder: Inside):
     port = free_port()
     with daemon(folder, "--web", f"127.0.0.1:{port}") as running:

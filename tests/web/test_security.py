@@ -113,7 +113,7 @@ def test_who_signs_in_often_signs_out_nobody_of_another_token(monkeypatch: pytes
 def test_a_fault_of_the_gate_is_told_and_no_page_lacks_its_headers(browser: Browser, monkeypatch: pytest.MonkeyPatch):
     told: list[BaseException] = []
     monkeypatch.setattr("flowc.cli.serving.say", told.append)
-    monkeypatch.setattr(guard.Guard, "knows_host", lambda *_: {}["x"])
+    monkeypatch.setattr(gate, "knows_host", lambda *_: {}["x"])
     answer = browser.get("/healthz")
     assert (answer.status, answer.headers["X-Frame-Options"]) == (500, "DENY")
     assert "KeyError" in "".join(map(str, told))

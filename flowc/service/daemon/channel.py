@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from flowc.errors import FlowcError
+from flowc.errors import FlowcError, TransientError, UsageError
 from flowc.service.access.secrets import Resolver
 from flowc.service.daemon.job import Job
 from flowc.service.daemon.stats import EpochTimes, Event, Failure, InHand, Line, Report
@@ -78,7 +78,8 @@ class Channel:
         """Tells why the worker gives up."""
         redact = self.wire.resolver.redact
         details = tuple(map(redact, error.details))
-        failure = Failure(error.code, redact(error.message), error.help and redact(error.help), details)
+        data = not isinstance(error, UsageError | TransientError)
+        failure = Failure(error.code, redact(error.message), error.help and redact(error.help), details, data)
         self.wire.send(Line(self.number, failure=failure))
 
 

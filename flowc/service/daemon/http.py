@@ -8,13 +8,14 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from flowc.errors import UsageError
+from flowc.service.access.hosts import knows_host
 
 _ADDRESS = re.compile(r"(?:\[(?P<six>[^\[\]]+)\]|(?P<host>[^\[\]:]*)):(?P<port>[0-9]{1,5})")
 _MOST = 32
@@ -38,17 +39,19 @@ Pages = Mapping[str, Callable[[], Page]]
 """By path, what makes the page."""
 
 
-def serve(address: str, pages: Pages, tell: Callable[[str], None]) -> ThreadingHTTPServer:
+def serve(address: str, pages: Pages, tell: Callable[[str], None], hosts: Collection[str] = ()) -> ThreadingHTTPServer:
     """Serves pages at `HOST:PORT` or `[ADDRESS]:PORT` in threads of its own until `shutdown`.
 
-    `tell` hears of pages that could not be made. Raises UsageError when the address is none, or is taken.
+    `tell` hears of pages that could not be made. `hosts` are the names, besides addresses and `localhost`, by which
+    clients ask for the server; a request by another name is refused. Raises UsageError when the address is none, or
+    is taken.
     """
     found = _ADDRESS.fullmatch(address)
     if found is None or int(found["port"]) > 65535:
         message = f"`{address}` is no address to listen at"
         raise UsageError(message, code="unusable-option", help="--http 127.0.0.1:9464, or --http '[::1]:9464'")
     try:
-        server = _Server(found["six"] or found["host"], int(found["port"]), _handler(pages), tell)
+        server = _Server(found["six"] or found["host"], int(found["port"]), _handler(pages, hosts), tell)
     except (OSError, ValueError) as error:  # a name that can be no host's is a ValueError
         reason = (error.strerror or str(error)).lower() if isinstance(error, OSError) else "no host has such a name"
         message = f"cannot listen at {address}: {reason}"
@@ -116,7 +119,7 @@ class _Server(ThreadingHTTPServer):
             self._tell(traceback.format_exc())
 
 
-def _handler(pages: Pages) -> type[BaseHTTPRequestHandler]:
+def _handler(pages: Pages, hosts: Collection[str]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         """Answers GET and HEAD."""
 
@@ -131,8 +134,7 @@ def _handler(pages: Pages) -> type[BaseHTTPRequestHandler]:
             return found
 
         def do_GET(self) -> None:
-            make = pages.get(self.path.partition("?")[0])
-            page = make() if make is not None else Page("there are: " + " ".join(sorted(pages)) + "\n", 404)
+            page = self._page()
             data = page.text.encode()
             assert isinstance(self.server, _Server)
             self.server.awaits(self.connection, _READING)
@@ -144,6 +146,13 @@ def _handler(pages: Pages) -> type[BaseHTTPRequestHandler]:
                 self.wfile.write(data)
 
         do_HEAD = do_GET
+
+        def _page(self) -> Page:
+            """The page that is asked for. A client without a `Host` is no browser, which others could lead here."""
+            if not all(knows_host(host, hosts) for host in self.headers.get_all("host", [])):
+                return Page("this server has no such name: `--host NAME` gives it one\n", 421)
+            make = pages.get(self.path.partition("?")[0])
+            return make() if make is not None else Page("there are: " + " ".join(sorted(pages)) + "\n", 404)
 
         def log_message(self, format: str, *args: object) -> None:
             """Requests are no news."""

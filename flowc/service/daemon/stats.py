@@ -130,6 +130,8 @@ class Failure:
     message: str
     help: str | None = None
     details: tuple[str, ...] = ()
+    data: bool = False
+    """Whether its words may hold what is in messages, which operators alone may see."""
 
 
 @dataclass(frozen=True)

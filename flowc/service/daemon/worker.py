@@ -104,7 +104,9 @@ class Worker:
             return sessions.redacted(error)
         except BaseException as error:  # of any sort: others in this process are to go on
             self.channel.event("error", traceback.format_exc())
-            return sessions.redacted(TransientError(f"{type(error).__name__}: {error}", code="worker-lost"))
+            return sessions.redacted(
+                TransientError(f"the worker failed with {type(error).__name__}", code="worker-lost")
+            )
         finally:
             self._careful.empties()
             sessions.close()
