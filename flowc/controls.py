@@ -18,6 +18,11 @@ def printable(text: str) -> str:
     return text.translate(_CONTROLS) if UNSAFE.search(text) else text
 
 
+def shortened(text: str, most: int) -> str:
+    """`text` with at most so many characters: what is too long loses its middle."""
+    return text if len(text) <= most else f"{text[: most // 2]}…{text[len(text) - (most - 1) // 2 :]}"
+
+
 def json_text(value: object, *, indent: int | None = 2) -> str:
     """JSON whose texts are readable, and hold nothing that acts: such characters are escapes, and mean the same."""
     written = json.dumps(value, indent=indent, ensure_ascii=False)

@@ -13,6 +13,7 @@ from difflib import SequenceMatcher
 from enum import IntEnum
 from functools import lru_cache
 
+from flowc.controls import shortened
 from flowc.masking import mask_addresses, redact
 from flowc.source import Located, SourceFile, Span
 
@@ -23,6 +24,9 @@ _AROUND = 20
 """How many names at each side of an unknown one, in order of their beginnings and ends, it is compared with."""
 _NEAR = 0.6
 """How much alike a name and one that was meant are at least, of 1."""
+_LONGEST, _LONGEST_LABEL, _LONGEST_HELP = 600, 200, 4000
+"""Characters of a message, of a label, and of a help, which may hold a whole statement. A value may have millions."""
+_MOST_NOTES = 20
 _COMMENT = re.compile(r"\s*(?:#|--)")
 
 
@@ -88,19 +92,19 @@ class Diagnostic:
         return path, start, -self.severity, self.code, self.message
 
 
-def _without_secrets(diagnostic: Diagnostic) -> Diagnostic:
-    """The diagnostic, with the secrets of its file and passwords of addresses masked in its words."""
+def _as_shown(diagnostic: Diagnostic) -> Diagnostic:
+    """The diagnostic, with the secrets of its file and passwords of addresses masked in its words, and these cut."""
     secrets = diagnostic.span.file.secrets if diagnostic.span else ()
 
-    def masked(text: str) -> str:
-        return mask_addresses(redact(text, secrets))
+    def shown(text: str, most: int) -> str:
+        return shortened(mask_addresses(redact(text, secrets)), most)
 
     return replace(
         diagnostic,
-        message=masked(diagnostic.message),
-        label=masked(diagnostic.label) if diagnostic.label else None,
-        notes=tuple(replace(note, message=masked(note.message)) for note in diagnostic.notes),
-        helps=tuple(map(masked, diagnostic.helps)),
+        message=shown(diagnostic.message, _LONGEST),
+        label=shown(diagnostic.label, _LONGEST_LABEL) if diagnostic.label else None,
+        notes=tuple(replace(note, message=shown(note.message, _LONGEST)) for note in diagnostic.notes[:_MOST_NOTES]),
+        helps=tuple(shown(text, _LONGEST_HELP) for text in diagnostic.helps[:_MOST_NOTES]),
     )
 
 
@@ -152,7 +156,7 @@ class Reporter:
         if self._left_out(diagnostic):
             return
         self.errors += diagnostic.severity is Severity.ERROR
-        diagnostic = _without_secrets(diagnostic)
+        diagnostic = _as_shown(diagnostic)
         span = diagnostic.span
         key = (diagnostic.code, span.file.path if span else diagnostic.message, span.start if span else -1)
         if key not in self._seen:

@@ -15,7 +15,12 @@ import copyreg
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from flowc.controls import shortened
 from flowc.source import MappedText
+
+LONGEST = 4000
+"""Characters of a message, a help or a detail that are shown."""
+MOST_DETAILS = 50
 
 
 class FlowcError(Exception):
@@ -36,11 +41,11 @@ class FlowcError(Exception):
         return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
     def mask(self, redact: Callable[[str], str]) -> None:
-        """Masks the secrets in its words."""
-        self.message = redact(self.message)
+        """Masks the secrets in its words, and cuts these: they may quote a value, or what a server says."""
+        self.message = shortened(redact(self.message), LONGEST)
         self.args = (self.message,)
-        self.help = redact(self.help) if self.help else None
-        self.details = tuple(redact(detail) for detail in self.details)
+        self.help = shortened(redact(self.help), LONGEST) if self.help else None
+        self.details = tuple(shortened(redact(detail), LONGEST) for detail in self.details[:MOST_DETAILS])
 
 
 class UsageError(FlowcError):

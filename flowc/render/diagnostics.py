@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,9 @@ from flowc.render.sarif import sarif
 from flowc.render.snippet import gutter_width, snippet
 from flowc.render.style import Style, printable
 from flowc.source import SourceFile, Span
+
+_MOST_ALIKE = 100
+"""Problems of one code in one file that are shown."""
 
 
 def full(diagnostic: Diagnostic, style: Style) -> str:
@@ -72,8 +76,24 @@ def github(diagnostic: Diagnostic) -> str:
 
 
 def render(diagnostics: Sequence[Diagnostic], form: str, style: Style) -> str:
-    """All diagnostics in one format: `text`, `concise`, `json`, `github` or `sarif`."""
-    return FORMATS[form](diagnostics, style)
+    """The diagnostics in one format: `text`, `concise`, `json`, `github` or `sarif`; of many alike, some."""
+    return FORMATS[form](_bounded(diagnostics), style)
+
+
+def _bounded(diagnostics: Sequence[Diagnostic]) -> list[Diagnostic]:
+    """The first of each code in each file; the last one shown says how many more there are."""
+    counts = Counter((each.code, each.file) for each in diagnostics)
+    shown: list[Diagnostic] = []
+    seen: Counter[tuple[str, str | None]] = Counter()
+    for each in diagnostics:
+        key = each.code, each.file
+        seen[key] += 1
+        if seen[key] == _MOST_ALIKE < counts[key]:
+            more = f"{counts[key] - _MOST_ALIKE:,} more problems of this code in this file are not shown"
+            each = replace(each, message=f"{each.message} ({more})")
+        if seen[key] <= _MOST_ALIKE:
+            shown.append(each)
+    return shown
 
 
 def rooted(diagnostics: Sequence[Diagnostic], root: Path) -> list[Diagnostic]:

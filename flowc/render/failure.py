@@ -5,17 +5,18 @@ from __future__ import annotations
 import platform
 
 from flowc import __version__
-from flowc.errors import FlowcError
+from flowc.controls import shortened
+from flowc.errors import LONGEST, MOST_DETAILS, FlowcError
 from flowc.render.style import Style, printable, printable_lines
 
 
 def failure(error: FlowcError, style: Style, *, prefix: str = "") -> str:
     """`error[code]: message`, its details indented, and the help."""
-    first, *rest = printable_lines(error.message) or [""]
+    first, *rest = printable_lines(shortened(style.conceal(error.message), LONGEST)) or [""]
     lines = [style.paint("error", f"error[{error.code}]") + style.paint("bold", f": {printable(prefix)}{first}")]
     lines.extend(f"  {line}" for line in rest)
-    for detail in error.details:
-        lines.extend(f"  {line}" for line in printable_lines(detail))
+    for detail in error.details[:MOST_DETAILS]:
+        lines.extend(f"  {line}" for line in printable_lines(shortened(style.conceal(detail), LONGEST)))
     if error.help:
         first, *rest = printable_lines(error.help)
         lines.append("\n      ".join([f"{style.paint('help', 'help')}: {first}", *rest]))
