@@ -16,7 +16,7 @@ from flowc.cli.scheduling import scheduler_of
 from flowc.controls import json_text
 from flowc.errors import UsageError
 from flowc.render.runs import schedule_object, schedules_text
-from flowc.service.runs.due import dues
+from flowc.service.runs.due import dues, with_successes
 from flowc.service.runs.pausing import set_paused
 from flowc.service.runs.scheduler import Scheduler
 
@@ -36,7 +36,7 @@ def list_(specs: tuple[str, ...], form: str, environment: str | None, run_log: s
     opened, scheduler = _opened(specs, environment, run_log, "nothing was looked at", looks=True)
     decided, now = scheduler.look()
     chosen = [each for each in scheduler.pipelines if each.name in opened.names or not opened.names]
-    found = dues(chosen, scheduler.log.standings(), decided.waiting, now)
+    found = with_successes(dues(chosen, scheduler.log.standings(), decided.waiting, now), scheduler.log)
     _close(opened, scheduler)
     if form == "json":
         out(json_text([schedule_object(each) for each in found]))

@@ -23,7 +23,7 @@ from flowc.masking import mask_addresses
 from flowc.runtime.tracing import NO_SPAN, Span
 from flowc.service.alerts.told import Telling
 from flowc.service.daemon.stats import Event
-from flowc.service.runs.due import Due, dues, limits_of, scheduled
+from flowc.service.runs.due import Due, dues, limits_of, scheduled, with_successes
 from flowc.service.runs.edits import ScheduleEdit, edited
 from flowc.service.runs.executors import SILENCE, Project, report_handle
 from flowc.service.runs.log import LEASE
@@ -124,7 +124,7 @@ def happened_event(happened: Happened) -> Event:
         return Event("info", happened.kind, pipeline=claim.pipeline, fields=fields)
     code = f"[{outcome.error_code}]" if outcome.error_code else ""
     again = f"; tried again at {happened.next_attempt.isoformat(timespec='seconds')}" if happened.next_attempt else ""
-    given_up = "; that was the last attempt" if happened.kind == "gave up" else ""
+    given_up = "; that was the last attempt for this due time" if happened.kind == "gave up" else ""
     words = f"{outcome.status}{code}: {outcome.error}{again}{given_up}"
     return Event("error", words, pipeline=claim.pipeline, fields=fields)
 
@@ -137,7 +137,8 @@ def due_now(opened: OpenProject, given_log: str | None) -> list[Due] | None:
     scheduler = scheduler_of(opened, chosen, (), None, Log(), given_log=given_log, looks=True)
     try:
         decided, now = scheduler.look()
-        return dues(scheduled(chosen), scheduler.log.standings(), decided.waiting, now)
+        found = dues(scheduled(chosen), scheduler.log.standings(), decided.waiting, now)
+        return with_successes(found, scheduler.log)
     except FlowcError as error:
         say(f"warning: when pipelines are due is not known: {error.message}")
         return None

@@ -15,7 +15,10 @@ def validations_text(found: Sequence[Validation], style: Style, *, explain: bool
     """One block for each target, and a closing line."""
     blocks = ["\n".join(_block(validation, style, explain)) for validation in found]
     bad = sum(not validation.ok for validation in found)
-    closing = f"{len(found)} loads: {'all can run' if not bad else f'{bad} cannot run'}"
+    if len(found) == 1:
+        closing = f"1 load: {'cannot run' if bad else 'can run'}"
+    else:
+        closing = f"{len(found)} loads: {f'{bad} cannot run' if bad else 'all can run'}"
     return "\n\n".join([*blocks, closing])
 
 

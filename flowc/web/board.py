@@ -92,7 +92,7 @@ class Board:
         rows = [_row(name, found.get(name), [as_seen(run) for run in runs[name]]) for name in shown]
         streams = [self.stream_row(name) for name in self.facts.streams]
         failures = self.log.runs(status="failed", most=_RECENT)
-        return Overview(_counts(found, rows, streams), rows, streams, failures, page, pages)
+        return Overview(_counts(rows, streams), rows, streams, failures, page, pages)
 
     def pipeline(self, flow: Flow) -> dict[str, Any]:
         """A pipeline with its newest runs and what their checks found."""
@@ -140,16 +140,26 @@ def _row(name: str, due: Due | None, runs: Sequence[RunRecord]) -> PipelineRow:
     return PipelineRow(name, ended.status if ended else "-", due, runs[0] if runs else None, sparks.bars(runs))
 
 
-def _counts(found: Mapping[str, Due], rows: Sequence[PipelineRow], streams: Sequence[StreamRow]) -> dict[str, int]:
-    """How many of each state there are: of schedules in all, of runs on this page."""
-    states = Counter(due.state.partition(":")[0].partition(",")[0] for due in found.values())
-    health = Counter("fine" if row.health == "ok" else "not ok" for row in rows if row.health != "-")
-    running = sum(row.last is not None and row.last.status == "running" for row in rows)
-    return {
-        "fine": health["fine"], "not ok": health["not ok"], "running": running, "due": states["due"],
-        "waiting": states["waits"], "paused": states["paused"],
-        "streams running": sum(row.state == "running" for row in streams), "streams": len(streams),
-    }  # fmt: skip
+_STATES = ("fine", "not ok", "running", "due", "waiting", "paused", "not run yet")
+"""The states of pipelines; each is in one of them."""
+
+
+def _counts(rows: Sequence[PipelineRow], streams: Sequence[StreamRow]) -> dict[str, int]:
+    """How many pipelines of the page are in each state, and how many streams run."""
+    found = Counter(map(_state, rows))
+    running = sum(row.state == "running" for row in streams)
+    return {state: found[state] for state in _STATES} | {"streams running": running, "streams": len(streams)}
+
+
+def _state(row: PipelineRow) -> str:
+    """The state of a pipeline: what goes on, else how its last run ended where that was bad, else its schedule's."""
+    schedule = row.due.state.partition(":")[0].partition(",")[0] if row.due else ""
+    if schedule == "running" or (row.last is not None and row.last.status == "running"):
+        return "running"
+    if row.health not in ("ok", "-") or schedule in ("failing", "lost"):
+        return "not ok"
+    healthy = "fine" if row.health == "ok" else "not run yet"
+    return {"waits": "waiting", "paused": "paused", "due": "due"}.get(schedule, healthy)
 
 
 def _quality(whole: Sequence[RunRecord]) -> list[Mapping[str, Any]]:

@@ -67,7 +67,7 @@ def test_a_failure_and_the_recovery_are_told_before_run_due_ends(folder):
     assert [each["kind"] for each in lines(recovered)] == ["recovered"]
     first, second = (body["text"].splitlines() for body in server.bodies)
     assert first[0] == "*[shop] up failed*"
-    assert first[-1] == "That was the last attempt."
+    assert first[-1] == "That was the last attempt for this due time."
     assert second == ["*[shop] up is well again*", f"`up` is well again: it succeeded for its due time {LATER}"]
 
 

@@ -182,7 +182,7 @@ def test_an_attempt_says_whether_it_was_the_last_one(log):
     for kind in ("failed", "gave up"):  # the first one's next attempt has begun, so that no time is known of it
         looker.hears(Happened(kind, claim, BAD))
     assert [alert.message.rpartition("\n")[2] for alert in told.alerts] == [
-        "It is tried again.", "That was the last attempt.",
+        "It is tried again.", "That was the last attempt for this due time.",
     ]  # fmt: skip
 
 

@@ -181,7 +181,7 @@ def test_a_failure_is_recorded_with_its_code_and_tried_again(folder):
     assert done.code == 1
     assert "tried again at 2026-03-10T12:01:00" in done.err
     assert due(folder, "2026-03-10T12:00:30Z").code == 0
-    assert "that was the last attempt" in due(folder, "2026-03-10T12:01:30Z").err
+    assert "that was the last attempt for this due time" in due(folder, "2026-03-10T12:01:30Z").err
     found = [(run["attempt"], run["status"], run["reason"]) for run in runs(folder)]
     assert found == [(2, "failed", "retry"), (1, "failed", "schedule")]
     assert folder.flowc("runs", "show", "last", "--json").json["error_code"]
@@ -198,6 +198,16 @@ def test_pause_and_resume(folder):
     folder.flowc("schedule", "resume", "up")
     due(folder, NOON)
     assert len(runs(folder)) == 2
+
+
+def test_a_success_by_hand_is_the_last_success(folder):
+    written(folder)
+    assert [each["last_success"] for each in folder.flowc("schedule", "list", "--json").json] == [None, None]
+    assert folder.flowc("run", "--once", "up").code == 0
+    first, second = folder.flowc("schedule", "list", "--json").json
+    assert first["last_success"][:10] == runs(folder)[0]["started_at"][:10]
+    assert second["last_success"] is None
+    assert "last success" in folder.flowc("schedule", "list").out
 
 
 def test_selectors_choose_among_schedules(folder):

@@ -102,7 +102,7 @@ def test_a_failure_is_recorded_by_the_worker_and_tried_again(shop):
     assert done.code == 1
     assert "error   up: failed[" in done.err
     assert "tried again at" in done.err
-    assert "that was the last attempt" in shop.due(LATER).err
+    assert "that was the last attempt for this due time" in shop.due(LATER).err
     assert shop.attempts()[-2:] == [(2, "failed"), (1, "failed")]
 
 

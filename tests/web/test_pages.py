@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
 import time
@@ -71,6 +72,9 @@ def test_the_overview_shows_health_schedules_and_failures(browser: Browser):
     browser.sign_in(VIEWER)
     page = browser.get("/").text
     assert '<div class="not-ok"><dt>not ok</dt><dd>1</dd>' in page
+    tiles = re.findall(r"<dt>([a-z ]+)</dt><dd>(\d+)</dd>", page)
+    pipelines = page.count('<th scope="row"><a href="/pipelines/')
+    assert sum(int(count) for state, count in tiles if "streams" not in state) == pipelines
     assert "begins with the next scheduler" in page
     assert "query-refused" in page
     assert 'aria-label="the last 1 runs: 0 not ok' in page

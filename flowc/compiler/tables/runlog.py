@@ -227,12 +227,15 @@ def read_successes(project: str, pipeline: str, after: datetime, upto: datetime,
     return f"SELECT DISTINCT {due} FROM {state_name(RUNS, dialect)} WHERE {of} AND {due} <= {value(upto, dialect)}"
 
 
-def read_newest(project: str, pipelines: Sequence[str], each: int, dialect: Dialect) -> str:
+def read_newest(
+    project: str, pipelines: Sequence[str], each: int, dialect: Dialect, *, status: str | None = None
+) -> str:
     """How the newest runs of `each` of some pipelines went: as many look-ups by an index, in one statement."""
     names = idents(_COURSE)
     rows = f"SELECT {names} FROM {state_name(RUNS, dialect)} WHERE {_is(PROJECT, project, dialect)}"
-    last = f"ORDER BY {ident('run_id')} DESC LIMIT {each}"
-    parts = (f"{rows} AND {_is('pipeline_name', name, dialect)} {last}" for name in pipelines)
+    chosen = f" AND {_is('status', status, dialect)}" if status else ""
+    last = f"{chosen} ORDER BY {ident('run_id')} DESC LIMIT {each}"
+    parts = (f"{rows} AND {_is('pipeline_name', name, dialect)}{last}" for name in pipelines)
     return " UNION ALL ".join(f"SELECT {names} FROM ({part}) AS q{i}" for i, part in enumerate(parts))
 
 

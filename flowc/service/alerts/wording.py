@@ -27,7 +27,7 @@ def of_run(happened: Happened, kind: str, place: Alert) -> Alert:
     why = f"{code}: {outcome.error}" if outcome.error else code
     again = happened.next_attempt
     when = f" at {_short(again)}" if again is not None else ""
-    then = "That was the last attempt." if kind == GAVE_UP else f"It is tried again{when}."
+    then = "That was the last attempt for this due time." if kind == GAVE_UP else f"It is tried again{when}."
     how = _HOW.get(outcome.status, "failed")
     return replace(
         about, message=f"`{claim.pipeline}` {how} for {due}, attempt {claim.attempt}{why}\n{then}", next_attempt=again,

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from flowc.compiler.front.project import ProjectSpec
 from flowc.compiler.ir import Pipeline
 from flowc.service.loads.planning import connections
 from flowc.service.runs.decisions import Limits, Scheduled, Waiting, next_due
-from flowc.service.runs.records import Standing
+from flowc.service.runs.log import RunLog
+from flowc.service.runs.records import OK, Standing
 
 _ALONE = ("duckdb", "sqlite")
 """The kinds whose files one process opens, or writes, at a time: others would wait for a load, and give up."""
@@ -83,3 +84,11 @@ def _state(at: Standing, waits: Waiting | None, due: datetime | None, now: datet
     if due is None:
         return "never due again"
     return "due" if due <= now else "failing" if at.failing else "fine"
+
+
+def with_successes(found: Sequence[Due], log: RunLog) -> list[Due]:
+    """The schedules, with the last success by hand of those for which no due time has succeeded."""
+    names = [each.pipeline for each in found if each.succeeded_at is None]
+    newest = log.newest(names, 1, status=OK)
+    began = {name: runs[0].started_at for name, runs in newest.items() if runs}
+    return [replace(each, succeeded_at=each.succeeded_at or began.get(each.pipeline)) for each in found]

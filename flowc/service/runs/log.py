@@ -218,12 +218,12 @@ class RunLog:
         text = sql.read_successes(self.project, pipeline, after, upto, self._dialect)
         return {_aware(row["due_at"]) for row in self._ask(text)}
 
-    def newest(self, pipelines: Sequence[str], each: int) -> dict[str, list[RunRecord]]:
-        """The newest runs of `each` of some pipelines, the newest first; without what they did."""
+    def newest(self, pipelines: Sequence[str], each: int, *, status: str | None = None) -> dict[str, list[RunRecord]]:
+        """The newest runs of `each` of some pipelines, of one status or any, the newest first; without details."""
         found: dict[str, list[RunRecord]] = {name: [] for name in pipelines}
         for start in range(0, len(pipelines), _AT_ONCE):
             piece = pipelines[start : start + _AT_ONCE]
-            for row in self._ask(sql.read_newest(self.project, piece, each, self._dialect)):
+            for row in self._ask(sql.read_newest(self.project, piece, each, self._dialect, status=status)):
                 found[row["pipeline_name"]].append(_record(row))
         return {name: sorted(runs, key=lambda run: run.id, reverse=True) for name, runs in found.items()}
 
