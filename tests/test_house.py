@@ -174,3 +174,96 @@ def test_no_time_is_measured_by_a_clock_that_is_set():
         if asked.search(ast.unparse(node))
     }
     assert found == TIME_OF_DAY
+
+
+OPENERS = {
+    "read_bytes", "write_bytes", "read_text", "write_text", "touch", "truncate", "copy", "copy2", "copyfile",
+    "copytree", "move", "OSFile", "memory_map", "input_stream", "GzipFile", "ParquetFile", "read_metadata",
+}  # fmt: skip
+"""Functions that open a file by its path, beside `open` itself."""
+OPEN = re.compile(r"(?:os\.)?open\(|.+\.open\(['\"][rwabx+]+['\"]")
+IN_MEMORY = re.compile(r"(?!shutil\.|os\.).+\.(?:copy|move|truncate)\(")
+"""Methods of values that have such a name too."""
+OPENS_FILES = {
+    "flowc/cli/completing.py": "its own file of the words that it completes",
+    "flowc/cli/init.py": "the starter project",
+    "flowc/cli/main.py": "/dev/null", "flowc/cli/streams.py": "/dev/null",
+    "flowc/cli/serving.py": "a file of tokens", "flowc/cli/specnames.py": "specs",
+    "flowc/compiler/front/schemas.py": "schemas of the package", "flowc/compiler/front/specfiles.py": "specs",
+    "flowc/compiler/lowering/functions.py": "modules of the project",
+    "flowc/compiler/sql/binding/catalog.py": "a table of the package",
+    "flowc/compiler/sql/binding/mysqlcatalog.py": "a table of the package",
+    "flowc/compiler/sql/meaning/functions/__init__.py": "a table of the package",
+    "flowc/render/pages.py": "pages of the package", "flowc/web/views.py": "files of the package",
+    "flowc/runtime/aside.py": "a new file of bad rows, and its own spool",
+    "flowc/runtime/connectors/delta_lock.py": "a lock of its own, by flock",
+    "flowc/runtime/connectors/delta_watermarks.py": "a watermark of its own",
+    "flowc/runtime/connectors/filelooks.py": "what `Folder.file` gives",
+    "flowc/runtime/connectors/files.py": "what `Folder.file` gives",
+    "flowc/runtime/connectors/filestream.py": "what `Folder.file` gives",
+    "flowc/runtime/connectors/members.py": "what `Folder.file` gives",
+    "flowc/runtime/inuse.py": "what `Folder.file` gives", "flowc/runtime/parquet.py": "what `Folder.file` gives",
+    "flowc/runtime/parquetdamage.py": "what `Folder.file` gives",
+    "flowc/runtime/private.py": "a new file",
+    "flowc/runtime/connectors/parquetsizes.py": "what `Folder.file` gives", "flowc/runtime/spool.py": "its own files",
+    "flowc/runtime/scratch.py": "a lock of its own, by flock",
+    "flowc/runtime/streams/targets/fileformats.py": "a new file", "flowc/runtime/streams/targets/filelog.py": "its log",
+    "flowc/service/access/locks.py": "files of /proc", "flowc/service/access/secrets.py": "a file of one secret",
+    "flowc/service/access/userfile.py": "the settings of the user", "flowc/service/access/writing.py": "a new file",
+    "flowc/service/changes/saved.py": "a saved plan", "flowc/service/daemon/host.py": "/dev/null",
+}  # fmt: skip
+"""What may be opened and closed where. No file of a database is: that drops all locks which this process has on it."""
+CONNECTS = {
+    "flowc/runtime/connectors/sqlite.py": {"sqlite3": ("self._path", "':memory:'")},
+    "flowc/runtime/connectors/duckdb.py": {"duckdb": ("self._path",)},
+    "flowc/runtime/parquetdamage.py": {"duckdb": ("",)},
+    "flowc/service/checking/sqlite.py": {"sqlite3": ("':memory:'",)},
+    "flowc/service/checking/duckdb.py": {"duckdb": ("",)},
+}  # fmt: skip
+"""Where embedded databases are connected to, each file by one library."""
+OTHER_LIBRARIES = re.compile(r"\b(adbc_driver_sqlite|apsw|pysqlite\w*|aiosqlite|sqlalchemy|sqlcipher\w*|turso\w*)\b")
+
+
+def _opens(call: ast.Call) -> bool:
+    """Whether a call opens a file by its path, by its name alone."""
+    name = call.func.id if isinstance(call.func, ast.Name) else getattr(call.func, "attr", "")
+    if name == "open":
+        return OPEN.match(ast.unparse(call)) is not None
+    return isinstance(call.func, ast.Attribute) and name in OPENERS and not IN_MEMORY.match(ast.unparse(call))
+
+
+def test_no_file_of_a_database_is_opened_by_the_way():
+    """A process that closes any descriptor of a file loses all its locks on it."""
+    found = {
+        str(path.relative_to(ROOT))
+        for path in PACKAGE
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Call) and _opens(node)
+    }
+    assert found == OPENS_FILES.keys()
+
+
+def test_each_file_of_a_database_is_opened_by_one_library():
+    """Each copy of a library has a list of its own of the files that it has open, and closes those of others."""
+    found: dict[str, dict[str, set[str]]] = {}
+    for path in PACKAGE:
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("sqlite3.connect", "duckdb.connect"):
+                library, given = ast.unparse(node.func).partition(".")[0], [ast.unparse(each) for each in node.args[:1]]
+                made = found.setdefault(str(path.relative_to(ROOT)), {}).setdefault(library, set())
+                made.add(given[0] if given else "")
+    assert found == {name: {kind: set(of) for kind, of in each.items()} for name, each in CONNECTS.items()}
+    assert [str(path) for path in PACKAGE if OTHER_LIBRARIES.search(path.read_text("utf-8"))] == []
+
+
+FORKS = re.compile(r"\bos\.fork\w*\(|\bmultiprocessing\b|\bProcessPoolExecutor\b|\bpreexec_fn\b")
+
+
+def test_no_session_of_a_database_goes_over_a_fork():
+    """SQLite in a child takes the locks of its parent for its own. The one fork comes before any session."""
+    assert [path.name for path in PACKAGE if FORKS.search(path.read_text("utf-8"))] == ["host.py"]
+    main = next(
+        each for each in tree(ROOT / "flowc/service/daemon/host.py").body
+        if isinstance(each, ast.FunctionDef) and each.name == "main"
+    )  # fmt: skip
+    assert ast.unparse(main.body[1]) == "source, sink = _spilling()"

@@ -28,6 +28,7 @@ from flowc.runtime.connectors.duckdb_values import (
     stored_as,
     type_of,
 )
+from flowc.runtime.databasefiles import note_closed, note_open
 from flowc.runtime.names import derived, listed, qualified, quoted
 from flowc.runtime.options import database_path, demand_file, mend_of
 from flowc.runtime.violations import Violation
@@ -57,6 +58,7 @@ class DuckDB:
     def __init__(self, options: Mapping[str, object]) -> None:
         self._path = database_path(options, "duckdb")
         self._connection: Any = None
+        self._real = ""
         self._open_transaction = False
         self._held: list[threading.Lock] = []
         self._tables: dict[TableName, str] = {}
@@ -67,6 +69,7 @@ class DuckDB:
         demand_file(self._path)
         try:
             self._connection = duckdb.connect(self._path)
+            self._real = note_open(self._path)
             self._connection.execute("SET TimeZone = 'UTC'")
             # A name that no table has is no variable of this program.
             self._connection.execute("SET python_enable_replacements = false")
@@ -83,6 +86,7 @@ class DuckDB:
         self.rollback()
         self._connection.close()
         self._connection = None
+        note_closed(self._real)
 
     def begin(self) -> None:
         self._run("BEGIN TRANSACTION")

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
 from flowc.errors import DataError
+from flowc.runtime.databasefiles import is_open
 
 OUTSIDE = "path-outside"
 
@@ -26,11 +27,13 @@ class Folder:
 
     def holds(self, path: Path) -> bool:
         """Whether a path leads to what is below the folder, or would be if it were there."""
+        real, top = self._real_of(path), self._real(str(self.path))
+        return real == top or real.startswith(os.path.join(top, ""))
+
+    def _real_of(self, path: Path) -> str:
         parent, name = os.path.split(path)
         plain = name != ".." and not os.path.islink(path)
-        real = os.path.join(self._real(parent), name) if plain else os.path.realpath(path)
-        top = self._real(str(self.path))
-        return real == top or real.startswith(os.path.join(top, ""))
+        return os.path.join(self._real(parent), name) if plain else os.path.realpath(path)
 
     def _real(self, path: str) -> str:
         if path not in self._parents:
@@ -53,7 +56,8 @@ class Folder:
         """The path of a file that can be read to its end.
 
         Raises:
-            DataError: it leads out of the folder, nowhere, or to a pipe, a device or a socket.
+            DataError: it leads out of the folder, nowhere, to a pipe, a device or a socket, or to a database that this
+                process has open.
         """
         try:
             mode = self.require(path).stat().st_mode
@@ -64,6 +68,9 @@ class Folder:
         if not stat.S_ISREG(mode):
             message = f"`{shown(path)}` cannot be read: it is {_kind(mode)}, and not a file"
             raise DataError(message, code="unreadable-file", help="take it out of the folder")
+        if is_open(self._real_of(path)):
+            message = f"`{shown(path)}` cannot be read: it belongs to a database that flowc has open"
+            raise DataError(message, code="unreadable-file", help="take it out of the folder, or name other files")
         return path
 
     def require_links(self, top: Path, files: Iterable[str]) -> None:

@@ -20,6 +20,7 @@ from flowc.runtime.connectors import constraints, sqlite_failures
 from flowc.runtime.connectors import sqlite_catalog as catalog
 from flowc.runtime.connectors.sqlite_functions import register
 from flowc.runtime.connectors.sqlite_values import load, read_type, store
+from flowc.runtime.databasefiles import note_closed, note_open
 from flowc.runtime.names import listed, qualified, quoted, without_end
 from flowc.runtime.options import database_path, demand_file, mend_of
 from flowc.runtime.violations import Violation
@@ -49,6 +50,7 @@ class SQLite:
     def __init__(self, options: Mapping[str, object]) -> None:
         self._path = database_path(options, "sqlite")
         self._connection: sqlite3.Connection | None = None
+        self._real = ""
 
     def open(self) -> None:
         if self._connection is not None:
@@ -63,6 +65,7 @@ class SQLite:
             raise EngineError(message, code="connection-failed", help=mend_of(self._path)) from error
         register(connection)
         self._connection = connection
+        self._real = note_open(self._path)
 
     @property
     def _session(self) -> sqlite3.Connection:
@@ -75,6 +78,7 @@ class SQLite:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+            note_closed(self._real)
 
     def begin(self) -> None:
         self._run("BEGIN IMMEDIATE")
