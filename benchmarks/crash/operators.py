@@ -29,22 +29,27 @@ _PATIENCE = 300.0
 def rewound(trial: Trial, job: Job) -> None:
     """A worker is rewound while it works, to any place before it or behind it, or twice to the same end."""
     worker = Steady(job.folder, job.stream, job.env, tune=job.tune).start()
-    places = trial.chance.choice(((_place(trial),), (_place(trial),), ("earliest",) * 2, ("latest",) * 2))
+    places = trial.chance.choice(((any_place(trial),), (any_place(trial),), ("earliest",) * 2, ("latest",) * 2))
     for place in places:
         time.sleep(trial.chance.uniform(0.0, 0.8))
-        moving = Command(job.folder, job.stream, job.env, tune=job.tune)
-        moving = replace(moving, words=("rewind", job.stream, "--to", place, "--yes"))
-        code, text = moving.done()
-        found = _MOVED.search(text)
-        if found is not None:
-            trial.again += int(found[1])
-            trial.skipped += int(found[2] or 0)
-        elif code == DONE or not any(words in text for words in _REFUSED):
-            raise TimeoutError(f"the rewind ended with {code}: {text}")
+        moved(trial, job, place)
     ended(worker)
 
 
-def _place(trial: Trial) -> str:
+def moved(trial: Trial, job: Job, place: str) -> None:
+    """Rewinds a stream, and takes down what the command announces."""
+    moving = Command(job.folder, job.stream, job.env, tune=job.tune)
+    moving = replace(moving, words=("rewind", job.stream, "--to", place, "--yes"))
+    code, text = moving.done()
+    found = _MOVED.search(text)
+    if found is not None:
+        trial.again += int(found[1])
+        trial.skipped += int(found[2] or 0)
+    elif code == DONE or not any(words in text for words in _REFUSED):
+        raise TimeoutError(f"the rewind ended with {code}: {text}")
+
+
+def any_place(trial: Trial) -> str:
     """Anywhere in the topic."""
     chance, each = trial.chance, trial.messages // trial.partitions
     instant = datetime.fromtimestamp(FIRST_MS / 1000, UTC) + timedelta(milliseconds=chance.randrange(trial.messages))

@@ -178,7 +178,7 @@ def dedupe(folder: Path, *, beside: bool = False) -> Iterator[Place]:
     """
     stream = "    dedupe: { keys: [id], within: 10m }\n    watermark: { lateness: 1h }" + _BESIDE * beside
     with postgres(folder) as out:
-        yield replace(out, stream=stream, feed="repeats", wanted=lambda events: range(distinct(events)))
+        yield replace(out, stream=stream, feed="repeats", wanted=lambda events: range(distinct(events)), tune=_often)
 
 
 @contextmanager
@@ -318,7 +318,7 @@ ROLLING = ("delta", "files")
 """The kinds of places that take rows of several epochs at once."""
 WITHOUT: Mapping[str, tuple[str, ...]] = {
     "rewind": ("duckdb", "dedupe", "shared", *TIMED), "dlq-replay": ("duckdb", "delta", "files", "kafka", *TIMED),
-    "second-daemon": TIMED, "rolling": TIMED,
+    "second-daemon": TIMED, "rolling": TIMED, "looked-at": ("duckdb",),
 }  # fmt: skip
 """The kinds of places that a way does not fit: a file that one process opens, state that begins anew, other letters,
 daemons that hold back what the end lets out."""

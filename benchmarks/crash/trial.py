@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from benchmarks.crash.feeds import Item
+from benchmarks.crash.lookers import LOOKERS, LOOKERS_ROWS
 from benchmarks.crash.member import Member
 from benchmarks.crash.operators import OPERATORS, OPERATORS_ROWS
 from benchmarks.crash.places import ROLLING, SERVERS, SHARED, WITHOUT, Held, Place
@@ -73,7 +74,7 @@ class Trial:
             rows = 60  # each of them is to have some left when partitions move
             assignor = self.chance.choice(("cooperative-sticky", "range"))
             properties = f", properties: {{ partition.assignment.strategy: {assignor}, {_SHORT} }}"
-        rows = OPERATORS_ROWS.get(way, rows)  # the next one is to have something left to read
+        rows = {**OPERATORS_ROWS, **LOOKERS_ROWS}.get(way, rows)  # the next one is to have something left to read
         name = f"events_{uuid.uuid4().hex[:8]}"
         connections = "".join(f"  {key}: {{ {text} }}\n" for key, text in self.place.connections.items())
         targets = "".join(f"\n      - {target}" for target in self.place.targets)
@@ -140,6 +141,16 @@ streams:
         text = job.log.read_text() if job.log.exists() else "it does not end well"
         return "" if well and "Traceback" not in text else text[-2000:]
 
+    def working(self, job: Job) -> int:
+        """A worker at any moment; where operators keep state, which takes longer to begin, while it is at work."""
+        began = self.folder / f"began-{uuid.uuid4().hex[:8]}"
+        process = replace(job, seen=began).start()
+        until = time.monotonic() + 20
+        while self.place.drained and not began.exists() and lives(process) and time.monotonic() < until:
+            time.sleep(0.01)
+        time.sleep(self.chance.uniform(0.05, 0.9))
+        return process
+
     def kill(self, process: int) -> None:
         """Kills a worker, if it still runs."""
         os.kill(process, signal.SIGKILL)
@@ -171,32 +182,21 @@ def _at_points(trial: Trial, job: Job) -> None:
 def _at_any_moment(trial: Trial, job: Job) -> None:
     """Is killed from outside, at any moment of its life."""
     for _ in range(trial.chance.randint(1, 3)):
-        process = _working(trial, job)
+        process = trial.working(job)
         trial.kill(process)
-
-
-def _working(trial: Trial, job: Job) -> int:
-    """A worker at any moment; where operators keep state, which takes longer to begin, while it is at work."""
-    began = trial.folder / f"began-{uuid.uuid4().hex[:8]}"
-    process = replace(job, seen=began).start()
-    until = time.monotonic() + 20
-    while trial.place.drained and not began.exists() and lives(process) and time.monotonic() < until:
-        time.sleep(0.01)
-    time.sleep(trial.chance.uniform(0.05, 0.9))
-    return process
 
 
 def _beside_another(trial: Trial, job: Job) -> None:
     """Two workers at once; one of them is killed."""
     second = job.start()
-    first = _working(trial, job)
+    first = trial.working(job)
     trial.kill(first)
     ended(second)
 
 
 def _as_a_zombie(trial: Trial, job: Job) -> None:
     """Sleeps while another one does the work, and wakes up with an epoch in its hands."""
-    zombie = _working(trial, job)
+    zombie = trial.working(job)
     os.kill(zombie, signal.SIGSTOP)
     other = job.start()
     try:
@@ -292,7 +292,7 @@ MEMBERS: Mapping[str, Way] = {"rebalance": _member_killed, "frozen": _member_fro
 """What takes workers that share a stream."""
 RESTARTS: Mapping[str, Way] = {"broker": _without_broker, "database": _without_database}
 """What takes servers of its own."""
-WAYS: Mapping[str, Way] = {**WORKERS, **MEMBERS, **RESTARTS, **OPERATORS}
+WAYS: Mapping[str, Way] = {**WORKERS, **MEMBERS, **RESTARTS, **OPERATORS, **LOOKERS}
 
 
 def ways_of(kind: str, asked: Sequence[str]) -> list[str]:

@@ -46,6 +46,15 @@ def test_what_operators_were_told_is_what_happened(kind: str, env: Mapping[str, 
     assert "rewind 1 dlq-replay 1" in row or "dlq-replay 1 rewind 1" in row
 
 
+@pytest.mark.parametrize("kind", ["windows", "dedupe"])
+def test_every_event_is_there_once_when_others_look_at_workers_that_are_killed(
+    kind: str, env: Mapping[str, str]
+) -> None:
+    row = campaign(kind, env, "looked-at", events=FEWER)
+    assert f"| {kind} | {TRIALS} |" in row
+    assert "looked-at 2" in row
+
+
 def test_every_event_is_there_once_when_daemons_take_turns(env: Mapping[str, str]) -> None:
     row = campaign("postgres", env, "second-daemon", "rolling", events=FEWER)
     assert "second-daemon 1 rolling 1" in row or "rolling 1 second-daemon 1" in row
