@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from flowc.errors import DataError
+from flowc.errors import DataError, EngineError
 from flowc.runtime import private
 from flowc.runtime.connectors import open_database
 from flowc.runtime.connectors.files import Files
@@ -135,3 +135,36 @@ def test_a_folder_gives_no_file_of_a_database_that_is_open(kind: str, tmp_path: 
     assert locks(path) == held
     database.close()
     assert Folder(tmp_path).file(path) == path
+
+
+@needs_list
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM sqlite_scan('{path}', 't')", "SELECT * FROM read_blob( '{path}')", "ATTACH '{path}' AS other",
+        "select size from read_text(['{path}'])", "attach if not exists '{path}' AS o (TYPE sqlite)",
+        "SELECT * FROM '{path}'", "SELECT 1 FROM t JOIN '{path}' USING (x)",
+    ],
+)  # fmt: skip
+def test_duckdb_reads_no_file_of_a_database_that_is_open(sql: str, tmp_path: Path) -> None:
+    path = tmp_path / "it's.sqlite"
+    duck = open_database("duckdb", {"path": ":memory:"})
+    with closing(wal(path)) as _, closing(open_database("sqlite", {"path": str(path)})) as flowc:
+        flowc.query("SELECT x FROM t")
+        held = locks(path)
+        for run in (duck.execute, duck.query, duck.describe):
+            with pytest.raises(EngineError, match="it belongs to a database that flowc has open"):
+                run(sql.format(path=str(path).replace("'", "''")))
+        assert locks(path) == held
+        duck.execute("CREATE TABLE IF NOT EXISTS t AS SELECT 'it''s.sqlite' AS x")  # a text that is no path
+    assert duck.query("SELECT x FROM t").num_rows == 1
+    duck.close()
+
+
+def test_duckdb_attaches_its_own_file_and_memory(tmp_path: Path) -> None:
+    path = tmp_path / "wh.duckdb"
+    with closing(open_database("duckdb", {"path": str(path)})) as duck:
+        duck.execute(f"ATTACH IF NOT EXISTS '{path}' AS wh")
+        duck.execute("ATTACH ':memory:' AS other")
+        with pytest.raises(EngineError, match="it belongs to a database that flowc has open"):
+            duck.query(f"SELECT size FROM read_blob('{path}')")

@@ -28,7 +28,7 @@ from flowc.runtime.connectors.duckdb_values import (
     stored_as,
     type_of,
 )
-from flowc.runtime.databasefiles import note_closed, note_open
+from flowc.runtime.databasefiles import note_closed, note_open, opened_by
 from flowc.runtime.names import derived, listed, qualified, quoted
 from flowc.runtime.options import database_path, demand_file, mend_of
 from flowc.runtime.violations import Violation
@@ -159,6 +159,7 @@ class DuckDB:
         return arrow_schema(columns), self._stream(derived(sql, names, chosen), columns)
 
     def _stream(self, sql: str, columns: Sequence[Column]) -> Iterator[pa.RecordBatch]:
+        self._refuse_open_files(sql)
         # A cursor of its own would not see what the open transaction wrote, so the session's own connection it is.
         try:
             yield from as_read(self._connection.sql(sql).to_arrow_reader(_BATCH), columns)
@@ -229,10 +230,17 @@ class DuckDB:
         return rows
 
     def _run(self, sql: str) -> Any:
+        self._refuse_open_files(sql)
         try:
             return self._connection.execute(sql)
         except duckdb.Error as error:
             raise self._failed(error) from error
+
+    def _refuse_open_files(self, sql: str) -> None:
+        """To read any file, and to attach one of SQLite, drops the locks that this process has on it."""
+        if (path := opened_by(sql, self._real)) is not None:
+            message = f"DuckDB cannot read `{path}`: it belongs to a database that flowc has open"
+            raise EngineError(message, code="query-refused", help="read it through a connection of its own kind")
 
     def _failed(self, error: duckdb.Error) -> FlowcError:
         if _BROKEN.match(str(error)):
