@@ -9,6 +9,7 @@ from contextlib import suppress
 from flowc.runtime.databasefiles import BESIDE
 
 _OWNER = 0o600
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def private(path: str, flags: int) -> int:
@@ -18,7 +19,7 @@ def private(path: str, flags: int) -> int:
     """
     handle = os.open(path, flags, _OWNER)
     found = os.fstat(handle)
-    if _is_shared(found):
+    if _is_own(found) and stat.S_IMODE(found.st_mode) != _OWNER:
         os.fchmod(handle, _OWNER)
     return handle
 
@@ -34,18 +35,21 @@ def make_private(path: str) -> None:
         return
     for each in (path, *(path + ending for ending in BESIDE)):
         with suppress(FileNotFoundError):
-            if _is_shared(os.stat(each)):
-                os.chmod(each, _OWNER)
+            found = os.stat(each)
+            if _is_own(found) and found.st_mode & _OTHERS:
+                os.chmod(each, stat.S_IMODE(found.st_mode) & ~_OTHERS)  # one that is read-only stays so
 
 
 def _create(path: str) -> None:
     """Raises FileExistsError, also where another process has created it meanwhile."""
     try:
         os.mknod(path, stat.S_IFREG | _OWNER)
-    except PermissionError:  # macOS lets no user call it
+    except FileExistsError:
+        raise
+    except OSError:  # macOS lets no user call it, and some file systems have it not
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, _OWNER))
 
 
-def _is_shared(found: os.stat_result) -> bool:
-    """Whether it is a file of this user that other users may read or write, or that the owner may not."""
-    return stat.S_ISREG(found.st_mode) and stat.S_IMODE(found.st_mode) != _OWNER and found.st_uid == os.geteuid()
+def _is_own(found: os.stat_result) -> bool:
+    """Whether it is a file, and this user's."""
+    return stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid()

@@ -108,6 +108,7 @@ def test_state_is_there_after_a_look_and_a_kill(looked: Callable[[Folder], None]
         caught_up(folder, running, 4)
         os.kill(running.process.pid, signal.SIGKILL)
         os.kill(worker, signal.SIGKILL)
+    assert _place(status(folder)) >= 3
     give(folder, 4)
     done = folder.flowc("run", "events", "--once")
     assert done.code == 0, done.out + done.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import stat
@@ -74,6 +75,14 @@ def test_all_files_of_the_database_become_private(tmp_path: Path) -> None:
     assert {mode(f"{path}{ending}") for ending in ("", *BESIDE)} == {0o600}
 
 
+def test_a_database_that_is_read_only_stays_so(tmp_path: Path) -> None:
+    path = tmp_path / "state.sqlite"
+    path.touch()
+    path.chmod(0o444)
+    make_private(str(path))
+    assert mode(path) == 0o400
+
+
 def test_files_beside_a_new_database_are_as_private(tmp_path: Path) -> None:
     path = tmp_path / "state.sqlite"
     make_private(str(path))
@@ -81,9 +90,12 @@ def test_files_beside_a_new_database_are_as_private(tmp_path: Path) -> None:
         assert {mode(f"{path}{ending}") for ending in ("", "-wal", "-shm")} == {0o600}
 
 
-def test_where_the_system_refuses_to_create_a_file_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("number", [errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_where_the_system_refuses_to_create_a_file_so(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refused(*_: object) -> None:
-        raise PermissionError
+        raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(private.os, "mknod", refused)
     path = tmp_path / "state.sqlite"
