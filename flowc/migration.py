@@ -321,13 +321,16 @@ class StateVerdict:
 class StreamState:
     """What becomes of what a stream remembers when it runs next, and where that is kept.
 
-    `unknown` says why that cannot be told.
+    `unknown` says why that cannot be told. `unfinished` epochs are intended, and not in the last checkpoint; with
+    `edited`, another plan of the stream has intended them, which finishes them before this one begins.
     """
 
     stream: str
     where: str
     verdicts: tuple[StateVerdict, ...] = ()
     unknown: str = ""
+    unfinished: int = 0
+    edited: bool = False
 
     @property
     def refused(self) -> bool:
@@ -337,7 +340,7 @@ class StreamState:
     @property
     def kept(self) -> bool:
         """Whether all of it stays as it is."""
-        return not self.unknown and all(verdict.decision == "keep" for verdict in self.verdicts)
+        return not (self.unknown or self.edited) and all(verdict.decision == "keep" for verdict in self.verdicts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,4 +129,6 @@ def _state(state: StreamState) -> dict[str, object]:
             {"node": v.node, "decision": v.decision, "reason": v.reason, "help": v.help or None} for v in state.verdicts
         ],
         "unknown": state.unknown or None,
+        "unfinished": state.unfinished,
+        "edited": state.edited,
     }

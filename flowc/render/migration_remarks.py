@@ -100,6 +100,10 @@ def state_remarks(state: StreamState) -> Iterator[Remark]:
     """What becomes of what each node remembers, why, and what to do."""
     if state.unknown:
         yield Remark("note", f"what becomes of it cannot be told: {state.unknown}")
+    if state.unfinished:
+        count = f"{state.unfinished:,} epoch{'s are' if state.unfinished > 1 else ' is'} intended and not finished"
+        then = ": the next run finishes that as it was before the edit, and begins with the edit behind it"
+        yield Remark("note", f"{count}{then if state.edited else ''}")
     for verdict in state.verdicts:
         words = f"{verdict.decision.upper()} {verdict.node}"
         yield Remark(_STATE_ROLES[verdict.decision], f"{words}: {verdict.reason}" if verdict.reason else words)

@@ -264,6 +264,8 @@ def _templates(stream: Owner, dialect: Dialect) -> dict[str, str]:
         "remember": f"{_insert(facts, FACTS)} VALUES ({own}, '{{name}}', '{{body}}')",
         "payloads": f"SELECT {idents(['name', 'epoch', 'data'])} FROM {payloads} {of} "
         f"ORDER BY {idents(['name', 'epoch', 'piece'])}",
+        "payload": f"SELECT {idents(['name', 'epoch', 'data'])} FROM {payloads} {of} AND {ident('name')} = '{{name}}' "
+        f"ORDER BY {idents(['name', 'epoch', 'piece'])}",
         "release": f"DELETE FROM {payloads} {of} AND {ident('name')} = '{{name}}' AND {epoch} < {{epoch}}",
     }
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from flowc.errors import EngineError, UsageError
-from flowc.runtime.streams.epoch import Intent, Partition
+from flowc.runtime.streams.epoch import Intent, Maker, Partition
 from flowc.runtime.streams.source import replaced
 from flowc.runtime.streams.state.contract import Checkpoint, Restored, StateStore
-from flowc.runtime.streams.targets.contract import Held, Writer
+from flowc.runtime.streams.targets.contract import Fenced, Held, Writer
 from flowc.stream import StreamPlan
 
 
@@ -81,6 +81,15 @@ def check_held(restored: Restored, held: Sequence[Held], plan: StreamPlan) -> No
     for there, target in zip(held, plan.targets, strict=False):
         if there.epoch > max(restored.last, restored.checkpoint.epoch):
             raise _lost(there.epoch, target.name, plan)
+
+
+def check_maker(restored: Restored, own: Maker, plan: StreamPlan) -> None:
+    """Epochs are made again by the plan that intended them: another one gives other rows, and skips what is written.
+
+    Raises Fenced where another plan has intended some, which are finished before this one begins.
+    """
+    if any(intent.maker not in (own, None) for intent in restored.intents):
+        raise Fenced(f"another worker goes on with stream `{plan.name}`, by another plan of it")
 
 
 def check_known(plan: StreamPlan, restored: Restored, held: Sequence[Held], after: Sequence[Held]) -> None:

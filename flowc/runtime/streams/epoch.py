@@ -58,12 +58,24 @@ class Range:
 
 
 @dataclass(frozen=True, slots=True)
+class Maker:
+    """The plan that intends epochs: what tells it from others, and the plan itself, as a store keeps it.
+
+    See `flowc.runtime.streams.plantext`.
+    """
+
+    fingerprint: str
+    data: bytes = field(default=b"", compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Intent:
     """What an epoch takes from outside: the same intent gives the same rows.
 
     Epochs of a stream are numbered from 1. `time` is what `now()` is in it, in microseconds since 1970 UTC;
     `watermark` is the one before its rows, in the same unit. `messages` are there of a source that cannot be read
-    again, with the `_id` of each. `versions` are those of the lookups, where a replay must see them again.
+    again, with the `_id` of each. `versions` are those of the lookups, where a replay must see them again. `maker` is
+    the plan that makes the rows; None for an epoch that has none, whoever writes it.
     """
 
     number: int
@@ -72,6 +84,7 @@ class Intent:
     watermark: int | None = None
     messages: pa.RecordBatch | None = field(default=None, compare=False, repr=False)
     versions: Mapping[str, Version] | None = field(default=None, compare=False, repr=False)
+    maker: Maker | None = field(default=None, compare=False, repr=False)
 
 
 END = 2**63 - 1

@@ -66,7 +66,7 @@ class _Taken:
 
     @classmethod
     def of(cls, messages: pa.RecordBatch) -> _Taken:
-        return cls(messages.column("_offset")[-1].as_py() + 1, messages.column("_id"), messages.nbytes)
+        return cls(_end(messages), messages.column("_id"), messages.nbytes)
 
 
 @dataclass
@@ -78,6 +78,10 @@ class QueueReader:
     once: bool = False
     _next: int = field(default=0, init=False)
     _taken: deque[_Taken] = field(default_factory=deque, init=False)
+    _recalled: Mapping[int, pa.RecordBatch] = field(default_factory=dict, init=False)
+    """What an earlier run took, by where it ends."""
+    _again: deque[pa.RecordBatch] = field(default_factory=deque, init=False)
+    """Of that, what no epoch has taken by now: the run that took it has given its epochs up."""
     _durable: int = field(default=0, init=False)
     _settled: int = field(default=0, init=False)
     _ended: bool = field(default=False, init=False)
@@ -85,12 +89,14 @@ class QueueReader:
 
     def recall(self, delivered: Sequence[pa.RecordBatch]) -> None:
         """Learns of messages that an earlier run took: those that come again are no new ones. Before `seek`."""
-        self._taken = deque(_Taken.of(messages) for messages in delivered)
+        self._recalled = {_end(messages): messages for messages in delivered}
+        self._taken = deque(_Taken.of(self._recalled[end]) for end in sorted(self._recalled))
 
     def seek(self, positions: Mapping[Partition, str]) -> None:
         """Connects, and numbers messages from the stored position on."""
         self.queue.open()
         self._next = int(positions.get((self.queue.name, str(_ONLY)), 0))
+        self._again = deque(self._recalled[end] for end in sorted(self._recalled) if end > self._next)
 
     @property
     def log(self) -> str:
@@ -100,6 +106,8 @@ class QueueReader:
     def poll(self, wait: float) -> Polled | None:
         """The next messages that were not taken before."""
         self._acknowledge()
+        if self._again:
+            return self._polled(self._again.popleft())
         self._full = sum(taken.size for taken in self._taken) >= MAX_BYTES
         if self._full:
             time.sleep(wait)
@@ -109,9 +117,12 @@ class QueueReader:
         batch = self._new(batch) if batch is not None else None
         if batch is None or not batch.num_rows:
             return None
-        start, self._next = self._next, self._next + batch.num_rows
-        batch = _numbered(batch, start)
+        batch = _numbered(batch, self._next)
         self._taken.append(_Taken.of(batch))
+        return self._polled(batch)
+
+    def _polled(self, batch: pa.RecordBatch) -> Polled:
+        start, self._next = self._next, _end(batch)
         return Polled(self.queue.name, batch, (Range.numbered(self.queue.name, _ONLY, start, self._next),), time.time())
 
     @property
@@ -122,7 +133,7 @@ class QueueReader:
     @property
     def caught_up(self) -> bool:
         """Whether the last poll handed on all that was there."""
-        return self.queue.caught_up and not self._full
+        return self.queue.caught_up and not self._full and not self._again
 
     def committed(self, written: Mapping[Partition, str], durable: Mapping[Partition, str]) -> None:
         """Notes how far nothing will be read again; the thread that polls acknowledges it."""
@@ -162,6 +173,10 @@ class QueueReader:
         return batch.take(firsts.column("at_min").combine_chunks().sort())
 
 
+def _end(messages: pa.RecordBatch) -> int:
+    return int(messages.column("_offset")[-1].as_py()) + 1
+
+
 def _numbered(batch: pa.RecordBatch, start: int) -> pa.RecordBatch:
     numbers = pa.array(range(start, start + batch.num_rows), pa.int64())
     partitions = pa.repeat(pa.scalar(_ONLY, pa.int32()), batch.num_rows)
@@ -179,7 +194,7 @@ class _Logged:
 
     @classmethod
     def of(cls, epoch: int, source: str, messages: pa.RecordBatch) -> _Logged:
-        return cls(epoch, source, messages.column("_offset")[-1].as_py() + 1, messages.nbytes)
+        return cls(epoch, source, _end(messages), messages.nbytes)
 
 
 @dataclass

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import reduce
+from functools import cached_property, reduce
 
 import pyarrow as pa
 
@@ -25,14 +25,16 @@ from flowc.runtime.streams.begin import (
     check_held,
     check_log,
     check_lost,
+    check_maker,
     intends,
     keeps_versions,
     opened,
 )
 from flowc.runtime.streams.compute import Compute
-from flowc.runtime.streams.epoch import END, Epoch, Intent, Partition, Range, after, logs_after
+from flowc.runtime.streams.epoch import END, Epoch, Intent, Maker, Partition, Range, after, logs_after
 from flowc.runtime.streams.loop import Loop, Polled, Reader, Seekable, Turn
 from flowc.runtime.streams.oversize import counted
+from flowc.runtime.streams.plantext import maker
 from flowc.runtime.streams.queues import Unsettled
 from flowc.runtime.streams.replay import Replay, between
 from flowc.runtime.streams.state.contract import Checkpoint, Restored, StateStore
@@ -83,6 +85,8 @@ class StreamRun:
     stopping: threading.Event = field(default_factory=threading.Event)
     drain: bool = False
     """Whether the end of a run that ends counts as the end of the input: operators let out all that they hold."""
+    former: Callable[[threading.Event], None] = _nothing
+    """Called before anything is opened: has what another plan of the stream intended finished by that plan."""
     alone: bool = True
     """Whether no other worker moves positions of the stream beside this one."""
     _held: list[int] = field(default_factory=list, init=False)
@@ -129,6 +133,10 @@ class StreamRun:
 
     def begin(self) -> None:
         """Finds where the stream is, and does again what was intended and is not in every target."""
+        self.former(self.stopping)
+        self._whole = not self.stopping.is_set()
+        if not self._whole:
+            return
         restored, held = opened(self.plan, self.store, self.writers)
         restored = self._restore(restored, held)
         self._whole = self._remade()
@@ -194,6 +202,7 @@ class StreamRun:
         For a stream whose store knows the positions. Raises FlowcError, Fenced where the other one goes on.
         """
         assert self.store is not None
+        self.former(self.stopping)
         opened(self.plan, self.store, self.writers)
         self.store.shut(self.clock())
         restored = self._restore(*opened(self.plan, self.store, self.writers))
@@ -277,6 +286,7 @@ class StreamRun:
         if self._intends:
             restored = self._adopted(restored, held)
             check_held(restored, held, self.plan)
+            check_maker(restored, self._maker, self.plan)
             self._read, self._number = dict(restored.checkpoint.positions), restored.checkpoint.epoch
             self._intended, self._logs = restored.last, dict(restored.logs)
         else:
@@ -351,7 +361,12 @@ class StreamRun:
         """What an epoch takes from outside."""
         messages = polled.messages if polled.source in self._unsettled.queues and polled.messages.num_rows else None
         versions = self.compute.versions() if keeps_versions(self.plan) else None
-        return Intent(self._number + 1, self.clock(), polled.ranges, watermark, messages, versions)
+        maker = self._maker if self._intends else None
+        return Intent(self._number + 1, self.clock(), polled.ranges, watermark, messages, versions, maker)
+
+    @cached_property
+    def _maker(self) -> Maker:
+        return maker(self.plan)
 
     def _checkpoint(self, intent: Intent) -> Checkpoint | None:
         """The state behind an epoch, where it is time to keep it.

@@ -14,17 +14,20 @@ from flowc.compiler.ir import Stream
 from flowc.compiler.streamplan.state import EMBEDDED, Owner, state_plan
 from flowc.errors import FlowcError, TransientError, UsageError
 from flowc.migration import StateVerdict, StreamState
+from flowc.nodes import SqlPlan
 from flowc.runtime.codecs.shapes import decoded_schema
 from flowc.runtime.streams.begin import check_known
 from flowc.runtime.streams.decoding import schema_of
 from flowc.runtime.streams.graph.build import built
 from flowc.runtime.streams.graph.state import Judged, States
 from flowc.runtime.streams.operators.contract import Decision, Verdict
-from flowc.runtime.streams.state.contract import Restored
+from flowc.runtime.streams.plantext import made_by
+from flowc.runtime.streams.state.contract import Checkpoint, Restored
 from flowc.runtime.streams.targets.contract import Held
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.service.access.sessions import Sessions
 from flowc.service.changes.streamlooks import Look, StreamLooks
+from flowc.service.streams.former import unfinished
 from flowc.service.streams.run import no_pause
 from flowc.service.streams.sides import planning
 from flowc.service.streams.state import state_file, written
@@ -40,7 +43,7 @@ def stream_states(looks: StreamLooks, select: frozenset[str]) -> Iterator[Stream
     for stream in looks.chosen(select):
         if _may_have(stream, looks.sessions):
             found = _found(looks.look(stream.name), looks.sessions)
-            if found is not None and (found.verdicts or found.unknown):
+            if found is not None and (found.verdicts or found.unknown or found.unfinished):
                 yield found
 
 
@@ -61,6 +64,7 @@ def _found(look: Look, sessions: Sessions) -> StreamState | None:
         restored = _stored(plan, state, sessions)
         if restored is None:
             return replace(told, unknown="an older version of flowc has kept it: the next run takes it over")
+        told = replace(told, unfinished=len(restored.intents), edited=bool(unfinished(plan, restored)))
         return replace(told, verdicts=tuple(map(_told, _judged(look, plan, restored, held, sessions))))
     except FlowcError as error:
         if error.code == "project-renamed":
@@ -100,7 +104,21 @@ def _judged(
     except UsageError as error:
         refused = Verdict(Decision.REFUSE, error.message)
         return tuple(Judged(node.id, refused, error.message, error.help or "") for node in plan.stateful)
-    return _states(look.stream, plan).judged(restored.checkpoint) if restored.checkpoint.epoch else ()
+    states, found = _states(look.stream, plan), _finished(plan, restored)
+    states.settled = found is restored.checkpoint
+    return states.judged(found) if found.epoch else ()
+
+
+def _finished(plan: StreamPlan, restored: Restored) -> Checkpoint:
+    """The checkpoint behind all that another plan of the stream has intended, or its own before the first one."""
+    point, intents = restored.checkpoint, restored.intents
+    former = unfinished(plan, restored) or (intents if not point.epoch else ())
+    maker = former[-1].maker if former else None
+    made = made_by(maker) if maker is not None else None
+    if made is None:
+        return point
+    prints = {node.id: node.fingerprint for node in made.stateful if not isinstance(node, SqlPlan)}
+    return replace(point, epoch=restored.last, fingerprints=prints, positions=restored.positions)
 
 
 def _unused(restored: Restored, held: Sequence[Held]) -> Sequence[str]:

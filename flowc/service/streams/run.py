@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from threading import Event
 from time import monotonic
+from typing import TypeVar
 
 from flowc.catalog import Column
 from flowc.compiler.checked import CheckedSpec
@@ -16,6 +18,7 @@ from flowc.compiler.streamplan.plan import plan_stream
 from flowc.compiler.streamplan.targets import LiveTableOf, unseen
 from flowc.errors import FlowcError, UsageError, no_memory
 from flowc.runtime.codecs.shapes import decoded_schema
+from flowc.runtime.functions import Function
 from flowc.runtime.lean import keep_memory
 from flowc.runtime.rowpieces import most_rows
 from flowc.runtime.streams.alignment import Alignment
@@ -27,16 +30,20 @@ from flowc.runtime.streams.lettersjudged import MET
 from flowc.runtime.streams.operators.query import Query
 from flowc.runtime.streams.origins import Origin, fail
 from flowc.runtime.streams.run import StreamRun
+from flowc.runtime.streams.unfinished import FormerRun
 from flowc.service.access.livetables import demand_tables
 from flowc.service.access.owners import Owners
 from flowc.service.access.sessions import Sessions
 from flowc.service.streams.discovery import discovered
+from flowc.service.streams.former import finish_former
 from flowc.service.streams.sides import opened_lookups, planning
 from flowc.service.streams.sources import opened_sources
 from flowc.service.streams.state import judged_epoch, state_of
 from flowc.service.streams.targets import looking, writers_of
 from flowc.stream import StreamPlan
 from flowc.types import computed
+
+Run = TypeVar("Run", bound=StreamRun)
 
 
 @dataclass
@@ -229,17 +236,30 @@ def assembled(
 ) -> StreamRun:
     """A run of a plan, ready to begin; what it does is counted in `report`. With `once` it ends where sources end."""
     keep_memory()
+    run = _put_together(StreamRun, plan, sessions, report, sessions.functions(plan.functions), once=once, pause=pause)
+    made = partial(_former, sessions=sessions, pause=pause)
+    run.former = partial(finish_former, plan, sessions, made)
+    return run
+
+
+def _former(plan: StreamPlan, functions: Sequence[Function], *, sessions: Sessions, pause: Pause) -> FormerRun:
+    return _put_together(FormerRun, plan, sessions, StreamReport(plan.name), functions, once=True, pause=pause)
+
+
+def _put_together(
+    kind: type[Run], plan: StreamPlan, sessions: Sessions, report: StreamReport, functions: Sequence[Function],
+    *, once: bool, pause: Pause,
+) -> Run:  # fmt: skip
     readers, decoders = opened_sources(plan, sessions, once=once)
     writers = writers_of(plan, sessions, pause)
     compute = Compute(
-        plan, decoders, _on_bad(plan, report),
-        lookups=opened_lookups(plan, sessions), functions=sessions.functions(plan.functions),
-    )  # fmt: skip
+        plan, decoders, _on_bad(plan, report), lookups=opened_lookups(plan, sessions), functions=functions
+    )
     compute.watermarks.alignment = alignment = Alignment.of(plan.watermark, once=once)
     for reader in readers.values():
         reader.alignment = alignment
     store = state_of(plan, writers, sessions)
-    return StreamRun(plan, readers, compute, writers, store, written=_counted(report), pause=pause)
+    return kind(plan, readers, compute, writers, store, written=_counted(report), pause=pause)
 
 
 def _counted(report: StreamReport) -> Callable[[Epoch], None]:

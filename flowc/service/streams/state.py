@@ -86,6 +86,17 @@ def stored(stream: str, plan: StatePlan, sessions: Sessions) -> Held:
     return Held(max(restored.last, restored.checkpoint.epoch), restored.positions, restored.logs)
 
 
+def looked_at(plan: StreamPlan, sessions: Sessions) -> Restored:
+    """What the store of a stream that is about to run knows; it looks through the session that the run goes on with."""
+    state = plan.state
+    if state is None or (state.connection is not None and sessions.in_memory(state.connection)):
+        return Restored()
+    if state.connection is not None:
+        return open_state(plan.name, state, sessions).look()
+    with _looking(plan.name, state, sessions) as stores:
+        return next((found for store in stores if (found := store.look()) != Restored()), Restored())
+
+
 def sizes(stream: str, plan: StatePlan, sessions: Sessions) -> dict[str, NodeState]:
     """What a store keeps of each node of a stream; looks only."""
     with _looking(stream, plan, sessions) as stores:

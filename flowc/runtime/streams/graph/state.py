@@ -52,6 +52,8 @@ class States:
     """Whether what was read can be read again."""
     counted: bool = True
     """Whether positions count messages."""
+    settled: bool = True
+    """Whether the state is that of a checkpoint; else it is judged before the epochs behind that are finished."""
     again: Mapping[Partition, str] = field(default_factory=dict, init=False)
     """Behind `restore`, from where messages are read again up to where the stream is; most often nothing is."""
     _left: frozenset[str] = field(default=frozenset(), init=False)
@@ -120,6 +122,8 @@ class States:
     def _replayed(self, node: Node, verdict: Verdict, checkpoint: Checkpoint) -> Verdict:
         """The verdict of a node that can be made anew of its rows: refused where these cannot be had as they were."""
         starts, why_not = self._starts(node, checkpoint), self._why_not(checkpoint)
+        if not self.settled and not why_not:
+            return replace(verdict, reason=f"{verdict.reason}: what is open is made anew")
         if starts is None or why_not:
             reason = why_not or "it is not known from where its rows are to be read again"
             return Verdict(Decision.REFUSE, f"{verdict.reason}, and {reason}")

@@ -34,14 +34,16 @@ def decoded(text: str) -> str:
     return unquote(text)
 
 
-def intent_text(intent: Intent, lookups: Mapping[str, int]) -> str:
+def intent_text(intent: Intent, lookups: Mapping[str, int], maker: int | None = None) -> str:
     """What an epoch takes from outside, but for its number and what is kept beside it.
 
-    `lookups` tell by the first epoch that has read it which version of each is meant.
+    `lookups` tell by the first epoch that has read it which version of each is meant, and `maker` which plan intends it
+    by the first epoch of that plan.
     """
     ranges = [[r.source, *map(plain, (r.partition, r.start, r.end)), r.log, *([True] if r.last else [])]
               for r in intent.ranges]  # fmt: skip
-    return _text({"time": intent.time, "watermark": intent.watermark, "ranges": ranges, "lookups": dict(lookups)})
+    said = {"time": intent.time, "watermark": intent.watermark, "ranges": ranges, "lookups": dict(lookups)}
+    return _text({**said, **({"plan": maker} if maker is not None else {})})
 
 
 def read_intent(number: int, text: str) -> Intent:
@@ -54,6 +56,12 @@ def read_intent(number: int, text: str) -> Intent:
 def read_lookups(text: str) -> dict[str, int] | None:
     """The versions of lookups of such a text; None where it names none, as an older version wrote it."""
     return json.loads(decoded(text)).get("lookups") or None
+
+
+def read_maker(text: str) -> int | None:
+    """The first epoch of the plan that has intended the epoch of such a text; None where it names none."""
+    found = json.loads(decoded(text)).get("plan")
+    return int(found) if found is not None else None
 
 
 def checkpoint_text(point: Checkpoint) -> str:

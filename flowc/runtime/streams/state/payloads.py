@@ -1,6 +1,7 @@
-"""What epochs took from outside and nobody gives again: messages of a source that forgets, and versions of lookups.
+"""What epochs took from outside and nobody gives again: messages of a source that forgets, versions of lookups, plans.
 
-It is kept beside the intents: messages until they are acknowledged, a version of a lookup until no intent names it.
+It is kept beside the intents: messages until they are acknowledged, a version of a lookup, or the plan that intended
+epochs, until no intent names it.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ from itertools import groupby
 import pyarrow as pa
 
 from flowc.errors import DataError
-from flowc.runtime.streams.epoch import Intent
+from flowc.runtime.streams.epoch import Intent, Maker
 from flowc.runtime.streams.lookups import Version
 
 PIECE = 1 << 20
 """Bytes of a payload in one row: engines limit what a statement may hold."""
 MAX_LOOKUP = 256 << 20
 """What a lookup may take, compressed, where its versions are kept."""
-_MESSAGES, _LOOKUP = "messages:", "lookup:"
+_MESSAGES, _LOOKUP, PLAN = "messages:", "lookup:", "plan:"
 _WRITING = pa.ipc.IpcWriteOptions(compression="zstd")
 
 
@@ -43,6 +44,8 @@ class Payloads:
     """The epochs of the payloads of each name, in order."""
     _versions: dict[str, tuple[int, Version]] = field(default_factory=dict)
     """The last version of each lookup that is kept, and the first epoch that has read it."""
+    _maker: tuple[int, Maker | None] = (0, None)
+    """The last plan that is kept, and the first epoch that it has intended."""
     _before: Kept | None = None
     """What a run before this one has kept, until it is known which versions these are."""
 
@@ -54,6 +57,12 @@ class Payloads:
             epoch, last = self._versions.get(name, (0, None))
             found[name] = epoch if version.is_of(last) else intent.number
         return found
+
+    def maker(self, intent: Intent) -> int | None:
+        """The plan that intends an epoch, by the first epoch that it has intended; None for an epoch without one."""
+        if intent.maker is None:
+            return None
+        return self._maker[0] if intent.maker == self._maker[1] else intent.number
 
     def _recall(self, versions: Mapping[str, Version]) -> None:
         """Finds out which of the versions the run before has kept: a lookup that stays is not kept by every run."""
@@ -70,6 +79,8 @@ class Payloads:
             for name, version in (intent.versions or {}).items()
             if not version.is_of(self._versions.get(name, (0, None))[1])
         ]
+        if intent.maker is not None and intent.maker != self._maker[1]:
+            made.append(Payload(PLAN, intent.number, _of_maker(intent.maker)))
         if intent.messages is not None and intent.messages.num_rows:
             source = intent.ranges[0].source
             batch = intent.messages
@@ -83,6 +94,8 @@ class Payloads:
         for name, version in (intent.versions or {}).items():
             if not version.is_of(self._versions.get(name, (0, None))[1]):
                 self._versions[name] = intent.number, version
+        if intent.maker is not None and intent.maker != self._maker[1]:
+            self._maker = intent.number, intent.maker
 
     def free(self, checkpoint: int) -> dict[str, int]:
         """The payloads that are not needed behind a checkpoint: of each name, those of epochs below a number."""
@@ -90,7 +103,7 @@ class Payloads:
         for name, epochs in self._kept.items():
             if name.startswith(_MESSAGES):
                 least = self.released + 1
-            else:  # the version that the first intent behind the checkpoint may name, and all later ones
+            else:  # the version, or the plan, that the first intent behind the checkpoint may name, and all later ones
                 least = max((epoch for epoch in epochs if epoch <= checkpoint + 1), default=0)
             if epochs and epochs[0] < least:
                 found[name] = least
@@ -107,6 +120,8 @@ class Payloads:
         self._versions, self._kept, self._before = {}, {}, found
         for name, epoch in sorted(found.data):
             self._kept.setdefault(name, []).append(epoch)
+        last = max(self._kept.get(PLAN, ()), default=0)
+        self._maker = last, found.maker(last)
         return found
 
 
@@ -121,6 +136,14 @@ class Kept:
         """Those that an epoch took of a source that forgets."""
         data = self.data.get((f"{_MESSAGES}{source}", epoch))
         return _unpacked(data).combine_chunks().to_batches()[0] if data is not None else None
+
+    def maker(self, epoch: int | None) -> Maker | None:
+        """The plan whose first epoch is that one."""
+        data = self.data.get((PLAN, epoch or 0))
+        if data is None:
+            return None
+        fingerprint, _, plan = data.partition(b"\n")
+        return Maker(fingerprint.decode(), plan)
 
     def delivered(self) -> dict[str, tuple[tuple[int, pa.RecordBatch], ...]]:
         """The messages of each source that may not be acknowledged yet, with their epochs in order."""
@@ -165,6 +188,10 @@ def _of_lookup(name: str, version: Version) -> bytes:
         )
         raise DataError(message, code="lookup-too-large", help=help)
     return data
+
+
+def _of_maker(maker: Maker) -> bytes:
+    return maker.fingerprint.encode() + b"\n" + maker.data
 
 
 def _packed(schema: pa.Schema, batches: Sequence[pa.RecordBatch]) -> bytes:

@@ -13,9 +13,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import pyarrow as pa
-
-from flowc.catalog import Column
 from flowc.errors import DataError, EngineError, FlowcError, UsageError
 from flowc.loadplan import PROJECT
 from flowc.runtime.connector import Database, require_transactions
@@ -32,20 +29,17 @@ from flowc.runtime.streams.state.encoding import (
     read_checkpoint,
     read_intent,
     read_lookups,
+    read_maker,
 )
-from flowc.runtime.streams.state.payloads import Kept, Payload, Payloads, joined, pieces
+from flowc.runtime.streams.state.payloadrows import read_payloads, read_plans, write_payloads
+from flowc.runtime.streams.state.payloads import Kept, Payloads
 from flowc.runtime.streams.state.regroup import regroup
 from flowc.runtime.streams.state.segmentrows import read_places, read_segments, write_segments
 from flowc.runtime.streams.state.sharedfile import take_over
 from flowc.runtime.streams.state.tally import Tally
 from flowc.runtime.streams.targets.contract import Fenced
 from flowc.stream import StateSql
-from flowc.types import BIGINT, TEXT, DataType, Kind
 
-_PAYLOADS = (
-    Column(PROJECT, TEXT), Column("stream_name", TEXT), Column("name", TEXT), Column("epoch", BIGINT),
-    Column("piece", BIGINT), Column("data", DataType(Kind.BINARY)),
-)  # fmt: skip
 _TRIES = 20
 
 
@@ -95,26 +89,22 @@ class DatabaseStore:
         checkpoint = replace(read_checkpoint(epoch, body), segments=tuple(read_segments(self.database, self.sql)))
         self._tally = Tally.of(checkpoint.segments)
         self.saved = Saved(time.monotonic(), 0.0, self._tally.nodes)
-        kept = self._payloads.read(self._kept())
+        kept = self._payloads.read(read_payloads(self.database, self.sql.templates))
         return Restored(checkpoint, tuple(self._whole(epoch, kept)), intended, kept.delivered())
-
-    def _kept(self) -> Iterator[Payload]:
-        rows = self.database.query(self._filled("payloads")).to_pylist()
-        return joined((decoded(row["name"]), int(row["epoch"]), bytes(row["data"])) for row in rows)
 
     def _whole(self, after: int, kept: Kept) -> Iterator[Intent]:
         """The intents behind an epoch with what is kept beside them."""
         for row in self.database.query(self._filled("intents", epoch=after)).to_pylist():
-            intent = read_intent(int(row["epoch"]), str(row["body"]))
-            lookups = read_lookups(str(row["body"]))
+            body = str(row["body"])
+            intent, lookups = read_intent(int(row["epoch"]), body), read_lookups(body)
             source = intent.ranges[0].source if intent.ranges else ""
             yield replace(
                 intent, messages=kept.messages(source, intent.number),
-                versions=kept.versions(lookups) if lookups is not None else None,
+                versions=kept.versions(lookups) if lookups is not None else None, maker=kept.maker(read_maker(body)),
             )  # fmt: skip
 
     def look(self) -> Restored:
-        """What is stored, for those who only watch: nothing is made, and state is left out."""
+        """What is stored, for those who only watch: nothing is made, and state and payloads but plans are left out."""
         self.database.open()
         for templates in self._readable():
             rows = self.database.query(templates["read"].format()).to_pylist()
@@ -216,10 +206,12 @@ class DatabaseStore:
         row = self.database.query(self._filled("read")).to_pylist()[0]
         return int(row["epoch"]), int(row["intended"]), str(row["body"])
 
-    def _intents(self, after: int, templates: Mapping[str, str] | None = None) -> Iterator[Intent]:
-        template = (templates or self.sql.templates)["intents"]
-        for row in self.database.query(template.format(epoch=after)).to_pylist():
-            yield read_intent(int(row["epoch"]), str(row["body"]))
+    def _intents(self, after: int, templates: Mapping[str, str]) -> Iterator[Intent]:
+        rows = self.database.query(templates["intents"].format(epoch=after)).to_pylist()
+        plans = Payloads().read(read_plans(self.database, self.sql)) if rows else Kept()
+        for row in rows:
+            intent = read_intent(int(row["epoch"]), str(row["body"]))
+            yield replace(intent, maker=plans.maker(read_maker(str(row["body"]))))
 
     def close(self) -> None:
         """Ends the session, and what goes on in the background."""
@@ -247,8 +239,8 @@ class DatabaseStore:
     def log(self, intent: Intent) -> None:
         """As `intend`, in a transaction that is open."""
         self._move("intend", epoch=intent.number, before=intent.number - 1)
-        lookups = self._payloads.lookups(intent)
-        self.database.execute(self._filled("log", epoch=intent.number, body=intent_text(intent, lookups)))
+        body = intent_text(intent, self._payloads.lookups(intent), self._payloads.maker(intent))
+        self.database.execute(self._filled("log", epoch=intent.number, body=body))
         self._keep_payloads(intent)
 
     def release(self, epoch: int) -> None:
@@ -259,19 +251,8 @@ class DatabaseStore:
         """Adds what an epoch took and nobody gives again; called in a transaction, as is what frees it."""
         made = self._payloads.new(intent)
         if made:
-            assert self.sql.payloads is not None
-            self.database.ingest(self.sql.payloads, _PAYLOADS, map(self._payload, made), temporary=False)
+            write_payloads(self.database, self.sql, self.stream, made)
             self._payloads.keep(intent, made)
-
-    def _payload(self, payload: Payload) -> pa.RecordBatch:
-        rows = [
-            (self.sql.project, self.stream, encoded(payload.name), payload.epoch, number, data)
-            for number, data in pieces(payload)
-        ]
-        names = [column.name for column in _PAYLOADS]
-        types = [pa.string(), pa.string(), pa.string(), pa.int64(), pa.int64(), pa.binary()]
-        arrays = [pa.array(values, of) for values, of in zip(zip(*rows, strict=True), types, strict=True)]
-        return pa.RecordBatch.from_arrays(arrays, names)
 
     def _free_payloads(self, checkpoint: int) -> None:
         free = self._payloads.free(checkpoint)

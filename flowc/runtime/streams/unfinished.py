@@ -1,0 +1,55 @@
+"""What a plan of a stream intended before it was edited: finished by that plan, or not begun at all.
+
+An epoch that some target holds is in its rows, so every other target and the state get it from the same plan. Of one
+that no target holds nothing is anywhere but its intent, so it may be given up: its messages are read again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import reduce
+
+from flowc.errors import FlowcError
+from flowc.runtime.streams.begin import beginnings, opened
+from flowc.runtime.streams.run import StreamRun
+from flowc.runtime.streams.state.contract import Checkpoint, Restored
+from flowc.runtime.streams.targets.contract import Fenced
+
+
+@dataclass
+class FormerRun(StreamRun):
+    """A run of the plan that intended epochs, which reads nothing new."""
+
+    def finish(self) -> None:
+        """Does all that was intended, and keeps the state behind it."""
+        self.stand()
+
+    def give_up(self, why: FlowcError | None = None) -> None:
+        """Does what some target holds, and gives up the epochs behind that. No worker of the plan runs any more.
+
+        Raises `why` where there is something to be done.
+        """
+        assert self.store is not None
+        opened(self.plan, self.store, self.writers)
+        self.store.shut(self.clock())
+        restored = self._restore(*opened(self.plan, self.store, self.writers))
+        self._require_whole()
+        held = [intent for intent in restored.intents if intent.number <= max(self._held)]
+        if held and why is not None:
+            raise why
+        if held:
+            self._seek({**beginnings(held), **self._read})
+            self._replay(held)
+        if self.stopping.is_set():
+            return
+        self._flush()
+        if min(self._held) < self._number:
+            raise Fenced(f"stream `{self.plan.name}`: not every target holds its last epoch")
+        self.store.move(self._standing(restored), restored.last)
+
+    def _standing(self, restored: Restored) -> Checkpoint:
+        """The state behind what was done, as the checkpoint of the last epoch that was intended."""
+        if self._number == restored.checkpoint.epoch:  # nothing was: what is kept stays what it is
+            return replace(restored.checkpoint, epoch=restored.last, segments=())
+        point = self.compute.snapshot(Checkpoint(restored.last, dict(self._read), logs=dict(self._logs)))
+        return reduce(Checkpoint.then, (*self._pending, point))

@@ -1,0 +1,110 @@
+"""What a stream intended before it was edited: the next worker has the plan of then finish it, and begins behind it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from threading import Event
+
+from flowc.errors import DataError, FlowcError, TransientError, UsageError
+from flowc.runtime.functions import Function, stand_in
+from flowc.runtime.streams.begin import intends
+from flowc.runtime.streams.epoch import Intent
+from flowc.runtime.streams.plantext import fingerprint, made_by
+from flowc.runtime.streams.state.contract import Restored
+from flowc.runtime.streams.targets.contract import Fenced
+from flowc.runtime.streams.unfinished import FormerRun
+from flowc.service.access.sessions import Sessions
+from flowc.service.streams.state import looked_at
+from flowc.stream import StreamPlan
+
+_log = logging.getLogger("flowc.state")
+
+Made = Callable[[StreamPlan, Sequence[Function]], FormerRun]
+"""Puts a run of a plan together, with the functions that it calls."""
+
+
+def finish_former(plan: StreamPlan, sessions: Sessions, made: Made, stopping: Event) -> None:
+    """Finishes what another plan of the stream has intended, which most often is nothing; `stopping` cuts it off.
+
+    Raises UsageError (`unfinished-epochs`) where that plan cannot be had any more, and what it fails with.
+    """
+    if not intends(plan):
+        return
+    found = unfinished(plan, looked_at(plan, sessions))
+    if not found:
+        return
+    former = former_plan(found, plan, sessions)
+    _log.warning(
+        "stream `%s` was edited: what it intended before the edit (%s) is finished first", plan.name, epochs(found)
+    )
+    try:
+        _finish(former, sessions, partial(_run, made, former, stopping))
+    except (TransientError, Fenced):
+        raise
+    except FlowcError as error:
+        raise _unfinished(plan, found, error.message) from error
+
+
+def unfinished(plan: StreamPlan, restored: Restored) -> tuple[Intent, ...]:
+    """The epochs behind the checkpoint that another plan of the stream has intended."""
+    own = fingerprint(plan)
+    return tuple(each for each in restored.intents if each.maker is not None and each.maker.fingerprint != own)
+
+
+def epochs(intents: Sequence[Intent]) -> str:
+    """How many, in words."""
+    first, last = intents[0].number, intents[-1].number
+    return f"epoch {first}" if first == last else f"epochs {first} to {last}"
+
+
+def former_plan(intents: Sequence[Intent], plan: StreamPlan, sessions: Sessions) -> StreamPlan:
+    """The plan that has intended epochs. Raises UsageError where this project cannot carry it out."""
+    kept = intents[-1].maker
+    former = made_by(kept) if kept is not None else None
+    if former is None:
+        raise _unfinished(plan, intents, "another version of flowc intended them")
+    named = {each.connection for each in (*former.sources, *former.targets, *former.lookups)}
+    gone = sorted(named - sessions.connections.keys())
+    if gone:
+        raise _unfinished(plan, intents, f"connection `{gone[0]}` is gone")
+    return former
+
+
+@contextmanager
+def _run(made: Made, former: StreamPlan, stopping: Event, functions: Sequence[Function]) -> Iterator[FormerRun]:
+    run = made(former, functions)
+    run.stopping = stopping
+    try:
+        yield run
+    finally:
+        run.close()
+
+
+def _finish(
+    former: StreamPlan, sessions: Sessions, made: Callable[[Sequence[Function]], AbstractContextManager[FormerRun]]
+) -> None:
+    try:
+        functions = sessions.functions(former.functions)
+    except UsageError as error:
+        with made(tuple(map(stand_in, former.functions))) as run:
+            run.give_up(error)
+        return
+    try:
+        with made(functions) as run:
+            run.finish()
+    except DataError as error:
+        _log.warning("stream `%s`: %s; what no target holds is read again", former.name, error.message)
+        with made(functions) as run:
+            run.give_up()
+
+
+def _unfinished(plan: StreamPlan, intents: Sequence[Intent], why: str) -> UsageError:
+    message = (
+        f"stream `{plan.name}` was edited before {epochs(intents)} were in all its targets and its state, and the plan "
+        f"of before cannot finish that: {why}"
+    )
+    help = f"undo the edit, run the stream until it stands (`flowc run {plan.name} --once`), and edit it then"
+    return UsageError(message, code="unfinished-epochs", help=help)
