@@ -93,3 +93,95 @@ def test_a_total_that_was_edited_behind_a_failed_first_run_is_refused(tmp_path: 
     project(tmp_path, TOTAL, "group_ttl: never\n    on_error: drop", MERGE)
     assert folder.flowc("run", "s", "--once").code == 0
     assert table(folder, "id, total") == [("a", 1), ("b", 8), ("c", 5)]
+
+
+def test_a_window_that_is_made_smaller_behind_a_kill_loses_no_minute(tmp_path: Path) -> None:
+    sql = "SELECT window_end, id, sum(x) AS total FROM tumble(source, INTERVAL '5 minutes') GROUP BY window_end, id"
+    folder = project(tmp_path, sql)
+    put(folder, "1", ("a", 1, "00:10"), ("a", 2, "01:10"), ("a", 3, "02:10"))
+    killed(folder, "target 0", 3)
+    project(tmp_path, sql.replace("5 minutes", "1 minute"))
+    assert verdicts(folder) == [("tumble", "replay")]
+    ran = folder.flowc("run", "s", "--once", "--drain")
+    assert ran.code == 0, ran.err
+    assert table(folder, "strftime('%M', window_end), total") == [("01", 1), ("02", 2), ("03", 3)]
+
+
+def test_a_row_that_was_never_written_is_not_remembered_by_dedupe(tmp_path: Path) -> None:
+    sql = "WITH big AS (SELECT id, x FROM source WHERE x > 100) SELECT id, x FROM dedupe(big, id, INTERVAL '1 hour')"
+    folder = project(tmp_path, sql)
+    put(folder, "1", ("a", 1, "00:01"), ("b", 300, "00:02"))
+    put(folder, "2", ("c", "no number", "00:03"))
+    assert folder.flowc("run", "s", "--once").code != 0
+    project(tmp_path, sql.replace("100", "0"), "on_error: drop")
+    put(folder, "3", ("a", 2, "00:04"), ("b", 2, "00:05"))
+    ran = folder.flowc("run", "s", "--once")
+    assert ran.code == 0, ran.err
+    assert table(folder) == [("a", 2), ("b", 300)]
+
+
+def test_an_epoch_that_no_target_holds_is_read_again_by_the_edited_plan(tmp_path: Path) -> None:
+    """The table refuses a row, so the plan that intended it cannot finish it: `on_error` is how users get on."""
+    folder = project(tmp_path, "SELECT id, x FROM dedupe(source, id, INTERVAL '1 hour')")
+    with sqlite3.connect(tmp_path / "wh.db") as db:
+        db.execute("CREATE TABLE t (id text, x integer CHECK (x < 10))")
+    put(folder, "1", ("a", 1, "00:01"), ("b", 30, "00:02"), ("c", 3, "00:03"))
+    assert folder.flowc("run", "s", "--once").code != 0
+    assert table(folder) == [("a", 1)]
+    project(tmp_path, "SELECT id, x * 2 AS x FROM dedupe(source, id, INTERVAL '1 hour')", "on_error: drop")
+    ran = folder.flowc("run", "s", "--once")
+    assert ran.code == 0, ran.err
+    assert table(folder) == [("a", 1), ("c", 6)]
+
+
+def test_a_first_epoch_that_was_refused_leaves_nothing_that_an_edit_must_fit(tmp_path: Path) -> None:
+    folder = project(tmp_path, TOTAL, "group_ttl: never", MERGE)
+    with sqlite3.connect(tmp_path / "wh.db") as db:
+        db.execute("CREATE TABLE t (id text PRIMARY KEY, total integer CHECK (total < 100))")
+    put(folder, "1", ("a", 1000, "00:01"), ("b", 1, "00:02"))
+    assert folder.flowc("run", "s", "--once").code != 0
+    project(tmp_path, TOTAL.replace("sum(x)", "min(x / 100)"), "group_ttl: never", MERGE)
+    ran = folder.flowc("run", "s", "--once")
+    assert ran.code == 0, ran.err
+    assert table(folder, "id, total") == [("a", 10), ("b", 0)]
+
+
+BOTH = "[{ connection: wh, table: t }, { connection: wh, table: u }]"
+
+
+def test_targets_of_which_one_holds_the_last_epoch_get_the_same_rows(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = project(tmp_path, "SELECT id, x FROM source", to=BOTH)
+    put(folder, "1", ("a", 1, "00:01"), ("b", 2, "00:02"))
+    killed(folder, "target 0", 2)
+    project(tmp_path, "SELECT id, x * 10 AS x FROM source", to=BOTH)
+    plan = folder.flowc("plan")
+    assert "2 epochs are intended and not finished: the next run finishes that as it was before the edit" in plan.out
+    put(folder, "2", ("c", 3, "00:03"))
+    ran = folder.flowc("run", "s", "--once")
+    assert ran.code == 0, ran.err
+    assert "was edited: what it intended before the edit (epochs 1 to 2) is finished first" in caplog.text
+    assert table(folder) == table(folder, name="u") == [("a", 1), ("b", 2), ("c", 30)]
+
+
+def test_a_stream_stops_where_the_plan_of_before_cannot_be_carried_out(tmp_path: Path) -> None:
+    folder = project(tmp_path, "SELECT id, x FROM source", to=BOTH.replace("wh, table: u", "other, table: u"))
+    specs = folder.path / "specs/s.yaml"
+    other = "connections:\n  other: { kind: sqlite, path: other.db }\n"
+    folder.write("specs/other.yaml", other)
+    put(folder, "1", ("a", 1, "00:01"), ("b", 2, "00:02"))
+    killed(folder, "target 0", 2)
+    (folder.path / "specs/other.yaml").unlink()
+    before = specs.read_text()
+    project(tmp_path, "SELECT id, x FROM source", to=BOTH)
+    ran = folder.flowc("run", "s", "--once")
+    assert ran.code != 0
+    assert "unfinished-epochs" in ran.err
+    assert "connection `other` is gone" in ran.err
+    assert "undo the edit" in ran.err
+    folder.write("specs/other.yaml", other)
+    specs.write_text(before)
+    assert folder.flowc("run", "s", "--once").code == 0
+    with sqlite3.connect(tmp_path / "other.db") as db:
+        assert db.execute("SELECT * FROM u ORDER BY 1").fetchall() == table(folder) == [("a", 1), ("b", 2)]
