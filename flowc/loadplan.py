@@ -112,6 +112,8 @@ class FunctionPlan:
     args: tuple[DataType, ...]
     returns: DataType
     state: tuple[DataType, ...] = ()
+    code: str = field(default="", repr=False)
+    """A digest of its code, and of that of the modules of the project which it imports; empty for an installed one."""
 
     @property
     def called(self) -> str:

@@ -136,6 +136,12 @@ def load_functions(plans: Sequence[FunctionPlan], root: Path) -> tuple[Function,
     return tuple(Function(plan, _loaded(plan, root)) for plan in plans)
 
 
+def is_loaded(plan: FunctionPlan, root: Path) -> bool:
+    """Whether this process has imported the module of a function: an edit does not change it any more."""
+    name = plan.python.partition(":")[0]
+    return name in sys.modules or f"{_package(root)}.{name}" in sys.modules
+
+
 def register_all(functions: Sequence[Function], context: Any, sql: str, fail: Fail) -> None:
     """Makes functions known to a session of the engine, for the types that a query gives them.
 
@@ -247,11 +253,15 @@ def _module(name: str, root: Path) -> ModuleType:
     file = next((each for each in (path / "__init__.py", Path(f"{path}.py")) if each.is_file()), None)
     if file is None or _is_at(name, file):
         return importlib.import_module(name)
-    package = f"{_PROJECT}_{sha256(os.fsencode(root)).hexdigest()[:16]}"
+    package = _package(root)
     if package not in sys.modules:
         sys.modules[package] = ModuleType(package)
         sys.modules[package].__path__ = [str(root)]
     return importlib.import_module(f"{package}.{name}")
+
+
+def _package(root: Path) -> str:
+    return f"{_PROJECT}_{sha256(os.fsencode(root)).hexdigest()[:16]}"
 
 
 def _is_at(name: str, file: Path) -> bool:

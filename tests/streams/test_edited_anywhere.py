@@ -42,6 +42,7 @@ def _edit(sql: str, was: str, is_: str, to: str = APPEND, settings: str = "") ->
 
 _WINDOW = "SELECT window_end, id, sum(x) AS total FROM {} GROUP BY window_end, id"
 _TUMBLE = _WINDOW.format("tumble(source, INTERVAL '5 minutes')")
+_SESSION = _WINDOW.format("session(source, INTERVAL '40 seconds', INTERVAL '1 hour')")
 _DEDUPE = "WITH big AS (SELECT id, x FROM source WHERE x > 100) SELECT id, x FROM dedupe(big, id, INTERVAL '1 hour')"
 _JOIN = (
     "SELECT l.id, l.x, r.x AS y FROM source l JOIN source r ON l.id = r.id "
@@ -53,7 +54,7 @@ EDITS: Mapping[str, Edit] = {
     "dedupe in one target": _edit(_DEDUPE, "x > 100", "x > 0"),
     "window": _edit(_TUMBLE, "sum(x)", "10 * sum(x)", BOTH),
     "window made anew": _edit(_TUMBLE, "5 minutes", "1 minute"),
-    "session": _edit(_WINDOW.format("session(source, INTERVAL '40 seconds', INTERVAL '1 hour')"), "sum(x)", "10 * sum(x)", BOTH),
+    "session": _edit(_SESSION, "sum(x)", "10 * sum(x)", BOTH),
     "running": _edit("SELECT id, sum(x) AS total FROM source GROUP BY id", "sum(x)", "10 * sum(x)", BOTH_MERGED,
                      "group_ttl: never"),
     "running in one target": _edit("SELECT id, sum(x) AS total FROM source GROUP BY id", "sum(x)", "10 * sum(x)", MERGE,

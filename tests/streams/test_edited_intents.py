@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from contextlib import chdir
 from pathlib import Path
 
+import pytest
+
 from flowc.cli.opened import open_project
 from flowc.service.streams.run import StreamReport, run_stream
 from tests.commands import Folder, Inside

@@ -233,10 +233,10 @@ class Two:
         return [(row["id"], row["country"]) for row in rows]
 
     def kept(self) -> int:
-        """How many rows of payloads the state has."""
+        """How many rows of payloads the state has, but for the plan."""
         database = open_database("sqlite", {"path": str(self.folder / "state")})
         database.open()
-        count = database.query("SELECT count(*) AS n FROM flowc_payloads").to_pylist()[0]["n"]
+        count = database.query("SELECT count(*) AS n FROM flowc_payloads WHERE name <> 'plan:'").to_pylist()[0]["n"]
         database.close()
         return int(count)
 

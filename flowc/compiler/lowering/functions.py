@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from flowc.compiler.front.streamspec import FunctionSpec
+from flowc.compiler.lowering.functioncode import code_of
 from flowc.loadplan import FunctionPlan
 from flowc.types import UNKNOWN, parse_type
 
@@ -30,7 +31,11 @@ Functions = Mapping[str, FunctionPlan | Untyped]
 
 def declared(functions: Mapping[str, FunctionSpec], root: str) -> Functions:
     """What is known of each function of a project."""
-    return {name.lower(): _plan(spec, Path(root)) for name, spec in functions.items()}
+    return {name.lower(): _with_code(_plan(spec, Path(root)), Path(root)) for name, spec in functions.items()}
+
+
+def _with_code(found: FunctionPlan | Untyped, root: Path) -> FunctionPlan | Untyped:
+    return replace(found, code=code_of(root, found.python)) if isinstance(found, FunctionPlan) else found
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from flowc.compiler.changelog import NO_KEYS, WIDE, remembering, reopens, traits
 from flowc.compiler.dialects.datafusion_arithmetic import arithmetic
 from flowc.compiler.ir import Aggregate, Dedupe, IntervalJoin, Node, Placed, Running, Source, Sql, Stream, Window
+from flowc.compiler.streamplan.upstream import upstream
 from flowc.errors import UsageError
 from flowc.nodes import (
     MAX_STATE,
@@ -78,7 +79,7 @@ def _planned(node: Node, known: Traits, stream: Stream, most: int, *, traced: bo
     if isinstance(node, Running):
         return _running(node, known, stream, most)
     if isinstance(node, IntervalJoin):
-        return _join(node, known, stream.name, most)
+        return _join(node, known, stream, most)
     return _dedupe(node, known, stream.name, most)
 
 
@@ -151,6 +152,7 @@ def _grouped(node: Window | Running, stream: Stream, what: str, *, early: bool) 
         "keys": [[value, str(types[key])] for key, value in zip(node.keys, node.values, strict=True)],
         "aggregates": [_told(a, arguments, early=early) for a in node.aggregates],
         "from": node.before,
+        **upstream(node, stream),
         "format": _FORMAT,
     }
 
@@ -210,14 +212,23 @@ def _told(aggregate: Aggregate, kinds: Mapping[str, DataType], *, early: bool) -
     return [*said, "", a.level] if early and a.level is not None else said
 
 
-def _join(node: IntervalJoin, known: Traits, stream: str, most: int) -> JoinPlan:
+def _join(node: IntervalJoin, known: Traits, stream: Stream, most: int) -> JoinPlan:
     types = [{column.name: column.type for column in columns or ()} for columns in node.given]
-    keys = [[*written, str(_same(pair, types, stream))] for pair, written in zip(node.keys, node.written, strict=True)]
+    keys = [
+        [*written, str(_same(pair, types, stream.name))] for pair, written in zip(node.keys, node.written, strict=True)
+    ]
     columns = sorted([side, column, str(types[side][column])] for side, column, _ in node.columns)
-    said = {"operator": "join", "kind": node.kind, "keys": keys, "least": node.least, "most": node.most}
+    said: dict[str, object] = {
+        "operator": "join",
+        "kind": node.kind,
+        "keys": keys,
+        "least": node.least,
+        "most": node.most,
+    }
     late = {"reopen": node.allowed_lateness} if node.late == "reopen" else {}
     late = {**late, "replaces": True} if reopens(node) else late
-    fingerprint = json.dumps({**said, "from": node.before, "columns": columns, **late}, separators=(",", ":"))
+    said |= {"from": node.before, **upstream(node, stream), "columns": columns, **late}
+    fingerprint = json.dumps(said, separators=(",", ":"))
     return JoinPlan(
         node.id, node.inputs, node.kind, node.keys, node.least, node.most, node.columns, fingerprint, node.late,
         node.allowed_lateness, most, known,

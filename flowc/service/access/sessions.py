@@ -15,12 +15,13 @@ from urllib.parse import urlsplit
 
 from flowc.compiler.front.spec import ConnectionSpec
 from flowc.compiler.front.streamkinds import is_folder
+from flowc.compiler.lowering.functioncode import code_of
 from flowc.errors import FlowcError, TransientError, UsageError
 from flowc.loadplan import FunctionPlan
 from flowc.runtime.connector import Database, TableStore
 from flowc.runtime.connectors import CONNECTORS, open_database
 from flowc.runtime.connectors.files import Files
-from flowc.runtime.functions import Function, load_functions
+from flowc.runtime.functions import Function, is_loaded, load_functions
 from flowc.runtime.private import make_private
 from flowc.service.access.locks import limit_waits
 from flowc.service.access.options import OpenOptions, open_options
@@ -79,8 +80,14 @@ class Sessions:
         return self.place(connection)[1] == _MEMORY
 
     def functions(self, plans: Sequence[FunctionPlan]) -> tuple[Function, ...]:
-        """Functions of the project, imported. Raises UsageError where one is not there."""
-        return load_functions(plans, self.resolver.root)
+        """Functions of the project, imported. Raises UsageError where one is not there, or not as it was compiled."""
+        root = self.resolver.root
+        for plan in plans:
+            if plan.code and not is_loaded(plan, root) and code_of(root, plan.python) != plan.code:
+                message = f"the code of function `{plan.name}` (`{plan.python}`) was edited since the specs were read"
+                help = "start flowc again: it compares state with the code of functions when it reads the specs"
+                raise UsageError(message, code="function-not-loaded", help=help)
+        return load_functions(plans, root)
 
     def control(self, connection: str, *, make: bool = False) -> tuple[Database, str]:
         """Where the history and the locks of applied plans are, and its kind: the database itself, or a file of a lake.

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from threading import Event
 
+from flowc.compiler.lowering.functioncode import code_of
 from flowc.errors import DataError, FlowcError, TransientError, UsageError
 from flowc.runtime.functions import Function, stand_in
 from flowc.runtime.streams.begin import intends
@@ -24,6 +25,7 @@ _log = logging.getLogger("flowc.state")
 
 Made = Callable[[StreamPlan, Sequence[Function]], FormerRun]
 """Puts a run of a plan together, with the functions that it calls."""
+_Runs = Callable[[Sequence[Function]], AbstractContextManager[FormerRun]]
 
 
 def finish_former(plan: StreamPlan, sessions: Sessions, made: Made, stopping: Event) -> None:
@@ -41,7 +43,8 @@ def finish_former(plan: StreamPlan, sessions: Sessions, made: Made, stopping: Ev
         "stream `%s` was edited: what it intended before the edit (%s) is finished first", plan.name, epochs(found)
     )
     try:
-        _finish(former, sessions, partial(_run, made, former, stopping))
+        functions = partial(_functions, plan=plan, sessions=sessions)
+        _finish(former, partial(_run, made, former, stopping), functions)
     except (TransientError, Fenced):
         raise
     except FlowcError as error:
@@ -73,6 +76,20 @@ def former_plan(intents: Sequence[Intent], plan: StreamPlan, sessions: Sessions)
     return former
 
 
+def _functions(former: StreamPlan, plan: StreamPlan, sessions: Sessions) -> Sequence[Function]:
+    """The functions of a plan that was kept. Raises UsageError where their code is not what it was.
+
+    The stored plan does not choose what is imported: it is code of the project, or what the stream calls by now.
+    """
+    own = {each.python for each in plan.functions}
+    for each in former.functions:
+        code = code_of(sessions.resolver.root, each.python)
+        if code != each.code or not (code or each.python in own):
+            message = f"the code of function `{each.name}` (`{each.python}`) is not what it was"
+            raise UsageError(message, code="function-not-loaded")
+    return sessions.functions(former.functions)
+
+
 @contextmanager
 def _run(made: Made, former: StreamPlan, stopping: Event, functions: Sequence[Function]) -> Iterator[FormerRun]:
     run = made(former, functions)
@@ -83,11 +100,9 @@ def _run(made: Made, former: StreamPlan, stopping: Event, functions: Sequence[Fu
         run.close()
 
 
-def _finish(
-    former: StreamPlan, sessions: Sessions, made: Callable[[Sequence[Function]], AbstractContextManager[FormerRun]]
-) -> None:
+def _finish(former: StreamPlan, made: _Runs, found: Callable[[StreamPlan], Sequence[Function]]) -> None:
     try:
-        functions = sessions.functions(former.functions)
+        functions = found(former)
     except UsageError as error:
         with made(tuple(map(stand_in, former.functions))) as run:
             run.give_up(error)

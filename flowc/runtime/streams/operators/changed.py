@@ -21,10 +21,22 @@ _OPERATORS = {"running": "running aggregate"}
 _SPELLED = {("hopping", "step"): "slide", ("session", "step"): "gap", ("session", "size"): "max_duration"}
 
 
+UPSTREAM = ("functions", "lookups")
+"""Under these, a fingerprint says by their names what functions are and lookups read that make its rows."""
+
+
 def keeps_more(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
     """Whether groups are the same but for aggregates that are no more, or in another order."""
-    alike = {**before, AGGREGATES: ()} == {**now, AGGREGATES: ()}
+    apart: dict[str, Any] = dict.fromkeys((AGGREGATES, *UPSTREAM), ())
+    alike = {**before, **apart} == {**now, **apart} and not [*edited(before, now)]
     return alike and all(each in before.get(AGGREGATES, ()) for each in now.get(AGGREGATES, ()))
+
+
+def edited(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """The functions and lookups that give other values than before, in words."""
+    for sort in UPSTREAM:
+        was = before.get(sort, {})
+        yield from (f"{sort[:-1]} `{name}`" for name, each in now.get(sort, {}).items() if was.get(name) != each)
 
 
 def changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
@@ -34,12 +46,13 @@ def changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
         return "what it remembers was kept by another version of flowc"
     if was != is_:
         return f"it was a {_OPERATORS.get(was, was)}, and is a {_OPERATORS.get(is_, is_)}"
-    return f"its {' and its '.join(_parts(before, now))}"
+    parts = [*_parts(before, now)]
+    return f"its {' and its '.join(parts)}" if parts else f"{' and '.join(edited(before, now))} changed"
 
 
 def _parts(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     kind = now.get("kind", "")
-    for name in dict.fromkeys((*now, *before)):
+    for name in dict.fromkeys(name for name in (*now, *before) if name not in UPSTREAM):
         was, is_ = before.get(name), now.get(name)
         # of windows side by side, the step is the size; of those of another kind, it is another thing
         if was == is_ or (name == "step" and (kind == "tumbling" or kind != before.get("kind"))):

@@ -25,6 +25,7 @@ from flowc.runtime.streams.keyed.hashes import Hasher, whole
 from flowc.runtime.streams.keyed.runs import GROUPS, Run
 from flowc.runtime.streams.keyed.segments import NEVER
 from flowc.runtime.streams.keyed.table import Table, too_large, too_many
+from flowc.runtime.streams.operators.changed import edited
 from flowc.runtime.streams.operators.contract import NO_MESSAGE, NOTHING, Decision, Emitted, Least, Verdict, said
 from flowc.runtime.streams.state.contract import Segment
 
@@ -232,6 +233,8 @@ class IntervalJoin:
             return Verdict(Decision.REFUSE, "a condition in its ON was added, removed or changed")
         if changed or not isinstance(before.get("least"), int) or not isinstance(before.get("most"), int):
             return Verdict(Decision.REFUSE, _FIXED.get(next(iter(changed), ""), "its bounds are unknown"))
+        if words := [*edited(before, now)]:
+            return Verdict(Decision.REFUSE, f"{' and '.join(words)} changed")
         if new := [f"`{column[1]}`" for column in now["columns"] if column not in before.get("columns", ())]:
             return Verdict(Decision.REFUSE, f"it did not keep {', '.join(new)}, or not of this type")
         if now["least"] < before["least"] or now["most"] > before["most"]:
