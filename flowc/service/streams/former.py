@@ -118,8 +118,8 @@ def _finish(former: StreamPlan, made: _Runs, found: Callable[[StreamPlan], Seque
 
 def _unfinished(plan: StreamPlan, intents: Sequence[Intent], why: str) -> UsageError:
     message = (
-        f"stream `{plan.name}` was edited before {epochs(intents)} were in all its targets and its state, and the plan "
-        f"of before cannot finish that: {why}"
+        f"stream `{plan.name}` was edited before all its targets and its state had {epochs(intents)}, and the plan "
+        f"of before the edit cannot finish that: {why}"
     )
     help = f"undo the edit, run the stream until it stands (`flowc run {plan.name} --once`), and edit it then"
     return UsageError(message, code="unfinished-epochs", help=help)
