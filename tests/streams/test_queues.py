@@ -19,6 +19,7 @@ from benchmarks.crash.queueworker import KINDS, Place, run
 from flowc.runtime.connectors import open_database
 from flowc.runtime.streams import queues
 from flowc.runtime.streams import run as runs
+from flowc.runtime.streams.epoch import Range
 from flowc.runtime.streams.queues import QueueReader
 from flowc.stream import BatchLimits
 from tests import warm
@@ -146,3 +147,40 @@ def test_ids_that_a_broker_does_not_settle_are_known_until_it_does(tmp_path: Pat
     reader.poll(0.001)
     assert reader.settled == 7
     reader.close()
+
+
+class Silent:
+    """A queue that delivers nothing."""
+
+    name = "queue"
+    caught_up = True
+
+    def open(self) -> None:
+        """Nothing connects."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def receive(self, max_rows: int, max_wait: float, max_bytes: int) -> None:
+        """Nothing comes."""
+
+    def acknowledge(self, ids: pa.Array) -> pa.Array:
+        """All of them are forgotten."""
+        return ids
+
+
+def test_messages_of_epochs_that_were_given_up_come_once_more() -> None:
+    taken = [
+        pa.RecordBatch.from_pydict({"_id": ids, "_offset": offsets})
+        for ids, offsets in ((["a", "b"], [0, 1]), (["c"], [2]), (["d", "e"], [3, 4]))
+    ]
+    reader = QueueReader(Silent(), BatchLimits(), once=True)
+    reader.recall([*taken, taken[-1]])
+    reader.seek({("queue", "0"): "2"})
+    found = []
+    while not reader.ended:
+        polled = reader.poll(0.0)
+        found += [(polled.messages.column("_id").to_pylist(), polled.ranges)] if polled is not None else []
+    assert found == [
+        (["c"], (Range.numbered("queue", 0, 2, 3),)), (["d", "e"], (Range.numbered("queue", 0, 3, 5),)),
+    ]  # fmt: skip
