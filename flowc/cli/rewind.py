@@ -22,7 +22,10 @@ from flowc.service.streams.rewinding import prepare_rewind
 @click.command()
 @click.argument("specs", nargs=-1, metavar="[SPECS]... NAME")
 @click.option(
-    "--to", required=True, metavar="PLACE", help="A time, PARTITION:OFFSET,…, `earliest`, `latest`, a cursor."
+    "--to",
+    required=True,
+    metavar="PLACE",
+    help="A time, PARTITION:OFFSET,…, `earliest`, `latest`, `held`, `current`, a cursor.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @environment_option
@@ -33,6 +36,9 @@ def command(specs: tuple[str, ...], to: str, yes: bool, environment: str | None)
     0:1500,1:1400 (with several sources events:0:1500); partitions that are not named stay. Targets with `mode: merge`
     are the same after all is read again; others hold rows twice. A place further on skips what is before it. Its
     state goes with it: what the stream remembers begins anew, and windows and joins see only what is behind the place.
+
+    Where a target lost rows, or the state is gone, `held` goes back to what every target holds, and `current` goes on
+    from where the stream stands, without the rows that a target lacks.
 
     Of a load, PLACE is a value of its cursor, from which the next run reads on, or `earliest`, which forgets the
     watermark. Rows that are there already are not loaded twice.

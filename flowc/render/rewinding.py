@@ -75,6 +75,11 @@ def _consequences(rewind: Rewind) -> Iterator[str]:
     yield f"{_again(rewind, 'about ')} will be read again{meanwhile}"
     if rewind.forward:
         yield f"warning: {_skipped(rewind, 'about ')} will not be read at all"
+    for lack in rewind.missing:
+        name = printable(lack.name)
+        yield f"warning: `{name}` {lack.reason}: the rows of messages before this place stay missing there"
+    if rewind.unknown:
+        yield "warning: nobody knows how far the sources were read: messages before this place are not read any more"
     for name in rewind.doubling if back else ():
         yield f"`{printable(name)}` will hold the rows of these messages twice"
     if rewind.letters:

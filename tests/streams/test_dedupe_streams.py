@@ -225,6 +225,11 @@ def test_a_changed_dedupe_and_a_lost_store_stop_the_stream(
     assert lost.code == 1
     assert "state-lost" in lost.err
     assert _rows(wh) == [(n, 1) for n in range(100)]
+    _produce(kafka, topic, _messages(100, 50))
+    moved = Inside(tmp_path).flowc("rewind", "once", "--to", "held", "--yes")
+    assert (moved.code, "begins anew" in moved.out, "0 messages are read again" in moved.out) == (0, True, True), moved
+    assert Inside(tmp_path).flowc("run", "once", "--once").code == 0
+    assert _rows(wh) == [(n, 1) for n in range(150)]
 
 
 def test_a_message_without_event_time_is_a_bad_row(tmp_path: Path, kafka: str, topic: str) -> None:

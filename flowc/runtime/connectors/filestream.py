@@ -127,7 +127,7 @@ class FileSource:
             self._registry.begin(_since(self._start))
         elif stored >> SHIFT > len(self._registry.files):
             message = f"file {stored >> SHIFT} of source `{self.name}` was being read, and its state does not know it"
-            help = "bring the state store back, or give the stream another name: it begins anew"
+            help = "bring the state store back, or have all files read again: `flowc rewind STREAM --to earliest`"
             raise EngineError(message, code="state-lost", help=help)
         self._at, self._paused = stored or 0, False
         self._looked = 0.0

@@ -75,11 +75,20 @@ class TopicId:
     def _now(self, seconds: float) -> str:
         kafka = driver("confluent_kafka", "kafka")
         self._asked = time.monotonic()
-        asking = self._client.describe_topics(kafka.TopicCollection([self.topic]), request_timeout=seconds)
         try:
-            told = str(asking[self.topic].result(seconds + 1).topic_id)
+            return topic_id(self._client, self.topic, seconds)
         except kafka.KafkaException as error:
-            if error.args[0].name() in _UNABLE:
-                return ""
             raise failure(error.args[0], self.secrets, about=f"`{self.source}`, topic `{self.topic}`: ") from error
-        return "" if told == _UNTOLD else told
+
+
+def topic_id(client: Any, topic: str, seconds: float) -> str:
+    """The ID of a topic; '' where the broker gives none. Raises KafkaException."""
+    kafka = driver("confluent_kafka", "kafka")
+    asking = client.describe_topics(kafka.TopicCollection([topic]), request_timeout=seconds)
+    try:
+        found = str(asking[topic].result(seconds + 1).topic_id)
+    except kafka.KafkaException as error:
+        if error.args[0].name() in _UNABLE:
+            return ""
+        raise
+    return "" if found == _UNTOLD else found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from flowc.errors import EngineError, UsageError
+from flowc.runtime.streams.behind import check_behind
 from flowc.runtime.streams.epoch import Intent, Maker, Partition
 from flowc.runtime.streams.source import replaced
 from flowc.runtime.streams.state.contract import Checkpoint, Restored, StateStore
@@ -29,7 +30,7 @@ def keeps_versions(plan: StreamPlan) -> bool:
 def opened(
     plan: StreamPlan, store: StateStore | None, writers: Sequence[Writer], *, looking: bool = False
 ) -> tuple[Restored, list[Held]]:
-    """What the store and the targets hold; with `looking` no other worker is shut out.
+    """What the store and the targets hold; with `looking` no other worker is shut out, and any state will do.
 
     The store is read behind the targets: whatever another worker writes into these it has intended before. Raises
     UsageError where state in a target's own transactions is not that of its last epoch.
@@ -39,7 +40,8 @@ def opened(
         return Restored(), held
     restored = store.open()
     if not intends(plan):
-        held = [_shared(restored.checkpoint, held[0], writers[0].look(), plan)]
+        after = writers[0].look()
+        held = [after if looking else _shared(restored.checkpoint, held[0], after, plan)]
     return restored, held
 
 
@@ -49,7 +51,7 @@ def _shared(checkpoint: Checkpoint, before: Held, after: Held, plan: StreamPlan)
         raise _lost(before.epoch, plan.targets[0].name, plan)
     if checkpoint.epoch == after.epoch:
         return after
-    return Held(checkpoint.epoch, dict(checkpoint.positions), dict(checkpoint.logs))
+    return Held(checkpoint.epoch, dict(checkpoint.positions), dict(checkpoint.logs), absent=after.absent)
 
 
 def beginnings(intents: Sequence[Intent]) -> dict[Partition, str]:
@@ -59,6 +61,12 @@ def beginnings(intents: Sequence[Intent]) -> dict[Partition, str]:
         for range_ in intent.ranges:
             found.setdefault(range_.at, range_.start)
     return found
+
+
+def pending(restored: Restored, held: Sequence[Held]) -> list[Intent]:
+    """The epochs with messages that some targets may lack."""
+    least = min((there.epoch for there in held), default=restored.last)
+    return [i for i in restored.intents if i.number > least and any(range_.moves for range_ in i.ranges)]
 
 
 def adoptable(restored: Restored, held: Sequence[Held], plan: StreamPlan) -> Held | None:
@@ -74,13 +82,14 @@ def adoptable(restored: Restored, held: Sequence[Held], plan: StreamPlan) -> Hel
 
 
 def check_held(restored: Restored, held: Sequence[Held], plan: StreamPlan) -> None:
-    """A target that is ahead of the store was written with another one.
+    """A target that is ahead of the store was written with another one; one that is behind it has lost rows.
 
     Raises UsageError then.
     """
     for there, target in zip(held, plan.targets, strict=False):
         if there.epoch > max(restored.last, restored.checkpoint.epoch):
             raise _lost(there.epoch, target.name, plan)
+    check_behind(plan, restored, held)
 
 
 def check_maker(restored: Restored, own: Maker, plan: StreamPlan) -> None:
@@ -101,6 +110,7 @@ def check_known(plan: StreamPlan, restored: Restored, held: Sequence[Held], afte
         check_held(restored, held, plan)
     else:
         _shared(restored.checkpoint, held[0], after[0], plan)
+        check_behind(plan, restored, held)
 
 
 def check_lost(held: Held, plan: StreamPlan) -> None:
@@ -129,5 +139,8 @@ def check_log(stored: Mapping[Partition, str], source: str, log: str) -> None:
 
 def _lost(epoch: int, target: str, plan: StreamPlan) -> UsageError:
     message = f"`{target}` holds epoch {epoch} of stream `{plan.name}`, which its state knows not"
-    help = "bring the state store back, or give the stream another name: it begins anew, with rows in another table"
+    help = (
+        "bring the state store back, or go on without it: "
+        f"`flowc rewind {plan.name} --to held`, or to a time, shows what is read again and what the stream forgets"
+    )
     return UsageError(message, code="state-lost", help=help)

@@ -19,6 +19,7 @@ from flowc.errors import DataError
 from flowc.runtime.arrow import empty
 from flowc.runtime.badrows import BadRow
 from flowc.runtime.streams.begin import check_held, opened
+from flowc.runtime.streams.behind import marks_of
 from flowc.runtime.streams.compute import Compute
 from flowc.runtime.streams.epoch import Epoch, Intent, Partition, Range, after
 from flowc.runtime.streams.letterbox import Batch, Fetch, failed_again, found_again, messages_of
@@ -142,7 +143,7 @@ class LettersRun:
             self.rows += epoch.rows.num_rows
         if self.store is not None:
             self._read = after(intent.ranges, self._read)
-            self.store.save(Checkpoint(intent.number, self._read))
+            self.store.save(Checkpoint(intent.number, self._read, targets=marks_of(self.plan, self.writers)))
             self.pause("checkpoint")
 
     def _written(self, epoch: Epoch) -> Epoch:

@@ -30,6 +30,7 @@ from flowc.runtime.streams.begin import (
     keeps_versions,
     opened,
 )
+from flowc.runtime.streams.behind import check_behind, check_there, marks_of
 from flowc.runtime.streams.compute import Compute
 from flowc.runtime.streams.epoch import END, Epoch, Intent, Maker, Partition, Range, after, logs_after
 from flowc.runtime.streams.loop import Loop, Polled, Reader, Seekable, Turn
@@ -224,7 +225,7 @@ class StreamRun:
         none = self._nothing()
         intent = Intent(self._number, self.clock(), none.ranges)
         repeats = [self.compute.repeats(each, intent) for each in polled]
-        return repeats, Epoch(intent, none.messages, 0, checkpoint=self._snapshot())
+        return repeats, Epoch(intent, none.messages, 0, checkpoint=self._marked(self._snapshot()))
 
     def restore(self, held: Held) -> None:
         """Takes the state that is stored in the transaction, which is open, of the only target that holds this."""
@@ -259,7 +260,9 @@ class StreamRun:
             if isinstance(writer, Publishing):
                 writer.check()
         targets = zip(self.writers, self.plan.targets, strict=False)
-        held = [writer.look() for writer, target in targets if target.keeps_positions]
+        asked = [writer for writer, target in targets if target.keeps_positions]
+        held = [writer.look() for writer in asked]
+        check_there(asked, held, counted=self._intends)
         moved = self.alone and not self._intends and held[0].positions != self._stored
         if moved or (self.store is not None and self._intends and self.store.last() != self._intended):
             raise Fenced(f"stream `{self.plan.name}` was moved, or another worker goes on with it")
@@ -291,6 +294,7 @@ class StreamRun:
             self._intended, self._logs = restored.last, dict(restored.logs)
         else:
             check_lost(held[0], self.plan)
+            check_behind(self.plan, restored, held)
             self._read, self._number, self._logs = dict(held[0].positions), held[0].epoch, dict(held[0].logs)
         self._stored = self._durable = dict(self._read)
         self.compute.restore(restored.checkpoint)
@@ -303,7 +307,8 @@ class StreamRun:
         found = adoptable(restored, held, self.plan)
         if found is None:
             return restored
-        point = Checkpoint(found.epoch, dict(found.positions), logs=dict(found.logs))
+        marks = marks_of(self.plan, self.writers)
+        point = Checkpoint(found.epoch, dict(found.positions), logs=dict(found.logs), targets=marks)
         self.store.save(point)
         return Restored(point, (), found.epoch)
 
@@ -457,9 +462,13 @@ class StreamRun:
         assert self.store is not None
         ripe = [point for point in self._pending if point.epoch <= min(self._held)]
         if ripe:
-            self.store.save(reduce(Checkpoint.then, ripe))
+            self.store.save(self._marked(reduce(Checkpoint.then, ripe)))
             self._durable, self._pending = dict(ripe[-1].positions), self._pending[len(ripe) :]
             self.pause("checkpoint")
+
+    def _marked(self, point: Checkpoint) -> Checkpoint:
+        """A checkpoint of a store with what each target holds by now."""
+        return replace(point, targets=marks_of(self.plan, self.writers)) if self._intends else point
 
     def _settle(self) -> None:
         """At the end of a run, everything is durable and nothing has to be read again."""

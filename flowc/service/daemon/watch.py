@@ -12,6 +12,7 @@ from typing import Protocol, runtime_checkable
 from flowc.runtime.badrows import BadRow
 from flowc.runtime.streams.epoch import Epoch, Partition
 from flowc.runtime.streams.loop import Polled, Seekable
+from flowc.runtime.streams.marks import Mark
 from flowc.runtime.streams.positions import numbers
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.source import NumberedSource
@@ -259,6 +260,11 @@ class WatchedWriter:
     def __post_init__(self) -> None:
         if isinstance(self.inner, DatabaseWriter):
             self._before, self.inner.pause = self.inner.pause, self._point
+
+    @property
+    def mark(self) -> Mark:
+        """What the target has recorded."""
+        return self.inner.mark
 
     def open(self) -> Held:
         """Connects."""

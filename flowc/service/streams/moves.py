@@ -96,24 +96,27 @@ def order_of(run: StreamRun, source: str) -> Order:
 
 
 def moves_to(
-    to: str, plan: StreamPlan, run: StreamRun, stands: Mapping[Partition, str], logs: Mapping[Partition, str]
-) -> Iterator[Move]:
+    to: str, plan: StreamPlan, run: StreamRun, stands: Mapping[Partition, str], logs: Mapping[Partition, str],
+    *, places: Mapping[Partition, str] | None = None,
+) -> Iterator[Move]:  # fmt: skip
     """The moves to a place from where partitions stand; those that it does not name have none.
+
+    `places` are its positions where others know them.
 
     Raises UsageError for what is no place; EngineError for one that the log no longer has.
     """
-    asked = _named(to, plan, run) if ":" in to and not _DATE.match(to) else None
+    asked = _named(to, plan, run) if places is None and ":" in to and not _DATE.match(to) else places
     if asked is not None and (unknown := asked.keys() - stands.keys()):
         name, partition = min(unknown)
         message = f"stream `{plan.name}` has no position in partition {partition} of `{name}`"
         raise UsageError(message, code="unreadable-argument", help="`flowc status` shows the positions")
     for source in plan.sources:
-        reading = _opened(run, source.name)
-        places = {at[1]: position for at, position in (asked or {}).items() if at[0] == source.name}
-        found = reading.starting(to) if asked is None else places
+        reading = opened_source(run, source.name)
+        named = {at[1]: position for at, position in (asked or {}).items() if at[0] == source.name}
+        found = reading.starting(to) if asked is None else named
         goal = {partition: position for partition, position in found.items() if (source.name, partition) in stands}
         if goal:
-            _check(reading, goal, to if asked is not None else None)
+            _check(reading, goal, to if asked is not None and places is None else None)
         for partition, position in sorted(goal.items(), key=lambda each: shown(each[0])):
             at, log = (source.name, partition), reading.log
             lost = logs.get(at) == LOST
@@ -136,7 +139,8 @@ def _check(reading: Source, goal: Mapping[str, str], asked: str | None) -> None:
         raise UsageError(message, code="unreadable-argument", help=help) from None
 
 
-def _opened(run: StreamRun, name: str) -> Source:
+def opened_source(run: StreamRun, name: str) -> Source:
+    """A source that is ready to tell of its positions. Raises UsageError for one that cannot be read again."""
     reader = run.readers[name]
     if not isinstance(reader, SourceReader):
         message = f"`{name}` cannot be read again: it forgets what is acknowledged"

@@ -21,7 +21,8 @@ from flowc.compiler.front.streamkinds import source_kind
 from flowc.compiler.ir import Ir
 from flowc.errors import TransientError, UsageError
 from flowc.nodes import JoinPlan, RunningPlan, WindowPlan
-from flowc.runtime.streams.begin import beginnings, check_held, intends, opened
+from flowc.runtime.streams.begin import beginnings, intends, opened, pending
+from flowc.runtime.streams.behind import Lack, lacking, marks_held
 from flowc.runtime.streams.epoch import Epoch, Intent, Partition, Range
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.state.contract import Checkpoint, Restored
@@ -30,6 +31,7 @@ from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.service.access.sessions import Sessions
 from flowc.service.streams.moves import LOST, Move, moves_to, order_of
 from flowc.service.streams.overtaken import Overtaken
+from flowc.service.streams.recovering import HELD, leading, place_of, unknown_ends
 from flowc.service.streams.run import Pause, StreamReport, assembled, no_pause, plan_of
 from flowc.service.streams.targets import table_of
 from flowc.stream import StreamPlan, TableTarget, TopicTarget
@@ -58,6 +60,8 @@ class Rewind:
     overtaken: Overtaken
     to: str
     """The place that was asked for."""
+    unknown: Mapping[Partition, str] = field(default_factory=dict)
+    """Where partitions count as read up to, if nobody knows how far they were."""
     letters: int = field(init=False)
     """How many dead letters go, for their messages are read again."""
     _patience: float = field(default_factory=lambda: _PATIENCE, init=False)
@@ -97,6 +101,12 @@ class Rewind:
         """Whether windows and joins forget rows that are not read again: of partitions that stay, or skip some."""
         again = {move.at for move in self.moves if move.back or move.replaced}
         return bool(self.gathering) and bool(_positions(self.plan, self.restored, self.held).keys() - again)
+
+    @property
+    def missing(self) -> tuple[Lack, ...]:
+        """The targets that may lack rows afterwards: of what they lost, only what is behind the place is read again."""
+        lacks = () if self.to in ("earliest", HELD) else lacking(self.plan, self.restored, self.held)
+        return tuple(lacks)
 
     @property
     def doubling(self) -> tuple[str, ...]:
@@ -145,7 +155,10 @@ class Rewind:
 
     def _epoch(self, held: Held, announced: Sequence[Move]) -> Epoch:
         """The move of the only target from what it holds."""
-        self.restored = self.run.store.read() if self.run.store is not None else Restored()
+        store = self.run.store
+        self.restored = store.read() if store is not None else Restored()
+        if store is not None and self.restored.checkpoint.epoch != held.epoch:
+            store.catch_up(held.epoch)
         self.held = [held]
         self._look_again(announced)
         checkpoint = self._checkpoint(held.epoch + (1 if self._fences else _BEYOND))
@@ -156,14 +169,15 @@ class Rewind:
         store = self.run.store
         assert store is not None
         self.restored, self.held = opened(self.plan, store, self.run.writers, looking=True)
-        check_held(self.restored, self.held, self.plan)
         self._look_again(announced)  # before anybody is interrupted
-        self.restored = store.shut(_now())
-        self.run.pause("shut")
-        self._await_targets()
-        self._look_again(announced)
-        _check_pending(self.plan, self.restored, self.held, self.moves)
-        shut = self.restored.last + 1
+        shut = self.restored.last
+        if leading(self.plan, self.restored, self.held) is None:  # else no worker begins an epoch with this store
+            self.restored = store.shut(_now())
+            self.run.pause("shut")
+            self._await_targets()
+            self._look_again(announced)
+            _check_pending(self.plan, self.restored, self.held, self.moves)
+            shut = self.restored.last + 1
         checkpoint = self._checkpoint(max(shut, *(there.epoch for there in self.held)) + 1)
         store.move(checkpoint, shut)
         self.run.pause("moved in the store")
@@ -191,7 +205,7 @@ class Rewind:
         """
         until, self._patience = time.monotonic() + self._patience, _PAUSE
         self.held = [writer.look() for writer in self.run.writers]
-        while _pending(self.restored, self._telling()) and time.monotonic() < until:
+        while pending(self.restored, self._telling()) and time.monotonic() < until:
             time.sleep(_PAUSE)
             self.held = [writer.look() for writer in self.run.writers]
 
@@ -204,7 +218,7 @@ class Rewind:
 
         Raises UsageError where it would be more.
         """
-        stands = _stands(self.plan, self.run, self.restored, self.held)
+        stands = self.unknown or _stands(self.plan, self.run, self.restored, self.held)
         logs = _logs(self.plan, self.restored, self.held)
         self.moves = tuple(move.by_now(stands[move.at], logs.get(move.at, "")) for move in announced)
 
@@ -217,6 +231,7 @@ class Rewind:
             number, {**positions, **{move.at: move.after for move in self.moves}},
             dropped=frozenset(segment.node for segment in self.restored.checkpoint.segments),
             logs={at: log for at, log in {**logs, **moved}.items() if log != LOST},
+            targets=marks_held(self.plan, self.held) if intends(self.plan) else None,
         )  # fmt: skip
 
     def _from(self, held: Held, checkpoint: Checkpoint) -> Epoch:
@@ -261,26 +276,32 @@ def prepare_rewind(
     run = assembled(plan, sessions, StreamReport(stream), pause=pause)
     try:
         restored, held = opened(plan, run.store, run.writers, looking=True)
-        if intends(plan):
-            check_held(restored, held, plan)
-        stands, logs = _stands(plan, run, restored, held), _logs(plan, restored, held)
+        unknown = unknown_ends(plan, run, restored, held)
+        stands, logs = unknown or _stands(plan, run, restored, held), _logs(plan, restored, held)
         if not stands:
             message = f"stream `{stream}` has read nothing yet"
             raise UsageError(message, code="unknown-selection", help="`start` says where it begins")
-        named = tuple(moves_to(to, plan, run, stands, logs))
+        places = place_of(to, plan, run, (restored, held), stands)
+        named = tuple(moves_to(to, plan, run, stands, logs, places=places))
         moves = (*named, *_left(plan, run, restored, held, stands, {move.at for move in named}))
-        return Rewind(plan, run, restored, held, moves, Overtaken.of(plan, run.writers, sessions), to)
+        return Rewind(plan, run, restored, held, moves, Overtaken.of(plan, run.writers, sessions), to, unknown)
     except BaseException:
         run.close()
         raise
 
 
 def _positions(plan: StreamPlan, restored: Restored, held: Sequence[Held]) -> Mapping[Partition, str]:
-    return restored.positions if intends(plan) else held[0].positions
+    if not intends(plan):
+        return held[0].positions
+    ahead = leading(plan, restored, held)
+    return restored.positions if ahead is None else {**restored.positions, **ahead.positions}
 
 
 def _logs(plan: StreamPlan, restored: Restored, held: Sequence[Held]) -> Mapping[Partition, str]:
-    return restored.logs if intends(plan) else {**held[0].logs, **dict.fromkeys(held[0].lost, LOST)}
+    if not intends(plan):
+        return {**held[0].logs, **dict.fromkeys(held[0].lost, LOST)}
+    ahead = leading(plan, restored, held)
+    return restored.logs if ahead is None else {**restored.logs, **ahead.logs}
 
 
 def _stands(plan: StreamPlan, run: StreamRun, restored: Restored, held: Sequence[Held]) -> dict[Partition, str]:
@@ -307,14 +328,8 @@ def _left(
     orders = {name: order_of(run, name) for name in counted}
     logs = _logs(plan, restored, held)
     for at, position in sorted(_positions(plan, restored, held).items()):
-        if at not in named and stands[at] != position:
+        if at not in named and stands.get(at, position) != position:
             yield Move(*at, stands[at], position, counted[at[0]], logs.get(at, ""), order=orders[at[0]])
-
-
-def _pending(restored: Restored, held: Sequence[Held]) -> list[Intent]:
-    """The epochs with messages that some targets may lack."""
-    least = min((there.epoch for there in held), default=restored.last)
-    return [i for i in restored.intents if i.number > least and any(range_.moves for range_ in i.ranges)]
 
 
 def _check_pending(plan: StreamPlan, restored: Restored, held: Sequence[Held], moves: Sequence[Move]) -> None:
@@ -323,7 +338,7 @@ def _check_pending(plan: StreamPlan, restored: Restored, held: Sequence[Held], m
     Raises UsageError where it is not.
     """
     goals = {move.at: move for move in moves}
-    begun = beginnings(_pending(restored, held)).items()
+    begun = beginnings(pending(restored, held)).items()
     if any(at not in goals or goals[at].order.before(start, goals[at].after) for at, start in begun):
         message = f"not every target of stream `{plan.name}` holds its last epoch"
         raise UsageError(message, code="not-runnable-yet", help=f"run it first: `flowc run {plan.name} --once`")

@@ -15,6 +15,7 @@ from flowc.compiler.streamplan.targets import LiveTableOf
 from flowc.runtime.arrow import empty
 from flowc.runtime.connectors import open_database
 from flowc.runtime.streams.epoch import Epoch
+from flowc.runtime.streams.marks import Mark
 from flowc.runtime.streams.targets.contract import Held, Writer
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.service.access.sessions import Sessions
@@ -70,6 +71,11 @@ class LettersWriter:
     """Writes the dead letters of epochs into a table as if they were its rows."""
 
     table: Writer
+
+    @property
+    def mark(self) -> Mark:
+        """As the table."""
+        return self.table.mark
 
     def open(self) -> Held:
         """As the table."""

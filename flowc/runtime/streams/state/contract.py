@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from flowc.runtime.streams.epoch import Epoch, Intent, Partition, Range, after, logs_after
+from flowc.runtime.streams.marks import Marks
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -43,7 +44,8 @@ class Checkpoint:
     they come, what is kept of the nodes that are `dropped` goes. `watermarks` are those of the partitions, in
     microseconds; `fingerprints` are those of the nodes that there were; `logs` are those that the positions are of, as
     in `Range`. `times` are the columns that event time was in, by sources; `trail` tells from where it is read again
-    (`flowc.runtime.streams.trail`), and is there where a node may ask for that.
+    (`flowc.runtime.streams.trail`), and is there where a node may ask for that. `targets` are the marks of the stream's
+    targets; None where that is not known, as in a target's own transaction.
     """
 
     epoch: int = 0
@@ -55,6 +57,7 @@ class Checkpoint:
     dropped: frozenset[str] = frozenset()
     times: Mapping[str, str] = field(default_factory=dict)
     trail: Mapping[Partition, Sequence[Place]] = field(default_factory=dict)
+    targets: Marks | None = None
 
     def then(self, later: Checkpoint) -> Checkpoint:
         """This one and the next as one."""
@@ -150,6 +153,9 @@ class StateStore(Protocol):
 
     def shut(self, time: int) -> Restored:
         """Intends an epoch without messages, so that no worker begins another; gives what was stored before."""
+
+    def catch_up(self, epoch: int) -> None:
+        """Takes the number of the only target's last epoch for its own, in the target's transaction."""
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Keeps a checkpoint; intents of epochs up to its own are needed no more."""

@@ -12,6 +12,7 @@ from typing import TypeVar
 from urllib.parse import quote, unquote
 
 from flowc.runtime.streams.epoch import Intent, Partition, Range
+from flowc.runtime.streams.marks import Mark
 from flowc.runtime.streams.positions import plain
 from flowc.runtime.streams.state.contract import Checkpoint
 
@@ -70,7 +71,7 @@ def checkpoint_text(point: Checkpoint) -> str:
     parts = {"positions": _listed(positions), "watermarks": _listed(point.watermarks)}
     trail = {at: [(time, plain(place)) for time, place in places] for at, places in point.trail.items()}
     named = {"fingerprints": _marked(point.fingerprints), "logs": _listed(point.logs)}
-    newer = {"times": dict(point.times), "trail": _listed(trail)}
+    newer = {"times": dict(point.times), "trail": _listed(trail), "targets": dict(point.targets or {})}
     return _text({**parts, **named, **{name: told for name, told in newer.items() if told}})
 
 
@@ -85,6 +86,7 @@ def read_checkpoint(epoch: int, text: str) -> Checkpoint:
         epoch, positions, _by_partition(found["watermarks"]), (), _read(found["fingerprints"]),
         _by_partition(found["logs"]), times=found.get("times", {}),
         trail={at: [(time, str(place)) for time, place in places] for at, places in trail.items()},
+        targets={name: Mark(*mark) for name, mark in found["targets"].items()} if "targets" in found else None,
     )  # fmt: skip
 
 

@@ -85,6 +85,10 @@ class MemoryStore:
         self.intend(restored.standing(time))
         return restored
 
+    def catch_up(self, epoch: int) -> None:
+        """Takes the number of the target's last epoch for its own."""
+        self.memory.checkpoint = replace(self.memory.checkpoint, epoch=epoch)
+
     def save(self, checkpoint: Checkpoint) -> None:
         """Keeps a checkpoint. Raises Fenced where another worker has kept one since."""
         if checkpoint.epoch != self._point or checkpoint.segments or checkpoint.dropped:

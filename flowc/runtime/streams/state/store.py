@@ -313,6 +313,10 @@ class DatabaseStore:
             self._free_payloads(epoch.number)
             self._told(epoch.checkpoint, time.perf_counter() - began)
 
+    def catch_up(self, epoch: int) -> None:
+        """Takes the number of the target's last epoch for its own: what is stored is reset in this transaction."""
+        self._move("save", epoch=epoch, before=self._point, body="")
+
     def facts(self) -> dict[str, str]:
         """What is remembered by name."""
         return self._facts(self.sql.templates)

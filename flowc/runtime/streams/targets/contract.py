@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 from flowc.errors import FlowcError
 from flowc.runtime.badrows import BadRow
 from flowc.runtime.streams.epoch import Epoch, Partition, Range
+from flowc.runtime.streams.marks import Mark
 
 MOVED = 1 << 62
 """An epoch, or an offset, that is kept under a name that a stream no longer has: who goes on with it is stopped."""
@@ -30,18 +31,35 @@ class Fenced(FlowcError):
         return cls(f"another worker wrote partition {range_.partition} of `{range_.source}` beyond {range_.start}")
 
 
+class PutBack(Fenced):
+    """The target holds an older epoch than this worker has written there: the next attempt finds out what is lost."""
+
+    def __init__(self, target: str, epoch: int, written: int) -> None:
+        super().__init__(f"`{target}` holds epoch {epoch}, and this worker has written epoch {written} there")
+        self.code = "target-behind"
+        self.help = "nothing was written; the target was made anew or put back from a copy: run the stream again"
+
+
 @dataclass(frozen=True, slots=True)
 class Held:
     """What a target holds: the number of the last epoch (0: none), and the positions after it where it keeps them.
 
     `logs` are those that the positions are of, as in `Range`. `lost` are partitions that were read, and of which the
-    target does not know any more how far.
+    target does not know any more how far. `absent` says that the table or topic that the positions are of is gone.
+    `place` is as in `Mark`.
     """
 
     epoch: int = 0
     positions: Mapping[Partition, str] = field(default_factory=dict)
     logs: Mapping[Partition, str] = field(default_factory=dict)
     lost: frozenset[Partition] = frozenset()
+    absent: bool = False
+    place: str = ""
+
+    @property
+    def mark(self) -> Mark:
+        """The same in short."""
+        return Mark(self.epoch, self.place)
 
 
 class Writer(Protocol):
@@ -51,6 +69,10 @@ class Writer(Protocol):
     needs a state store with intents beside it. Methods may raise TransientError (it may be tried again after `open`),
     DataError or EngineError.
     """
+
+    @property
+    def mark(self) -> Mark:
+        """What the target itself has recorded, as this writer knows since it was opened; an epoch may say nothing."""
 
     def open(self) -> Held:
         """Connects, makes what is missing, clears what an unfinished epoch left, and gives what is held.

@@ -25,8 +25,9 @@ from flowc.runtime.load import write_rows
 from flowc.runtime.names import literal
 from flowc.runtime.renewal import renewed
 from flowc.runtime.streams.epoch import Epoch, Partition, Range
+from flowc.runtime.streams.marks import Mark
 from flowc.runtime.streams.targets.changes import reduced, refused
-from flowc.runtime.streams.targets.contract import Fenced, Held
+from flowc.runtime.streams.targets.contract import Fenced, Held, PutBack
 from flowc.runtime.streams.targets.refused import Trial
 from flowc.stream import PositionSql, TableTarget
 
@@ -57,30 +58,45 @@ class DatabaseWriter:
     """The name under which positions are stored, which may be another spelling of the table's."""
     known: set[Partition] = field(default_factory=set)
     """The partitions that have a stored position."""
+    mark: Mark = field(default=Mark(), init=False)
+    """What the positions tell, as this worker knows it."""
     _placed: bool = field(default=False, init=False)
     _unclaimed: bool = field(default=False, init=False)
 
     def open(self) -> Held:
-        """Makes the tables and the place for positions where they are missing; gives what is held."""
+        """Makes the tables and the place for positions where they are missing; gives what is held.
+
+        A table that is gone while there are positions of it is not made again: its rows would be missing.
+        """
         self.database.open()
         dead = () if self.plan.dead is None else self.plan.dead.writes
         require_transactions(self.database, (*self.plan.load.writes, *dead, self._positions.table))
         for statement in self._positions.ensure:
             self.database.execute(statement)
-        try:
+        held = self._held(self._settled())
+        if not held.absent:
             self._make()
-        except FlowcError:
-            self._make()  # another worker that begins now may have made one of them in the meantime
-        return self._held(self._settled())
+        self.mark = held.mark
+        return held
+
+    @property
+    def _present(self) -> bool:
+        return self.database.table(self.plan.table) is not None
 
     def _make(self) -> None:
+        try:
+            self._make_missing()
+        except FlowcError:
+            self._make_missing()  # another worker that begins now may have made one of them in the meantime
+
+    def _make_missing(self) -> None:
         for statement in self._missing():
             self.database.execute(statement)
 
     def _missing(self) -> tuple[str, ...]:
         dead = self.plan.dead
         without = () if dead is None or self.database.table(dead.table) is not None else self.plan.create_dead
-        return (*(self.plan.create if self.database.table(self.plan.table) is None else ()), *without)
+        return (*(() if self._present else self.plan.create), *without)
 
     def look(self) -> Held:
         """What is held; nothing where no worker has made the place for positions."""
@@ -166,7 +182,8 @@ class DatabaseWriter:
         positions = {(str(row["source"]), str(row["partition"])): str(row["next"]) for row in rows}
         logs = {(str(row["source"]), str(row["partition"])): str(row["log_id"]) for row in rows if row["log_id"]}
         self.known = set(positions)
-        return Held(max((int(row["epoch"]) for row in rows), default=0), positions, logs)
+        epoch = max((int(row["epoch"]) for row in rows), default=0)
+        return Held(epoch, positions, logs, absent=bool(rows) and not self._present)
 
     def _is_unclaimed(self, rows: list[dict[str, Any]]) -> bool:
         return any(row["project"] != self._positions.project for row in rows)
@@ -204,7 +221,10 @@ class DatabaseWriter:
         return replace(epoch, intent=replace(epoch.intent, ranges=ranges))
 
     def move(self, made: Callable[[Held], Epoch]) -> None:
-        """Commits the epoch, without rows, that is made of what is held; no worker writes in between."""
+        """Commits the epoch, without rows, that is made of what is held; no worker writes in between.
+
+        A table that is gone is made behind that: it holds what is read from the new positions on.
+        """
         self.open()
         try:
             self.database.begin()
@@ -213,6 +233,7 @@ class DatabaseWriter:
         except FlowcError:
             self.database.rollback()
             raise
+        self._make()
 
     def _write(self, epoch: Epoch) -> int:
         self._prepare(epoch)
@@ -221,8 +242,10 @@ class DatabaseWriter:
             if self.plan.lock:
                 self.database.lock(self.plan.table)
             self._take(epoch)
-        except FlowcError:
+        except FlowcError as error:
             self.database.rollback()
+            if isinstance(error, Fenced):
+                self._require_written()
             raise
         return epoch.number
 
@@ -238,6 +261,7 @@ class DatabaseWriter:
         self.pause("state")
         self.database.commit()
         self.known.update(range_.at for range_ in epoch.ranges)
+        self.mark = Mark(epoch.number) if self._ranges(epoch) else self.mark
         self.pause("committed")
 
     def refused(self, epoch: Epoch, most: int | None = None) -> Sequence[BadRow]:
@@ -279,8 +303,7 @@ class DatabaseWriter:
     def _advance(self, epoch: Epoch) -> None:
         if not self.stored:
             self._of_table(self._read())
-        # Positions of sources that are gone stand where they are.
-        ranges = [range_ for range_ in epoch.ranges if range_.source in dict(self._positions.sources)]
+        ranges = self._ranges(epoch)
         known = [range_ for range_ in ranges if range_.at in self.known]
         new = [range_ for range_ in ranges if range_.at not in self.known]
         filled = {"target": literal(self.stored, self.database.kind), "epoch": epoch.number}
@@ -300,11 +323,22 @@ class DatabaseWriter:
             for r in ranges
         ]
 
+    def _ranges(self, epoch: Epoch) -> list[Range]:
+        """Those of an epoch that are recorded. Positions of sources that are gone stand where they are."""
+        sources = dict(self._positions.sources)
+        return [range_ for range_ in epoch.ranges if range_.source in sources]
+
     def _overtaken(self, ranges: Sequence[Range]) -> Range:
         """The first of ranges that does not begin at the stored position, as the transaction has left it."""
         held = self._of_table(self._read())
         ends = {(str(row["source"]), str(row["partition"])): str(row["next"]) for row in held}
         return next((range_ for range_ in ranges if ends.get(range_.at) != range_.end), ranges[0])
+
+    def _require_written(self) -> None:
+        """Raises PutBack where what this worker has written is not there any more: nobody else moved a position."""
+        held = self.held().epoch
+        if self._positions.later and held < self.mark.epoch:
+            raise PutBack(self.plan.name, held, self.mark.epoch)
 
     def _rows(self, load: LoadPlan, rows: pa.RecordBatch) -> None:
         if rows.num_rows:

@@ -17,9 +17,10 @@ from flowc.nodes import Changelog
 from flowc.runtime.connectors.delta import Delta
 from flowc.runtime.load import write_rows
 from flowc.runtime.streams.epoch import Epoch
+from flowc.runtime.streams.marks import Mark
 from flowc.runtime.streams.oversize import one_batch
 from flowc.runtime.streams.targets.changes import reduced, with_kinds
-from flowc.runtime.streams.targets.contract import MOVED, Fenced, Held
+from flowc.runtime.streams.targets.contract import MOVED, Fenced, Held, PutBack
 from flowc.runtime.streams.targets.rolling import Rolling
 from flowc.stream import TableTarget
 
@@ -60,6 +61,11 @@ class DeltaWriter:
     def application(self) -> str:
         """The name under which the number of the last epoch stands in the table's log."""
         return _application(self.stream)
+
+    @property
+    def mark(self) -> Mark:
+        """The number that the table's log speaks of."""
+        return Mark(self._stamped)
 
     def open(self) -> Held:
         """Makes the table where it is missing; gives the last epoch that its log speaks of."""
@@ -147,6 +153,8 @@ class DeltaWriter:
     def _stamp(self, number: int) -> None:
         """Another number than what is gathered begins behind is another worker's, who may have written a part of it."""
         held = self.database.stamped(self.application, number) or 0
+        if held < self._stamped:
+            raise PutBack(self.plan.name, held, self._stamped)
         if held != self._stamped:
             raise Fenced(f"another worker wrote epoch {held} of stream `{self.stream}` into `{self.plan.name}`")
 

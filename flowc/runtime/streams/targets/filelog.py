@@ -29,7 +29,7 @@ from typing import Any
 from flowc.errors import EngineError, FlowcError
 from flowc.runtime.connectors.delta_lock import FileLock
 from flowc.runtime.connectors.folder import Folder
-from flowc.runtime.streams.targets.contract import Fenced
+from flowc.runtime.streams.targets.contract import Fenced, PutBack
 
 _FOLDER = "_flowc"
 
@@ -48,6 +48,8 @@ class FileLog:
     was: str = ""
     """The name under which an older version kept the stream, or one that it had before."""
     owner: str = field(default="", init=False)
+    epoch: int = field(default=0, init=False)
+    """The last durable epoch, as this worker knows it."""
     _count: int = field(default=0, init=False)
 
     @property
@@ -66,9 +68,9 @@ class FileLog:
             self._rename(state["files"])
             shutil.rmtree(self._drafts, ignore_errors=True)
             (self._drafts / self.owner).mkdir(parents=True)
-            epoch = int(state["epoch"])
-            self._write(epoch, [])
-        return epoch
+            self.epoch = int(state["epoch"])
+            self._write(self.epoch, [])
+        return self.epoch
 
     def look(self) -> int:
         """The last durable epoch, 0 for none."""
@@ -109,10 +111,14 @@ class FileLog:
         """
         moves = [(str(draft.relative_to(self._drafts)), name) for draft, name in files]
         with speaking(self.folder), self._locked():
-            if self._read()["owner"] != self.owner:
+            found = self._read()
+            if found["epoch"] < self.epoch:
+                raise PutBack(str(self.folder), found["epoch"], self.epoch)
+            if found["owner"] != self.owner:
                 raise Fenced(f"another worker writes the files of stream `{self.stream}` in `{self.folder}`")
             self.pause("finished")
             self._write(epoch, moves)
+            self.epoch = epoch
             self.pause("marked")
             self._rename(moves)
             self.pause("renamed")

@@ -17,6 +17,7 @@ from flowc.locations import local_path
 from flowc.runtime.connectors.folder import Folder
 from flowc.runtime.fit import fit
 from flowc.runtime.streams.epoch import Epoch
+from flowc.runtime.streams.marks import Mark
 from flowc.runtime.streams.targets.contract import Held
 from flowc.runtime.streams.targets.fileformats import Growing, extension, maker
 from flowc.runtime.streams.targets.filelog import FileLog, speaking
@@ -62,6 +63,11 @@ class FilesWriter:
 
     _columns: tuple[Column, ...] = field(init=False)
     _make: Callable[[Path], Growing] = field(init=False)
+
+    @property
+    def mark(self) -> Mark:
+        """The last durable epoch."""
+        return Mark(self._log.epoch)
 
     def open(self) -> Held:
         """Takes the folder over; gives the last durable epoch."""

@@ -17,6 +17,7 @@ from flowc.errors import DataError
 from flowc.nodes import Changelog
 from flowc.runtime.badrows import BadRow
 from flowc.runtime.streams.epoch import Epoch, Partition, after, logs_after
+from flowc.runtime.streams.marks import Mark
 from flowc.runtime.streams.targets.contract import MOVED, Fenced, Held
 from flowc.runtime.streams.targets.kafka_messages import Messages, changed, letters, messages
 from flowc.runtime.streams.targets.kafka_producer import Place, TopicProducer
@@ -52,6 +53,8 @@ class KafkaWriter:
     _made: tuple[pa.RecordBatch, Messages] | None = field(default=None, init=False)
     _number: int = field(default=0, init=False)
     """That of the last epoch, as it was stored when this one looked or wrote."""
+    _place: str = field(default="", init=False)
+    """The topic's ID, where the broker tells it."""
 
     def __post_init__(self) -> None:
         self._producer = self._kept_as(self.stream)
@@ -61,11 +64,16 @@ class KafkaWriter:
         topics = [topic for topic in (self.plan.topic, self.plan.dead_topic) if topic is not None]
         return TopicProducer(self.options, group, name if self.plan.transactions else None, topics)
 
+    @property
+    def mark(self) -> Mark:
+        """The last epoch that said something, and the topic's ID."""
+        return Mark(self._number, self._place)
+
     def open(self) -> Held:
         """Connects and shuts out the worker before; makes the topics where they are missing."""
         self._producer.require()
         self._producer.open()
-        self._made = None
+        self._made, self._place = None, ""
         held = self._stored()
         return self._claimed(held) if self.was and not held.epoch and not held.positions else held
 
@@ -104,7 +112,9 @@ class KafkaWriter:
             }
         known = {(source, str(number)) for source, count in self._read.items() for number in range(count)}
         lost = frozenset(known & set(places.values()) - self._positions.keys())
-        return Held(self._number, dict(self._positions), dict(self._logs), lost)
+        absent = bool(self._positions) and self._mark not in found  # a broker forgets the offsets of a topic with it
+        self._place = self._place or self._producer.identity(self.plan.topic)
+        return Held(self._number, dict(self._positions), dict(self._logs), lost, absent, self._place)
 
     @property
     def _key(self) -> str:

@@ -19,6 +19,7 @@ from flowc.errors import EngineError, FlowcError, TransientError
 from flowc.runtime.connectors.kafka_errors import failure, is_overtaken
 from flowc.runtime.connectors.kafka_options import producer_settings, secrets, settings
 from flowc.runtime.connectors.kafka_sizes import limits, make_compacted, make_topics, sized, told_limits
+from flowc.runtime.connectors.kafka_topics import topic_id
 from flowc.runtime.extras import driver
 from flowc.runtime.streams.targets.contract import Fenced
 from flowc.runtime.streams.targets.kafka_messages import Headers, Message
@@ -113,6 +114,12 @@ class TopicProducer:
         """The numbers of a topic's partitions."""
         with self._speaking(f"topic `{topic}`: "):
             return tuple(self._producer.list_topics(topic, timeout=_SECONDS).topics[topic].partitions)
+
+    def identity(self, topic: str) -> str:
+        """The ID of a topic; '' where the broker gives none."""
+        admin = self._admin()
+        with self._speaking(f"topic `{topic}`: "):
+            return topic_id(admin, topic, _SECONDS)
 
     def held(self, places: Sequence[Place]) -> dict[Place, tuple[int, str]]:
         """The offsets of the group that are stored, with their notes.

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from flowc.runtime.streams.epoch import Epoch, after
+from flowc.runtime.streams.marks import Mark
 from flowc.runtime.streams.targets.contract import Held
 
 
@@ -23,6 +24,11 @@ class Kept:
     pause: Callable[[str], None] = _nothing
     """Called with the name of each point between two steps, as that of `DatabaseWriter`."""
     _held: Held = field(default_factory=Held)
+
+    @property
+    def mark(self) -> Mark:
+        """The last epoch that was taken."""
+        return self._held.mark
 
     def open(self) -> Held:
         """Nothing is held."""

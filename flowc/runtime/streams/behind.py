@@ -1,0 +1,91 @@
+"""Targets that hold less than the store of their stream knows to be there, so that rows would be missing for good.
+
+They were dropped, made anew or put back from an older copy; or the spec left them out for a while.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from flowc.errors import UsageError
+from flowc.runtime.streams.marks import Mark, Marks, is_behind, is_returning
+from flowc.runtime.streams.state.contract import Restored
+from flowc.runtime.streams.targets.contract import Held, PutBack, Writer
+from flowc.stream import StreamPlan, TargetPlan
+
+
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """A target that lacks rows: its number among the targets, what it holds, and what it lacks in words."""
+
+    number: int
+    name: str
+    held: Held
+    reason: str
+
+
+def target_names(plan: StreamPlan) -> list[str]:
+    """The names of all that a stream writes, in the order of its writers."""
+    return [target.name for target in _targets(plan)]
+
+
+def _targets(plan: StreamPlan) -> tuple[TargetPlan, ...]:
+    return (*plan.targets, *(() if plan.letters is None else (plan.letters,)))
+
+
+def marks_of(plan: StreamPlan, writers: Sequence[Writer]) -> dict[str, Mark]:
+    """The marks of all targets, as their writers know them."""
+    return {name: writer.mark for name, writer in zip(target_names(plan), writers, strict=False)}
+
+
+def marks_held(plan: StreamPlan, held: Sequence[Held]) -> dict[str, Mark]:
+    """The marks of all targets, by what they hold."""
+    return {name: there.mark for name, there in zip(target_names(plan), held, strict=False)}
+
+
+def lacking(plan: StreamPlan, restored: Restored, held: Sequence[Held]) -> Iterator[Lack]:
+    """The targets that lack rows. One that is new in the spec lacks none."""
+    marks, last, names = restored.checkpoint.targets, restored.checkpoint.epoch, target_names(plan)
+    for number, (name, there) in enumerate(zip(names, held, strict=False)):
+        if there.absent:
+            yield Lack(number, name, there, "is gone, while its positions are still there")
+        elif marks is not None and name in marks and is_behind(there.mark, marks[name]):
+            yield Lack(number, name, there, f"{_held(there)}, and held epoch {marks[name].epoch} before")
+        elif marks is not None and name not in marks and is_returning(there.mark, last, _others(marks, names)):
+            yield Lack(number, name, there, f"comes back: {_held(there)}, and lacks the rows up to epoch {last}")
+
+
+def _held(there: Held) -> str:
+    return f"holds epoch {there.epoch}" if there.epoch else "holds no epoch"
+
+
+def _others(marks: Marks, names: Sequence[str]) -> list[Mark]:
+    return [mark for name, mark in marks.items() if name not in names]
+
+
+def check_behind(plan: StreamPlan, restored: Restored, held: Sequence[Held]) -> None:
+    """A stream does not go on where a target lacks rows: nothing would write them any more.
+
+    Raises UsageError then.
+    """
+    for lack in lacking(plan, restored, held):
+        message = f"`{lack.name}` {lack.reason} (stream `{plan.name}`)"
+        raise UsageError(message, code="target-behind", help=way_on(plan, lack))
+
+
+def check_there(writers: Sequence[Writer], held: Sequence[Held], *, counted: bool) -> None:
+    """Whether targets hold what their writers have written: `counted` says that one store counts the epochs.
+
+    Raises PutBack where one does not: the next attempt finds out what is lost.
+    """
+    for writer, there in zip(writers, held, strict=True):
+        if there.absent or (counted and there.epoch < writer.mark.epoch):
+            raise PutBack("a target of the stream", there.epoch, writer.mark.epoch)
+
+
+def way_on(plan: StreamPlan, lack: Lack) -> str:
+    """What can be done about it."""
+    knows = _targets(plan)[lack.number].keeps_positions
+    place = "--to held`" if knows else "--to earliest`, or to a time before the first row that it lacks,"
+    return f"`flowc rewind {plan.name} {place} writes its rows again; `--to current` goes on without them"
