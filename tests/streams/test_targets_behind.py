@@ -226,3 +226,42 @@ def test_a_stream_whose_state_is_gone_reads_all_again(tmp_path: Path, more: str)
     stream.run(4)
     assert stream.ids() == [1, 1, 2, 2, 3, 4]
     assert stream.ids("sqlite", "near.db") == [1, 2, 3, 4]
+
+
+def test_a_plan_tells_of_targets_that_go_and_come(tmp_path: Path, kind: str) -> None:
+    stream = Stream(tmp_path, kind, OTHER)
+    stream.run(1, 2)
+    stream.write(OTHER)
+    gone = stream.folder.flowc("plan").out
+    assert "no target any more" in gone, gone
+    stream.run(3)
+    stream.write(stream.target, OTHER)
+    returns = stream.folder.flowc("plan").out
+    assert "comes back" in returns, returns
+    assert "flowc rewind s --to" in returns, returns
+
+
+def test_a_plan_tells_of_a_target_that_comes_back_to_a_stream_without_state(tmp_path: Path) -> None:
+    stream = Stream(tmp_path, "sqlite", OTHER, more="")
+    stream.run(1, 2)
+    stream.write(OTHER, more="")
+    stream.run(3)
+    stream.write(stream.target, OTHER, more="")
+    planned = stream.folder.flowc("plan").out
+    assert "will not start" in planned or "REFUSE" in planned, planned
+    assert "flowc rewind s --to held" in planned, planned
+    stream.put(4)
+    assert stream.folder.flowc("run", "s", "--once").code == 1
+    assert "another target holds epoch" in stream.rewind("current")
+    stream.run(5)
+    assert stream.ids() == [1, 2, 4, 5]
+    assert stream.ids("sqlite", "other.db") == [1, 2, 3, 4, 5]
+
+
+def test_a_plan_tells_of_a_target_that_is_new(tmp_path: Path) -> None:
+    stream = Stream(tmp_path, "sqlite")
+    stream.write(OTHER)
+    stream.run(1)
+    stream.write(stream.target, OTHER)
+    planned = stream.folder.flowc("plan").out
+    assert "a new target" in planned, planned

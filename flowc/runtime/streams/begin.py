@@ -141,6 +141,6 @@ def _lost(epoch: int, target: str, plan: StreamPlan) -> UsageError:
     message = f"`{target}` holds epoch {epoch} of stream `{plan.name}`, which its state knows not"
     help = (
         "bring the state store back, or go on without it: "
-        f"`flowc rewind {plan.name} --to held`, or to a time, shows what is read again and what the stream forgets"
+        f"`flowc rewind {plan.name} --to held`, `current` or a time shows what is read again, forgotten or missing"
     )
     return UsageError(message, code="state-lost", help=help)

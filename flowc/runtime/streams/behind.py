@@ -64,6 +64,14 @@ def _others(marks: Marks, names: Sequence[str]) -> list[Mark]:
     return [mark for name, mark in marks.items() if name not in names]
 
 
+def added_and_removed(plan: StreamPlan, restored: Restored, held: Sequence[Held]) -> tuple[list[str], list[str]]:
+    """The targets that the stream gets with its next run, and those that the spec leaves out since the last one."""
+    marks, names = restored.checkpoint.targets, target_names(plan)
+    if marks is None or any(there.epoch > max(restored.last, restored.checkpoint.epoch) for there in held):
+        return [], []
+    return [name for name in names if name not in marks], [name for name in marks if name not in names]
+
+
 def check_behind(plan: StreamPlan, restored: Restored, held: Sequence[Held]) -> None:
     """A stream does not go on where a target lacks rows: nothing would write them any more.
 

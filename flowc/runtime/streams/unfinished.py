@@ -51,5 +51,6 @@ class FormerRun(StreamRun):
         """The state behind what was done, as the checkpoint of the last epoch that was intended."""
         if self._number == restored.checkpoint.epoch:  # nothing was: what is kept stays what it is
             return replace(restored.checkpoint, epoch=restored.last, segments=())
-        point = self.compute.snapshot(Checkpoint(restored.last, dict(self._read), logs=dict(self._logs)))
+        read = Checkpoint(restored.last, dict(self._read), logs=dict(self._logs))
+        point = self._marked(self.compute.snapshot(read))
         return reduce(Checkpoint.then, (*self._pending, point))

@@ -17,6 +17,7 @@ from flowc.migration import StateVerdict, StreamState
 from flowc.nodes import SqlPlan
 from flowc.runtime.codecs.shapes import decoded_schema
 from flowc.runtime.streams.begin import check_known
+from flowc.runtime.streams.behind import added_and_removed
 from flowc.runtime.streams.decoding import schema_of
 from flowc.runtime.streams.graph.build import built
 from flowc.runtime.streams.graph.state import Judged, States
@@ -65,7 +66,8 @@ def _found(look: Look, sessions: Sessions) -> StreamState | None:
         if restored is None:
             return replace(told, unknown="an older version of flowc has kept it: the next run takes it over")
         told = replace(told, unfinished=len(restored.intents), edited=bool(unfinished(plan, restored)))
-        return replace(told, verdicts=tuple(map(_told, _judged(look, plan, restored, held, sessions))))
+        verdicts = (*map(_told, _judged(look, plan, restored, held, sessions)), *_targets(plan, restored, held))
+        return replace(told, verdicts=verdicts)
     except FlowcError as error:
         if error.code == "project-renamed":
             raise
@@ -103,7 +105,8 @@ def _judged(
         check_known(plan, restored, held, _held(plan, sessions) if plan.state.shared else held)
     except UsageError as error:
         refused = Verdict(Decision.REFUSE, error.message)
-        return tuple(Judged(node.id, refused, error.message, error.help or "") for node in plan.stateful)
+        nodes = [node.id for node in plan.stateful] or [plan.name]
+        return tuple(Judged(node, refused, error.message, error.help or "") for node in nodes)
     states, found = _states(look.stream, plan), _finished(plan, restored)
     states.settled = found is restored.checkpoint
     return states.judged(found) if found.epoch else ()
@@ -119,6 +122,18 @@ def _finished(plan: StreamPlan, restored: Restored) -> Checkpoint:
         return point
     prints = {node.id: node.fingerprint for node in made.stateful if not isinstance(node, SqlPlan)}
     return replace(point, epoch=restored.last, fingerprints=prints, positions=restored.positions)
+
+
+def _targets(plan: StreamPlan, restored: Restored, held: Sequence[Held]) -> Iterator[StateVerdict]:
+    """The targets that the spec has added or removed since the stream ran."""
+    added, removed = added_and_removed(plan, restored, held)
+    for name, there in zip((target.name for target in plan.targets), held, strict=False):
+        if name in added and not there.epoch:
+            reason = "a new target: it gets the rows of what is read from now on"
+            yield StateVerdict(name, Decision.KEEP.value, reason)
+    for name in removed:
+        reason = "no target any more: it keeps its rows, and lacks those of what is read until it is one again"
+        yield StateVerdict(name, Decision.RESET.value, reason)
 
 
 def _unused(restored: Restored, held: Sequence[Held]) -> Sequence[str]:

@@ -57,19 +57,22 @@ def place_of(
     if ahead is not None and not ahead.positions:
         raise _unknown(plan, next(t.name for t, h in zip(plan.targets, held, strict=False) if h is ahead))
     found = {**stands, **(beginnings(pending(restored, held)) if intends(plan) and ahead is None else {})}
-    lacks = _lacking(plan, restored, held, ahead) if to == HELD else []
+    lacks = lacks_of(plan, restored, held) if to == HELD else []
     for lack in lacks:
         _require_known(plan, lack)
         found = _earlier(found, lack.held, plan, run)
     return found
 
 
-def _lacking(plan: StreamPlan, restored: Restored, held: Sequence[Held], ahead: Held | None) -> Sequence[Lack]:
+def lacks_of(plan: StreamPlan, restored: Restored, held: Sequence[Held]) -> list[Lack]:
     """The targets that lack rows; beside one that leads, all that hold another epoch."""
+    ahead = leading(plan, restored, held)
     if ahead is None:
         return list(lacking(plan, restored, held))
+    reason = f"and another target holds epoch {ahead.epoch}"
     others = enumerate(zip(plan.targets, held, strict=False))
-    return [Lack(n, t.name, there, "") for n, (t, there) in others if there.epoch != ahead.epoch or there.absent]
+    behind = ((n, t.name, there) for n, (t, there) in others if there.epoch != ahead.epoch or there.absent)
+    return [Lack(n, name, there, f"holds epoch {there.epoch}, {reason}") for n, name, there in behind]
 
 
 def _require_known(plan: StreamPlan, lack: Lack) -> None:

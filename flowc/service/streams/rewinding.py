@@ -22,7 +22,7 @@ from flowc.compiler.ir import Ir
 from flowc.errors import TransientError, UsageError
 from flowc.nodes import JoinPlan, RunningPlan, WindowPlan
 from flowc.runtime.streams.begin import beginnings, intends, opened, pending
-from flowc.runtime.streams.behind import Lack, lacking, marks_held
+from flowc.runtime.streams.behind import Lack, marks_held
 from flowc.runtime.streams.epoch import Epoch, Intent, Partition, Range
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.state.contract import Checkpoint, Restored
@@ -31,7 +31,7 @@ from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.service.access.sessions import Sessions
 from flowc.service.streams.moves import LOST, Move, moves_to, order_of
 from flowc.service.streams.overtaken import Overtaken
-from flowc.service.streams.recovering import HELD, leading, place_of, unknown_ends
+from flowc.service.streams.recovering import HELD, lacks_of, leading, place_of, unknown_ends
 from flowc.service.streams.run import Pause, StreamReport, assembled, no_pause, plan_of
 from flowc.service.streams.targets import table_of
 from flowc.stream import StreamPlan, TableTarget, TopicTarget
@@ -105,7 +105,7 @@ class Rewind:
     @property
     def missing(self) -> tuple[Lack, ...]:
         """The targets that may lack rows afterwards: of what they lost, only what is behind the place is read again."""
-        lacks = () if self.to in ("earliest", HELD) else lacking(self.plan, self.restored, self.held)
+        lacks = () if self.to in ("earliest", HELD) else lacks_of(self.plan, self.restored, self.held)
         return tuple(lacks)
 
     @property
