@@ -3,6 +3,7 @@
 python -m benchmarks.crash                               200 trials for each kind of target
 python -m benchmarks.crash --trials 20 --only postgres   fewer, of one kind
 python -m benchmarks.crash --ways broker database        kill servers, which are its own then, and not workers
+python -m benchmarks.crash --ways dropped restored       targets that lose rows
 python -m benchmarks.crash --ways rewind rolling         what operators do beside a busy worker
 python -m benchmarks.crash --seed 7                      the same kills again, as far as time lets them
 """

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from benchmarks.crash.feeds import Item, distinct, pair, pairs, sessions, total, totals, window, windows
+from benchmarks.crash.losses import Damage, of_files, often
 from flowc.runtime.connectors import open_database
 from tests import topics
 from tests.services.mysql import fresh_database
@@ -56,6 +57,8 @@ class Place:
     """How often a worker may come to a point before it is killed there."""
     tune: Callable[[], None] = _nothing
     """Called in a worker before it begins."""
+    damage: Damage | None = None
+    """How its first target may lose rows."""
 
 
 def _database(kind: str, options: Mapping[str, object], name: str = "out") -> Place:
@@ -80,13 +83,13 @@ def _rows(kind: str, options: Mapping[str, object], query: str) -> list[tuple[An
 @contextmanager
 def sqlite(folder: Path) -> Iterator[Place]:
     """A file of SQLite."""
-    yield _database("sqlite", {"path": str(folder / "out.sqlite")})
+    yield replace(_database("sqlite", {"path": str(folder / "out.sqlite")}), damage=of_files(folder, "out.sqlite"))
 
 
 @contextmanager
 def duckdb(folder: Path) -> Iterator[Place]:
     """A file of DuckDB."""
-    yield _database("duckdb", {"path": str(folder / "out.duckdb")})
+    yield replace(_database("duckdb", {"path": str(folder / "out.duckdb")}), damage=of_files(folder, "out.duckdb"))
 
 
 @contextmanager
@@ -94,8 +97,25 @@ def postgres(_: Path, name: str = "out") -> Iterator[Place]:
     """A database of its own on the server that `FLOWC_TEST_POSTGRES` names."""
     address, database = os.environ["FLOWC_TEST_POSTGRES"], f"crash_{uuid.uuid4().hex[:12]}"
     _administer(address, f"CREATE DATABASE {database}")
-    yield _database("postgres", {"url": urlunsplit(urlsplit(address)._replace(path=f"/{database}"))}, name)
+    place = _database("postgres", {"url": urlunsplit(urlsplit(address)._replace(path=f"/{database}"))}, name)
+    yield replace(place, damage=_of_postgres(address, database))
     _administer(address, f"DROP DATABASE {database} WITH (FORCE)")
+    _administer(address, f"DROP DATABASE IF EXISTS {database}_copy WITH (FORCE)")
+
+
+def _of_postgres(address: str, database: str) -> Damage:
+    def remake(template: str = "template1") -> None:
+        _administer(address, f"DROP DATABASE {database} WITH (FORCE)")
+        _administer(address, f"CREATE DATABASE {database} TEMPLATE {template}")
+
+    def copy() -> None:
+        _administer(address, f"ALTER DATABASE {database} ALLOW_CONNECTIONS false")
+        ended = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'"
+        _administer(address, ended)
+        _administer(address, f"CREATE DATABASE {database}_copy TEMPLATE {database}")
+        _administer(address, f"ALTER DATABASE {database} ALLOW_CONNECTIONS true")
+
+    return Damage(remake, copy, lambda: remake(f"{database}_copy"))
 
 
 def _administer(address: str, statement: str) -> None:
@@ -110,7 +130,16 @@ def _administer(address: str, statement: str) -> None:
 def mysql(_: Path, name: str = "out") -> Iterator[Place]:
     """A database of its own on the server that `FLOWC_TEST_MYSQL` names."""
     with fresh_database(os.environ["FLOWC_TEST_MYSQL"]) as url:
-        yield _database("mysql", {"url": url}, name)
+        place, database = _database("mysql", {"url": url}, name), urlsplit(url).path[1:]
+
+        def remake() -> None:
+            session = open_database("mysql", {"url": os.environ["FLOWC_TEST_MYSQL"]})
+            session.open()
+            session.execute(f"DROP DATABASE {database}")
+            session.execute(f"CREATE DATABASE {database}")
+            session.close()
+
+        yield replace(place, damage=Damage(remake))
 
 
 @contextmanager
@@ -129,7 +158,8 @@ def delta(folder: Path) -> Iterator[Place]:
         target.ROWS = 900
 
     target = "{ connection: out, table: events, mode: append }"
-    yield Place({"out": f'kind: delta, uri: "{folder / "lake"}"'}, (target,), (ids,), tune=tune)
+    connections = {"out": f'kind: delta, uri: "{folder / "lake"}"'}
+    yield Place(connections, (target,), (ids,), tune=tune, damage=of_files(folder, "lake"))
 
 
 @contextmanager
@@ -143,7 +173,9 @@ def files(folder: Path) -> Iterator[Place]:
         return [int(value) for path in found for value in parquet.read_table(path)["id"].to_pylist()]
 
     target = "{ connection: out, path: events, format: parquet, roll: { rows: 900 } }"
-    yield Place({"out": f'kind: files, uri: "{folder / "out"}"'}, (target,), (ids,))
+    (folder / "out").mkdir()
+    connections = {"out": f'kind: files, uri: "{folder / "out"}"'}
+    yield Place(connections, (target,), (ids,), damage=of_files(folder / "out", "events"))
 
 
 @contextmanager
@@ -156,7 +188,7 @@ def kafka(_: Path) -> Iterator[Place]:
     def ids() -> list[Item]:
         return [json.loads(message.value())["id"] for message in topics.committed(address, topic)]
 
-    yield Place({}, (target,), (ids,))
+    yield Place({}, (target,), (ids,), damage=Damage(lambda: topics.drop(address, topic)))
     topics.drop(address, topic)
 
 
@@ -166,7 +198,7 @@ def several(folder: Path) -> Iterator[Place]:
     with postgres(folder, "one") as one, mysql(folder, "two") as two:
         yield Place(
             {**one.connections, **two.connections}, one.targets + two.targets, one.held + two.held,
-            {**one.env, **two.env},
+            {**one.env, **two.env}, damage=one.damage,
         )  # fmt: skip
 
 
@@ -195,7 +227,7 @@ def timed(folder: Path, kind: _Timed, *, beside: bool = False) -> Iterator[Place
 
         yield replace(
             out, held=(held,), stream=kind.stream + _BESIDE * beside, feed=kind.feed, reads=kind.reads,
-            wanted=kind.wanted, late=late if "late: dlq" in kind.stream else None, drained=True, tune=_often,
+            wanted=kind.wanted, late=late if "late: dlq" in kind.stream else None, drained=True, tune=often,
             most=30, properties=_BY_TURNS, targets=(kind.to,),
         )  # fmt: skip
 
@@ -211,14 +243,6 @@ class _Timed:
     row: Callable[..., Item]
     wanted: Callable[[int], Sequence[Item]]
     to: str = "{ connection: out, table: events, mode: append }"
-
-
-def _often() -> None:
-    """Keeps checkpoints in a store of its own so often that workers of a second meet several."""
-    from flowc.compiler.streamplan import state
-    from flowc.stream import StatePlan
-
-    setattr(state, "StatePlan", partial(StatePlan, every=0.1))  # noqa: B010  (a class, for those who check types)
 
 
 _BY_TURNS = ", properties: { max.partition.fetch.bytes: 4096 }"
@@ -318,7 +342,8 @@ ROLLING = ("delta", "files")
 """The kinds of places that take rows of several epochs at once."""
 WITHOUT: Mapping[str, tuple[str, ...]] = {
     "rewind": ("duckdb", "dedupe", "shared", *TIMED), "dlq-replay": ("duckdb", "delta", "files", "kafka", *TIMED),
-    "second-daemon": TIMED, "rolling": TIMED, "looked-at": ("duckdb",),
+    "second-daemon": TIMED, "rolling": TIMED, "looked-at": ("duckdb",), "dropped": TIMED,
+    "restored": ("mysql", "kafka", *TIMED),
 }  # fmt: skip
 """The kinds of places that a way does not fit: a file that one process opens, state that begins anew, other letters,
 daemons that hold back what the end lets out."""

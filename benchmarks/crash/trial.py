@@ -14,6 +14,7 @@ from pathlib import Path
 
 from benchmarks.crash.feeds import Item
 from benchmarks.crash.lookers import LOOKERS, LOOKERS_ROWS
+from benchmarks.crash.losses import LOSSES
 from benchmarks.crash.member import Member
 from benchmarks.crash.operators import OPERATORS, OPERATORS_ROWS
 from benchmarks.crash.places import ROLLING, SERVERS, SHARED, WITHOUT, Held, Place
@@ -66,6 +67,12 @@ class Trial:
     kills: int = field(default=0)
     skipped: int = field(default=0)
     again: int = field(default=0)
+    stops: int = field(default=0)
+    """How often it stopped because a target had lost rows; the rewind behind that announces rows twice."""
+
+    def working(self, job: Job) -> int:
+        """A worker at any moment of its life."""
+        return _working(self, job)
 
     def prepare(self, way: str) -> Job:
         """Writes the specs. The stream's name is new, for a broker remembers those that wrote topics."""
@@ -128,6 +135,9 @@ streams:
 
         Where rows of several epochs go into one file, what was read and is in none yet comes once.
         """
+        if self.stops:
+            self.again = max(self.again, twice)
+            return 0
         return max(0, twice - self.again) if self.kind in ROLLING else abs(twice - self.again)
 
     def counted(self) -> list[Counter[Item]]:
@@ -292,7 +302,7 @@ MEMBERS: Mapping[str, Way] = {"rebalance": _member_killed, "frozen": _member_fro
 """What takes workers that share a stream."""
 RESTARTS: Mapping[str, Way] = {"broker": _without_broker, "database": _without_database}
 """What takes servers of its own."""
-WAYS: Mapping[str, Way] = {**WORKERS, **MEMBERS, **RESTARTS, **OPERATORS, **LOOKERS}
+WAYS: Mapping[str, Way] = {**WORKERS, **MEMBERS, **RESTARTS, **OPERATORS, **LOOKERS, **LOSSES}
 
 
 def ways_of(kind: str, asked: Sequence[str]) -> list[str]:

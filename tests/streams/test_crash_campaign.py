@@ -55,6 +55,13 @@ def test_every_event_is_there_once_when_others_look_at_workers_that_are_killed(
     assert "looked-at 2" in row
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "files", "dedupe"])
+def test_no_event_is_missing_where_a_target_was_dropped_or_restored(kind: str, env: Mapping[str, str]) -> None:
+    row = campaign(kind, env, "dropped", "restored", events=FEWER)
+    assert f"| {kind} | {TRIALS} |" in row
+    assert "dropped 1 restored 1" in row or "restored 1 dropped 1" in row
+
+
 def test_every_event_is_there_once_when_daemons_take_turns(env: Mapping[str, str]) -> None:
     row = campaign("postgres", env, "second-daemon", "rolling", events=FEWER)
     assert "second-daemon 1 rolling 1" in row or "rolling 1 second-daemon 1" in row
