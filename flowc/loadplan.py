@@ -308,6 +308,43 @@ class ShownRow:
     before: Mapping[str, object] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A fact of a quality check (`failed`, `total` or `passed`), by the number of the check in its plan."""
+
+    check: int
+    fact: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """The number of an application that the commit of an attached table carries; `before` is the one that it had."""
+
+    application: str
+    number: int
+    before: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Records in the load's transaction which run the load is of, and what it counted.
+
+    The text is that of a statement that touches one row, or no row where another load was recorded in between. With a
+    `stamp` it is a note that goes with the commit. `values` stand between the `texts`.
+    """
+
+    purpose: str
+    texts: tuple[str, ...]
+    values: tuple[Counter | Verdict, ...]
+    stamp: Stamp | None = None
+
+    @property
+    def sql(self) -> str:
+        """The text with names for the values, for people."""
+        names = [each if isinstance(each, Counter) else f"{each.fact} of check {each.check}" for each in self.values]
+        return "".join(f"{text}{name}" for text, name in zip(self.texts, (*(f"<{n}>" for n in names), ""), strict=True))
+
+
 LIVE, LIVE_WATERMARKS = "flowc_live", "flowc_live_watermarks"
 """The relations in which an attached table's rows, and the watermarks its loads left, can be read as they are."""
 BEFORE, MARK = "flowc_before", "flowc_row"
@@ -336,7 +373,7 @@ class Attach:
     replaces: bool = False
 
 
-Step = Execute | Ingest | StageBadRows | KeepBadRows | Attach | Check | Expect | Measure | Show
+Step = Execute | Ingest | StageBadRows | KeepBadRows | Attach | Check | Expect | Measure | Show | Record
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from flowc.api.linted import Where, stream_names
 from flowc.api.opening import OpenPipelines, OpenProject, names_before, open_pipelines, open_project
 from flowc.api.results import RunResult
 from flowc.api.specs import DEFAULT_SPECS, Specs, spec_paths
+from flowc.compiler.loads.identity import Identity
 from flowc.compiler.loads.load import Reread
 from flowc.durations import instant_text, parse_instant
 from flowc.errors import FlowcError, UsageError
@@ -27,7 +28,7 @@ from flowc.service.loads.report import RunReport
 from flowc.service.loads.resets import check_reread
 from flowc.service.loads.run import Observer, Run, Silent
 from flowc.service.runs.backfill import missing_slots, run_slots
-from flowc.service.runs.executors import report_handle
+from flowc.service.runs.executors import due_time, report_handle
 from flowc.service.runs.once import Both, run_both
 from flowc.service.runs.opening import run_log
 from flowc.service.runs.recording import Recorded
@@ -175,7 +176,7 @@ def run_once(
     span_of = watching.span_of if isinstance(watching, Recorded) else lambda _: recording.span
     run = Run(
         opened.checked, opened.pipelines, shared, watching, env=os.environ, reread=once.reread, plans=plans,
-        span_of=span_of,
+        span_of=span_of, identity=Identity(due, project.environment) if (due := due_time()) is not None else None,
     )  # fmt: skip
     try:
         if once.missing:

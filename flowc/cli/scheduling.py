@@ -31,6 +31,7 @@ from flowc.service.runs.masking import Masking
 from flowc.service.runs.minding import Happened
 from flowc.service.runs.opening import run_log
 from flowc.service.runs.places import SUBPROCESS, check_run_log, executor_of
+from flowc.service.runs.records import Outcome
 from flowc.service.runs.scheduler import Scheduler
 from flowc.service.runs.watching import Remote
 
@@ -121,12 +122,19 @@ def happened_event(happened: Happened) -> Event:
         return Event("info", f"began{attempt}", pipeline=claim.pipeline, fields=fields)
     fields |= dict(outcome.counts)
     if happened.kind not in _BAD:
-        return Event("info", happened.kind, pipeline=claim.pipeline, fields=fields)
+        return Event("info", f"{happened.kind}{_passed_by(outcome)}", pipeline=claim.pipeline, fields=fields)
     code = f"[{outcome.error_code}]" if outcome.error_code else ""
     again = f"; tried again at {happened.next_attempt.isoformat(timespec='seconds')}" if happened.next_attempt else ""
     given_up = "; that was the last attempt for this due time" if happened.kind == "gave up" else ""
-    words = f"{outcome.status}{code}: {outcome.error}{again}{given_up}"
+    words = f"{outcome.status}{code}: {outcome.error}{_passed_by(outcome)}{again}{given_up}"
     return Event("error", words, pipeline=claim.pipeline, fields=fields)
+
+
+def _passed_by(outcome: Outcome) -> str:
+    """Which targets an earlier attempt had loaded."""
+    targets = (each for pipeline in outcome.detail.get("pipelines", ()) for each in pipeline.get("targets", ()))
+    names = [f"`{each['target']}`" for each in targets if each.get("passed_by")]
+    return f"; passed by {', '.join(names)}, which an earlier attempt has loaded" if names else ""
 
 
 def due_now(opened: OpenProject, given_log: str | None) -> list[Due] | None:

@@ -16,7 +16,9 @@ from flowc.render.style import Style, printable
 from flowc.render.tables import table, text_of
 from flowc.service.loads.report import ALWAYS, PipelineReport, RunReport, Status, TargetReport
 
-_ROLES: Mapping[str, str] = {Status.OK: "good", Status.FAILED: "bad", Status.SKIPPED: "dim"}
+PASSED_BY = "passed by"
+"""How a target ended that an earlier attempt had loaded."""
+_ROLES: Mapping[str, str] = {Status.OK: "good", PASSED_BY: "good", Status.FAILED: "bad", Status.SKIPPED: "dim"}
 
 
 def run_text(report: RunReport, style: Style) -> str:
@@ -93,9 +95,13 @@ def _report_object(report: RunReport) -> dict[str, object]:
 def _rows(pipeline: PipelineReport, counters: Sequence[Counter]) -> Iterator[tuple[object, ...]]:
     for target in pipeline.targets:
         counts = (target.counts.get(counter, 0) if target.status is Status.OK else "-" for counter in counters)
-        yield (_name(pipeline), target.target, target.mode, *counts, f"{target.seconds:.2f} s", str(target.status))
+        yield (_name(pipeline), target.target, target.mode, *counts, f"{target.seconds:.2f} s", _status(target))
     if not pipeline.targets:
         yield (_name(pipeline), "-", "-", *("-" for _ in counters), "-", str(pipeline.status))
+
+
+def _status(target: TargetReport) -> str:
+    return PASSED_BY if target.passed_by else str(target.status)
 
 
 def _name(pipeline: PipelineReport) -> str:
@@ -155,6 +161,7 @@ def _target_object(target: TargetReport) -> dict[str, object]:
         "target": target.target,
         "mode": target.mode,
         "status": target.status,
+        "passed_by": target.passed_by,
         "counts": {str(c): target.counts[c] for c in Counter if c in target.counts},
         "bytes": target.bytes,
         "seconds": round(target.seconds, 3),

@@ -18,6 +18,7 @@ from flowc.loadplan import (
     Measure,
     QueryRead,
     Read,
+    Record,
     Show,
     StageBadRows,
     Step,
@@ -96,6 +97,8 @@ def _step(step: Step) -> str:
             return f"{comment(f'{step.purpose}{less}, counted as {step.counts}')}\n{ended(step.sql)}"
         case Show():
             return f"{comment(f'show {step.purpose}')}\n{ended(step.sql)}"
+        case Record():
+            return f"{comment(step.purpose)}\n{ended(step.sql)}"
 
 
 def statement(step: Execute) -> str:

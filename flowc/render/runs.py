@@ -10,6 +10,7 @@ from flowc.controls import json_text
 from flowc.durations import instant_text
 from flowc.loadplan import Counter, ExpectResult
 from flowc.render.checks import verdict
+from flowc.render.loads import PASSED_BY
 from flowc.render.style import Style, printable, printable_lines
 from flowc.render.tables import table
 from flowc.service.loads.report import ALWAYS
@@ -18,7 +19,7 @@ from flowc.service.runs.edits import ScheduleEdit
 from flowc.service.runs.records import RunRecord
 
 _ROLES = {"ok": "good", "failed": "bad", "timeout": "bad", "lost": "bad", "running": "note", "skipped": "dim",
-          "cancelled": "warning"}  # fmt: skip
+          "cancelled": "warning", PASSED_BY: "good"}  # fmt: skip
 _HEADERS = ("run", "pipeline", "due", "attempt", "status", "started", "seconds", "read", "inserted", "updated",
             "deleted", "error")  # fmt: skip
 _COUNTS = ("rows_read", "rows_inserted", "rows_updated", "rows_deleted")
@@ -101,7 +102,8 @@ def _numbers(target: Mapping[str, object]) -> Mapping[str, object]:
 
 def _target(target: Mapping[str, object], counters: Sequence[Counter]) -> tuple[object, ...]:
     each = (_numbers(target).get(name, "-") for name in counters)
-    return target.get("target"), target.get("mode"), target.get("status"), *each, target.get("seconds")
+    status = PASSED_BY if target.get("passed_by") else target.get("status")
+    return target.get("target"), target.get("mode"), status, *each, target.get("seconds")
 
 
 def _verdicts(target: Mapping[str, Any], style: Style) -> Iterator[str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from flowc.catalog import Column, Resolved, Table, TableName
 from flowc.errors import EngineError, UsageError
-from flowc.loadplan import Attach
+from flowc.loadplan import Attach, Stamp
 from flowc.migration import TableCommit
 
 if TYPE_CHECKING:
@@ -150,6 +150,15 @@ class TableStore(Database, Protocol):
         Raises:
             TransientError: another writer was first.
         """
+
+    def stamp(self, table: TableName, application: str) -> int | None:
+        """The number that an application has last committed with a table, 0 for none; None without the table."""
+
+    def note(self, table: TableName, stamp: Stamp) -> str | None:
+        """The note that went with the commit of a stamp, where one of the newest commits has it."""
+
+    def record(self, stamp: Stamp, note: str) -> bool:
+        """Lets the commit of the attached table carry a stamp and its note; False where the table has another one."""
 
     def dataset(self, table: TableName) -> Any:
         """The table as it is now, as a pyarrow dataset.

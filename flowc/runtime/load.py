@@ -35,11 +35,12 @@ from flowc.loadplan import (
     LoadResult,
     QueryRead,
     Read,
+    Record,
     StageBadRows,
     Step,
     TableRead,
 )
-from flowc.runtime import looks, violations
+from flowc.runtime import looks, recorded, violations
 from flowc.runtime.aside import Aside
 from flowc.runtime.connector import (
     Database,
@@ -61,6 +62,8 @@ from flowc.runtime.tracing import NO_SPAN, Span, ending
 
 _REPEATED = 60
 """How long, in seconds, a load may have taken to be repeated for the sake of a message."""
+COMMIT = "commit"
+"""What the last part of a load is for, which is timed as its steps are."""
 T = TypeVar("T")
 
 
@@ -177,7 +180,7 @@ def _transact(plan: LoadPlan, run: _Run, guard: Callable[[], None] | None, *, co
         if guard is not None:
             guard()
         _carry_out(plan.steps, run)
-        with run.timed("commit" if commit else "roll back"):
+        with run.timed(COMMIT if commit else "roll back"):
             run.target.commit() if commit else run.target.rollback()
     except BaseException as failed:
         if isinstance(failed, DataError) and failed.code in violations.CODES:
@@ -260,6 +263,10 @@ def _attach(step: Attach, run: _Run) -> None:
 
 def _look(step: looks.Look, run: _Run) -> None:
     looks.STEPS[type(step)](step, run.target, run.result)
+
+
+def _record(step: Record, run: _Run) -> None:
+    recorded.record(step, run.target, run.result)
 
 
 def _ingest(step: Ingest, run: _Run) -> None:
@@ -391,6 +398,7 @@ def _told(
 
 _STEPS: dict[type[Step], Callable[..., None]] = {
     Execute: _execute, Attach: _attach, Ingest: _ingest, StageBadRows: _stage_bad_rows, KeepBadRows: _keep_bad_rows,
+    Record: _record,
     **dict.fromkeys(looks.STEPS, _look),
 }  # fmt: skip
 

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from flowc.catalog import Column, Table, TableName, counts
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.ir import Apply, Normalize
+from flowc.compiler.loads.identity import Recorded
 from flowc.compiler.quote import ident, qualified, table
 from flowc.compiler.tables.ddl import cast
 from flowc.loadplan import LIVE, BadRows, Read
@@ -110,6 +111,8 @@ class Load:
     reread: Reread | None = None
     shown: int = 0
     """How many rows a rehearsal shows of each kind."""
+    recorded: Recorded | None = None
+    """Which run the load is of, and what the target holds of others; None where nothing of it is recorded."""
     changes: bool = False
     """The rows say what they do, in the column `flowc.nodes.KIND`."""
     _known: dict[object, Any] = field(default_factory=dict, init=False, repr=False, compare=False)

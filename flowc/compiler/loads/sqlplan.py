@@ -15,9 +15,11 @@ from flowc.compiler.loads.badrows import STAGED, bad_row_tables, keep_bad_rows, 
 from flowc.compiler.loads.changes import CHANGE
 from flowc.compiler.loads.checks import expectations
 from flowc.compiler.loads.cursor import between, lower_bound
+from flowc.compiler.loads.identity import Recorded
 from flowc.compiler.loads.load import HELD_BACK, ROWS, SIFTED, STAGE, Load, Reread, find_column
 from flowc.compiler.loads.merge import merge
 from flowc.compiler.loads.reads import narrowed, read_dialect, read_of
+from flowc.compiler.loads.record import record, record_tables
 from flowc.compiler.loads.scd2 import scd2
 from flowc.compiler.loads.shape import check_shape, live_table, target_table
 from flowc.compiler.loads.shown import after_writing, before_writing
@@ -29,7 +31,7 @@ from flowc.compiler.loads.watermark import WATERMARKS, place, remember, resume, 
 from flowc.compiler.quote import idents, table
 from flowc.compiler.tables.ddl import create_schema, create_table
 from flowc.errors import UsageError
-from flowc.loadplan import REFUSED, Counter, Execute, Ingest, LoadPlan, Read, Step
+from flowc.loadplan import REFUSED, Counter, Execute, Expect, Ingest, LoadPlan, Read, Step
 
 MODES: Mapping[str, Callable[[Load], Iterator[Step]]] = {
     "append": append,
@@ -55,6 +57,7 @@ def plan_load(
     reread: Reread | None = None,
     shown: int = 0,
     changes: bool = False,
+    recorded: Recorded | None = None,
 ) -> LoadPlan:
     """The plan of one load of one target, in one transaction from reading to remembering.
 
@@ -66,12 +69,14 @@ def plan_load(
     the last row of each key that its target holds equal; those of the same bytes it is given reduced already. With
     `reread`, the load reads what that says, and not from the watermark on. Of so many rows as `shown` says, a rehearsal
     tells what they would change. With `changes`, the rows of a merge come with a last column that says what each does.
+    `recorded` says which run the load is of, which its target records.
 
     Raises DataError for types that cannot fit and UsageError for a load that its target cannot take.
     """
     load = _load(
         apply, columns, live, watermark, reread, now=now, same_database=same_database, beside=same_database or beside,
         rehearsal=rehearsal, last_wins=last_wins, shown=shown, changes=changes,
+        recorded=recorded,
         kept=kept or f"{apply.target.connection}.{apply.target.name}",
     )  # fmt: skip
     return _planned(load, rehearsal=rehearsal)
@@ -108,16 +113,17 @@ def _load(
 
 
 def _planned(load: Load, *, rehearsal: bool) -> LoadPlan:
+    steps = tuple(_steps(load))
     return LoadPlan(
         load.apply.pipeline,
         load.apply.target.connection,
         load.table.name,
         load.apply.mode,
-        tuple(_steps(load)),
+        (*steps, *record(load, [step for step in steps if isinstance(step, Expect)])),
         prepare=tuple(prepare(load, rehearsal=rehearsal)),
         cleanup=tuple(_tidy(load, rehearsal=rehearsal)),
         lock=True,
-        writes=(load.table.name, *state_tables(load), *bad_row_tables(load)),
+        writes=(load.table.name, *state_tables(load), *record_tables(load), *bad_row_tables(load)),
         guarded=load.apply.guarded,
         columns=load.names,
         keys=load.keys,

@@ -30,11 +30,11 @@ KEPT = (
     "payloads",
 )
 """The names of those of flowc's own tables whose rows are of projects, without their schema or prefix."""
-OWN = (*KEPT, "locks", "dead_letters", "runs", "schedules", "leases", "conditions")
+OWN = (*KEPT, "locks", "dead_letters", "runs", "schedules", "leases", "conditions", "loads")
 """The names of all of flowc's own tables."""
 WAS = {"stream_name": "stream", "pipeline_name": "pipeline", "plan_id": "plan"}
 """What columns were called before there were projects."""
-_LENGTHS = {PROJECT: 64, "source": 128, "partition_name": 64, "condition_name": 32, "alert_name": 128}
+_LENGTHS = {PROJECT: 64, "source": 128, "partition_name": 64, "condition_name": 32, "alert_name": 128, "lane": 128}
 """Characters of texts in keys, where keys have a greatest length."""
 
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from flowc.catalog import Column, Resolved, Table, TableName
 from flowc.errors import EngineError
-from flowc.loadplan import LIVE, LIVE_WATERMARKS, Attach
+from flowc.loadplan import LIVE, LIVE_WATERMARKS, Attach, Stamp
 from flowc.migration import TableCommit
 from flowc.runtime.arrow import arrow_schema
 from flowc.runtime.connectors import delta_watermarks
@@ -31,6 +31,9 @@ from flowc.runtime.extras import driver
 from flowc.runtime.fit import fit
 from flowc.runtime.names import qualified, quoted
 from flowc.types import DataType, Kind
+
+_NEWEST = 100
+"""Commits among which the note of a load is looked for."""
 
 
 class Delta:
@@ -149,6 +152,19 @@ class Delta:
         found = self._change.found
         return None if found is None else found.transaction_version(application)
 
+    def record(self, stamp: Stamp, note: str) -> bool:
+        held = self.stamped(stamp.application, stamp.number) or 0
+        assert self._change is not None
+        self._change.notes[_note(stamp)] = note
+        return held == stamp.before
+
+    def note(self, table: TableName, stamp: Stamp) -> str | None:
+        found = self._lake.open(table)
+        if found is None:
+            return None
+        with speaking(table):
+            return next((entry[name] for entry in found.history(_NEWEST) if (name := _note(stamp)) in entry), None)
+
     def claim(self, table: TableName, stamps: Mapping[str, int]) -> None:
         """Commits numbers of applications alone.
 
@@ -224,6 +240,10 @@ class Delta:
         self._viewed.clear()
         if bench is not None:
             bench.close()
+
+
+def _note(stamp: Stamp) -> str:
+    return f"{stamp.application}:{stamp.number}"
 
 
 def _require_unaltered(live: Table, planned: Table) -> None:

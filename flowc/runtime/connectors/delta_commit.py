@@ -54,6 +54,8 @@ class Change:
     token: str = field(default_factory=lambda: uuid.uuid4().hex)
     stamps: list[tuple[str, int]] = field(default_factory=list)
     """Numbers of applications that the commit carries beside those of watermarks."""
+    notes: dict[str, str] = field(default_factory=dict)
+    """What the commit tells of itself."""
     _taken: tuple[tuple[str, int], ...] = field(default=(), init=False)
 
     def commit(self) -> None:
@@ -140,7 +142,7 @@ class Change:
         # A load that looked at the table must find it unchanged; one that only adds may come after others.
         retries = {} if self.step.blind and self.found is not None else {"max_commit_retries": 0}
         properties = deltalake.CommitProperties(
-            custom_metadata={_LOAD: self.token}, app_transactions=transactions or None, **retries
+            custom_metadata={_LOAD: self.token, **self.notes}, app_transactions=transactions or None, **retries
         )
         if self.gone:
             self._replace(properties)

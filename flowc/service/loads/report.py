@@ -42,6 +42,8 @@ class TargetReport:
     diagnostics: tuple[Diagnostic, ...] = ()
     notes: tuple[str, ...] = ()
     shown: list[ShownRow] = field(default_factory=list)
+    passed_by: bool = False
+    """Whether an earlier attempt has loaded it: what is counted is what that did."""
 
 
 @dataclass(slots=True)

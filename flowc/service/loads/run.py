@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from time import monotonic
@@ -18,6 +19,7 @@ from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Apply, Mode, Pipeline, Source, Sql
 from flowc.compiler.loads.cursor import FROM, STORED
+from flowc.compiler.loads.identity import Identity, Recorded
 from flowc.compiler.loads.load import Reread
 from flowc.compiler.loads.reads import ENGINE, read_of
 from flowc.compiler.loads.sqlplan import plan_load
@@ -25,14 +27,16 @@ from flowc.compiler.lowering.context import Watermark
 from flowc.compiler.lowering.lower import lower_pipeline
 from flowc.compiler.lowering.output import check_made, check_output
 from flowc.diagnostics import Reporter, Severity
-from flowc.errors import EngineError, FlowcError, no_memory
-from flowc.loadplan import LoadPlan
-from flowc.runtime.load import LoadProgress, describe, run_load
+from flowc.errors import DataError, EngineError, FlowcError, no_memory
+from flowc.loadplan import LoadPlan, LoadResult
+from flowc.runtime.connector import Database
+from flowc.runtime.load import COMMIT, LoadProgress, describe, run_load
 from flowc.runtime.tracing import NO_SPAN, Span, ending
 from flowc.service.access.livetables import differing
 from flowc.service.access.owners import Owners
 from flowc.service.access.sessions import Sessions, not_runnable, runnable
 from flowc.service.checking.refusals import report_refusal
+from flowc.service.loads.identity import pass_by, recorded_load
 from flowc.service.loads.planning import connections, home
 from flowc.service.loads.report import PipelineReport, RunReport, Status, TargetReport
 from flowc.service.loads.watermarks import bound_of, stored_watermark
@@ -90,6 +94,8 @@ class Run:
     """Below which the loads of a pipeline are traced."""
     shown: int = 0
     """How many rows a rehearsal shows of each load."""
+    identity: Identity | None = None
+    """The due time that targets record, and by which they are passed by; None for what is run by hand."""
     owners: Owners = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -225,13 +231,17 @@ def _load(
 ) -> None:
     began = monotonic()
     with ending(span.child(_LOOKING)):
-        prepared = prepare(run, pipeline, index, apply, reporter)
+        recorded = _recorded(run, apply)
+        if recorded is not None and recorded.same and _target(run, apply).table(apply.target.name) is not None:
+            pass_by(report, recorded)
+            return
+        prepared = prepare(run, pipeline, index, apply, reporter, recorded=recorded)
     report.phases[_LOOKING] = monotonic() - began
     if prepared is None:
         return
     result = run_load(
         prepared.plan,
-        run.sessions.target(apply.target.connection),
+        _target(run, apply),
         run.sessions.source,
         guard=lambda: run.owners.refuse_anew(apply.target),
         functions=run.sessions.functions,
@@ -246,6 +256,8 @@ def _load(
     report.phases |= result.phases
     report.expects, report.shown = result.expects, result.shown
     report.notes += result.notes
+    if result.error is not None and _landed(run, apply, result):
+        result.error = None
     if isinstance(result.error, FlowcError):
         error = run.sessions.redacted(result.error)
         if error.written is None or not report_refusal(error, None, reporter):
@@ -254,12 +266,36 @@ def _load(
         raise result.error
 
 
-def prepare(run: Run, pipeline: str, index: int, apply: Apply, reporter: Reporter) -> Prepared | None:
+def _target(run: Run, apply: Apply) -> Database:
+    return run.sessions.target(apply.target.connection)
+
+
+def _recorded(run: Run, apply: Apply) -> Recorded | None:
+    """What the target holds of the run's lane; None for a run of which nothing is recorded."""
+    if run.identity is None or not run.commit:
+        return None
+    return recorded_load(apply, run.identity, _target(run, apply), run.now())
+
+
+def _landed(run: Run, apply: Apply, result: LoadResult) -> bool:
+    """Whether a commit took place although it failed: its answer was lost, and the target holds the run."""
+    if COMMIT not in result.phases or isinstance(result.error, DataError):
+        return False
+    run.sessions.renew(apply.target.connection)
+    with suppress(FlowcError):  # the failure of the commit says more
+        found = _recorded(run, apply)
+        return found is not None and found.same
+    return False
+
+
+def prepare(
+    run: Run, pipeline: str, index: int, apply: Apply, reporter: Reporter, *, recorded: Recorded | None = None
+) -> Prepared | None:
     """Looks at the live systems and plans the load: the stored watermark, the SQL for it, the source's columns.
 
     None when the source's columns do not fit the table, which is then reported. Changes nothing.
     """
-    target = run.sessions.target(apply.target.connection)
+    target = _target(run, apply)
     live = target.table(apply.target.name)
     stored = stored_watermark(apply, target, claim=run.commit)
     watermark = stored.value if stored else None
@@ -292,6 +328,7 @@ def prepare(run: Run, pipeline: str, index: int, apply: Apply, reporter: Reporte
         kept=stored.kept if stored else None,
         reread=run.reread,
         shown=run.shown,
+        recorded=recorded,
     )
     return Prepared(apply, columns, plan)
 

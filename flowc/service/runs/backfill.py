@@ -12,6 +12,7 @@ from datetime import datetime
 from time import monotonic
 
 from flowc.compiler.ir import Pipeline
+from flowc.compiler.loads.identity import Identity
 from flowc.compiler.loads.load import Reread, find_column
 from flowc.durations import instant_text
 from flowc.errors import UsageError
@@ -86,7 +87,10 @@ def run_slots(run: Run, slots: Sequence[Slot], observed: Callable[[Slot], Observ
         name, watching = slot.pipeline.name, observed(slot)
         waits = next((each.pipeline.name for each in failed if _reads(slot, each)), None)
         if waits is None:
-            own = replace(run, pipelines=(slot.pipeline,), observer=watching, reread=slot.reread)
+            identity = Identity(slot.due_at, run.checked.project.environment, slot.since)
+            own = replace(
+                run, pipelines=(slot.pipeline,), observer=watching, reread=slot.reread, identity=identity
+            )  # fmt: skip
             done = run_pipelines(own).pipelines[0]
         else:
             done = PipelineReport(name, Status.SKIPPED, reason=f"because `{waits}` did not finish")

@@ -17,16 +17,19 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, Protocol
 
 import msgspec
 
+from flowc.durations import instant_text, parse_instant
 from flowc.errors import UsageError
 from flowc.service.runs.records import CANCELLED, FAILED, LOST, OK, TIMEOUT, Claim, Outcome
 
-RUN_VARIABLE, REPORT_VARIABLE = "FLOWC_RUN", "FLOWC_REPORT"
-"""The variables of the environment that hold the id of the run that a worker does, and where its report goes."""
+RUN_VARIABLE, DUE_VARIABLE, REPORT_VARIABLE = "FLOWC_RUN", "FLOWC_DUE", "FLOWC_REPORT"
+"""The variables of the environment that hold the id of the run that a worker does, its due time, and where its report
+goes."""
 TRACE_VARIABLE = "TRACEPARENT"
 """That of the span below which a process traces what it does."""
 SILENCE = 0.8
@@ -58,6 +61,11 @@ def report_handle() -> int | None:
     except (OSError, OverflowError):
         return None
     return int(handle) if pipes else None
+
+
+def due_time() -> datetime | None:
+    """In a worker of a scheduler on this machine, the due time that it runs."""
+    return parse_instant(os.environ.get(DUE_VARIABLE, "")) if report_handle() is not None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +126,7 @@ class Subprocess:
             **self.environ,
             "PYTHONPATH": os.pathsep.join(path for path in paths if path),
             RUN_VARIABLE: claim.run_id,
+            DUE_VARIABLE: instant_text(claim.due_at),
         }
         if claim.traceparent:
             environ[TRACE_VARIABLE] = claim.traceparent

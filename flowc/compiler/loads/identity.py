@@ -1,0 +1,128 @@
+"""Of which run a load is: all attempts of one due time have the same identity, whoever begins them.
+
+A target records the identity in the transaction that holds the rows, in flowc's own table `loads`. An attempt that
+finds its own there has nothing to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+
+from flowc.catalog import Column
+from flowc.compiler.dialect import Dialect
+from flowc.compiler.ir import Apply
+from flowc.compiler.quote import ident, table, text
+from flowc.compiler.tables.state import PROJECT_COLUMN, ensure_state
+from flowc.durations import instant_text
+from flowc.loadplan import PROJECT, kept_name
+from flowc.types import TEXT, TIMESTAMPTZ
+
+LOADS = "loads"
+COLUMNS = (
+    PROJECT_COLUMN,
+    Column("pipeline_name", TEXT, nullable=False),
+    Column("target", TEXT, nullable=False),
+    Column("lane", TEXT, nullable=False),
+    Column("due_at", TEXT, nullable=False),
+    Column("detail", TEXT),
+    Column("loaded_at", TIMESTAMPTZ, nullable=False),
+)
+KEY = (PROJECT, "pipeline_name", "target", "lane")
+PART = "part "
+"""How the names of lanes begin that are parts."""
+_LONGEST = 128
+"""Characters of a lane: the key of a table has no more room everywhere."""
+_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The due time that a run is of.
+
+    A target holds the last one of each lane. What a schedule asks for is the lane of its environment, where due times
+    are run in their order. A part that is read again for a due time has a lane of its own.
+    """
+
+    due_at: datetime
+    environment: str | None = None
+    since: datetime | None = None
+    """The beginning of the part; None where the run reads on."""
+
+    @property
+    def lane(self) -> str:
+        """The name of the lane."""
+        part = f"{PART}{_text(self.since)}/{self.due}" if self.since is not None else "schedule"
+        lane = " ".join(filter(None, (part, self.environment)))
+        digest = sha256(lane.encode()).hexdigest()
+        return lane if len(lane) <= _LONGEST else f"{lane[: _LONGEST - len(digest)]}{digest}"
+
+    @property
+    def due(self) -> str:
+        """The due time as a text."""
+        return _text(self.due_at)
+
+
+def _text(at: datetime) -> str:
+    return instant_text(at.astimezone(UTC))
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What a target, of that name in flowc's own table, holds of the lane of an identity."""
+
+    identity: Identity
+    target: str
+    due_at: datetime | None = None
+    """The due time that was loaded last; None for none."""
+    detail: str | None = None
+    """What that load counted, as JSON."""
+
+    @property
+    def same(self) -> bool:
+        """Whether the target holds what is to be loaded."""
+        return self.due_at == self.identity.due_at
+
+    @property
+    def before(self) -> str | None:
+        """The due time that was loaded last, as a text."""
+        return _text(self.due_at) if self.due_at is not None else None
+
+
+def application(apply: Apply, target: str, identity: Identity) -> str:
+    """The name under which the log of an attached table holds the due time."""
+    return f"flowc-run:{kept_name(apply.project, apply.pipeline)}:{target}:{identity.lane}"
+
+
+def number(at: datetime | None) -> int:
+    """A due time as the number of an application; 0 for none."""
+    return (at - _EPOCH) // _MICROSECOND if at is not None else 0
+
+
+def due_of(number: int) -> datetime | None:
+    """The due time that a number stands for."""
+    return _EPOCH + number * _MICROSECOND if number else None
+
+
+def place_of_loads(dialect: Dialect) -> Iterator[str]:
+    """Statements that make the table where it is missing."""
+    yield from ensure_state(LOADS, COLUMNS, KEY, dialect)
+
+
+def key_of(apply: Apply, target: str, lane: str) -> Mapping[str, str]:
+    """The key of a row."""
+    return dict(zip(KEY, (apply.project, apply.pipeline, target, lane), strict=True))
+
+
+def of_key(key: Mapping[str, str], dialect: Dialect) -> str:
+    """The condition on a row that it is that of a key."""
+    return " AND ".join(f"{ident(name)} = {text(value, dialect)}" for name, value in key.items())
+
+
+def read_load(key: Mapping[str, str], dialect: Dialect) -> str:
+    """A query of the row of a key."""
+    # SQLite takes a name that no column has for a text, unless it stands behind that of a table.
+    names = ", ".join(f"l.{ident(name)}" for name in ("due_at", "detail"))
+    return f"SELECT {names} FROM {table(dialect.state_table(LOADS))} AS l WHERE {of_key(key, dialect)}"

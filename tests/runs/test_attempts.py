@@ -1,0 +1,223 @@
+"""Attempts of one due time: a target that holds what an earlier one loaded is passed by."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+from flowc.compiler.loads.identity import Recorded
+from flowc.durations import parse_instant
+from flowc.errors import TransientError
+from flowc.runtime.connectors import CONNECTORS
+from flowc.service.loads.identity import recorded_load
+from tests import lakes
+from tests.commands import Inside
+from tests.stores import KINDS, Store, address
+
+pytestmark = pytest.mark.usefixtures("warm_runs")
+BEFORE, NOON, ONE = "2026-03-10T11:59:00Z", "2026-03-10T12:00:00Z", "2026-03-10T13:00:00Z"
+LATER, LAST = "2037-03-10T12:00:00Z", "2037-03-10T13:00:00Z"
+SPEC = """
+project: shop
+connections: {{ src: {{ kind: sqlite, path: src.sqlite }}, db: {connection} }}
+tables:
+  events: {{ connection: src, columns: {{ n: bigint }} }}
+  a: {{ connection: db, columns: {{ n: bigint }} }}
+  b: {{ connection: src, columns: {{ n: bigint primary key }} }}
+  said: {{ connection: src, columns: {{ word: text }} }}
+pipelines:
+  copy:
+    from: src
+    sql: SELECT n FROM events
+    to:
+      - {{ table: a, mode: append }}
+      - {{ table: b, mode: append }}
+    schedule: "0 * * * *"
+    catch_up: all
+    retry: {{ attempts: 4, backoff: 0s }}{more}
+"""
+
+
+class Shop(Inside):
+    """A project whose second target refuses a row until `mend` is called."""
+
+    spec = SPEC
+
+    def begin_with(self, kind: str, dsn: str = "", more: str = "") -> None:
+        self.kind, self.source = kind, Store("sqlite", self.path, file="src")
+        self.store = Store(kind, self.path, dsn) if kind != "delta" else None
+        connection = self.store.connection if self.store else "{ kind: delta, uri: lake }"
+        self.write("specs/s.yaml", self.spec.format(connection=connection, more=more))
+        assert self.flowc("apply", "--yes").code == 0
+        self.source.run("INSERT INTO events VALUES (1), (2)", "INSERT INTO b (n) VALUES (2)")
+        assert self.due(BEFORE).code == 0
+
+    def due(self, at: str):
+        return self.flowc("run-due", "--now", at)
+
+    def mend(self) -> None:
+        self.source.run("DELETE FROM b")
+
+    def a(self) -> list[tuple]:
+        return self.store.rows("SELECT n FROM a") if self.store else lakes.rows(self.path / "lake" / "a")
+
+    def b(self) -> list[tuple]:
+        return self.source.rows("SELECT n FROM b")
+
+    def runs(self) -> list[dict]:
+        return self.flowc("runs", "list", "--json").json
+
+    def targets(self) -> list[dict]:
+        """What the newest run did."""
+        return self.flowc("runs", "show", "last", "--json").json["detail"]["pipelines"][0]["targets"]
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    return Shop(tmp_path)
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "delta"])
+def test_a_target_that_an_earlier_attempt_loaded_is_passed_by(shop, kind, request):
+    shop.begin_with(kind, address(request, kind))
+    assert shop.due(NOON).code == 1
+    assert [run["attempt"] for run in shop.runs()] == [4, 3, 2, 1]
+    assert (shop.a(), shop.b()) == ([(1,), (2,)], [(2,)])
+    first, second = shop.targets()
+    assert (first["status"], second["status"]) == ("ok", "failed")
+    assert first["passed_by"], "it says so"
+    assert first["counts"]["inserted"] == 2, "rows of the attempt that loaded them"
+    assert "passed by" in shop.flowc("runs", "show", "last").out
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "delta"])
+def test_the_next_due_time_is_loaded_and_the_rest_of_a_due_time_too(shop, kind):
+    shop.begin_with(kind, more="\n    expect: [{ not_null: [n], severity: warn }]")
+    shop.due(NOON)
+    shop.mend()
+    assert shop.due(ONE).code == 0
+    assert (shop.a(), shop.b()) == ([(1,), (1,), (2,), (2,)], [(1,), (2,)])
+    assert not any(target["passed_by"] for target in shop.targets())
+
+
+def test_hooks_checks_and_rows_set_aside_stay_as_the_attempt_left_them(shop):
+    check = """{ sql: "n < 2", name: 'small \\\\ "one"', severity: quarantine, max_failures: 9 }"""
+    hooks = """
+    before: ["CREATE TABLE IF NOT EXISTS hooks (w text)", "INSERT INTO hooks VALUES ('before')"]
+    after: ["INSERT INTO hooks VALUES ('after')"]"""
+    shop.begin_with("sqlite", more=f"{hooks}\n    expect: [{check}]")
+    shop.source.run("INSERT INTO b VALUES (1)")
+    assert shop.due(NOON).code == 1
+    assert len(shop.runs()) == 4
+    assert shop.a() == [(1,)]
+    assert shop.store.rows("SELECT w FROM hooks") == [("after",), ("before",)]
+    assert shop.store.rows("SELECT count(*) FROM flowc_bad_rows") == [(1,)]
+    (verdict,) = shop.targets()[0]["expects"]
+    assert verdict == {"name": 'small \\\\ "one"', "failed": 1, "total": 2, "passed": True, "severity": "quarantine"}
+
+
+def test_a_version_without_an_event_time_begins_when_the_first_attempt_wrote_it(shop):
+    """Loaded once more, rows that changed between would be versions of their own."""
+    shop.spec = (
+        SPEC.replace("b: {{ connection: src, columns: {{ ", "b: {{ connection: src, columns: {{ x: double, ")
+        .replace("{{ table: a, mode: append }}", "{{ connection: db, table: h, mode: scd2, keys: [n] }}")
+        .replace("SELECT n FROM events", "SELECT n, 1.0 * random() AS x FROM events")
+    )
+    shop.begin_with("duckdb")
+    assert shop.due(NOON).code == 1
+    assert shop.store.rows("SELECT count(*) FROM h") == [(2,)]
+
+
+def test_a_run_by_hand_is_a_run_of_its_own(shop):
+    shop.begin_with("sqlite")
+    shop.due(NOON)
+    shop.mend()
+    assert shop.flowc("run", "copy", "--once").code == 0
+    assert shop.a() == [(1,), (1,), (2,), (2,)]
+
+
+class Attempts(Shop):
+    """Attempts in this process: each is the worker of a due time."""
+
+    monkeypatch: pytest.MonkeyPatch
+
+    def attempt(self, due: str = NOON):
+        self.monkeypatch.setattr("flowc.api.running.due_time", lambda: parse_instant(due))
+        done = self.flowc("run", "copy", "--once", "--json")
+        assert done.out, done.err
+        return [
+            ("passed by" if target["passed_by"] else target["error"]["code"] if target["error"] else "ok")
+            for target in done.json["pipelines"][0]["targets"]
+        ]
+
+
+@pytest.fixture
+def attempts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Attempts:
+    made = Attempts(tmp_path)
+    made.monkeypatch = monkeypatch
+    return made
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "delta"])
+def test_an_attempt_loads_nothing_whose_due_time_a_later_one_has_followed(attempts, kind, request):
+    """A worker that was stopped, for instance, and wakes when its due time is done with."""
+    attempts.begin_with(kind, address(request, kind))
+    assert attempts.attempt(NOON)[0] == "ok"
+    assert attempts.attempt(ONE)[0] == "ok"
+    assert attempts.attempt(ONE)[0] == "passed by"
+    assert attempts.attempt(NOON)[0] == "load-overtaken"
+    assert len(attempts.a()) == 4
+
+
+def test_a_due_time_of_a_wrong_clock_keeps_nothing_from_being_loaded(attempts):
+    """`run-due --now 2037-…` is for trying out; what is due after that is not passed by for years."""
+    attempts.begin_with("sqlite")
+    assert [attempts.attempt(due)[0] for due in (LATER, NOON, ONE)] == ["ok"] * 3
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "delta"])
+def test_of_two_attempts_at_once_one_loads(attempts, kind, request, monkeypatch):
+    """The second is planned before the first has committed: the row that it saw is another one by then."""
+    attempts.begin_with(kind, address(request, kind))
+    assert attempts.attempt(BEFORE)[0] == "ok"  # a row that is to be changed; without one it is added
+    for due in (NOON, ONE):
+        seen: list[Recorded] = []
+
+        def stale(apply, identity, target, now, seen=seen):
+            if apply.target.name.name != "a":
+                return recorded_load(apply, identity, target, now)
+            seen.append(recorded_load(apply, identity, target, now))
+            return seen[0]
+
+        monkeypatch.setattr("flowc.service.loads.run.recorded_load", stale)
+        assert [attempts.attempt(due)[0] for _ in range(2)] == ["ok", "load-overtaken"]
+    assert len(attempts.a()) == 6
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "delta"])
+def test_a_commit_whose_answer_is_lost_is_found(attempts, kind, request, monkeypatch):
+    attempts.begin_with(kind, address(request, kind))
+    module, name = CONNECTORS[kind]
+    session = getattr(importlib.import_module(module), name)
+    commit = session.commit
+
+    def lost(self):
+        commit(self)
+        raise TransientError("the connection was lost", code="connection-lost")
+
+    monkeypatch.setattr(session, "commit", lost)
+    assert attempts.attempt()[0] == "ok"
+    monkeypatch.undo()
+    attempts.monkeypatch = monkeypatch
+    assert attempts.attempt()[0] == "passed by"
+    assert attempts.a() == [(1,), (2,)]
+
+
+def test_a_target_that_is_made_anew_is_loaded(attempts):
+    attempts.begin_with("sqlite")
+    attempts.attempt()
+    attempts.store.run("DROP TABLE a")
+    assert attempts.attempt()[0] == "ok"
+    assert attempts.a() == [(1,), (2,)]
