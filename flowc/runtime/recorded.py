@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flowc.errors import DataError
 from flowc.loadplan import Counter, LoadResult, Record, Verdict
+from flowc.runtime import violations
 from flowc.runtime.connector import Database, TableStore
 
 CODE = "load-overtaken"
@@ -29,8 +30,10 @@ def _recorded(step: Record, text: str, target: Database) -> bool:
         return target.record(step.stamp, text)
     try:
         return target.execute(text) == 1
-    except DataError:  # there is a row of the key by now
-        return False
+    except DataError as error:
+        if error.code != violations.CODE:
+            raise
+        return False  # there is a row of the key by now
 
 
 def _value(value: Counter | Verdict, result: LoadResult) -> str:

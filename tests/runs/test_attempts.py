@@ -215,6 +215,14 @@ def test_a_commit_whose_answer_is_lost_is_found(attempts, kind, request, monkeyp
     assert attempts.a() == [(1,), (2,)]
 
 
+@pytest.mark.parametrize("kind", ["mysql", "delta"])
+def test_more_checks_than_can_be_recorded_keep_nothing_from_being_loaded(attempts, kind, request):
+    checks = ", ".join(f"{{ sql: n > -{i}, name: {'é' * 60}{i}, severity: warn }}" for i in range(400))
+    attempts.begin_with(kind, address(request, kind), more=f"\n    expect: [{checks}]")
+    assert [attempts.attempt()[0] for _ in range(2)] == ["ok", "passed by"]
+    assert attempts.a() == [(1,), (2,)]
+
+
 def test_a_target_that_is_made_anew_is_loaded(attempts):
     attempts.begin_with("sqlite")
     attempts.attempt()

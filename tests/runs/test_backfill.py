@@ -123,6 +123,26 @@ def test_a_part_that_failed_is_missing_still(folder):
     assert [(each["due_at"], each["status"]) for each in again] == [("2026-03-03T00:00:00Z", "failed")]
 
 
+def test_a_part_that_failed_in_one_target_is_tried_again_in_that_alone(folder):
+    two = "pipelines:\n  two:\n    from: db\n    sql: SELECT id, at FROM events\n    mode: append\n"
+    two += '    to: [daily, later]\n    incremental: { column: at }\n    schedule: "0 0 * * *"\n'
+    folder.write("specs/s.yaml", SPEC.partition("pipelines:")[0] + two)
+    database = open_database("sqlite", {"path": str(folder.path / "shop.db")})
+    database.execute("INSERT INTO later VALUES (1, '2020-01-01 00:00:00+00:00')")
+    assert backfill(folder, "two").code == 1
+    database.execute("DELETE FROM later WHERE id = 1")
+    database.execute("INSERT INTO events VALUES (9, '2026-03-02 07:00:00+00:00')")
+    (again,) = backfill(folder, "two").json["pipelines"]
+    assert again["due_at"] == "2026-03-03T00:00:00Z"
+    assert [(each["passed_by"], each["counts"]["inserted"]) for each in again["targets"]] == [(True, 1), (False, 2)]
+    assert ids(folder, "daily") == [*range(DAYS)]
+    assert ids(folder, "later") == [*range(DAYS), 9]
+    database.execute("UPDATE flowc_loads SET loaded_at = '2020-01-01 00:00:00+00:00'")
+    assert backfill(folder, "two", until="2026-03-07").code == 0
+    assert database.query("SELECT count(*) AS n FROM flowc_loads").to_pylist() == [{"n": 2}]  # those of the new day
+    database.close()
+
+
 def test_due_times_are_those_of_the_zone_and_parts_meet(folder):
     assert backfill(folder, "copy").code == 0
     done = backfill(folder, "after", since="2026-03-01T00:00:00+01:00", until="2026-03-06T00:00:00+01:00")

@@ -18,6 +18,8 @@ _PURPOSE = "record which run this is"
 _VALUE = "\x01"
 """Where a value of the load stands in a text; JSON holds no such character."""
 _FACTS = ("failed", "total", "passed")
+_LONGEST = 12_000
+"""Characters of verdicts that are recorded: MySQL's TEXT holds 65,535 bytes. Of more, none are."""
 _KEPT = timedelta(days=90)
 """How long parts stay that were read again: as long as the run log, by default, knows of their runs."""
 
@@ -31,8 +33,9 @@ def record(load: Load, checks: Sequence[Expect]) -> Iterator[Execute | Record]:
     """Records the load, which makes those quality checks."""
     if load.recorded is None:
         return
-    values = (*Counter, *(Verdict(i, fact) for i in range(len(checks)) for fact in _FACTS))
     detail = _detail(checks)
+    verdicts = [Verdict(i, fact) for i in range(len(checks)) for fact in _FACTS]
+    values = (*Counter, *verdicts)[: detail.count(_VALUE)]
     if load.dialect.attached:
         own = load.recorded
         stamp = Stamp(
@@ -50,6 +53,8 @@ def record(load: Load, checks: Sequence[Expect]) -> Iterator[Execute | Record]:
 
 def _detail(checks: Sequence[Expect]) -> str:
     verdicts = ", ".join(map(_verdict, checks))
+    if len(verdicts) > _LONGEST:
+        verdicts = ""
     return f'{{"counts": {{{_values(Counter)}}}, "expects": [{verdicts}]}}'
 
 

@@ -258,6 +258,7 @@ def _load(
     report.notes += result.notes
     if result.error is not None and _landed(run, apply, result):
         result.error = None
+        report.notes += ("the answer to its COMMIT was lost, and the target holds the rows",)
     if isinstance(result.error, FlowcError):
         error = run.sessions.redacted(result.error)
         if error.written is None or not report_refusal(error, None, reporter):

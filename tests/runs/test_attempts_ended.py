@@ -1,0 +1,29 @@
+"""A short campaign of attempts that end at any step (long: `python -m benchmarks.crash.attempts`)."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from benchmarks.crash.attempts import KINDS, main
+from tests.services import variable
+from tests.stores import SERVERS
+
+pytestmark = pytest.mark.long
+TRIALS = 2
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_row_is_there_once(
+    kind: str,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    if kind in SERVERS:
+        monkeypatch.setenv(variable(kind), str(request.getfixturevalue(f"{kind}_address")))
+    monkeypatch.setattr(sys, "argv", ["attempts", "--trials", str(TRIALS), "--only", kind, "--seed", "3"])
+    code, told = main(), capsys.readouterr()
+    assert code == 0, told.out + told.err
+    assert f"| {kind} | {TRIALS} |" in told.out
