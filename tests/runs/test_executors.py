@@ -86,7 +86,7 @@ def test_a_run_is_a_job_and_its_rows_and_words_are_in_the_run_log(shop):
     assert "said" in shop.show()["detail"]
     assert shop.rows() == [(1,)]
     assert shop.rows("SELECT pipeline_name, target, lane, due_at FROM flowc.loads") == [
-        ("up", "db.a", "schedule", NOON)
+        ("up", "db.public.a", "schedule", NOON)
     ]
     (job,) = shop.cluster.made
     spec, pod = job["spec"], job["spec"]["template"]["spec"]
