@@ -347,8 +347,8 @@ class Record:
 
 LIVE, LIVE_WATERMARKS = "flowc_live", "flowc_live_watermarks"
 """The relations in which an attached table's rows, and the watermarks its loads left, can be read as they are."""
-BEFORE, MARK = "flowc_before", "flowc_row"
-"""Where a load keeps the rows it may change as they were, and the column that holds the `rowid` there of each."""
+BEFORE = "flowc_before"
+"""Where a load keeps the rows it may change as they were."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,7 +356,7 @@ class Attach:
     """Ties the transaction to a table whose place runs no SQL, so that the steps work on a part of it beside it.
 
     From here on `LIVE` and `LIVE_WATERMARKS` can be read. What the steps make of the table of the same name, which has
-    the column `MARK` too, becomes its change when the transaction commits, if it is still as it was; so does what they
+    the column `mark` too, becomes its change when the transaction commits, if it is still as it was; so does what they
     write into `state`. `table` is as it is, or as the commit makes it when `exists` is false. Rows that the steps
     change are found again by the values of `identity`, empty where they only add; `replaces`: the old rows all go.
     """
@@ -371,6 +371,8 @@ class Attach:
     partial: bool = False
     """Of an identity, not all rows may have been brought in, so the commit must look whether they were."""
     replaces: bool = False
+    mark: str = "flowc_row"
+    """The column, of `BEFORE` too, that holds the number of each row that was there."""
 
 
 Step = Execute | Ingest | StageBadRows | KeepBadRows | Attach | Check | Expect | Measure | Show | Record

@@ -137,7 +137,8 @@ class TemporaryTables:
     schema: str | None = "temp"
     """The schema in which a session's temporary tables are found; None where they have that of the session."""
     columns: tuple[str, ...] = ()
-    """Columns that every temporary table needs beside its own, as CREATE TABLE has them."""
+    """Columns that every temporary table needs beside its own, as CREATE TABLE has them. `{row}` is the
+    row identity."""
     options: str = ""
     """What follows the columns of a temporary table that lives for one transaction."""
     reopens: bool = True
@@ -166,8 +167,9 @@ class WriteRules:
     """Refreshes the planner's statistics of `{table}`; empty where the engine keeps them itself."""
     lenient_update: str = "UPDATE"
     """Begins an UPDATE in which a condition that cannot be computed of a row is NULL, as it is in a query."""
-    row_id: str = "rowid"
-    """The column that tells apart rows that are equal."""
+    row_ids: tuple[str, ...] = ("rowid",)
+    """The names of the engine's own row identity, which a column of that name hides. Without one, temporary tables have
+    a column for it."""
     native_cast: str = "{x}"
     """A value `{x}` for a column of a native type `{type}`, where storing it alone does not convert it."""
     nested_windows: bool = True

@@ -158,7 +158,7 @@ MYSQL = Dialect(
     ),
     temporary=TemporaryTables(
         schema=None,
-        columns=("flowc_row BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY",),
+        columns=("{row} BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY",),
         options=_OPTIONS,
         drop="DROP TEMPORARY TABLE",
         reopens=False,
@@ -170,7 +170,7 @@ MYSQL = Dialect(
         delete="DELETE {alias} FROM {table} AS {alias}",
         index_rows=True,
         lenient_update=f"/*M! SET STATEMENT sql_mode = {_LENIENT} FOR */UPDATE /*+ SET_VAR(sql_mode = {_LENIENT}) */",
-        row_id="flowc_row",
+        row_ids=(),
         native_cast="coalesce({x})",  # of a bare column, MariaDB would copy a part of its bytes alone,
     ),
     compare=Comparisons(

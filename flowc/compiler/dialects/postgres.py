@@ -145,7 +145,7 @@ POSTGRES = Dialect(
         analyze="ANALYZE {table}",
         upserts=True,
         returned_new="xmax = 0",
-        row_id="ctid",
+        row_ids=("ctid",),
         native_cast="CAST({x} AS {type})",
     ),
     compare=Comparisons(

@@ -120,6 +120,7 @@ SQLITE = Dialect(
     writes=WriteRules(
         index_rows=True,
         upserts=True,
+        row_ids=("rowid", "oid", "_rowid_"),
         written_rows="SELECT changes()",
     ),
     compare=Comparisons(

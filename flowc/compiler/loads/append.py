@@ -75,7 +75,7 @@ def already_loaded(load: Load) -> str:
 
 def _loaded_copies(load: Load) -> str:
     """The n-th copy of a row goes when the target holds at least n copies."""
-    rid, content = load.dialect.writes.row_id, row_digest(load, load.names, "x")
+    rid, content = load.row_id, row_digest(load, load.names, "x")
     cursor = cursor_column(load)
     recent = ""
     if cursor is not None and cursor.name in load.names:

@@ -19,7 +19,7 @@ from flowc.compiler.loads.watermark import WATERMARKS, cursor_column
 from flowc.compiler.quote import ident, idents, qualified
 from flowc.compiler.tables.ddl import create_schema, create_table
 from flowc.errors import UsageError
-from flowc.loadplan import BEFORE, LIVE, MARK, Attach, Execute
+from flowc.loadplan import BEFORE, LIVE, Attach, Execute
 from flowc.types import BIGINT, Kind
 
 PARTING = (
@@ -43,10 +43,11 @@ def attach(load: Load) -> Iterator[Attach | Execute]:
         identity=identity if load.apply.mode in ("merge", "scd2") else (),
         partial=load.apply.mode == "scd2" and (load.apply.deletes in ("close", "soft") or load.apply.ttl is not None),
         replaces=load.apply.mode == "truncate",
+        mark=load.row_column_name,
     )
     if wanted.name.schema:
         yield Execute("a place for its rows", create_schema(wanted.name.schema, load.dialect))
-    bare = replace(wanted, columns=(*wanted.columns, Column(MARK, BIGINT)), primary_key=(), indexes=())
+    bare = replace(wanted, columns=(*wanted.columns, Column(load.row_column_name, BIGINT)), primary_key=(), indexes=())
     yield from (Execute("a place for its rows", sql) for sql in create_table(bare, load.dialect))
 
 
@@ -75,15 +76,16 @@ def bring(load: Load) -> Iterator[Execute]:
     if not load.exists or condition is None:
         return
     names = idents(load.table.column_names)
-    (t,) = load.aliases("t")
+    (t,), mark = load.aliases("t"), ident(load.row_column_name)
     rows = f"SELECT {idents(load.table.column_names, t)} FROM {ident(LIVE)} AS {t} WHERE {condition}"
     purpose = "bring in the rows that the load may touch"
     if load.apply.mode == "append":
-        fill = f"SELECT r.*, 0 FROM ({rows}) AS r"
+        fill = f"SELECT {names}, 0 FROM ({rows}) AS r"
     else:
-        yield Execute(purpose, f"CREATE TABLE {ident(BEFORE)} AS {rows}")
-        purpose, fill = "work on a copy", f"SELECT b.*, b.rowid FROM {ident(BEFORE)} AS b"
-    yield Execute(purpose, f"INSERT INTO {load.target} ({names}, {ident(MARK)}) {fill}")
+        numbered = f"SELECT {names}, row_number() OVER () AS {mark} FROM ({rows}) AS r"
+        yield Execute(purpose, f"CREATE TABLE {ident(BEFORE)} AS {numbered}")
+        purpose, fill = "work on a copy", f"SELECT {names}, {mark} FROM {ident(BEFORE)}"
+    yield Execute(purpose, f"INSERT INTO {load.target} ({names}, {mark}) {fill}")
 
 
 def _touched(load: Load) -> str | None:

@@ -112,7 +112,7 @@ def _own(load: Load) -> str:
 
 def kept_already(load: Load) -> Iterator[Execute]:
     """Marks the rows that fail and were kept by an earlier load, which this one reads again: as many copies of each."""
-    rid, waiting = load.dialect.writes.row_id, f"{load.failed} < 0"
+    rid, waiting = load.row_id, f"{load.failed} < 0"
     failing = (
         f"SELECT {rid} AS rid, {_digest(_row(load), load)} AS content FROM {load.again(SIFTED, 1)} WHERE {waiting}"
     )

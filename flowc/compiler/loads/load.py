@@ -14,7 +14,7 @@ from flowc.compiler.dialect import Dialect
 from flowc.compiler.ir import Apply, Normalize
 from flowc.compiler.loads.identity import Recorded
 from flowc.compiler.quote import ident, qualified, table
-from flowc.compiler.tables.ddl import cast
+from flowc.compiler.tables.ddl import ROW, cast
 from flowc.loadplan import LIVE, BadRows, Read
 from flowc.types import Kind
 
@@ -161,6 +161,28 @@ class Load:
     def failed(self) -> str:
         """The same, quoted."""
         return ident(self.failed_name)
+
+    @cached_property
+    def _row_ids(self) -> tuple[str, ...]:
+        """The engine's names of its row identity that no column of the load's tables hides."""
+        taken = {name.lower() for name in (*self.names, *(c.name for c in self.extras))}
+        return tuple(name for name in self.dialect.writes.row_ids if name not in taken)
+
+    @cached_property
+    def row_column_name(self) -> str:
+        """The name of the row identity as a column, which no other column has."""
+        return free_name(ROW, {c.name.lower() for c in (*self.table.columns, *self.columns)})
+
+    @property
+    def row_id(self) -> str:
+        """The row identity in the load's tables, as SQL."""
+        own = self.row_column_name
+        return self._row_ids[0] if self._row_ids else own if own == ROW else ident(own)
+
+    @property
+    def row_id_hidden(self) -> bool:
+        """Whether columns hide the engine's row identity under each of its names."""
+        return bool(self.dialect.writes.row_ids) and not self._row_ids
 
     @property
     def reads_on(self) -> bool:

@@ -104,7 +104,7 @@ def _exact(load: Load, name: str) -> bool:
 def _last_of_each(load: Load) -> Iterator[Step]:
     """Removes all rows of a key but its last one, of the few keys that have several."""
     yield null_keys(load)
-    rid, keys = load.dialect.writes.row_id, idents(load.keys)
+    rid, keys = load.row_id, idents(load.keys)
     yield from copies(load, ROWS, 2)
     repeated = f"SELECT {keys} FROM {load.again(ROWS, 2)} GROUP BY {keys} HAVING count(*) > 1"
     ranked = (

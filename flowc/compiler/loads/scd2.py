@@ -122,7 +122,7 @@ def _ties(load: Load, instants: Instants) -> Check:
 
 
 def _drop_copies(load: Load, instants: Instants) -> str:
-    rid = load.dialect.writes.row_id
+    rid = load.row_id
     by = idents(load.keys) + ("" if instants.column is None else f", {instants.arrived('')}")
     source = load.again(ROWS, 1)
     numbered = f"SELECT {rid} AS rid, row_number() OVER (PARTITION BY {by} ORDER BY {rid}) AS copy FROM {source}"

@@ -10,8 +10,17 @@ from collections.abc import Iterator
 
 from flowc.compiler.loads.badrows import kept_already, make_place
 from flowc.compiler.loads.checks import EVIDENCE, fails, sifting
-from flowc.compiler.loads.load import HELD_BACK, ROWS, Load
-from flowc.compiler.loads.staging import fields, first_of_each, index_of, indexed, indexing, staging, temporary_table
+from flowc.compiler.loads.load import HELD_BACK, ROWS, SIFTED, Load
+from flowc.compiler.loads.numbering import number_rows
+from flowc.compiler.loads.staging import (
+    fields,
+    first_of_each,
+    index_of,
+    indexed,
+    indexing,
+    staging,
+    temporary_table,
+)
 from flowc.compiler.quote import ident, idents, table
 from flowc.loadplan import Check, Counter, Execute, Step
 
@@ -20,8 +29,10 @@ def gather(load: Load) -> Iterator[Step]:
     """The table of rows to write, from the source."""
     yield from staging(load)
     if load.sifts:
+        yield from number_rows(load, SIFTED)
         yield from _sift(load)
         yield from _chosen(load)
+    yield from number_rows(load, ROWS)
     yield from indexing(load)
 
 

@@ -259,7 +259,7 @@ def _arrive(load: Load, name: str, columns: tuple[Column, ...]) -> Iterator[Step
     query = selection(load) if name == STAGE else selected_values(load)
     if not load.same_database:
         index = _inlineindex_of(load, name, columns)
-        made = create_temporary(where, _with_failed(load, name, columns), load.dialect, index)
+        made = create_temporary(where, _with_failed(load, name, columns), load.dialect, index, load.row_column_name)
         yield Execute("create the staging table", made)
         order = {f.name: i for i, f in enumerate(in_source_order(load))}
         ordered = tuple(sorted(columns, key=lambda c: order[c.name]))
@@ -276,10 +276,10 @@ def temporary_table(load: Load, name: str, columns: tuple[Column, ...], query: s
     where = load.temporary(name)
     if spellable(columns, load.dialect):
         index = _inlineindex_of(load, name, columns)
-        return create_temporary(where, _with_failed(load, name, columns), load.dialect, index)
+        return create_temporary(where, _with_failed(load, name, columns), load.dialect, index, load.row_column_name)
     if name == SIFTED:
         query = f"SELECT c.*, {cast('NULL', BIGINT, load.dialect)} AS {load.failed} FROM (\n{query}\n) AS c"
-    return create_temporary_like(where, query, load.dialect)
+    return create_temporary_like(where, query, load.dialect, load.row_column_name)
 
 
 def _with_failed(load: Load, name: str, columns: tuple[Column, ...]) -> tuple[Column, ...]:

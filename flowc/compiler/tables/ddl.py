@@ -14,6 +14,8 @@ from flowc.types import UNKNOWN, DataType, Kind, parse_type
 
 _LONGEST_NAME = 63
 """Bytes. PostgreSQL cuts longer names, so flowc does not make them."""
+ROW = "flowc_row"
+"""The column of the row identity, where the engine has none of its own and no other column has that name."""
 _MARK = 8
 """Digits of the hash that tells names apart that were cut."""
 
@@ -223,13 +225,17 @@ def comments(wanted: Table, dialect: Dialect) -> list[str]:
 
 
 def create_temporary(
-    name: TableName, columns: tuple[Column, ...], dialect: Dialect, index: tuple[Column, ...] = ()
+    name: TableName, columns: tuple[Column, ...], dialect: Dialect, index: tuple[Column, ...] = (), row: str = ROW
 ) -> str:
     """The statement that creates a temporary table for one transaction, with an index where one is asked for."""
-    lines = [*(f"{ident(c.name)} {_natively(c, dialect)}" for c in columns), *dialect.temporary.columns]
+    lines = [*(f"{ident(c.name)} {_natively(c, dialect)}" for c in columns), *_own_columns(dialect, row)]
     if index:
         lines.append(f"KEY ({', '.join(_indexed_part(c, dialect) for c in index)})")
     return f"{dialect.temporary.create} {table(name)} ({', '.join(lines)}){dialect.temporary.options}"
+
+
+def _own_columns(dialect: Dialect, row: str) -> list[str]:
+    return [column.format(row=ident(row) if row != ROW else row) for column in dialect.temporary.columns]
 
 
 def _natively(column: Column, dialect: Dialect) -> str:
@@ -239,8 +245,8 @@ def _natively(column: Column, dialect: Dialect) -> str:
     return (native.spelled or spell(column.type, dialect, column.name)) + collation
 
 
-def create_temporary_like(name: TableName, query: str, dialect: Dialect) -> str:
+def create_temporary_like(name: TableName, query: str, dialect: Dialect, row: str = ROW) -> str:
     """The same for the columns of a query whose types have no words; it stays empty."""
-    own = f" ({', '.join(dialect.temporary.columns)})" if dialect.temporary.columns else ""
+    own = f" ({', '.join(_own_columns(dialect, row))})" if dialect.temporary.columns else ""
     head = f"{dialect.temporary.create} {table(name)}{own}{dialect.temporary.options}"
     return f"{head} AS SELECT * FROM (\n{query}\n) AS q WHERE 1 = 0"

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ import pyarrow as pa
 
 from flowc.catalog import Table
 from flowc.errors import DataError, EngineError, FlowcError
-from flowc.loadplan import BEFORE, LIVE, LIVE_WATERMARKS, MARK, Attach
+from flowc.loadplan import BEFORE, LIVE, LIVE_WATERMARKS, Attach
 from flowc.runtime.arrow import data_type
 from flowc.runtime.connectors import delta_watermarks
 from flowc.runtime.connectors.delta_bench import Bench
@@ -106,6 +107,16 @@ class Change:
         return self.step.table.column_names
 
     @cached_property
+    def _mark(self) -> str:
+        return quoted(self.step.mark)
+
+    @cached_property
+    def _op(self) -> str:
+        """The name of the column that says what a row of the merge does, which no other column has."""
+        taken = {name.lower() for name in self._names}
+        return next(name for i in count() if (name := f"{_OP}{i or ''}") not in taken)
+
+    @cached_property
     def _target(self) -> str:
         return qualified(self.step.table.name)
 
@@ -114,17 +125,18 @@ class Change:
         """How many identities lost or changed a row; they are in the table `_GONE`."""
         if not self.step.identity or not self.bench.has(BEFORE):
             return 0
+        mark = self._mark
         differs = " OR ".join(f"b.{quoted(n)} IS DISTINCT FROM t.{quoted(n)}" for n in self._names)
         self.bench.execute(
             f"CREATE TABLE {_GONE} AS SELECT DISTINCT {_of('b', self.step.identity)} FROM {BEFORE} AS b "
-            f"LEFT JOIN {self._target} AS t ON t.{MARK} = b.rowid WHERE t.{MARK} IS NULL OR {differs}"
+            f"LEFT JOIN {self._target} AS t ON t.{mark} = b.{mark} WHERE t.{mark} IS NULL OR {differs}"
         )
         return self.bench.number(f"SELECT count(*) FROM {_GONE}")
 
     @cached_property
     def new(self) -> int:
         """How many rows come that were not there."""
-        return self.bench.number(f"SELECT count(*) FROM {self._target} WHERE {MARK} IS NULL")
+        return self.bench.number(f"SELECT count(*) FROM {self._target} WHERE {self._mark} IS NULL")
 
     def _moved(self) -> list[dict[str, Any]]:
         if not self.bench.has(self.step.state.name, self.step.state.schema):
@@ -156,7 +168,7 @@ class Change:
         deltalake.write_deltalake(place, self._coming(), mode=mode, **options)
 
     def _coming(self) -> pa.RecordBatchReader:
-        rows = f"SELECT {listed(self._names)} FROM {self._target} WHERE {MARK} IS NULL"
+        rows = f"SELECT {listed(self._names)} FROM {self._target} WHERE {self._mark} IS NULL"
         return self.bench.stream(rows, self._schema)
 
     @cached_property
@@ -171,12 +183,12 @@ class Change:
         columns = {quoted(name): f"s.{quoted(name)}" for name in self._names}
         merger = self.found.merge(
             self.bench.stream(" UNION ALL ".join(self._replacements()), self._replacement_schema()),
-            f"{self._matching()} AND s.{_OP} = 'd'",
+            f"{self._matching()} AND s.{self._op} = 'd'",
             source_alias="s",
             target_alias="t",
             commit_properties=properties,
         )
-        done = merger.when_matched_delete().when_not_matched_insert(columns, predicate=f"s.{_OP} = 'i'").execute()
+        done = merger.when_matched_delete().when_not_matched_insert(columns, predicate=f"s.{self._op} = 'i'").execute()
         if done["num_target_rows_deleted"] != self._leaving:
             message = f"{done['num_target_rows_deleted']} rows of `{self.step.table.name}` went, not {self._leaving}"
             raise EngineError(message, code="query-refused", help="restore the version before, and report this")
@@ -202,14 +214,15 @@ class Change:
         New rows of other identities come with `i` too.
         """
         nothing = [quoted(n) if n in self.step.identity else f"NULL AS {quoted(n)}" for n in self._names]
-        yield f"SELECT 'd' AS {_OP}, {', '.join(nothing)} FROM {_GONE}"
+        yield f"SELECT 'd' AS {self._op}, {', '.join(nothing)} FROM {_GONE}"
         # By what they were: a change may give a row another identity.
-        stays = f"t.{MARK} IS NULL OR t.{MARK} IN (SELECT b.rowid FROM {BEFORE} AS b WHERE {self._is_gone('b')})"
-        yield f"SELECT 'i' AS {_OP}, {_of('t', self._names)} FROM {self._target} AS t WHERE {stays}"
+        back = f"SELECT b.{self._mark} FROM {BEFORE} AS b WHERE {self._is_gone('b')}"
+        stays = f"t.{self._mark} IS NULL OR t.{self._mark} IN ({back})"
+        yield f"SELECT 'i' AS {self._op}, {_of('t', self._names)} FROM {self._target} AS t WHERE {stays}"
 
     def _replacement_schema(self) -> pa.Schema:
         fields = [field.with_nullable(True) for field in self._schema]
-        return pa.schema([pa.field(_OP, pa.string()), *fields])
+        return pa.schema([pa.field(self._op, pa.string()), *fields])
 
     def _is_gone(self, alias: str) -> str:
         same = " AND ".join(f"g.{quoted(n)} IS NOT DISTINCT FROM {alias}.{quoted(n)}" for n in self.step.identity)
