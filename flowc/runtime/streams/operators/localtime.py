@@ -44,6 +44,60 @@ class LocalTime:
         return np.minimum(local - self._offsets[number], following)
 
 
+class Progress:
+    """How far event time has come in one node, as an instant and as local times; these are the same without a zone.
+
+    Windows lie on the local clock. Distances, such as the lateness that is allowed, are between instants.
+    """
+
+    instant: int | None = None
+    """The watermark, or the end of the last window that is out where that is later."""
+    closed: int | None = None
+    """The local time up to which all windows are out."""
+    gone: int | None = None
+    """The local time up to which all windows are out for good."""
+
+    def __init__(self, zone: str | None, allowed: int) -> None:
+        self._zone = LocalTime(zone) if zone is not None else None
+        self._allowed = allowed
+        """For how long windows that are out come out once more."""
+
+    @property
+    def zoned(self) -> bool:
+        """Whether local times are those of a zone."""
+        return self._zone is not None
+
+    def reset(self) -> None:
+        """Goes back to where nothing is out."""
+        self.instant = self.closed = self.gone = None
+
+    def move(self, instant: int) -> None:
+        """Goes on to a watermark."""
+        self.instant = instant
+        self.closed, self.gone = self.local_of(instant), self.local_of(instant - self._allowed)
+
+    def close(self, end: int) -> None:
+        """Goes on to the end of a window, a local time; another may end behind it at the same instant."""
+        self.instant = self.instant_of(end)
+        self.closed, self.gone = end, min(end, self.local_of(self.instant - self._allowed))
+
+    def local(self, times: Any) -> Any:
+        """Local times of instants."""
+        return times if self._zone is None else self._zone.local(times)
+
+    def instants(self, local: Any) -> Any:
+        """The first instant of each local time."""
+        return local if self._zone is None else self._zone.instants(local)
+
+    def local_of(self, time: int) -> int:
+        """The local time of one instant."""
+        return time if self._zone is None else int(self._zone.local(np.array([time]))[0])
+
+    def instant_of(self, local: int) -> int:
+        """The first instant of one local time."""
+        return local if self._zone is None else int(self._zone.instants(np.array([local]))[0])
+
+
 @lru_cache(maxsize=16)
 def _changes(name: str) -> tuple[Any, Any]:
     zone = ZoneInfo(name)

@@ -36,7 +36,7 @@ from flowc.runtime.streams.keyed.index import Index
 from flowc.runtime.streams.keyed.slots import grown
 from flowc.runtime.streams.operators.changed import changed, keeps_more
 from flowc.runtime.streams.operators.contract import LATE, NOTHING, Decision, Emitted, Least, Verdict, said
-from flowc.runtime.streams.operators.localtime import LocalTime
+from flowc.runtime.streams.operators.localtime import Progress
 from flowc.runtime.streams.operators.windowkinds import Cumulating, Hopping, kind_named, kind_of
 from flowc.runtime.streams.state.contract import Segment
 
@@ -67,9 +67,6 @@ class Windows:
     Raises UsageError for aggregates of values that they are not for.
     """
 
-    _closed: int | None
-    """Up to which local time all windows are out."""
-
     def __init__(self, plan: WindowPlan, schema: pa.Schema, functions: Sequence[Function] = ()) -> None:
         self.name, self.fingerprint = plan.id, plan.fingerprint
         self._plan, self._given = plan, schema
@@ -78,7 +75,7 @@ class Windows:
         """What comes out, without hidden columns."""
         self._kind = kind_of(plan)
         self._allowed = plan.allowed_lateness if plan.late == "reopen" else 0
-        self._zone = LocalTime(plan.timezone) if plan.timezone is not None else None
+        self._time = Progress(plan.timezone, self._allowed)
         self._keys = GroupKeys([schema.field(key).type for key in plan.keys])
         self._input = Least(len(plan.inputs))
         self._begin()
@@ -93,34 +90,34 @@ class Windows:
         if not rows.num_rows:
             return NOTHING
         rows = with_one_zero(rows, self._plan.keys)
-        panes = self._kind.panes(self._local(rows.column(TIME).view(pa.int64()).to_numpy()))
-        if self._closed is None:
+        panes = self._kind.panes(self._time.local(rows.column(TIME).view(pa.int64()).to_numpy()))
+        gone = self._time.gone
+        if gone is None:
             self._add(rows, panes)
             return NOTHING
-        if self._kind.last_ends(panes.min()) + self._allowed > self._closed:  # no pane ends before the first one does
+        if self._kind.last_ends(panes.min()) > gone:  # no pane ends before the first one does
             return Emitted(self._changes(self._add(rows, self._within(panes))))
-        late = self._kind.last_ends(panes) + self._allowed <= self._closed
+        late = self._kind.last_ends(panes) <= gone
         slots = self._add(rows.filter(pa.array(~late)), self._within(panes[~late]))
         return replace(self._late(rows.filter(pa.array(late))), rows=self._changes(slots))
 
     def on_watermark(self, port: int, at: int) -> Emitted:
         """The windows that end there or before."""
         self._input.at(port, at)
-        if self._input.value is None:
+        value, before = self._input.value, self._time.instant
+        if value is None or (before is not None and value <= before):
             return NOTHING
-        until = int(self._local(np.array([self._input.value]))[0])
-        if self._closed is not None and until <= self._closed:
-            return NOTHING
-        made = self._until(until) + self._early(until)
-        self._closed = until
+        made = self._until(self._time.local_of(value)) + self._early(value)
+        self._time.move(value)
         self._forget()
         return _emitted(made)
 
     def on_end(self) -> Emitted:
         """All windows; rows that come for them in another run are late."""
         made = self._until(None)
-        if self._closed is not None:
-            self._groups.mark, self._step = self._closed, self._step_of(self._closed)
+        if self._time.instant is not None:
+            self._time.move(self._time.instant)
+            self._groups.mark, self._step = self._time.instant, self._step_of(self._time.instant)
             self._forget()
         return _emitted(made)
 
@@ -129,22 +126,24 @@ class Windows:
         end = self._next_end()
         if end is None or at == END:
             return end is not None
-        until = int(self._local(np.array([at]))[0])
-        return end <= until or bool(self._is_new_step(until) and len(self._fresh(self._groups.slots())))
+        shown = self._is_new_step(at) and len(self._fresh(self._groups.slots()))
+        return end <= self._time.local_of(at) or bool(shown)
 
     def snapshot(self) -> tuple[Segment, ...]:
         """What changed since the last call."""
         # Panes say by themselves only of windows of which they are no more that these are out.
-        if self._closed is not None and len(self._groups) and (self._plan.replaces or not self._is_tumbling):
-            self._groups.mark = self._closed if self._plan.replaces else self._out_by(self._closed)
+        instant = self._time.instant
+        if instant is not None and len(self._groups) and (self._plan.replaces or not self._is_tumbling):
+            self._groups.mark = instant if self._plan.replaces else self._out_by(instant)
         return self._groups.snapshot()
 
     def restore(self, segments: Iterable[Segment]) -> None:
         """Takes the state that was kept."""
         self._begin()
         self._groups.restore(segments)
-        self._closed = self._groups.mark
-        self._step = self._step_of(self._closed)
+        if self._groups.mark is not None:
+            self._time.move(self._groups.mark)
+        self._step = self._step_of(self._groups.mark)
         self._forget()  # what was kept for windows to reopen, where less of that is allowed now
 
     def verdict(self, written_by: str) -> Verdict:
@@ -157,9 +156,8 @@ class Windows:
 
     def since(self, written_by: str, watermark: int) -> int:
         """The start of the longest window behind those that are out."""
-        local = int(self._local(np.array([watermark]))[0])
-        out = int(self._instants(np.array([_named(written_by).last_end(local)]))[0])
-        return out - self._plan.size - (_DAY if self._zone is not None else 0)
+        out = self._last_end(_named(written_by), watermark)
+        return out - self._plan.size - (_DAY if self._time.zoned else 0)
 
     def remake(self, segments: Iterable[Segment], written_by: str, watermark: int | None) -> None:
         """Begins where the last window ended that is out: what came behind it is in none.
@@ -171,16 +169,21 @@ class Windows:
         self._groups.restore_mark(segments)
         before, mark = _named(written_by), self._groups.mark
         if mark is not None and REOPEN in said(written_by):
-            mark = before.last_end(mark)  # of windows that reopen it is the watermark
-        local = None if watermark is None else int(self._local(np.array([watermark]))[0])
-        ends = [time for time in (mark, None if local is None else before.last_end(local)) if time is not None]
+            mark = self._last_end(before, mark)  # of windows that reopen it is the watermark
+        ends = [mark] if mark is not None else []
+        ends += [self._last_end(before, watermark)] if watermark is not None else []
         if ends:
-            self._groups.mark = self._closed = max(ends)
+            self._time.move(max(ends))
+            self._groups.mark = max(ends)
 
-    def _out_by(self, closed: int) -> int:
-        """Up to where windows are out at a time, by their ends or by what the mark knows."""
-        end, mark = self._kind.last_end(closed), self._groups.mark
+    def _out_by(self, instant: int) -> int:
+        """Up to where windows are out at a watermark, by their ends or by what the mark knows."""
+        end, mark = self._last_end(self._kind, instant), self._groups.mark
         return end if mark is None else max(end, mark)
+
+    def _last_end(self, kind: Hopping | Cumulating, instant: int) -> int:
+        """The instant when the last window of a kind ended at a watermark."""
+        return self._time.instant_of(kind.last_end(self._time.local_of(instant)))
 
     @property
     def _is_tumbling(self) -> bool:
@@ -193,7 +196,8 @@ class Windows:
         self._groups = Groups(
             plan.id, plan.fingerprint, keys, self._kept, max_bytes=plan.max_bytes, max_groups=plan.max_groups
         )
-        self._closed, self._step = None, NEVER
+        self._time.reset()
+        self._step = NEVER
         self._panes = _Panes(self._groups, self._make)
 
     def _add(self, rows: pa.RecordBatch, panes: Any) -> Any:
@@ -212,43 +216,42 @@ class Windows:
 
     def _changes(self, slots: Any) -> pa.RecordBatch | None:
         """The windows of some groups that were out already, once more."""
-        closed = self._closed
+        closed, gone = self._time.closed, self._time.gone
         if not self._allowed or closed is None or not len(slots):
             return None
         slots = np.unique(slots)
         panes = np.unique(self._groups.at(slots))
-        behind = closed - self._allowed
-        ends = sorted({end for pane in panes.tolist() for end in self._kind.ends(pane, behind, closed)})
+        ends = sorted({end for pane in panes.tolist() for end in self._kind.ends(pane, gone, closed)})
         made = [self._hopping(end, Change.UPDATE_AFTER, slots) for end in ends]
         return pa.concat_batches(made) if made else None
 
     def _forget(self) -> None:
         """Forgets the panes of which no window comes out any more."""
-        if self._closed is None:
+        gone = self._time.gone
+        if gone is None:
             return
-        self._groups.forget(self._kind.kept(self._closed - self._allowed))
+        self._groups.forget(self._kind.kept(gone))
         if isinstance(self._kind, Cumulating) and self._allowed:
-            self._put_into_first(self._closed - self._allowed)
+            self._put_into_first(gone)
 
     def _within(self, panes: Any) -> Any:
         """Where rows are added: of a cumulating window, the first pane holds what is out, and does not come again."""
-        if isinstance(self._kind, Cumulating) and self._closed is not None:
-            out = panes + self._kind.step <= self._closed - self._allowed
+        if isinstance(self._kind, Cumulating) and self._time.gone is not None:
+            out = panes + self._kind.step <= self._time.gone
             return np.where(out, self._kind.begins(panes), panes)
         return panes
 
     def _late(self, rows: pa.RecordBatch) -> Emitted:
-        return late_rows(self._plan, rows, f"of a window that was over: the watermark is {self._shown(self._closed)}")
-
-    def _shown(self, local: int | None) -> object:
-        return pa.array(np.minimum(self._instants(np.array([local])), _LATEST)).cast(MICROS)[0].as_py()
+        assert self._time.instant is not None
+        until = pa.array([min(self._time.instant, _LATEST)]).cast(MICROS)[0]
+        return late_rows(self._plan, rows, f"of a window that was over: the watermark is {until}")
 
     def _next_end(self) -> int | None:
-        pane = self._groups.earliest
-        if pane is not None and self._allowed and self._closed is not None:
+        pane, closed = self._groups.earliest, self._time.closed
+        if pane is not None and self._allowed and closed is not None:
             panes = self._groups.times
-            pane = next(iter(panes[panes >= self._kind.kept(self._closed)].tolist()), None)
-        return None if pane is None else self._kind.next_end(pane, self._closed)
+            pane = next(iter(panes[panes >= self._kind.kept(closed)].tolist()), None)
+        return None if pane is None else self._kind.next_end(pane, closed)
 
     def _until(self, until: int | None) -> list[pa.RecordBatch]:
         """The windows that end up to a time, in their order; all of them without one."""
@@ -257,28 +260,28 @@ class Windows:
         made = []
         while (end := self._next_end()) is not None and (until is None or end <= until):
             made.append(self._ending(end))
-            self._closed = end
+            self._time.close(end)
             self._forget()
         return made
 
-    def _early(self, until: int) -> list[pa.RecordBatch]:
-        """The windows that are open at a time as they are by then, where it is in another step than the one before."""
-        if not self._is_new_step(until):
+    def _early(self, at: int) -> list[pa.RecordBatch]:
+        """The windows that are open at a watermark, where it is in another step than the one before."""
+        if not self._is_new_step(at):
             return []
-        slots = self._fresh(self._groups.slots())
-        self._step = self._step_of(until)
+        slots, until = self._fresh(self._groups.slots()), self._time.local_of(at)
+        self._step = self._step_of(at)
         panes = np.unique(self._groups.at(slots))
         open_ = {end for pane in panes.tolist() for end in self._kind.ends(pane, until)}
         if self._is_tumbling:
             return [self._alone(slots[self._groups.at(slots) + self._kind.size > until])] if open_ else []
         return [self._hopping(end, Change.UPDATE_AFTER, slots) for end in sorted(open_)]
 
-    def _is_new_step(self, until: int) -> bool:
-        return self._plan.emit is not None and self._step_of(until) > self._step
+    def _is_new_step(self, at: int) -> bool:
+        return self._plan.emit is not None and self._step_of(at) > self._step
 
-    def _step_of(self, local: int | None) -> int:
+    def _step_of(self, at: int | None) -> int:
         """The step of event time that a watermark is in."""
-        return NEVER if self._plan.emit is None or local is None else local // self._plan.emit
+        return NEVER if self._plan.emit is None or at is None else at // self._plan.emit
 
     def _fresh(self, slots: Any) -> Any:
         """Those of some groups that changed since they came out."""
@@ -298,10 +301,10 @@ class Windows:
         before = int(self._groups.times[-1]) + 1 if until is None else until - self._kind.size + 1
         slots = self._groups.before(before)
         starts = self._groups.at(slots)
-        slots = slots if self._closed is None else slots[starts >= self._kind.kept(self._closed)]
+        slots = slots if self._time.closed is None else slots[starts >= self._kind.kept(self._time.closed)]
         closed = int(starts.max()) + self._kind.size
         found = self._alone(self._fresh(slots))
-        self._closed = closed
+        self._time.close(closed)
         self._forget()
         return [found]
 
@@ -353,18 +356,12 @@ class Windows:
         self, starts: Any, ends: Any, slots: Any, results: Sequence[pa.Array], change: Change = Change.INSERT
     ) -> pa.RecordBatch:
         """What comes out of windows, with the keys of slots."""
-        begin, stop = self._instants(starts), self._instants(ends)
+        begin, stop = self._time.instants(starts), self._time.instants(ends)
         bounds = [pa.array(times).cast(MICROS) for times in (begin, stop, stop - 1)]
         nothing = pa.nulls(len(begin), pa.int64())
         kinds = [pa.array(np.full(len(begin), change, np.int8))] if self._plan.replaces else []
         columns = [*bounds[:2], *self._groups.keys(slots), *results, *kinds, bounds[2], nothing]
         return pa.RecordBatch.from_arrays(columns, schema=pa.schema([*self.schema, *HIDDEN]))
-
-    def _local(self, times: Any) -> Any:
-        return times if self._zone is None else self._zone.local(times)
-
-    def _instants(self, local: Any) -> Any:
-        return local if self._zone is None else self._zone.instants(local)
 
 
 class _Panes:
