@@ -13,6 +13,7 @@ from flowc.runtime.streams.state.contract import NodeState
 from flowc.service.streams.status import At, StreamStatus
 
 _HEADERS = ("stream", "epoch", "lag", "dead letters", "remembers", "positions in", "state in")
+_FILES = ("stream", "source", "files", "removable", "first to keep")
 _PARTITIONS = ("stream", "source", "partition", "next", "end", "lag", "watermark")
 
 
@@ -24,9 +25,12 @@ def status_text(found: Sequence[StreamStatus], style: Style, *, partitions: bool
         for status in found
         for at in status.partitions
     ]
-    return "\n\n".join(
-        [*parts, *([table(_PARTITIONS, rows, style, right=(2, 3, 4, 5))] if partitions and rows else [])]
-    )
+    files = [
+        (status.name, at.source, at.known, at.removable, _known(at.next)) for status in found for at in status.files
+    ]
+    parts += [table(_PARTITIONS, rows, style, right=(2, 3, 4, 5))] if partitions and rows else []
+    parts += [table(_FILES, files, style, right=(2, 3))] if partitions and files else []
+    return "\n\n".join(parts)
 
 
 def _row(status: StreamStatus) -> tuple[object, ...]:
@@ -64,6 +68,8 @@ def status_object(status: StreamStatus) -> dict[str, object]:
         "partitions": [{"source": at.source, "partition": plain(at.partition), "next": _plain(at.next),
                         "end": _plain(at.end), "lag": at.lag, "watermark": _instant(at)}
                        for at in status.partitions],
+        "files": [{"source": at.source, "known": at.known, "removable": at.removable, "first_to_keep": at.next}
+                  for at in status.files],
         "error": error_object(status.error),
     }  # fmt: skip
 

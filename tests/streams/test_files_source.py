@@ -26,7 +26,7 @@ from flowc.runtime.connectors.files import CsvOptions
 from flowc.runtime.connectors.filestream import FileSource
 from flowc.runtime.connectors.filestream_registry import SHIFT
 from flowc.types import BIGINT, TEXT
-from tests.streams.filefolder import Memory, drain, put, source
+from tests.streams.filefolder import Memory, aged, drain, put, source
 from tests.waiting import PATIENCE
 
 _COLUMNS = (Column("id", BIGINT), Column("name", TEXT))
@@ -170,6 +170,28 @@ def test_a_file_that_was_just_written_is_read_by_a_run_that_ends_however_slow_th
     of.open()
     of.assign({})
     assert of.end_offsets() == {0: 1 << SHIFT}
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.parquet"])
+def test_a_file_whose_last_row_was_given_may_go(tmp_path: Path, name: str) -> None:
+    """However many rows a poll may give, the position that is kept with the last one is behind the file."""
+    lines = [f'{{"id": {n}}}' for n in range(6)] if name == "a.jsonl" else ["id", *map(str, range(6))]
+    path = put(tmp_path, name, "\n".join(lines) + "\n")
+    if name == "a.parquet":
+        pq.write_table(pa.table({"id": range(6)}), path)
+        aged(path)
+    of = source(tmp_path, Memory(), f"*.{path.suffix[1:]}")
+    of.open()
+    of.assign({})
+    for end in (2, 4):
+        polled = of.poll(2, 0.1)
+        assert polled is not None
+        assert polled.messages.num_rows == 2
+        assert of.positions()[0] == end + (name == "a.csv")
+    assert of.poll(2, 0.1) is not None
+    assert of.positions() == {0: 1 << SHIFT}
+    path.unlink()
+    assert of.poll(2, 0.1) is None
 
 
 def test_a_file_that_changed_or_is_gone_stops_the_stream(tmp_path: Path) -> None:

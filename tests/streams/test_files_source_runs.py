@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 from pathlib import Path
 
 import pytest
 
 from flowc.runtime.connectors import open_database
+from tests import warm
 from tests.commands import Folder, Inside
 from tests.streams.filefolder import put
 from tests.waiting import PATIENCE
@@ -156,6 +158,43 @@ def test_with_intents_a_worker_that_is_killed_reads_the_same_rows_again(tmp_path
     for table in ("clean", "again"):
         rows = _rows(tmp_path, f"SELECT count(*) AS n, count(DISTINCT id) AS ids FROM {table}")
         assert rows == [(20_000, 20_000)]
+
+
+def _status(made: Folder) -> list[object]:
+    (status,) = made.flowc("status", "clean", "--json").json
+    return [(at["known"], at["removable"], at["first_to_keep"]) for at in status["files"]]
+
+
+@pytest.mark.parametrize("state", [False, True])
+def test_a_file_that_status_counts_as_removable_may_go_after_a_kill(tmp_path: Path, state: bool) -> None:
+    """A checkpoint is behind it, or all targets hold its rows and nothing keeps state."""
+    made = _project(tmp_path)
+    to = "[{ connection: wh, table: clean, mode: append }, { connection: wh, table: again, mode: append }]"
+    text = (tmp_path / "specs/s.yaml").read_text()
+    text = text.replace("{ connection: wh, table: clean, mode: append }", to)
+    made.write(
+        "specs/s.yaml",
+        text + ("    dedupe: { keys: [id], within: 1d }\n    watermark: { lateness: 1h }\n" if state else ""),
+    )
+    put(tmp_path / "drop", "a.csv", "id,name\n1,x\n")
+    assert _status(made) == [(0, 0, None)]
+    words = ("tests.streams.killed_run", "clean", "target 1", "0")
+    done = warm.run(*words, cwd=tmp_path, env=made.environment())
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert _status(made) == [(1, 0, "a.csv")]
+    if not state:
+        (tmp_path / "drop" / "a.csv").unlink()
+    put(tmp_path / "drop", "b.csv", "id,name\n2,y\n", 1)
+    _report(made)
+    assert _status(made) == [(2, 2, None)]
+    assert ["clean", "source", "2", "2", "-"] in [
+        line.split() for line in made.flowc("status", "clean").out.splitlines()
+    ]
+    for table in ("clean", "again"):
+        assert _rows(tmp_path, f"SELECT id, name, file FROM {table} ORDER BY id") == [
+            (1, "X", "a.csv"),
+            (2, "Y", "b.csv"),
+        ]
 
 
 def test_the_daemon_reads_files_that_come_while_it_runs(tmp_path: Path) -> None:

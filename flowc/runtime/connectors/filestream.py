@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flowc.catalog import Column
-from flowc.errors import DataError, EngineError
+from flowc.errors import DataError, EngineError, FlowcError
 from flowc.loadplan import FilesRead
 from flowc.runtime.badrows import first_indices
 from flowc.runtime.connectors.csvheader import csv_names
@@ -174,6 +174,8 @@ class FileSource:
     def poll(self, max_rows: int, max_wait: float, max_bytes: int = MAX_BYTES) -> Polled | None:
         """The next rows, of one file or of several."""
         start, parts = self._at, [] if self._paused else list(self._gather(max_rows, max_bytes))
+        if parts:
+            self._pass()
         if not parts and self._at == start:
             if self._due():
                 self._look()
@@ -218,6 +220,27 @@ class FileSource:
             max_bytes -= block.values.slice(0, taken).nbytes
             self._leave(block, taken, number)
             yield made
+
+    def _pass(self) -> None:
+        """Moves the position behind a file whose last row was given, so that nothing reads the file again.
+
+        What goes wrong here goes wrong once more, and is reported, when the file is read on.
+        """
+        if self._block is not None or self._blocks is None:
+            return
+        number = self._at >> SHIFT
+        try:
+            self._block = next(self._blocks, None)
+            self._registry.check(number)
+        except MemoryError:
+            raise
+        except (FlowcError, *BROKEN):
+            self._block = self._blocks = None
+            return
+        if self._block is None:
+            self._blocks, self._at = None, (number + 1) << SHIFT
+        elif self._block.fault is not None and not self._skips:
+            self._block = self._blocks = None
 
     def _leave(self, block: Records, taken: int, number: int) -> None:
         """What is left of a block after so many of its rows."""

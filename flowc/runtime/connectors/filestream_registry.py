@@ -216,6 +216,25 @@ class Registry:
         return self.folder / seen.path
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The files of a source that have numbers, as facts tell: how many, and how many of them nothing reads again."""
+
+    source: str
+    known: int
+    removable: int
+    next: str | None
+    """The path of the first file that must stay."""
+
+    @classmethod
+    def at(cls, source: str, facts: Mapping[str, str], position: int) -> Known:
+        """At a position behind which everything is durable."""
+        registry = Registry(source, Path(), "", Passing(dict(facts)))
+        registry.load()
+        files, passed = registry.files, min(position >> SHIFT, len(registry.files))
+        return cls(source, len(files), passed, files[passed].path if passed < len(files) else None)
+
+
 def changed(path: Path) -> Exception:
     """The error for a file that is another one than it was."""
     error = unreadable(path, "it was changed after the stream had begun to read it")

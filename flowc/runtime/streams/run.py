@@ -143,11 +143,23 @@ class StreamRun:
         self._whole = self._remade()
         if not self._whole:
             return
-        if self._intends and restored.intents:
-            self._seek({**beginnings(restored.intents), **self._read})
-            self._replay(restored.intents)
+        missing = self._missing(restored.intents)
+        if self._intends and missing:
+            self._seek({**beginnings(missing), **self._read})
+            self._replay(missing)
         self._seek(self._read)
         self._tell()
+
+    def _missing(self, intents: Sequence[Intent]) -> Sequence[Intent]:
+        """The intents whose messages are needed once more: without state, those of epochs that a target lacks."""
+        if self.plan.stateful or self._unsettled.queues:
+            return intents
+        written = [intent for intent in intents if intent.number <= min(self._held)]
+        for intent in written:
+            self._number = intent.number
+            self._read, self._logs = after(intent.ranges, self._read), logs_after(intent.ranges, self._logs)
+        self._stored = dict(self._read)
+        return intents[len(written) :]
 
     def _remade(self) -> bool:
         """Reads again what edited state is made anew of; whether it came to the end, else it counts for nothing.
@@ -208,9 +220,9 @@ class StreamRun:
         self.store.shut(self.clock())
         restored = self._restore(*opened(self.plan, self.store, self.writers))
         self._require_whole()
-        if restored.intents:
-            self._seek({**beginnings(restored.intents), **self._read})
-            self._replay(restored.intents)
+        if missing := self._missing(restored.intents):
+            self._seek({**beginnings(missing), **self._read})
+            self._replay(missing)
         self._settle()
         if self._pending:
             raise Fenced(f"stream `{self.plan.name}`: not every target holds its last epoch")

@@ -88,9 +88,7 @@ def _files(
 ) -> tuple[Source, Decoding]:
     files = Files(sessions.options(source.connection).values, sessions.resolver.root)
     read = FilesRead(source.connection, source.address, source.format, source.read, source.columns, source.inferred)
-    facts = facts or StoredFacts(
-        plan.name, plan.state or plan.facts or state_plan(Owner(plan.project, plan.name), None), sessions
-    )
+    facts = facts or StoredFacts(plan.name, facts_plan(plan), sessions)
     asked = columns_of(source, letters=plan.sets_aside)
     reading = FileSource(
         source.name, files, read, facts, columns=asked, start=plan.start, once=once, skips=plan.on_error != "fail"
@@ -99,6 +97,11 @@ def _files(
         return NumberedSource(reading), decoding_of(source)
     decoder = CsvDecoder(source.columns or (), csv_options(read, files), reading.headers, source.inferred)
     return NumberedSource(reading), Decoding(decoder.schema, decoder.decode)
+
+
+def facts_plan(plan: StreamPlan) -> StatePlan:
+    """Where a stream keeps its facts."""
+    return plan.state or plan.facts or state_plan(Owner(plan.project, plan.name), None)
 
 
 def _kafka_sample(source: Node, sessions: Sessions) -> PlacedSource[int]:

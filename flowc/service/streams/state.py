@@ -14,7 +14,7 @@ from flowc.runtime.connectors import open_database
 from flowc.runtime.private import make_private
 from flowc.runtime.streams.epoch import Partition
 from flowc.runtime.streams.state.compaction import Compactor
-from flowc.runtime.streams.state.contract import NodeState, Restored
+from flowc.runtime.streams.state.contract import Checkpoint, NodeState, Restored
 from flowc.runtime.streams.state.store import DatabaseStore
 from flowc.runtime.streams.targets.contract import Held, Writer
 from flowc.runtime.streams.targets.database import DatabaseWriter
@@ -103,11 +103,16 @@ def sizes(stream: str, plan: StatePlan, sessions: Sessions) -> dict[str, NodeSta
         return next((found for store in stores if (found := store.sizes())), {})
 
 
-def marks_of(stream: str, plan: StatePlan, sessions: Sessions) -> dict[Partition, int]:
-    """How far time was in each partition by the last checkpoint of a stream; looks only."""
+def checkpoint_of(stream: str, plan: StatePlan, sessions: Sessions) -> Checkpoint:
+    """The last checkpoint of a stream; looks only."""
     with _looking(stream, plan, sessions) as stores:
-        marks = next((found for store in stores if (found := store.look().checkpoint.watermarks)), {})
-    return {at: mark for at, mark in marks.items() if at != WHOLE and mark != ENDED}
+        points = (store.look().checkpoint for store in stores)
+        return next((point for point in points if point != Checkpoint()), Checkpoint())
+
+
+def marks_of(checkpoint: Checkpoint) -> dict[Partition, int]:
+    """How far time was in each partition by a checkpoint."""
+    return {at: mark for at, mark in checkpoint.watermarks.items() if at != WHOLE and mark != ENDED}
 
 
 def written(stream: str, plan: StatePlan, sessions: Sessions) -> Restored | None:

@@ -8,21 +8,22 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 
 from flowc.compiler.checked import CheckedSpec
-from flowc.compiler.front.streamkinds import source_kind
+from flowc.compiler.front.streamkinds import is_folder, source_kind
 from flowc.compiler.ir import Ir
 from flowc.errors import FlowcError, TransientError
+from flowc.runtime.connectors.filestream_registry import Known
 from flowc.runtime.streams.begin import check_log, check_lost
 from flowc.runtime.streams.epoch import Partition
 from flowc.runtime.streams.positions import shown
 from flowc.runtime.streams.source import Source
-from flowc.runtime.streams.state.contract import NodeState
+from flowc.runtime.streams.state.contract import Checkpoint, NodeState
 from flowc.runtime.streams.targets.contract import Held
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.service.access.sessions import Sessions
 from flowc.service.streams.deadletters import letters_of
 from flowc.service.streams.run import plan_to_look
-from flowc.service.streams.sources import opened_sources
-from flowc.service.streams.state import marks_of, require_own_state, sizes, state_file, stored
+from flowc.service.streams.sources import facts_plan, opened_sources
+from flowc.service.streams.state import checkpoint_of, marks_of, recalled, require_own_state, sizes, state_file, stored
 from flowc.stream import StreamPlan, TableTarget, TopicTarget
 
 Ends = Mapping[Partition, str]
@@ -63,6 +64,8 @@ class StreamStatus:
     """Where what it remembers is; None where it has no store."""
     nodes: Mapping[str, NodeState] = field(default_factory=dict)
     """What is kept there of each of its nodes that remembers."""
+    files: tuple[Known, ...] = ()
+    """The files of each source that reads a folder."""
     letters: int | None = None
     """Dead letters; None where it keeps none."""
     parked: int = 0
@@ -85,7 +88,9 @@ def stream_status(checked: CheckedSpec, ir: Ir, name: str, sessions: Sessions) -
         status.kept_in = plan.targets[0].name if _by_target(plan) else status.state
         held = held_by(plan, sessions)
         status.nodes = sizes(plan.name, plan.state, sessions) if plan.state is not None else {}
-        marks = marks_of(plan.name, plan.state, sessions) if plan.state is not None else {}
+        point = checkpoint_of(plan.name, plan.state, sessions) if plan.state is not None else Checkpoint()
+        marks, durable = marks_of(point), held.positions if _by_target(plan) else point.positions
+        status.files = _files(plan, durable, sessions)
         status.epoch, status.partitions = held.epoch, tuple(_at(held.positions, {}, marks))
         if (letters := letters_of(plan, ir, sessions)) is not None:
             counts = letters.counts()
@@ -98,6 +103,14 @@ def stream_status(checked: CheckedSpec, ir: Ir, name: str, sessions: Sessions) -
     except FlowcError as error:
         status.error = sessions.redacted(error)
     return status
+
+
+def _files(plan: StreamPlan, durable: Mapping[Partition, str], sessions: Sessions) -> tuple[Known, ...]:
+    sources = [source for source in plan.sources if is_folder(source.kind)]
+    if not sources:
+        return ()
+    facts = recalled(plan.name, facts_plan(plan), sessions)
+    return tuple(Known.at(each.name, facts, int(durable.get((each.name, "0"), "0"))) for each in sources)
 
 
 def _by_target(plan: StreamPlan) -> bool:
