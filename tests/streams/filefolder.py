@@ -6,7 +6,7 @@ import bz2
 import gzip
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +29,9 @@ class Memory:
 
     def facts(self) -> dict[str, str]:
         return dict(self.kept)
+
+    def recall(self, names: Iterable[str]) -> dict[str, str]:
+        return {name: self.kept[name] for name in names if name in self.kept}
 
     def remember(self, facts: Mapping[str, str]) -> None:
         self.kept |= facts

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -112,3 +114,51 @@ def test_nothing_is_left_out_for_ever_of_a_folder_that_is_not_there(tmp_path: Pa
     at.registry.begin(EVER)
     assert at.look() == []
     Clocks(tmp_path / "none").registry.begin(-EVER)
+
+
+@dataclass
+class Counted(Passing):
+    """Facts that count how many were read."""
+
+    read: int = 0
+
+    def facts(self) -> dict[str, str]:
+        self.read += len(self.known)
+        return super().facts()
+
+    def recall(self, names: Iterable[str]) -> dict[str, str]:
+        asked = list(names)
+        self.read += len(asked)
+        return super().recall(asked)
+
+
+@pytest.mark.parametrize("before", [10, 2000])
+def test_a_new_file_costs_the_same_however_many_came_before(tmp_path: Path, before: int) -> None:
+    at, facts = Clocks(tmp_path), Counted()
+    at.registry.facts = facts
+    old = {f"files.s.{n}": f'{{"path":"gone{n}.csv","size":1,"mtime":0}}' for n in range(before)}
+    facts.remember({"files.s.since": "0", "files.s.left.0": "", **old})
+    at.registry.load()
+    facts.read = 0
+    write(tmp_path, "more.csv", NOON - HOUR)
+    assert at.look()[before:] == ["more.csv"]
+    assert facts.read <= 4
+    again = Clocks(tmp_path)
+    again.registry.facts = facts
+    again.registry.load()
+    assert again.registry.files == at.registry.files
+
+
+def test_numbers_that_another_worker_gave_stay(tmp_path: Path) -> None:
+    one, other = Clocks(tmp_path), Clocks(tmp_path)
+    other.registry.facts = one.registry.facts
+    one.registry.begin(-EVER)
+    other.registry.load()
+    for name in ("a.csv", "b.csv"):
+        write(tmp_path, name, NOON - HOUR)
+    assert one.look() == ["a.csv", "b.csv"]
+    third = Clocks(tmp_path)
+    third.registry.facts = one.registry.facts
+    assert third.look() == ["a.csv", "b.csv"]
+    write(tmp_path, "c.csv", NOON - HOUR)
+    assert other.look() == ["a.csv", "b.csv", "c.csv"]

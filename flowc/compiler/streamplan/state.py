@@ -261,6 +261,7 @@ def _templates(stream: Owner, dialect: Dialect) -> dict[str, str]:
         "replace": f"DELETE FROM {segments} {of} AND {node} AND {group}",
         "drop": f"DELETE FROM {segments} {of} AND {node}",
         "forget": f"DELETE FROM {facts} {of} AND {ident('name')} = '{{name}}'",
+        "recall": f"SELECT {ident('body')} FROM {facts} {of} AND {ident('name')} = '{{name}}'",
         "remember": f"{_insert(facts, FACTS)} VALUES ({own}, '{{name}}', '{{body}}')",
         "payloads": f"SELECT {idents(['name', 'epoch', 'data'])} FROM {payloads} {of} "
         f"ORDER BY {idents(['name', 'epoch', 'piece'])}",

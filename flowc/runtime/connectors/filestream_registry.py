@@ -17,6 +17,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from itertools import takewhile
 from pathlib import Path
 from typing import Protocol
 
@@ -32,6 +33,8 @@ _SETTLED = 2 * 10**9
 """Nanoseconds for which a file must not have changed before it is taken to be whole."""
 _DIGEST, _TOGETHER = 16, 4096
 """Bytes by which a file that does not count is remembered, and how many of them stand in one fact."""
+_FEW = 1000
+"""Numbers up to which each is asked for by its name."""
 _UNFINISHED = (".tmp", ".part")
 
 
@@ -40,6 +43,9 @@ class Facts(Protocol):
 
     def facts(self) -> dict[str, str]:
         """What is remembered."""
+
+    def recall(self, names: Iterable[str]) -> dict[str, str]:
+        """Those of some names that there are."""
 
     def remember(self, facts: Mapping[str, str]) -> None:
         """Adds facts, or replaces them."""
@@ -54,6 +60,10 @@ class Passing:
     def facts(self) -> dict[str, str]:
         """What was found so far."""
         return self.known
+
+    def recall(self, names: Iterable[str]) -> dict[str, str]:
+        """Those of some names that were found so far."""
+        return {name: self.known[name] for name in names if name in self.known}
 
     def remember(self, facts: Mapping[str, str]) -> None:
         """Adds facts for as long as this lives."""
@@ -157,13 +167,31 @@ class Registry:
     def _register(self, whole: list[Seen]) -> None:
         if not whole:
             return
-        self.load()  # numbers that another worker gave stay
+        self._renew(len(whole))  # numbers that another worker gave stay
         fresh = [seen for seen in whole if seen.path not in self._known]
         first = len(self.files)
         self.facts.remember({self._named(str(first + i)): _text(seen) for i, seen in enumerate(fresh)})
-        self.load()
+        self._renew(len(fresh))
         if self.files[first : first + len(fresh)] != fresh:
             raise Fenced(f"another worker reads the files of source `{self.source}`")
+
+    def _renew(self, count: int) -> None:
+        """Takes the numbers that were given since, of which `count` are expected: what was taken is not read again."""
+        if count > _FEW:
+            self.load()
+            return
+        count = max(1, count)
+        while True:
+            first = len(self.files)
+            names = [self._named(str(number)) for number in range(first, first + count)]
+            found = self.facts.recall(names)
+            for text in takewhile(lambda text: text is not None, map(found.get, names)):
+                assert text is not None
+                seen = _seen(text)
+                self.files.append(seen)
+                self._known[seen.path] = seen
+            if len(self.files) < first + count:
+                return
 
     def _numbered(self, what: str, found: Mapping[str, str]) -> Iterator[str]:
         """The facts of that name, from the first one on."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -42,6 +42,10 @@ class StoredFacts:
     def facts(self) -> dict[str, str]:
         """What is remembered."""
         return self._with(lambda store: store.facts())
+
+    def recall(self, names: Iterable[str]) -> dict[str, str]:
+        """Those of some names that there are."""
+        return self._with(lambda store: store.recall(names))
 
     def remember(self, facts: Mapping[str, str]) -> None:
         """Adds facts, or replaces them."""

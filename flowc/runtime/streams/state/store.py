@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -329,6 +329,11 @@ class DatabaseStore:
         """What is remembered by name, for those who only watch: nothing is made."""
         self.database.open()
         return next((facts for templates in self._readable() if (facts := self._facts(templates))), {})
+
+    def recall(self, names: Iterable[str]) -> dict[str, str]:
+        """Those of some names that there are."""
+        rows = {name: self.database.query(self._filled("recall", name=encoded(name))).to_pylist() for name in names}
+        return {name: decoded(found[0]["body"]) for name, found in rows.items() if found}
 
     def remember(self, facts: Mapping[str, str]) -> None:
         """Adds facts, or replaces them."""
