@@ -32,6 +32,12 @@ class Database(Protocol):
     def open(self) -> None:
         """Connects. A second call does nothing."""
 
+    def forbid_writes(self) -> None:
+        """Has the session read only, from now on: the engine refuses statements and functions that write.
+
+        Called before the first transaction.
+        """
+
     def close(self) -> None:
         """Ends the session, rolling back an open transaction. May be called twice, or never."""
 
@@ -109,6 +115,14 @@ class Rehearsing(Database, Protocol):
 
     def rehearse(self, statements: Sequence[tuple[TableName, str]]) -> dict[int, str]:
         """Tries statements, each with its table, on such copies: by their places those that are refused, and why."""
+
+
+@runtime_checkable
+class Attaching(Database, Protocol):
+    """A database that can read another file, where flowc itself says so."""
+
+    def attach_file(self, statement: str) -> None:
+        """Runs a statement that attaches a file of flowc's own."""
 
 
 @runtime_checkable

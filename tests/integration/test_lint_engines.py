@@ -113,7 +113,6 @@ ELSEWHERE = [
     "SELECT main.own_macro(id) AS m FROM mart.invoices",
     "SELECT st_point(1, 2) AS p FROM mart.invoices",
     "SELECT a.x FROM read_csv('nowhere.csv') AS a JOIN mart.invoices i ON i.id = a.id",
-    "SELECT nextval('own_sequence') AS n, i.id FROM mart.invoices i",
     "SELECT current_setting('own_setting') AS s FROM mart.invoices",
 ]
 

@@ -207,8 +207,6 @@ SELECT text(customer_id), int4(score), float8(credit), "numeric"(score), date(cr
 SELECT name::varchar(5), name::char, name::"char", name::name FROM customers;
 SELECT score::numeric(10, 2), score::int, score::bigint, credit::float4, customer_id::bigint::text FROM customers;
 SELECT 'infinity'::float8, 'NaN'::numeric, '1e5'::float8, ' 12 '::int, '-5'::smallint, '1.50'::numeric, '+3'::int;
-SELECT pg_advisory_xact_lock(1), pg_try_advisory_lock(hashtext('x'));
-SELECT o.order_id FROM orders o FOR UPDATE SKIP LOCKED;
 SELECT o.order_id FROM ONLY orders o;
 SELECT t.* FROM orders t WHERE t.* IS NOT NULL;
 SELECT DISTINCT ON (date_trunc('day', placed_at)) order_id FROM orders ORDER BY date_trunc('day', placed_at), amount DESC;

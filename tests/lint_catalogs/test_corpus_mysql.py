@@ -22,7 +22,6 @@ SELECT BIN_TO_UUID(UUID_TO_BIN(UUID())), IS_UUID(uid), RANDOM_BYTES(3) FROM cust
 SELECT country, GROUPING(country), SUM(score) FROM customers GROUP BY country WITH ROLLUP
 SELECT CAST(profile AS JSON), CAST(birthday AS YEAR) FROM customers
 SELECT 1 MEMBER OF ('[1, 2]'), JSON_OVERLAPS('[1]', '[2]'), JSON_PRETTY('{}'), JSON_SCHEMA_VALID('{}', '{}')
-SELECT name FROM customers FOR UPDATE SKIP LOCKED
 SELECT * FROM (VALUES ROW(1, 2), ROW(3, 4)) AS t (a, b)
 SELECT ST_Distance_Sphere(POINT(1, 2), POINT(3, 4)), ST_AsGeoJSON(POINT(1, 2))
 SELECT RANK() OVER () AS r FROM orders

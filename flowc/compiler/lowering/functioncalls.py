@@ -10,9 +10,12 @@ from dataclasses import replace
 
 from sqlglot import exp
 
+from flowc.catalog import TableName
 from flowc.compiler.lowering.context import Lowering
 from flowc.compiler.lowering.functions import Functions, Untyped
+from flowc.compiler.names.paths import reach
 from flowc.compiler.sql.allowance import Allowance
+from flowc.compiler.sql.deniedcalls import READS_FILES, check_relation, only_allowed
 from flowc.compiler.sql.exprtypes import GIVEN, RETURNS
 from flowc.compiler.sql.meaning.core import mark
 from flowc.compiler.sql.meaning.datafusion_json import is_json
@@ -70,7 +73,10 @@ def _takes(wanted: DataType, given: DataType) -> bool:
 
 
 def check_reach(query: SqlTree, connection: str, kind: str, mend: str, lowering: Lowering) -> bool:
-    """Whether SQL that runs in a database calls no function of the project; reports calls of them, with their mend."""
+    """Whether SQL that runs in a database calls only what it may: its own functions, and of those none that is denied.
+
+    Reports other calls; `mend` is that of a function of the project.
+    """
     calls = list(_calls(query, lowering.functions))
     place = f"`{connection}` ({kind})"
     for function, node in calls:
@@ -78,7 +84,16 @@ def check_reach(query: SqlTree, connection: str, kind: str, mend: str, lowering:
         message = f"`{name}` is a Python function of the project, and this SQL runs in {place}, where it is not"
         helps = (mend, f"write a schema before the name of a function of `{connection}` itself: `schema.{name}(…)`")
         lowering.reporter.error("unreachable-function", message, _name_span(query, node), helps=helps)
-    return not calls
+    return not calls and only_allowed(query, kind, reach(lowering.checked.project), lowering.reporter)
+
+
+def is_table(name: TableName, kind: str, span: Span, lowering: Lowering) -> bool:
+    """Whether the name of a source is one of a table, and not of a file that the project does not reach."""
+    before = lowering.reporter.errors
+    if kind == READS_FILES:
+        whole = ".".join(filter(None, (name.schema, name.name)))
+        check_relation(whole, reach(lowering.checked.project), span, lowering.reporter)
+    return lowering.reporter.errors == before
 
 
 def engine_text(

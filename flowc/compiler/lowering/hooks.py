@@ -6,12 +6,12 @@ may commit too. Such a load runs in a transaction that the server lets nobody el
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from sqlglot.tokens import Token
 
+from flowc.compiler.sql.readonly import as_run
 from flowc.compiler.sql.statements import read_statements, tokenize, word_of, words
 from flowc.diagnostics import Reporter
 from flowc.source import MappedText
@@ -35,7 +35,6 @@ _PLAIN = words(
     "HANDLER PREPARE DEALLOCATE KILL CREATE DROP ANALYZE GET SIGNAL CHECKSUM ("
 )
 """What MySQL runs without a look at another text, where it does not commit."""
-_RUN_BY_SOME = re.compile(r"/\*M?!\d*(.*?)\*/", re.DOTALL)
 _LEAVE_OUT = "leave it out: flowc begins the load's transaction and ends it"
 _WHOLE = "leave it out; take back what a statement does by a statement of its own"
 _BEFORE = "ends the transaction of the load: MySQL and MariaDB commit before it"
@@ -75,11 +74,7 @@ def is_untold(sql: str, kind: str) -> bool:
 
 
 def _as_run(sql: str, kind: str) -> str:
-    """The text with what its server finds in comments, every word at its place."""
-    sql = sql.replace("\ufeff", " ")  # SQLite and DuckDB pass over it, and no tokenizer does
-    if kind != _MYSQL:
-        return sql
-    return _RUN_BY_SOME.sub(lambda m: " " * (m.start(1) - m.start()) + m[1] + "  ", sql)
+    return as_run(sql.replace("\ufeff", " "), kind)  # SQLite and DuckDB pass over it, and no tokenizer does
 
 
 def _words(tokens: Sequence[Token]) -> list[str]:

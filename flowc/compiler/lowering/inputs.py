@@ -15,7 +15,7 @@ from flowc.compiler.ir import Origin, Source, Sql
 from flowc.compiler.loads.normalize import is_derived
 from flowc.compiler.lowering.asking import note_query
 from flowc.compiler.lowering.context import Lowering, sqlglot_name
-from flowc.compiler.lowering.functioncalls import announce, called, check_calls, check_reach, engine_text
+from flowc.compiler.lowering.functioncalls import announce, called, check_calls, check_reach, engine_text, is_table
 from flowc.compiler.lowering.tablekeys import as_source, home_of
 from flowc.compiler.names.badrows import TEXT_FORMATS, file_format, skips_bad
 from flowc.compiler.quote import ident
@@ -129,6 +129,8 @@ def _on_database(pipeline: CheckedPipeline, given: Input, lowering: Lowering) ->
     if pipeline.spec.table is None:
         return None
     name = TableName.parse(pipeline.spec.table.value)
+    if not is_table(name, kind, pipeline.spec.table.span, lowering):
+        return None
     relation = find(name) or Relation(None, f"`{name}`", table=name)
     source = Source(f"{pipeline.spec.name.value}.source", name.name, connection, kind, name, columns=_known(relation))
     return _renamed(pipeline, source, relation, quoted_table(name), lowering)
@@ -195,6 +197,8 @@ def _source(
         return node, relation
     if spec.table is not None:
         table = TableName.parse(spec.table.value)
+        if not is_table(table, kind, spec.table.span, lowering):
+            return None
         columns = told or _known(lowering.finder(connection, kind)(table))
         relation = Relation.of_table(own, columns, f"source `{source.name}`", spec.span)
         return Source(ident_, source.name, connection, kind, table, columns=columns, found=bool(told)), relation

@@ -12,7 +12,7 @@ from flowc.compiler.front.streamspec import LookupSpec
 from flowc.compiler.ir import Lookup
 from flowc.compiler.lowering.asking import note_query
 from flowc.compiler.lowering.context import Lowering
-from flowc.compiler.lowering.functioncalls import check_reach
+from flowc.compiler.lowering.functioncalls import check_reach, is_table
 from flowc.compiler.lowering.inputs import origins_of
 from flowc.compiler.quote import idents, table
 from flowc.compiler.sql.infer import infer
@@ -46,7 +46,7 @@ def _table(spec: LookupSpec, lookup: Lookup, lowering: Lowering) -> Lookup | Non
         name = TableName.parse(spec.table.value) if spec.table is not None else None
     except ValueError:  # reported where names are checked
         name = None
-    if name is None:
+    if name is None or not is_table(name, lookup.kind, lookup.span, lowering):
         return None
     columns = _columns(lowering.finder(lookup.connection, lookup.kind)(name))
     chosen = "*" if columns is None else idents(column.name for column in columns)

@@ -198,9 +198,6 @@ class _Inference(Sources):
         return Relation(fields, "the query", values=nulls if fields is None else ())
 
     def _check_select(self, node: exp.Select) -> None:
-        if into := node.args.get("into"):
-            message = "`SELECT … INTO` writes a table; the target is named by `to:`"
-            self.resolver.reporter.error("not-a-query", message, self.parsed.span(into))
         if not node.expressions and not isinstance(node.parent, exp.Exists):
             self.resolver.reporter.error("empty-select", "the SELECT lists no columns", self.parsed.span(node))
 

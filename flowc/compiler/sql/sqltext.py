@@ -19,6 +19,7 @@ import flowc.compiler.dialects.datafusion_sqlglot  # noqa: F401 it makes its dia
 from flowc.compiler.sql.bounds import is_bounded
 from flowc.compiler.sql.clocks import name_clocks, name_parts
 from flowc.compiler.sql.joins import all_conditions_said
+from flowc.compiler.sql.readonly import only_reads
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.source import MappedText, Segment, Span
 
@@ -232,7 +233,7 @@ def _parsed(text: MappedText, tokens: list[Token], dialect: str, reporter: Repor
         reporter.error("sql-syntax", f"the SQL cannot be read as {dialect}", text.span(0, len(text.text)))
         return None
     parsed = SqlTree(tree if tree is None else _with_parts(tree, dialect), text, dialect)
-    is_sound = _is_query(parsed, reporter) and _is_formed(parsed, reporter)
+    is_sound = _is_query(parsed, reporter) and _is_formed(parsed, reporter) and only_reads(parsed, reporter)
     if not is_sound or not all_conditions_said(text, tokens, dialect, reporter):
         return None
     return parsed

@@ -58,6 +58,9 @@ class Delta:
     def control_file(self) -> Path:
         return self._lake.own / "flowc.sqlite"
 
+    def forbid_writes(self) -> None:
+        """Nothing to do: statements run in a private database, and a commit alone changes a table."""
+
     def open(self) -> None:
         driver("deltalake", "delta")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, nullcontext, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from typing import Any
 
 import duckdb
@@ -59,7 +59,7 @@ class DuckDB:
         self._path = database_path(options, "duckdb")
         self._connection: Any = None
         self._real = ""
-        self._open_transaction = False
+        self._open_transaction = self._reads_only = False
         self._held: list[threading.Lock] = []
         self._tables: dict[TableName, str] = {}
 
@@ -79,6 +79,9 @@ class DuckDB:
                 self._connection.execute("SET enable_progress_bar = false")
         except duckdb.Error as error:
             raise _cannot_open(self._path, error) from error
+
+    def forbid_writes(self) -> None:
+        self._reads_only = True
 
     def close(self) -> None:
         if self._connection is None:
@@ -162,9 +165,23 @@ class DuckDB:
         self._refuse_open_files(sql)
         # A cursor of its own would not see what the open transaction wrote, so the session's own connection it is.
         try:
-            yield from as_read(self._connection.sql(sql).to_arrow_reader(_BATCH), columns)
+            with self._reading():
+                yield from as_read(self._connection.sql(sql).to_arrow_reader(_BATCH), columns)
         except duckdb.Error as error:
             raise self._failed(error) from error
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """A transaction that can only read, in a session that only reads."""
+        if not self._reads_only or self._open_transaction:
+            yield
+            return
+        self._run("BEGIN TRANSACTION READ ONLY")
+        try:
+            yield
+        finally:
+            with suppress(duckdb.Error):  # an error of the engine may have ended it
+                self._connection.execute("ROLLBACK")
 
     def ingest(
         self, table: TableName, columns: Sequence[Column], batches: Iterator[pa.RecordBatch], *, temporary: bool
@@ -220,10 +237,12 @@ class DuckDB:
         return tuple(Column(name, type_of(spelled)) for name, spelled in self._described(sql))
 
     def _described(self, sql: str) -> list[tuple[str, str]]:
-        return [(row[0], row[1]) for row in self._rows(f"DESCRIBE {sql}")]
+        with self._reading():
+            return [(row[0], row[1]) for row in self._rows(f"DESCRIBE {sql}")]
 
     def explain(self, sql: str) -> str:
-        return "\n".join(str(row[-1]) for row in self._rows(f"EXPLAIN {sql}"))
+        with self._reading():
+            return "\n".join(str(row[-1]) for row in self._rows(f"EXPLAIN {sql}"))
 
     def _rows(self, sql: str) -> list[Any]:
         rows: list[Any] = self._run(sql).fetchall()

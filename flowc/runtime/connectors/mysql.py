@@ -54,6 +54,7 @@ _SETTINGS = (
     "max_error_count = 64",
     "sql_notes = 1",
 )
+_READ_ONLY = "SET SESSION TRANSACTION READ ONLY"
 _LOCK_SECONDS = 31_536_000
 _IN_TRANSACTION = 1
 _LOCAL_FORBIDDEN = (1148, 1235, 2068, 3948, 4166)
@@ -95,6 +96,9 @@ class MySQL:
         except (pymysql.Error, OSError, RuntimeError) as error:
             raise unreachable(error, secrets) from None
         return connection
+
+    def forbid_writes(self) -> None:
+        self._run(_READ_ONLY)
 
     @property
     def _session(self) -> Any:
@@ -188,6 +192,7 @@ class MySQL:
     def _read_apart(self, sql: str) -> Iterator[pa.RecordBatch]:
         other = MySQL({"url": self._url})
         try:
+            other.forbid_writes()
             yield from other._rows_of(other._session, sql)[1]
         finally:
             other.close()

@@ -32,6 +32,7 @@ _FETCH = 10_000
 _PIECE = 1 << 18
 _SETTINGS = "SET TimeZone = 'UTC'; SET extra_float_digits = 1; SET standard_conforming_strings = on"
 """Instants in UTC, and floats as texts with all of their digits, whatever the database or its user is set to."""
+_READ_ONLY = "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY"
 _TRAVEL = TableName("pg_temp", "flowc_travel")
 _TOUCHING = ("INSERT", "UPDATE", "DELETE", "MERGE", "COPY")
 
@@ -77,6 +78,9 @@ class Postgres:
         parts.setdefault("connect_timeout", "15")
         secrets = tuple(str(parts[name]) for name in ("password", "sslpassword") if parts.get(name))
         return conninfo.make_conninfo("", **parts), (self._url, *secrets)
+
+    def forbid_writes(self) -> None:
+        self._run(_READ_ONLY)
 
     @property
     def _session(self) -> Any:
@@ -133,6 +137,7 @@ class Postgres:
         try:
             with adbc.connect(address, autocommit=True) as connection, connection.cursor() as cursor:
                 cursor.execute("SET TimeZone = 'UTC'")
+                cursor.execute(_READ_ONLY)
                 cursor.execute(sql)
                 yield from decoded(cursor.fetch_record_batch(), columns, checked)
         except (adbc.Error, pa.ArrowException, OSError) as error:

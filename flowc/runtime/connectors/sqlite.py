@@ -19,6 +19,7 @@ from flowc.runtime.arrow import TYPE, arrow_field
 from flowc.runtime.connectors import constraints, sqlite_failures
 from flowc.runtime.connectors import sqlite_catalog as catalog
 from flowc.runtime.connectors.sqlite_functions import register
+from flowc.runtime.connectors.sqlite_guard import guard
 from flowc.runtime.connectors.sqlite_values import load, read_type, store
 from flowc.runtime.databasefiles import note_closed, note_open
 from flowc.runtime.names import listed, qualified, quoted, without_end
@@ -64,8 +65,20 @@ class SQLite:
             message = f"cannot open `{self._path}`: {error}"
             raise EngineError(message, code="connection-failed", help=mend_of(self._path)) from error
         register(connection)
+        guard(connection)
         self._connection = connection
         self._real = note_open(self._path)
+
+    def forbid_writes(self) -> None:
+        guard(self._session, reads_only=True)
+
+    def attach_file(self, statement: str) -> None:
+        """Attaches a file of flowc's own, which no statement of a spec can do."""
+        guard(self._session, attaches=True)
+        try:
+            self._run(statement)
+        finally:
+            guard(self._session)
 
     @property
     def _session(self) -> sqlite3.Connection:
@@ -272,6 +285,7 @@ def rehearse(ask: Callable[[str], Sequence[Any]], statements: Sequence[str]) -> 
     made = [row[0] for row in ask(_MADE)]
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as copy:
         register(copy)
+        guard(copy)
         try:
             for statement in made:
                 copy.execute(statement)

@@ -30,7 +30,7 @@ from flowc.service.access.secrets import Resolver
 
 CONTROL = "sqlite"
 """The kind of the database in which a lake's history is."""
-_MEMORY = ":memory:"
+_MEMORY, _READ = ":memory:", "read"
 _ALONE = "duckdb"
 """The kind whose files one process has open at a time."""
 _PATIENCE = 2.0
@@ -73,7 +73,14 @@ class Sessions:
         if is_folder(options.kind):
             return Files(options.values)
         # A database in memory is seen by its own session only.
-        return self._session(connection, "write" if self.in_memory(connection) else "read")
+        return self._session(connection, "write" if self.in_memory(connection) else _READ)
+
+    def apart(self, connection: str) -> Database:
+        """A session of its own that only reads, for another thread; the caller closes it."""
+        options = self.options(connection)
+        database = open_database(options.kind, options.values)
+        database.forbid_writes()
+        return database
 
     def in_memory(self, connection: str) -> bool:
         """Whether a connection is of a database that its own session alone sees."""
@@ -156,6 +163,8 @@ class Sessions:
             options = self.options(connection)
             database = _opened(options)
             limit_waits(database, self.lock_wait)
+            if role == _READ:
+                database.forbid_writes()
             self._open[key] = database
         return self._open[key]
 

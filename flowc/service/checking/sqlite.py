@@ -13,6 +13,7 @@ from flowc.compiler.sql.checker import NamedTable, Refusal, Statement
 from flowc.compiler.tables.ddl import spell
 from flowc.errors import UsageError
 from flowc.runtime.connectors.sqlite_functions import register
+from flowc.runtime.connectors.sqlite_guard import guard
 from flowc.runtime.names import qualified, quoted
 from flowc.service.checking.places import place_of
 
@@ -41,6 +42,7 @@ class _Database:
     def empty() -> _Database:
         connection = sqlite3.connect(":memory:", isolation_level=None)
         register(connection)
+        guard(connection)
         return _Database(connection)
 
     def has(self, table: NamedTable) -> bool:

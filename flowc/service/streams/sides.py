@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from flowc.catalog import Column
 from flowc.compiler.ir import Lookup, Stream
 from flowc.errors import FlowcError
-from flowc.runtime.connector import Database
-from flowc.runtime.connectors import open_database
 from flowc.runtime.engine import engine_schema
 from flowc.runtime.functions import Function, stand_in
 from flowc.runtime.streams.lookups import Lookups, Version, about
@@ -37,7 +35,7 @@ def described(lookups: Iterable[Lookup], sessions: Sessions) -> dict[str, tuple[
 
 
 def _described(lookup: Lookup, sessions: Sessions) -> tuple[Column, ...]:
-    database = _session(lookup.connection, sessions)
+    database = sessions.apart(lookup.connection)
     try:
         with about(lookup.name):
             database.open()
@@ -59,12 +57,6 @@ def opened_lookups(plan: StreamPlan, sessions: Sessions) -> Lookups:
         words = sessions.redacted(error).message
         _log.warning("lookup `%s` of stream `%s` was not read again: %s", name, plan.name, words)
 
-    made = Lookups(plan.lookups, lambda connection: _session(connection, sessions), failed)
+    made = Lookups(plan.lookups, sessions.apart, failed)
     made.open()
     return made
-
-
-def _session(connection: str, sessions: Sessions) -> Database:
-    """A session of its own: it is used by another thread."""
-    options = sessions.options(connection)
-    return open_database(options.kind, options.values)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from flowc.errors import FlowcError
 from flowc.loadplan import PROJECT
-from flowc.runtime.connector import Database
+from flowc.runtime.connector import Attaching, Database
 from flowc.runtime.connectors import open_database
 from flowc.runtime.names import literal
 from flowc.runtime.renewal import renewed
@@ -22,7 +22,8 @@ def take_over(database: Database, sql: StateSql, shared: Path) -> None:
     if not shared.exists():
         return
     _renew(database.kind, sql, shared)
-    database.execute(sql.taking["attach"].format(file=literal(str(shared))))
+    assert isinstance(database, Attaching), "state beside a project is in SQLite"
+    database.attach_file(sql.taking["attach"].format(file=literal(str(shared))))
     try:
         if database.query(sql.taking["columns"].format()).num_rows:
             _take(database, sql)

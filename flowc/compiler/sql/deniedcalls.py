@@ -1,0 +1,150 @@
+"""Calls that SQL of a spec may not make on its engine, and files that it may not read.
+
+Calls are found in the tokens, which have each name as it is written; the parser gives some functions other names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from sqlglot import exp
+from sqlglot.dialects.dialect import Dialect
+from sqlglot.tokens import Token, TokenType
+
+from flowc.compiler.front.reach import Reach
+from flowc.compiler.sql.denied import DOES, READS, RUNS, Denied, denied
+from flowc.compiler.sql.readonly import MYSQL, as_run
+from flowc.compiler.sql.sqltext import SqlTree
+from flowc.diagnostics import Reporter
+from flowc.locations import without_scheme
+from flowc.source import Span
+
+_CODE = "denied-function"
+_T = TokenType
+_WORD, _CALL = re.compile(r"\w+"), re.compile(r"(\w+)\W*\(")
+_ESCAPED = re.compile(r"""U&"(?:[^"]|"")*"\s*(?:UESCAPE\s*'.'\s*)?\(""", re.IGNORECASE)
+_URL = re.compile(r"(?!file:)([A-Za-z][\w+.-]*)://")
+_OPERANDS = (_T.VAR, _T.IDENTIFIER, _T.STRING, _T.NUMBER, _T.R_PAREN, _T.R_BRACKET)
+"""What stands before `GLOB` where that is an operator."""
+_POSTGRES, _OWN_SCHEMA, READS_FILES = "postgres", "pg_catalog", "duckdb"
+_NEEDLESS = "leave it out; what a database has to do around a load goes to `before:` and `after:`"
+_LITERAL = "write each path as a literal, or read the files by a connection of kind `files`"
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A call: the name that the engine looks for, the schema before it, its token, and the tokens of its arguments."""
+
+    name: str
+    schema: str | None
+    token: Token
+    arguments: Sequence[Token]
+
+
+def only_allowed(parsed: SqlTree, engine: str, reach: Reach, reporter: Reporter) -> bool:
+    """Whether SQL calls nothing that is denied on the engine that runs it; reports what is."""
+    before = reporter.errors
+    table = {**denied(parsed.dialect), **denied(engine)}
+    text = as_run(parsed.text.text, parsed.dialect)
+    named = table.keys() & set(_WORD.findall(text.lower()))
+    for call in _calls(parsed, text) if named else ():
+        if (found := table.get(call.name)) is not None and _is_meant(call, found, parsed.dialect):
+            _check(call, found, parsed, table, reach, reporter)
+    if parsed.dialect == _POSTGRES and (escaped := _ESCAPED.search(text)):
+        span = parsed.text.span(*escaped.span())
+        reporter.error(_CODE, "the name of this function is written in escapes", span, helps=("write it plainly",))
+    if engine == READS_FILES:
+        for relation in parsed.tree.find_all(exp.Table):
+            name = ".".join(part.name for part in relation.parts if isinstance(part, exp.Identifier))
+            check_relation(name, reach, parsed.span(relation), reporter)
+    return reporter.errors == before
+
+
+def check_relation(name: str, reach: Reach, span: Span, reporter: Reporter) -> None:
+    """Reports the name of a table by which DuckDB would read a file or an address that the project does not reach."""
+    if "/" in name or "\\" in name:
+        _check_file(name, reach, span, reporter)
+
+
+def _calls(parsed: SqlTree, text: str) -> Iterator[_Call]:
+    tokens = Dialect.get_or_raise(parsed.dialect).tokenize(text)
+    aliases = {alias.this.meta["start"] for alias in parsed.tree.find_all(exp.TableAlias) if _has_place(alias.this)}
+    for i, (token, following) in enumerate(pairwise(tokens)):
+        if following.token_type is _T.L_PAREN and token.token_type is not _T.STRING and token.start not in aliases:
+            before = tokens[i - 1] if i else None
+            schema = tokens[i - 2].text if i > 1 and before and before.token_type is _T.DOT else None
+            is_operator = token.token_type is _T.GLOB and before is not None and before.token_type in _OPERANDS
+            yield _Call("" if is_operator else _name(token, parsed.dialect), schema, token, tokens[i + 2 :])
+
+
+def _has_place(name: object) -> bool:
+    return isinstance(name, exp.Identifier) and "start" in name.meta
+
+
+def _name(token: Token, dialect: str) -> str:
+    quoted = token.token_type is _T.IDENTIFIER
+    if quoted and dialect == MYSQL:
+        return ""  # a stored function
+    return str(token.text) if quoted and dialect == _POSTGRES else str(token.text).lower()
+
+
+def _is_meant(call: _Call, found: Denied, dialect: str) -> bool:
+    """Whether a call is one of the engine's function: one of another schema is the user's own."""
+    own = dialect == _POSTGRES and call.schema is not None and call.schema.lower() == _OWN_SCHEMA
+    return found.anywhere or call.schema is None or own
+
+
+def _check(
+    call: _Call, found: Denied, parsed: SqlTree, table: Mapping[str, Denied], reach: Reach, reporter: Reporter
+) -> None:  # fmt: skip
+    span = parsed.text.span(call.token.start, call.token.end + 1)
+    if found.group == RUNS:
+        _check_texts(parsed, table, reporter)
+    elif found.group != READS:
+        reporter.error(_CODE, f"`{call.name}` {DOES[found.group]}", span, helps=(_NEEDLESS,))
+    elif paths := list(_paths(call.arguments)):
+        for path in paths:
+            _check_file(path.text, reach, parsed.text.span(path.start, path.end + 1), reporter)
+    else:
+        message = f"which files `{call.name}` reads is not known before it runs"
+        reporter.error("path-outside", message, span, helps=(_LITERAL,))
+
+
+def _check_texts(parsed: SqlTree, table: Mapping[str, Denied], reporter: Reporter) -> None:
+    """Reports texts that call what is denied: a function of the query runs one of them."""
+    texts = (literal for literal in parsed.tree.find_all(exp.Literal) if literal.is_string)
+    for literal in texts:
+        for name in map(str.lower, _CALL.findall(literal.name)):
+            if name in table and table[name].group != RUNS:
+                message = f"`{name}`, which the SQL in this text calls, {DOES[table[name].group]}"
+                reporter.error(_CODE, message, parsed.span(literal), helps=(_NEEDLESS,))
+
+
+def _paths(arguments: Sequence[Token]) -> Iterator[Token]:
+    """The texts that a first argument is or lists; none where it is computed."""
+    listed = bool(arguments) and arguments[0].token_type is _T.L_BRACKET
+    ends = (_T.COMMA, _T.R_BRACKET) if listed else (_T.COMMA, _T.R_PAREN)
+    found, rest = list[Token](), arguments[1:] if listed else arguments
+    for token, end in zip(rest[::2], rest[1::2], strict=False):
+        if token.token_type is not _T.STRING or end.token_type not in ends:
+            return
+        found.append(token)
+        if not listed or end.token_type is _T.R_BRACKET:
+            break
+    yield from found
+
+
+def _check_file(path: str, reach: Reach, span: Span, reporter: Reporter) -> None:
+    """Reports a file or an address that DuckDB reads and the project does not reach."""
+    if (address := _URL.match(path)) is not None:
+        if not path.startswith(tuple(listed for listed in reach.allowed if _URL.match(listed))):
+            message = f"this `{address[1]}` address is not in the project's reach"
+            helps = (f"list where it lies in the project: `allow_paths: ['{address[0]}…/']`",)
+            reporter.error("path-outside", message, span, helps=helps)
+    elif path.startswith("~"):
+        reporter.error("path-outside", f"`{path}` is in a home folder", span, helps=("write the whole path",))
+    else:
+        reach.check(without_scheme(path), span, reporter)

@@ -1,0 +1,226 @@
+"""SQL of a spec only reads, on every engine: lint refuses what writes, and sessions of sources refuse the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from flowc.errors import FlowcError
+from flowc.runtime.connector import Database
+from flowc.runtime.connectors import open_database
+from tests.commands import Done, Inside
+from tests.stores import Store
+
+SPECS = """
+connections:
+  source: {source}
+  home: {{ kind: duckdb, path: home.duckdb }}
+pipelines:
+  load:
+    from: source
+    sql: |
+      {sql}
+    to: {{ connection: {target}, table: copied, mode: append }}
+"""
+_DML = (
+    "WITH q AS (DELETE FROM t RETURNING id) SELECT id FROM q",
+    "WITH q AS (INSERT INTO t VALUES (9) RETURNING id) SELECT id FROM q",
+    "WITH q AS (UPDATE t SET id = 9 RETURNING id) SELECT id FROM q",
+    "SELECT id FROM (WITH q AS (DELETE FROM t RETURNING id) SELECT id FROM q) AS s",
+    "SELECT id FROM t WHERE id IN (WITH q AS (DELETE FROM t RETURNING id) SELECT id FROM q)",
+    "SELECT id FROM t UNION ALL (WITH q AS (DELETE FROM t RETURNING id) SELECT id FROM q)",
+    "SELECT id INTO stolen FROM t",
+)
+_LOCKS = ("SELECT id FROM t FOR UPDATE", "SELECT id FROM (SELECT id FROM t FOR SHARE) AS s")
+REFUSED = {
+    "postgres": (
+        *_DML, *_LOCKS,
+        "WITH q AS (MERGE INTO t USING t AS s ON t.id = s.id WHEN MATCHED THEN DELETE) SELECT 1 AS id",
+        "SELECT id FROM t FOR NO KEY UPDATE", "SELECT id FROM t FOR KEY SHARE SKIP LOCKED",
+        "SELECT nextval('s') AS id", "SELECT pg_catalog.nextval('s') AS id", """SELECT "nextval"('s') AS id""",
+        "SELECT NEXTVAL ('s') AS id", "SELECT nextval/* */('s') AS id", r"""SELECT U&"next\0076al"('s') AS id""",
+        "SELECT id FROM t WHERE id < (SELECT setval('s', 7))", "SELECT id FROM ROWS FROM (nextval('s')) AS r(id)",
+        "SELECT id FROM t ORDER BY nextval('s')", "SELECT id FROM t, LATERAL nextval('s') AS n",
+        "SELECT CASE WHEN id > 0 THEN pg_try_advisory_lock(1) END AS id FROM t",
+        "SELECT pg_read_file('PG_VERSION') AS id", "SELECT pg_ls_dir('.') AS id",
+        "SELECT lo_import('/etc/hostname') AS id",
+        "SELECT lo_create(4711) AS id", "SELECT set_config('search_path', 'x', false) AS id",
+        "SELECT pg_terminate_backend(0) AS id", "SELECT pg_notify('a', 'b') AS id", "SELECT pg_reload_conf() AS id",
+        "SELECT id FROM public.dblink('', 'DELETE FROM t') AS d(id int)",
+        "SELECT pg_logical_emit_message(true, 'a', 'b') AS id",
+        "SELECT query_to_xml('SELECT nextval(''s'')', true, true, '')::text AS id",
+    ),
+    "mysql": (
+        *_LOCKS, _DML[-1],
+        "SELECT id FROM t LOCK IN SHARE MODE", "SELECT get_lock('a', 0) AS id", "SELECT GET_LOCK ('a', 0) AS id",
+        "SELECT id FROM t WHERE release_all_locks() = 0", "SELECT load_file('/etc/hostname') AS id",
+        "SELECT nextval(s) AS id", "SELECT setval(s, 7) AS id", "SELECT id /*! INTO OUTFILE '/tmp/x' */ FROM t",
+        "SELECT /*!40000 get_lock('a', 0), */ id FROM t",
+        "SELECT id FROM (SELECT id FROM t /*M!100000 FOR UPDATE */) AS s",
+    ),
+    "sqlite": (
+        "SELECT fts3_tokenizer('simple') AS id", """SELECT "fts3_tokenizer"('simple') AS id""",
+        "SELECT id FROM t WHERE fts3_tokenizer('a', x'0000000000000000') IS NULL",
+        "SELECT load_extension('a') AS id", "SELECT [load_extension]('a') AS id",
+    ),
+    "duckdb": (
+        *_DML[:-1],
+        "SELECT nextval('s') AS id", "SELECT 's'.nextval() AS id", """SELECT "NextVal"('s') AS id""",
+        "SELECT id FROM t WHERE id < (SELECT setval('s', 7))", "SELECT id FROM checkpoint() AS c(id)",
+        "FROM query('SELECT 1 AS id')", "FROM json_execute_serialized_sql('{}')", "SELECT write_log('a') AS id",
+        "FROM seq_scan()", "FROM postgres_scan('', 'public', 't')",
+        "SELECT content AS id FROM read_text('/etc/hostname')",
+        "SELECT content AS id FROM read_text(['home.txt', '/etc/hostname'])",
+        "SELECT id FROM t, read_csv('../a.csv') AS c",
+        "SELECT content AS id FROM read_text('/etc/' || 'hostname')",
+        "SELECT content AS id FROM read_text(getvariable('p'))",
+        "FROM '/etc/hostname.csv'", """FROM "/etc/hostname"."csv" """, "FROM 'https://example.com/a.parquet'",
+        "FROM read_parquet('s3://bucket/a.parquet')", "SELECT file AS id FROM glob('/etc/*')",
+        "FROM query_table('/etc/a.csv')",
+    ),
+}  # fmt: skip
+TAKEN = {
+    "postgres": (
+        "SELECT own.nextval(id) AS id FROM t", """SELECT "NEXTVAL"(id) AS id FROM t""",
+        "SELECT nextval.nextval AS id FROM nextval",
+        "SELECT n.a AS id FROM t AS nextval(a), t AS n(a)", "SELECT 'nextval(1)' AS id -- nextval(1)",
+        "WITH dblink (id) AS (SELECT id FROM t) SELECT id FROM dblink", "SELECT currval('s') AS id",
+        "SELECT query_to_xml('SELECT 1', true, true, '')::text AS id",
+    ),
+    "mysql": (
+        "SELECT `get_lock`.id FROM t AS `get_lock`",
+        "SELECT own.nextval(id) AS id FROM t", "SELECT /*+ NO_ICP(t) */ id FROM t",
+    ),
+    "sqlite": ("SELECT load_extension AS id FROM t", "SELECT 'fts3_tokenizer(1)' AS id"),
+    "duckdb": (
+        "SELECT id FROM t WHERE id::text GLOB ('1*')", "FROM read_csv('a.csv')",
+        "SELECT t.query AS id FROM t AS t(query)",
+    ),
+}  # fmt: skip
+_CASES = [(kind, sql) for kind, texts in REFUSED.items() for sql in texts]
+
+
+def write(folder: Inside, store: Store, sql: str, target: str = "home") -> None:
+    folder.write("specs/a.yaml", SPECS.format(source=store.connection, sql=sql, target=target))
+
+
+def refusals(done: Done) -> list[str]:
+    codes = ("not-a-query", "denied-function", "path-outside")
+    return [d["code"] for d in done.json if d["code"] in codes]
+
+
+@pytest.mark.parametrize(("kind", "sql"), _CASES)
+def test_lint_refuses_what_does_more_than_read(tmp_path: Path, kind: str, sql: str) -> None:
+    folder = Inside(tmp_path)
+    write(folder, Store(kind, tmp_path, f"{kind}://u@h/d"), sql)
+    done = folder.flowc("lint", "--json")
+    assert done.code == 1
+    assert refusals(done)
+
+
+@pytest.mark.parametrize(("kind", "sql"), [(kind, sql) for kind, texts in TAKEN.items() for sql in texts])
+def test_names_that_are_the_users_own_are_taken(tmp_path: Path, kind: str, sql: str) -> None:
+    folder = Inside(tmp_path)
+    write(folder, Store(kind, tmp_path, f"{kind}://u@h/d"), sql)
+    assert refusals(folder.flowc("lint", "--json")) == []
+
+
+def test_lint_shows_the_word_that_is_refused(tmp_path: Path) -> None:
+    folder, store = Inside(tmp_path), Store("postgres", tmp_path, "postgres://u@h/d")
+    write(folder, store, "SELECT id, nextval('s') AS n FROM t")
+    found = folder.flowc("lint", "--json").json
+    assert [(d["code"], d["line"], d["column"]) for d in found] == [("denied-function", 9, 18)]
+    for sql, column in (
+        ("SELECT id FROM t FOR UPDATE", 24),
+        ("WITH q AS (DELETE FROM t RETURNING id) SELECT id FROM q", 18),
+    ):
+        write(folder, store, sql)
+        found = folder.flowc("lint", "--json").json
+        assert [(d["code"], d["line"], d["column"]) for d in found] == [("not-a-query", 9, column)]
+
+
+_MADE = {
+    "postgres": ("CREATE SEQUENCE s", "CREATE VIEW hidden AS SELECT nextval('s') AS id",
+                 "CREATE FUNCTION erase() RETURNS int LANGUAGE sql AS 'DELETE FROM t RETURNING id'",
+                 "CREATE VIEW erasing AS SELECT erase() AS id"),
+    "mysql": ("CREATE FUNCTION erase() RETURNS INT MODIFIES SQL DATA BEGIN DELETE FROM t; RETURN 1; END",),
+    "duckdb": ("CREATE SEQUENCE s", "CREATE VIEW hidden AS SELECT nextval('s') AS id",
+               "CREATE MACRO erase() AS nextval('s')"),
+    "sqlite": (),
+}  # fmt: skip
+_HIDDEN = {
+    "postgres": ("SELECT id FROM hidden", "SELECT erase() AS id", "SELECT id FROM erasing"),
+    "mysql": ("SELECT erase() AS id",),
+    "duckdb": ("SELECT id FROM hidden", "SELECT erase() AS id"),
+    "sqlite": (),
+}
+_STATE = {
+    "postgres": "SELECT (SELECT count(*) FROM t), (SELECT last_value FROM s), (SELECT is_called FROM s)",
+    "mysql": "SELECT count(*) FROM t", "sqlite": "SELECT count(*) FROM t",
+    "duckdb": "SELECT count(*), (SELECT last_value FROM duckdb_sequences()) FROM t",
+}  # fmt: skip
+
+
+@pytest.fixture
+def filled(store: Store) -> Store:
+    store.run("CREATE TABLE t (id INTEGER)", "INSERT INTO t VALUES (1)", *_MADE[store.kind])
+    return store
+
+
+@pytest.mark.parametrize("command", [("validate",), ("preview", "load"), ("run", "--once")])
+def test_what_lint_cannot_see_is_refused_by_the_session(
+    filled: Store, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    folder, before = Inside(tmp_path), filled.raw(_STATE[filled.kind])
+    for sql in _HIDDEN[filled.kind]:
+        write(folder, filled, sql)
+        done = folder.flowc(*command)
+        assert filled.raw(_STATE[filled.kind]) == before, sql
+        assert done.code != 0 or command == ("validate",), sql
+    write(folder, filled, "SELECT id FROM t")
+    assert folder.flowc(*command).code == 0
+
+
+@contextmanager
+def reading(store: Store) -> Iterator[Database]:
+    options = {"url": store.dsn} if store.dsn else {"path": str(store.folder / f"{store.file}.{store.kind}")}
+    with store.held():
+        database = open_database(store.kind, options)
+        database.forbid_writes()
+        try:
+            yield database
+        finally:
+            database.close()
+
+
+_WRITES = (
+    "INSERT INTO t VALUES (2)",
+    "UPDATE t SET id = 3",
+    "DELETE FROM t",
+    "CREATE TABLE u (id INTEGER)",
+    "DROP TABLE t",
+)
+
+
+def test_a_session_that_reads_runs_nothing_that_writes(filled: Store) -> None:
+    before = filled.raw(_STATE[filled.kind])
+    refused = [sql for sql in (*REFUSED[filled.kind], *_HIDDEN[filled.kind]) if _writes_rows(sql)]
+    with reading(filled) as database:
+        for statement in _WRITES if filled.kind != "duckdb" else ():  # flowc runs queries alone in such a session
+            with pytest.raises(FlowcError):
+                database.execute(statement)
+        for sql in refused:
+            with pytest.raises(FlowcError):
+                list(database.read(sql)[1])
+        assert [row["id"] for row in database.query("SELECT id FROM t").to_pylist()] == [1]
+    assert filled.raw(_STATE[filled.kind]) == before
+
+
+def _writes_rows(sql: str) -> bool:
+    """Whether a query writes what tables and sequences hold: of the rest, sessions refuse what their engine does."""
+    return any(
+        word in sql for word in ("DELETE", "INSERT", "UPDATE t", "nextval(", "setval(", "erase", "hidden", "fts3")
+    )
