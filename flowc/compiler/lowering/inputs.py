@@ -190,11 +190,8 @@ def _source(
         columns = told or _columns(found.fields)
         relation = replace(Relation.of_table(own, columns, f"source `{source.name}`", spec.span), inferred=True)
         sql, origins = as_read(tree.text.text, kind), origins_of(found.fields)
-        node = Source(
-            ident_, source.name, connection, kind, sql=sql, columns=columns, origins=origins, source=tree.text,
-            found=bool(told),
-        )  # fmt: skip
-        return node, relation
+        node = Source(ident_, source.name, connection, kind, sql=sql, columns=columns, origins=origins)
+        return replace(node, source=tree.text, found=bool(told)), relation
     if spec.table is not None:
         table = TableName.parse(spec.table.value)
         if not is_table(table, kind, spec.table.span, lowering):

@@ -59,7 +59,7 @@ def _span(parsed: SqlTree, node: exp.Expression) -> Span:
     tokens = Dialect.get_or_raise(parsed.dialect).tokenize(parsed.text.text)
     for token, following in reversed([*pairwise(tokens)]):
         word, then = token.text.upper(), following.text.upper()
-        is_lock = key == "LOCK" and (word, then) in _LOCKS and token.start < place.stop
+        is_lock = key == "LOCK" and (word, then) in _LOCKS
         if is_lock or (word == key and token.start <= place.start):
             return parsed.text.span(token.start, (following if is_lock else token).end + 1)
     return parsed.span(node)
