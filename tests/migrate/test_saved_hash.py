@@ -109,6 +109,20 @@ def test_a_kind_that_there_is_not_is_refused_though_the_hash_fits(project: Insid
     assert (code, "error[unreadable-plan]: `plan.json` is not a plan: there is no kind ``" in said) == (2, True), said
 
 
+def test_statements_that_no_fresh_plan_has_are_refused_though_the_hash_fits(project: Inside):
+    file = project.path / "plan.json"
+    plan = json.loads(file.read_text("utf-8"))
+    del plan["hash"]
+    changes = plan["plan"]["databases"][0]["tables"][0]["changes"]
+    statement = next(statement for change in changes for statement in change["statements"])
+    statement["sql"] = "DELETE FROM t"
+    file.write_text(json.dumps({"hash": sha256(msgspec.json.encode(plan, order="deterministic")).hexdigest(), **plan}))
+    code, said = apply(project)
+    assert (code, "error[stale-plan]: the plan has other statements" in said) == (2, True), said
+    assert "only in the file: DELETE FROM t" in said
+    assert store(project, "staging").raw("SELECT count(*) FROM t") == [(2,)]
+
+
 def test_a_plan_of_an_older_format_is_refused_with_words(project: Inside):
     file = project.path / "plan.json"
     plan = json.loads(file.read_text("utf-8"))

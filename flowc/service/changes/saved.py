@@ -132,7 +132,8 @@ def check_fresh(saved: DatabasePlan, now: DatabasePlan, history: History, plan_i
     """
     if now.fingerprint == saved.fingerprint and now.version == saved.version:
         # The data may have changed since: what it says to the same statements now counts.
-        return replace(saved, tables=now.tables) if _statements(now) == _statements(saved) else saved
+        _refuse_other_statements(saved, now)
+        return replace(saved, tables=now.tables)
     newest = history.open
     if newest is not None and newest.plan == plan_id and _statements(now) <= _statements(saved):
         return replace(now, snapshot=saved.snapshot)
@@ -144,6 +145,22 @@ def check_fresh(saved: DatabasePlan, now: DatabasePlan, history: History, plan_i
         code="stale-plan",
         help="make a new one with `flowc plan --out FILE` and look at it again",
         details=details,
+    )
+
+
+def _refuse_other_statements(saved: DatabasePlan, now: DatabasePlan) -> None:
+    """Raises UsageError where a fresh plan would run other statements, whatever the hash of the file is."""
+    fresh, planned = _statements(now), _statements(saved)
+    if fresh == planned:
+        return
+    statements = [(s, plan) for plan in (saved, now) for c in plan.changes for s in c.statements if not s.repair]
+    words = {id(saved): "only in the file", id(now): "only in a fresh plan"}
+    details = (f"{words[id(p)]}: {s.sql}" for s, p in statements if statement_hash(s) not in fresh & planned)
+    raise UsageError(
+        f"the plan has other statements than a fresh plan of `{saved.connection}`; nothing was changed",
+        code="stale-plan",
+        help="make a new one with `flowc plan --out FILE` and look at it again",
+        details=tuple(details),
     )
 
 
