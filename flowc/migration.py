@@ -207,6 +207,8 @@ class WantedTable:
     renamed: tuple[tuple[str, str], ...] = ()
     whole: bool = False
     """It is a live table, so that nothing is left open: what it does not say (a counter, an index) is not there."""
+    unfinished: tuple[tuple[str, str], ...] = ()
+    """The old and new names of columns that versions which did not finish may have renamed."""
 
     @property
     def label(self) -> str:
@@ -223,6 +225,15 @@ class Managed:
     renamed: tuple[tuple[str, str], ...] = ()
     live: Table | None = field(default=None, compare=False)
     """The table as it was found when that apply had ended, with all that no spec says. Older histories have none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rename:
+    """A column that a version set out to rename."""
+
+    table: TableName
+    old: str
+    new: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,6 +392,8 @@ class Snapshot:
     pipelines: tuple[AppliedPipeline, ...] = ()
     begun: tuple[str, ...] = ()
     """Of an apply that has not ended: the objects that it set out to change."""
+    renames: tuple[Rename, ...] = ()
+    """The renames that unfinished versions may have made. A finished version keeps those of tables not selected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -397,6 +410,8 @@ class DatabasePlan:
     snapshot: Snapshot = field(default_factory=Snapshot)
     version: int = 0
     fingerprint: str = ""
+    unfinished: tuple[Rename, ...] = ()
+    """The renames that earlier versions, which did not finish, may have made."""
 
     @property
     def changes(self) -> tuple[Change, ...]:

@@ -14,6 +14,7 @@ from flowc.compiler.dialect import Dialect
 from flowc.compiler.migrate import alteration as kinds
 from flowc.compiler.migrate.alteration import Alteration, Situation
 from flowc.compiler.migrate.describe import index_words
+from flowc.compiler.migrate.unfinished import with_live_columns, with_live_names
 from flowc.compiler.tables.ddl import index_name, keyed_table, made_name
 from flowc.compiler.tables.difference import known_default, same_column
 from flowc.compiler.tables.made import expression, is_stored, made_form, way
@@ -41,8 +42,11 @@ class Comparison:
 
 def compare(wanted: WantedTable, live: Table, last: Managed | None, dialect: Dialect) -> Comparison:
     """The alterations that make `live` what is wanted. `last` is the table as it was last applied."""
+    names = (*wanted.table.column_names, *(name for pair in (*wanted.renamed, *wanted.unfinished) for name in pair))
+    live = respelled(live, names, dialect)
+    wanted = with_live_names(wanted, live)
+    last = with_live_columns(last, live, wanted.unfinished) if last else None
     managed = last.table if last else None
-    live = respelled(live, (*wanted.table.column_names, *(old for _, old in wanted.renamed)), dialect)
     managed = respelled(managed, (*live.column_names, *wanted.table.column_names), dialect) if managed else None
     renamed = tuple((old, new) for new, old in wanted.renamed if live.column(old) and not live.column(new))
     made = wanted.table if wanted.whole else keyed_table(wanted.table, dialect)

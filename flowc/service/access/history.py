@@ -13,7 +13,7 @@ from flowc.catalog import TableName
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.migrate import history as sql
 from flowc.errors import UsageError
-from flowc.migration import Snapshot
+from flowc.migration import Rename, Snapshot
 from flowc.runtime.connector import Database
 from flowc.runtime.renewal import is_old, renewed
 from flowc.service.access.locks import waiting_for
@@ -43,12 +43,14 @@ class Version:
 class History:
     """All versions of one project in one database, oldest first, and the snapshot that the last finished one left.
 
-    `begun` are the objects that versions after that one set out to change.
+    `begun` are the objects that versions after that one set out to change, `renames` the columns that they, or earlier
+    versions that did not finish, may have renamed.
     """
 
     versions: tuple[Version, ...] = ()
     snapshot: Snapshot = field(default_factory=Snapshot)
     begun: tuple[str, ...] = ()
+    renames: tuple[Rename, ...] = ()
     owners: Mapping[TableName, str] = field(default_factory=dict)
     """The tables of other projects there, by their plain names; "" owns what an older version left to nobody."""
     unclaimed: bool = False
@@ -119,9 +121,11 @@ def _history(rows: Sequence[_Row], held: Sequence[_Row], scope: Scope, named: _N
         for row in others
         for entry in decode_snapshot(row["snapshot"]).tables
     }
-    left = [row for row in held if row["project"] == mine and row["status"] != "done"]
-    begun = tuple(name for row in left for name in decode_snapshot(row["snapshot"]).begun)
-    return History(versions, done.get(mine, Snapshot()), begun, owners, unclaimed, here)
+    last = done.get(mine, Snapshot())
+    left = [decode_snapshot(row["snapshot"]) for row in held if row["project"] == mine and row["status"] != "done"]
+    begun = tuple(name for snapshot in left for name in snapshot.begun)
+    renames = tuple(dict.fromkeys(rename for snapshot in (last, *left) for rename in snapshot.renames))
+    return History(versions, last, begun, renames, owners, unclaimed, here)
 
 
 def read_snapshot(database: Database, kind: str, version: int, history: History, scope: Scope) -> Snapshot:

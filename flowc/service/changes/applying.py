@@ -22,6 +22,7 @@ from flowc.compiler.dialect import Dialect
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.migrate import history as sql
 from flowc.compiler.migrate.engines import ENGINES
+from flowc.compiler.migrate.unfinished import planned_renames
 from flowc.errors import FlowcError, TransientError, UsageError
 from flowc.migration import Change, DatabasePlan, Snapshot, Statement
 from flowc.runtime.connector import Database, TableStore
@@ -150,7 +151,7 @@ def _rows(number: int) -> str:
 def _begin(work: Apply, plan: DatabasePlan, proofs: Iterable[Callable[[], None]]) -> int:
     """Records the version that begins; from now on no other project takes its tables for nobody's."""
     version, total = plan.version + 1, sum(len(change.statements) for change in plan.changes)
-    snapshot = encode_snapshot(replace(plan.snapshot, begun=_objects(plan.changes)))
+    snapshot = encode_snapshot(replace(plan.snapshot, begun=_objects(plan.changes), renames=planned_renames(plan)))
     start = (work.project, version, work.plan_id, total, owner_name(), __version__, _now(), snapshot, work.dialect)
     _record_proved(work, sql.start(*start), proofs)
     return version

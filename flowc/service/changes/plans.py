@@ -21,6 +21,7 @@ from flowc.compiler.migrate.places import placed
 from flowc.compiler.migrate.streams import applied_stream, compare_streams, with_restarts
 from flowc.compiler.migrate.streamtables import plan_stream_tables
 from flowc.compiler.migrate.tableplan import plan_tables
+from flowc.compiler.migrate.unfinished import from_applied
 from flowc.compiler.migrate.wanted import wanted_tables
 from flowc.diagnostics import Reporter
 from flowc.errors import DataError, FlowcError
@@ -147,6 +148,7 @@ def plan_database(
     live = read_live_database(sessions, wanted.connection, (*(table.table.name for table in wanted.tables), *made))
     before = live.history.snapshot
     refuse_owned([t.table.name for t in wanted.tables], wanted.connection, wanted.kind, live.history, sessions)
+    wanted = _with_unfinished(wanted, live.history)
     chosen = _selected(wanted, select)
     others = _of_streams(wanted, live.tables, select)
     managed = without_owned(_managed(before, select), wanted.kind, live.history)
@@ -167,10 +169,22 @@ def plan_database(
         wanted.kind,
         changes,
         loads,
-        _after(before, chosen, wanted, select),
+        _after(live.history, chosen, select),
         live.history.last,
         fingerprint(live.tables),
+        live.history.renames,
     )
+
+
+def _with_unfinished(wanted: Wanted, history: History) -> Wanted:
+    """The tables with the names that their columns may have got from versions that did not finish."""
+    if not history.renames:
+        return wanted
+    tables = (
+        replace(t, unfinished=tuple((r.old, r.new) for r in history.renames if r.table == t.table.name))
+        for t in wanted.tables
+    )
+    return replace(wanted, tables=tuple(tables))
 
 
 def _of_streams(wanted: Wanted, live: Mapping[TableName, Table], select: frozenset[str]) -> tuple[TableChanges, ...]:
@@ -238,12 +252,15 @@ def _pipelines(before: Snapshot, select: frozenset[str]) -> tuple[AppliedPipelin
     return tuple(pipeline for pipeline in before.pipelines if not select or pipeline.name in select)
 
 
-def _after(before: Snapshot, chosen: Wanted, wanted: Wanted, select: frozenset[str]) -> Snapshot:
+def _after(history: History, chosen: Wanted, select: frozenset[str]) -> Snapshot:
     """What the history holds after the plan is applied: with a selection, the rest as it was."""
+    before = history.snapshot
+    held, made = {entry.key: entry for entry in before.tables}, {table.table.name for table in chosen.tables}
     kept = tuple(entry for entry in before.tables if select and entry.key not in select)
     others = tuple(pipeline for pipeline in before.pipelines if select and pipeline.name not in select)
-    managed = tuple(Managed(table.key, table.table, table.renamed) for table in chosen.tables)
-    return Snapshot(kept + managed, others + chosen.pipelines)
+    managed = tuple(Managed(t.key, t.table, from_applied(t, held.get(t.key))) for t in chosen.tables)
+    left = tuple(rename for rename in history.renames if select and rename.table not in made)
+    return Snapshot(kept + managed, others + chosen.pipelines, renames=left)
 
 
 def read_versions(checked: CheckedSpec, ir: Ir, sessions: Sessions) -> dict[str, tuple[Version, ...]]:

@@ -1,0 +1,76 @@
+"""The names that versions which did not finish may have given to columns, so that every plan finds their values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from flowc.catalog import Table
+from flowc.migration import DatabasePlan, Managed, Rename, WantedTable
+
+Pair = tuple[str, str]
+"""Two names of one column."""
+
+
+def planned_renames(plan: DatabasePlan) -> tuple[Rename, ...]:
+    """The renames of columns that a plan sets out to make, after those that unfinished versions may have made."""
+    renames = ((t.name, c) for t in plan.tables for c in t.changes if c.kind == "rename_column")
+    return (*plan.unfinished, *(Rename(name, c.before or "", c.column or "") for name, c in renames))
+
+
+def aliases(name: str, renames: Iterable[Pair]) -> frozenset[str]:
+    """The name and all others that the column may have got from unfinished versions."""
+    pairs, found = tuple(renames), {name}
+    while more := {n for pair in pairs if found.intersection(pair) for n in pair} - found:
+        found |= more
+    return frozenset(found)
+
+
+def with_live_names(wanted: WantedTable, live: Table) -> WantedTable:
+    """The wanted table, which also takes columns from the names that unfinished versions gave them."""
+    return replace(wanted, renamed=(*wanted.renamed, *_live_names(wanted, live))) if wanted.unfinished else wanted
+
+
+def _live_names(wanted: WantedTable, live: Table) -> Iterator[Pair]:
+    """New and live name of each wanted column that goes by another name now: there must be one candidate."""
+    old, free = dict(wanted.renamed), set(live.column_names) - set(wanted.table.column_names)
+    for name in wanted.table.column_names:
+        if live.column(name) is None and live.column(old.get(name, name)) is None:
+            known = aliases(name, wanted.unfinished) | aliases(old.get(name, name), wanted.unfinished)
+            candidates = set(known) & free
+            if len(candidates) == 1:
+                yield name, candidates.pop()
+
+
+def with_live_columns(last: Managed, live: Table, renames: Sequence[Pair]) -> Managed:
+    """The applied table under the names that unfinished versions gave its columns."""
+    names = dict(_moved(last.table, live, renames))
+    if not names:
+        return last
+    found = last.live.with_names(names) if last.live is not None else None
+    return replace(last, table=last.table.with_names(names), live=found)
+
+
+def _moved(applied: Table, live: Table, renames: Sequence[Pair]) -> Iterator[Pair]:
+    for name in applied.column_names:
+        if live.column(name) is None:
+            candidates = set(aliases(name, renames)).intersection(live.column_names) - set(applied.column_names)
+            if len(candidates) == 1:
+                yield name, candidates.pop()
+
+
+def from_applied(wanted: WantedTable, last: Managed | None) -> tuple[Pair, ...]:
+    """New name of each column and its name in the last finished version, however often it was renamed between."""
+    if last is None or not wanted.unfinished:
+        return wanted.renamed
+    return (*wanted.renamed, *_origins(wanted, last.table))
+
+
+def _origins(wanted: WantedTable, applied: Table) -> Iterator[Pair]:
+    old = dict(wanted.renamed)
+    for name in wanted.table.column_names:
+        if applied.column(name) is None:
+            known = aliases(old.get(name, name), wanted.unfinished)
+            candidates = set(known).intersection(applied.column_names) - {old.get(name)}
+            if len(candidates) == 1:
+                yield name, candidates.pop()
