@@ -210,7 +210,7 @@ def dedupe(folder: Path, *, beside: bool = False) -> Iterator[Place]:
     """
     stream = "    dedupe: { keys: [id], within: 10m }\n    watermark: { lateness: 1h }" + _BESIDE * beside
     with postgres(folder) as out:
-        yield replace(out, stream=stream, feed="repeats", wanted=lambda events: range(distinct(events)), tune=_often)
+        yield replace(out, stream=stream, feed="repeats", wanted=lambda events: range(distinct(events)), tune=often)
 
 
 @contextmanager

@@ -70,10 +70,6 @@ class Trial:
     stops: int = field(default=0)
     """How often it stopped because a target had lost rows; the rewind behind that announces rows twice."""
 
-    def working(self, job: Job) -> int:
-        """A worker at any moment of its life."""
-        return _working(self, job)
-
     def prepare(self, way: str) -> Job:
         """Writes the specs. The stream's name is new, for a broker remembers those that wrote topics."""
         properties, rows = self.place.properties, 250
