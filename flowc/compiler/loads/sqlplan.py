@@ -27,7 +27,7 @@ from flowc.compiler.loads.sifting import dropping_keys, gather
 from flowc.compiler.loads.softdelete import soft_column
 from flowc.compiler.loads.staging import dropping, fields, fits_as_is, in_source_order, selected_values
 from flowc.compiler.loads.timeline import BACK, CHANGES, ROW_COPIES, RUN_COPIES, RUNS
-from flowc.compiler.loads.watermark import WATERMARKS, place, remember, resume, state_tables, with_cursor
+from flowc.compiler.loads.watermark import WATERMARKS, forget, place, remember, resume, state_tables, with_cursor
 from flowc.compiler.quote import idents, table
 from flowc.compiler.tables.ddl import create_schema, create_table
 from flowc.errors import UsageError
@@ -58,6 +58,7 @@ def plan_load(
     shown: int = 0,
     changes: bool = False,
     recorded: Recorded | None = None,
+    stale: str | None = None,
 ) -> LoadPlan:
     """The plan of one load of one target, in one transaction from reading to remembering.
 
@@ -69,14 +70,14 @@ def plan_load(
     the last row of each key that its target holds equal; those of the same bytes it is given reduced already. With
     `reread`, the load reads what that says, and not from the watermark on. Of so many rows as `shown` says, a rehearsal
     tells what they would change. With `changes`, the rows of a merge come with a last column that says what each does.
-    `recorded` says which run the load is of, which its target records.
+    `recorded` says which run the load is of, which its target records. `stale` is the watermark of a table that is gone.
 
     Raises DataError for types that cannot fit and UsageError for a load that its target cannot take.
     """
     load = _load(
         apply, columns, live, watermark, reread, now=now, same_database=same_database, beside=same_database or beside,
         rehearsal=rehearsal, last_wins=last_wins, shown=shown, changes=changes,
-        recorded=recorded,
+        recorded=recorded, stale=stale,
         kept=kept or f"{apply.target.connection}.{apply.target.name}",
     )  # fmt: skip
     return _planned(load, rehearsal=rehearsal)
@@ -236,6 +237,8 @@ def prepare(load: Load, *, rehearsal: bool) -> Iterator[Execute]:
     copies = [load.again(name, i + 1) for name, number in counted for i in range(number)]
     yield _drop(load, [*(table(load.temporary(name)) for name in names), *copies])
     head = load.dialect.temporary.create if rehearsal else _CREATE
+    if not rehearsal:
+        yield from forget(load)  # before there is a table for which it would count
     if not load.exists:
         created = create_table(load.table, load.dialect, f"{head} IF NOT EXISTS")
         yield from (Execute("create the target", sql) for sql in created)

@@ -121,10 +121,21 @@ def resume(load: Load) -> Iterator[Execute | Check]:
         return
     if load.dialect.transactions.ddl:
         yield from place(load)
+        yield from forget(load)
     state = table(load.dialect.state_table(WATERMARKS))
     if load.dialect.attached:
         yield Execute(_LEFT, f"INSERT INTO {state} SELECT * FROM {ident(LIVE_WATERMARKS)}")
     yield _unmoved(load, state)
+
+
+def forget(load: Load) -> Iterator[Execute]:
+    """Removes the watermark of a table that is gone, unless another load has moved it meanwhile."""
+    if load.stale is not None:
+        same = f"{ident('value')} = {text(load.stale, load.dialect)}"
+        state = table(load.dialect.state_table(WATERMARKS))
+        yield Execute(
+            "forget the watermark of the table before", f"DELETE FROM {state} WHERE {of_load(load)} AND {same}"
+        )
 
 
 def of_load(load: Load) -> str:

@@ -78,9 +78,9 @@ def plan_moves(pipeline: Pipeline, sessions: Sessions, to: str) -> tuple[Move, .
 
 def _move(apply: Apply, sessions: Sessions, to: str) -> Move:
     target = sessions.target(apply.target.connection)
-    if isinstance(target, TableStore) and target.table(apply.target.name) is None:
+    if target.table(apply.target.name) is None:
         raise UsageError(
-            f"the watermark of `{apply.pipeline}` lies with `{apply.target.name}`, and there is no such table yet",
+            f"the watermark of `{apply.pipeline}` is of `{apply.target.name}`, and there is no such table yet",
             code="not-movable",
             help="make it with `flowc apply`; or say with `start` where the first run begins",
         )

@@ -39,6 +39,7 @@ from flowc.service.checking.refusals import report_refusal
 from flowc.service.loads.identity import pass_by, recorded_load
 from flowc.service.loads.planning import connections, home
 from flowc.service.loads.report import PipelineReport, RunReport, Status, TargetReport
+from flowc.service.loads.watermarks import Watermark as Stored
 from flowc.service.loads.watermarks import bound_of, stored_watermark
 from flowc.types import UNKNOWN
 
@@ -109,6 +110,7 @@ class Prepared:
     apply: Apply
     columns: tuple[Column, ...]
     plan: LoadPlan
+    notes: tuple[str, ...] = ()
 
 
 def run_pipelines(run: Run, broken: Sequence[PipelineReport] = ()) -> RunReport:
@@ -239,6 +241,7 @@ def _load(
     report.phases[_LOOKING] = monotonic() - began
     if prepared is None:
         return
+    report.notes += prepared.notes
     result = run_load(
         prepared.plan,
         _target(run, apply),
@@ -330,8 +333,18 @@ def prepare(
         reread=run.reread,
         shown=run.shown,
         recorded=recorded,
+        stale=stored.stale if stored else None,
     )
-    return Prepared(apply, columns, plan)
+    return Prepared(apply, columns, plan, _notes(apply, stored))
+
+
+def _notes(apply: Apply, stored: Stored | None) -> tuple[str, ...]:
+    """What the report of a load says of its watermark."""
+    if stored is None or stored.stale is None:
+        return ()
+    return (
+        f"`{apply.target.name}` was gone, so its watermark {stored.stale} did not count: the load read from the start",
+    )
 
 
 def _anew(apply: Apply, reread: Reread | None) -> Apply:

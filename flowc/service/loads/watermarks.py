@@ -27,6 +27,8 @@ class Watermark:
 
     value: str | None
     kept: str
+    stale: str | None = None
+    """The value that is stored of a table that is gone, and so is none of the table that the load creates."""
 
 
 def stored_watermark(apply: Apply, target: Database, *, claim: bool = False) -> Watermark | None:
@@ -46,7 +48,14 @@ def stored_watermark(apply: Apply, target: Database, *, claim: bool = False) -> 
     elif found.value is not None and not mine and claim and not isinstance(target, TableStore):
         sql = claim_watermark(apply.project, apply.pipeline, found.kept, DIALECTS[apply.target.kind])
         target.execute(sql)
-    return found
+    return _of_this_table(found, apply, target)
+
+
+def _of_this_table(found: Watermark, apply: Apply, target: Database) -> Watermark:
+    """A watermark lives as long as its table: of one that was dropped, the rows before it are gone too."""
+    if found.value is None or isinstance(target, TableStore) or target.table(apply.target.name) is not None:
+        return found
+    return Watermark(None, found.kept, stale=found.value)
 
 
 def _refuse_renamed(apply: Apply, target: Database, rows: Sequence[dict[str, Any]]) -> None:
