@@ -70,7 +70,8 @@ def plan_load(
     the last row of each key that its target holds equal; those of the same bytes it is given reduced already. With
     `reread`, the load reads what that says, and not from the watermark on. Of so many rows as `shown` says, a rehearsal
     tells what they would change. With `changes`, the rows of a merge come with a last column that says what each does.
-    `recorded` says which run the load is of, which its target records. `stale` is the watermark of a table that is gone.
+    `recorded` says which run the load is of, which its target records. `stale` is the watermark
+    of a table that is gone.
 
     Raises DataError for types that cannot fit and UsageError for a load that its target cannot take.
     """
