@@ -1,0 +1,79 @@
+"""An edited stream gives up epochs that no target holds, whatever number each target has recorded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.commands import Folder
+from tests.streams.test_edited_intents import killed, put, table
+
+pytestmark = pytest.mark.usefixtures("kept_files")
+
+SPEC = """
+connections:
+  drop: {{ kind: files, uri: in }}
+  wh: {{ kind: sqlite, path: wh.db }}
+  lake: {{ kind: delta, uri: lake }}
+  out: {{ kind: files, uri: out }}
+functions:
+  worth: {{ python: "own:worth", args: [bigint], returns: bigint }}
+streams:
+  s:
+    source: {{ connection: drop, path: "*.jsonl", columns: {{ id: text, x: bigint, at: timestamptz }} }}
+    sql: SELECT id, worth(x) AS x FROM source WHERE x > 0
+    to: [{to}]
+    batch: {{ max_rows: 1 }}
+"""
+TABLE = "{ connection: wh, table: t }"
+OTHERS = {
+    "table": "{ connection: wh, table: other }",
+    "delta": "{ connection: lake, table: t }",
+    "files": "{ connection: out, path: rows, format: parquet }",
+}
+
+
+def project(folder: Path, *targets: str, factor: int = 1) -> Folder:
+    made = Folder(folder)
+    made.write("specs/s.yaml", SPEC.format(to=", ".join(targets)))
+    made.write("own.py", f"import pyarrow.compute as pc\n\ndef worth(x):\n    return pc.multiply(x, {factor})\n")
+    return made
+
+
+def runs(folder: Folder) -> None:
+    done = folder.flowc("run", "s", "--once")
+    assert done.code == 0, done.err
+
+
+def edited_behind_a_kill(folder: Folder, *targets: str) -> None:
+    """Intends an epoch by a plan that cannot finish it: the code of its function is another one by then."""
+    put(folder, "3", ("d", 8, "00:03"), ("e", 7, "00:04"))
+    killed(folder, "intended")
+    project(folder.path, *targets, factor=2)
+    runs(folder)
+
+
+@pytest.mark.parametrize("other", ["delta", "files"])
+def test_targets_that_record_no_epoch_without_rows(tmp_path: Path, other: str) -> None:
+    targets = (TABLE, OTHERS[other])
+    folder = project(tmp_path, *targets)
+    put(folder, "1", ("a", 1, "00:01"))
+    runs(folder)
+    put(folder, "2", ("b", -1, "00:02"))
+    runs(folder)
+    edited_behind_a_kill(folder, *targets)
+    assert table(folder, "id, x") == [("a", 1), ("d", 16), ("e", 14)]
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_a_target_that_is_new(tmp_path: Path, other: str) -> None:
+    folder = project(tmp_path, TABLE)
+    put(folder, "1", ("a", 1, "00:01"))
+    runs(folder)
+    targets = (TABLE, OTHERS[other])
+    project(tmp_path, *targets)
+    edited_behind_a_kill(folder, *targets)
+    assert table(folder, "id, x") == [("a", 1), ("d", 16), ("e", 14)]
+    if other == "table":
+        assert table(folder, "id, x", "other") == [("d", 16), ("e", 14)]
