@@ -224,3 +224,26 @@ def _writes_rows(sql: str) -> bool:
     return any(
         word in sql for word in ("DELETE", "INSERT", "UPDATE t", "nextval(", "setval(", "erase", "hidden", "fts3")
     )
+
+
+_INDEXES = {
+    "fts5": ("USING fts5(x)", "INSERT INTO found (rowid, x) VALUES (new.id, 'a')", "SELECT rowid AS id FROM found"),
+    "fts4": ("USING fts4(x)", "INSERT INTO found (rowid, x) VALUES (new.id, 'a')", "SELECT rowid AS id FROM found"),
+    "rtree": ("USING rtree(id, low, high)", "INSERT INTO found VALUES (new.id, 0, 1)", "SELECT id FROM found"),
+}
+
+
+@pytest.mark.parametrize("index", _INDEXES)
+def test_views_and_triggers_of_sqlite_use_its_indexes_of_texts_and_places(tmp_path: Path, index: str) -> None:
+    """A full-text index of a table is kept by triggers, as the documentation of SQLite has it."""
+    using, insert, select = _INDEXES[index]
+    folder, store = Inside(tmp_path), Store("sqlite", tmp_path)
+    store.run(
+        f"CREATE VIRTUAL TABLE found {using}", f"CREATE VIEW v AS {select}",
+        "CREATE TABLE t (id INTEGER)", "INSERT INTO t VALUES (1)", "CREATE TABLE copied (id BIGINT)",
+        f"CREATE TRIGGER filled AFTER INSERT ON copied BEGIN {insert}; END",
+    )  # fmt: skip
+    for sql in ("SELECT id FROM t", "SELECT id + 1 AS id FROM v"):
+        write(folder, store, sql, target="source")
+        assert folder.flowc("run", "--once").code == 0
+    assert store.rows("SELECT id FROM v") == [(1,), (2,)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 
 _FUNCTIONS = frozenset(("fts3_tokenizer", "load_extension"))
-_PRAGMAS = frozenset(("writable_schema", "trusted_schema", "temp_store_directory", "data_store_directory"))
+_PRAGMAS = frozenset(("writable_schema", "temp_store_directory", "data_store_directory"))
 """Settings that stay as they are: nobody may give one another value."""
 _NO_FILE = ("", ":memory:")
 """What VACUUM and databases in memory attach."""
@@ -35,5 +35,4 @@ def guard(connection: sqlite3.Connection, *, reads_only: bool = False, attaches:
             allowed = name not in _PRAGMAS or second.lower() == "off"
         return sqlite3.SQLITE_OK if allowed else sqlite3.SQLITE_DENY
 
-    connection.execute("PRAGMA trusted_schema = OFF")
     connection.set_authorizer(judge)
