@@ -72,6 +72,21 @@ def test_a_statement_that_fails_is_told_as_such(project, filled):
     stopped(project, filled, PREVIEW, RUN, words="nothing")
 
 
+@pytest.mark.parametrize(
+    "statement", ["INSERT INTO log VALUES (1)", "SELECT id FROM raw", "SELECT id FROM raw WHERE id < 0"]
+)
+def test_rows_of_another_database_follow_a_statement(project, filled, tmp_path, statement):
+    """A connection to DuckDB takes no rows while the result of a statement is open."""
+    Store("sqlite", tmp_path, file="other").run("CREATE TABLE raw (id BIGINT)", "INSERT INTO raw VALUES (3)")
+    spec(project, filled, "before", statement)
+    text = (tmp_path / "specs/p.yaml").read_text()
+    text = text.replace("connections: {", "connections: { other: { kind: sqlite, path: other.sqlite },")
+    project.write("specs/p.yaml", text.replace("  p:", "  p:\n    from: other"))
+    done = project.flowc(*RUN)
+    assert done.code == 0, done.out + done.err
+    assert filled.rows("SELECT id FROM t") == [(3,), (9,)]
+
+
 HIDDEN = {
     "procedure": ("CREATE PROCEDURE p() BEGIN INSERT INTO log VALUES (1); COMMIT; START TRANSACTION; END", "CALL p()"),
     "definition": ("CREATE PROCEDURE p() BEGIN INSERT INTO log VALUES (1); TRUNCATE log; END", "CALL p()"),

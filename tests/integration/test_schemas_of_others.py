@@ -22,6 +22,19 @@ pipelines:
     expect: [{ name: low, sql: "v < 10", severity: quarantine }]
 """
 
+SCHEDULED = """
+project: shop
+connections: { w: { kind: postgres, url: "${env:STORE}" } }
+pipelines:
+  p:
+    from: w
+    table: src
+    to: { connection: w, table: t }
+    mode: append
+    schedule: "0 * * * *"
+    retry: { attempts: 1 }
+"""
+
 
 def test_own_tables_and_those_of_bad_rows_are_made_in_it(project, postgres, tmp_path):
     store = Store("postgres", tmp_path, postgres)
@@ -36,5 +49,20 @@ def test_own_tables_and_those_of_bad_rows_are_made_in_it(project, postgres, tmp_
             assert done.code == 0, done.out + done.err
         assert [json.loads(row) for (row,) in store.rows("SELECT row_text FROM ops.bad")] == [{"id": 2, "v": 99}]
         assert store.rows("SELECT value FROM flowc.watermarks") == [("2",)]
+    finally:
+        store.run(f"DROP OWNED BY {ROLE}", f"DROP ROLE {ROLE}")
+
+
+def test_who_may_not_make_the_table_of_due_times_is_told_what_for(project, postgres, tmp_path):
+    store = Store("postgres", tmp_path, postgres)
+    project.write("specs/p.yaml", SCHEDULED)
+    project.env["STORE"] = f"{postgres}{'&' if '?' in postgres else '?'}options=-c%20role%3D{ROLE}"
+    store.run(f"CREATE ROLE {ROLE}")
+    try:
+        store.run("CREATE TABLE src (id BIGINT)", "CREATE TABLE t (id BIGINT)", f"GRANT ALL ON src, t TO {ROLE}")
+        assert project.flowc("run-due", "--now", "2026-03-10T11:59:00Z").code == 0
+        done = project.flowc("run-due", "--now", "2026-03-10T12:00:00Z")
+        assert done.code == 1
+        assert ".loads`, where scheduled runs record due times" in done.err
     finally:
         store.run(f"DROP OWNED BY {ROLE}", f"DROP ROLE {ROLE}")

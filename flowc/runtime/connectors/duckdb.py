@@ -145,10 +145,13 @@ class DuckDB:
         result = self._run(sql)
         # Of a text without a statement there is no result at all.
         shape = [column[0] for column in (result and result.description) or ()]
-        if shape != ["Count"]:
-            return 0
-        row = result.fetchone()
-        return int(row[0]) if row else 0
+        try:
+            row = result.fetchone() if shape else None
+            while row is not None and result.fetchmany(_BATCH):
+                pass  # a result that is not read to its end blocks the connection
+        except duckdb.Error as error:
+            raise self._failed(error) from error
+        return int(row[0]) if row is not None and shape == ["Count"] else 0
 
     def query(self, sql: str) -> pa.Table:
         schema, batches = self.read(sql)

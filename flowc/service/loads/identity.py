@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from datetime import datetime, timedelta
 
+from flowc.compiler.dialect import Dialect
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Apply
 from flowc.compiler.loads.identity import (
+    LOADS,
     Identity,
     Recorded,
     application,
@@ -59,10 +61,19 @@ def _stored(apply: Apply, identity: Identity, name: str, target: Database) -> tu
         rows = target.query(query).to_pylist()
     except EngineError:  # there is no such table
         target.rollback()
-        for sql in place_of_loads(dialect):
-            target.execute(sql)
+        _make_place(dialect, target)
         rows = target.query(query).to_pylist()
     return (parse_instant(rows[0]["due_at"]), rows[0]["detail"]) if rows else (None, None)
+
+
+def _make_place(dialect: Dialect, target: Database) -> None:
+    try:
+        for sql in place_of_loads(dialect):
+            target.execute(sql)
+    except EngineError as error:
+        message = f"cannot make `{dialect.state_table(LOADS)}`, where scheduled runs record due times: {error.message}"
+        help = error.help or "let the user of the connection create tables there"
+        raise EngineError(message, code=error.code, help=help) from error
 
 
 def pass_by(report: TargetReport, found: Recorded) -> None:
