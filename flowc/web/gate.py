@@ -97,7 +97,7 @@ class Gate:
         headers = Headers(scope=scope)
         hosts = headers.getlist("host")
         if len(hosts) != 1 or not knows_host(hosts[0], self.guard.hosts):
-            raise _Refused(421, "this server has no such name: `--host NAME` of `flowc web` gives it one")
+            raise _Refused(421, "this server has no such name: `--host NAME` gives it one")
         bearer, session = _bearer(headers), _session(headers, cookie_name(scope))
         role = self._role(scope, headers, bearer, session)
         form: Mapping[str, str] = {}

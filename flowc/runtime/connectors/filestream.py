@@ -126,7 +126,7 @@ class FileSource:
         if stored is None:
             self._registry.begin(_since(self._start))
         elif stored >> SHIFT > len(self._registry.files):
-            message = f"file {stored >> SHIFT} of source `{self.name}` was being read, and its state does not know it"
+            message = f"the position of source `{self.name}` is in file {stored >> SHIFT}, unknown to its state"
             help = "bring the state store back, or have all files read again: `flowc rewind STREAM --to earliest`"
             raise EngineError(message, code="state-lost", help=help)
         self._at, self._paused = stored or 0, False
