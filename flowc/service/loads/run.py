@@ -283,7 +283,7 @@ def _recorded(run: Run, apply: Apply) -> Recorded | None:
 
 def _landed(run: Run, apply: Apply, result: LoadResult) -> bool:
     """Whether a commit took place although it failed: its answer was lost, and the target holds the run."""
-    if COMMIT not in result.phases or isinstance(result.error, DataError):
+    if run.identity is None or COMMIT not in result.phases or isinstance(result.error, DataError):
         return False
     run.sessions.renew(apply.target.connection)
     with suppress(FlowcError):  # the failure of the commit says more
