@@ -212,7 +212,7 @@ def test_a_secret_that_is_a_word_breaks_no_protocol_of_a_worker(secret: str, tmp
     event, report, failure = (msgspec.json.decode(line, type=Line) for line in written)
     assert event.event == Event("info", "said ***", "orders", 0, {"code": secret, "text": "of ***", "n": 1})
     assert report.report == Report("running", Counts(rows=3), {"orders": {0: 5}}, trouble="lost ***")
-    assert failure.failure == Failure(secret, "no ***", "see ***", ("***",))
+    assert failure.failure == Failure(secret, "no ***", "see ***", ("***",), data=True)
 
 
 def test_a_password_that_is_a_common_word(postgres: str, tmp_path: Path) -> None:

@@ -53,7 +53,6 @@ ODD = [
     ("duckdb", "SELECT count(*) AS n FROM (TABLE invoices) x"),
     ("duckdb", "SELECT count(*) AS n FROM (SUMMARIZE invoices) x"),
     ("duckdb", "FROM invoices SELECT invoices.id AS n"),
-    ("postgres", "SELECT invoices.id AS n FROM invoices FOR UPDATE OF invoices"),
     ("postgres", "SELECT x.id AS n FROM (TABLE invoices) x JOIN ONLY invoices ON invoices.id = x.id"),
     ("postgres", "SELECT invoices.id AS n FROM invoices TABLESAMPLE SYSTEM (1)"),
     ("mysql", "SELECT invoices.id AS n FROM invoices USE INDEX ()"),

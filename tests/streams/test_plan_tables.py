@@ -395,4 +395,4 @@ def test_a_stream_without_tables_is_told_with_where_it_goes_on(folder: Inside, l
     assert first["start"] == "1 stored position: it goes on from there"
     assert first["positions"] == [{"source": "source", "partition": 0, "next": 1, "lag": 2}]
     done = folder.flowc("plan", "--detailed-exitcode")
-    assert (done.code, "No changes" in done.out) == (0, True)
+    assert (done.code, "No changes" in done.out) == (0, True), done.out + done.err

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from flowc.errors import EngineError, UsageError
-from flowc.runtime.streams.behind import check_behind
+from flowc.runtime.streams.behind import check_behind, overtaken
 from flowc.runtime.streams.epoch import Intent, Maker, Partition
 from flowc.runtime.streams.source import replaced
 from flowc.runtime.streams.state.contract import Checkpoint, Restored, StateStore
@@ -39,10 +39,10 @@ def opened(
     if store is None:
         return Restored(), held
     restored = store.open()
-    if not intends(plan):
-        after = writers[0].look()
-        held = [after if looking else _shared(restored.checkpoint, held[0], after, plan)]
-    return restored, held
+    if intends(plan):
+        return restored, overtaken(plan, restored, held, writers)
+    after = writers[0].look()
+    return restored, [after if looking else _shared(restored.checkpoint, held[0], after, plan)]
 
 
 def _shared(checkpoint: Checkpoint, before: Held, after: Held, plan: StreamPlan) -> Held:

@@ -6,7 +6,7 @@ They were dropped, made anew or put back from an older copy; or the spec left th
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flowc.errors import UsageError
 from flowc.runtime.streams.marks import Mark, Marks, is_behind, is_returning
@@ -48,6 +48,8 @@ def lacking(plan: StreamPlan, restored: Restored, held: Sequence[Held]) -> Itera
     """The targets that lack rows. One that is new in the spec lacks none."""
     marks, last, names = restored.checkpoint.targets, restored.checkpoint.epoch, target_names(plan)
     for number, (name, there) in enumerate(zip(names, held, strict=False)):
+        if there.unasked:
+            continue
         if there.absent:
             yield Lack(number, name, there, "is gone, while its positions are still there")
         elif marks is not None and name in marks and is_behind(there.mark, marks[name]):
@@ -70,6 +72,19 @@ def added_and_removed(plan: StreamPlan, restored: Restored, held: Sequence[Held]
     if marks is None or any(there.epoch > max(restored.last, restored.checkpoint.epoch) for there in held):
         return [], []
     return [name for name in names if name not in marks], [name for name in marks if name not in names]
+
+
+def overtaken(plan: StreamPlan, restored: Restored, held: Sequence[Held], writers: Sequence[Writer]) -> list[Held]:
+    """What the targets hold, where another worker may have written between the looks at them and at the store.
+
+    A target that lacks rows is looked at once more: what the store knows to be there is there by then, or is lost.
+    """
+    found = list(held)
+    for lack in lacking(plan, restored, held):
+        now = writers[lack.number].look()
+        known = max(restored.last, restored.checkpoint.epoch)
+        found[lack.number] = replace(now, epoch=min(now.epoch, known))
+    return found
 
 
 def check_behind(plan: StreamPlan, restored: Restored, held: Sequence[Held]) -> None:

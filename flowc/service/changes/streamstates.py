@@ -156,7 +156,7 @@ def _of(target: TargetPlan, plan: StreamPlan, sessions: Sessions) -> Held:
     """What a target holds. A topic is not asked: its broker may take long to say that it is not there."""
     missing = isinstance(target, TableTarget) and not sessions.is_there(target.connection)
     if missing or isinstance(target, TopicTarget):
-        return Held()
+        return Held(unasked=not missing)
     (writer,) = writers_of(replace(plan, targets=(target,), letters=None), sessions, no_pause)
     if isinstance(writer, DatabaseWriter):
         return writer.look()  # by the session that plans

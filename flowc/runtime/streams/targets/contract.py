@@ -46,7 +46,7 @@ class Held:
 
     `logs` are those that the positions are of, as in `Range`. `lost` are partitions that were read, and of which the
     target does not know any more how far. `absent` says that the table or topic that the positions are of is gone.
-    `place` is as in `Mark`.
+    `place` is as in `Mark`. Of a target that was not asked (`unasked`) nothing is known.
     """
 
     epoch: int = 0
@@ -55,6 +55,7 @@ class Held:
     lost: frozenset[Partition] = frozenset()
     absent: bool = False
     place: str = ""
+    unasked: bool = False
 
     @property
     def mark(self) -> Mark:

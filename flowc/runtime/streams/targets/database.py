@@ -336,7 +336,7 @@ class DatabaseWriter:
 
     def _require_written(self) -> None:
         """Raises PutBack where what this worker has written is not there any more: nobody else moved a position."""
-        held = self.held().epoch
+        held = max((int(row["epoch"]) for row in self._of_table(self._read())), default=0)
         if self._positions.later and held < self.mark.epoch:
             raise PutBack(self.plan.name, held, self.mark.epoch)
 
