@@ -37,7 +37,8 @@ OTHERS = {
 def project(folder: Path, *targets: str, factor: int = 1) -> Folder:
     made = Folder(folder)
     made.write("specs/s.yaml", SPEC.format(to=", ".join(targets)))
-    made.write("own.py", f"import pyarrow.compute as pc\n\ndef worth(x):\n    return pc.multiply(x, {factor})\n")
+    text = f"import pyarrow.compute as pc\n\ndef worth(x):\n    return pc.multiply(x, {factor})\n"
+    made.write("own.py", text + "#" * factor)  # Python tells modules of one second and one size apart by nothing
     return made
 
 

@@ -9,6 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from flowc.controls import shortened
+from flowc.errors import LONGEST
 from tests.commands import Inside
 from tests.streams.filefolder import put
 
@@ -34,7 +36,7 @@ def folder(tmp_path: Path) -> Inside:
 PLACES = {
     "0:1,0:2": "`0:1,0:2` names partition 0 twice",
     "0:99999999999999999999": "`0:99999999999999999999` is beyond the end of what the source holds",
-    "0:" + "9" * 5000: f"`0:{'9' * 5000}` is no place in a source of stream `s`",
+    "0:" + "9" * 5000: shortened(f"`0:{'9' * 5000}` is no place in a source of stream `s`", LONGEST),
     "\u0660:\u0661": "`\u0660:\u0661` is no place in a source of stream `s`",
 }
 
