@@ -56,7 +56,6 @@ def inferred(sql: str, engine: str = "postgres", dialect: str | None = None) -> 
         ("SELECT row_number() OVER w AS n FROM orders WINDOW w AS (ORDER BY att)", [("unknown-column", "att")]),
         ("SELECT o.id FROM orders o JOIN sales.customers c USING (nope)", [("unknown-column", "nope")]),
         ("SELECT FROM orders", [("empty-select", "orders")]),
-        ("SELECT 1 INTO x FROM orders", [("not-a-query", "x")]),
         ("SELECT sum(qty) OVER (PARTITION BY nope) AS s FROM orders", [("unknown-column", "nope")]),
     ],
 )  # fmt: skip
