@@ -221,7 +221,7 @@ def test_a_file_that_changed_or_is_gone_stops_the_stream(tmp_path: Path) -> None
 
 
 def test_a_position_that_the_store_does_not_know_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FlowcError, match="its state does not know it"):
+    with pytest.raises(FlowcError, match="unknown to its state"):
         drain(source(tmp_path, Memory()), (7 << SHIFT) + 3)
 
 

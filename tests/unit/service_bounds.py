@@ -21,6 +21,11 @@ NOBODY_MEETS = {
     "web.": "how much of requests and of what daemons tell is read, as the guide of the pages says",
     "service.access.vaults": "how much of an answer of Vault is read, as the page of its code says",
     "service.telemetry.otlp": "how much of an answer of a collector is read, as its guide says",
+    "compiler.loads.identity": "a longer name ends in its digest",
+    "compiler.loads.record": "of more verdicts, only what was counted is recorded",
+    "diagnostics:": "how much of a message is shown: a value may have millions of characters",
+    "errors:": "how much of a message is shown",
+    "render.diagnostics": "of more problems alike, their number is shown",
     "service.daemon.behind": "looks that are kept: fewer would make the lag a little less exact",
 }
 """Constants that look like limits, by the start of their modules."""

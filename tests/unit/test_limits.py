@@ -510,11 +510,6 @@ INTERNAL = {
     "runtime.streams.keyed.firsts": "which of two ways is taken",
     "service.checking.duckdb": "which of two ways is taken",
     "service.access.locks": "a wait of days is one without an end",
-    "compiler.loads.identity": "a longer name ends in its digest",
-    "compiler.loads.record": "of more verdicts, only what was counted is recorded",
-    "diagnostics:": "how much of a message is shown: a value may have millions of characters",
-    "errors:": "how much of a message is shown",
-    "render.diagnostics": "of more problems alike, their number is shown",
 }
 """Constants that look like limits and that nobody meets, by the start of their modules."""
 CONSTANT = re.compile(r"^_?(?:[A-Z]+_)*(?:MAX|MOST|LONGEST|DEEPEST|LARGEST)(?:_[A-Z]+)*$")
