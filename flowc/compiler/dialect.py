@@ -137,7 +137,7 @@ class TemporaryTables:
     schema: str | None = "temp"
     """The schema in which a session's temporary tables are found; None where they have that of the session."""
     columns: tuple[str, ...] = ()
-    """Columns that every temporary table needs beside its own, as CREATE TABLE has them. `{row}` is the
+    """Columns that every temporary table needs in addition to its own, as CREATE TABLE has them. `{row}` is the
     row identity."""
     options: str = ""
     """What follows the columns of a temporary table that lives for one transaction."""

@@ -1,4 +1,4 @@
-"""What the rows before a node hang on beside its SQL: the code of functions of the project, and what lookups read."""
+"""The functions and lookups upstream of a node: its rows depend on their code and on what they read."""
 
 from __future__ import annotations
 

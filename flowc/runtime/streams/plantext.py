@@ -1,7 +1,7 @@
 """Plans of streams as JSON, which a state store keeps with the epochs that a plan has intended.
 
-Reading makes plain values of known classes and nothing else: whoever can write the store cannot have code run. A plan
-names connections and holds none of their options.
+Reading makes plain values of known classes and runs no Python code. The plan holds finished SQL, so whoever can write
+the store can have SQL run on the targets. A plan names connections and holds none of their options.
 """
 
 from __future__ import annotations
