@@ -49,7 +49,7 @@ def work(
     settling = Settling(log, told, warned, Masking(opened.sessions, opened.ir.pipelines))
     specs = tuple(str(path.resolve()) for path in where.paths)
     project = Project(specs, where.environment, os.getcwd())
-    guarded = Guard(warned, "the run log cannot be used")
+    guarded = Guard(warned, "the run log cannot be used", noted=warned)
     minder = Minder(settling, guarded, Subprocess(os.environ), project, most=handed.most)
     try:
         minder.begin(*take(log, handed.run, pipelines))

@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 from flowc.api.selectors import expand
 from flowc.cli.console import out, say
@@ -21,6 +22,7 @@ from flowc.service.alerts.delivery import Alerter
 from flowc.service.alerts.freshness import Asker, watched
 from flowc.service.alerts.kept import Kept
 from flowc.service.alerts.kinds import Sender
+from flowc.service.alerts.outage import Outage, mark_of
 from flowc.service.alerts.standing import FreshnessStanding, freshness_standings
 from flowc.service.alerts.streams import StreamState
 from flowc.service.alerts.told import Telling
@@ -52,13 +54,16 @@ def telling_of(
     def warned(words: str) -> None:
         log(Event("warning", words))
 
+    runs = run_log(project, opened.sessions.resolver, given_log)
     told = Telling(
         place_of(opened, environment),
         [Alerter(spec, sender_of(spec, opened), warned, _subjects(spec, opened)) for spec in project.alerts.values()],
-        Kept(run_log(project, opened.sessions.resolver, given_log), warned, now),
+        Kept(runs, warned, now),
         warned,
         streams if project.alerts else None,
         at_end=at_end,
+        outage=Outage(mark_of(Path(project.root), runs.project, given_log)),
+        noted=lambda words: log(Event("info", words)),
     )
     fresh = watched(pipelines)
     if fresh:

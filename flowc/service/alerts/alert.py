@@ -10,17 +10,17 @@ from typing import Literal
 
 from flowc.durations import instant_text
 
-FAILED, GAVE_UP, RECOVERED, STALE, LAG, RESTARTS, TEST = (
-    "failed", "gave_up", "recovered", "stale", "lag", "restarts", "test",
+FAILED, GAVE_UP, RECOVERED, STALE, LAG, RESTARTS, RUN_LOG, TEST = (
+    "failed", "gave_up", "recovered", "stale", "lag", "restarts", "run_log", "test",
 )  # fmt: skip
 """What is told, by the words of `on`; `test` by `flowc alerts test` alone."""
-DEFAULT_ON = frozenset((GAVE_UP, RECOVERED, STALE, LAG, RESTARTS))
+DEFAULT_ON = frozenset((GAVE_UP, RECOVERED, STALE, LAG, RESTARTS, RUN_LOG))
 FAILING = "failing"
 """The condition that `failed` and `gave_up` are about; that of any other is called as it is."""
-_SEVERITIES = {FAILED: "warning", GAVE_UP: "error", RECOVERED: "info", TEST: "info"}
+_SEVERITIES = {FAILED: "warning", GAVE_UP: "error", RUN_LOG: "error", RECOVERED: "info", TEST: "info"}
 _TITLES = {
     FAILED: "failed, and is tried again", GAVE_UP: "failed", RECOVERED: "is well again", STALE: "is stale",
-    LAG: "is behind", RESTARTS: "begins anew again and again", TEST: "is tested",
+    LAG: "is behind", RESTARTS: "begins anew again and again", RUN_LOG: "cannot be used", TEST: "is tested",
 }  # fmt: skip
 _LONGEST_KEY = 255
 _LONGEST_TEXT = 4_000
@@ -29,11 +29,11 @@ _LONGEST_TEXT = 4_000
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """What is told of a subject: a pipeline or a stream. Texts hold no secrets."""
+    """What is told of a subject: a pipeline, a stream, or the run log. Texts hold no secrets."""
 
     kind: str
     subject: str
-    subject_kind: Literal["pipeline", "stream", "alert"]
+    subject_kind: Literal["pipeline", "stream", "run_log", "alert"]
     message: str
     project: str
     at: datetime

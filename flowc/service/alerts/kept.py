@@ -12,7 +12,7 @@ from flowc.errors import FlowcError, TransientError
 from flowc.service.runs.log import RunLog
 from flowc.service.runs.records import OK, Condition
 
-_AGAIN = 30.0
+_AGAIN = 10.0
 """Seconds after which a run log that could not be used is tried again."""
 Key = tuple[str, str, str]
 T = TypeVar("T")
@@ -30,6 +30,8 @@ class Kept:
     warned: Callable[[str], None]
     given: datetime | None = None
     """What counts as now; None for the clock of the run log."""
+    refused: FlowcError | None = None
+    """Why the run log could not be used when it was tried last."""
     _seen: dict[Key, Condition] = field(default_factory=dict)
     _unsaved: set[Key] = field(default_factory=set)
     _until: float = float("-inf")
@@ -77,7 +79,7 @@ class Kept:
                 if _stands(mine, known) and self._put(saved):
                     found[key] = _next(saved)
                 self._unsaved.discard(key)
-            self._seen, self._until = found, float("-inf")
+            self._seen, self._until, self.refused = found, float("-inf"), None
         except FlowcError as error:
             self._failed(error)
 
@@ -126,10 +128,10 @@ class Kept:
             return work()
 
     def _failed(self, error: FlowcError) -> None:
-        if self._until == float("-inf"):
+        if self.refused is None:
             words = "what alerts tell cannot be recorded, so that others may tell it too"
             self.warned(f"{words}: {error.message}")
-        self._until = time.monotonic() + _AGAIN
+        self._until, self.refused = time.monotonic() + _AGAIN, error
 
 
 def _next(saved: Condition) -> Condition:

@@ -17,10 +17,11 @@ from typing import Literal, Self
 
 from flowc.durations import instant_text
 from flowc.service.alerts import wording
-from flowc.service.alerts.alert import FAILING, GAVE_UP, LAG, RECOVERED, RESTARTS, STALE, Alert
+from flowc.service.alerts.alert import FAILING, GAVE_UP, LAG, RECOVERED, RESTARTS, RUN_LOG, STALE, Alert
 from flowc.service.alerts.delivery import Alerter
 from flowc.service.alerts.freshness import Asked, Asker, Watched
 from flowc.service.alerts.kept import Kept, Outpaced
+from flowc.service.alerts.outage import Outage
 from flowc.service.alerts.streams import StreamState
 from flowc.service.runs.records import Condition
 from flowc.service.runs.scheduler import Happened
@@ -54,6 +55,9 @@ class Telling:
     asker: Asker | None = None
     at_end: bool = False
     look: float = LOOK
+    outage: Outage | None = None
+    noted: Callable[[str], None] | None = None
+    """Hears that the run log can be used again."""
     _heard: SimpleQueue[Happened | Asked | None] = field(default_factory=SimpleQueue)
     _closing: float | None = None
     _asking: int = 0
@@ -144,6 +148,7 @@ class Telling:
 
     def _look(self) -> None:
         self.kept.refresh()
+        self._look_at_run_log()
         # A tick of cron remembers nothing itself: without a run log it would tell the same each time.
         asks = self.asker is not None and (self.kept.usable or not self.at_end)
         for watched in self.asker.watched if self.asker is not None and asks else ():
@@ -156,6 +161,32 @@ class Telling:
         for state in self.streams() if self.streams is not None else ():
             if state.failure is not None:
                 self._failed_stream(state)
+
+    # The run log
+
+    def _look_at_run_log(self) -> None:
+        """Tells of an outage and of its end, by nothing that is recorded."""
+        if self.outage is None:
+            return
+        refused, at = self.kept.refused, replace(self.place, at=self.kept.now(), subject="run log")
+        alert = replace(at, kind=RUN_LOG, subject_kind="run_log", condition=RUN_LOG)
+        if refused is not None:
+            if (seconds := self.outage.failed()) is not None:
+                words = wording.away(seconds, refused.message)
+                self.warned(words.splitlines()[0])
+                why = replace(alert, error_code=refused.code, error=refused.message)
+                self._tell_outage(replace(why, message=words, since=alert.at - timedelta(seconds=seconds)))
+        elif (seconds := self.outage.reached()) is not None:
+            if self.noted is not None:
+                self.noted(wording.back(seconds))
+            over = replace(alert, kind=RECOVERED, message=wording.back(seconds))
+            self._tell_outage(replace(over, since=alert.at - timedelta(seconds=seconds)))
+
+    def _tell_outage(self, alert: Alert) -> None:
+        """Tells every alerter, whatever it is about: what nobody sees concerns all."""
+        for alerter in self.alerters:
+            if alerter.minds(RUN_LOG) and alerter.tells(alert.kind):
+                alerter.post(alert)
 
     # Runs
 

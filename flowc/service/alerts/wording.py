@@ -68,6 +68,18 @@ def restarts(stream: str, number: int, trouble: str | None) -> str:
     return f"stream `{stream}` began anew {number} times within ten minutes{why}"
 
 
+def away(seconds: float, why: str) -> str:
+    """Of a run log that cannot be used."""
+    return (
+        f"the run log cannot be used for {span_text(seconds)}: {why}\nNo pipeline begins by its schedule until it can."
+    )
+
+
+def back(seconds: float) -> str:
+    """Of a run log that can be used again."""
+    return f"the run log can be used again, after {span_text(seconds)}"
+
+
 def well(subject: str, condition: str) -> str:
     """Of what is over."""
     how = {STALE: "its rows are fresh", LAG: "it has caught up", RESTARTS: "it goes on steadily"}

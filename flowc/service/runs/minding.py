@@ -50,6 +50,7 @@ class Guard:
     """Whether it could ever be used."""
     noted: Callable[[str], None] | None = None
     """Hears that it can be used again."""
+    again: str = "the run log can be used again"
     _since: float = 0.0
 
     def __call__(self, work: Callable[[], object]) -> bool:
@@ -57,7 +58,7 @@ class Guard:
         try:
             work()
             if self.refused is not None and self.noted is not None:
-                self.noted("that has passed, and it goes on")
+                self.noted(self.again)
             self.refused, self.tried = None, True
             return True
         except FlowcError as error:

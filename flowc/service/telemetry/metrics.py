@@ -227,6 +227,10 @@ def _next_due(scheduler: Scheduler) -> Iterator[Labelled]:
                 yield (at.pipeline,), round(due.timestamp(), 3)
 
 
+def _run_log_up(scheduler: Scheduler) -> Iterator[Labelled]:
+    yield (), int(scheduler.works)
+
+
 def _leads(scheduler: Scheduler) -> Iterator[Labelled]:
     if scheduler.leads:
         yield (), int(scheduler.token is not None)
@@ -242,6 +246,7 @@ _OF_SCHEDULES: tuple[Metric[Scheduler], ...] = (
     Metric("flowc_next_due_seconds", "gauge",
            "The due time of a pipeline that is next, or that has come and is not done yet, since 1970.",
            _PIPELINE, _next_due),
+    Metric("flowc_run_log_up", "gauge", "1 while the run log can be used, else 0.", (), _run_log_up),
     Metric("flowc_scheduler_leads", "gauge", "1 in the scheduler that leads, 0 in others.", (), _leads),
 )  # fmt: skip
 METRICS: tuple[Metric[_Worker] | Metric[float] | Metric[Scheduler], ...] = (
