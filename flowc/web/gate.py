@@ -53,9 +53,11 @@ class Visit:
 class _Refused(Exception):
     """A request that gets no further."""
 
-    def __init__(self, status: int, words: str) -> None:
+    def __init__(self, status: int, words: str, *, closes: bool = False) -> None:
         super().__init__(words)
         self.status, self.words = status, words
+        self.headers = {"Connection": "close"} if closes else None
+        """With `closes`, nobody can know where the next request begins, and none is read."""
 
 
 @dataclass
@@ -78,7 +80,7 @@ class Gate:
             scope["flowc.visit"] = visit
             answer = self._answer(scope, visit)
         except _Refused as refused:
-            answer = PlainTextResponse(refused.words + "\n", refused.status)
+            answer = PlainTextResponse(refused.words + "\n", refused.status, refused.headers)
         except Exception as error:  # whatever is sent, the answer has its headers
             self.tell(error)
             answer = PlainTextResponse(BUG, 500)
@@ -98,6 +100,8 @@ class Gate:
         hosts = headers.getlist("host")
         if len(hosts) != 1 or not knows_host(hosts[0], self.guard.hosts):
             raise _Refused(421, "this server has no such name: `--host NAME` gives it one")
+        if "transfer-encoding" in headers and "content-length" in headers:
+            raise _Refused(400, "a request has `Content-Length` or `Transfer-Encoding`, and not both", closes=True)
         bearer, session = _bearer(headers), _session(headers, cookie_name(scope))
         role = self._role(scope, headers, bearer, session)
         form: Mapping[str, str] = {}

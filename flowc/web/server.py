@@ -23,7 +23,7 @@ _ANSWERING = 30.0
 _ENDING = 3.0
 """Seconds in which what is being answered is finished at the end."""
 _MOST = 256
-"""Connections at a time; who comes when there are as many is told to come later."""
+"""Connections at a time. A new one takes the place of the one whose client has been waited for the longest."""
 _HEAD_BYTES = 16 << 10
 
 
@@ -35,6 +35,8 @@ class Timed(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._within(_ASKING)
+        if len(self.connections) >= _MOST:
+            self._make_room()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._turn is not None:
@@ -50,6 +52,22 @@ class Timed(H11Protocol):
     def on_response_complete(self) -> None:
         self._within(_ANSWERING if self.transport.get_write_buffer_size() else _ASKING)
         super().on_response_complete()
+
+    def _make_room(self) -> None:
+        others = [each for each in self.connections if isinstance(each, Timed) and each is not self and each.waits]
+        if others:
+            min(others, key=lambda each: each.until).transport.abort()
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is the client's turn: to ask, to send the rest of a form, or to read its answer."""
+        asks = self.cycle is None or self.cycle.response_complete or self.cycle.more_body
+        return not self.transport.is_closing() and (asks or self.transport.get_write_buffer_size() > 0)
+
+    @property
+    def until(self) -> float:
+        """By when it must have gone on, by the clock of the loop."""
+        return self._turn.when() if self._turn is not None else 0.0
 
     def _within(self, seconds: float) -> None:
         if self._turn is not None:
@@ -89,7 +107,7 @@ class Server:
     def __init__(self, app: Any, at: socket.socket) -> None:
         config = uvicorn.Config(
             app, http=Timed, ws="none", lifespan="off", loop="asyncio", log_config=None, log_level="critical",
-            access_log=False, server_header=False, proxy_headers=False, limit_concurrency=_MOST,
+            access_log=False, server_header=False, proxy_headers=False, limit_concurrency=_MOST + _MOST // 8,
             timeout_keep_alive=int(_ASKING), timeout_graceful_shutdown=2, h11_max_incomplete_event_size=_HEAD_BYTES,
         )  # fmt: skip
         self._server, self._at = uvicorn.Server(config), at
