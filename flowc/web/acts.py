@@ -52,6 +52,14 @@ class Acts:
             self.looks.begin(f"letters {stream}", lambda: self.works.letters(stream), older=older)
         return self.looks.begin(f"store {stream}", lambda: self.works.status(stream), older=older)
 
+    def stored_letters(self, stream: str, *, older: float) -> int | None:
+        """How many dead letters the store held when it was asked last, which is done again where that is old."""
+        name = f"letters {stream}"
+        if self.works.may_look(stream):
+            self.looks.begin(name, lambda: self.works.letters(stream), older=older)
+        found = self.looks.last(name).value
+        return None if found is None else sum(count.letters for count in found["counts"])
+
     def _pause(self, request: Request, *, paused: bool) -> None:
         self.works.set_paused(self._pipeline(request), paused=paused)
 

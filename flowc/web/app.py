@@ -93,7 +93,8 @@ class Site:
     def overview(self, request: Request) -> Response:
         """Health, what is due, and streams."""
         found = self.board.overview(_number(request.query_params.get("page")))
-        return self._shown(request, "overview.html", board=found, troubles=self.board.daemons.troubles)
+        dead = {name: self._acts.stored_letters(name, older=_STORE) for name in self.board.facts.keeping}
+        return self._shown(request, "overview.html", board=found, dead=dead, troubles=self.board.daemons.troubles)
 
     def pipeline(self, request: Request) -> Response:
         """A pipeline: its runs, its SQL, its lineage, its checks."""

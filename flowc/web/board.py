@@ -47,7 +47,6 @@ class StreamRow:
     p50: float | None
     p99: float | None
     late: int
-    dead: int
     lag_line: str
     latency_line: str
 
@@ -79,7 +78,8 @@ class Board:
         if not self.scheduled:
             return {}
         now, standings = self.log.now(), self.log.standings()
-        waiting = decide(self.scheduled, standings, self.limits, now).waiting
+        sound = {name: at for name, at in standings.items() if not at.damaged}
+        waiting = decide(self.scheduled, sound, self.limits, now).waiting
         return {each.pipeline: each for each in dues(self.scheduled, standings, waiting, now)}
 
     def overview(self, page: int) -> Overview:
@@ -118,14 +118,14 @@ class Board:
         workers, moments = self.daemons.workers.get(name, ()), self.daemons.moments(name)
         last = moments[-1] if moments and workers else None
         states = ", ".join(dict.fromkeys(str(worker["status"]) for worker in workers))
-        late, dead = (sum(worker[key] for worker in workers) for key in ("late_rows", "dead_letters"))
+        late = sum(worker["late_rows"] for worker in workers)
         lags, p99 = [float(each.lag) for each in moments], [each.p99 for each in moments]
         lag_line = sparks.line(lags, f"lag: now {lags[-1]:.0f}, at most {max(lags):.0f} messages" if lags else "")
         known = [each for each in p99 if each is not None]
         words = f"latency (99 of 100): now {_ms(p99[-1])}, at most {_ms(max(known))}" if known else ""
         return StreamRow(
             name, states or "-", last.lag if last else None, last.p50 if last else None, last.p99 if last else None,
-            late, dead, lag_line, sparks.line(p99, words),
+            late, lag_line, sparks.line(p99, words),
         )  # fmt: skip
 
     def stream(self, flow: Flow) -> dict[str, Any]:
@@ -156,7 +156,7 @@ def _state(row: PipelineRow) -> str:
     schedule = row.due.state.partition(":")[0].partition(",")[0] if row.due else ""
     if schedule == "running" or (row.last is not None and row.last.status == "running"):
         return "running"
-    if row.health not in ("ok", "-") or schedule in ("failing", "lost"):
+    if row.health not in ("ok", "-") or schedule in ("failing", "lost") or schedule.startswith("damaged"):
         return "not ok"
     healthy = "fine" if row.health == "ok" else "not run yet"
     return {"waits": "waiting", "paused": "paused", "due": "due"}.get(schedule, healthy)

@@ -195,8 +195,9 @@ def test_a_stream_shows_what_daemons_tell_and_what_is_stored(folder: Inside):
     folder.write("specs/s.yaml", STREAM)
     folder.write("data/in/a.jsonl", '{"id": 1}\n{"id": "<script>"}\n')
     assert folder.flowc("run", "--once").code == 0
-    with site(folder, statuses=[lambda: {"workers": [WORKER]}]) as browser:
+    with site(folder, statuses=[lambda: {"workers": [{**WORKER, "dead_letters": 0}]}]) as browser:
         browser.sign_in(ADMIN)
+        until(lambda: '<td class="n">1</td></tr>' in browser.get("/").text)  # which the store holds
         until(lambda: "Replay all dead letters" in browser.get("/streams/clicks").text)
         page = browser.get("/streams/clicks").text
         assert '<td class="n">7</td>' in browser.get("/").text

@@ -64,6 +64,9 @@ def dues(
 
 def _due(pipeline: Scheduled, at: Standing | None, waits: Waiting | None, now: datetime) -> Due:
     timing = pipeline.timing
+    if at is not None and at.damaged:
+        state = f"damaged in the run log: {', '.join(at.damaged)}"
+        return Due(pipeline.name, timing.schedule, timing.timezone, state)
     if at is None or (at.expression, at.timezone) != (timing.schedule, timing.timezone):
         state = "begins with the next scheduler" if at is None else "edited: begins anew with the next scheduler"
         return Due(pipeline.name, timing.schedule, timing.timezone, state, pipeline.schedule.after(now))

@@ -20,8 +20,9 @@ from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.tables import runlog as sql
 from flowc.compiler.tables.rowsql import Ahead
 from flowc.controls import json_text
-from flowc.errors import DataError, FlowcError, TransientError, UsageError
+from flowc.errors import DataError, EngineError, FlowcError, TransientError, UsageError
 from flowc.runtime.connector import Database
+from flowc.service.runs.damaged import DAMAGED, read_damaged
 from flowc.service.runs.details import read_detail
 from flowc.service.runs.records import LOST, OK, RUNNING, Claim, Condition, Outcome, RunRecord, Standing
 
@@ -30,6 +31,8 @@ LEASE = 30.0
 """How long a lease is, in seconds, where nobody says otherwise."""
 _ALONE = "duckdb"
 """The kind whose files one process has open at a time."""
+_UNTYPED = ("sqlite",)
+"""The kinds whose columns may hold values of any type."""
 _PATIENCE = 8.0
 """Seconds that such a file is waited for: less than there is between a sign of life and the end of a lease."""
 _MET = ("constraint-violated", "write-conflict")
@@ -232,6 +235,8 @@ class RunLog:
 
         Where the id is `whole`, it is found at once among any number of runs.
         """
+        if "\0" in run:  # as no database is asked for; no run that flowc has begun has such an id
+            return []
         return [_record(row) for row in self._ask(sql.read_run(self.project, run, self._dialect, whole=whole))]
 
     def purge(self, before: datetime) -> int:
@@ -245,7 +250,8 @@ class RunLog:
         with self._session() as database:
             if self._bare or (self.looks and database.table(self._dialect.state_table(sql.CONDITIONS)) is None):
                 return []
-            return list(map(_condition, database.query(sql.read_conditions(self.project, self._dialect)).to_pylist()))
+            rows = self._rows(database, sql.read_conditions(self.project, self._dialect))
+            return [_condition(row) for row in rows if not row.get(DAMAGED)]
 
     def put_condition(self, found: Condition) -> bool:
         """Records a condition in place of that with its version; False where another process was faster."""
@@ -299,8 +305,17 @@ class RunLog:
 
     def _ask(self, text: str) -> list[dict[str, Any]]:
         with self._session() as database:
-            rows: list[dict[str, Any]] = [] if self._bare else database.query(text).to_pylist()
+            return [] if self._bare else self._rows(database, text)
+
+    def _rows(self, database: Database, text: str) -> list[dict[str, Any]]:
+        """The rows of a query; of who only looks, a row that is damaged says so and hides no others."""
+        try:
+            rows: list[dict[str, Any]] = database.query(text).to_pylist()
             return rows
+        except (DataError, EngineError, OverflowError):
+            if not self.looks or self.kind not in _UNTYPED:
+                raise
+            return read_damaged(database, text)
 
     def _do(self, text: str) -> int:
         with self._session() as database:
@@ -392,7 +407,7 @@ def _standing(row: Mapping[str, Any]) -> Standing:
         since=_aware(row["since"]), settled_at=_aware(row["settled_at"]), version=int(row["version"]),
         succeeded_at=_maybe(row["succeeded_at"]), due_at=_maybe(row["due_at"]), attempt=int(row["attempt"]),
         retry_at=_maybe(row["retry_at"]), run_id=row["run_id"], paused=bool(row["paused"]),
-        failing=bool(row["failing"]), expired=bool(row["expired"]),
+        failing=bool(row["failing"]), expired=bool(row["expired"]), damaged=row.get(DAMAGED, ()),
     )  # fmt: skip
 
 
@@ -405,6 +420,10 @@ def _condition(row: Mapping[str, Any]) -> Condition:
 
 
 def _record(row: Mapping[str, Any]) -> RunRecord:
+    damaged = row.get(DAMAGED, ())
+    if damaged:
+        why = f"its row in the run log is damaged: {', '.join(damaged)}"
+        row = {**row, "status": DAMAGED, "error_code": None, "error": why}
     return RunRecord(
         id=row["run_id"], pipeline=row["pipeline_name"], attempt=int(row["attempt"]), reason=row["reason"],
         status=row["status"], owner=row["owner"], started_at=_aware(row["started_at"]), due_at=_maybe(row["due_at"]),

@@ -104,6 +104,8 @@ class Standing:
     failing: bool = False
     expired: bool = False
     """Whether the run gives no sign of life."""
+    damaged: tuple[str, ...] = ()
+    """The columns of its row that hold values of another type than they declare."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,7 +135,8 @@ class Scheduler:
         now = self._present()
         standings = self.log.standings()
         self.seen = standings, now
-        return decisions.decide(self.pipelines, standings, self.limits, now, self.chosen), now
+        sound = {name: at for name, at in standings.items() if not at.damaged}
+        return decisions.decide(self.pipelines, sound, self.limits, now, self.chosen), now
 
     def tick(self) -> int:
         """Looks once at what is due and begins it; tells how many runs it began, or gave up as lost."""
