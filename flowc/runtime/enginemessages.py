@@ -10,7 +10,10 @@ from flowc.errors import EngineError
 _PARTS = (
     "DataFusion|Arrow|External|Context|Execution|Parser|Csv|Schema|Plan|Internal|SQL|Parquet|ParquetError|Object Store"
 )
-_NOISE = re.compile(rf"^(?:(?:{_PARTS}) error: |ParserError\(|caused by\s*)+")
+_OF_FILES = r"(?:builtins\.)?(?:FileNotFound|Permission|IsADirectory|NotADirectory|OS|IO)Error: "
+_NOISE = re.compile(rf"^(?:(?:{_PARTS}) error: |ParserError\(|caused by\s*|{_OF_FILES})+")
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_GONE = re.compile(r"Object at location (.*?) not found.*", re.DOTALL)
 _RAISED = re.compile(r"PyErr \{ type: <class 'flowc\.[\w.]+'>, value: \w+\((['\"])(.*?)\1\), traceback", re.DOTALL)
 """What a function of flowc's own raised inside of the engine."""
 _FAILED = re.compile(r"Cannot cast \w+ 'fails: ([^']*)' to value of Boolean type")
@@ -23,7 +26,8 @@ def engine_message(error: BaseException) -> str:
         return raised[2]
     if (failed := _FAILED.search(str(error))) is not None:
         return failed[1]
-    return " ".join(_NOISE.sub("", str(error).strip()).split())
+    words = _GONE.sub(r"the file `\1` is missing", _COLOUR.sub("", str(error)))
+    return " ".join(_NOISE.sub("", words.strip()).split())
 
 
 def is_panic(error: BaseException) -> bool:

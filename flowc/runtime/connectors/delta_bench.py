@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from flowc.catalog import TableName
 from flowc.errors import EngineError
+from flowc.runtime.connectors.delta_words import missing_words, plain_words
 from flowc.runtime.connectors.duckdb import DuckDB
 from flowc.runtime.names import literal
 from flowc.runtime.scratch import Scratch
@@ -60,8 +61,8 @@ class Bench(DuckDB):
         """The Arrow types of a query."""
         try:
             schema: pa.Schema = self._connection.sql(sql).to_arrow_reader(1).schema
-        except duckdb.Error as error:
-            raise EngineError(str(error), code="query-refused") from error
+        except (duckdb.Error, OSError, pa.ArrowException) as error:
+            raise _refused(error) from error
         return schema
 
     def stream(self, sql: str, schema: pa.Schema) -> pa.RecordBatchReader:
@@ -73,5 +74,14 @@ class Bench(DuckDB):
             for batch in self._connection.sql(sql).to_arrow_reader(_BATCH):
                 arrays = [array.cast(field.type) for array, field in zip(batch.columns, schema, strict=True)]
                 yield pa.RecordBatch.from_arrays(arrays, schema=schema)
-        except duckdb.Error as error:
-            raise EngineError(str(error), code="query-refused") from error
+        except (duckdb.Error, OSError, pa.ArrowException) as error:
+            raise _refused(error) from error
+
+
+def _refused(error: Exception) -> EngineError:
+    """Why a query failed, which may do so at any of its batches, also with an error of Arrow or of the system."""
+    missing = missing_words(error)
+    if missing is None:
+        return EngineError(plain_words(error), code="query-refused")
+    message = f"a table of the lake cannot be read: {missing}"
+    return EngineError(message, code="unreadable-file", help="bring the files back from a copy of the table")

@@ -18,6 +18,7 @@ from flowc.catalog import Column, Table, TableName
 from flowc.errors import DataError, EngineError, FlowcError, TransientError, UsageError
 from flowc.locations import local_path
 from flowc.runtime.arrow import data_type
+from flowc.runtime.connectors.delta_words import missing_words, plain_words
 from flowc.runtime.connectors.folder import Folder
 from flowc.runtime.extras import driver
 from flowc.runtime.options import text
@@ -155,10 +156,10 @@ def speaking(name: TableName) -> Iterator[None]:
     except FlowcError:
         raise
     except exceptions.CommitFailedError as error:
-        words = " ".join(str(error).split())
+        words = plain_words(error)
         raise (_failure(name, words, error) if _REFUSED.search(words) else overtaken(name, words)) from error
     except (exceptions.DeltaError, OSError, ValueError, pa.ArrowException) as error:
-        raise _failure(name, " ".join(str(error).split()), error) from error
+        raise _failure(name, plain_words(error), error) from error
 
 
 def overtaken(name: TableName, words: str = "") -> TransientError:
@@ -174,6 +175,9 @@ def _failure(name: TableName, words: str, error: Exception) -> FlowcError:
         return overtaken(name, words)
     if _REFUSED.search(words):
         return DataError(f"`{name}` refuses the rows: {words}", code="constraint-violated")
+    if (missing := missing_words(error)) is not None:
+        message = f"table `{name}` cannot be read: {missing}"
+        return EngineError(message, code="unreadable-file", help="bring the files back from a copy of the table")
     if isinstance(error, OSError):
         return EngineError(f"the files of `{name}` cannot be reached: {words}", code="connection-failed")
     return EngineError(f"`{name}`: {words}", code="query-refused")

@@ -170,7 +170,7 @@ class DuckDB:
         try:
             with self._reading():
                 yield from as_read(self._connection.sql(sql).to_arrow_reader(_BATCH), columns)
-        except duckdb.Error as error:
+        except (duckdb.Error, OSError, pa.ArrowException) as error:  # Arrow's reader gives those of later batches so
             raise self._failed(error) from error
 
     @contextmanager
@@ -264,7 +264,7 @@ class DuckDB:
             message = f"DuckDB cannot read `{path}`: it belongs to a database that flowc has open"
             raise EngineError(message, code="query-refused", help="read it through a connection of its own kind")
 
-    def _failed(self, error: duckdb.Error) -> FlowcError:
+    def _failed(self, error: Exception) -> FlowcError:
         if _BROKEN.match(str(error)):
             message = f"cannot use `{self._path}`: {error}"
             return EngineError(message, code="connection-failed", help="check the path, or bring the file back")
@@ -277,6 +277,10 @@ class DuckDB:
         return _failure(error)
 
 
+_VALUE = re.compile(r"(?:Conversion|Out of Range) Error: ")
+"""What an error is about whose class Arrow has hidden."""
+
+
 def _cannot_open(path: str, error: duckdb.Error) -> FlowcError:
     if _HELD.search(str(error)):
         holder = _HOLDER.search(str(error))
@@ -286,12 +290,12 @@ def _cannot_open(path: str, error: duckdb.Error) -> FlowcError:
     return EngineError(f"cannot open `{path}`: {error}", code="connection-failed", help=mend_of(path))
 
 
-def _failure(error: duckdb.Error) -> FlowcError:
+def _failure(error: Exception) -> FlowcError:
     """DuckDB's error as ours, in its own words."""
     words = str(error).strip()
     if isinstance(error, duckdb.ConstraintException):
         return DataError(words, code="constraint-violated")
-    if isinstance(error, duckdb.ConversionException | duckdb.OutOfRangeException):
+    if isinstance(error, duckdb.ConversionException | duckdb.OutOfRangeException) or _VALUE.match(words):
         return DataError(words, code="value-refused")
     if isinstance(error, duckdb.TransactionException) and _CONFLICT.search(words):
         return TransientError(words, code="write-conflict")

@@ -1,0 +1,77 @@
+"""A Delta table with missing or damaged files: the error says what is missing, and nothing of the library."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from deltalake import write_deltalake
+
+from tests.commands import Inside
+
+SPEC = """
+project: shop
+connections:
+  lake: { kind: delta, uri: lake }
+  db: { kind: sqlite, path: shop.db }
+tables:
+  out: { connection: db, columns: { a: bigint } }
+  back: { connection: lake, columns: { a: bigint } }
+pipelines:
+  reads: { from: { connection: lake, table: t }, to: out, mode: append }
+  writes: { from: db, sql: SELECT 1 AS a, to: back, mode: append }
+"""
+FOREIGN = re.compile(r"\x1b|\b\w+(Error|Exception)\b|error\[internal\]|Traceback|<unknown>|\.rs:|ParsedLogPath|Url \{")
+
+
+def first_commit(table: Path) -> None:
+    (table / "_delta_log/00000000000000000000.json").unlink()
+
+
+def middle_commit(table: Path) -> None:
+    (table / "_delta_log/00000000000000000001.json").unlink()
+
+
+def all_commits(table: Path) -> None:
+    for each in (table / "_delta_log").glob("*.json"):
+        each.unlink()
+
+
+def bad_commit(table: Path) -> None:
+    (table / "_delta_log/00000000000000000002.json").write_text("{bad")
+
+
+def empty_commit(table: Path) -> None:
+    (table / "_delta_log/00000000000000000002.json").write_text("")
+
+
+def rows(table: Path) -> None:
+    min(table.glob("*.parquet")).unlink()
+
+
+def bad_rows(table: Path) -> None:
+    min(table.glob("*.parquet")).write_bytes(b"PAR1 no more PAR1")
+
+
+DAMAGES = (first_commit, middle_commit, all_commits, bad_commit, empty_commit, rows, bad_rows)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_the_words_are_about_the_files(tmp_path: Path, damage):
+    folder = Inside(tmp_path)
+    folder.write("specs/s.yaml", SPEC)
+    assert folder.flowc("lint").code == 0
+    for name in ("t", "back"):
+        table = tmp_path / "lake" / name
+        for i in range(3):
+            write_deltalake(str(table), pa.table({"a": [i]}), mode="append")
+        damage(table)
+    for words in (("plan",), ("validate",), ("preview", "reads"), ("run", "--once"), ("drift",), ("status",)):
+        done = folder.flowc(*words)
+        said = done.out + done.err
+        assert FOREIGN.search(said) is None, (words, said)
+    if damage in (first_commit, middle_commit, rows):
+        said = folder.flowc("run", "reads", "--once").err
+        assert "missing" in said, said
