@@ -26,6 +26,7 @@ from flowc.service.daemon.stats import Event
 from flowc.service.runs.due import Due, dues, limits_of, scheduled, with_successes
 from flowc.service.runs.edits import ScheduleEdit, edited
 from flowc.service.runs.executors import SILENCE, Project, report_handle
+from flowc.service.runs.failures import failure_of
 from flowc.service.runs.log import LEASE
 from flowc.service.runs.masking import Masking
 from flowc.service.runs.minding import Happened
@@ -126,7 +127,8 @@ def happened_event(happened: Happened) -> Event:
     code = f"[{outcome.error_code}]" if outcome.error_code else ""
     again = f"; tried again at {happened.next_attempt.isoformat(timespec='seconds')}" if happened.next_attempt else ""
     given_up = "; that was the last attempt for this due time" if happened.kind == "gave up" else ""
-    words = f"{outcome.status}{code}: {outcome.error}{_passed_by(outcome)}{again}{given_up}"
+    where = "".join(f"; {line}" for line in failure_of(outcome.detail).lines)
+    words = f"{outcome.status}{code}: {outcome.error}{where}{_passed_by(outcome)}{again}{given_up}"
     return Event("error", words, pipeline=claim.pipeline, fields=fields)
 
 

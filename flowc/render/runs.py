@@ -16,6 +16,7 @@ from flowc.render.tables import table
 from flowc.service.loads.report import ALWAYS
 from flowc.service.runs.due import Due
 from flowc.service.runs.edits import ScheduleEdit
+from flowc.service.runs.failures import failure_of
 from flowc.service.runs.records import RunRecord
 
 _ROLES = {"ok": "good", "failed": "bad", "timeout": "bad", "lost": "bad", "running": "note", "skipped": "dim",
@@ -60,7 +61,8 @@ def run_text(run: RunRecord, style: Style) -> str:
         parts.append(table(("target", "phase", "seconds"), phases, style, right=(2,)))
     if run.error is not None:
         code = f"[{run.error_code}]" if run.error_code else ""
-        parts.append(style.paint("error", f"error{code}") + ": " + "\n  ".join(printable_lines(run.error)))
+        words = "\n  ".join(printable_lines("\n".join((run.error, *failure_of(run.detail).lines))))
+        parts.append(style.paint("error", f"error{code}") + ": " + words)
     said = str(run.detail.get("said") or "").strip()
     if said:
         parts.append("\n".join(["it said:", *(f"  {line}" for line in printable_lines(said)[-50:])]))
@@ -71,7 +73,7 @@ def log_text(run: RunRecord, style: Style) -> str:
     """What a run said and how it ended, each line with whose it is."""
     head = style.paint("dim", f"{printable(run.pipeline)} {_at(run.started_at)}:")
     code = f"[{run.error_code}]" if run.error_code else ""
-    why = f"{code}: {run.error}" if run.error is not None else ""
+    why = "\n".join((f"{code}: {run.error}", *failure_of(run.detail).lines)) if run.error is not None else ""
     said = printable_lines(str(run.detail.get("said") or "").strip())
     first, *rest = printable_lines(f"{run.status}{why}")
     ended = [style.paint(_ROLES.get(run.status, "dim"), first), *rest]

@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from flowc import __version__
 from flowc.errors import FlowcError, TransientError, UsageError
+from flowc.service.runs.failures import failure_of
 from flowc.service.runs.records import STATUSES
 from flowc.web.acts import Acts
 from flowc.web.board import Board
@@ -134,7 +135,9 @@ class Site:
         """One run: its targets, its error, and its words."""
         name = request.path_params["run"][:200]
         run = self.board.run(name) if name.isprintable() else None
-        return self._missing(request) if run is None else self._shown(request, "run.html", run=run)
+        if run is None:
+            return self._missing(request)
+        return self._shown(request, "run.html", run=run, failure=failure_of(run.detail))
 
     def lineage(self, request: Request) -> Response:
         """What flows into what."""

@@ -8,6 +8,7 @@ from datetime import datetime
 from flowc.compiler.ir import Freshness
 from flowc.durations import instant_text
 from flowc.service.alerts.alert import FAILED, GAVE_UP, LAG, RECOVERED, RESTARTS, STALE, Alert
+from flowc.service.runs.failures import failure_of
 from flowc.service.runs.records import LOST, TIMEOUT
 from flowc.service.runs.scheduler import Happened
 
@@ -29,9 +30,10 @@ def of_run(happened: Happened, kind: str, place: Alert) -> Alert:
     when = f" at {_short(again)}" if again is not None else ""
     then = "That was the last attempt for this due time." if kind == GAVE_UP else f"It is tried again{when}."
     how = _HOW.get(outcome.status, "failed")
+    where = "".join(f"\n{line}" for line in failure_of(outcome.detail).lines)
+    message = f"`{claim.pipeline}` {how} for {due}, attempt {claim.attempt}{why}{where}\n{then}"
     return replace(
-        about, message=f"`{claim.pipeline}` {how} for {due}, attempt {claim.attempt}{why}\n{then}", next_attempt=again,
-        error_code=outcome.error_code, error=outcome.error,
+        about, message=message, next_attempt=again, error_code=outcome.error_code, error=outcome.error,
     )  # fmt: skip
 
 

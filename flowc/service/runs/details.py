@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 _GREATEST = 1e18
-_NULLS = ("reason", "mode", "error", "code", "help")
+_NULLS = ("reason", "mode", "error", "code", "help", "file", "line", "column")
 """Members that are null where there is nothing to say."""
 Shape = Callable[[Any], Any]
 """Gives a value where it has the shape that is expected, and None where it has another one."""
@@ -74,9 +74,17 @@ _CHECK: Mapping[str, Shape] = {
     "name": _text, "severity": _text, "passed": _flag, "failed": _number, "total": _number,
 }  # fmt: skip
 _ERROR: Mapping[str, Shape] = {"code": _text, "message": _text, "help": _text, "details": _list(_text)}
+_DIAGNOSTIC: Mapping[str, Shape] = {
+    "code": _text, "message": _text, "help": _text, "file": _text, "line": _number, "column": _number,
+    "notes": _list(_object({"message": _text})),
+}  # fmt: skip
 _TARGET: Mapping[str, Shape] = {
     "target": _text, "mode": _text, "status": _text, "seconds": _number, "counts": _numbers, "phases": _numbers,
     "expects": _list(_check), "notes": _list(_text), "error": _object(_ERROR),
+    "diagnostics": _list(_object(_DIAGNOSTIC)),
 }  # fmt: skip
-_PIPELINE: Mapping[str, Shape] = {"reason": _text, "targets": _list(_object(_TARGET))}
+_PIPELINE: Mapping[str, Shape] = {
+    "reason": _text, "targets": _list(_object(_TARGET)), "error": _object(_ERROR),
+    "diagnostics": _list(_object(_DIAGNOSTIC)),
+}  # fmt: skip
 _DETAIL: Mapping[str, Shape] = {"pipelines": _list(_object(_PIPELINE)), "said": _text}

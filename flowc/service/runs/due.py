@@ -8,6 +8,7 @@ from datetime import datetime
 
 from flowc.compiler.front.project import ProjectSpec
 from flowc.compiler.ir import Pipeline
+from flowc.durations import instant_text
 from flowc.service.loads.planning import connections
 from flowc.service.runs.decisions import Limits, Scheduled, Waiting, next_due
 from flowc.service.runs.log import RunLog
@@ -86,6 +87,8 @@ def _state(at: Standing, waits: Waiting | None, due: datetime | None, now: datet
         return f"waits: {waits.reason}"
     if due is None:
         return "never due again"
+    if at.due_at is not None and at.retry_at is not None and now < at.retry_at:
+        return f"waits: tried again at {instant_text(at.retry_at.replace(microsecond=0))}"
     return "due" if due <= now else "failing" if at.failing else "fine"
 
 
