@@ -50,6 +50,7 @@ def run(
     until: str | int | date | None = None,
     missing: bool = False,
     drain: bool = False,
+    run_id: str | None = None,
 ) -> RunResult:
     """Runs pipelines once, in dependency order, and lets streams catch up, as `flowc run --once`: `names`, or all.
 
@@ -57,7 +58,8 @@ def run(
     or several of them; `env` an entry of `environments`. The named loads read everything anew with `full`, or again
     from the cursor `since` on (`--from`) up to `until`, without it (`--to`); with `missing`, only for the due times of
     that range for which no run has succeeded. With `drain`, the end of the sources of
-    streams counts as the end of their input.
+    streams counts as the end of their input. With `run_id`, targets that an earlier call of the same id has loaded are
+    passed by.
 
     What fails on the way is in the result. Raises SpecErrors for errors in the specs, before anything is read, and
     FlowcError where the run cannot begin: for a name that nothing has, or options that do not go together.
@@ -66,7 +68,7 @@ def run(
 
     def work() -> RunResult:
         reread = reread_of(names, _cursor(since), _cursor(until), full=full, missing=missing)
-        once = open_once(Where(spec_paths(specs), env, masker), names, reread, missing=missing)
+        once = open_once(Where(spec_paths(specs), env, masker), names, reread, missing=missing, run_id=run_id)
         return run_once(once, drain=drain)
 
     return outward(masker, work)
@@ -102,6 +104,8 @@ class Once:
     reread: Reread | None = None
     missing: bool = False
     """Whether only the due times within `reread` are run that lack a success."""
+    run_id: str | None = None
+    """What all attempts of the run have in common."""
 
 
 def reread_of(
@@ -138,8 +142,16 @@ def _range(since: str | None, until: str | None) -> tuple[datetime, datetime]:
     return first, last
 
 
-def open_once(where: Where, given: Sequence[str], reread: Reread | None = None, *, missing: bool = False) -> Once:
+def open_once(
+    where: Where,
+    given: Sequence[str],
+    reread: Reread | None = None,
+    *,
+    missing: bool = False,
+    run_id: str | None = None,
+) -> Once:
     """Opens the project for the named or selected pipelines and streams, or all. Raises as `run`."""
+    _check_run_id(run_id, missing=missing)
     names = names_before(where, given)
     known = stream_names(where) if names else ()
     streams = tuple(name for name in names if name in known)
@@ -154,7 +166,19 @@ def open_once(where: Where, given: Sequence[str], reread: Reread | None = None, 
     streams = streams if names else tuple(opened.checked.project.streams)
     if streams and not opened.checked.project.pipelines and not opened.broken:
         return Once(OpenProject(opened.checked, opened.ir, opened.sessions, opened.found, opened.names), streams)
-    return Once(opened, streams, reread, missing)
+    return Once(opened, streams, reread, missing, run_id)
+
+
+def _check_run_id(run_id: str | None, *, missing: bool) -> None:
+    """Raises UsageError for an id that says nothing: with it, every run would be an attempt of the first one."""
+    if run_id is None:
+        return
+    if missing:
+        message = "`--missing` runs due times, each of which is a run of its own"
+        raise UsageError(message, code="conflicting-options", help="leave out `--run-id`")
+    if not run_id.strip() or not run_id.isprintable():
+        help = "give what the job has in common with its retries only, as `--run-id nightly-2026-03-10`"
+        raise UsageError(f"`--run-id {run_id!r}` names no run", code="unusable-option", help=help)
 
 
 def _alone(catch_up: CatchUp) -> StreamReport:
@@ -176,7 +200,7 @@ def run_once(
     span_of = watching.span_of if isinstance(watching, Recorded) else lambda _: recording.span
     run = Run(
         opened.checked, opened.pipelines, shared, watching, env=os.environ, reread=once.reread, plans=plans,
-        span_of=span_of, identity=Identity(due, project.environment) if (due := due_time()) is not None else None,
+        span_of=span_of, identity=_identity(once),
     )  # fmt: skip
     try:
         if once.missing:
@@ -192,6 +216,17 @@ def run_once(
         sessions.close()
         shared.close()
     return _told(opened, both.pipelines, both.streams)
+
+
+def _identity(once: Once) -> Identity | None:
+    """What all attempts of a run have in common; None for a run by hand, which has one attempt."""
+    environment, reread = once.opened.checked.project.environment, once.reread
+    if (due := due_time()) is not None:
+        return Identity(due, environment)
+    if once.run_id is None:
+        return None
+    part = f" {reread.since}/{reread.until}" if reread is not None else ""
+    return Identity(datetime.now(UTC), environment, run=f"{once.run_id}{part}")
 
 
 def _run_missing(once: Once, run: Run, watching: Observer) -> RunReport:

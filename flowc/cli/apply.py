@@ -23,6 +23,7 @@ from flowc.service.changes.migrating import Request, carry_out, refuse_destructi
 from flowc.service.changes.plans import make_plan, states_of
 from flowc.service.changes.saved import SavedPlan, check_project, read_plan
 from flowc.service.checking import checker
+from flowc.service.loads.identity import make_places
 
 
 class _Talk:
@@ -92,6 +93,9 @@ def command(
     request = Request(opened.checked, opened.ir, opened.sessions, saved, _Talk(), limits, looked_at=not yes)
     for done in carry_out(request):
         out(f"{printable(done.connection)}: version {done.version}, {done.statements} statements, {done.seconds:.2f} s")
+    chosen = selection(saved.select, opened)
+    make_places([each for each in opened.ir.pipelines if not chosen or each.name in chosen], opened.sessions)
+    opened.sessions.close()
     if opened.checked.project.run_log.connection is not None:
         make_run_log(opened)
     for words in refusals(states):

@@ -20,6 +20,9 @@ from flowc.errors import UsageError
 @click.option("--from", "since", metavar="VALUE", help="Load the named pipelines again from this cursor on.")
 @click.option("--to", "until", metavar="VALUE", help="Load them again up to this cursor, without it.")
 @click.option("--missing", is_flag=True, help="With --from and --to: only due times without a success.")
+@click.option(
+    "--run-id", metavar="ID", help="Pass by targets that an earlier run of this ID has loaded: for retries of a job."
+)
 @format_option(what="the report of a run with --once")
 @http_option
 @click.option(
@@ -38,6 +41,7 @@ def command(
     since: str | None,
     until: str | None,
     missing: bool,
+    run_id: str | None,
     form: str,
     http: str | None,
     hosts: tuple[str, ...],
@@ -66,19 +70,23 @@ def command(
     merges update, appends replace all rows of their tables, and the watermark is set anew. Both imply --once.
     With --missing, --from and --to are times, and the part of each due time between them is loaded for which no run
     has succeeded by what the run log says: what came since the due time before.
+
+    Without a schedule, each run loads all of its targets. With --run-id, all runs of one ID are attempts of the same
+    run: each loads the targets that those before it have not loaded.
     """
     become_worker()
     paths, names = specs_and_names(specs)
     names = [exact] if exact is not None else names
     reread = reread_of(names, since, until, full=full, missing=missing)
     if not (once or drain or reread):
-        if form == "json":
-            message = "`--json` prints the report of a run that ends"
+        given = "--json" if form == "json" else "--run-id" if run_id is not None else None
+        if given is not None:
+            message = f"`{given}` is for a run that ends"
             raise UsageError(message, code="conflicting-options", help="add `--once`, or use `--log-format json`")
         from flowc.cli.daemon import DaemonOptions, run_daemon
 
         return run_daemon(paths, names, environment, DaemonOptions(http, log_format, log_level, run_log, web, hosts))
     return run_named(
         where(paths, environment), names, json=form == "json", drain=drain, reread=reread, missing=missing,
-        run_log=run_log,
+        run_log=run_log, run_id=run_id,
     )  # fmt: skip

@@ -31,11 +31,11 @@ from flowc.service.streams.run import StreamReport
 
 def run_named(
     where: Where, names: Sequence[str], *, json: bool, drain: bool, reread: Reread | None = None,
-    missing: bool = False, run_log: str | None = None,
+    missing: bool = False, run_log: str | None = None, run_id: str | None = None,
 ) -> int:  # fmt: skip
     """Runs the named pipelines and streams, or all; exit code 1 when one failed."""
     with ending("nothing was run"):
-        once = open_once(where, names, reread, missing=missing)
+        once = open_once(where, names, reread, missing=missing, run_id=run_id)
     say_errors(once.opened.found)
     if isinstance(once.opened, OpenPipelines):
         project, resolver = once.opened.checked.project, once.opened.sessions.resolver

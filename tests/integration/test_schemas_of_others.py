@@ -31,6 +31,7 @@ pipelines:
     table: src
     to: { connection: w, table: t }
     mode: append
+    incremental: { column: id }
     schedule: "0 * * * *"
     retry: { attempts: 1 }
 """
@@ -63,6 +64,15 @@ def test_who_may_not_make_the_table_of_due_times_is_told_what_for(project, postg
         assert project.flowc("run-due", "--now", "2026-03-10T11:59:00Z").code == 0
         done = project.flowc("run-due", "--now", "2026-03-10T12:00:00Z")
         assert done.code == 1
-        assert ".loads`, where scheduled runs record due times" in done.err
+        assert ".loads`, which records runs" in done.err
+        assert "apply` as a user who may create tables" in project.flowc("runs", "show", "last", "--json").out
+        restricted, project.env["STORE"] = project.env["STORE"], postgres
+        done = project.flowc("apply", "--yes")
+        assert done.code == 0, done.err
+        project.env["STORE"] = restricted
+        store.run(f"GRANT USAGE ON SCHEMA flowc TO {ROLE}")
+        store.run(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA flowc TO {ROLE}")
+        done = project.flowc("run-due", "--now", "2026-03-10T13:00:00Z")
+        assert done.code == 0, done.err
     finally:
         store.run(f"DROP OWNED BY {ROLE}", f"DROP ROLE {ROLE}")

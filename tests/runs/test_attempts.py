@@ -185,10 +185,10 @@ def test_of_two_attempts_at_once_one_loads(attempts, kind, request, monkeypatch)
     for due in (NOON, ONE):
         seen: list[Recorded] = []
 
-        def stale(apply, identity, target, now, seen=seen):
+        def stale(apply, *asked, seen=seen):
             if apply.target.name.name != "a":
-                return recorded_load(apply, identity, target, now)
-            seen.append(recorded_load(apply, identity, target, now))
+                return recorded_load(apply, *asked)
+            seen.append(recorded_load(apply, *asked))
             return seen[0]
 
         monkeypatch.setattr("flowc.service.loads.run.recorded_load", stale)
@@ -229,3 +229,54 @@ def test_a_target_that_is_made_anew_is_loaded(attempts):
     attempts.store.run("DROP TABLE a")
     assert attempts.attempt()[0] == "ok"
     assert attempts.a() == [(1,), (2,)]
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "delta"])
+def test_attempts_of_a_named_run_pass_by_what_they_have_loaded(shop, kind, request):
+    """A job of an orchestrator, which tries again by itself."""
+    shop.begin_with(kind, address(request, kind))
+    for _ in range(3):
+        assert shop.flowc("run", "copy", "--once", "--run-id", "dag/1 é").code == 1
+    assert shop.a() == [(1,), (2,)]
+    shop.mend()
+    done = shop.flowc("run", "copy", "--once", "--run-id", "dag/1 é", "--json")
+    first, second = done.json["pipelines"][0]["targets"]
+    assert (done.code, first["passed_by"], second["passed_by"]) == (0, True, False)
+    assert "in the same run" in first["notes"][0]
+    assert (shop.a(), shop.b()) == ([(1,), (2,)], [(1,), (2,)])
+
+
+def test_other_runs_are_no_attempts_of_a_named_run(shop):
+    shop.begin_with("sqlite")
+    shop.mend()
+    for given in (["--run-id", "a"], ["--run-id", "A"], [], [], ["--run-id", "a", "--full"]):
+        shop.source.run("DELETE FROM b")
+        done = shop.flowc("run", "copy", "--once", *given)
+        assert (done.code, "passed by" in done.out) == (0, False)
+    assert len(shop.a()) == 2, "the last one replaced all"
+
+
+@pytest.mark.parametrize("run", ["", " ", "a\nb"])
+def test_an_id_that_names_no_run_is_refused(shop, run):
+    """A variable that is not set would make all runs attempts of the first one."""
+    shop.begin_with("sqlite")
+    assert "unusable-option" in shop.flowc("run", "copy", "--once", "--run-id", run).err
+
+
+def test_a_run_by_hand_has_one_attempt(shop):
+    """`retry` is for due times: nothing loads the first target again within one run."""
+    shop.begin_with("sqlite")
+    assert shop.flowc("run", "copy", "--once").code == 1
+    assert (shop.a(), shop.runs()[0]["attempt"]) == ([(1,), (2,)], 1)
+
+
+def test_a_pipeline_that_was_edited_between_attempts_says_so(attempts):
+    """What the first attempt has loaded stays: to load it once more would double it."""
+    attempts.begin_with("sqlite")
+    assert attempts.attempt()[0] == "ok"
+    specs = attempts.path / "specs/s.yaml"
+    attempts.write("specs/s.yaml", specs.read_text().replace("SELECT n FROM events", "SELECT n + 10 AS n FROM events"))
+    attempts.monkeypatch.setattr("flowc.api.running.due_time", lambda: parse_instant(NOON))
+    first, _ = attempts.flowc("run", "copy", "--once", "--json").json["pipelines"][0]["targets"]
+    assert "edited" in " ".join(first["notes"])
+    assert (attempts.a(), attempts.b()) == ([(1,), (2,)], [(2,), (11,), (12,)])

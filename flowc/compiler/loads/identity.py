@@ -1,4 +1,4 @@
-"""Of which run a load is: all attempts of one due time have the same identity, whoever begins them.
+"""Of which run a load is: all attempts of one due time, or of one named run, have the same identity.
 
 A target records the identity in the transaction that holds the rows, in flowc's own table `loads`. An attempt that
 finds its own there has nothing to do.
@@ -31,8 +31,7 @@ COLUMNS = (
     Column("loaded_at", TIMESTAMPTZ, nullable=False),
 )
 KEY = (PROJECT, "pipeline_name", "target", "lane")
-PART = "part "
-"""How the names of lanes begin that are parts."""
+_SCHEDULE = "schedule"
 _LONGEST = 128
 """Characters of a lane: the key of a table has no more room everywhere."""
 _EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
@@ -43,19 +42,26 @@ class Identity:
     """The due time that a run is of.
 
     A target holds the last one of each lane. What a schedule asks for is the lane of its environment, where due times
-    are run in their order. A part that is read again for a due time has a lane of its own.
+    are run in their order. A part that is read again for a due time has a lane of its own, and so has a named run.
     """
 
     due_at: datetime
     environment: str | None = None
     since: datetime | None = None
     """The beginning of the part; None where the run reads on."""
+    run: str | None = None
+    """The name of a run that no schedule asks for; `due_at` is when its attempt began."""
+
+    @property
+    def single(self) -> bool:
+        """Whether the lane is of this run alone."""
+        return self.run is not None or self.since is not None
 
     @property
     def lane(self) -> str:
         """The name of the lane."""
-        part = f"{PART}{_text(self.since)}/{self.due}" if self.since is not None else "schedule"
-        lane = " ".join(filter(None, (part, self.environment)))
+        part = f"part {_text(self.since)}/{self.due}" if self.since is not None else _SCHEDULE
+        lane = " ".join(filter(None, (part if self.run is None else f"run {self.run}", self.environment)))
         digest = sha256(lane.encode()).hexdigest()
         return lane if len(lane) <= _LONGEST else f"{lane[: _LONGEST - len(digest)]}{digest}"
 
@@ -79,10 +85,14 @@ class Recorded:
     """The due time that was loaded last; None for none."""
     detail: str | None = None
     """What that load counted, as JSON."""
+    plan: str | None = None
+    """Tells apart what the pipeline lowers to now."""
 
     @property
     def same(self) -> bool:
         """Whether the target holds what is to be loaded."""
+        if self.identity.run is not None:
+            return self.due_at is not None
         return self.due_at == self.identity.due_at
 
     @property
@@ -119,6 +129,11 @@ def key_of(apply: Apply, target: str, lane: str) -> Mapping[str, str]:
 def of_key(key: Mapping[str, str], dialect: Dialect) -> str:
     """The condition on a row that it is that of a key."""
     return " AND ".join(f"{ident(name)} = {text(value, dialect)}" for name, value in key.items())
+
+
+def of_singles() -> str:
+    """The condition on a row that its lane is of one run alone."""
+    return f"{ident('lane')} NOT LIKE '{_SCHEDULE}%'"
 
 
 def read_load(key: Mapping[str, str], dialect: Dialect) -> str:

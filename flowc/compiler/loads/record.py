@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from flowc.catalog import TableName
 from flowc.compiler.loads.cursor import now_literal
-from flowc.compiler.loads.identity import COLUMNS, LOADS, PART, Recorded, application, key_of, number, of_key
+from flowc.compiler.loads.identity import COLUMNS, LOADS, Recorded, application, key_of, number, of_key, of_singles
 from flowc.compiler.loads.load import Load
 from flowc.compiler.quote import ident, table, text
 from flowc.controls import json_text
@@ -21,7 +21,7 @@ _FACTS = ("failed", "total", "passed")
 _LONGEST = 12_000
 """Characters of verdicts that are recorded: MySQL's TEXT holds 65,535 bytes. Of more, none are."""
 _KEPT = timedelta(days=90)
-"""How long parts stay that were read again: as long as the run log, by default, knows of their runs."""
+"""How long parts and named runs stay: as long as the run log, by default, knows of their runs."""
 
 
 def record_tables(load: Load) -> tuple[TableName, ...]:
@@ -33,7 +33,7 @@ def record(load: Load, checks: Sequence[Expect]) -> Iterator[Execute | Record]:
     """Records the load, which makes those quality checks."""
     if load.recorded is None:
         return
-    detail = _detail(checks)
+    detail = _detail(checks, load.recorded.plan)
     verdicts = [Verdict(i, fact) for i in range(len(checks)) for fact in _FACTS]
     values = (*Counter, *verdicts)[: detail.count(_VALUE)]
     if load.dialect.attached:
@@ -47,15 +47,16 @@ def record(load: Load, checks: Sequence[Expect]) -> Iterator[Execute | Record]:
     first, *others = text(detail, load.dialect).split(_VALUE)
     *middle, last = others
     yield Record(_PURPOSE, (head + first, *middle, last + tail), values)
-    if load.recorded.identity.since is not None:
-        yield Execute("forget parts of long ago", _forget(load, load.recorded))
+    if load.recorded.identity.single:
+        yield Execute("forget runs of long ago", _forget(load, load.recorded))
 
 
-def _detail(checks: Sequence[Expect]) -> str:
+def _detail(checks: Sequence[Expect], plan: str | None) -> str:
     verdicts = ", ".join(map(_verdict, checks))
     if len(verdicts) > _LONGEST:
         verdicts = ""
-    return f'{{"counts": {{{_values(Counter)}}}, "expects": [{verdicts}]}}'
+    own = json_text({"plan": plan}, indent=None)
+    return f'{{"counts": {{{_values(Counter)}}}, "expects": [{verdicts}], {own[1:]}'
 
 
 def _verdict(check: Expect) -> str:
@@ -87,5 +88,5 @@ def _forget(load: Load, own: Recorded) -> str:
     old = now_literal(load.now - _KEPT, TIMESTAMPTZ, dialect)
     return (
         f"DELETE FROM {table(dialect.state_table(LOADS))} WHERE {of_key(key, dialect)} "
-        f"AND {ident('lane')} LIKE '{PART}%' AND {ident('loaded_at')} < {old}"
+        f"AND {of_singles()} AND {ident('loaded_at')} < {old}"
     )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.dialects import DIALECTS
-from flowc.compiler.ir import Apply
+from flowc.compiler.ir import Apply, Pipeline
 from flowc.compiler.loads.identity import (
     LOADS,
     Identity,
@@ -19,19 +20,23 @@ from flowc.compiler.loads.identity import (
     place_of_loads,
     read_load,
 )
+from flowc.compiler.loads.watermark import WATERMARKS, place_of_watermarks
 from flowc.durations import parse_instant
 from flowc.errors import EngineError
 from flowc.loadplan import Counter, ExpectResult, Stamp
 from flowc.runtime.connector import Database, TableStore
 from flowc.runtime.recorded import overtaken
+from flowc.service.access.sessions import Sessions
 from flowc.service.loads.report import TargetReport
 
 _SKEW = timedelta(days=1)
 """How far the clocks of two machines may be apart. What is later than that was run with `--now`."""
 
 
-def recorded_load(apply: Apply, identity: Identity, target: Database, now: datetime) -> Recorded:
-    """What the target holds of the lane of an identity.
+def recorded_load(
+    apply: Apply, identity: Identity, target: Database, now: datetime, plan: str | None = None
+) -> Recorded:
+    """What the target holds of the lane of an identity; `plan` is what the pipeline lowers to now.
 
     Raises DataError for an attempt of a due time that was given up: a later one has been loaded.
     """
@@ -40,8 +45,8 @@ def recorded_load(apply: Apply, identity: Identity, target: Database, now: datet
         due, detail = _stamped(apply, identity, name, target)
     else:
         due, detail = _stored(apply, identity, name, target)
-    found = Recorded(identity, name, due, detail)
-    if found.due_at is not None and identity.due_at < found.due_at <= now + _SKEW:
+    found = Recorded(identity, name, due, detail, plan)
+    if identity.run is None and found.due_at is not None and identity.due_at < found.due_at <= now + _SKEW:
         raise overtaken(apply.pipeline, f"`{apply.target.name}` holds a later due time, {found.before}")
     return found
 
@@ -49,7 +54,7 @@ def recorded_load(apply: Apply, identity: Identity, target: Database, now: datet
 def _stamped(apply: Apply, identity: Identity, name: str, target: TableStore) -> tuple[datetime | None, str | None]:
     called = application(apply, name, identity)
     due = due_of(target.stamp(apply.target.name, called) or 0)
-    if due != identity.due_at:
+    if not Recorded(identity, name, due).same:
         return due, None
     return due, target.note(apply.target.name, Stamp(called, number(due), 0))
 
@@ -66,13 +71,30 @@ def _stored(apply: Apply, identity: Identity, name: str, target: Database) -> tu
     return (parse_instant(rows[0]["due_at"]), rows[0]["detail"]) if rows else (None, None)
 
 
+def make_places(pipelines: Sequence[Pipeline], sessions: Sessions) -> None:
+    """Makes flowc's own tables where schedules load, so that a worker needs no right to create tables.
+
+    Raises FlowcError where they cannot be made.
+    """
+    applies = [apply for pipeline in pipelines if pipeline.timing is not None for apply in pipeline.applies]
+    for apply in applies:
+        target, dialect = sessions.target(apply.target.connection), DIALECTS[apply.target.kind]
+        if isinstance(target, TableStore):
+            continue
+        if target.table(dialect.state_table(LOADS)) is None:
+            _make_place(dialect, target)
+        if apply.incremental is not None and target.table(dialect.state_table(WATERMARKS)) is None:
+            for sql in place_of_watermarks(dialect):
+                target.execute(sql)
+
+
 def _make_place(dialect: Dialect, target: Database) -> None:
     try:
         for sql in place_of_loads(dialect):
             target.execute(sql)
     except EngineError as error:
-        message = f"cannot make `{dialect.state_table(LOADS)}`, where scheduled runs record due times: {error.message}"
-        help = error.help or "let the user of the connection create tables there"
+        message = f"cannot make `{dialect.state_table(LOADS)}`, which records runs: {error.message}"
+        help = "run `flowc apply` as a user who may create tables there: it creates this one too"
         raise EngineError(message, code=error.code, help=help) from error
 
 
@@ -82,4 +104,7 @@ def pass_by(report: TargetReport, found: Recorded) -> None:
     report.passed_by = True
     report.counts |= {str(Counter(name)): rows for name, rows in told["counts"].items() if rows is not None}
     report.expects = [ExpectResult(**verdict) for verdict in told["expects"]]
-    report.notes += (f"passed by: an earlier attempt has loaded it for {found.before}",)
+    of = f"for {found.before}" if found.identity.run is None else "in the same run"
+    report.notes += (f"passed by: an earlier attempt has loaded it {of}",)
+    if told.get("plan") not in (None, found.plan):
+        report.notes += ("the pipeline was edited after that attempt: the target holds rows of the earlier version",)

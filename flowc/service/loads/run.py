@@ -96,7 +96,7 @@ class Run:
     shown: int = 0
     """How many rows a rehearsal shows of each load."""
     identity: Identity | None = None
-    """The due time that targets record, and by which they are passed by; None for what is run by hand."""
+    """What targets record, and by which they are passed by; None for what is run by hand without a name."""
     owners: Owners = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -278,7 +278,7 @@ def _recorded(run: Run, apply: Apply) -> Recorded | None:
     """What the target holds of the run's lane; None for a run of which nothing is recorded."""
     if run.identity is None or not run.commit:
         return None
-    return recorded_load(apply, run.identity, _target(run, apply), run.now())
+    return recorded_load(apply, run.identity, _target(run, apply), run.now(), run.plans.get(apply.pipeline))
 
 
 def _landed(run: Run, apply: Apply, result: LoadResult) -> bool:
