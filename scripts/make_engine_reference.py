@@ -1,8 +1,9 @@
-"""Writes the pages of `docs/reference/` that follow from the code: dialects, codes.
+"""Writes the pages of `docs/reference/` that follow from the code: dialects, denied functions, codes.
 
     python scripts/make_engine_reference.py [--check]
 
-`types.md` and `normalisers.md` show what the dialects say; `diagnostics.md` lists `docs/diagnostics/`.
+`types.md` and `normalisers.md` show what the dialects say; `denied-functions.md` what SQL of a spec may not
+call; `diagnostics.md` lists `docs/diagnostics/`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.front.spec import ColumnSpec, NormalizeSpec
 from flowc.compiler.loads.normalize import normalizer_sql
+from flowc.compiler.sql.denied import DOES, READS, RUNS, Denied, denied
 from flowc.compiler.tables.ddl import spell, stored
 from flowc.errors import UsageError
 from flowc.render.pages import codes, page
@@ -83,6 +85,34 @@ def main() -> int:
     for path, text in texts.items():
         path.write_text(text, "utf-8")
     return 0
+
+
+def denied_functions() -> Iterator[str]:
+    """What SQL of a spec may not call on each engine."""
+    yield f"""# Denied functions
+
+{NOTE}
+SQL of a spec only reads. `flowc lint` refuses a call of these functions, wherever it stands in a query:
+[`denied-function`](../diagnostics/denied-function.md). A function of an extension is denied in any schema. One of the
+engine itself is marked `*`: a function of yours in another schema may have its name. Volatile functions of PostgreSQL,
+table functions and volatile functions of DuckDB, and functions of MariaDB that are not listed here harm nothing: they
+read, or they wait.
+"""
+    does = {
+        **DOES,
+        READS: "reads files: its paths are literals, in the project or in `allow_paths`",
+        RUNS: "runs SQL that it is given as a text, which is judged too",
+    }
+    for label, kind in ENGINES.items():
+        yield f"\n## {label}\n\n| the function | |\n|---|---|\n"
+        table = denied(kind)
+        for group, words in does.items():
+            if names := [_denied(name, found) for name, found in table.items() if found.group == group]:
+                yield f"| {words} | {' '.join(sorted(names))} |\n"
+
+
+def _denied(name: str, found: Denied) -> str:
+    return f"`{name}`" if found.anywhere else f"`{name}`\\*"
 
 
 def types() -> Iterator[str]:
@@ -230,6 +260,7 @@ def _table(headers: list[str], rows: Iterable[list[str]]) -> str:
 
 PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "types.md": types,
+    "denied-functions.md": denied_functions,
     "normalisers.md": normalisers,
     "diagnostics.md": diagnostics,
 }

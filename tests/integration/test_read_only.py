@@ -70,7 +70,7 @@ REFUSED = {
         *_DML[:-1],
         "SELECT nextval('s') AS id", "SELECT 's'.nextval() AS id", """SELECT "NextVal"('s') AS id""",
         "SELECT id FROM t WHERE id < (SELECT setval('s', 7))", "SELECT id FROM checkpoint() AS c(id)",
-        "FROM query('SELECT 1 AS id')", "FROM json_execute_serialized_sql('{}')", "SELECT write_log('a') AS id",
+        "FROM query('SELECT 1 AS id')", "FROM enable_profiling(save_location => '/tmp/x')", "FROM json_execute_serialized_sql('{}')", "SELECT write_log('a') AS id",
         "FROM seq_scan()", "FROM postgres_scan('', 'public', 't')",
         "SELECT content AS id FROM read_text('/etc/hostname')",
         "SELECT content AS id FROM read_text(['home.txt', '/etc/hostname'])",
@@ -247,3 +247,71 @@ def test_views_and_triggers_of_sqlite_use_its_indexes_of_texts_and_places(tmp_pa
         write(folder, store, sql, target="source")
         assert folder.flowc("run", "--once").code == 0
     assert store.rows("SELECT id FROM v") == [(1,), (2,)]
+
+
+def test_a_line_comment_of_mysql_ends_with_its_line(tmp_path: Path) -> None:
+    folder, store = Inside(tmp_path), Store("mysql", tmp_path, "mysql://u@h/d")
+    for comment, found in (("-- ' \n", ["not-a-query"]), ("--\n", ["not-a-query"]), ("# '\n", ["not-a-query"])):
+        text = f"SELECT id {comment}/*! FOR UPDATE */ FROM t".replace("\n", "\n      ")
+        write(folder, store, text)
+        assert refusals(folder.flowc("lint", "--json")) == found
+
+
+def test_nothing_of_a_session_that_reads_stays_with_its_server(postgres: str) -> None:
+    """A pool hands sessions of the server on: what one client sets, the next one has."""
+    database = open_database("postgres", {"url": postgres})
+    database.forbid_writes()
+    names = {"d": "default_transaction_read_only", "t": "transaction_read_only"}
+    chosen = [f"current_setting('{name}') AS {key}" for key, name in names.items()]
+    settings = f"SELECT {', '.join(chosen)}"
+    for begin in (False, True):
+        if begin:
+            database.begin()
+        assert database.query(settings).to_pylist() == [{"d": "off", "t": "on"}]
+        _, batches = database.read(settings)
+        assert [row for batch in batches for row in batch.to_pylist()] == [{"d": "off", "t": "on"}]
+        assert database.explain("SELECT 1")
+        database.rollback()
+    database.close()
+
+
+@pytest.mark.parametrize("call", ["fts3_tokenizer('simple')", "load_extension('a')"])
+def test_what_a_view_of_sqlite_calls_is_judged_too(tmp_path: Path, call: str) -> None:
+    """So `trusted_schema` may stay on, without which no view reads a full-text index."""
+    store = Store("sqlite", tmp_path)
+    store.run("CREATE TABLE t (id INTEGER)", "INSERT INTO t VALUES (1)", f"CREATE VIEW v AS SELECT {call} AS id FROM t")
+    folder = Inside(tmp_path)
+    for target in ("home", "source"):
+        write(folder, store, "SELECT id FROM v", target=target)
+        done = folder.flowc("run", "--once")
+        assert any(words in done.err for words in ("not authorized", "prohibited", "unsafe use of")), done.err
+
+
+def test_a_hook_of_sqlite_that_attaches_a_file_is_told_what_to_do(tmp_path: Path) -> None:
+    folder, store = Inside(tmp_path), Store("sqlite", tmp_path)
+    store.run("CREATE TABLE t (id INTEGER)")
+    write(folder, store, "SELECT id FROM t", target="source")
+    spec = folder.path / "specs/a.yaml"
+    spec.write_text(spec.read_text() + """    before: ["ATTACH 'other.db' AS other"]\n""")
+    done = folder.flowc("run", "--once")
+    assert done.code == 1
+    assert "as a connection of its own" in done.out + done.err
+
+
+def test_duckdb_reads_relative_paths_from_the_project(tmp_path: Path) -> None:
+    """Lint judges the same file that the engine reads, whatever the working folder is."""
+    root, other = Inside(tmp_path / "root"), Inside(tmp_path / "other")
+    for folder, value in ((root, 1), (other, 2)):
+        folder.write("b.csv" if folder is other else "a.csv", f"id\n{value}\n")
+    root.write("b.csv", "id\n1\n")
+    store = Store("duckdb", root.path)
+    cases = (("a.csv", 0), ("b*.csv", 0), ("./a.csv", 0), ("b.csv", 1), ("./b.csv", 1))
+    for path, code in cases:
+        for sql in (f"SELECT id FROM read_csv('{path}')", f"SELECT id FROM '{path}'"):
+            write(root, store, sql)
+            assert Inside(root.path).flowc("lint", "specs").code == 0, "in the project itself"
+            done = other.flowc("run", str(root.path / "specs"), "--once", "--full", "load")
+            assert (done.code, "path-outside" in done.err) == (code, bool(code)), (sql, done.err)
+    assert set(Store("duckdb", root.path, file="home").rows("SELECT id FROM copied")) == {(1,)}
+    write(root, store, "SELECT * FROM sqlite_scan('x.db', 't')")
+    assert "path-outside" in other.flowc("lint", str(root.path / "specs")).out

@@ -5,10 +5,12 @@ Calls are found in the tokens, which have each name as it is written; the parser
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 
 from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
@@ -30,6 +32,13 @@ _URL = re.compile(r"(?!file:)([A-Za-z][\w+.-]*)://")
 _OPERANDS = (_T.VAR, _T.IDENTIFIER, _T.STRING, _T.NUMBER, _T.R_PAREN, _T.R_BRACKET)
 """What stands before `GLOB` where that is an operator."""
 _POSTGRES, _OWN_SCHEMA, READS_FILES = "postgres", "pg_catalog", "duckdb"
+_SEARCHED = frozenset((
+    "read_csv", "read_csv_auto", "sniff_csv", "read_parquet", "parquet_scan", "read_json", "read_json_auto",
+    "read_json_objects", "read_ndjson", "read_ndjson_auto", "read_ndjson_objects", "read_text", "read_blob", "glob",
+))  # fmt: skip
+"""The functions that look for a file in the project, too."""
+_FILE = re.compile(r"\.(?:csv|tsv|parquet|json|jsonl|ndjson)(?:\.\w+)?$", re.IGNORECASE)
+"""How the names end that DuckDB takes for files where no table has them."""
 _NEEDLESS = "leave it out; what a database has to do around a load goes to `before:` and `after:`"
 _LITERAL = "write each path as a literal, or read the files by a connection of kind `files`"
 
@@ -65,7 +74,7 @@ def only_allowed(parsed: SqlTree, engine: str, reach: Reach, reporter: Reporter)
 
 def check_relation(name: str, reach: Reach, span: Span, reporter: Reporter) -> None:
     """Reports the name of a table by which DuckDB would read a file or an address that the project does not reach."""
-    if "/" in name or "\\" in name:
+    if "/" in name or "\\" in name or _FILE.search(name):
         _check_file(name, reach, span, reporter)
 
 
@@ -107,7 +116,8 @@ def _check(
         reporter.error(_CODE, f"`{call.name}` {DOES[found.group]}", span, helps=(_NEEDLESS,))
     elif paths := list(_paths(call.arguments)):
         for path in paths:
-            _check_file(path.text, reach, parsed.text.span(path.start, path.end + 1), reporter)
+            at = parsed.text.span(path.start, path.end + 1)
+            _check_file(path.text, reach, at, reporter, searched=call.name in _SEARCHED)
     else:
         message = f"which files `{call.name}` reads is not known before it runs"
         reporter.error("path-outside", message, span, helps=(_LITERAL,))
@@ -137,8 +147,12 @@ def _paths(arguments: Sequence[Token]) -> Iterator[Token]:
     yield from found
 
 
-def _check_file(path: str, reach: Reach, span: Span, reporter: Reporter) -> None:
-    """Reports a file or an address that DuckDB reads and the project does not reach."""
+def _check_file(path: str, reach: Reach, span: Span, reporter: Reporter, *, searched: bool = True) -> None:
+    """Reports a file or an address that DuckDB reads and the project does not reach.
+
+    DuckDB looks for a relative path in the working folder. What is not there, it looks for in the project where a
+    reader searches; others take the working folder alone.
+    """
     if (address := _URL.match(path)) is not None:
         if not path.startswith(tuple(listed for listed in reach.allowed if _URL.match(listed))):
             message = f"this `{address[1]}` address is not in the project's reach"
@@ -146,5 +160,14 @@ def _check_file(path: str, reach: Reach, span: Span, reporter: Reporter) -> None
             reporter.error("path-outside", message, span, helps=helps)
     elif path.startswith("~"):
         reporter.error("path-outside", f"`{path}` is in a home folder", span, helps=("write the whole path",))
-    else:
-        reach.check(without_scheme(path), span, reporter)
+    elif reach.check(without_scheme(path), span, reporter) and not _is_of_root(path, reach.root, searched=searched):
+        message = f"DuckDB reads `{path}` from the working folder, and not from the project `{reach.root}`"
+        helps = ("run flowc in the project's folder, or write the whole path",)
+        reporter.error("path-outside", message, span, helps=helps)
+
+
+def _is_of_root(path: str, root: Path, *, searched: bool) -> bool:
+    """Whether a path leads to the same file from the working folder as from the root."""
+    if os.path.isabs(path) or os.path.realpath(root) == os.getcwd():
+        return True
+    return searched and "," not in str(root) and not os.path.lexists(path)

@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 _WRITES = (exp.DML, exp.DDL, exp.Into, exp.Command)
 _HELPS = ("write a query; statements around a load go to `before:` and `after:`",)
 _LOCKS = frozenset((*(("FOR", word) for word in ("UPDATE", "SHARE", "NO", "KEY")), ("LOCK", "IN")))
-_RUN_BY_SOME = re.compile(r"/\*M?!\d*(.*?)\*/", re.DOTALL)
+_PARTS = re.compile(
+    r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`[^`]*`|--(?=[\x00-\x20])[^\n]*|\#[^\n]*"""
+    r"""|/\*M?!\d*(?P<run>.*?)\*/|/\*.*?\*/""",
+    re.DOTALL,
+)
+"""Texts, names and comments of MySQL; `run` is what servers run of a comment."""
 MYSQL = "mysql"
 _WORDS = re.compile(r"\b(?:INTO|UPDATE|SHARE|LOCK)\b", re.IGNORECASE)
 
@@ -28,7 +33,7 @@ def as_run(sql: str, dialect: str) -> str:
     """The text with what its server finds in comments, every word at its place."""
     if dialect != MYSQL:
         return sql
-    return _RUN_BY_SOME.sub(lambda m: " " * (m.start(1) - m.start()) + m[1] + "  ", sql)
+    return _PARTS.sub(lambda m: m[0] if m["run"] is None else " " * (m.start("run") - m.start()) + m["run"] + "  ", sql)
 
 
 def only_reads(parsed: SqlTree, reporter: Reporter) -> bool:
@@ -68,9 +73,9 @@ def _span(parsed: SqlTree, node: exp.Expression) -> Span:
 def _comments_read(parsed: SqlTree, reporter: Reporter) -> bool:
     """Whether what MySQL runs of the comments has no words that write or lock."""
     text = parsed.text.text
-    comments = _RUN_BY_SOME.finditer(text) if parsed.dialect == MYSQL else ()
+    comments = _PARTS.finditer(text) if parsed.dialect == MYSQL else ()
     for comment in comments:
-        if word := _WORDS.search(comment[1]):
+        if word := _WORDS.search(comment["run"] or ""):
             message = f"MySQL runs the `{word[0].upper()}` of this comment, and SQL of a spec only reads"
             reporter.error("not-a-query", message, parsed.text.span(*comment.span()), helps=("leave it out",))
             return False

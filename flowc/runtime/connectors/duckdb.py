@@ -29,8 +29,8 @@ from flowc.runtime.connectors.duckdb_values import (
     type_of,
 )
 from flowc.runtime.databasefiles import note_closed, note_open, opened_by
-from flowc.runtime.names import derived, listed, qualified, quoted
-from flowc.runtime.options import database_path, demand_file, mend_of
+from flowc.runtime.names import derived, listed, literal, qualified, quoted
+from flowc.runtime.options import database_path, demand_file, mend_of, text
 from flowc.runtime.violations import Violation
 from flowc.types import Kind
 
@@ -57,6 +57,7 @@ class DuckDB:
 
     def __init__(self, options: Mapping[str, object]) -> None:
         self._path = database_path(options, "duckdb")
+        self._files = text(options, "files")
         self._connection: Any = None
         self._real = ""
         self._open_transaction = self._reads_only = False
@@ -71,6 +72,8 @@ class DuckDB:
             self._connection = duckdb.connect(self._path)
             self._real = note_open(self._path)
             self._connection.execute("SET TimeZone = 'UTC'")
+            if self._files is not None:  # where relative paths in SQL start that the working folder does not have
+                self._connection.execute(f"SET file_search_path = {literal(self._files)}")
             # A name that no table has is no variable of this program.
             self._connection.execute("SET python_enable_replacements = false")
             # A bar of the engine's own would mix with what flowc prints. In a notebook that cannot draw it, there is

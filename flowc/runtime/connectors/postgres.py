@@ -32,7 +32,8 @@ _FETCH = 10_000
 _PIECE = 1 << 18
 _SETTINGS = "SET TimeZone = 'UTC'; SET extra_float_digits = 1; SET standard_conforming_strings = on"
 """Instants in UTC, and floats as texts with all of their digits, whatever the database or its user is set to."""
-_READ_ONLY = "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY"
+_READ_ONLY = "BEGIN READ ONLY"
+"""For each transaction: a setting of the session would outlive its client where a pool hands the session on."""
 _TRAVEL = TableName("pg_temp", "flowc_travel")
 _TOUCHING = ("INSERT", "UPDATE", "DELETE", "MERGE", "COPY")
 
@@ -51,6 +52,7 @@ class Postgres:
     def __init__(self, options: Mapping[str, object]) -> None:
         self._url = text(options, "url") or ""
         self._connection: Any = None
+        self._reads_only = False
 
     def open(self) -> None:
         if self._connection is not None:
@@ -80,7 +82,7 @@ class Postgres:
         return conninfo.make_conninfo("", **parts), (self._url, *secrets)
 
     def forbid_writes(self) -> None:
-        self._run(_READ_ONLY)
+        self._reads_only = True
 
     @property
     def _session(self) -> Any:
@@ -94,7 +96,7 @@ class Postgres:
             self._connection = None
 
     def begin(self) -> None:
-        self._run("BEGIN")
+        self._run(_READ_ONLY if self._reads_only else "BEGIN")
 
     def commit(self) -> None:
         status = self._run("COMMIT").statusmessage
@@ -115,7 +117,8 @@ class Postgres:
         self._run(f"SELECT pg_advisory_xact_lock(hashtextextended({name}, 0))")
 
     def execute(self, sql: str) -> int:
-        cursor = self._run(sql)
+        with self._reading():
+            cursor = self._run(sql)
         touched = (cursor.statusmessage or "").startswith(_TOUCHING)
         return max(cursor.rowcount, 0) if touched else 0
 
@@ -136,8 +139,8 @@ class Postgres:
         address, secrets = self._address()
         try:
             with adbc.connect(address, autocommit=True) as connection, connection.cursor() as cursor:
-                cursor.execute("SET TimeZone = 'UTC'")
                 cursor.execute(_READ_ONLY)
+                cursor.execute("SET LOCAL TimeZone = 'UTC'")
                 cursor.execute(sql)
                 yield from decoded(cursor.fetch_record_batch(), columns, checked)
         except (adbc.Error, pa.ArrowException, OSError) as error:
@@ -158,7 +161,8 @@ class Postgres:
     def _fetched(self, sql: str, kinds: Sequence[pa.DataType]) -> Iterator[pa.RecordBatch]:
         names = [f"c{i}" for i in range(len(kinds))]
         with _told(), self._session.cursor() as cursor:
-            cursor.execute(sql)
+            with self._reading():
+                cursor.execute(sql)
             while rows := cursor.fetchmany(_FETCH):
                 values = zip(*rows, strict=True)
                 arrays = [pa.array(column, kind) for column, kind in zip(values, kinds, strict=True)]
@@ -225,7 +229,7 @@ class Postgres:
         piece, rows = bytearray(), 0
         try:
             copied = f"COPY (\n{without_end(sql)}\n) TO STDOUT (FORMAT BINARY)"
-            with self._session.cursor() as cursor, cursor.copy(copied) as copy:
+            with self._reading(), self._session.cursor() as cursor, cursor.copy(copied) as copy:
                 # One message of the server is one row, but for the header before them and the trailer after.
                 for message in copy:
                     piece += message
@@ -287,7 +291,20 @@ class Postgres:
             raise failure(error) from error
 
     def explain(self, sql: str) -> str:
-        return "\n".join(row[0] for row in self._run(f"EXPLAIN {sql}").fetchall())
+        with self._reading():
+            return "\n".join(row[0] for row in self._run(f"EXPLAIN {sql}").fetchall())
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Has what runs inside write nothing, where the session only reads."""
+        if not self._reads_only or self._in_transaction:
+            yield
+            return
+        self._run(_READ_ONLY)
+        try:
+            yield
+        finally:
+            self.rollback()
 
     def _run(self, sql: str) -> Any:
         with _told():

@@ -257,6 +257,12 @@ def _one_type(name: str, classes: set[str]) -> DataType:
     return _STORED[classes.pop()] if classes else UNKNOWN
 
 
+_DENIED = (
+    "a source is only read, and no statement attaches another file, loads code or writes the schema as a table: "
+    "declare another file as a connection of its own"
+)
+
+
 def _failure(error: Exception) -> FlowcError:
     """SQLite's error as ours, in its own words."""
     words = str(error)
@@ -268,7 +274,8 @@ def _failure(error: Exception) -> FlowcError:
         return TransientError(f"{words}: another process is writing it", code="write-conflict")
     if isinstance(error, sqlite3.DataError | OverflowError) or "decode to UTF-8" in words:
         return DataError(words, code="value-refused")
-    return EngineError(words, code="query-refused")
+    help = _DENIED if "not authorized" in words or "prohibited" in words else None
+    return EngineError(words, code="query-refused", help=help)
 
 
 _MADE = """

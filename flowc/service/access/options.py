@@ -49,6 +49,8 @@ def open_options(connection: ConnectionSpec, resolver: Resolver) -> OpenOptions:
         del values["url"]
     for key in values.keys() & PATH_OPTIONS:
         values[key] = _absolute(local_path(str(values[key]), _called(key, connection)), resolver.root)
+    if kind == "duckdb":  # its SQL reads files
+        values["files"] = str(resolver.root)
     return OpenOptions(kind, values)
 
 
