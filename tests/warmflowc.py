@@ -1,7 +1,7 @@
 """`flowc` as a warm process whose workers and runs are warm ones too: what is started is theirs, but not how.
 
 `tests.warmflowc flowc SOCKET ARGUMENTS…` is `flowc ARGUMENTS…`, or another module that runs it within;
-`tests.warmflowc worker` is one of its workers, and `tests.warmflowc run ARGUMENTS…` a run of its scheduler.
+`tests.warmflowc worker` is one of its workers, and `tests.warmflowc run MODULE ARGUMENTS…` a run of its scheduler.
 """
 
 from __future__ import annotations
@@ -112,10 +112,10 @@ def _run(
     **_: object,
 ) -> Run:
     """A run with its pipes, of which one goes where it reports."""
-    assert list(command[1:4]) == ["-P", "-m", "flowc"]
+    assert list(command[1:3]) == ["-P", "-m"]
     (taken, stdin), (stdout, given) = os.pipe(), os.pipe()
     with open(taken, "rb"), open(given, "wb"):
-        words, files = ("run", *command[4:]), (taken, given, given, *pass_fds)
+        words, files = ("run", *command[3:]), (taken, given, given, *pass_fds)
         told = {**env, executors.REPORT_VARIABLE: str(warm.MORE)}
         made = warm.begin(server or warm.server(), NAME, words, files, cwd=Path(cwd).resolve(), env=told)
     if FAMILY in env:
@@ -129,8 +129,8 @@ def main(what: str, arguments: Sequence[str]) -> None:
     if what in ("worker", "run"):
         os.setsid()
         del sys.path[0]  # as `-P` has it
-        sys.argv = ["flowc", *arguments]
-        module = "flowc" if what == "run" else "flowc.service.daemon.host"
+        module, *words = arguments if what == "run" else ("flowc.service.daemon.host", *arguments)
+        sys.argv = ["flowc", *words]
         runpy.run_module(module, run_name="__main__", alter_sys=True)
         return
     server, *words = arguments

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -36,6 +36,8 @@ CUT = "cut"
 """The answer to a COMMIT is lost on its way from the server."""
 _FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 _ROWS, _MOST_FAULTS = 3, 3
+POPEN: Callable[..., subprocess.Popen[bytes]] = subprocess.Popen
+"""What starts an attempt."""
 _LAST_CALL = 30
 """About how many calls a run makes of its sessions."""
 SPEC = """
@@ -51,7 +53,7 @@ pipelines:
     sql: SELECT trial, n FROM events
     to: [{{ table: a, mode: append }}, {{ table: b, mode: append }}]
     schedule: "0 * * * *"
-    timeout: 8s
+    timeout: {timeout}s
     retry: {{ attempts: 20, backoff: 0s }}
 """
 
@@ -84,6 +86,8 @@ class Campaign:
     folder: Inside
     store: Store | None
     chance: random.Random
+    timeout: int = 8
+    """Seconds after which an attempt is ended."""
     proxy: Proxy | None = None
     workers: dict[str, str] = field(default_factory=dict)
     """Variables of the environment that workers have for themselves."""
@@ -94,7 +98,7 @@ class Campaign:
         """Runs them one after the other."""
         self.source = Store("sqlite", self.folder.path, file="src")
         connection = self._connection()
-        self.folder.write("specs/s.yaml", SPEC.format(connection=connection))
+        self.folder.write("specs/s.yaml", SPEC.format(connection=connection, timeout=self.timeout))
         assert self.folder.flowc("apply", "--yes").code == 0
         self._due(_FIRST - timedelta(minutes=1))
         for trial in range(trials):
@@ -163,7 +167,7 @@ class Campaign:
         at = list(command).index("flowc")
         words = [*command[:at], "benchmarks.crash.attemptworker", *command[at + 1 :]]
         environ = {**env, **self.workers, VARIABLE: "" if cut else fault}
-        return subprocess.Popen(words, env=environ, **options)
+        return POPEN(words, env=environ, **options)
 
 
 @contextmanager
@@ -185,6 +189,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--trials", type=int, default=40)
     parser.add_argument("--only", nargs="*", choices=KINDS, default=KINDS)
+    parser.add_argument("--timeout", type=int, default=8)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     print("| target | due times | attempts | passed by | lost | twice | ways |\n|---|---|---|---|---|---|---|")
@@ -194,7 +199,7 @@ def main() -> int:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             options = stack.enter_context(place(kind, folder)) if kind in SERVERS else {}
             store = None if kind == "delta" else Store(kind, folder, str(options.get("url", "")))
-            campaign = Campaign(kind, Inside(folder), store, random.Random(f"{given.seed} {kind}"))
+            campaign = Campaign(kind, Inside(folder), store, random.Random(f"{given.seed} {kind}"), given.timeout)
             stack.enter_context(_stands_in(campaign))
             found = campaign.run(given.trials)
         ways = " ".join(f"{way} {count}" for way, count in found.ways.items())

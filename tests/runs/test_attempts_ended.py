@@ -6,12 +6,14 @@ import sys
 
 import pytest
 
+from benchmarks.crash import attempts
 from benchmarks.crash.attempts import KINDS, main
+from tests import warmflowc
 from tests.services import variable
 from tests.stores import SERVERS
 
 pytestmark = pytest.mark.long
-TRIALS = 2
+TRIALS = 3
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -23,7 +25,10 @@ def test_every_row_is_there_once(
 ) -> None:
     if kind in SERVERS:
         monkeypatch.setenv(variable(kind), str(request.getfixturevalue(f"{kind}_address")))
-    monkeypatch.setattr(sys, "argv", ["attempts", "--trials", str(TRIALS), "--only", kind, "--seed", "3"])
+    monkeypatch.setattr(attempts, "POPEN", warmflowc.runs().Popen)
+    given = ["--trials", str(TRIALS), "--only", kind, "--seed", "3", "--timeout", "3"]
+    monkeypatch.setattr(sys, "argv", ["attempts", *given])
     code, told = main(), capsys.readouterr()
     assert code == 0, told.out + told.err
-    assert f"| {kind} | {TRIALS} |" in told.out
+    row = next(line for line in told.out.splitlines() if line.startswith(f"| {kind} | {TRIALS} |"))
+    assert int(row.split("|")[3]) > TRIALS, f"no attempt ended early: {row}"
