@@ -15,6 +15,7 @@ from flowc import masking
 from flowc.cli import compile as compiling
 from flowc.cli import main, plan
 from flowc.compiler import stages
+from flowc.compiler.sql import readonly
 from flowc.diagnostics import Reporter
 from flowc.errors import UsageError
 from flowc.render import diagnostics
@@ -158,6 +159,11 @@ def _request_raises() -> None:
     BaseHTTPRequestHandler.send_error = raises
 
 
+def _writes() -> None:
+    """A linter that looks for writing statements at the top alone."""
+    readonly._changing = lambda tree: iter(())
+
+
 FAULTS: dict[str, tuple[Callable[[], None], str, str]] = {
     "raises": (_raises, "internal", ""), "dies": (_dies, "died", ""), "sleeps": (_sleeps, "slow", ""),
     "hangs": (_hangs, "hangs", ""),
@@ -166,6 +172,7 @@ FAULTS: dict[str, tuple[Callable[[], None], str, str]] = {
     "loses": (_loses, "count", "streams"), "doubles": (_doubles, "twice", "streams"),
     "stays": (_stays, "again", "applies"),
     "test raises": (_test_raises, "internal", "tests"), "test passes": (_test_passes, "passes", "tests"),
+    "writes": (_writes, "writes", "sql"),
     "miscounts": (_miscounts, "count", "loads"), "request raises": (_request_raises, "internal", "http"),
 }  # fmt: skip
 """Each fault, the rule that it breaks, and the kind of mutants that is there to find it, where it is one."""

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 from sqlglot import exp
 
-from tests.fuzz.mutant import Chance, Mutant, spec
+from tests.fuzz.mutant import SPEC, Chance, Mutant, spec
 from tests.lint_corpus import corpus as linted
 from tests.translation import corpus as translated
 
@@ -80,6 +81,34 @@ def call(tokens: list[str], chance: Chance) -> None:
     tokens[at : at + chance.choice([0, 1])] = [f" {chance.choice(functions())}({given}) "]
 
 
+WRITING = (
+    "WITH w AS (DELETE FROM orders RETURNING id) SELECT id FROM w", "WITH w AS (UPDATE orders SET id = 1 RETURNING id) SELECT id FROM w",
+    "WITH w AS (INSERT INTO orders (id) VALUES (1) RETURNING id) SELECT id FROM w", "SELECT id INTO stolen FROM orders",
+    "SELECT id FROM orders FOR UPDATE", "SELECT id FROM orders FOR KEY SHARE", "SELECT id FROM orders LOCK IN SHARE MODE",
+    "SELECT nextval('s') AS id", "SELECT \"nextval\"('s') AS id", "SELECT lo_unlink(1) AS id",
+    "SELECT set_config('role', 'x', false) AS id", "SELECT pg_advisory_lock(1) AS id", "SELECT get_lock('a', 1) AS id",
+)  # fmt: skip
+"""Queries that do more than read."""
+AROUND = (
+    "{}", "({})", "SELECT * FROM ({}) AS inner_one", "WITH outer_one AS ({}) SELECT * FROM outer_one", "SELECT id FROM items WHERE id IN ({})",
+    "SELECT id FROM items UNION ALL ({})", "SELECT coalesce(({}), 1) AS id", "SELECT id FROM items, LATERAL ({}) AS beside", "{} LIMIT 1",
+    "SELECT CASE WHEN EXISTS ({}) THEN 1 END AS id FROM items", "SELECT id FROM items ORDER BY ({})",
+)  # fmt: skip
+
+
+def writing(chance: Chance) -> str:
+    """One of these at some depth, its words in some case and with comments between them."""
+    sql = chance.choice(WRITING)
+    for _ in range(chance.choice([0, 1, 1, 2])):
+        sql = chance.choice(AROUND).replace("{}", sql)
+    tokens = TOKEN.findall(sql)
+    for _ in range(chance.choice([0, 0, 1, 2])):
+        at = chance.randrange(len(tokens))
+        quoted = tokens[at][:1] in "'\""
+        tokens[at] = tokens[at] if quoted else chance.choice([str.upper, str.title, "{}/* */".format])(tokens[at])
+    return "".join(tokens)
+
+
 CHANGES = (swap, drop, wrap, wrap, odd, odd, splice, call)
 
 
@@ -92,14 +121,21 @@ def statement(chance: Chance) -> str:
 
 
 def mutant(chance: Chance) -> Mutant:
-    engine, sql = chance.choice(ENGINES), statement(chance)
+    engine, writes = chance.choice(ENGINES), chance.random() < 0.15
+    sql = writing(chance) if writes else statement(chance)
     project = linted.project(engine, [linted.Case(sql, False, "", 1)])
     tables = project.get("tables", {})
     used = {name: table for name, table in tables.items() if name in sql}
     if tables:
         project["tables"] = used
     _embellish(project["pipelines"]["s1"], chance)
-    return spec(json.dumps(project, ensure_ascii=chance.random() < 0.5), plan=engine in ("duckdb", "sqlite"))
+    made = spec(json.dumps(project, ensure_ascii=chance.random() < 0.5), plan=engine in ("duckdb", "sqlite"))
+    return replace(made, demands=_reads) if writes else made
+
+
+def _reads(project: Any, _mutant: Mutant, _chance: Chance) -> None:
+    """Lint has passed what writes."""
+    project.note("writes", ("lint",), (project.path / SPEC).read_text("utf-8", "replace"))
 
 
 def _embellish(pipeline: dict[str, Any], chance: Chance) -> None:
