@@ -280,3 +280,33 @@ def test_a_pipeline_that_was_edited_between_attempts_says_so(attempts):
     first, _ = attempts.flowc("run", "copy", "--once", "--json").json["pipelines"][0]["targets"]
     assert "edited" in " ".join(first["notes"])
     assert (attempts.a(), attempts.b()) == ([(1,), (2,)], [(2,), (11,), (12,)])
+
+
+def test_a_run_by_hand_whose_commit_has_no_answer_says_that_the_rows_may_be_there(attempts, monkeypatch):
+    """Who runs it again without a look would append them twice."""
+    attempts.begin_with("duckdb")
+    module, name = CONNECTORS["duckdb"]
+    session = getattr(importlib.import_module(module), name)
+    commit = session.commit
+
+    def lost(self):
+        commit(self)
+        raise TransientError("the connection was lost", code="connection-lost")
+
+    monkeypatch.setattr(session, "commit", lost)
+    done = attempts.flowc("run", "copy", "--once", "--json")
+    (words,) = done.json["pipelines"][0]["targets"][0]["error"]["details"]
+    assert (done.code, words) == (1, "the answer to COMMIT was lost: `db.a` may hold the rows")
+    done = attempts.flowc("run", "copy", "--once", "--json", "--run-id", "x")
+    assert done.json["pipelines"][0]["targets"][0]["status"] == "ok", "it was asked"
+
+
+@pytest.mark.parametrize(("table", "code"), [("loads", True), ("watermarks", True), ("dead_letters", False)])
+def test_a_table_that_flowc_keeps_is_none_of_a_project(shop, table, code):
+    shop.write(
+        "specs/s.yaml",
+        "project: shop\nconnections: { db: { kind: sqlite, path: a.sqlite } }\n"
+        f"tables: {{ flowc_{table}: {{ connection: db, columns: {{ n: bigint }} }} }}\n",
+    )
+    Store("sqlite", shop.path, file="a").run("CREATE TABLE t (n bigint)")
+    assert ("table-of-flowc" in shop.flowc("plan").err) == code

@@ -10,6 +10,7 @@ from flowc.catalog import TableName
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Target
 from flowc.compiler.migrate.history import count_versions
+from flowc.compiler.tables.letters import LETTERS
 from flowc.compiler.tables.state import own_tables
 from flowc.errors import EngineError, UsageError
 from flowc.migration import Managed, PipelineChange
@@ -24,7 +25,7 @@ UNNAMED = "an older version of flowc, for a project that it gave no name"
 
 def refuse_owned(names: Sequence[TableName], connection: str, kind: str, history: History, sessions: Sessions) -> None:
     """Raises UsageError where a declared table is another project's, or one that flowc keeps itself."""
-    own = {plain_name(name, kind) for name in own_tables(DIALECTS[kind])[:-1]}
+    own = {plain_name(name, kind) for name in own_tables(DIALECTS[kind]) if not name.name.endswith(LETTERS)}
     mine = [name for name in names if plain_name(name, kind, history.here) in own]
     if mine:
         message = f"`{connection}.{mine[0]}` is a table in which flowc keeps what it knows of the database"

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from time import monotonic
-from typing import Protocol
+from typing import Protocol, TypeGuard
 
 from flowc.catalog import Column
 from flowc.compiler.checked import CheckedSpec
@@ -27,7 +27,7 @@ from flowc.compiler.lowering.context import Watermark
 from flowc.compiler.lowering.lower import lower_pipeline
 from flowc.compiler.lowering.output import check_made, check_output
 from flowc.diagnostics import Reporter, Severity
-from flowc.errors import DataError, EngineError, FlowcError, no_memory
+from flowc.errors import DataError, EngineError, FlowcError, TransientError, no_memory
 from flowc.loadplan import LoadPlan, LoadResult
 from flowc.runtime.connector import Database
 from flowc.runtime.load import COMMIT, LoadProgress, describe, run_load
@@ -45,6 +45,8 @@ from flowc.types import UNKNOWN
 
 _LOOKING = "look at the source and the target"
 """What a load does before it begins."""
+_LOST = ("connection-lost", "connection-failed")
+_LOOK = "look whether it does before you run this again; runs with `--run-id ID` find out themselves"
 _Found = Mapping[str, tuple[Column, ...]]
 """Columns by the name of their source."""
 
@@ -262,6 +264,8 @@ def _load(
     if result.error is not None and _landed(run, apply, result):
         result.error = None
         report.notes += ("the answer to its COMMIT was lost, and the target holds the rows",)
+    elif run.identity is None and _unanswered(result.error, result):
+        _tell_unanswered(result.error, apply)
     if isinstance(result.error, FlowcError):
         error = run.sessions.redacted(result.error)
         if error.written is None or not report_refusal(error, None, reporter):
@@ -279,6 +283,16 @@ def _recorded(run: Run, apply: Apply) -> Recorded | None:
     if run.identity is None or not run.commit:
         return None
     return recorded_load(apply, run.identity, _target(run, apply), run.now(), run.plans.get(apply.pipeline))
+
+
+def _unanswered(error: Exception | None, result: LoadResult) -> TypeGuard[TransientError]:
+    """Whether nobody knows if the load was committed."""
+    return COMMIT in result.phases and isinstance(error, TransientError) and error.code in _LOST
+
+
+def _tell_unanswered(error: TransientError, apply: Apply) -> None:
+    words = f"the answer to COMMIT was lost: `{target_label(apply)}` may hold the rows"
+    error.details, error.help = (*error.details, words), _LOOK
 
 
 def _landed(run: Run, apply: Apply, result: LoadResult) -> bool:
