@@ -86,6 +86,8 @@ class Statement:
     """Nobody changes the table after it: nothing may hang on it, or on these columns, which are as they are here."""
     undo: tuple[str, str] | None = None
     """What a failed attempt leaves: a query of one number that counts it, and what clears it before the next one."""
+    session: tuple[str, str] | None = None
+    """What sets the session up for this statement alone, and what resets it."""
     guard: tuple[str, str] | None = None
     """What is run before it, so that nobody else writes and the prechecks can be asked once more, and what after it."""
     commit: TableCommit | None = None
@@ -209,6 +211,10 @@ class WantedTable:
     """It is a live table, so that nothing is left open: what it does not say (a counter, an index) is not there."""
     unfinished: tuple[tuple[str, str], ...] = ()
     """The old and new names of columns that versions which did not finish may have renamed."""
+    zones: tuple[tuple[str, str], ...] = ()
+    """Columns, each with its `change_timezone`: the time zone for a change between local times and instants."""
+    loads: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """The loads into the table, applied and wanted, each with the time zones that it names."""
 
     @property
     def label(self) -> str:
@@ -225,6 +231,8 @@ class Managed:
     renamed: tuple[tuple[str, str], ...] = ()
     live: Table | None = field(default=None, compare=False)
     """The table as it was found when that apply had ended, with all that no spec says. Older histories have none."""
+    zones: tuple[tuple[str, str], ...] = ()
+    """The `change_timezone` of its columns, which a rollback needs."""
 
 
 @dataclass(frozen=True, slots=True)

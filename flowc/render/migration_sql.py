@@ -52,4 +52,6 @@ def statement_lines(statement: Statement) -> Iterator[str]:
     if words := statement_comment(statement):
         yield comment(words)
     before, after = statement.guard or (None, None)
-    yield from (f"{sql.rstrip().rstrip(';')};" for sql in (before, statement.sql, after) if sql)
+    set_up, reset = statement.session or (None, None)
+    steps = (before, set_up, statement.sql, reset, after)
+    yield from (f"{sql.rstrip().rstrip(';')};" for sql in steps if sql)

@@ -184,6 +184,7 @@ DUCKDB = Dialect(
             "THEN CAST(try_strptime(regexp_replace({0}, 'Z$', '+0000'), {1}) AS TIMESTAMPTZ) END"
         ),
         "at_zone": "({0} AT TIME ZONE {1})",
+        "in_zone": "({0} AT TIME ZONE {1})",
         "zone_misfit": _ZONE_MISFIT,
         "clock": "now()",
         "add_seconds": "({0} + to_microseconds(CAST(CAST({1} AS DOUBLE) * 1000000 AS BIGINT)))",

@@ -230,6 +230,8 @@ MYSQL = Dialect(
         "9, 0, '-'))",
         "pivot": "CASE WHEN {1} REGEXP {2} THEN {0} - INTERVAL 100 YEAR ELSE {0} END",
         "at_zone": "convert_tz({0}, {1}, '+00:00')",
+        "unknown_zone": "convert_tz('2000-01-01', {0}, '+00:00') IS NULL",
+        "in_zone": "convert_tz({0}, '+00:00', {1})",
         "zone_misfit": (
             "({0} IS NOT NULL AND (convert_tz({0}, {1}, '+00:00') IS NULL "
             f"OR NOT ({{0}} BETWEEN '1970-01-02' AND '2038-01-18') OR ({_BEFORE} <> {_AFTER} AND "

@@ -199,6 +199,7 @@ POSTGRES = Dialect(
         "unless_matches": "CASE WHEN {1} !~ {2} THEN {0} END",
         "pivot": "({0} - CASE WHEN {1} ~ {2} THEN INTERVAL '100 years' ELSE INTERVAL '0' END)",
         "at_zone": "({0} AT TIME ZONE {1})",
+        "in_zone": "({0} AT TIME ZONE {1})",
         "zone_misfit": _ZONE_MISFIT,
         "clock": "clock_timestamp()",
         "kept_row": " FOR KEY SHARE",

@@ -11,6 +11,7 @@ The runtime registers, by `flowc.runtime.connectors.sqlite_functions.register`:
 - `flowc_float(value, kind)`: a number as real or double, NULL where that would change it
 - `flowc_parse_timestamp(text, format, pattern)`: strptime of a text that matches; canonical text, in UTC with `%z`
 - `flowc_at_zone(timestamp, zone)`: a naive timestamp in that zone as an instant
+- `flowc_in_zone(instant, zone)`: an instant as the local timestamp in that zone
 - `flowc_add_seconds(timestamp, seconds)`: for dates, timestamps and instants, to the microsecond
 - `flowc_add_months(timestamp, months)`: the same by months, kept within the month
 - `flowc_json_canonical(text)`: JSON with sorted keys and no spaces, for comparison by value
@@ -162,6 +163,7 @@ SQLITE = Dialect(
         "parse_timestamp": "flowc_parse_timestamp({0}, {1}, {2})",
         "parse_timestamptz": "flowc_parse_timestamp({0}, {1}, {2})",
         "at_zone": "flowc_at_zone({0}, {1})",
+        "in_zone": "flowc_in_zone({0}, {1})",
         "lock_wait": "PRAGMA busy_timeout = {ms}",
         "lock_wait_over": "PRAGMA busy_timeout = 30000",  # as the session is opened with
         "clock": "(strftime('%Y-%m-%d %H:%M:%f', 'now') || '000+00:00')",

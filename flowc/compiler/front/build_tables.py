@@ -111,6 +111,7 @@ def _long(column_name: Name, node: TreeMap, context: Context) -> _Built:
         default=Located(default.text, default.span) if isinstance(default, Scalar) else None,
         description=text(node.get("description")),
         renamed_from=name(node.get("renamed_from")),
+        change_timezone=name(node.get("change_timezone")),
         normalize=_normalisers(node.get("normalize")),
         own=own,
     )

@@ -53,6 +53,7 @@ class ColumnSpec:
     default: Located[str] | None = None
     description: str | None = None
     renamed_from: Name | None = None
+    change_timezone: Name | None = None
     normalize: tuple[NormalizeSpec, ...] = ()
     own: str | None = None
     """The type by its name in the database, where flowc has no word for it; `type` is then unknown."""

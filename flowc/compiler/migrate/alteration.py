@@ -192,6 +192,10 @@ class Situation:
     """What is wanted is a live table, which leaves nothing open."""
     kept: Table | None = None
     """The live table as the last apply found it at its end, where the history holds that."""
+    zones: tuple[tuple[str, str], ...] = ()
+    """Live columns, each with its `change_timezone`."""
+    loads: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """The loads into the table, each with the time zones that it names."""
 
     def new_name(self, column: str) -> str:
         """What a live column is called in the end."""

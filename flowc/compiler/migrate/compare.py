@@ -50,7 +50,10 @@ def compare(wanted: WantedTable, live: Table, last: Managed | None, dialect: Dia
     managed = respelled(managed, (*live.column_names, *wanted.table.column_names), dialect) if managed else None
     renamed = tuple((old, new) for new, old in wanted.renamed if live.column(old) and not live.column(new))
     made = wanted.table if wanted.whole else keyed_table(wanted.table, dialect)
-    situation = Situation(live, made, dialect, wanted.label, renamed, wanted.whole, last.live if last else None)
+    old = {new: name for name, new in renamed}
+    zones = tuple((old.get(name, name), zone) for name, zone in wanted.zones)
+    kept = last.live if last else None
+    situation = Situation(live, made, dialect, wanted.label, renamed, wanted.whole, kept, zones, wanted.loads)
     # Tables that no engine keeps have no keys and no indexes: those are the spec's.
     key = () if dialect.attached else tuple(_key(situation, managed))
     dropped = any(isinstance(alteration, kinds.DropKey) for alteration in key)

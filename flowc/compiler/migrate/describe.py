@@ -9,8 +9,8 @@ from typing import assert_never
 from flowc.catalog import ROW_ID, Column, Index, Table
 from flowc.compiler.migrate import alteration as kinds
 from flowc.compiler.migrate.alteration import Alteration, Situation
-from flowc.compiler.migrate.retype import retype
-from flowc.compiler.quote import ident, idents, table
+from flowc.compiler.migrate.retype import Retype, retype
+from flowc.compiler.quote import ident, idents, table, text
 from flowc.compiler.tables.ddl import index_name
 from flowc.compiler.tables.made import way
 from flowc.migration import Change, Precheck, Risk
@@ -109,10 +109,11 @@ def _alter_type(alteration: kinds.AlterType, situation: Situation) -> Change:
     was, now = alteration.was, alteration.now
     found = retype(was, now, situation)
     summary = f"change type of {now.name} from {was.kind} to {now.kind}"
-    checks = (_misfit(was, now, found.misfit, situation),) if found.misfit else ()
+    checks = tuple(_misfits(was, now, found, situation)) if found.misfit else ()
     return _change(
         situation, now.name, found.risk, summary,
-        before=was.kind, after=now.kind, prechecks=checks, blocked=found.blocked, notes=_unnumbered(was),
+        before=was.kind, after=now.kind, prechecks=checks, blocked=found.blocked,
+        notes=(*_unnumbered(was), *found.notes),
     )  # fmt: skip
 
 
@@ -121,8 +122,15 @@ def _unnumbered(*columns: Column | None) -> tuple[str, ...]:
     return tuple(f"rows that come without `{name}` are no longer numbered by the engine" for name in lost)
 
 
-def _misfit(was: Column, now: Column, misfit: str, situation: Situation) -> Precheck:
-    return Precheck(
+def _misfits(was: Column, now: Column, found: Retype, situation: Situation) -> Iterator[Precheck]:
+    """The values that do not fit. A server that lacks the time zone converts none of them."""
+    dialect, misfit = situation.dialect, found.misfit
+    if found.zone not in (None, "UTC") and "unknown_zone" in dialect.functions:
+        unknown = dialect.function("unknown_zone", text(found.zone or "", dialect))
+        misfit = f"({misfit}) AND NOT ({unknown})"
+        message, mend = f"the server has no time zone {found.zone}", "load its time zones with `mysql_tzinfo_to_sql`"
+        yield Precheck(f"SELECT CASE WHEN {unknown} THEN 1 ELSE 0 END AS n", message, mend, told=False)
+    yield Precheck(
         f"SELECT count(*) FROM {table(situation.live.name)} WHERE {misfit}",
         f"{{count}} rows hold a `{was.name}` that is no {now.type}",
         f"mend them, or keep the type {was.type}",

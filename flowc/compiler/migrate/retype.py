@@ -9,6 +9,7 @@ from flowc.compiler.dialect import Dialect
 from flowc.compiler.loads.conversion import convert
 from flowc.compiler.loads.normalize import parsed_int, parsed_numeric
 from flowc.compiler.migrate.alteration import Situation
+from flowc.compiler.migrate.zones import convert_zoned, needs_zone, zone_of
 from flowc.compiler.quote import ident
 from flowc.compiler.tables.ddl import cast, reported, spell
 from flowc.errors import DataError
@@ -24,6 +25,9 @@ class Retype:
     misfit: str | None
     risk: Risk
     blocked: str | None = None
+    zone: str | None = None
+    """The time zone of the local times, where the change is between them and instants."""
+    notes: tuple[str, ...] = ()
 
 
 def retype(was: Column, now: Column, situation: Situation) -> Retype:
@@ -32,18 +36,31 @@ def retype(was: Column, now: Column, situation: Situation) -> Retype:
     if now.own is not None:
         return _by_hand(was, now)
     x, old, new = ident(was.name), was.type, reported(now.type, dialect)
+    if needs_zone(old, new):
+        return _zoned(was, new, situation)
     if found := _read_text(x, old, new, dialect):
         return found
     if new.kind is Kind.TEXT and old.kind is not Kind.TEXT:
         return _as_text(x, old, new, dialect)
     try:
-        conversion = convert(x, old, new, dialect, dialect.literals.utc)
+        conversion = convert(x, old, new, dialect, None)
     except DataError:
         return _refused(x, old, new)
     if conversion.misfit:
         return Retype(_cast(x, new, dialect, conversion.sql), conversion.misfit, Risk.DATA_DEPENDENT)
     risk = Risk.WIDENING if old.kind is new.kind or (old.is_number and new.is_number) else Risk.INCOMPATIBLE
     return Retype(_cast(x, new, dialect, conversion.sql), None, risk)
+
+
+def _zoned(was: Column, new: DataType, situation: Situation) -> Retype:
+    x, zone = ident(was.name), zone_of(was, situation)
+    if zone.blocked:
+        return Retype(x, None, Risk.INCOMPATIBLE, zone.blocked)
+    found = convert_zoned(x, was.type, new, zone.name, situation.dialect)
+    risk = Risk.DATA_DEPENDENT if found.misfit else Risk.INCOMPATIBLE
+    note = f"local times are those of {zone.name} ({zone.source})"
+    value = _cast(x, new, situation.dialect, found.sql)
+    return Retype(value, found.misfit, risk, zone=zone.name, notes=(note,))
 
 
 def _by_hand(was: Column, now: Column) -> Retype:

@@ -15,9 +15,13 @@ def wanted_tables(checked: CheckedSpec, ir: Ir) -> tuple[WantedTable, ...]:
         connection = checked.project.connections.get(spec.connection.value)
         if connection is not None and key in ir.tables:
             name, kind = spec.connection.value, connection.kind.value
-            found.append(WantedTable(name, kind, key, ir.tables[key], _renamed(spec)))
+            found.append(WantedTable(name, kind, key, ir.tables[key], _renamed(spec), zones=_zones(spec)))
     return tuple(found)
 
 
 def _renamed(spec: TableSpec) -> tuple[tuple[str, str], ...]:
     return tuple((c.name.value, c.renamed_from.value) for c in spec.columns if c.renamed_from is not None)
+
+
+def _zones(spec: TableSpec) -> tuple[tuple[str, str], ...]:
+    return tuple((c.name.value, c.change_timezone.value) for c in spec.columns if c.change_timezone is not None)

@@ -9,7 +9,9 @@ from flowc.compiler.front.project import ProjectSpec
 from flowc.compiler.front.spec import Name, TableSpec
 from flowc.compiler.names.lookup import Lookup
 from flowc.compiler.names.tablenames import check_length
+from flowc.compiler.names.timing import check_timezone
 from flowc.diagnostics import Note, Reporter
+from flowc.types import Kind
 
 CASELESS = frozenset({"duckdb", "sqlite", "mysql", "delta"})
 """Kinds of connections for which columns whose names differ only in case are one."""
@@ -25,6 +27,7 @@ def check_tables(project: ProjectSpec, lookup: Lookup) -> None:
         _check_columns(table, lookup)
         _check_types(table, lookup)
         _check_renames(table, lookup.reporter)
+        _check_zones(table, lookup.reporter)
         _check_indexes(table, lookup)
         _check_case(table, lookup)
         _check_lengths(table, lookup)
@@ -84,6 +87,19 @@ def check_repeated(names: Iterable[Name], reporter: Reporter) -> None:
             note = Note("it is first named here", first.span)
             message = f"column `{name.value}` is named twice in one list"
             reporter.error("duplicate-column", message, name.span, notes=(note,), helps=("remove one",))
+
+
+def _check_zones(table: TableSpec, reporter: Reporter) -> None:
+    """Reports a `change_timezone` that is no time zone, or whose column holds no times."""
+    for column in table.columns:
+        zone = column.change_timezone
+        if zone is None:
+            continue
+        check_timezone(zone, reporter)
+        if column.type.value.kind not in (Kind.TIMESTAMP, Kind.DATE, Kind.TIMESTAMPTZ):
+            message = f"column `{column.name.value}` is of type {column.type.value}, which has no time zone"
+            helps = ("remove `change_timezone`: it is for `timestamp`, `date` and `timestamptz`",)
+            reporter.error("conflicting-options", message, zone.span, helps=helps)
 
 
 def _check_renames(table: TableSpec, reporter: Reporter) -> None:

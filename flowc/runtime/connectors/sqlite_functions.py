@@ -183,7 +183,26 @@ def at_zone(text: Value, zone: Value) -> Value:
     if moment is None or moment.tzinfo is not None:
         return None
     local = moment.replace(tzinfo=_zone(str(zone)))
-    return _canonical(local.astimezone(UTC)) if local.utcoffset() == local.replace(fold=1).utcoffset() else None
+    try:
+        return _canonical(local.astimezone(UTC)) if _is_unambiguous(local) else None
+    except OverflowError:
+        return None
+
+
+def in_zone(text: Value, zone: Value) -> Value:
+    """An instant as the local timestamp in a zone; NULL for one whose local timestamp the zone's clocks show twice."""
+    moment = _iso(text)
+    if moment is None or moment.tzinfo is None:
+        return None
+    try:
+        local = moment.astimezone(_zone(str(zone)))
+    except OverflowError:
+        return None
+    return _canonical(local.replace(tzinfo=None)) if _is_unambiguous(local) else None
+
+
+def _is_unambiguous(local: datetime) -> bool:
+    return local.replace(fold=0).utcoffset() == local.replace(fold=1).utcoffset()
 
 
 def _iso(text: Value) -> datetime | None:
@@ -318,6 +337,7 @@ FUNCTIONS: Mapping[str, Callable[..., Value]] = {
     "flowc_float": fit_float,
     "flowc_parse_timestamp": parse_timestamp,
     "flowc_at_zone": at_zone,
+    "flowc_in_zone": in_zone,
     "flowc_add_seconds": add_seconds,
     "flowc_add_months": add_months,
     "flowc_json_canonical": json_canonical,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -384,16 +384,25 @@ def _execute(database: Database, statement: Statement) -> None:
 
 def _guarded(work: Apply, change: Change, statement: Statement) -> None:
     """Runs a statement, and keeps others from writing meanwhile where it says how."""
-    if statement.guard is None:
-        _execute(work.database, statement)
+    with _between(work.database, statement.guard):
+        if statement.guard is not None:
+            _recheck(_parts(work, [change]), work.database)
+        with _between(work.database, statement.session):
+            _execute(work.database, statement)
+
+
+@contextmanager
+def _between(database: Database, around: tuple[str, str] | None) -> Iterator[None]:
+    """Runs one statement before and one after what is done inside."""
+    if around is None:
+        yield
         return
-    before, after = statement.guard
-    work.database.execute(before)
+    before, after = around
+    database.execute(before)
     try:
-        _recheck(_parts(work, [change]), work.database)
-        work.database.execute(statement.sql)
+        yield
     finally:
-        work.database.execute(after)
+        database.execute(after)
 
 
 def statement_hash(statement: Statement) -> str:

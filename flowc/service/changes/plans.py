@@ -148,7 +148,7 @@ def plan_database(
     live = read_live_database(sessions, wanted.connection, (*(table.table.name for table in wanted.tables), *made))
     before = live.history.snapshot
     refuse_owned([t.table.name for t in wanted.tables], wanted.connection, wanted.kind, live.history, sessions)
-    wanted = _with_unfinished(wanted, live.history)
+    wanted = _with_loads(_with_unfinished(wanted, live.history), before)
     chosen = _selected(wanted, select)
     others = _of_streams(wanted, live.tables, select)
     managed = without_owned(_managed(before, select), wanted.kind, live.history)
@@ -185,6 +185,22 @@ def _with_unfinished(wanted: Wanted, history: History) -> Wanted:
         for t in wanted.tables
     )
     return replace(wanted, tables=tuple(tables))
+
+
+def _with_loads(wanted: Wanted, before: Snapshot) -> Wanted:
+    """The tables with the time zones of the loads into them, those of the history too: they filled the tables."""
+    loads = (*before.pipelines, *wanted.pipelines)
+    tables = (replace(table, loads=_zones(table, loads)) for table in wanted.tables)
+    return replace(wanted, tables=tuple(tables))
+
+
+def _zones(table: WantedTable, loads: Iterable[AppliedPipeline]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    found: dict[str, dict[str, None]] = {}
+    for load in loads:
+        if load.target.partition(".")[2] == str(table.table.name):
+            zone = dict(load.settings).get("timezone")
+            found.setdefault(load.name, {}).update({zone: None} if zone else {})
+    return tuple((name, tuple(zones)) for name, zones in found.items())
 
 
 def _of_streams(wanted: Wanted, live: Mapping[TableName, Table], select: frozenset[str]) -> tuple[TableChanges, ...]:
@@ -258,7 +274,7 @@ def _after(history: History, chosen: Wanted, select: frozenset[str]) -> Snapshot
     held, made = {entry.key: entry for entry in before.tables}, {table.table.name for table in chosen.tables}
     kept = tuple(entry for entry in before.tables if select and entry.key not in select)
     others = tuple(pipeline for pipeline in before.pipelines if select and pipeline.name not in select)
-    managed = tuple(Managed(t.key, t.table, from_applied(t, held.get(t.key))) for t in chosen.tables)
+    managed = tuple(Managed(t.key, t.table, from_applied(t, held.get(t.key)), zones=t.zones) for t in chosen.tables)
     left = tuple(rename for rename in history.renames if select and rename.table not in made)
     return Snapshot(kept + managed, others + chosen.pipelines, renames=left)
 

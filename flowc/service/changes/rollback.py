@@ -46,11 +46,14 @@ def rollback_wanted(sessions: Sessions, connection: str, kind: str, version: int
     """What was wanted after a version. Columns that were renamed since are renamed back."""
     history = history_of(sessions, connection)
     then = _snapshot(sessions, connection, version, history)
-    names = _old_names(sessions, connection, version, history)
+    names, zones = _since(sessions, connection, version, history)
     tables = tuple(
-        WantedTable(connection, kind, entry.key, entry.table, _back(entry.table.column_names, names.get(entry.key, {})))
+        WantedTable(
+            connection, kind, entry.key, entry.table, _back(entry.table.column_names, names.get(entry.key, {})),
+            zones=tuple(zones.get(entry.key, {}).items()),
+        )
         for entry in then.tables
-    )
+    )  # fmt: skip
     return Wanted(connection, kind, tables, then.pipelines)
 
 
@@ -62,13 +65,19 @@ def _snapshot(sessions: Sessions, connection: str, version: int, history: Histor
     return read_snapshot(*sessions.control(connection), version, history, sessions.scope)
 
 
-def _old_names(sessions: Sessions, connection: str, version: int, history: History) -> dict[str, dict[str, str]]:
-    """For each table, what the columns of today were called after `version`."""
-    later = [v.version for v in history.versions if v.status == "done" and v.version > version]
-    names: dict[str, dict[str, str]] = {}
-    for number in later:
+_Named = dict[str, dict[str, str]]
+"""By table, and then by column."""
+
+
+def _since(sessions: Sessions, connection: str, version: int, history: History) -> tuple[_Named, _Named]:
+    """What the columns of today were called after `version`, and their newest `change_timezone` by those names."""
+    names: _Named = {}
+    zones: _Named = {}
+    for number in (v.version for v in history.versions if v.status == "done" and v.version >= version):
         for entry in _snapshot(sessions, connection, number, history).tables:
             held = names.setdefault(entry.key, {})
-            for new, old in entry.renamed:
+            for new, old in entry.renamed if number > version else ():
                 held[new] = held.pop(old, old)
-    return names
+            said = {held.get(column, column): zone for column, zone in entry.zones}
+            zones.setdefault(entry.key, {}).update(said)
+    return names, zones

@@ -17,8 +17,10 @@ from flowc.compiler.migrate.engines.mysql_refusals import held, keeps
 from flowc.compiler.migrate.facts import Act, combined
 from flowc.compiler.migrate.retype import retype
 from flowc.compiler.migrate.statements import Engine, alter
+from flowc.compiler.migrate.zones import needs_zone
 from flowc.compiler.quote import ident, idents, table, text
 from flowc.compiler.tables.ddl import column_definition, index_clause
+from flowc.compiler.tables.difference import known_default
 from flowc.compiler.tables.made import way
 from flowc.migration import Statement
 from flowc.types import Kind
@@ -34,7 +36,18 @@ def _combine(situation: Situation, alterations: tuple[Alteration, ...]) -> tuple
     acts = {_act(alteration) for alteration in alterations} | ({Act.LOCK_TABLE} if guarded else set())
     sql, name = alter(situation, ",\n  ".join(clauses)), table(situation.live.name)
     made = combined(acts, sql, f"alter {situation.live.name}", situation.dialect)
-    return (replace(made, guard=(f"LOCK TABLES {name} WRITE", "UNLOCK TABLES") if guarded else None),)
+    guard = (f"LOCK TABLES {name} WRITE", "UNLOCK TABLES") if guarded else None
+    return (replace(made, guard=guard, session=_session(situation, alterations)),)
+
+
+def _session(situation: Situation, alterations: Sequence[Alteration]) -> tuple[str, str] | None:
+    """The engine converts between DATETIME and TIMESTAMP in the time zone of the session."""
+    changes = (a for a in alterations if isinstance(a, kinds.AlterType))
+    zone = next(filter(None, (retype(a.was, a.now, situation).zone for a in changes)), "UTC")
+    if zone == "UTC":
+        return None
+    there, back = (text(name, situation.dialect) for name in (zone, situation.dialect.literals.utc))
+    return f"SET time_zone = {there}", f"SET time_zone = {back}"
 
 
 def _act(alteration: Alteration) -> Act:
@@ -137,10 +150,33 @@ def _refuses(alteration: Alteration, situation: Situation) -> str | None:
     was, now = alteration.was, alteration.now
     if isinstance(alteration, kinds.AlterType) and was.type.kind is Kind.BOOL and now.type.kind is Kind.TEXT:
         return "the engine would write 1 and 0 for true and false: add a column, fill it, and drop the old one"
+    if isinstance(alteration, kinds.AlterType) and (words_of := _unlike_zones(alteration, situation)):
+        return words_of
     computed = way(was.default) == "computed" and not isinstance(alteration, kinds.AlterGeneration)
     generated = ("a generated value",) if computed else ()
     lost = (*was.beyond, *generated)
     return f"the column's definition would lose {', '.join(lost)}: change it by hand" if lost else None
+
+
+def _unlike_zones(alteration: kinds.AlterType, situation: Situation) -> str | None:
+    """What the one statement would read in the time zone of the change, though it is of another."""
+    zone = retype(alteration.was, alteration.now, situation).zone
+    if zone is None or zone == "UTC":
+        return None
+    pairs = ((situation.live.column(situation.old_name(now.name)), now) for now in situation.wanted.columns)
+    others = {retype(was, now, situation).zone for was, now in pairs if was and needs_zone(was.type, now.type)}
+    if others != {zone}:
+        return "the engine converts in one time zone at a time: change the columns one after the other"
+    columns = (*situation.live.columns, *situation.wanted.columns)
+    told = [c.name for c in columns if way(c.default) == "computed" or _is_instant(c, situation)]
+    words = f"the engine would read {', '.join(dict.fromkeys(told))} in {zone}, too: take away what is computed"
+    return f"{words}, and defaults that are instants, or add a column, fill it, and drop the old one" if told else None
+
+
+def _is_instant(column: Column, situation: Situation) -> bool:
+    """Whether the default is a written instant."""
+    form = known_default(column.default, column, situation.dialect) or ""
+    return column.type.kind is Kind.TIMESTAMPTZ and form.startswith("literal ")
 
 
 MYSQL = Engine(
