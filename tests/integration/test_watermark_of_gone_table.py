@@ -95,3 +95,17 @@ def test_a_watermark_cannot_be_set_for_a_table_that_is_not_there(project):
     add(folder, 1)
     refused = folder.flowc("rewind", "copy", "--to", "2026-01-01", "--yes")
     assert (refused.code, "not-movable" in refused.err) == (2, True)
+
+
+def test_a_table_that_apply_makes_again_has_no_watermark(project):
+    folder, kind, options = project
+    declared = "tables:\n  seen: { connection: wh, columns: { id: bigint, at: timestamp } }\n"
+    spec = (folder.path / "specs" / "s.yaml").read_text("utf-8").replace("{ connection: wh, table: seen }", "seen")
+    folder.write("specs/s.yaml", declared + spec)
+    add(folder, 1, 2, 3)
+    assert folder.flowc("apply", "--yes").code == 0
+    assert folder.flowc("run", "--once").code == 0
+    execute(kind, options, "DROP TABLE seen")
+    assert folder.flowc("apply", "--yes").code == 0
+    assert folder.flowc("run", "--once").code == 0
+    assert held(kind, options) == [1, 2, 3]

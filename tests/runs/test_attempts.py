@@ -310,3 +310,33 @@ def test_a_table_that_flowc_keeps_is_none_of_a_project(shop, table, code):
     )
     Store("sqlite", shop.path, file="a").run("CREATE TABLE t (n bigint)")
     assert ("table-of-flowc" in shop.flowc("plan").err) == code
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("again", [False, True], ids=["dropped", "dropped and made by apply"])
+def test_a_target_that_was_dropped_since_is_not_passed_by(shop, kind, again, request):
+    shop.spec = SPEC.replace("backoff: 0s", "backoff: 5m")
+    shop.begin_with(kind, address(request, kind))
+    assert shop.due(NOON).code == 1
+    shop.store.run("DROP TABLE a")
+    if again:
+        assert shop.flowc("apply", "--yes").code == 0
+    shop.mend()
+    assert shop.due("2026-03-10T12:06:00Z").code == 0
+    assert [run["attempt"] for run in shop.runs()] == [2, 1]
+    assert (shop.a(), shop.b()) == ([(1,), (2,)], [(1,), (2,)])
+
+
+@pytest.mark.parametrize("kind", ["mysql", "sqlite"])
+def test_a_target_that_an_attempt_made_again_and_did_not_fill_is_not_passed_by(shop, kind, request):
+    """MySQL commits the table that a load creates, whatever becomes of the load."""
+    shop.spec = SPEC.replace("backoff: 0s", "backoff: 5m")
+    shop.begin_with(kind, address(request, kind), more='\n    expect: [{ sql: "n < 100" }]')
+    assert shop.due(NOON).code == 1
+    shop.store.run("DROP TABLE a")
+    shop.source.run("INSERT INTO events VALUES (100)")
+    assert shop.due("2026-03-10T12:06:00Z").code == 1
+    shop.mend()
+    shop.source.run("DELETE FROM events WHERE n = 100")
+    assert shop.due("2026-03-10T12:30:00Z").code == 0
+    assert (shop.a(), shop.b()) == ([(1,), (2,)], [(1,), (2,)])

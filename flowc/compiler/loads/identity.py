@@ -14,6 +14,7 @@ from hashlib import sha256
 from flowc.catalog import Column
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.ir import Apply
+from flowc.compiler.loads.cursor import now_literal
 from flowc.compiler.quote import ident, table, text
 from flowc.compiler.tables.state import PROJECT_COLUMN, ensure_state
 from flowc.durations import instant_text
@@ -139,5 +140,13 @@ def of_singles() -> str:
 def read_load(key: Mapping[str, str], dialect: Dialect) -> str:
     """A query of the row of a key."""
     # SQLite takes a name that no column has for a text, unless it stands behind that of a table.
-    names = ", ".join(f"l.{ident(name)}" for name in ("due_at", "detail"))
+    names = ", ".join(f"l.{ident(name)}" for name in ("due_at", "detail", "loaded_at"))
     return f"SELECT {names} FROM {table(dialect.state_table(LOADS))} AS l WHERE {of_key(key, dialect)}"
+
+
+def forget_load(key: Mapping[str, str], loaded_at: datetime, dialect: Dialect) -> str:
+    """Removes the row of a key, unless another load has written it since."""
+    at = now_literal(loaded_at, TIMESTAMPTZ, dialect)
+    return (
+        f"DELETE FROM {table(dialect.state_table(LOADS))} WHERE {of_key(key, dialect)} AND {ident('loaded_at')} = {at}"
+    )

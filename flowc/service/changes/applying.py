@@ -17,7 +17,7 @@ from math import ceil
 from typing import Protocol
 
 from flowc import __version__
-from flowc.catalog import Table
+from flowc.catalog import Table, TableName
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.migrate import history as sql
@@ -30,6 +30,7 @@ from flowc.service.access.history import claim_history, encode_snapshot
 from flowc.service.access.locks import TABLE_LOCK, Patience, apply_lock, owner_name, shared_lock, waiting_for
 from flowc.service.access.scope import Scope
 from flowc.service.changes.prechecks import ask, count, judged, refuse_blocked
+from flowc.service.loads.forgetting import forget_loads
 
 _SILENT = ("alter_type", "add_column", "alter_generation", "rebuild_table")
 """Kinds of change that an engine makes although their prechecks fail."""
@@ -289,7 +290,7 @@ def _together(work: Apply, version: int, group: list[Numbered], total: int, prov
     _recount(work, group)
     for number, change, statement in group:
         work.watcher.begins(work.kind, statement, number, total)
-        with waiting_for(change.object, database):
+        with waiting_for(change.object, database), _forgetting(work, change, statement):
             database.execute(statement.sql)
         if statement.recheck:
             _recheck((change,), database)
@@ -359,7 +360,7 @@ def _alone(work: Apply, version: int, entry: Numbered, total: int, prove: Callab
         sql.start_step(work.project, version, number, statement_hash(statement), statement.sql, _now(), dialect),
         sql.STEPS,
     )
-    with waiting_for(change.object, work.database):
+    with waiting_for(change.object, work.database), _forgetting(work, change, statement):
         _guarded(work, change, statement)
     _record(work, sql.end_step(work.project, version, number, _now(), dialect), sql.STEPS)
     _record(work, sql.advance(work.project, version, number, dialect))
@@ -380,6 +381,20 @@ def _execute(database: Database, statement: Statement) -> None:
         database.commit()
     else:
         database.execute(statement.sql)
+
+
+@contextmanager
+def _forgetting(work: Apply, change: Change, statement: Statement) -> Iterator[None]:
+    """Removes what is stored of loads into a table before it is created, and when it has been dropped.
+
+    The rows that those loads wrote are gone, whoever dropped the table.
+    """
+    name = TableName.parse(change.object.partition(".")[2])
+    if change.kind == "create_table" and statement is change.statements[0]:
+        forget_loads(name, work.database, work.kind)
+    yield
+    if change.kind == "drop_table" and statement is change.statements[-1]:
+        forget_loads(name, work.database, work.kind)
 
 
 def _guarded(work: Apply, change: Change, statement: Statement) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from flowc.compiler.dialect import Dialect
@@ -15,6 +16,7 @@ from flowc.compiler.loads.identity import (
     Recorded,
     application,
     due_of,
+    forget_load,
     key_of,
     number,
     place_of_loads,
@@ -46,9 +48,23 @@ def recorded_load(
     else:
         due, detail = _stored(apply, identity, name, target)
     found = Recorded(identity, name, due, detail, plan)
+    if found.same and not isinstance(target, TableStore) and target.table(apply.target.name) is None:
+        return _of_no_table(apply, found, target)
     if identity.run is None and found.due_at is not None and identity.due_at < found.due_at <= now + _SKEW:
         raise overtaken(apply.pipeline, f"`{apply.target.name}` holds a later due time, {found.before}")
     return found
+
+
+def _of_no_table(apply: Apply, found: Recorded, target: Database) -> Recorded:
+    """What is recorded when the row of a table that was dropped is gone: what another attempt may have loaded since."""
+    dialect = DIALECTS[apply.target.kind]
+    key = key_of(apply, found.target, found.identity.lane)
+    for row in target.query(read_load(key, dialect)).to_pylist():
+        at = parse_instant(str(row["loaded_at"]))
+        if at is not None and target.table(apply.target.name) is None:
+            target.execute(forget_load(key, at, dialect))
+    due, detail = _stored(apply, found.identity, found.target, target)
+    return replace(found, due_at=due, detail=detail)
 
 
 def _stamped(apply: Apply, identity: Identity, name: str, target: TableStore) -> tuple[datetime | None, str | None]:

@@ -1,0 +1,46 @@
+"""Removes what a database holds of loads into a table whose rows are gone: watermarks, and loaded due times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flowc.catalog import TableName
+from flowc.compiler.dialect import Dialect
+from flowc.compiler.dialects import DIALECTS
+from flowc.compiler.loads.identity import LOADS
+from flowc.compiler.loads.watermark import WATERMARKS
+from flowc.compiler.quote import ident, text
+from flowc.compiler.quote import table as quoted
+from flowc.errors import EngineError
+from flowc.runtime.connector import Database, TableStore
+from flowc.service.access.locks import waiting_for
+
+
+def forget_loads(name: TableName, database: Database, kind: str) -> None:
+    """Removes all that is stored of loads into a table, of all projects; the log of a lake's table goes with it."""
+    if isinstance(database, TableStore):
+        return
+    dialect = DIALECTS[kind]
+    for state in (dialect.state_table(each) for each in (WATERMARKS, LOADS)):
+        if database.table(state) is None:
+            continue
+        for target in _targets(state, name, database):
+            with waiting_for(state, database):
+                database.execute(_delete(state, target, dialect))
+
+
+def _targets(state: TableName, name: TableName, database: Database) -> Iterator[str]:
+    """The stored names that mean the table; each stands behind that of a connection."""
+    wanted = database.resolved(name).table
+    found = database.query(f"SELECT DISTINCT t.{ident('target')} AS target FROM {quoted(state)} AS t")
+    for stored in map(str, found.column(0).to_pylist()):
+        try:
+            table = TableName.parse(stored.partition(".")[2])
+            if database.resolved(table).table == wanted:
+                yield stored
+        except (ValueError, EngineError):  # a name of which this database can make nothing
+            continue
+
+
+def _delete(state: TableName, target: str, dialect: Dialect) -> str:
+    return f"DELETE FROM {quoted(state)} WHERE {ident('target')} = {text(target, dialect)}"
