@@ -31,6 +31,37 @@ def killed(project: Inside, kind: str, point: int, *arguments: str) -> bool:
     return os.WIFSIGNALED(status)
 
 
+def killed_after(project: Inside, kind: str, words: tuple[str, ...], *arguments: str) -> None:
+    """Runs `flowc apply`, killed when a statement with one of the words has been executed and committed."""
+    child = os.fork()
+    if child == 0:
+        _die_after(kind, words)
+        os._exit(project.flowc("apply", *arguments).code)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status), "it ended before it was killed"
+
+
+def _die_after(kind: str, words: tuple[str, ...]) -> None:
+    """On MySQL, each statement that changes a table commits by itself."""
+    sessions = connector(kind)
+    execute, commit = sessions.execute, sessions.commit
+    state = {"done": False}
+
+    def executes(self: Any, sql: str) -> Any:
+        found = execute(self, sql)
+        state["done"] = state["done"] or (sql.startswith("ALTER") and any(word in sql for word in words))
+        if state["done"] and kind == "mysql":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return found
+
+    def commits(self: Any) -> None:
+        commit(self)
+        if state["done"]:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sessions.execute, sessions.commit = executes, commits
+
+
 def die_at(kind: str, point: int) -> None:
     """Has this process die so; only what is done from the record of the beginning to that of the end counts."""
     sessions = connector(kind)

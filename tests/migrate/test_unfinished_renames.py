@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.commands import Inside
-from tests.migrate.killing import killed
+from tests.migrate.killing import killed_after
 from tests.migrate.looking import values
 from tests.migrate.projects import specs
-from tests.migrate.test_killed import begin_anew
 from tests.stores import SERVERS, Store
 
 FIRST = "columns: { id: bigint primary key, a: integer, s: varchar(20) not null default 'n' }"
@@ -28,9 +27,6 @@ pytestmark = pytest.mark.parametrize("store", SERVERS, indirect=True)
 
 def _begin(store: Store) -> Inside:
     project = Inside(store.folder, {"STORE": store.dsn})
-    begin_anew(store, project)
-    store.run("DROP TABLE t")
-    store.run(f"DELETE FROM {_state(store)}migrations", f"DELETE FROM {_state(store)}migration_steps")
     specs(project, store, {"t": FIRST})
     assert project.flowc("apply", "--yes").code == 0
     store.run(ROWS)
@@ -49,14 +45,12 @@ def _renamed(store: Store) -> bool:
 
 def _cut_off(store: Store) -> Inside:
     """A project whose second version was killed as soon as it had renamed the column."""
-    for point in range(5, 60, 3):
-        project = _begin(store)
-        specs(project, store, {"t": SECOND})
-        assert killed(project, store.kind, point, "--yes")
-        if _renamed(store):
-            store.run(f"DELETE FROM {_state(store)}locks")  # the lease of the dead owner ends too late
-            return project
-    raise AssertionError("it was never killed after the rename")
+    project = _begin(store)
+    specs(project, store, {"t": SECOND})
+    killed_after(project, store.kind, ("RENAME COLUMN", "CHANGE COLUMN"), "--yes")
+    assert _renamed(store)
+    store.run(f"DELETE FROM {_state(store)}locks")  # the lease of the dead owner ends too late
+    return project
 
 
 def _finds(project: Inside, store: Store, column: str) -> None:
@@ -112,3 +106,16 @@ def test_an_apply_of_other_tables_does_not_forget_the_rename(store: Store):
     done = project.flowc("apply", "--yes", "o")
     assert done.code == 0, done.out + done.err
     _finds(project, store, "a")
+
+
+def test_a_project_that_takes_the_table_over_finds_the_column(store: Store):
+    project = _cut_off(store)
+    specs(project, store, {"t": FIRST, "o": "columns: { id: bigint primary key }"})
+    assert project.flowc("apply", "--yes", "o").code == 0
+    (store.folder / "other").mkdir()
+    other = Inside(store.folder / "other", {"STORE": store.dsn})
+    specs(other, store, {"t": FIRST})
+    other.write("specs/name.yaml", "project: other\n")
+    taken = other.flowc("project", "take", "w.t", "--yes")
+    assert taken.code == 0, taken.out + taken.err
+    _finds(other, store, "a")

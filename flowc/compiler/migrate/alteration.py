@@ -196,6 +196,8 @@ class Situation:
     """Live columns, each with its `change_timezone`."""
     loads: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """The loads into the table, each with the time zones that it names."""
+    doubtful: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Wanted columns that are absent, each with live ones that unfinished versions may have renamed from or to it."""
 
     def new_name(self, column: str) -> str:
         """What a live column is called in the end."""

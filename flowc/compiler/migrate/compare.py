@@ -14,7 +14,7 @@ from flowc.compiler.dialect import Dialect
 from flowc.compiler.migrate import alteration as kinds
 from flowc.compiler.migrate.alteration import Alteration, Situation
 from flowc.compiler.migrate.describe import index_words
-from flowc.compiler.migrate.unfinished import with_live_columns, with_live_names
+from flowc.compiler.migrate.unfinished import doubtful, with_live_columns, with_live_names
 from flowc.compiler.tables.ddl import index_name, keyed_table, made_name
 from flowc.compiler.tables.difference import known_default, same_column
 from flowc.compiler.tables.made import expression, is_stored, made_form, way
@@ -53,7 +53,9 @@ def compare(wanted: WantedTable, live: Table, last: Managed | None, dialect: Dia
     old = {new: name for name, new in renamed}
     zones = tuple((old.get(name, name), zone) for name, zone in wanted.zones)
     kept = last.live if last else None
-    situation = Situation(live, made, dialect, wanted.label, renamed, wanted.whole, kept, zones, wanted.loads)
+    situation = Situation(
+        live, made, dialect, wanted.label, renamed, wanted.whole, kept, zones, wanted.loads, doubtful(wanted, live)
+    )  # fmt: skip
     # Tables that no engine keeps have no keys and no indexes: those are the spec's.
     key = () if dialect.attached else tuple(_key(situation, managed))
     dropped = any(isinstance(alteration, kinds.DropKey) for alteration in key)

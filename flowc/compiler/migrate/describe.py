@@ -73,14 +73,24 @@ def _change(situation: Situation, part: str, risk: Risk, summary: str, **more: o
     return replace(Change("", name, risk, summary, column=part or None), **more)  # type: ignore[arg-type]
 
 
+def _doubt(name: str, situation: Situation) -> str | None:
+    """Why a column cannot be added: more than one live column may hold its values."""
+    found = dict(situation.doubtful).get(name)
+    if found is None:
+        return None
+    listed = " or ".join(f"`{other}`" for other in found)
+    return f"versions that did not finish may have left its values in {listed}: say which with `renamed_from`"
+
+
 def _add_column(alteration: kinds.AddColumn, situation: Situation) -> Change:
     column = alteration.now
     optional = column.nullable or column.default is not None
     check = () if optional else (_no_rows(column, situation),)
     risk = Risk.ADDITIVE if optional else Risk.DATA_DEPENDENT
     return _change(
-        situation, column.name, risk, f"add column {written(column)}", after=written(column), prechecks=check
-    )
+        situation, column.name, risk, f"add column {written(column)}", after=written(column), prechecks=check,
+        blocked=_doubt(column.name, situation),
+    )  # fmt: skip
 
 
 def _no_rows(column: Column, situation: Situation) -> Precheck:

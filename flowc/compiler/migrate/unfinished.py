@@ -32,14 +32,22 @@ def with_live_names(wanted: WantedTable, live: Table) -> WantedTable:
 
 
 def _live_names(wanted: WantedTable, live: Table) -> Iterator[Pair]:
-    """New and live name of each wanted column that goes by another name now: there must be one candidate."""
+    """New and live name of each wanted column that goes by another name now."""
+    return ((name, found[0]) for name, found in _candidates(wanted, live) if len(found) == 1)
+
+
+def doubtful(wanted: WantedTable, live: Table) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """The wanted columns that are absent, each with the live columns of which more than one may hold its values."""
+    return tuple((name, found) for name, found in _candidates(wanted, live) if len(found) > 1)
+
+
+def _candidates(wanted: WantedTable, live: Table) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The wanted columns that are absent, each with the live columns that unfinished versions may have made of it."""
     old, free = dict(wanted.renamed), set(live.column_names) - set(wanted.table.column_names)
     for name in wanted.table.column_names:
         if live.column(name) is None and live.column(old.get(name, name)) is None:
             known = aliases(name, wanted.unfinished) | aliases(old.get(name, name), wanted.unfinished)
-            candidates = set(known) & free
-            if len(candidates) == 1:
-                yield name, candidates.pop()
+            yield name, tuple(sorted(known & free))
 
 
 def with_live_columns(last: Managed, live: Table, renames: Sequence[Pair]) -> Managed:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -17,7 +17,7 @@ from math import ceil
 from typing import Protocol
 
 from flowc import __version__
-from flowc.catalog import Table, TableName
+from flowc.catalog import Table
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.migrate import history as sql
@@ -29,8 +29,8 @@ from flowc.runtime.connector import Database, TableStore
 from flowc.service.access.history import claim_history, encode_snapshot
 from flowc.service.access.locks import TABLE_LOCK, Patience, apply_lock, owner_name, shared_lock, waiting_for
 from flowc.service.access.scope import Scope
-from flowc.service.changes.prechecks import ask, count, judged, refuse_blocked
-from flowc.service.loads.forgetting import forget_loads
+from flowc.service.changes.around import between, forgetting
+from flowc.service.changes.prechecks import ask, count, judged, refuse_blocked, refuse_losses
 
 _SILENT = ("alter_type", "add_column", "alter_generation", "rebuild_table")
 """Kinds of change that an engine makes although their prechecks fail."""
@@ -115,7 +115,7 @@ def apply_database(work: Apply) -> Applied:
         plan = replace(plan, tables=judged(plan.tables, work.database))
         work.planned = plan.changes
         refuse_blocked(plan.changes)
-        refuse_losses(plan.changes, work.approved, _MORE)
+        refuse_losses(plan.changes, work.approved)
         with shared_lock(*work.control, patience) as prove_shared:
             work.unowned()  # what another project has begun with since
             version = _begin(work, plan, (prove_shared, prove))
@@ -124,29 +124,8 @@ def apply_database(work: Apply) -> Applied:
     return Applied(plan.connection, version, total, time.monotonic() - began)
 
 
-_MORE = "more rows would be lost than when the plan was made; nothing was changed"
 _MORE_NOW = "more rows would be lost than when the plan was made; what was done before is recorded, the rest not begun"
 _STOPPED = "the data no longer allows what is planned; what was done before is recorded, and the rest was not begun"
-
-
-def refuse_losses(changes: Iterable[Change], approved: Mapping[str, int], message: str = _MORE) -> None:
-    """Raises UsageError for changes that lose more rows than were approved."""
-    more = [(c, c.lost) for c in changes if c.lost is not None and c.lost > approved.get(c.object, c.lost)]
-    if more:
-        helps = " ".join(f"--allow-destructive {change.object}" for change, _ in more)
-        raise UsageError(
-            message,
-            code="stale-plan",
-            help=f"look at a new plan, or lose what is there then with `flowc apply --yes {helps}`",
-            details=tuple(
-                f"{c.object}: {c.summary}: planned to lose {_rows(approved[c.object])}, now it is {_rows(lost)}"
-                for c, lost in more
-            ),
-        )
-
-
-def _rows(number: int) -> str:
-    return f"{number:,} row" if number == 1 else f"{number:,} rows"
 
 
 def _begin(work: Apply, plan: DatabasePlan, proofs: Iterable[Callable[[], None]]) -> int:
@@ -290,7 +269,7 @@ def _together(work: Apply, version: int, group: list[Numbered], total: int, prov
     _recount(work, group)
     for number, change, statement in group:
         work.watcher.begins(work.kind, statement, number, total)
-        with waiting_for(change.object, database), _forgetting(work, change, statement):
+        with waiting_for(change.object, database), forgetting(change, statement, work.database, work.kind):
             database.execute(statement.sql)
         if statement.recheck:
             _recheck((change,), database)
@@ -360,7 +339,7 @@ def _alone(work: Apply, version: int, entry: Numbered, total: int, prove: Callab
         sql.start_step(work.project, version, number, statement_hash(statement), statement.sql, _now(), dialect),
         sql.STEPS,
     )
-    with waiting_for(change.object, work.database), _forgetting(work, change, statement):
+    with waiting_for(change.object, work.database), forgetting(change, statement, work.database, work.kind):
         _guarded(work, change, statement)
     _record(work, sql.end_step(work.project, version, number, _now(), dialect), sql.STEPS)
     _record(work, sql.advance(work.project, version, number, dialect))
@@ -383,41 +362,13 @@ def _execute(database: Database, statement: Statement) -> None:
         database.execute(statement.sql)
 
 
-@contextmanager
-def _forgetting(work: Apply, change: Change, statement: Statement) -> Iterator[None]:
-    """Removes what is stored of loads into a table before it is created, and when it has been dropped.
-
-    The rows that those loads wrote are gone, whoever dropped the table.
-    """
-    name = TableName.parse(change.object.partition(".")[2])
-    if change.kind == "create_table" and statement is change.statements[0]:
-        forget_loads(name, work.database, work.kind)
-    yield
-    if change.kind == "drop_table" and statement is change.statements[-1]:
-        forget_loads(name, work.database, work.kind)
-
-
 def _guarded(work: Apply, change: Change, statement: Statement) -> None:
     """Runs a statement, and keeps others from writing meanwhile where it says how."""
-    with _between(work.database, statement.guard):
+    with between(work.database, statement.guard):
         if statement.guard is not None:
             _recheck(_parts(work, [change]), work.database)
-        with _between(work.database, statement.session):
+        with between(work.database, statement.session):
             _execute(work.database, statement)
-
-
-@contextmanager
-def _between(database: Database, around: tuple[str, str] | None) -> Iterator[None]:
-    """Runs one statement before and one after what is done inside."""
-    if around is None:
-        yield
-        return
-    before, after = around
-    database.execute(before)
-    try:
-        yield
-    finally:
-        database.execute(after)
 
 
 def statement_hash(statement: Statement) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from flowc.errors import DataError, EngineError, UsageError
@@ -75,3 +75,26 @@ def _mend(blocked: str) -> str:
 
 def _place(change: Change) -> str:
     return "" if change.place is None else f" ({change.place})"
+
+
+_MORE = "more rows would be lost than when the plan was made; nothing was changed"
+
+
+def refuse_losses(changes: Iterable[Change], approved: Mapping[str, int], message: str = _MORE) -> None:
+    """Raises UsageError for changes that lose more rows than were approved."""
+    more = [(c, c.lost) for c in changes if c.lost is not None and c.lost > approved.get(c.object, c.lost)]
+    if more:
+        helps = " ".join(f"--allow-destructive {change.object}" for change, _ in more)
+        raise UsageError(
+            message,
+            code="stale-plan",
+            help=f"look at a new plan, or lose what is there then with `flowc apply --yes {helps}`",
+            details=tuple(
+                f"{c.object}: {c.summary}: planned to lose {_rows(approved[c.object])}, now it is {_rows(lost)}"
+                for c, lost in more
+            ),
+        )
+
+
+def _rows(number: int) -> str:
+    return f"{number:,} row" if number == 1 else f"{number:,} rows"

@@ -25,7 +25,7 @@ from flowc.compiler.streamplan.positions import POSITIONS
 from flowc.compiler.tables.state import WAS
 from flowc.errors import UsageError
 from flowc.loadplan import PROJECT
-from flowc.migration import Managed, Snapshot
+from flowc.migration import Snapshot
 from flowc.runtime.connector import Database, stored_name
 from flowc.runtime.renewal import is_old
 from flowc.service.access.history import History, claim_history, encode_snapshot, read_history
@@ -213,7 +213,11 @@ class Taking(Renaming):
         with_it, without = self._split(theirs.snapshot, ours)
         yield from self._version(kept, self.old, theirs, without)
         own = ours.snapshot
-        merged = Snapshot((*own.tables, *with_it.tables), (*own.pipelines, *with_it.pipelines))
+        merged = Snapshot(
+            (*own.tables, *with_it.tables),
+            (*own.pipelines, *with_it.pipelines),
+            renames=(*own.renames, *with_it.renames),
+        )
         yield from self._version(kept, self.new, ours, merged)
 
     def _split(self, held: Snapshot, ours: History) -> tuple[Snapshot, Snapshot]:
@@ -221,11 +225,15 @@ class Taking(Renaming):
         mine, names = self._subject, {each.name for each in self.moving}
         tables = [e for e in held.tables if self._means(f".{e.table.name}", ours.here)]
         loads = [p for p in held.pipelines if p.name in names and self._means(p.target, ours.here)]
-        going = tuple(Managed(mine.key or e.key, e.table, e.renamed, e.live) for e in tables)
+        renames = [r for r in held.renames if self._means(f".{r.table}", ours.here)]
+        going = tuple(replace(e, key=mine.key or e.key) for e in tables)
         stays = Snapshot(
-            tuple(e for e in held.tables if e not in tables), tuple(p for p in held.pipelines if p not in loads)
+            tuple(e for e in held.tables if e not in tables),
+            tuple(p for p in held.pipelines if p not in loads),
+            renames=tuple(r for r in held.renames if r not in renames),
         )
-        return Snapshot(going, tuple(replace(p, target=str(mine)) for p in loads)), stays
+        taken = tuple(replace(r, table=mine.name) for r in renames)
+        return Snapshot(going, tuple(replace(p, target=str(mine)) for p in loads), renames=taken), stays
 
     def _version(self, kept: Kept, project: str, history: History, snapshot: Snapshot) -> Iterator[str]:
         version, now, dialect = history.last + 1, datetime.now(UTC), DIALECTS[kept.kind]

@@ -1,0 +1,39 @@
+"""What is done around one statement of an apply."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from flowc.catalog import TableName
+from flowc.migration import Change, Statement
+from flowc.runtime.connector import Database
+from flowc.service.loads.forgetting import forget_loads
+
+
+@contextmanager
+def between(database: Database, around: tuple[str, str] | None) -> Iterator[None]:
+    """Runs one statement before and one after what is done inside."""
+    if around is None:
+        yield
+        return
+    before, after = around
+    database.execute(before)
+    try:
+        yield
+    finally:
+        database.execute(after)
+
+
+@contextmanager
+def forgetting(change: Change, statement: Statement, database: Database, kind: str) -> Iterator[None]:
+    """Removes what is stored of loads into a table before it is created, and when it has been dropped.
+
+    The rows that those loads wrote are gone, whoever dropped the table.
+    """
+    name = TableName.parse(change.object.partition(".")[2]) if change.kind in ("create_table", "drop_table") else None
+    if name is not None and change.kind == "create_table" and statement is change.statements[0]:
+        forget_loads(name, database, kind)
+    yield
+    if name is not None and change.kind == "drop_table" and statement is change.statements[-1]:
+        forget_loads(name, database, kind)

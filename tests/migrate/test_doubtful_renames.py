@@ -1,0 +1,42 @@
+"""A column that is absent, where more than one column may hold its values: nobody but the author can say which."""
+
+from __future__ import annotations
+
+import pytest
+
+from flowc.catalog import Column, Table, TableName
+from flowc.compiler.migrate.tableplan import plan_tables
+from flowc.migration import Change, Managed, WantedTable
+from flowc.types import BIGINT, TEXT
+
+NAME = TableName(None, "t")
+
+
+def table(*names: str) -> Table:
+    return Table(NAME, (Column("id", BIGINT, False), *(Column(name, TEXT) for name in names)), ("id",))
+
+
+def changes(
+    wanted: tuple[str, ...], live: tuple[str, ...], unfinished: tuple[tuple[str, str], ...], *renamed: tuple[str, str]
+) -> list[Change]:
+    made = WantedTable("w", "sqlite", "t", table(*wanted), renamed, unfinished=unfinished)
+    (plan,) = plan_tables("w", "sqlite", [made], {NAME: table(*live)}, [Managed("t", table(*live))])
+    return [change for change in plan.changes if change.kind in ("add_column", "rename_column")]
+
+
+@pytest.mark.parametrize("unfinished", [(("a", "b"), ("x", "b")), (("a", "b"), ("b", "c"), ("c", "x"))])
+def test_it_is_not_added_empty(unfinished: tuple[tuple[str, str], ...]):
+    (added,) = changes(("b",), ("a", "x"), unfinished)
+    assert added.kind == "add_column"
+    assert added.statements == ()
+    assert "may have left its values in `a` or `x`: say which with `renamed_from`" in (added.blocked or "")
+
+
+def test_the_author_says_which():
+    (renamed,) = changes(("b",), ("a", "x"), (("a", "b"), ("x", "b")), ("b", "x"))
+    assert (renamed.kind, renamed.before, renamed.column, renamed.blocked) == ("rename_column", "x", "b", None)
+
+
+def test_one_that_others_keep_is_no_candidate():
+    (renamed,) = changes(("a", "b"), ("a", "x"), (("a", "b"), ("x", "b")))
+    assert (renamed.kind, renamed.before, renamed.blocked) == ("rename_column", "x", None)
