@@ -136,13 +136,20 @@ ROW_ID = "the row id"
 """What `Column.beyond` says of a column that holds every 64-bit integer and that SQLite numbers by itself."""
 
 
+REPLICA_IDENTITY = "REPLICA IDENTITY"
+"""The role of the index by which replication finds the old version of a row (PostgreSQL)."""
+CLUSTER = "CLUSTER"
+"""The role of the index that orders the rows when the table is written anew (PostgreSQL)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Index:
     """An index by its columns in order; `name` None lets flowc name it.
 
     Of a live one, `valid` is False when building it failed halfway, and `constraint` tells that a UNIQUE constraint
     owns it. `sql` is the engine's own statement that makes it, where the engine keeps one (SQLite, DuckDB), and
-    `beyond` what a declared index never has: an expression, a collation of its own.
+    `beyond` what a declared index never has: an expression, a collation of its own. `marks` are the roles that the
+    table gives it (REPLICA_IDENTITY, CLUSTER), which are lost when it is dropped.
     """
 
     columns: tuple[str, ...]
@@ -153,6 +160,7 @@ class Index:
     constraint: bool = False
     sql: str | None = None
     beyond: tuple[str, ...] = ()
+    marks: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def declarable(self) -> bool:
@@ -196,6 +204,9 @@ class Table:
     """What an apply that did not end left in it."""
     recomputes: bool = False
     """Of a live one: whether the engine gives a computed column another expression in place (PostgreSQL 17)."""
+    key_marks: tuple[str, ...] = ()
+    """Of a live one: the roles of the primary key's index, as `Index.marks`. It is the replica identity of a published
+    table that names no other one."""
     partition_by: tuple[str, ...] = ()
     """Wanted and live: the columns by whose values its files lie in folders, where it is made of files."""
 

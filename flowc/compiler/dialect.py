@@ -97,6 +97,9 @@ class TableRules:
     """What follows the columns of a table."""
     inline_indexes: bool = False
     """Indexes are part of CREATE TABLE."""
+    renames_indexes: bool = False
+    """A statement gives an index another name. Elsewhere, an index of the same name is made once the old one is gone,
+    in the same transaction or statement."""
     index_length: int | None = None
     """The most characters of a text that an index holds; None without limit."""
     ensure: tuple[str, ...] = ("CREATE TABLE IF NOT EXISTS {table} ({columns})",)

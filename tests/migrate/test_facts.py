@@ -27,10 +27,18 @@ _MADE = {
     "computed": "CREATE TABLE computed (id bigint PRIMARY KEY, a bigint GENERATED ALWAYS AS (id * 2) STORED)",
     "counted": "CREATE TABLE counted (id serial PRIMARY KEY, a integer)",
     "chanced": "CREATE TABLE chanced (id bigint PRIMARY KEY)",
+    "moved": "CREATE TABLE moved (id bigint PRIMARY KEY, a integer NOT NULL, b integer NOT NULL); "
+    "CREATE UNIQUE INDEX m ON moved (a); ALTER TABLE moved REPLICA IDENTITY USING INDEX m, CLUSTER ON m",
     "stored": "CREATE TABLE stored (id bigint PRIMARY KEY, a varchar(9)); ALTER TABLE stored ALTER a SET STORAGE MAIN",
 }
 """Tables that no edit makes: large ones, and those with more than flowc makes itself."""
-_BEFORE = {"big": _BIG, "unfinished": _BIG, "parted": _PARTED + "\nindexes: [{ columns: [b] }]"}
+_MOVED = "columns: { id: bigint primary key, a: integer not null, b: integer not null }\n"
+_BEFORE = {
+    "moved": _MOVED + "indexes: [{ columns: [a], unique: true, name: m }]",
+    "big": _BIG,
+    "unfinished": _BIG,
+    "parted": _PARTED + "\nindexes: [{ columns: [b] }]",
+}
 _AFTER = {
     "big": "columns: { id: bigint primary key, a: integer not null default 1 }",
     "unfinished": "columns: { id: bigint primary key, a: integer not null default 1 }",
@@ -43,6 +51,7 @@ _AFTER = {
     "chanced": "columns: { id: bigint primary key, a: { type: uuid, default: gen_random_uuid() }, b: { type: bigint, "
     "nullable: false, default: GENERATED ALWAYS AS IDENTITY }, c: { type: bigint, default: "
     "GENERATED ALWAYS AS (id * 3) STORED }, d: { type: timestamptz, default: now() } }",
+    "moved": _MOVED + "indexes: [{ columns: [a, b], unique: true, name: m }]",
     "stored": "columns: { id: bigint primary key, a: text }",
 }
 _BEGINNING = 5

@@ -115,6 +115,7 @@ POSTGRES = Dialect(
         escaped_text=True,
     ),
     tables=TableRules(
+        renames_indexes=True,
         comments=True,
         ensure_schema="DO {block}",
         schema_block=f"BEGIN {_CREATE_SCHEMA} END",

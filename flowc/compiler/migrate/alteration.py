@@ -138,18 +138,32 @@ class DropKey:
 
 @dataclass(frozen=True, slots=True)
 class CreateIndex:
-    """An index that is new."""
+    """An index that is new; `temporary` is the name under which it is made while another index has its own name."""
 
     kind: ClassVar[str] = "create_index"
     index: Index
+    temporary: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DropIndex:
-    """An index that goes; one that is not valid was left unfinished."""
+    """An index that goes; one that is not valid was left unfinished.
+
+    `successor` is the index that takes its place, under the name that it has when this one goes: it is made before.
+    """
 
     kind: ClassVar[str] = "drop_index"
     index: Index
+    successor: Index | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RenameIndex:
+    """An index that was made under a temporary name, and its own name."""
+
+    kind: ClassVar[str] = "rename_index"
+    index: Index
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +185,9 @@ ColumnAlteration = (
     AddColumn | DropColumn | RenameColumn | AlterType | SetDefault | DropDefault | SetNotNull | DropNotNull
     | AlterGeneration | CommentColumn
 )  # fmt: skip
-TableAlteration = AddKey | DropKey | CreateIndex | DropIndex | AlterPartitions | CommentTable | DropLeftovers
+TableAlteration = (
+    AddKey | DropKey | CreateIndex | DropIndex | RenameIndex | AlterPartitions | CommentTable | DropLeftovers
+)
 Alteration = ColumnAlteration | TableAlteration
 """One way in which a table is to change. Its `kind` is the word for it in plans."""
 

@@ -7,15 +7,16 @@ the specs no longer name goes.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from flowc.catalog import Column, Index, Table, TableName, counts
+from flowc.catalog import Column, Index, Table, counts
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.migrate import alteration as kinds
 from flowc.compiler.migrate.alteration import Alteration, Situation
 from flowc.compiler.migrate.describe import index_words
+from flowc.compiler.migrate.indexes import index_alterations, is_applied, is_left, key_index
 from flowc.compiler.migrate.unfinished import doubtful, with_live_columns, with_live_names
-from flowc.compiler.tables.ddl import index_name, keyed_table, made_name
+from flowc.compiler.tables.ddl import keyed_table
 from flowc.compiler.tables.difference import known_default, same_column
 from flowc.compiler.tables.made import expression, is_stored, made_form, way
 from flowc.compiler.tables.spelling import respelled, words
@@ -27,7 +28,8 @@ SHADOW = "__flowc"
 _ORDER = (
     kinds.DropLeftovers, kinds.DropIndex, kinds.DropKey, kinds.AlterType, kinds.RenameColumn, kinds.DropDefault,
     kinds.AddColumn, kinds.SetDefault, kinds.SetNotNull, kinds.AlterGeneration, kinds.DropNotNull, kinds.AddKey,
-    kinds.CreateIndex, kinds.DropColumn, kinds.AlterPartitions, kinds.CommentColumn, kinds.CommentTable,
+    kinds.CreateIndex, kinds.RenameIndex, kinds.DropColumn, kinds.AlterPartitions, kinds.CommentColumn,
+    kinds.CommentTable,
 )  # fmt: skip
 
 
@@ -63,11 +65,25 @@ def compare(wanted: WantedTable, live: Table, last: Managed | None, dialect: Dia
     found: list[Alteration] = [kinds.DropLeftovers()] if live.leftovers else []
     found += [*_columns(situation, managed, dropped=dropped), *lost, *key]
     gone = [alteration.name for alteration in lost]
-    found += _partitions(situation) if dialect.attached else _indexes(situation, managed, gone)
+    found += _partitions(situation) if dialect.attached else index_alterations(situation, managed, gone)
     found += _table_comment(situation)
-    found.sort(key=lambda alteration: _ORDER.index(type(alteration)))
+    found.sort(key=lambda alteration: _place(alteration, live))
     going = tuple(alteration.index for alteration in found if isinstance(alteration, kinds.DropIndex))
     return Comparison(situation, tuple(found), tuple(_unmanaged(situation, managed, going)))
+
+
+def _place(alteration: Alteration, live: Table) -> tuple[int, int]:
+    """The position of an alteration. An index with a successor goes once that is made, and NULL comes in after that."""
+    if isinstance(alteration, kinds.DropIndex) and alteration.successor is not None:
+        return _ORDER.index(kinds.CreateIndex), 1
+    if isinstance(alteration, kinds.DropNotNull) and _is_in_key(alteration.was.name, live):
+        return _ORDER.index(kinds.CreateIndex), 2
+    return _ORDER.index(type(alteration)), 0
+
+
+def _is_in_key(column: str, live: Table) -> bool:
+    """Whether the engine keeps a column NOT NULL for the primary key, or for the replica identity."""
+    return column in live.primary_key or any(index.marks and column in index.columns for index in live.indexes)
 
 
 def _columns(situation: Situation, managed: Table | None, *, dropped: bool) -> Iterator[Alteration]:
@@ -204,50 +220,6 @@ def _key(situation: Situation, managed: Table | None) -> Iterator[Alteration]:
         yield kinds.AddKey(wanted)
 
 
-def _indexes(situation: Situation, managed: Table | None, gone: Sequence[str]) -> Iterator[Alteration]:
-    """Indexes that come and go; one over a column of `gone` goes with it, whosever it is."""
-    held = {index.identity: index for index in situation.renamed_live.indexes if index.valid}
-    wanted = {index.identity: index for index in situation.wanted.indexes}
-    names = {index.name for index in situation.wanted.indexes if index.name}
-    for index in situation.renamed_live.indexes:
-        # An index that flowc would not make is nobody's but its author's, whatever its name.
-        ours = (index.declarable or situation.whole) and (index.name in names or _applied(index, situation, managed))
-        if _left(index, situation):
-            yield kinds.DropIndex(replace(index, valid=False))
-        elif any(index.names(column) for column in gone) or (index.identity not in wanted and ours):
-            held.pop(index.identity, None)
-            yield kinds.DropIndex(index)
-    for identity, index in wanted.items():
-        if identity not in held:
-            yield kinds.CreateIndex(index)
-
-
-def _left(index: Index, situation: Situation) -> bool:
-    """Whether an apply left the index unfinished: it is not valid, or is the index of a key that is not to be added."""
-    live, wanted = situation.renamed_live, situation.wanted
-    key = Index(wanted.primary_key, unique=True).identity
-    if index.name == key_index(live.name):
-        return not index.valid or index.identity != key or live.primary_key == wanted.primary_key
-    own = live.plain and index.name in (index_name(live.name, index.columns), made_name(live.name.name, "_pkey"))
-    return not index.valid and (own or index.identity in (key, *(i.identity for i in wanted.indexes)))
-
-
-def key_index(name: TableName) -> str:
-    """The name of the index that is to become a table's primary key, as long as it has not."""
-    return made_name(f"flowc_{name.name}", "_pkey")
-
-
-def _applied(index: Index, situation: Situation, managed: Table | None) -> bool:
-    """Whether a live index is one that was applied last: by its name where others are on the same columns."""
-    live = situation.renamed_live
-    others = sum(other.identity == index.identity for other in live.indexes) > 1
-    for was in managed.indexes if managed else ():
-        now = replace(was, columns=tuple(map(situation.new_name, was.columns)))
-        if now.identity == index.identity:
-            return not others or index.name == (was.name or index_name(live.name, was.columns))
-    return False
-
-
 def _partitions(situation: Situation) -> Iterator[Alteration]:
     wanted = situation.wanted.partition_by
     if wanted != tuple(map(situation.new_name, situation.live.partition_by)):
@@ -271,7 +243,7 @@ def _unmanaged(situation: Situation, managed: Table | None, going: Sequence[Inde
             yield f"column `{column.name}` ({column.kind})" + ("" if filled else ", NOT NULL without a default")
     known, gone = {i.identity for i in situation.wanted.indexes}, {i.name for i in going}
     for index in situation.renamed_live.indexes:
-        own = index.name == key_index(situation.live.name) or _left(index, situation)
+        own = index.name == key_index(situation.live.name) or is_left(index, situation)
         apart = index.identity not in known and index.name not in gone
-        if apart and not own and not _applied(index, situation, managed):
+        if apart and not own and not is_applied(index, situation, managed):
             yield index_words(index).replace("index on", f"index `{index.name}` on", 1)

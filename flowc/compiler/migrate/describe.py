@@ -34,6 +34,8 @@ def _described(alteration: Alteration, situation: Situation) -> Change:
             return _create_index(alteration, situation)
         case kinds.DropIndex():
             return _drop_index(alteration, situation)
+        case kinds.RenameIndex():
+            return _rename_index(alteration, situation)
         case kinds.AlterPartitions():
             return _alter_partitions(alteration, situation)
         case kinds.CommentTable():
@@ -274,6 +276,11 @@ def _drop_index(alteration: kinds.DropIndex, situation: Situation) -> Change:
     broken = "" if index.valid else f", which was left unfinished as `{index.name}`"
     summary = f"drop {index_words(index)}{broken}"
     return _change(situation, "", Risk.WIDENING, summary, before=index_words(index))
+
+
+def _rename_index(alteration: kinds.RenameIndex, situation: Situation) -> Change:
+    before, after = alteration.index.name, alteration.name
+    return _change(situation, "", Risk.WIDENING, f"rename index {before} to {after}", before=before, after=after)
 
 
 def _alter_partitions(alteration: kinds.AlterPartitions, situation: Situation) -> Change:

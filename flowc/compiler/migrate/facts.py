@@ -64,6 +64,9 @@ class Act(StrEnum):
     CREATE_INDEX_CONCURRENTLY = "create an index concurrently"
     DROP_INDEX = "drop an index"
     DROP_INDEX_CONCURRENTLY = "drop an index concurrently"
+    RENAME_INDEX = "rename an index"
+    SET_REPLICA_IDENTITY = "name the index that identifies replicated rows"
+    SET_CLUSTER = "name the index that orders the rows"
     ADD_CHECK = "add a CHECK for new rows only"
     COMMENT_CHECK = "comment on a CHECK"
     VALIDATE_CHECK = "validate a CHECK"
@@ -128,6 +131,9 @@ POSTGRES: Mapping[Act, Facts] = {
     Act.CREATE_INDEX_CONCURRENTLY: Facts("SHARE UPDATE EXCLUSIVE", Rows.READ, apart=True),
     Act.DROP_INDEX: _BRIEF,
     Act.DROP_INDEX_CONCURRENTLY: Facts("SHARE UPDATE EXCLUSIVE", apart=True),
+    Act.RENAME_INDEX: Facts(),
+    Act.SET_REPLICA_IDENTITY: _BRIEF,
+    Act.SET_CLUSTER: Facts("SHARE UPDATE EXCLUSIVE"),
     Act.ADD_CHECK: _BRIEF,
     Act.COMMENT_CHECK: Facts("ACCESS SHARE"),
     Act.VALIDATE_CHECK: Facts("SHARE UPDATE EXCLUSIVE", Rows.READ, apart=True),

@@ -65,6 +65,12 @@ def from_others(bound: Iterable[str]) -> tuple[str, ...]:
     return tuple(words for words in bound if words.startswith(FOREIGN) and " of " in words)
 
 
+def retyped(columns: Iterable[str], situation: Situation) -> bool:
+    """Whether live columns get types in which their values may compare otherwise, or not at all."""
+    pairs = ((situation.wanted.column(situation.new_name(name)), situation.live.column(name)) for name in columns)
+    return any(now is not None and was is not None and not alike(was.type, now.type) for now, was in pairs)
+
+
 def alike(old: DataType, new: DataType) -> bool:
     """Whether expressions and comparisons that took the one type take the other one too."""
     return (old.is_number and new.is_number) or (old.kind is new.kind and old.kind is not Kind.ARRAY)

@@ -134,6 +134,12 @@ def drop_index(alteration: kinds.DropIndex, situation: Situation) -> tuple[State
     return one(Act.DROP_INDEX, situation, sql, f"drop index {alteration.index.name}")
 
 
+def rename_index(alteration: kinds.RenameIndex, situation: Situation) -> tuple[Statement, ...]:
+    """Gives an index another name."""
+    sql = f"ALTER INDEX {index_in_schema(alteration.index, situation)} RENAME TO {ident(alteration.name)}"
+    return one(Act.RENAME_INDEX, situation, sql, f"give the index the name {alteration.name}")
+
+
 def index_in_schema(index: Index, situation: Situation) -> str:
     """The name of an index that is there, with its schema."""
     schema = situation.live.name.schema

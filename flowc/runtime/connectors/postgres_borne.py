@@ -63,6 +63,7 @@ SELECT t.oid, 'table', NULL, words FROM t CROSS JOIN LATERAL (VALUES
   (CASE WHEN t.reloptions IS NOT NULL THEN 'settings of its storage' END),
   (CASE WHEN t.relrowsecurity OR t.relforcerowsecurity THEN 'row-level security' END),
   (CASE WHEN t.relkind <> 'v' AND t.relhasrules THEN 'rules' END),
+  (CASE t.relreplident WHEN 'f' THEN 'REPLICA IDENTITY FULL' WHEN 'n' THEN 'REPLICA IDENTITY NOTHING' END),
   (CASE WHEN t.reloftype <> 0 THEN 'a type that the table is of' END)
 ) AS v(words) WHERE words IS NOT NULL
 UNION

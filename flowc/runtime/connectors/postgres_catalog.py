@@ -46,6 +46,13 @@ WHERE a.attrelid = ANY(%s::oid[]) AND a.attnum > 0 AND NOT a.attisdropped ORDER 
 
 # pg_get_indexdef() waits for whoever has locked the table, so only what has no other words is asked for its own.
 _INDEXES = """
+WITH published AS MATERIALIZED (
+  SELECT DISTINCT o.relid FROM pg_publication p CROSS JOIN LATERAL pg_get_publication_tables(p.pubname) AS o
+  WHERE p.pubupdate OR p.pubdelete
+), identified AS MATERIALIZED (
+  SELECT c.oid FROM pg_class c WHERE c.relreplident = 'd' AND c.oid = ANY(%(oids)s::oid[]) AND (
+    c.oid IN (SELECT relid FROM published) OR c.oid IN (SELECT pg_partition_root(relid) FROM published))
+)
 SELECT i.indrelid, c.relname, i.indisunique, i.indisprimary, pg_get_expr(i.indpred, i.indrelid), i.indisvalid,
        x.contype IS NOT NULL,
        ARRAY(SELECT coalesce(a.attname, pg_get_indexdef(i.indexrelid, k.n::int, true))
@@ -55,7 +62,12 @@ SELECT i.indrelid, c.relname, i.indisunique, i.indisprimary, pg_get_expr(i.indpr
        b.beyond,
        CASE WHEN cardinality(b.beyond) > 0 OR i.indpred IS NOT NULL THEN
          coalesce('ALTER TABLE ' || i.indrelid::regclass || ' ADD CONSTRAINT ' || quote_ident(x.conname) || ' '
-           || pg_get_constraintdef(x.oid), pg_get_indexdef(i.indexrelid)) END
+           || pg_get_constraintdef(x.oid), pg_get_indexdef(i.indexrelid)) END,
+       array_remove(ARRAY[
+         CASE WHEN i.indisreplident OR (i.indisprimary AND i.indrelid IN (SELECT oid FROM identified)) OR EXISTS (
+           SELECT FROM pg_inherits h JOIN pg_index p ON p.indexrelid = h.inhrelid
+           WHERE h.inhparent = i.indexrelid AND p.indisreplident) THEN 'REPLICA IDENTITY' END,
+         CASE WHEN i.indisclustered THEN 'CLUSTER' END], NULL)
 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam
 LEFT JOIN pg_constraint x ON x.conindid = i.indexrelid AND x.contype IN ('u', 'x') AND x.conrelid = i.indrelid
 CROSS JOIN LATERAL (SELECT array_remove(ARRAY[
@@ -75,7 +87,7 @@ CROSS JOIN LATERAL (SELECT array_remove(ARRAY[
          CASE WHEN to_jsonb(i) ->> 'indnullsnotdistinct' = 'true' THEN 'NULLS NOT DISTINCT' END,
          CASE WHEN x.condeferrable THEN 'DEFERRABLE' END
        ], NULL) AS beyond) AS b
-WHERE i.indrelid = ANY(%s::oid[]) ORDER BY c.relname
+WHERE i.indrelid = ANY(%(oids)s::oid[]) ORDER BY c.relname
 """
 
 _NAMES = """
@@ -135,14 +147,15 @@ def _table(
         beyond=tuple(borne.table),
         leftovers=tuple(borne.leftovers),
         recomputes=recomputes,
+        key_marks=tuple(primary[10]) if primary else (),
     )
 
 
 def _index(row: Any) -> Index:
     """An index; one that flowc would not make, with the statement that makes it."""
-    _, name, unique, _, where, valid, constraint, columns, beyond, sql = row
+    _, name, unique, _, where, valid, constraint, columns, beyond, sql, marks = row
     own = sql if beyond or where is not None else None
-    return Index(tuple(columns), unique, name, where, valid, constraint, own, tuple(beyond))
+    return Index(tuple(columns), unique, name, where, valid, constraint, own, tuple(beyond), tuple(marks))
 
 
 def _columns(connection: Any, oids: Sequence[int], borne: Mapping[int, Borne]) -> Mapping[int, list[Column]]:
@@ -163,6 +176,6 @@ def _columns(connection: Any, oids: Sequence[int], borne: Mapping[int, Borne]) -
 
 def _indexes(connection: Any, oids: Sequence[int]) -> Mapping[int, list[Any]]:
     found: dict[int, list[Any]] = defaultdict(list)
-    for row in connection.execute(_INDEXES, [list(oids)]).fetchall():
+    for row in connection.execute(_INDEXES, {"oids": list(oids)}).fetchall():
         found[row[0]].append(row)
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Iterator
 
-from flowc.catalog import ROW_ID, Column, Index, Table, counts
+from flowc.catalog import CLUSTER, ROW_ID, Column, Index, Table, counts
 from flowc.compiler.front.owntypes import own_name
 from flowc.compiler.front.types import type_fault
 from flowc.compiler.migrate.describe import index_words
@@ -24,6 +24,8 @@ def left_alone(table: Table, kind: str) -> tuple[str, ...]:
     held = [c.name for c in table.columns if is_held(c, table)]
     indexes = (i for i in table.indexes if not is_plain(i, held, table))
     found = [*_columns(table), *(_index_words(i, table) for i in indexes)]
+    found += [f"index `{i.name}`: {mark}" for i in table.indexes for mark in i.marks]
+    found += ["the primary key: CLUSTER"] if CLUSTER in table.key_marks else []
     key = ", ".join(table.primary_key)
     found += [f"the primary key ({key})"] if any(name not in held for name in table.primary_key) else []
     found += [words for words in table.beyond if not _HELD.match(words)]

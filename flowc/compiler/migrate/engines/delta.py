@@ -163,7 +163,7 @@ def _statements(alteration: Alteration, situation: Situation) -> tuple[Statement
         case (
             kinds.DropColumn() | kinds.RenameColumn() | kinds.AlterType() | kinds.SetDefault() | kinds.DropDefault()
             | kinds.SetNotNull() | kinds.AlterGeneration() | kinds.AddKey() | kinds.DropKey() | kinds.CreateIndex()
-            | kinds.DropIndex() | kinds.AlterPartitions() | kinds.DropLeftovers()
+            | kinds.DropIndex() | kinds.RenameIndex() | kinds.AlterPartitions() | kinds.DropLeftovers()
         ):  # fmt: skip
             return None
     assert_never(alteration)

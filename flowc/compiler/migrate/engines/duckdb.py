@@ -64,7 +64,7 @@ def _statements(alteration: Alteration, situation: Situation) -> tuple[Statement
             return _of_free_column(alteration, situation) if _is_free(situation, alteration.was.name) else None
         case (
             kinds.AddKey() | kinds.DropKey() | kinds.AlterGeneration() | kinds.AlterPartitions()
-            | kinds.DropLeftovers()
+            | kinds.DropLeftovers() | kinds.RenameIndex()
         ):  # fmt: skip
             return None
     assert_never(alteration)

@@ -55,7 +55,7 @@ def _act(alteration: Alteration) -> Act:
     match alteration:
         case kinds.CommentColumn() | kinds.CommentTable():
             return Act.COMMENT
-        case kinds.AlterPartitions() | kinds.DropLeftovers():
+        case kinds.RenameIndex() | kinds.AlterPartitions() | kinds.DropLeftovers():
             raise AssertionError(alteration)
     return Act[alteration.kind.upper()]
 
@@ -135,7 +135,7 @@ def _others(situation: Situation, alterations: Sequence[Alteration]) -> Iterator
                 yield f"COMMENT = {text(comment, dialect)}"
             case kinds.ColumnChange() | kinds.CommentColumn():
                 pass
-            case kinds.AlterPartitions() | kinds.DropLeftovers():
+            case kinds.RenameIndex() | kinds.AlterPartitions() | kinds.DropLeftovers():
                 raise AssertionError(alteration)
             case _:
                 assert_never(alteration)

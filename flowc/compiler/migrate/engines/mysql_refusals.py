@@ -47,7 +47,7 @@ def _refused(alteration: Alteration, situation: Situation) -> str | None:
             return not_whole(key, situation)
         case (
             kinds.AddColumn() | kinds.SetDefault() | kinds.DropDefault() | kinds.DropNotNull() | kinds.CommentColumn()
-            | kinds.CommentTable() | kinds.AlterPartitions() | kinds.DropLeftovers()
+            | kinds.CommentTable() | kinds.RenameIndex() | kinds.AlterPartitions() | kinds.DropLeftovers()
         ):  # fmt: skip
             return None
     assert_never(alteration)
@@ -89,6 +89,8 @@ def _needing(index: Index, situation: Situation) -> Iterator[str]:
     first = live.column(index.columns[0]) if index.columns else None
     keys = [live.primary_key, *(i.columns for i in live.indexes if not i.beyond)]
     others = [key for key in keys if key != index.columns and key[:1] == index.columns[:1]]
+    # One statement drops it and makes the others.
+    others += [i.columns for i in situation.wanted.indexes if i.columns[:1] == index.columns[:1]]
     if first is None or others or keys.count(index.columns) > 1:
         return
     yield from (words for words in first.bound if words.startswith(FOREIGN))

@@ -14,20 +14,20 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from flowc.catalog import Column, Index, Leftover, Table, counts
+from flowc.catalog import Column, Leftover, Table, counts
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.migrate import alteration as kinds
 from flowc.compiler.migrate import statements
 from flowc.compiler.migrate.alteration import Alteration, Situation
-from flowc.compiler.migrate.compare import key_index
+from flowc.compiler.migrate.engines.postgres_indexes import add_key, drop_index, drop_key, make_index, tells_of_index
 from flowc.compiler.migrate.engines.postgres_refusals import has_heirs, keeps, refuses
 from flowc.compiler.migrate.engines.postgres_require import require
 from flowc.compiler.migrate.engines.postgres_shadow import borne, is_large, shadow, wants_shadow
 from flowc.compiler.migrate.facts import Act, statement
 from flowc.compiler.migrate.retype import retype
-from flowc.compiler.migrate.statements import Engine, alter, index_in_schema, one
-from flowc.compiler.quote import ident, idents, table, text
-from flowc.compiler.tables.ddl import column_definition, create_index, index_name, made_name, spell
+from flowc.compiler.migrate.statements import Engine, alter, one
+from flowc.compiler.quote import ident, table, text
+from flowc.compiler.tables.ddl import column_definition, spell
 from flowc.compiler.tables.made import expression, is_stored, way
 from flowc.migration import Statement
 from flowc.types import TEMPORAL, DataType, Kind
@@ -115,65 +115,6 @@ def keeps_bytes(old: DataType, new: DataType) -> bool:
     return old.kind is new.kind and old.kind in TEMPORAL and new.places >= old.places
 
 
-def _index(index: Index, situation: Situation) -> Statement:
-    sql = create_index(situation.live.name, index, situation.dialect)
-    purpose = f"index {', '.join(index.columns)}"
-    if not situation.live.plain:
-        # Indexes of partitioned tables cannot be built concurrently.
-        return statement(Act.CREATE_INDEX, sql, purpose, situation.dialect)
-    concurrently = sql.replace("INDEX ", "INDEX CONCURRENTLY ", 1)
-    made = statement(Act.CREATE_INDEX_CONCURRENTLY, concurrently, purpose, situation.dialect)
-    return replace(made, undo=_unfinished(index, situation))
-
-
-def _unfinished(index: Index, situation: Situation) -> tuple[str, str]:
-    """Whether an attempt left the index invalid, and what drops it then."""
-    live, dialect = situation.live.name, situation.dialect
-    name = table(replace(live, name=index.name or index_name(live, index.columns)))
-    there = (
-        f"SELECT count(*) FROM pg_index WHERE indexrelid = to_regclass({text(name, dialect)}) "
-        f"AND indrelid = {text(table(live), dialect)}::regclass AND NOT indisvalid"
-    )
-    return there, f"DROP INDEX CONCURRENTLY {name}"
-
-
-def _drop_index(alteration: kinds.DropIndex, situation: Situation) -> tuple[Statement, ...]:
-    index = alteration.index
-    if index.constraint:
-        drop = alter(situation, f"DROP CONSTRAINT {ident(index.name or '')}")
-        return one(Act.DROP_CONSTRAINT, situation, drop, f"drop the constraint {index.name}")
-    if not situation.live.plain:
-        return statements.drop_index(alteration, situation) or ()
-    sql = f"DROP INDEX CONCURRENTLY {index_in_schema(index, situation)}"
-    return one(Act.DROP_INDEX_CONCURRENTLY, situation, sql, f"drop index {index.name}")
-
-
-def _add_key(key: tuple[str, ...], situation: Situation) -> tuple[Statement, ...]:
-    live = situation.live
-    if not live.plain:
-        return one(Act.ADD_KEY, situation, alter(situation, f"ADD PRIMARY KEY ({idents(key)})"), "add the primary key")
-    index, name = Index(key, unique=True, name=key_index(live.name)), ident(key_name(situation))
-    built = [i for i in (replace(index, name=key_name(situation)), index) if i in situation.renamed_live.indexes]
-    build = () if built else (_index(index, situation),)
-    used = ident((built or [index])[0].name or "")
-    use = alter(situation, f"ADD CONSTRAINT {name} PRIMARY KEY USING INDEX {used}")
-    return (
-        *(required for column in key if _may_be_null(column, situation) for required in require(column, situation)),
-        *build,
-        *one(Act.ADD_KEY_BY_INDEX, situation, use, "make it the primary key"),
-    )
-
-
-def key_name(situation: Situation) -> str:
-    """The name of the primary key that flowc adds to a table that is there."""
-    return made_name(situation.live.name.name, "_pkey")
-
-
-def _may_be_null(column: str, situation: Situation) -> bool:
-    live = situation.renamed_live.column(column)
-    return live is not None and live.nullable
-
-
 def _alter_generation(alteration: kinds.AlterGeneration, situation: Situation) -> tuple[Statement, ...]:
     """A computed column is made anew by versions that cannot give it another expression; a counter counts on."""
     was, now, name = alteration.was.default, alteration.now.default, alteration.name
@@ -210,22 +151,19 @@ def _counted_on(column: Column, situation: Situation) -> tuple[Statement, ...]:
     return one(Act.COUNT_ON, situation, f"SELECT setval({counter}, ({last}), false)", f"count on in {column.name}")
 
 
-def _drop_key(situation: Situation) -> tuple[Statement, ...]:
-    name = situation.live.key_name or key_name(situation)
-    return one(Act.DROP_KEY, situation, alter(situation, f"DROP CONSTRAINT {ident(name)}"), "drop the primary key")
-
-
 def _tells(alteration: Alteration, situation: Situation) -> tuple[str, ...]:
     """What goes with a column, what changes with it, and what a change of type costs others on a large table."""
     heirs = has_heirs(situation.live) and isinstance(alteration, kinds.ColumnAlteration)
-    return (*((_WITH_HEIRS,) if heirs else ()), *_tells_of_column(alteration, situation))
+    return (*((_WITH_HEIRS,) if heirs else ()), *_tells_of_part(alteration, situation))
 
 
 _WITH_HEIRS = "tables that inherit from it change with it: declare them so too, once this is applied"
 
 
-def _tells_of_column(alteration: Alteration, situation: Situation) -> tuple[str, ...]:
+def _tells_of_part(alteration: Alteration, situation: Situation) -> tuple[str, ...]:
     match alteration:
+        case kinds.DropIndex():
+            return tells_of_index(alteration)
         case kinds.DropColumn(was) if was.beyond:
             return (f"what hangs on it goes too, or keeps it from going: {', '.join(was.beyond)}",)
         case kinds.AlterType(was, now):
@@ -257,13 +195,15 @@ def _statements(alteration: Alteration, situation: Situation) -> tuple[Statement
         return _of_column(alteration, situation)
     match alteration:
         case kinds.AddKey(key):
-            return _add_key(key, situation)
+            return add_key(key, situation)
         case kinds.DropKey():
-            return _drop_key(situation)
-        case kinds.CreateIndex(index):
-            return (_index(index, situation),)
+            return drop_key(situation)
+        case kinds.CreateIndex(index, temporary):
+            return (make_index(replace(index, name=temporary or index.name), situation),)
         case kinds.DropIndex():
-            return _drop_index(alteration, situation)
+            return drop_index(alteration, situation)
+        case kinds.RenameIndex():
+            return statements.rename_index(alteration, situation)
         case kinds.CommentTable():
             return statements.comment_table(alteration, situation)
         case kinds.DropLeftovers():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import assert_never
 
-from flowc.catalog import Column, Index, Table
+from flowc.catalog import REPLICA_IDENTITY, Column, Index, Table
 from flowc.compiler.migrate import alteration as kinds
 from flowc.compiler.migrate.alteration import Alteration, Situation
 from flowc.compiler.migrate.engines.postgres_require import require_name
@@ -31,16 +31,18 @@ def _refused(alteration: Alteration, situation: Situation) -> str | None:
         case kinds.RenameColumn(was):
             return hindered("rename", was.name, (words for words in was.bound if words == _INHERITED))
         case kinds.DropNotNull(was):
-            return _drop_not_null(was)
+            return _drop_not_null(was, situation)
         case kinds.SetNotNull(was):
             return _set_not_null(was)
         case kinds.AlterGeneration(was, now):
             return _alter_generation(was, now, situation)
         case kinds.DropKey(key):
-            return hindered("drop the key", ", ".join(key), _pointed_at(key, situation))
-        case kinds.DropIndex(index):
+            identified = None if situation.wanted.primary_key else _identity(situation.live.key_marks, None, situation)
+            return hindered("drop the key", ", ".join(key), _pointed_at(key, situation)) or identified
+        case kinds.DropIndex(index, successor):
             needed = index.columns if index.unique and not _has_twin(index, situation) else ()
-            return hindered("drop the index", index.name or "", _pointed_at(needed, situation))
+            found = hindered("drop the index", index.name or "", _pointed_at(needed, situation))
+            return found or _identity(index.marks, successor, situation)
         case kinds.CreateIndex(index):
             undivided = not_whole(index.columns, situation) if index.unique else None
             return unordered(index, situation, _UNORDERED) or undivided
@@ -48,7 +50,7 @@ def _refused(alteration: Alteration, situation: Situation) -> str | None:
             return not_whole(key, situation)
         case (
             kinds.AddColumn() | kinds.SetDefault() | kinds.DropDefault() | kinds.CommentColumn()
-            | kinds.CommentTable() | kinds.AlterPartitions() | kinds.DropLeftovers()
+            | kinds.CommentTable() | kinds.RenameIndex() | kinds.AlterPartitions() | kinds.DropLeftovers()
         ):  # fmt: skip
             return None
     assert_never(alteration)
@@ -100,7 +102,36 @@ def _of_another_type(was: Column, now: Column, situation: Situation) -> Iterator
     yield from (f"index {index.name}" for index in particular)
 
 
-def _drop_not_null(was: Column) -> str | None:
+def _identity(marks: tuple[str, ...], successor: Index | None, situation: Situation) -> str | None:
+    """Why an index cannot go that identifies the rows for replication: none that may do so takes its place."""
+    if REPLICA_IDENTITY not in marks or (successor is not None and _identifies(successor, situation)):
+        return None
+    why = "a unique index over NOT NULL columns has to take its place"
+    why = why if situation.live.plain else "partitions have indexes of their own for that"
+    return (
+        f"replication identifies the rows by it (REPLICA IDENTITY), and {why}: declare one, or set another replica "
+        "identity by hand first"
+    )
+
+
+def _identifies(index: Index, situation: Situation) -> bool:
+    columns = [situation.wanted.column(name) for name in index.columns]
+    key = situation.wanted.primary_key
+    required = all(c is not None and (not c.nullable or c.name in key) for c in columns)
+    return situation.live.plain and index.unique and index.declarable and required
+
+
+def _is_replaced(index: Index, situation: Situation) -> bool:
+    """Whether another index may identify the rows in the place of this one, which nobody wants any more."""
+    wanted = situation.unrenamed.wanted.indexes
+    kept = any(other.identity == index.identity for other in wanted)
+    return not kept and any(_identifies(other, situation) for other in situation.wanted.indexes)
+
+
+def _drop_not_null(was: Column, situation: Situation) -> str | None:
+    marked = [i for i in situation.live.indexes if REPLICA_IDENTITY in i.marks and was.name in i.columns]
+    if any(not _is_replaced(index, situation) for index in marked):
+        return f"replication identifies the rows by the index `{marked[0].name}` (REPLICA IDENTITY): keep it NOT NULL"
     numbered = [was.default or ""] if _IDENTITY in (was.default or "") else []
     inherited = [words for words in was.bound if words == _INHERITED]
     return hindered("let NULL be in", was.name, numbered + inherited)

@@ -113,7 +113,7 @@ def _statements(alteration: Alteration, situation: Situation) -> tuple[Statement
         case (
             kinds.AlterType() | kinds.SetDefault() | kinds.DropDefault() | kinds.SetNotNull() | kinds.DropNotNull()
             | kinds.CommentColumn() | kinds.AddKey() | kinds.DropKey() | kinds.AlterPartitions() | kinds.CommentTable()
-            | kinds.DropLeftovers()
+            | kinds.DropLeftovers() | kinds.RenameIndex()
         ):  # fmt: skip
             return None
     assert_never(alteration)
