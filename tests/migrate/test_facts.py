@@ -50,7 +50,8 @@ _AFTER = {
     "counted": "columns: { id: bigint primary key, a: integer }",
     "chanced": "columns: { id: bigint primary key, a: { type: uuid, default: gen_random_uuid() }, b: { type: bigint, "
     "nullable: false, default: GENERATED ALWAYS AS IDENTITY }, c: { type: bigint, default: "
-    "GENERATED ALWAYS AS (id * 3) STORED }, d: { type: timestamptz, default: now() } }",
+    "GENERATED ALWAYS AS (id * 3) STORED }, d: { type: timestamptz, default: now() }, "
+    "e: { type: bigint, default: \"nextval('chanced_e_seq')\" } }",
     "moved": _MOVED + "indexes: [{ columns: [a, b], unique: true, name: m }]",
     "stored": "columns: { id: bigint primary key, a: text }",
 }

@@ -128,6 +128,7 @@ DUCKDB = Dialect(
         fold=ascii_fold,
     ),
     tables=TableRules(
+        ensure_sequence="CREATE SEQUENCE IF NOT EXISTS {name}",
         comments=True,
         ensure=(
             "CREATE SCHEMA IF NOT EXISTS {schema}",

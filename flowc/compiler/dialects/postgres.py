@@ -115,6 +115,7 @@ POSTGRES = Dialect(
         escaped_text=True,
     ),
     tables=TableRules(
+        ensure_sequence="CREATE SEQUENCE IF NOT EXISTS {name}",
         renames_indexes=True,
         comments=True,
         ensure_schema="DO {block}",

@@ -36,6 +36,7 @@ class Act(StrEnum):
 
     MAKE_SCHEMA = "make a schema"
     MAKE_TABLE = "make a table, with its indexes and comments"
+    MAKE_SEQUENCE = "make a sequence"
     DROP_TABLE = "drop a table"
     RENAME_TABLE = "rename a table"
     COPY_ROWS = "copy the rows into a table that takes its place"
@@ -106,6 +107,7 @@ _BRIEF = Facts(_EXCLUSIVE)
 POSTGRES: Mapping[Act, Facts] = {
     Act.MAKE_SCHEMA: Facts(),
     Act.MAKE_TABLE: Facts(),
+    Act.MAKE_SEQUENCE: Facts(),
     Act.DROP_TABLE: _BRIEF,
     Act.LOCK_TABLE: _BRIEF,
     Act.ADD_COLUMN: _BRIEF,
@@ -175,6 +177,7 @@ _INSIDE = Facts(rows=Rows.INSIDE)
 DUCKDB: Mapping[Act, Facts] = {
     Act.MAKE_SCHEMA: _INSIDE,
     Act.MAKE_TABLE: _INSIDE,
+    Act.MAKE_SEQUENCE: _INSIDE,
     Act.DROP_TABLE: _INSIDE,
     Act.RENAME_TABLE: _INSIDE,
     Act.COPY_ROWS: Facts(rows=Rows.WRITTEN),

@@ -26,7 +26,8 @@ def rebuild(situation: Situation, alterations: tuple[Alteration, ...]) -> tuple[
     bare = replace(made, name=new, indexes=tuple(i for i in made.indexes if i.constraint), comment=None)
     indexes = (_index(index, situation) for index in made.indexes if not index.constraint)
     described = comments(made, situation.dialect) if situation.dialect.tables.comments else ()
-    create = create_table(bare, replace(situation.dialect, tables=replace(situation.dialect.tables, comments=False)))
+    rules = replace(situation.dialect.tables, comments=False, ensure_sequence="")
+    create = create_table(bare, replace(situation.dialect, tables=rules))
     steps = [
         (Act.DROP_TABLE, f"DROP TABLE IF EXISTS {table(new)}", "clear away what an earlier attempt left"),
         *((Act.MAKE_TABLE, sql, "make the table as it will be") for sql in create),

@@ -12,7 +12,7 @@ from flowc.compiler.migrate import alteration as kinds
 from flowc.compiler.migrate.alteration import Alteration, Situation
 from flowc.compiler.migrate.facts import Act, statement
 from flowc.compiler.quote import ident, table, text
-from flowc.compiler.tables.ddl import column_definition, create_index, create_table
+from flowc.compiler.tables.ddl import column_definition, create_index, create_table, ensure_sequence
 from flowc.migration import Precheck, Statement
 
 _CONSTANT = re.compile(r"^\s*\(*\s*([+-]?[0-9.]+|'([^']|'')*'|NULL|TRUE|FALSE)\s*\)*\s*$", re.IGNORECASE)
@@ -75,7 +75,9 @@ def add_column(alteration: kinds.AddColumn, situation: Situation, act: Act = Act
     """Adds a column with its default and nullability."""
     definition = column_definition(alteration.now, situation.dialect)
     action = alter(situation, f"ADD COLUMN {definition}")
-    return one(act, situation, action, f"add {alteration.name}")
+    sequences = ensure_sequence(alteration.now, situation.dialect)
+    made = (statement(Act.MAKE_SEQUENCE, sql, "make its sequence", situation.dialect) for sql in sequences)
+    return (*made, *one(act, situation, action, f"add {alteration.name}"))
 
 
 def drop_column(alteration: kinds.DropColumn, situation: Situation) -> tuple[Statement, ...]:

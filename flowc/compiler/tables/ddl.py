@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from hashlib import md5
@@ -18,6 +19,10 @@ ROW = "flowc_row"
 """The column of the row identity, where the engine has none of its own and no other column has that name."""
 _MARK = 8
 """Digits of the hash that tells names apart that were cut."""
+
+
+_NUMBERED = re.compile(r"""nextval\(\s*'((?:[\w$]+|"[^"']+")(?:\.(?:[\w$]+|"[^"']+"))*)'\s*(?:::\s*\w+)?\s*\)""", re.I)
+"""The default of a column that a sequence numbers, with the name of that as SQL has it."""
 
 
 def stored(kind: DataType, dialect: Dialect) -> DataType:
@@ -137,12 +142,21 @@ def create_table(wanted: Table, dialect: Dialect, head: str = "CREATE TABLE") ->
     if dialect.tables.inline_indexes:
         lines += [index_clause(wanted, index, dialect) for index in free]
     body = ",\n  ".join(lines)
-    statements = [f"{head} {table(wanted.name)} (\n  {body}\n){_options(wanted, dialect)}"]
+    statements = [sql for column in wanted.columns for sql in ensure_sequence(column, dialect)]
+    statements += [f"{head} {table(wanted.name)} (\n  {body}\n){_options(wanted, dialect)}"]
     if not dialect.tables.inline_indexes:
         statements += [create_index(wanted.name, index, dialect) for index in free]
     if dialect.tables.comments and not dialect.tables.inline_comments:
         statements += comments(wanted, dialect)
     return tuple(statements)
+
+
+def ensure_sequence(column: Column, dialect: Dialect) -> tuple[str, ...]:
+    """The statement that makes the sequence of a default, for an environment that does not have it."""
+    found = _NUMBERED.fullmatch((column.default or "").strip())
+    if found is None or not dialect.tables.ensure_sequence:
+        return ()
+    return (dialect.tables.ensure_sequence.format(name=found[1]),)
 
 
 def _options(wanted: Table, dialect: Dialect) -> str:

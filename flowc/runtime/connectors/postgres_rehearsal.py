@@ -48,6 +48,8 @@ _OF_TYPES = (
 """Errors that follow from the statement and the types of the table alone, as those of class 22 (values) do."""
 
 _OF_NAMES = ("3F000", "42704")
+_SETS_DEFAULT = re.compile(r"ALTER TABLE \S+ ALTER COLUMN .* SET DEFAULT ", re.DOTALL)
+"""A statement in which a relation that is not there (42P01) is the sequence of the default."""
 _NAMES_TYPE = re.compile(r"CREATE TEMP TABLE |ALTER TABLE \S+ (ADD COLUMN|ALTER COLUMN .* TYPE) ", re.DOTALL)
 """Statements in which a name that is not there is that of a type: the constraints of a copy have other names."""
 
@@ -140,6 +142,7 @@ def _refused(
             left.add(name)
             state = str(error.sqlstate or "")
             unknown = state in _OF_NAMES and _NAMES_TYPE.match(spoken)
+            unknown = unknown or (state == "42P01" and _SETS_DEFAULT.match(spoken))
             if state.startswith("22") or state in _OF_TYPES or unknown:
                 yield place, copies.said(str(error.diag.message_primary))
 
