@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from flowc.types import DataType
 
 READS = ", which reads "
-"""What stands between a view that depends on a table and the columns that it reads, where they are known."""
+"""What stands between a view or trigger that depends on a table and the columns that it names, where it names some."""
+ALL_COLUMNS = "`*`"
+"""What stands there for a view that may read any column."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -62,6 +64,17 @@ def names_word(sql: str, name: str) -> bool:
     if not re.search(r"\w", name):
         return re.search(rf"""[`"\[]{re.escape(name)}[`"\]]""", sql) is not None
     return re.search(rf"(?<![\w$]){re.escape(name)}(?![\w$])", sql, re.IGNORECASE) is not None
+
+
+def with_columns(dependent: str, sql: str, columns: Iterable[str]) -> str:
+    """A dependent of a table in words, with the columns whose names stand in its text."""
+    named = [f"`{column}`" for column in columns if names_word(sql, column)]
+    return f"{dependent}{READS}{', '.join(named)}" if named else dependent
+
+
+def of_view(dependent: str, sql: str, columns: Iterable[str]) -> str:
+    """A view in words, with the columns that it reads: with a star in its text, these may be all."""
+    return f"{dependent}{READS}{ALL_COLUMNS}" if "*" in sql else with_columns(dependent, sql, columns)
 
 
 SHADOW_MARK = "made by flowc for a change of type that has not ended"
@@ -200,6 +213,9 @@ class Table:
     dependents: tuple[str, ...] = ()
     create_sql: tuple[str, ...] = ()
     beyond: tuple[str, ...] = ()
+    routines: tuple[str, ...] = ()
+    """Of a live one, in words: functions, procedures and triggers of other tables whose text names it. The engine keeps
+    no track of them, and they fail when they run."""
     leftovers: tuple[Leftover, ...] = ()
     """What an apply that did not end left in it."""
     recomputes: bool = False

@@ -124,6 +124,8 @@ class TableRules:
     )
     """Gives one of flowc's own tables columns of other names and types in place of some: `{names}` are filled with
     `{old}`, or `{changes}` are made, or each column `{was}` becomes `{now}` of a `{type}`."""
+    renames_in_code: bool = False
+    """A column that is renamed gets its new name in views and triggers too."""
     ensure_sequence: str = ""
     """Creates the sequence `{name}` where it is missing; empty where the engine has no sequences."""
     ensure_schema: str = "CREATE SCHEMA IF NOT EXISTS {schema}"

@@ -22,4 +22,4 @@ def test_a_plan_names_the_triggers_of_the_table(store: Store) -> None:
     assert project.flowc("apply", "--yes").code == 0
     store.run("CREATE TRIGGER theirs BEFORE INSERT ON t FOR EACH ROW SET NEW.a = NEW.a + 1")
     specs(project, store, {"t": "columns: { id: bigint primary key, b: { type: integer, renamed_from: a } }"})
-    assert "note: trigger theirs depends on the table" in project.flowc("plan").out
+    assert "note: trigger theirs names `a`, and fails without it: change it" in project.flowc("plan").out

@@ -116,6 +116,7 @@ SQLITE = Dialect(
         typed=False,
     ),
     tables=TableRules(
+        renames_in_code=True,
         ensure=("CREATE TABLE IF NOT EXISTS {table} ({columns})",),
     ),
     writes=WriteRules(

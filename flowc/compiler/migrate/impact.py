@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from flowc.catalog import READS
+from flowc.catalog import ALL_COLUMNS, READS
+from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.lineage import ColumnFlow, Dataset, Graph, dataset
 from flowc.migration import Change, TableChanges
 
@@ -86,10 +87,28 @@ def _downstream(start: tuple[Dataset, str], readers: Readers) -> Iterator[tuple[
 
 
 def _dependents(change: Change, table: TableChanges) -> Iterator[str]:
-    gone = f"`{change.before if change.kind == 'rename_column' else change.column}`"
-    for dependent in table.live.dependents if table.live is not None and change.kind != "drop_not_null" else ():
+    """What of the table's dependents the change touches: all of a table that goes, else those of the column."""
+    live = table.live
+    if live is None or change.kind == "drop_not_null":
+        return
+    for dependent in (*live.dependents, *(live.routines if change.kind != "alter_type" else ())):
         name, _, read = dependent.partition(READS)
-        if change.kind in ("drop_column", "rename_column") and gone in read.split(", "):
-            yield f"{name} reads {gone}, and fails without it: drop the view, or make it anew"
-        else:
+        if change.kind == "drop_table":
             yield f"{name} depends on the table"
+        else:
+            yield from _touched(change, table, name, read.split(", "))
+
+
+def _touched(change: Change, table: TableChanges, name: str, read: Sequence[str]) -> Iterator[str]:
+    old = (change.before if change.kind == "rename_column" else change.column) or ""
+    if change.kind == "rename_column" and DIALECTS[table.kind].tables.renames_in_code:
+        return
+    live = table.live.column(old) if table.live is not None else None
+    named = f"`{old}`" in read
+    if named and change.kind != "alter_type":
+        what, mend = ("reads", "drop the view, or make it anew") if name.startswith("view ") else ("names", "change it")
+        yield f"{name} {what} `{old}`, and fails without it: {mend}"
+    elif ALL_COLUMNS in read:
+        yield f"{name} depends on the table"
+    elif change.kind == "alter_type" and (named or (live is not None and name in live.bound)):
+        yield f"{name} depends on `{old}`"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from flowc.catalog import Column, Index, Native, Resolved, Table, TableName
+from flowc.catalog import Column, Index, Native, Resolved, Table, TableName, names_word, of_view
 from flowc.runtime.connectors.duckdb_values import index_columns, own_name, type_of
 from flowc.runtime.connectors.generated import generated
 from flowc.runtime.names import folded, literal, quoted
@@ -55,7 +55,7 @@ def _read(ask: Ask, name: TableName, columns: tuple[Column, ...]) -> Table:
         comment,
         plain=bool(tables),
         rows=rows,
-        dependents=_dependents(ask, name),
+        dependents=_dependents(ask, name, [c.name for c in columns]),
         beyond=(*_beyond([kind for kind, _ in constraints], sql or ""), *_tied(indexes, keys)),
     )
 
@@ -164,10 +164,9 @@ def _index(name: str, unique: bool, expressions: str, sql: str, known: Mapping[s
     return Index(tuple(filter(None, parts)), bool(unique), name, sql=sql.rstrip(";"), beyond=beyond)
 
 
-def _dependents(ask: Ask, name: TableName) -> tuple[str, ...]:
-    word = re.compile(rf"(?<![\w$]){re.escape(name.name)}(?![\w$])", re.IGNORECASE)
+def _dependents(ask: Ask, name: TableName, columns: Sequence[str]) -> tuple[str, ...]:
     views = ask("SELECT view_name, sql FROM duckdb_views() WHERE NOT internal AND database_name = current_database()")
-    return tuple(f"view {view}" for view, sql in views if word.search(sql or ""))
+    return tuple(of_view(f"view {view}", sql, columns) for view, sql in views if names_word(sql or "", name.name))
 
 
 def _collations(sql: str) -> dict[str, Native]:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from flowc.catalog import READS, Column, Table, counts
+from flowc.catalog import READS, Column, Table, counts, names_word, with_columns
 from flowc.runtime.connectors.mysql_types import Ask, is_mariadb, place
 
 _KEYS = """
@@ -38,6 +38,15 @@ WHERE table_schema NOT IN ('sys', 'mysql')
 AND locate(concat('`', {schema}, '`.`', replace({own}, '`', '``'), '`'), replace(view_definition, '"', '`')) > 0
 ORDER BY table_name
 """
+_ROUTINES = """
+SELECT concat('trigger ', trigger_name, ' of ', event_object_table), action_statement FROM information_schema.triggers
+WHERE trigger_schema = {schema} AND NOT (event_object_schema = {schema} AND event_object_table = {own})
+AND locate(lower({own}), lower(action_statement)) > 0
+UNION ALL
+SELECT concat(lower(routine_type), ' ', routine_name), routine_definition FROM information_schema.routines
+WHERE routine_schema = {schema} AND locate(lower({own}), lower(routine_definition)) > 0
+ORDER BY 1
+"""
 _KIND = """
 SELECT table_type, coalesce(create_options, ''), (
   SELECT concat_ws(' ', any_value_of, subs) FROM (
@@ -60,7 +69,8 @@ def with_borne(ask: Ask, table: Table) -> Table:
     bound = _bound(table, (*own.items(), *other.items()), checks, str(divided or ""))
     columns = tuple(replace(c, bound=tuple(dict.fromkeys(bound[c.name]))) for c in table.columns)
     hanging = (*table.dependents, *(f"foreign key {name}" for name in other), *_views(ask, table, parts))
-    return replace(table, columns=columns, beyond=tuple(beyond), dependents=hanging)
+    routines = tuple(_routines(ask, table, parts))
+    return replace(table, columns=columns, beyond=tuple(beyond), dependents=hanging, routines=routines)
 
 
 Keys = dict[str, list[str]]
@@ -104,6 +114,13 @@ def _computed(column: Column, table: Table) -> Iterator[Column]:
 def _says(expression: str, name: str) -> bool:
     """Whether the server's text of an expression names a column, between the quotes that it uses there."""
     return any(f"{mark}{name.replace(mark, mark * 2)}{mark}" in expression for mark in ('"', "`"))
+
+
+def _routines(ask: Ask, table: Table, parts: dict[str, str]) -> Iterator[str]:
+    """The triggers of other tables and the routines whose text names the table."""
+    for words, text in ask(_ROUTINES.format(**parts)):
+        if names_word(str(text), table.name.name):
+            yield with_columns(str(words), str(text), table.column_names)
 
 
 def _views(ask: Ask, table: Table, parts: dict[str, str]) -> Iterator[str]:

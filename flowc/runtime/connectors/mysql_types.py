@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flowc.catalog import Column, Index, Native, Table, TableName
+from flowc.catalog import Column, Index, Native, Table, TableName, with_columns
 from flowc.runtime.names import literal, quoted
 from flowc.types import BOOLEAN, TEXT, DataType, Kind, parse_type
 
@@ -191,8 +191,8 @@ FROM information_schema.check_constraints
 WHERE constraint_schema = {schema} AND table_name = {name} AND level = 'Column'
 """
 _TRIGGERS = """
-SELECT trigger_name FROM (
-  SELECT trigger_name, event_object_schema AS table_schema, event_object_table AS table_name
+SELECT trigger_name, action_statement FROM (
+  SELECT trigger_name, action_statement, event_object_schema AS table_schema, event_object_table AS table_name
   FROM information_schema.triggers) AS t
 WHERE table_schema = {schema} AND table_name = {name} ORDER BY trigger_name
 """
@@ -226,7 +226,8 @@ def read_table(ask: Ask, name: TableName) -> Table | None:
     unused = [str(row[0]) for row in ask(_UNUSED.format(**parts))] if secondary else []
     keys, others = _indexes(rows, dict.fromkeys(unused, "IGNORED" if mariadb else "INVISIBLE"))
     plain = kind != "VIEW" and "partitioned" not in options.lower()
-    triggers = tuple(f"trigger {row[0]}" for row in ask(_TRIGGERS.format(**parts)))
+    named = [column.name for column in columns]
+    triggers = tuple(with_columns(f"trigger {row[0]}", str(row[1]), named) for row in ask(_TRIGGERS.format(**parts)))
     told = comment if plain and comment else None
     return Table(name, columns, keys, others, told, plain, dependents=triggers)
 

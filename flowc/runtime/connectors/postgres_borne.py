@@ -24,6 +24,8 @@ class Borne:
     carried: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     bound: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     leftovers: list[Leftover] = field(default_factory=list)
+    code: dict[str, str] = field(default_factory=dict)
+    """The text of triggers and functions that may name the table, by what they are in words."""
 
 
 _BORNE = """
@@ -53,8 +55,15 @@ UNION
 SELECT k.confrelid, 'dependent', NULL, 'foreign key ' || quote_ident(k.conname) || ' of ' || k.conrelid::regclass::text
 FROM pg_constraint k WHERE k.contype = 'f' AND k.confrelid = ANY(%(oids)s::oid[]) AND k.conrelid <> k.confrelid
 UNION
-SELECT g.tgrelid, 'dependent', NULL, 'trigger ' || quote_ident(g.tgname)
-FROM pg_trigger g WHERE NOT g.tgisinternal AND g.tgrelid = ANY(%(oids)s::oid[]) AND g.tgname !~ '^flowc_sync_'
+SELECT g.tgrelid, 'code', p.prosrc, 'trigger ' || quote_ident(g.tgname)
+FROM pg_trigger g JOIN pg_proc p ON p.oid = g.tgfoid
+WHERE NOT g.tgisinternal AND g.tgrelid = ANY(%(oids)s::oid[]) AND g.tgname !~ '^flowc_sync_'
+UNION
+SELECT t.oid, 'code', p.prosrc, 'function ' || p.oid::regprocedure::text
+FROM t CROSS JOIN pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang
+WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') AND l.lanname NOT IN ('c', 'internal')
+  AND p.prosrc <> '' AND p.proname !~ '^flowc_sync_' AND strpos(lower(p.prosrc), lower(t.relname)) > 0
+  AND NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgfoid = p.oid AND g.tgrelid = t.oid)
 UNION
 SELECT t.oid, 'table', NULL, words FROM t CROSS JOIN LATERAL (VALUES
   (CASE WHEN t.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits i WHERE t.oid IN (i.inhparent, i.inhrelid))
@@ -156,6 +165,8 @@ def read_borne(connection: Any, oids: Sequence[int]) -> dict[int, Borne]:
         elif kind in ("column", "carried", "bound"):
             held = {"column": found[oid].columns, "carried": found[oid].carried, "bound": found[oid].bound}
             held[kind][part].append(words)
+        elif kind == "code":
+            found[oid].code[words] = part
         else:
             (found[oid].dependents if kind == "dependent" else found[oid].table).append(words)
     return found

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from flowc.catalog import Column, Index, Table, TableName
+from flowc.catalog import Column, Index, Table, TableName, names_word, with_columns
 from flowc.runtime.connectors.postgres_borne import Borne, read_borne
 from flowc.runtime.connectors.postgres_types import native, resolve
 from flowc.runtime.names import qualified
@@ -133,22 +133,30 @@ def _table(
 ) -> Table:
     """`relation` is the rest of its row: the comment, whether it is plain, its rows, and if the engine recomputes."""
     comment, plain, rows, recomputes = relation
-    primary = next((row for row in indexes if row[3]), None)
+    primary, made = next((row for row in indexes if row[3]), None), tuple(columns)
     return Table(
         name,
-        tuple(columns),
+        made,
         tuple(primary[7]) if primary else (),
         tuple(_index(row) for row in indexes if not row[3]),
         comment,
         plain=plain,
         rows=rows,
         key_name=primary[1] if primary else None,
-        dependents=tuple(borne.dependents),
+        dependents=(*borne.dependents, *_code(borne, "trigger ", name, made)),
+        routines=tuple(_code(borne, "function ", name, made)),
         beyond=tuple(borne.table),
         leftovers=tuple(borne.leftovers),
         recomputes=recomputes,
         key_marks=tuple(primary[10]) if primary else (),
     )
+
+
+def _code(borne: Borne, what: str, name: TableName, columns: Sequence[Column]) -> Iterator[str]:
+    """Triggers of the table, or functions that name it, with the columns that stand in their texts."""
+    for words, text in borne.code.items():
+        if words.startswith(what) and (what == "trigger " or names_word(text, name.name)):
+            yield with_columns(words, text, (column.name for column in columns))
 
 
 def _index(row: Any) -> Index:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from flowc.catalog import ROW_ID, Column, Index, Native, Resolved, Table, TableName
+from flowc.catalog import ROW_ID, Column, Index, Native, Resolved, Table, TableName, names_word, of_view, with_columns
 from flowc.runtime.connectors.generated import QUOTED, generated
 from flowc.runtime.names import folded, literal, qualified, quoted
 from flowc.types import UNKNOWN, DataType, Kind
@@ -57,7 +57,8 @@ def read_table(ask: Ask, name: TableName, type_of: Callable[[str], DataType | No
         keys,
         _indexes(ask, name, prefix, texts),
         plain=any(row[0] == "table" for row in made),
-        dependents=_dependents(ask, name, f"{prefix}sqlite_master"),
+        dependents=_dependents(ask, name, f"{prefix}sqlite_master", [row[1] for row in rows]),
+        routines=_triggers(ask, name, f"{prefix}sqlite_master", [row[1] for row in rows]),
         create_sql=tuple(row[2] for row in made if row[0] in ("table", "trigger")),
         beyond=beyond,
     )
@@ -137,15 +138,23 @@ def names(ask: Ask) -> tuple[TableName, ...]:
     return tuple(TableName(None, row[0]) for row in rows)
 
 
-def _dependents(ask: Ask, name: TableName, master: str) -> tuple[str, ...]:
+def _dependents(ask: Ask, name: TableName, master: str, columns: Sequence[str]) -> tuple[str, ...]:
     """Views that name the table, and foreign keys that point at it."""
-    word = re.compile(rf"(?<![\w$]){re.escape(name.name)}(?![\w$])", re.IGNORECASE)
-    views = (row[0] for row in ask(f"SELECT name, sql FROM {master} WHERE type = 'view'") if word.search(row[1] or ""))
+    code = ask(f"SELECT name, sql FROM {master} WHERE type = 'view'")
+    views = (of_view(f"view {view}", sql, columns) for view, sql in code if names_word(sql or "", name.name))
     keys = ask(
         f"SELECT DISTINCT m.name FROM {master} AS m, pragma_foreign_key_list(m.name) AS k "
         f"WHERE m.type = 'table' AND lower(k.\"table\") = lower({literal(name.name)})"
     )
-    return (*(f"view {view}" for view in views), *(f"foreign key of {row[0]}" for row in keys))
+    return (*views, *(f"foreign key of {row[0]}" for row in keys))
+
+
+def _triggers(ask: Ask, name: TableName, master: str, columns: Sequence[str]) -> tuple[str, ...]:
+    """The triggers of other tables that name the table."""
+    other = f"type = 'trigger' AND tbl_name <> {literal(name.name)} COLLATE NOCASE"
+    code = ask(f"SELECT name, tbl_name, sql FROM {master} WHERE {other}")
+    named = [row for row in code if names_word(row[2] or "", name.name)]
+    return tuple(with_columns(f"trigger {trigger} of {of}", sql, columns) for trigger, of, sql in named)
 
 
 def _beyond(sql: str) -> tuple[str, ...]:
