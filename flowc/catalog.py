@@ -213,6 +213,8 @@ class Table:
     dependents: tuple[str, ...] = ()
     create_sql: tuple[str, ...] = ()
     beyond: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    """Of a live one, in words: comments of its indexes, its constraints and its schema, which no spec holds."""
     routines: tuple[str, ...] = ()
     """Of a live one, in words: functions, procedures and triggers of other tables whose text names it. The engine keeps
     no track of them, and they fail when they run."""

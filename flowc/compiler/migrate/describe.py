@@ -275,7 +275,9 @@ def _drop_index(alteration: kinds.DropIndex, situation: Situation) -> Change:
     index = alteration.index
     broken = "" if index.valid else f", which was left unfinished as `{index.name}`"
     summary = f"drop {index_words(index)}{broken}"
-    return _change(situation, "", Risk.WIDENING, summary, before=index_words(index))
+    lost = (words for words in situation.live.remarks if words == f"the comment of index {index.name}")
+    notes = tuple(f"{words} goes with it" for words in lost)
+    return _change(situation, "", Risk.WIDENING, summary, before=index_words(index), notes=notes)
 
 
 def _rename_index(alteration: kinds.RenameIndex, situation: Situation) -> Change:

@@ -47,6 +47,10 @@ SELECT concat(lower(routine_type), ' ', routine_name), routine_definition FROM i
 WHERE routine_schema = {schema} AND locate(lower({own}), lower(routine_definition)) > 0
 ORDER BY 1
 """
+_REMARKS = """
+SELECT DISTINCT concat('the comment of index ', index_name) FROM information_schema.statistics
+WHERE table_schema = {schema} AND table_name = {name} AND index_comment <> ''
+"""
 _KIND = """
 SELECT table_type, coalesce(create_options, ''), (
   SELECT concat_ws(' ', any_value_of, subs) FROM (
@@ -69,8 +73,9 @@ def with_borne(ask: Ask, table: Table) -> Table:
     bound = _bound(table, (*own.items(), *other.items()), checks, str(divided or ""))
     columns = tuple(replace(c, bound=tuple(dict.fromkeys(bound[c.name]))) for c in table.columns)
     hanging = (*table.dependents, *(f"foreign key {name}" for name in other), *_views(ask, table, parts))
-    routines = tuple(_routines(ask, table, parts))
-    return replace(table, columns=columns, beyond=tuple(beyond), dependents=hanging, routines=routines)
+    remarks = tuple(str(row[0]) for row in ask(_REMARKS.format(**parts)))
+    found = replace(table, columns=columns, beyond=tuple(beyond), dependents=hanging, remarks=remarks)
+    return replace(found, routines=tuple(_routines(ask, table, parts)))
 
 
 Keys = dict[str, list[str]]

@@ -228,7 +228,7 @@ def read_table(ask: Ask, name: TableName) -> Table | None:
     plain = kind != "VIEW" and "partitioned" not in options.lower()
     named = [column.name for column in columns]
     triggers = tuple(with_columns(f"trigger {row[0]}", str(row[1]), named) for row in ask(_TRIGGERS.format(**parts)))
-    told = comment if plain and comment else None
+    told = comment if kind != "VIEW" and comment else None
     return Table(name, columns, keys, others, told, plain, dependents=triggers)
 
 
@@ -236,20 +236,26 @@ def read_table(ask: Ask, name: TableName) -> Table | None:
 _WIDTH = re.compile(r"^((?:small|medium|big|tiny(?!int\(1\)))?int)\([0-9]+\)(?!.*zerofill)")
 
 
+_COMPRESSED = re.compile(r"\s*/\*M?!\d*\s*COMPRESSED\s*\*/", re.IGNORECASE)
+"""What MariaDB writes behind the type of a column that it compresses."""
+
+
 def _column(row: tuple[Any, ...], checks: Mapping[str, bool], mariadb: bool) -> Column:
     """A column; of MariaDB's checks on columns, those that are True make a json."""
-    name, spelled, word, nullable, default, extra, comment, collation, digits, generated, around = row
-    kind = DataType(Kind.JSON) if checks.get(name) else _spelled(str(spelled), str(word).lower(), collation, digits)
+    name, told, word, nullable, default, extra, comment, collation, digits, generated, around = row
+    spelled = _COMPRESSED.sub("", str(told))
+    kind = DataType(Kind.JSON) if checks.get(name) else _spelled(spelled, str(word).lower(), collation, digits)
     found = _default(default, str(extra), generated, word, mariadb)
-    beyond = list(_beyond(str(spelled), str(word).lower(), str(extra)))
+    beyond = list(_beyond(spelled, str(word).lower(), str(extra)))
+    beyond += ["COMPRESSED"] if spelled != str(told) else []
     beyond += ["a CHECK"] if checks.get(name) is False else []
     own = collation not in (None, around) and kind.kind not in (Kind.UUID, Kind.JSON)
     beyond += [f"the collation {collation}"] if own else []
     # The character set of a uuid, and the CHECK of a json, stand beside the type.
     beside = kind.kind is Kind.JSON or (kind.kind is Kind.UUID and word == "char")
-    words = None if beside else _WIDTH.sub(r"\1", str(spelled))
-    native = _native(kind, str(spelled), str(word).lower(), collation)
-    named = _own(kind, str(spelled), str(word).lower())
+    words = None if beside else _WIDTH.sub(r"\1", spelled)
+    native = _native(kind, spelled, str(word).lower(), collation)
+    named = _own(kind, spelled, str(word).lower())
     return Column(name, kind, nullable == "YES", found, comment or None, tuple(beyond), words, own=named, native=native)
 
 

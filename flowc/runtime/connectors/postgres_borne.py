@@ -24,6 +24,7 @@ class Borne:
     carried: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     bound: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     leftovers: list[Leftover] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
     code: dict[str, str] = field(default_factory=dict)
     """The text of triggers and functions that may name the table, by what they are in words."""
 
@@ -82,6 +83,13 @@ UNION
 SELECT t.oid, 'table', NULL, pg_describe_object(d.classid, d.objid, d.objsubid)
 FROM t JOIN pg_depend d ON d.refclassid = 'pg_type'::regclass AND d.refobjid IN (t.reltype, t.typarray)
 WHERE d.deptype = 'n'
+UNION
+SELECT t.oid, 'remark', NULL, 'the comment of ' || pg_describe_object(d.classoid, d.objoid, 0)
+FROM t JOIN pg_description d ON d.objsubid = 0 AND (
+  (d.classoid = 'pg_namespace'::regclass AND d.objoid = t.relnamespace AND d.description <> 'standard public schema')
+  OR (d.classoid = 'pg_class'::regclass AND d.objoid IN (SELECT indexrelid FROM pg_index WHERE indrelid = t.oid))
+  OR (d.classoid = 'pg_constraint'::regclass AND d.description <> %(required)s
+    AND d.objoid IN (SELECT k.oid FROM pg_constraint k WHERE k.conrelid = t.oid)))
 UNION
 SELECT a.attrelid, 'column', a.attname, words FROM a JOIN pg_type y ON y.oid = a.atttypid CROSS JOIN LATERAL (VALUES
   (CASE WHEN a.attacl IS NOT NULL THEN 'grants of the column' END),
@@ -165,6 +173,8 @@ def read_borne(connection: Any, oids: Sequence[int]) -> dict[int, Borne]:
         elif kind in ("column", "carried", "bound"):
             held = {"column": found[oid].columns, "carried": found[oid].carried, "bound": found[oid].bound}
             held[kind][part].append(words)
+        elif kind == "remark":
+            found[oid].remarks.append(words)
         elif kind == "code":
             found[oid].code[words] = part
         else:

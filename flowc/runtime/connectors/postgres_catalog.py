@@ -144,6 +144,7 @@ def _table(
         rows=rows,
         key_name=primary[1] if primary else None,
         dependents=(*borne.dependents, *_code(borne, "trigger ", name, made)),
+        remarks=tuple(borne.remarks),
         routines=tuple(_code(borne, "function ", name, made)),
         beyond=tuple(borne.table),
         leftovers=tuple(borne.leftovers),

@@ -24,6 +24,12 @@ def left_alone(table: Table, kind: str) -> tuple[str, ...]:
     held = [c.name for c in table.columns if is_held(c, table)]
     indexes = (i for i in table.indexes if not is_plain(i, held, table))
     found = [*_columns(table), *(_index_words(i, table) for i in indexes)]
+    found += [
+        f"constraint `{i.name}`: UNIQUE, of which flowc makes a unique index elsewhere"
+        for i in table.indexes
+        if i.constraint and is_plain(i, held, table)
+    ]
+    found += [*table.remarks]
     found += [f"index `{i.name}`: {mark}" for i in table.indexes for mark in i.marks]
     found += ["the primary key: CLUSTER"] if CLUSTER in table.key_marks else []
     key = ", ".join(table.primary_key)
