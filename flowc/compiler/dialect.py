@@ -179,6 +179,9 @@ class WriteRules:
     a column for it."""
     native_cast: str = "{x}"
     """A value `{x}` for a column of a native type `{type}`, where storing it alone does not convert it."""
+    passed_over: Mapping[Kind, str] = field(default_factory=dict)
+    """Kinds of which UPDATE does not write a value over one that the engine holds equal, each with an expression for
+    a value that is not equal to `{x}`."""
     nested_windows: bool = True
     """A window function may stand anywhere in an expression; else each is a column of its own."""
 
@@ -193,6 +196,8 @@ class Comparisons:
     """Its opposite."""
     comparable: Mapping[Kind, str] = field(default_factory=dict)
     """How `{x}` of a kind is made comparable by value, where `=` does not do it."""
+    apart: Mapping[Kind, str] = field(default_factory=dict)
+    """What of `{x}` of a kind differs between values that are stored as different bytes and that `=` holds equal."""
     finite: Mapping[Kind, str] = field(default_factory=dict)
     """The condition that `{x}` of a kind is a value like others: no NaN, nothing infinite, a year from 1 to 9999."""
     decimal_order: str = ""
@@ -201,6 +206,8 @@ class Comparisons:
     """Makes a text sort by its code points, whatever the database's collation."""
     text_by_value: str = "{x}"
     """A text `{x}` of a column of any native type so that it compares by its code points."""
+    united: str = "{x}"
+    """A text `{x}` of a column of any collation in a UNION with texts of others."""
     collated: str = "{x} COLLATE {collation}"
     """A text `{x}` so that it compares by a collation; `{charset}` is what its name begins with."""
     stored_alike: Mapping[Kind, str] = field(default_factory=dict)

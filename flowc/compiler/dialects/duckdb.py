@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from flowc.compiler.dialect import Comparisons, Dialect, NameRules, TableRules, TransactionRules, TypeWords, ascii_fold
+from flowc.compiler.dialect import (
+    Comparisons,
+    Dialect,
+    NameRules,
+    TableRules,
+    TransactionRules,
+    TypeWords,
+    WriteRules,
+    ascii_fold,
+)
 from flowc.types import DataType, Kind
 
 _UNITS = {0: "TIMESTAMP_S", 3: "TIMESTAMP_MS", 9: "TIMESTAMP_NS"}
@@ -135,9 +144,20 @@ DUCKDB = Dialect(
             "CREATE TABLE IF NOT EXISTS {table} ({columns})",
         ),
     ),
+    writes=WriteRules(
+        passed_over={
+            Kind.FLOAT32: "nextafter({x}, CAST('inf' AS FLOAT))",
+            Kind.FLOAT64: "nextafter({x}, CAST('inf' AS DOUBLE))",
+            Kind.INTERVAL: "({x} + INTERVAL 1 MICROSECOND)",
+        },
+    ),
     compare=Comparisons(
         text_by_value='{x} COLLATE "binary"',
         comparable={Kind.JSON: _JSON_BY_VALUE, Kind.INTERVAL: "CAST({x} AS VARCHAR)"},
+        apart={
+            **dict.fromkeys((Kind.FLOAT32, Kind.FLOAT64), "CASE WHEN {x} = 0 THEN signbit({x}) END"),
+            **dict.fromkeys((Kind.ARRAY, Kind.STRUCT, Kind.UNKNOWN), "replace(CAST({x} AS VARCHAR), '-nan', 'nan')"),
+        },
         finite={
             **dict.fromkeys((Kind.FLOAT32, Kind.FLOAT64), "isfinite({x})"),
             **dict.fromkeys((Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ), "year({x}) BETWEEN 1 AND 9999"),
@@ -146,9 +166,9 @@ DUCKDB = Dialect(
             # An infinite instant has no number of microseconds.
             Kind.TIMESTAMPTZ: "coalesce(CAST(epoch_us({x}) AS VARCHAR), CAST({x} AS VARCHAR))",
             Kind.JSON: f"CAST(json({{x}}) AS VARCHAR) || {_LONG_NUMBERED}",
-            # All NaN are equal, whatever their sign, and so are both zeros.
+            # All NaN are equal, whatever their sign.
             **dict.fromkeys(
-                (Kind.FLOAT32, Kind.FLOAT64), "CASE WHEN isnan({x}) THEN 'nan' ELSE CAST({x} + 0 AS VARCHAR) END"
+                (Kind.FLOAT32, Kind.FLOAT64), "CASE WHEN isnan({x}) THEN 'nan' ELSE CAST({x} AS VARCHAR) END"
             ),
             Kind.BINARY: "hex({x})",
         },

@@ -179,8 +179,10 @@ MYSQL = Dialect(
         nulls_last="{x} IS NULL, {x}",
         binary_order=f" COLLATE {_EXACT}",
         text_by_value=f"CONVERT({{x}} USING utf8mb4) COLLATE {_EXACT}",
+        united=f"CONVERT({{x}} USING utf8mb4) COLLATE {_EXACT}",
         collated="CONVERT({x} USING {charset}) COLLATE {collation}",
         comparable={Kind.JSON: "/*M!100700 JSON_NORMALIZE *//*!80017 CAST */({x}/*!80017 AS JSON */)"},
+        apart=dict.fromkeys((Kind.FLOAT32, Kind.FLOAT64), "CASE WHEN {x} = 0 THEN CAST({x} AS CHAR) END"),
         finite=dict.fromkeys((Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ), "year({x}) BETWEEN 1 AND 9999"),
         encoded={
             Kind.JSON: "CAST(/*M!100700 JSON_NORMALIZE *//*!80017 CAST */({x}/*!80017 AS JSON */) AS CHAR)",

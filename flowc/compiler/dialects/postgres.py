@@ -156,6 +156,11 @@ POSTGRES = Dialect(
         stored_alike={Kind.INTERVAL: "CAST({x} AS TEXT)"},
         # Months, days and hours are apart in an interval, though it holds 30 days and a month equal.
         comparable={Kind.JSON: "CAST({x} AS JSONB)", Kind.INTERVAL: "CAST({x} AS TEXT)"},
+        apart={
+            **dict.fromkeys((Kind.FLOAT32, Kind.FLOAT64), "CASE WHEN {x} = 0 THEN CAST({x} AS TEXT) END"),
+            Kind.DECIMAL: "scale({x})",
+            Kind.ARRAY: "CAST({x} AS TEXT)",
+        },
         finite={
             # Of a NaN and of infinities nothing can be taken so that zero is left.
             **dict.fromkeys((Kind.FLOAT32, Kind.FLOAT64, Kind.DECIMAL), "{x} - {x} = 0"),
@@ -166,9 +171,6 @@ POSTGRES = Dialect(
         encoded={
             Kind.TIMESTAMPTZ: "CAST(CAST({x} AS TIMESTAMPTZ) AT TIME ZONE 'UTC' AS TEXT)",
             Kind.JSON: "CAST(CAST({x} AS JSONB) AS TEXT)",
-            Kind.FLOAT32: "CAST({x} + 0 AS TEXT)",
-            Kind.FLOAT64: "CAST({x} + 0 AS TEXT)",
-            Kind.DECIMAL: "CAST(trim_scale({x}) AS TEXT)",
             Kind.BINARY: "encode({x}, 'hex')",
         },
         number="CAST({x} AS NUMERIC)",

@@ -19,7 +19,7 @@ The runtime registers, by `flowc.runtime.connectors.sqlite_functions.register`:
 - `flowc_decimal(value, precision, scale)`: a number as its column stores it, NULL where it has more digits
 - `flowc_uuid(text)`: canonical uuid, NULL for what is none
 - `flowc_double(text)`: the double nearest to a number's text
-- `flowc_encoded_float(value)`, `flowc_encoded_decimal(value)`: for digests, `v`, the length and the shortest text of a
+- `flowc_encoded_float(value)`, `flowc_encoded_decimal(value)`: for digests, `v`, the length and the text of a
   value; `n` for NULL
 - `flowc_number_text(value)`: a number as text with all of its digits
 - the collation `flowc_decimal`: texts that hold numbers by their value
@@ -135,6 +135,7 @@ SQLITE = Dialect(
         same="{a} IS {b}",
         differ="{a} IS NOT {b}",
         comparable={Kind.JSON: "flowc_json_canonical({x})"},
+        apart={Kind.UNKNOWN: "quote({x})"},
         finite={
             **dict.fromkeys((Kind.FLOAT32, Kind.FLOAT64), "{x} - {x} = 0"),
             Kind.DECIMAL: "{x} GLOB '*[0-9]*'",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from flowc.catalog import Column, Table, TableName, counts
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.ir import Apply, Normalize
+from flowc.compiler.loads.apart import apart
 from flowc.compiler.loads.identity import Recorded
 from flowc.compiler.quote import ident, qualified, table
 from flowc.compiler.tables.ddl import ROW, cast
@@ -318,8 +319,14 @@ class Load:
 
     def differs(self, names: Iterable[str], left: str, right: str) -> str:
         """The condition that rows differ in any of the columns, NULLs compared as values."""
-        sides = ((self.comparable(n, qualified(n, left)), self.comparable(n, qualified(n, right))) for n in names)
-        return self.any_of(self.dialect.compare.differ.format(a=a, b=b) for a, b in sides)
+        return self.any_of(d for n in names for d in self.differing(n, qualified(n, left), qualified(n, right)))
+
+    def differing(self, name: str, a: str, b: str) -> Iterator[str]:
+        """The conditions of which one holds where two values of a column differ: by value, or as they are stored."""
+        differ, column = self.dialect.compare.differ, self.row_column(name)
+        yield differ.format(a=self.comparable(name, a), b=self.comparable(name, b))
+        if column is not None and (form := apart(column.type, self.dialect)):
+            yield differ.format(a=form.format(x=a), b=form.format(x=b))
 
     @staticmethod
     def any_of(conditions: Iterable[str]) -> str:

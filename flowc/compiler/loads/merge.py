@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from flowc.compiler.loads.changes import removals
 from flowc.compiler.loads.checks import empty_source, key_checks, null_keys
 from flowc.compiler.loads.load import ROWS, Load, find_column
+from flowc.compiler.loads.overwrites import overwritten
 from flowc.compiler.loads.sifting import still_there
 from flowc.compiler.loads.softdelete import mark, marked, unmark
 from flowc.compiler.loads.staging import copies, without_copies
@@ -49,7 +50,7 @@ def _write(load: Load) -> Iterator[Step]:
         yield from upsert(load, ", ".join(_assignments(load, "excluded")), _condition(load, "excluded"))
         return
     if load.compare or soft:
-        yield Execute("update rows that differ", _update(load), Counter.UPDATED)
+        yield from _update(load)
     yield Execute("insert new keys", _insert(load), Counter.INSERTED)
 
 
@@ -64,10 +65,12 @@ def _condition(load: Load, row: str) -> str:
     return f"{differs} OR {marked(load, t)}" if load.apply.deletes == "soft" else differs
 
 
-def _update(load: Load) -> str:
+def _update(load: Load) -> Iterator[Execute]:
     t, s = load.aliases("t", "s")
     condition = f"{load.equal(load.keys, t, s)} AND ({_condition(load, s)})"
-    return update_from(load, _assignments(load, s), load.rows, s, condition)
+    yield from overwritten(load, load.rows, s, condition)
+    sql = update_from(load, _assignments(load, s), load.rows, s, condition)
+    yield Execute("update rows that differ", sql, Counter.UPDATED)
 
 
 def _insert(load: Load) -> str:

@@ -13,6 +13,7 @@ from flowc.compiler.loads.cursor import now_text
 from flowc.compiler.loads.encoding import row_digest
 from flowc.compiler.loads.instants import Instants
 from flowc.compiler.loads.load import HISTORY, IS_CURRENT, ROW_HASH, ROWS, VALID_FROM, VALID_TO, Load
+from flowc.compiler.loads.overwrites import overwritten
 from flowc.compiler.loads.sifting import still_there
 from flowc.compiler.loads.softdelete import mark, marked, unmark
 from flowc.compiler.loads.staging import copies, without_copies
@@ -182,17 +183,23 @@ def _later(load: Load, instants: Instants) -> Iterator[Check]:
 def _write(load: Load) -> Iterator[Execute]:
     source = table(load.temporary(CHANGES))
     yield Execute("end versions that others follow", _rewrite(load, source, 0), Counter.UPDATED)
+    yield from overwritten(load, source, "c", _rewritten(load, 1))
     yield Execute("correct versions and move their start", _rewrite(load, source, 1), Counter.UPDATED)
     yield Execute("insert new versions", _insert(load, source), Counter.INSERTED)
 
 
 def _rewrite(load: Load, source: str, written: int) -> str:
     """Gives old versions their new ends, and what is `written` anew its contents too."""
-    (t,) = load.aliases("t")
-    match = f"{load.equal(load.keys, t, 'c')} AND {qualified(VALID_FROM, t)} = c.flowc_old_from"
     ends = [f"{ident(VALID_TO)} = c.flowc_to", f"{ident(IS_CURRENT)} = (c.flowc_to IS NULL)"]
     sets = [*_contents(load), *ends] if written else ends
-    return update_from(load, sets, source, "c", f"{match} AND c.flowc_written = {written}")
+    return update_from(load, sets, source, "c", _rewritten(load, written))
+
+
+def _rewritten(load: Load, written: int) -> str:
+    """The condition that a row of the target is the old version that a change gives new ends, or is `written` anew."""
+    (t,) = load.aliases("t")
+    match = f"{load.equal(load.keys, t, 'c')} AND {qualified(VALID_FROM, t)} = c.flowc_old_from"
+    return f"{match} AND c.flowc_written = {written}"
 
 
 def _back(load: Load, instants: Instants) -> Iterator[Step]:
@@ -204,6 +211,7 @@ def _back(load: Load, instants: Instants) -> Iterator[Step]:
     head = f"{load.dialect.temporary.create} {source}{load.dialect.temporary.options}"
     yield Execute("look for keys that are back", f"{head} AS {returned(load, instants)}")
     yield Execute("open corrected versions that had not begun", _rewrite(load, source, 0))
+    yield from overwritten(load, source, "c", _rewritten(load, 1))
     yield Execute("open versions that had not begun", _rewrite(load, source, 1), Counter.UPDATED)
     yield Execute("open versions of keys that are back", _insert(load, source), Counter.INSERTED)
 

@@ -22,6 +22,7 @@ from flowc.compiler.loads.instants import Instants
 from flowc.compiler.loads.load import ROWS, VALID_FROM, VALID_TO, Load
 from flowc.compiler.quote import ident, idents, qualified, table
 from flowc.compiler.tables.ddl import cast
+from flowc.types import Kind
 
 RUNS = "flowc_runs"
 CHANGES = "flowc_changes"
@@ -44,7 +45,7 @@ def points(load: Load, instants: Instants) -> str:
     nothing = cast("NULL", instants.kind, load.dialect) if load.dialect.literals.typed else "NULL"
     kept, fixed, new = (load.again(ROWS, i) for i in (1, 2, 3))
     return (
-        f"SELECT {idents(names, o)}, {start} AS flowc_t, {was}, 1 AS flowc_old, 0 AS flowc_fixed "
+        f"SELECT {_united(load, o)}, {start} AS flowc_t, {was}, 1 AS flowc_old, 0 AS flowc_fixed "
         f"FROM {load.target} AS {o} WHERE EXISTS ({held}) "
         f"AND NOT EXISTS (SELECT 1 FROM {kept} AS {n} WHERE {corrects})\n"
         f"UNION ALL SELECT {idents(names, n)}, {start}, {was}, 1, 1 "
@@ -52,6 +53,17 @@ def points(load: Load, instants: Instants) -> str:
         f"UNION ALL SELECT {idents(names, n)}, {arrived}, {nothing}, {nothing}, 0, 0 "
         f"FROM {new} AS {n} WHERE NOT EXISTS (SELECT 1 FROM {load.target} AS {o} WHERE {meets})"
     )
+
+
+def _united(load: Load, alias: str) -> str:
+    """The columns of the target, its texts so that a UNION takes them with those of the rows."""
+    targets = [f.target for f in load.loaded]
+    own = {c.name for c in targets if c.native is not None and c.type.kind is Kind.TEXT} - {*load.keys}
+    plain, united = idents(load.names, alias), load.dialect.compare.united
+    if united == "{x}" or not own:
+        return plain
+    values = ((n, qualified(n, alias)) for n in load.names)
+    return ", ".join(f"{united.format(x=x)} AS {ident(n)}" if n in own else x for n, x in values)
 
 
 def runs(load: Load, instants: Instants) -> str:
@@ -82,10 +94,9 @@ def runs(load: Load, instants: Instants) -> str:
 def _differs_from(load: Load, window: _Window, neighbour: str) -> str:
     """Whether a point differs from its neighbour (`lag` or `lead`) in the window."""
     return load.any_of(
-        load.dialect.compare.differ.format(
-            a=load.comparable(n, window.over(f"{neighbour}({ident(n)})")), b=load.comparable(n, ident(n))
-        )
+        differs
         for n in load.compare
+        for differs in load.differing(n, window.over(f"{neighbour}({ident(n)})"), ident(n))
     )
 
 

@@ -23,7 +23,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from flowc.catalog import Table
+from flowc.catalog import Column, Table
 from flowc.errors import DataError, EngineError, FlowcError
 from flowc.loadplan import BEFORE, LIVE, LIVE_WATERMARKS, Attach
 from flowc.runtime.arrow import data_type
@@ -39,6 +39,11 @@ from flowc.types import Kind
 _GONE = "flowc_gone"
 _OP = "flowc_op"
 _LOAD = "flowc.load"
+_APART = {
+    **dict.fromkeys((Kind.FLOAT32, Kind.FLOAT64), "signbit({0})"),
+    **dict.fromkeys((Kind.ARRAY, Kind.STRUCT), "CAST({0} AS VARCHAR)"),
+}
+"""What differs between values of other bytes that DuckDB holds equal, `-0.0` and `0.0`."""
 _READ_AS_NULL = ("", "__HIVE_DEFAULT_PARTITION__")
 
 
@@ -126,7 +131,7 @@ class Change:
         if not self.step.identity or not self.bench.has(BEFORE):
             return 0
         mark = self._mark
-        differs = " OR ".join(f"b.{quoted(n)} IS DISTINCT FROM t.{quoted(n)}" for n in self._names)
+        differs = " OR ".join(_differing(column) for column in self.step.table.columns)
         self.bench.execute(
             f"CREATE TABLE {_GONE} AS SELECT DISTINCT {_of('b', self.step.identity)} FROM {BEFORE} AS b "
             f"LEFT JOIN {self._target} AS t ON t.{mark} = b.{mark} WHERE t.{mark} IS NULL OR {differs}"
@@ -242,6 +247,13 @@ class Change:
             now = deltalake.DeltaTable(str(self.folder))
             since = now.version() - self.version
             return since > 0 and any(entry.get(_LOAD) == self.token for entry in now.history(since))
+
+
+def _differing(column: Column) -> str:
+    """The condition that a column differs between the rows `b` and `t`: by value, or as it is stored."""
+    forms = ("{0}", _APART[column.type.kind]) if column.type.kind in _APART else ("{0}",)
+    before, now = f"b.{quoted(column.name)}", f"t.{quoted(column.name)}"
+    return " OR ".join(f"{form.format(before)} IS DISTINCT FROM {form.format(now)}" for form in forms)
 
 
 def _of(alias: str, names: tuple[str, ...]) -> str:

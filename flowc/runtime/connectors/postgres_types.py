@@ -83,7 +83,7 @@ def native(column: PgColumn, collation: str | None) -> Native | None:
     base = column.base.removeprefix("_")
     exact = base not in _CHANGING and not (base in _LIMITED and column.modifier != -1)
     exact &= not (base == "numeric" and "-" in column.spelled)  # a scale below zero rounds
-    own = None if column.native and exact else column.spelled
+    own = None if column.native and exact and base != "json" else column.spelled  # flowc's own JSON is JSONB
     return Native(own, collation, exact) if own or collation else None
 
 

@@ -42,8 +42,8 @@ def encoded_float(value: Value) -> str:
 
 
 def encoded_decimal(value: Value) -> str:
-    """A decimal for a digest, so that 1.0 and 1.00 are one."""
-    return _encoded(decimal_text(value))
+    """A decimal for a digest, with the digits that are stored: 1.0 and 1.00 differ."""
+    return _encoded(number_text(value))
 
 
 def _encoded(text: Value) -> str:
