@@ -225,6 +225,10 @@ class Table:
     key_marks: tuple[str, ...] = ()
     """Of a live one: the roles of the primary key's index, as `Index.marks`. It is the replica identity of a published
     table that names no other one."""
+    form: str | None = None
+    """Of a live one: what it is in words, where it is not a table of its own (`a view`, `a partition`)."""
+    deferrable: bool = False
+    """Of a live one: whether its primary key is DEFERRABLE, so that no ON CONFLICT can name it (PostgreSQL)."""
     partition_by: tuple[str, ...] = ()
     """Wanted and live: the columns by whose values its files lie in folders, where it is made of files."""
 

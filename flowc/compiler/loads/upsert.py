@@ -14,6 +14,8 @@ from flowc.compiler.quote import idents, table
 from flowc.loadplan import Counter, Execute, Measure, Step
 
 COUNTS = "flowc_counts"
+_DEFERRABLE = "DEFERRABLE"
+"""What the catalog says of a constraint that ON CONFLICT cannot name."""
 _PURPOSE = "update rows that differ, insert new keys"
 _WRITTEN = "rows written, less the new ones"
 
@@ -27,10 +29,9 @@ def upsertable(load: Load) -> bool:
         return False
     keys = set(load.keys)
     whole = (index for index in load.table.indexes if index.unique and index.valid and not index.where)
-    return load.dialect.writes.upserts and keys in [
-        set(load.table.primary_key),
-        *(set(index.columns) for index in whole),
-    ]
+    unique = [set(index.columns) for index in whole if _DEFERRABLE not in index.beyond]
+    primary = [] if load.table.deferrable else [set(load.table.primary_key)]
+    return load.dialect.writes.upserts and keys in [*primary, *unique]
 
 
 def upsert(load: Load, sets: str, condition: str) -> Iterator[Step]:

@@ -17,6 +17,7 @@ from flowc.compiler.migrate.refusals import made_by_engine
 from flowc.compiler.migrate.statements import Engine
 from flowc.compiler.quote import table
 from flowc.compiler.tables.ddl import create_schema
+from flowc.compiler.tables.difference import not_a_table
 from flowc.migration import Change, Managed, Risk, Statement, TableChanges, WantedTable
 
 
@@ -38,7 +39,8 @@ def plan_tables(
     found = [_one(entry, live.get(entry.table.name), held.get(entry.key)) for entry in wanted]
     names = {entry.table.name for entry in wanted} | {entry.name for entry in others}
     gone = (entry for entry in managed if entry.key not in known and entry.table.name not in names)
-    found += [_dropped(connection, kind, entry, live[entry.table.name]) for entry in gone if entry.table.name in live]
+    there = ((entry, live.get(entry.table.name)) for entry in gone)
+    found += [_dropped(connection, kind, entry, held) for entry, held in there if held and held.form is None]
     return tuple(_with_schemas([*found, *others], DIALECTS[kind]))
 
 
@@ -47,6 +49,8 @@ def _one(wanted: WantedTable, live: Table | None, last: Managed | None) -> Table
     dialect, engine = DIALECTS[wanted.kind], ENGINES[wanted.kind]
     if live is None:
         return replace(made, changes=(created(wanted),))
+    if live.form is not None:
+        raise not_a_table(wanted.label, live.form)
     found = compare(wanted, live, last, dialect)
     return replace(made, changes=_changes(found, engine), unmanaged=found.unmanaged)
 

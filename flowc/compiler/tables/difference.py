@@ -21,6 +21,7 @@ from flowc.compiler.tables.ddl import keyed, reported, stored
 from flowc.compiler.tables.defaults import default_value, plain_number
 from flowc.compiler.tables.owntypes import same_name
 from flowc.compiler.tables.spelling import NO_NAMES, backquoted, respelled, words
+from flowc.errors import UsageError
 from flowc.types import TEMPORAL, DataType, Kind
 
 
@@ -254,3 +255,12 @@ def _indexes(declared: Table, live: Table) -> Iterator[Difference]:
     for index in live.indexes:
         if index.unique and index.identity not in wanted:
             yield Difference(f"the table also has a unique index on ({', '.join(index.columns)})", harmless=True)
+
+
+def not_a_table(label: str, form: str) -> UsageError:
+    """The error of a declared table that is something else in the database."""
+    return UsageError(
+        f"`{label}` is declared as a table, and is {form} in the database",
+        code="not-a-table",
+        help="give the table another name, or remove it from `tables:`; flowc changes and drops nothing but tables",
+    )

@@ -54,6 +54,7 @@ def _read(ask: Ask, name: TableName, columns: tuple[Column, ...]) -> Table:
         ),
         comment,
         plain=bool(tables),
+        form=None if tables else "a view",
         rows=rows,
         dependents=_dependents(ask, name, [c.name for c in columns]),
         beyond=(*_beyond([kind for kind, _ in constraints], sql or ""), *_tied(indexes, keys)),

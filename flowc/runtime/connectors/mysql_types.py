@@ -206,6 +206,9 @@ ORDER BY table_schema, table_name
 """
 
 
+_FORMS = {"VIEW": "a view", "SYSTEM VIEW": "a view", "SEQUENCE": "a sequence", "TEMPORARY": "a temporary table"}
+
+
 def names(ask: Ask) -> tuple[TableName, ...]:
     """The tables of the server, those in the connection's own database without it."""
     return tuple(TableName(row[0], row[1]) for row in ask(_NAMES))
@@ -229,7 +232,7 @@ def read_table(ask: Ask, name: TableName) -> Table | None:
     named = [column.name for column in columns]
     triggers = tuple(with_columns(f"trigger {row[0]}", str(row[1]), named) for row in ask(_TRIGGERS.format(**parts)))
     told = comment if kind != "VIEW" and comment else None
-    return Table(name, columns, keys, others, told, plain, dependents=triggers)
+    return Table(name, columns, keys, others, told, plain, dependents=triggers, form=_FORMS.get(kind))
 
 
 # How wide a number is shown, which only some servers tell; `tinyint(1)` means a boolean to those who read it.

@@ -13,7 +13,10 @@ from flowc.runtime.names import qualified
 
 _RELATIONS = """
 SELECT u.n, c.oid, obj_description(c.oid, 'pg_class'), c.relkind = 'r',
-       CASE WHEN c.reltuples >= 0 THEN c.reltuples::bigint END, current_setting('server_version_num')::int >= 170000
+       CASE WHEN c.reltuples >= 0 THEN c.reltuples::bigint END, current_setting('server_version_num')::int >= 170000,
+       CASE WHEN c.relispartition THEN 'a partition' WHEN c.relpersistence = 't' THEN 'a temporary table' ELSE
+         CASE c.relkind WHEN 'v' THEN 'a view' WHEN 'm' THEN 'a materialized view' WHEN 'f' THEN 'a foreign table'
+           WHEN 'S' THEN 'a sequence' WHEN 'c' THEN 'a composite type' WHEN 'i' THEN 'an index' END END
 FROM unnest(%s::text[]) WITH ORDINALITY AS u(name, n) JOIN pg_class c ON c.oid = to_regclass(u.name)
 """
 
@@ -85,7 +88,7 @@ CROSS JOIN LATERAL (SELECT array_remove(ARRAY[
            ON a.attrelid = i.indrelid AND a.attnum = k.at WHERE k.l <> 0 AND k.l <> a.attcollation)
            THEN 'a collation of its own' END,
          CASE WHEN to_jsonb(i) ->> 'indnullsnotdistinct' = 'true' THEN 'NULLS NOT DISTINCT' END,
-         CASE WHEN x.condeferrable THEN 'DEFERRABLE' END
+         CASE WHEN NOT i.indimmediate THEN 'DEFERRABLE' END
        ], NULL) AS beyond) AS b
 WHERE i.indrelid = ANY(%(oids)s::oid[]) ORDER BY c.relname
 """
@@ -131,9 +134,10 @@ def read_tables(connection: Any, names: Sequence[TableName], *, borne: bool = Fa
 def _table(
     name: TableName, columns: Iterable[Column], indexes: Sequence[Any], relation: Sequence[Any], borne: Borne
 ) -> Table:
-    """`relation` is the rest of its row: the comment, whether it is plain, its rows, and if the engine recomputes."""
-    comment, plain, rows, recomputes = relation
+    """`relation` is the rest of its row: comment, whether it is plain, rows, if the engine recomputes, and its form."""
+    comment, plain, rows, recomputes, form = relation
     primary, made = next((row for row in indexes if row[3]), None), tuple(columns)
+    deferrable = primary is not None and "DEFERRABLE" in primary[8]
     return Table(
         name,
         made,
@@ -146,10 +150,12 @@ def _table(
         dependents=(*borne.dependents, *_code(borne, "trigger ", name, made)),
         remarks=tuple(borne.remarks),
         routines=tuple(_code(borne, "function ", name, made)),
-        beyond=tuple(borne.table),
+        beyond=(*borne.table, *(["a DEFERRABLE primary key"] if deferrable else [])),
         leftovers=tuple(borne.leftovers),
         recomputes=recomputes,
         key_marks=tuple(primary[10]) if primary else (),
+        form=form,
+        deferrable=deferrable,
     )
 
 

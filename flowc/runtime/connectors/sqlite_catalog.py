@@ -59,6 +59,7 @@ def read_table(ask: Ask, name: TableName, type_of: Callable[[str], DataType | No
         plain=any(row[0] == "table" for row in made),
         dependents=_dependents(ask, name, f"{prefix}sqlite_master", [row[1] for row in rows]),
         routines=_triggers(ask, name, f"{prefix}sqlite_master", [row[1] for row in rows]),
+        form="a view" if any(row[0] == "view" for row in made) else None,
         create_sql=tuple(row[2] for row in made if row[0] in ("table", "trigger")),
         beyond=beyond,
     )

@@ -9,7 +9,7 @@ from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Apply, Stream
 from flowc.compiler.lowering.output import check_output
 from flowc.compiler.streamplan.targets import LiveTableOf, letters_apply
-from flowc.compiler.tables.difference import differences
+from flowc.compiler.tables.difference import differences, not_a_table
 from flowc.diagnostics import Reporter, Severity
 from flowc.errors import UsageError
 from flowc.stream import DEAD_LETTER
@@ -20,6 +20,8 @@ def differing(apply: Apply, live: Table | None) -> UsageError | None:
     declared = apply.target.table
     if declared is None or live is None:
         return None
+    if live.form is not None:
+        return not_a_table(str(apply.target.name), live.form)
     found = [d for d in differences(declared, live, DIALECTS[apply.target.kind]) if not d.harmless]
     if not found:
         return None
