@@ -91,10 +91,11 @@ def command(
             say(_UNDONE)
             return 1
     request = Request(opened.checked, opened.ir, opened.sessions, saved, _Talk(), limits, looked_at=not yes)
+    chosen = selection(saved.select, opened)
+    loads = [each for each in opened.ir.pipelines if not chosen or each.name in chosen]
     for done in carry_out(request):
         out(f"{printable(done.connection)}: version {done.version}, {done.statements} statements, {done.seconds:.2f} s")
-    chosen = selection(saved.select, opened)
-    make_places([each for each in opened.ir.pipelines if not chosen or each.name in chosen], opened.sessions)
+    make_places(loads, opened.sessions)
     opened.sessions.close()
     if opened.checked.project.run_log.connection is not None:
         make_run_log(opened)

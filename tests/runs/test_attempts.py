@@ -340,3 +340,26 @@ def test_a_target_that_an_attempt_made_again_and_did_not_fill_is_not_passed_by(s
     shop.source.run("DELETE FROM events WHERE n = 100")
     assert shop.due("2026-03-10T12:30:00Z").code == 0
     assert (shop.a(), shop.b()) == ([(1,), (2,)], [(1,), (2,)])
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "duckdb"])
+@pytest.mark.parametrize("name", ["A", "Main.A"])
+def test_a_table_that_the_first_attempt_makes_is_the_same_for_the_next_one(shop, kind, name):
+    """Until a table is there, a database knows it by the name that the spec writes."""
+    tables = "  a: {{ connection: db, columns: {{ n: bigint }} }}\n"
+    shop.spec = SPEC.replace(tables, "").replace("{{ table: a,", f"{{{{ connection: db, table: {name},")
+    shop.begin_with(kind)
+    assert shop.due(NOON).code == 1
+    assert shop.targets()[0]["passed_by"]
+    assert shop.a() == [(1,), (2,)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_known_of_a_table_goes_before_apply_makes_it_again(attempts, kind, request):
+    """Its watermark, by which the next run would fill the end alone, and the due time that was loaded."""
+    attempts.begin_with(kind, address(request, kind), more="\n    incremental: { column: n }")
+    assert attempts.attempt()[0] == "ok"
+    attempts.store.run("DROP TABLE a")
+    assert attempts.flowc("apply", "--yes").code == 0
+    assert attempts.attempt()[0] == "ok"
+    assert attempts.a() == [(1,), (2,)]

@@ -137,10 +137,10 @@ def of_singles() -> str:
     return f"{ident('lane')} NOT LIKE '{_SCHEDULE}%'"
 
 
-def read_load(key: Mapping[str, str], dialect: Dialect) -> str:
-    """A query of the row of a key."""
+def read_loads(key: Mapping[str, str], dialect: Dialect) -> str:
+    """A query of the rows of a key, or of a part of one."""
     # SQLite takes a name that no column has for a text, unless it stands behind that of a table.
-    names = ", ".join(f"l.{ident(name)}" for name in ("due_at", "detail", "loaded_at"))
+    names = ", ".join(f"l.{ident(name)}" for name in ("target", "due_at", "detail", "loaded_at"))
     return f"SELECT {names} FROM {table(dialect.state_table(LOADS))} AS l WHERE {of_key(key, dialect)}"
 
 

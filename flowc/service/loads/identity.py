@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.dialects import DIALECTS
@@ -20,13 +21,13 @@ from flowc.compiler.loads.identity import (
     key_of,
     number,
     place_of_loads,
-    read_load,
+    read_loads,
 )
 from flowc.compiler.loads.watermark import WATERMARKS, place_of_watermarks
 from flowc.durations import parse_instant
 from flowc.errors import EngineError
-from flowc.loadplan import Counter, ExpectResult, Stamp
-from flowc.runtime.connector import Database, TableStore
+from flowc.loadplan import PROJECT, Counter, ExpectResult, Stamp
+from flowc.runtime.connector import Database, TableStore, stored_name
 from flowc.runtime.recorded import overtaken
 from flowc.service.access.sessions import Sessions
 from flowc.service.loads.report import TargetReport
@@ -42,12 +43,10 @@ def recorded_load(
 
     Raises DataError for an attempt of a due time that was given up: a later one has been loaded.
     """
-    name = f"{apply.target.connection}.{target.resolved(apply.target.name).kept}"
     if isinstance(target, TableStore):
-        due, detail = _stamped(apply, identity, name, target)
+        found = replace(_stamped(apply, identity, target), plan=plan)
     else:
-        due, detail = _stored(apply, identity, name, target)
-    found = Recorded(identity, name, due, detail, plan)
+        found = replace(_stored(apply, identity, target), plan=plan)
     if found.same and not isinstance(target, TableStore) and target.table(apply.target.name) is None:
         return _of_no_table(apply, found, target)
     if identity.run is None and found.due_at is not None and identity.due_at < found.due_at <= now + _SKEW:
@@ -59,32 +58,41 @@ def _of_no_table(apply: Apply, found: Recorded, target: Database) -> Recorded:
     """What is recorded when the row of a table that was dropped is gone: what another attempt may have loaded since."""
     dialect = DIALECTS[apply.target.kind]
     key = key_of(apply, found.target, found.identity.lane)
-    for row in target.query(read_load(key, dialect)).to_pylist():
+    for row in target.query(read_loads(key, dialect)).to_pylist():
         at = parse_instant(str(row["loaded_at"]))
         if at is not None and target.table(apply.target.name) is None:
             target.execute(forget_load(key, at, dialect))
-    due, detail = _stored(apply, found.identity, found.target, target)
-    return replace(found, due_at=due, detail=detail)
+    return replace(_stored(apply, found.identity, target), plan=found.plan)
 
 
-def _stamped(apply: Apply, identity: Identity, name: str, target: TableStore) -> tuple[datetime | None, str | None]:
+def _stamped(apply: Apply, identity: Identity, target: TableStore) -> Recorded:
+    name = f"{apply.target.connection}.{target.resolved(apply.target.name).kept}"
     called = application(apply, name, identity)
-    due = due_of(target.stamp(apply.target.name, called) or 0)
-    if not Recorded(identity, name, due).same:
-        return due, None
-    return due, target.note(apply.target.name, Stamp(called, number(due), 0))
+    found = Recorded(identity, name, due_of(target.stamp(apply.target.name, called) or 0))
+    if not found.same:
+        return found
+    return replace(found, detail=target.note(apply.target.name, Stamp(called, number(found.due_at), 0)))
 
 
-def _stored(apply: Apply, identity: Identity, name: str, target: Database) -> tuple[datetime | None, str | None]:
+def _stored(apply: Apply, identity: Identity, target: Database) -> Recorded:
+    prefix, stored = f"{apply.target.connection}.", _rows(apply, identity, target)
+    rows = {name.removeprefix(prefix): row for row in stored if (name := str(row["target"])).startswith(prefix)}
+    called = stored_name(rows, apply.target.name, target)
+    if (row := rows.get(called)) is None:
+        return Recorded(identity, prefix + called)
+    return Recorded(identity, prefix + called, parse_instant(row["due_at"]), row["detail"])
+
+
+def _rows(apply: Apply, identity: Identity, target: Database) -> Sequence[dict[str, Any]]:
     dialect = DIALECTS[apply.target.kind]
-    query = read_load(key_of(apply, name, identity.lane), dialect)
+    query = read_loads({PROJECT: apply.project, "pipeline_name": apply.pipeline, "lane": identity.lane}, dialect)
     try:
-        rows = target.query(query).to_pylist()
+        rows: list[dict[str, Any]] = target.query(query).to_pylist()
     except EngineError:  # there is no such table
         target.rollback()
         _make_place(dialect, target)
         rows = target.query(query).to_pylist()
-    return (parse_instant(rows[0]["due_at"]), rows[0]["detail"]) if rows else (None, None)
+    return rows
 
 
 def make_places(pipelines: Sequence[Pipeline], sessions: Sessions) -> None:

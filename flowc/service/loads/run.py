@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from time import monotonic
-from typing import Protocol, TypeGuard
+from typing import Protocol
 
 from flowc.catalog import Column
 from flowc.compiler.checked import CheckedSpec
@@ -261,11 +261,8 @@ def _load(
     report.phases |= result.phases
     report.expects, report.shown = result.expects, result.shown
     report.notes += result.notes
-    if result.error is not None and _landed(run, apply, result):
-        result.error = None
-        report.notes += ("the answer to its COMMIT was lost, and the target holds the rows",)
-    elif run.identity is None and _unanswered(result.error, result):
-        _tell_unanswered(result.error, apply)
+    if result.error is not None:
+        _judge_commit(run, apply, result, report)
     if isinstance(result.error, FlowcError):
         error = run.sessions.redacted(result.error)
         if error.written is None or not report_refusal(error, None, reporter):
@@ -285,14 +282,15 @@ def _recorded(run: Run, apply: Apply) -> Recorded | None:
     return recorded_load(apply, run.identity, _target(run, apply), run.now(), run.plans.get(apply.pipeline))
 
 
-def _unanswered(error: Exception | None, result: LoadResult) -> TypeGuard[TransientError]:
-    """Whether nobody knows if the load was committed."""
-    return COMMIT in result.phases and isinstance(error, TransientError) and error.code in _LOST
-
-
-def _tell_unanswered(error: TransientError, apply: Apply) -> None:
-    words = f"the answer to COMMIT was lost: `{target_label(apply)}` may hold the rows"
-    error.details, error.help = (*error.details, words), _LOOK
+def _judge_commit(run: Run, apply: Apply, result: LoadResult, report: TargetReport) -> None:
+    """Tells a load that failed from one that was committed, where only the answer was lost."""
+    error = result.error
+    if _landed(run, apply, result):
+        result.error = None
+        report.notes += ("the answer to its COMMIT was lost, and the target holds the rows",)
+    elif run.identity is None and COMMIT in result.phases and isinstance(error, TransientError) and error.code in _LOST:
+        words = f"the answer to COMMIT was lost: `{target_label(apply)}` may hold the rows"
+        error.details, error.help = (*error.details, words), _LOOK
 
 
 def _landed(run: Run, apply: Apply, result: LoadResult) -> bool:
