@@ -313,7 +313,7 @@ def test_python_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     run_python(page, made)
     if page.name == "orchestrators.md":
         assert (made.rows[0]["pipeline"], made.rows[0]["read"] > 0) == ("sync_planes", True)
-        assert made.task("sync_airports") == {"sync_airports": 0}
+        assert made.task("sync_airports", "scheduled__2026-03-10") == {"sync_airports": 0}
 
 
 @pytest.mark.parametrize("page", LINKED, ids=name)
