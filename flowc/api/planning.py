@@ -97,5 +97,5 @@ def _edited(opened: OpenProject) -> tuple[ScheduleEdit, ...]:
 def _told(plan: MigrationPlan, edits: Sequence[ScheduleEdit], redact: Callable[[str], str]) -> PlanResult:
     """The result, whose texts are made now: what masks secrets holds them, and is not kept."""
     style = Style(conceal=redact)
-    text = "\n\n".join(filter(None, (migration_text(plan, style), edits_text(edits, style))))
+    text = "\n\n".join(filter(None, (migration_text(plan, style, edited=bool(edits)), edits_text(edits, style))))
     return PlanResult(plan, redact(text), redact(json_text(migration_object(plan, plan_hash(plan), edits))))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,10 +11,12 @@ import click
 
 from flowc.api.opening import named, selection
 from flowc.cli.arguments import environment_option, format_option, specs_and_names
-from flowc.cli.console import concealed, out, say, style_for
+from flowc.cli.console import concealed, out, say, say_errors, style_for
 from flowc.cli.opened import OpenProject, open_project
+from flowc.cli.progress import Progress
 from flowc.cli.scheduling import edited_schedules
 from flowc.controls import json_text
+from flowc.diagnostics import Diagnostic
 from flowc.migration import MigrationPlan
 from flowc.render.migration import migration_text, versions_text
 from flowc.render.migration_json import migration_object
@@ -25,6 +28,8 @@ from flowc.service.changes.plans import make_plan, plan_hash, read_versions
 from flowc.service.changes.rollback import plan_rollback, rollback_target
 from flowc.service.changes.saved import SavedPlan, write_plan
 from flowc.service.checking import checker
+from flowc.service.loads.run import Run
+from flowc.service.loads.validation import wrong_copies
 from flowc.service.runs.edits import ScheduleEdit
 
 
@@ -70,6 +75,7 @@ def command(
     chosen = named((*names, *selected), opened)
     plan, version = _planned(opened, chosen, rollback)
     edits = edited_schedules(opened) if rollback is None and not chosen else []
+    wrong = _wrong(opened, chosen) if rollback is None else ()
     opened.sessions.close()
     identity = plan_hash(plan)
     if file is not None:
@@ -78,9 +84,16 @@ def command(
         say(printable(f"wrote {file}; carry it out with `flowc apply {file}`"))
     text = _shown(plan, identity, edits, form)
     out(text)
+    say_errors(wrong)
     if form == "sql" and concealed(text) != text:
         say(_MASKED)
     return 2 if detailed and (plan.refused or not plan.empty) else 0
+
+
+def _wrong(opened: OpenProject, chosen: tuple[str, ...]) -> Sequence[Diagnostic]:
+    """What keeps copies of whole tables from running after `apply`."""
+    copies = [each for each in opened.ir.pipelines if not chosen or each.name in chosen]
+    return wrong_copies(Run(opened.checked, copies, opened.sessions, Progress(), env=os.environ))
 
 
 _MASKED = """warning: a secret is also part of these statements, and masked in them: do not run them as they are
@@ -96,7 +109,7 @@ def _shown(plan: MigrationPlan, identity: str, edits: Sequence[ScheduleEdit], fo
     if form == "markdown":
         return migration_markdown(plan)
     style = style_for(sys.stdout)
-    return "\n\n".join(filter(None, (migration_text(plan, style), edits_text(edits, style))))
+    return "\n\n".join(filter(None, (migration_text(plan, style, edited=bool(edits)), edits_text(edits, style))))
 
 
 def _planned(opened: OpenProject, chosen: tuple[str, ...], rollback: str | None) -> tuple[MigrationPlan, int | None]:

@@ -55,12 +55,16 @@ class _Page:
         return [line.replace("\0", "") for line in lines]
 
 
-def migration_text(plan: MigrationPlan, style: Style, *, sql: bool = True) -> str:
-    """The whole plan, in lines that fit where they fit."""
+_SAME = "No changes: what is there is what the specs say."
+
+
+def migration_text(plan: MigrationPlan, style: Style, *, sql: bool = True, edited: bool = False) -> str:
+    """The whole plan, in lines that fit where they fit. `edited` says that schedules change, which stand below it."""
     page = _Page(style, sql)
     project = [*page.line(0, "dim", f"project: {plan.project}")] if plan.project else []
     if plan.empty:
-        none = ["No changes: what is there is what the specs say.", *_standing(plan, page)]
+        same = "No changes of tables, loads and streams; schedules change:" if edited else _SAME
+        none = [same, *_standing(plan, page)]
         warned = [f"{style.paint('bad', f'{warning[:1].upper()}{warning[1:]}')}." for warning in state_warnings(plan)]
         return "\n\n".join(["\n".join([*project, *none]), *_states(plan, page), *warned])
     blocks = [block for database in plan.databases for block in _database(database, page)]

@@ -98,7 +98,8 @@ class Works:
             plan = make_plan(self.checked, self.ir, sessions, close_selection((), self.checked, self.ir))
             edits = edited(self.checked.project, self.ir, sessions.resolver)
             style = Style(columns=_COLUMNS, conceal=sessions.resolver.masker.redact)
-            return "\n\n".join(filter(None, (migration_text(plan, style), edits_text(edits, style))))
+            shown = migration_text(plan, style, edited=bool(edits))
+            return "\n\n".join(filter(None, (shown, edits_text(edits, style))))
 
     def drift(self) -> str:
         """What `flowc drift` prints."""

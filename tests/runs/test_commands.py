@@ -291,6 +291,7 @@ def test_plan_shows_an_edited_schedule(folder):
     folder.flowc("apply", "--yes")
     written(folder, schedule="*/5 * * * *")
     assert "up: `0 * * * * (UTC)` → `*/5 * * * * (UTC)`" in folder.flowc("plan").out
+    assert "No changes: " not in folder.flowc("plan").out
     (first, _) = folder.flowc("plan", "--json").json["schedules"]
     assert (first["before"], first["after"]) == ("0 * * * * (UTC)", "*/5 * * * * (UTC)")
     due(folder, NOON)

@@ -44,6 +44,22 @@ def test_log_alert_command_and_page_say_where_a_run_failed(tmp_path: Path):
         assert [words for words in WORDS if words not in said] == [], said
 
 
+def test_plan_says_that_the_source_of_a_copy_has_a_column_more(tmp_path: Path):
+    folder = Inside(tmp_path)
+    folder.write("specs/s.yaml", SPEC)
+    with closing(sqlite3.connect(tmp_path / "src.db")) as source:
+        source.execute("CREATE TABLE t (a bigint)")
+        folder.flowc("apply", "--yes")
+        assert folder.flowc("run", "--once").code == 0
+        assert folder.flowc("plan").err == ""
+        source.execute("ALTER TABLE t ADD COLUMN b text")
+        said = folder.flowc("plan").err
+        assert "error[unknown-output-column]: output column `b` is not a column of `out`" in said
+        assert "--> specs/s.yaml:7:" in said
+        source.execute("DROP TABLE t")
+    assert folder.flowc("plan").code == 0
+
+
 SAID = """warning[old]: something
  --> specs/a.yaml:1:1
 help: not this

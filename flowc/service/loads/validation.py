@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from flowc.catalog import Column
 from flowc.compiler.dialects import DIALECTS
-from flowc.compiler.ir import Apply, Pipeline
+from flowc.compiler.ir import Apply, Pipeline, Source
 from flowc.compiler.loads.reads import read_of
 from flowc.compiler.tables.difference import Difference, differences
 from flowc.diagnostics import Diagnostic, Reporter, Severity
@@ -51,6 +51,28 @@ def validate(run: Run) -> tuple[Validation, ...]:
         )
     finally:
         run.sessions.close()
+
+
+def wrong_copies(run: Run) -> tuple[Diagnostic, ...]:
+    """What keeps whole-table copies into declared tables from running: their sources have other columns by now.
+
+    A source that cannot be asked is no error here. Where the table itself is another one than declared, a plan says so.
+    """
+    try:
+        return tuple(
+            diagnostic
+            for pipeline in run.pipelines
+            for index, apply in enumerate(pipeline.applies)
+            if isinstance(apply.input, Source) and apply.input.table is not None and apply.target.table is not None
+            for diagnostic in _validate(run, pipeline, index, apply).diagnostics
+            if diagnostic.code in _OF_COLUMNS
+        )
+    finally:
+        run.sessions.close()
+
+
+_OF_COLUMNS = ("unknown-output-column", "missing-column", "incompatible-types")
+"""The codes of sources whose columns do not fit their tables."""
 
 
 def _validate(run: Run, pipeline: Pipeline, index: int, apply: Apply) -> Validation:

@@ -44,7 +44,7 @@ def schedule_edits(
     for each in pipelines:
         at = standings.get(each.name)
         after = _words(each.timing.schedule, each.timing.timezone)
-        if at is not None and (before := _words(at.expression, at.timezone)) != after:
+        if at is not None and not at.damaged and (before := _words(at.expression, at.timezone)) != after:
             yield ScheduleEdit(each.name, before, after, each.schedule.after(now))
 
 
