@@ -203,7 +203,7 @@ class Sources(Expressions):
         if not isinstance(node.this, exp.Identifier):
             if isinstance(node.this, exp.GenerateSeries):
                 return self._function(node, _SERIES, self.value(node.this, scope, ctes).type)
-            self.visit(node.this or node, scope, ctes)
+            self._arguments(node.this or node, scope, ctes)
             return Relation(None, "a table function")
         if node.args.get("db") is None and (cte := ctes.get(fold(node.this, self.engine))) is not None:
             return renamed(cte, node.args.get("alias"), self.engine)
@@ -213,6 +213,15 @@ class Sources(Expressions):
         if node.args.get("pivots"):
             return Relation(None, found.title, None, name)
         return renamed(found, node.args.get("alias"), self.engine)
+
+    def _arguments(self, function: exp.Expression, scope: Scope, ctes: Ctes) -> None:
+        """The values of the arguments of a table function; `name = value` names a parameter, and no column."""
+        function = function.expression if isinstance(function, exp.Dot) else function
+        for each in function.iter_expressions():
+            if isinstance(each, exp.Identifier | exp.Var | exp.DataType):
+                continue
+            bare = isinstance(each, exp.EQ) and isinstance(each.this, exp.Column) and not each.this.table
+            self.value(each.expression if bare else each, scope, ctes)
 
     def _table_name(self, node: exp.Table) -> TableName:
         parts = [output_name(p, self.engine) for p in node.parts if isinstance(p, exp.Identifier)]
