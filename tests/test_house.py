@@ -212,6 +212,7 @@ OPENS_FILES = {
     "flowc/runtime/connectors/parquetsizes.py": "what `Folder.file` gives", "flowc/runtime/spool.py": "its own files",
     "flowc/runtime/scratch.py": "a lock of its own, by flock",
     "flowc/runtime/streams/targets/fileformats.py": "a new file", "flowc/runtime/streams/targets/filelog.py": "its log",
+    "flowc/service/alerts/outage.py": "two empty files of its own",
     "flowc/service/access/locks.py": "files of /proc", "flowc/service/access/secrets.py": "a file of one secret",
     "flowc/service/access/userfile.py": "the settings of the user", "flowc/service/access/writing.py": "a new file",
     "flowc/service/changes/saved.py": "a saved plan", "flowc/service/daemon/host.py": "/dev/null",
