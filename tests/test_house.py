@@ -220,7 +220,7 @@ OPENS_FILES = {
 """What may be opened and closed where. No file of a database is: that drops all locks which this process has on it."""
 CONNECTS = {
     "flowc/runtime/connectors/sqlite.py": {"sqlite3": ("self._path", "':memory:'")},
-    "flowc/runtime/connectors/duckdb.py": {"duckdb": ("self._path",)},
+    "flowc/runtime/connectors/duckdb_names.py": {"duckdb": ("path", "memory")},
     "flowc/runtime/parquetdamage.py": {"duckdb": ("",)},
     "flowc/service/checking/sqlite.py": {"sqlite3": ("':memory:'",)},
     "flowc/service/checking/duckdb.py": {"duckdb": ("",)},

@@ -20,6 +20,7 @@ from flowc.errors import DataError, EngineError, FlowcError, TransientError
 from flowc.runtime.arrow import arrow_schema
 from flowc.runtime.connectors import constraints
 from flowc.runtime.connectors import duckdb_catalog as catalog
+from flowc.runtime.connectors.duckdb_names import makes_schema_of, opened
 from flowc.runtime.connectors.duckdb_values import (
     Counted,
     as_read,
@@ -59,8 +60,8 @@ class DuckDB:
         self._path = database_path(options, "duckdb")
         self._files = text(options, "files")
         self._connection: Any = None
-        self._real = ""
-        self._open_transaction = self._reads_only = False
+        self._real = self._name = ""
+        self._open_transaction = self._reads_only = self._begun = self._moves = False
         self._held: list[threading.Lock] = []
         self._tables: dict[TableName, str] = {}
 
@@ -69,7 +70,7 @@ class DuckDB:
             return
         demand_file(self._path)
         try:
-            self._connection = duckdb.connect(self._path)
+            self._connection, self._name = opened(self._path)
             self._real = note_open(self._path)
             self._connection.execute("SET TimeZone = 'UTC'")
             if self._files is not None:  # where relative paths in SQL start that the working folder does not have
@@ -96,7 +97,7 @@ class DuckDB:
 
     def begin(self) -> None:
         self._run("BEGIN TRANSACTION")
-        self._open_transaction = True
+        self._open_transaction = self._begun = True
 
     def commit(self) -> None:
         try:
@@ -113,6 +114,8 @@ class DuckDB:
             pass  # A statement that failed may have ended it already, or the engine itself.
         finally:
             self._ended()
+        if self._moves:
+            self._reopen()
 
     def _ended(self) -> None:
         self._open_transaction = False
@@ -129,11 +132,18 @@ class DuckDB:
 
     def _resolved_beside(self, table: TableName) -> Resolved:
         """By a session beside this one: a transaction that has read sees nothing that is committed later."""
-        with closing(self._connection.cursor()) as beside:
+        with self._beside() as beside:
             try:
                 return catalog.resolved(lambda sql: beside.execute(sql).fetchall(), table)
             except duckdb.Error as error:
                 raise self._failed(error) from error
+
+    @contextmanager
+    def _beside(self) -> Iterator[Any]:
+        """A session beside this one, of the same database."""
+        with closing(self._connection.cursor()) as beside:
+            beside.execute(f"USE {quoted(self._name)}")
+            yield beside
 
     def _named(self, name: str) -> threading.Lock:
         with _LOCKS_GUARD:
@@ -145,6 +155,9 @@ class DuckDB:
             return self._execute(sql)
 
     def _execute(self, sql: str) -> int:
+        if makes_schema_of(sql, self._name):
+            self._make_own_schema(sql)
+        self._begun = False
         result = self._run(sql)
         # Of a text without a statement there is no result at all.
         shape = [column[0] for column in (result and result.description) or ()]
@@ -155,6 +168,25 @@ class DuckDB:
         except duckdb.Error as error:
             raise self._failed(error) from error
         return int(row[0]) if row is not None and shape == ["Count"] else 0
+
+    def _make_own_schema(self, sql: str) -> None:
+        """Makes the schema that has the name of its file, and opens the file under another one."""
+        with self._beside() as beside:
+            beside.execute(sql)
+        if self._open_transaction and not self._begun:
+            message = f"the schema `{self._name}` was made, and the file of that name has to be opened anew"
+            self._moves = True
+            raise TransientError(message, code="write-conflict", help="nothing else was written; do it again")
+        held, self._held, began = self._held, [], self._open_transaction
+        self._reopen()
+        self._held = held
+        if began:
+            self.begin()
+
+    def _reopen(self) -> None:
+        self._moves = False
+        self.close()
+        self.open()
 
     def query(self, sql: str) -> pa.Table:
         schema, batches = self.read(sql)
@@ -234,7 +266,10 @@ class DuckDB:
 
     def rehearse(self, statements: Sequence[tuple[TableName, str]]) -> dict[int, str]:
         self.open()
-        return rehearse(self._connection, [sql for _, sql in statements])
+        texts = [sql for _, sql in statements]
+        # Beside a database of that name, the names in the copy would be ambiguous.
+        own = any(makes_schema_of(sql, self._name) for sql in texts)
+        return {} if own else rehearse(self._connection, self._name, texts)
 
     def names(self) -> tuple[TableName, ...]:
         return catalog.names(self._rows)
@@ -310,14 +345,14 @@ def _failure(error: Exception) -> FlowcError:
 _COPY = "flowc_rehearsal"
 
 
-def rehearse(connection: Any, statements: Sequence[str]) -> dict[int, str]:
+def rehearse(connection: Any, name: str, statements: Sequence[str]) -> dict[int, str]:
     """Tries statements on an empty copy of the database in memory: by their places, those that it refuses, and why.
 
     Nothing where the database cannot be copied.
     """
     try:
         with closing(connection.cursor()) as beside:
-            return _rehearsed(beside, statements)
+            return _rehearsed(beside, name, statements)
     except duckdb.Error:
         return {}
     finally:
@@ -325,10 +360,9 @@ def rehearse(connection: Any, statements: Sequence[str]) -> dict[int, str]:
             connection.execute(f"DETACH DATABASE IF EXISTS {_COPY}")
 
 
-def _rehearsed(beside: Any, statements: Sequence[str]) -> dict[int, str]:
-    here = beside.execute("SELECT current_database()").fetchone()[0]
+def _rehearsed(beside: Any, name: str, statements: Sequence[str]) -> dict[int, str]:
     beside.execute(f"ATTACH ':memory:' AS {_COPY}")
-    beside.execute(f"COPY FROM DATABASE {quoted(here)} TO {_COPY} (SCHEMA)")
+    beside.execute(f"COPY FROM DATABASE {quoted(name)} TO {_COPY} (SCHEMA)")
     beside.execute(f"USE {_COPY}")
     refused = {}
     for place, statement in enumerate(statements):
