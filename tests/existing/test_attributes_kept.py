@@ -72,7 +72,8 @@ def _made(store: Store, table: str) -> str:
         "sqlite": f"SELECT sql FROM sqlite_master WHERE name = '{table}'",
         "duckdb": f"SELECT sql FROM duckdb_tables() WHERE table_name = '{table}'",
         "postgres": "SELECT 'COLLATE ' || attcollation::regcollation, 'STORAGE ' || attstorage::text, "
-        "'COMPRESSION ' || attcompression::text, (SELECT string_agg(pg_get_constraintdef(oid), ' ') FROM pg_constraint WHERE conrelid = "
+        "'COMPRESSION ' || attcompression::text, "
+        "(SELECT string_agg(pg_get_constraintdef(oid), ' ') FROM pg_constraint WHERE conrelid = "
         f"attrelid) FROM pg_attribute WHERE attrelid = '{table}'::regclass AND attname = 'a'",
     }
     return " ".join(str(value) for value in store.raw(queries[store.kind])[0])

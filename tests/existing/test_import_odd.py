@@ -156,3 +156,15 @@ def test_a_counter_that_goes_on_behind_its_rows_is_told_of_none(mysql: str, tmp_
     store = Store("mysql", tmp_path, mysql)
     project = made(store, "CREATE TABLE t (a integer AUTO_INCREMENT PRIMARY KEY);\nINSERT INTO t VALUES (41)")
     assert "AUTO_INCREMENT =" not in project.flowc("import", "w", "t").err
+
+
+def test_drift_advises_nothing_to_declare(postgres: str, tmp_path: Path):
+    store = Store("postgres", tmp_path, postgres)
+    project = made(store, "CREATE TABLE t (a character(2))")
+    project.write("specs/t.yaml", yaml.safe_dump({"tables": {"t": {"connection": "w", "columns": {"a": "text"}}}}))
+    assert project.flowc("apply", "--yes").code == 0
+    store.run("ALTER TABLE t ALTER a TYPE character(3)")
+    told = project.flowc("drift").out
+    assert "character(3)" in told
+    assert "declare" not in told
+    assert "cannot be done" not in told

@@ -69,3 +69,16 @@ def test_a_mend_that_cannot_be_shown_names_no_column(tmp_path):
     sql = "SELECT id, (CASE WHEN id > 1 THEN customer END) AS customer_id FROM people"
     found = [d for d in _linted(tmp_path, sql) if d.code == "nullable-into-not-null"]
     assert found[0].helps == ("give a value for NULL: `COALESCE(…, …)`",)
+
+
+def test_a_copy_is_not_told_to_edit_sql_that_it_does_not_have(tmp_path):
+    path = tmp_path / "project.yaml"
+    source = "  given:\n    connection: db\n    columns: { id: bigint primary key, customer_id: bigint }\npipelines:"
+    text = _SPEC.format(sql="").replace("sql: |\n", "from: { connection: db, table: given }\n")
+    path.write_text(text.replace("pipelines:", source), "utf-8")
+    reporter = Reporter()
+    stages.lint([path], reporter)
+    found = [d for d in reporter.sorted() if d.code == "nullable-into-not-null"]
+    assert [d.helps for d in found] == [
+        ("declare the column of the source NOT NULL if it never is NULL, or let the column of the table be NULL",)
+    ]

@@ -255,6 +255,10 @@ def _cast_help(apply: Apply, column: Column, wanted: Column) -> list[str]:
     return [*helps, f"convert it in the SQL: `{mend}`"]
 
 
+_COPIED = "declare the column of the source NOT NULL if it never is NULL, or let the column of the table be NULL"
+"""What helps where no SQL stands between source and table."""
+
+
 def _check_nullable(apply: Apply, column: Column, span: Span, wanted: Column, reporter: Reporter) -> None:
     unknown = column.type.kind is Kind.UNKNOWN
     if wanted.nullable or not column.nullable or unknown or wanted.default is not None or wanted.name in apply.keys:
@@ -264,5 +268,5 @@ def _check_nullable(apply: Apply, column: Column, span: Span, wanted: Column, re
     message = f"`{column.name}` may be NULL, its column in `{apply.target.name}` may not"
     words = output_words(apply, column.name)
     mend = f"COALESCE({words}, …) AS {column.name}" if words else "COALESCE(…, …)"
-    helps = [f"give a value for NULL: `{mend}`"]
+    helps = [_COPIED if isinstance(apply.input, Source) else f"give a value for NULL: `{mend}`"]
     reporter.warning("nullable-into-not-null", message, span, helps=helps)

@@ -43,9 +43,10 @@ def _drift(wanted: Wanted, sessions: Sessions, ignore: Sequence[str]) -> Databas
 
 
 def changes_only(tables: Sequence[TableChanges]) -> tuple[TableChanges, ...]:
-    """Without what planning adds for `apply`: prechecks, counts of rows."""
+    """Without what planning adds for `apply`: prechecks, counts of rows, and why it cannot make a change."""
     return tuple(
-        replace(t, changes=tuple(replace(c, prechecks=(), rows=None) for c in t.changes), unmanaged=()) for t in tables
+        replace(t, changes=tuple(replace(c, prechecks=(), rows=None, blocked=None) for c in t.changes), unmanaged=())
+        for t in tables
     )
 
 
