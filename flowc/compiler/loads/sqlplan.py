@@ -21,6 +21,7 @@ from flowc.compiler.loads.merge import merge
 from flowc.compiler.loads.reads import narrowed, read_dialect, read_of
 from flowc.compiler.loads.record import record, record_tables
 from flowc.compiler.loads.scd2 import scd2
+from flowc.compiler.loads.shadowing import unshadowed
 from flowc.compiler.loads.shape import check_shape, live_table, target_table
 from flowc.compiler.loads.shown import after_writing, before_writing
 from flowc.compiler.loads.sifting import dropping_keys, gather
@@ -177,9 +178,9 @@ def _steps(load: Load) -> Iterator[Step]:
     yield from _bad_rows(load)
     yield from remember(load)  # of all that was read, so before rows already loaded are dropped from it
     if load.dialect.attached:
-        yield from bring(load)
+        yield from unshadowed(load, bring(load))
     yield from before_writing(load)
-    yield from MODES[apply.mode](load)
+    yield from unshadowed(load, MODES[apply.mode](load))
     yield from after_writing(load)
     yield from expectations(load)
     yield from _own(load, "after", apply.after)

@@ -251,7 +251,7 @@ def selected_values(load: Load) -> str:
     """The rows to write, from the source's query in the same database."""
     if all(f.value.sql == ident(f.name) for f in fields(load)):
         return selection(load)
-    return values(load, f"({selection(load)}) AS c")
+    return values(load, f"({selection(load)}) AS {load.aliases('c')[0]}")
 
 
 def _arrive(load: Load, name: str, columns: tuple[Column, ...]) -> Iterator[Step]:
@@ -360,10 +360,11 @@ def first_of_each(load: Load, query: str, names: str) -> str:
     wanted = [Column(f.name, f.wanted.type) for f in fields(load)]
     first = by_value(load.apply.dedupe or "", wanted, load.dialect, what="`dedupe`", order=True)
     order = ", ".join([f"{first}\n", *rest])
+    rank, c, r = load.aliases("flowc_rank", "c", "r")
     ranked = (
-        f"SELECT {names}, row_number() OVER (PARTITION BY {parts} ORDER BY {order}) AS flowc_rank FROM ({query}) AS c"
+        f"SELECT {names}, row_number() OVER (PARTITION BY {parts} ORDER BY {order}) AS {rank} FROM ({query}) AS {c}"
     )
-    return f"SELECT {names} FROM ({ranked}) AS r WHERE flowc_rank = 1"
+    return f"SELECT {names} FROM ({ranked}) AS {r} WHERE {rank} = 1"
 
 
 def _sortable(load: Load, field: Field) -> str:
