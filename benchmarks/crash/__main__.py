@@ -71,16 +71,17 @@ def line(kind: str, outcomes: Sequence[Outcome]) -> str:
     cells = (
         kind, len(outcomes), sum(o.kills for o in outcomes), sum(o.lost for o in outcomes),
         sum(o.twice for o in outcomes), sum(o.late for o in outcomes), sum(bool(o.errors) for o in outcomes),
-        sum(o.fenced for o in outcomes), sum(o.skipped for o in outcomes), sum(o.again for o in outcomes),
+        sum(o.fenced for o in outcomes), sum(o.stops for o in outcomes), sum(o.skipped for o in outcomes),
+        sum(o.again for o in outcomes),
         " ".join(f"{way} {count}" for way, count in ways.items()),
     )  # fmt: skip
     return "| " + " | ".join(str(cell) for cell in cells) + " |"
 
 
 HEAD = """\
-| target | trials | kills | lost | twice | late | stuck | fenced | announced lost | announced twice | ways |
-|---|---|---|---|---|---|---|---|---|---|---|"""
-"""`lost` and `twice` are what was not announced by a command."""
+| target | trials | kills | lost | twice | late | stuck | fenced | behind | announced lost | announced twice | ways |
+|---|---|---|---|---|---|---|---|---|---|---|---|"""
+"""`behind` counts stops with `target-behind`; `lost` and `twice` are what was not announced by a command."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

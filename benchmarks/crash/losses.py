@@ -1,24 +1,33 @@
 """Ways that take targets which lose rows: dropped, or restored from an older copy, between two runs or under one.
 
-A stream that goes on must have every row at its end; else it stops with `target-behind`, and a rewind brings all back.
-Rows that are there twice by then were announced by the rewind.
+A stream that continues must have every row at its end; else it stops with `target-behind`, and a rewind writes all rows
+again. Only the targets that the rewind names may have rows twice, and at most as many as it reads again.
 """
 
 from __future__ import annotations
 
+import re
 import shutil
+import time
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from benchmarks.crash.worker import DONE, Command, Job, ended
+import yaml
+
+from benchmarks.crash.worker import DONE, Command, Job, ended, lives
 
 if TYPE_CHECKING:
     from benchmarks.crash.trial import Trial
 
 _RUNS = 8
+_MOVED = re.compile(r"moved; (\d+) messages are read again")
+_DOUBLED = re.compile(r"^`(\S+)` will hold the rows of these messages twice", re.MULTILINE)
+_DURABLE = ("checkpoint", "committed", "renamed")
+"""Points behind which a target and, where there is one, the store of the stream know an epoch."""
 
 
 @dataclass(frozen=True)
@@ -70,13 +79,21 @@ def restored(trial: Trial, job: Job) -> None:
     _lose(trial, job, trial.place.damage.restore, trial.place.damage.copy)
 
 
+def target_name(spec: str) -> str:
+    """The name by which commands call the target of a spec."""
+    target: dict[str, Any] = yaml.safe_load(spec)
+    if "table" in target:
+        return f"{target['connection']}.{target['table']}"
+    return f"{target['connection']}:{target.get('path', target.get('topic'))}"
+
+
 def _lose(trial: Trial, job: Job, damage: Callable[[], None], before: Callable[[], None] | None = None) -> None:
     tune = job.tune
     job = replace(job, tune=lambda: (tune(), often())[-1])
-    trial.kill(trial.working(job))
+    trial.kill(_at_work(trial, job))
     if before is not None:
         before()
-    process = trial.working(job)
+    process = _at_work(trial, job)
     if trial.chance.random() < 0.5:
         trial.kill(process)
         damage()
@@ -84,6 +101,21 @@ def _lose(trial: Trial, job: Job, damage: Callable[[], None], before: Callable[[
         damage()
         ended(process)
     _recover(trial, job)
+
+
+def _at_work(trial: Trial, job: Job) -> int:
+    """A worker that has made several epochs durable, or has ended."""
+    seen, durable = trial.folder / f"seen-{uuid.uuid4().hex[:8]}", trial.chance.randint(1, 6)
+    process, until = replace(job, seen=seen).start(), time.monotonic() + 30
+    while lives(process) and _durable(seen) < durable and time.monotonic() < until:
+        time.sleep(0.01)
+    time.sleep(trial.chance.uniform(0.0, 0.2))
+    return process
+
+
+def _durable(seen: Path) -> int:
+    points = seen.read_text().split() if seen.exists() else []
+    return points.count("checkpoint") or max(map(points.count, _DURABLE)) // 4
 
 
 def _recover(trial: Trial, job: Job) -> None:
@@ -102,13 +134,19 @@ def _said(job: Job) -> str:
 
 
 def _rewind(trial: Trial, job: Job) -> None:
+    """Rewinds to what the targets hold or, where these do not know it, to the beginning; notes what is announced."""
     for place in ("held", "earliest"):
         words = ("rewind", job.stream, "--to", place, "--yes")
         command = replace(Command(job.folder, job.stream, job.env, tune=job.tune), words=words)
         code, text = command.done()
-        if code == DONE:
+        moved = _MOVED.search(text)
+        if code == DONE and moved is not None:
+            trial.again += int(moved[1])
+            trial.doubled.update(_DOUBLED.findall(text))
             return
     raise TimeoutError(f"the rewind ended with {code}: {text}")
 
 
 LOSSES: Mapping[str, Callable[[Trial, Job], None]] = {"dropped": dropped, "restored": restored}
+LOSSES_ROWS: Mapping[str, int] = dict.fromkeys(LOSSES, 40)
+"""How many rows an epoch has: a worker is to have something left when its target loses rows."""

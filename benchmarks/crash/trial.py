@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.crash.feeds import Item
 from benchmarks.crash.lookers import LOOKERS, LOOKERS_ROWS
-from benchmarks.crash.losses import LOSSES
+from benchmarks.crash.losses import LOSSES, LOSSES_ROWS, target_name
 from benchmarks.crash.member import Member
 from benchmarks.crash.operators import OPERATORS, OPERATORS_ROWS
 from benchmarks.crash.places import ROLLING, SERVERS, SHARED, WITHOUT, Held, Place
@@ -41,6 +41,8 @@ class Outcome:
     skipped: int = 0
     again: int = 0
     """What operators were told: events that are not read, or once more. `lost` and `twice` come on top of these."""
+    stops: int = 0
+    """How often the stream stopped because a target had lost rows."""
 
     @property
     def good(self) -> bool:
@@ -68,7 +70,9 @@ class Trial:
     skipped: int = field(default=0)
     again: int = field(default=0)
     stops: int = field(default=0)
-    """How often it stopped because a target had lost rows; the rewind behind that announces rows twice."""
+    """How often it stopped because a target had lost rows."""
+    doubled: set[str] = field(default_factory=set)
+    """The targets that the rewinds behind these stops announced to have rows twice."""
 
     def prepare(self, way: str) -> Job:
         """Writes the specs. The stream's name is new, for a broker remembers those that wrote topics."""
@@ -77,7 +81,9 @@ class Trial:
             rows = 60  # each of them is to have some left when partitions move
             assignor = self.chance.choice(("cooperative-sticky", "range"))
             properties = f", properties: {{ partition.assignment.strategy: {assignor}, {_SHORT} }}"
-        rows = {**OPERATORS_ROWS, **LOOKERS_ROWS}.get(way, rows)  # the next one is to have something left to read
+        rows = {**OPERATORS_ROWS, **LOOKERS_ROWS, **LOSSES_ROWS}.get(
+            way, rows
+        )  # the next one is to have something left to read
         name = f"events_{uuid.uuid4().hex[:8]}"
         connections = "".join(f"  {key}: {{ {text} }}\n" for key, text in self.place.connections.items())
         targets = "".join(f"\n      - {target}" for target in self.place.targets)
@@ -115,25 +121,23 @@ streams:
         finally:
             end_all()
         lost = twice = 0
-        for counts in self.counted():
+        for target, counts in zip(self.place.targets, self.counted(), strict=True):
             found = sum(1 for item in self.wanted if counts[item])
             lost += abs(len(self.wanted) - found - self.skipped)
-            twice += self._unannounced(counts.total() - found)
+            twice += self._unannounced(target, counts.total() - found)
         late = sum(map(int, job.late.read_text().split())) if job.late.exists() else 0
         late += len(_there(self.place.late)) if self.place.late is not None else 0
         said = "".join(each.read_text() for each in self.folder.glob("*.txt"))
-        return Outcome(
-            way, lost, twice, self.kills, said.count("stream-fenced"), errors, late, self.skipped, self.again
-        )
+        fenced = said.count("stream-fenced")
+        return Outcome(way, lost, twice, self.kills, fenced, errors, late, self.skipped, self.again, self.stops)
 
-    def _unannounced(self, twice: int) -> int:
+    def _unannounced(self, target: str, twice: int) -> int:
         """How much of what is there too often, or should not be at all, was not announced, or not as announced.
 
         Where rows of several epochs go into one file, what was read and is in none yet comes once.
         """
-        if self.stops:
-            self.again = max(self.again, twice)
-            return 0
+        if self.stops:  # what is read again may be new to the target
+            return max(0, twice - (self.again if target_name(target) in self.doubled else 0))
         return max(0, twice - self.again) if self.kind in ROLLING else abs(twice - self.again)
 
     def counted(self) -> list[Counter[Item]]:

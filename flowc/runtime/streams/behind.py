@@ -97,14 +97,19 @@ def check_behind(plan: StreamPlan, restored: Restored, held: Sequence[Held]) -> 
         raise UsageError(message, code="target-behind", help=way_on(plan, lack))
 
 
-def check_there(writers: Sequence[Writer], held: Sequence[Held], *, counted: bool) -> None:
-    """Whether targets hold what their writers have written: `counted` says that one store counts the epochs.
+def check_there(writers: Sequence[Writer], *, counted: bool) -> list[Held]:
+    """What targets hold: all that their writers have written. `counted` says that one store counts the epochs.
 
-    Raises PutBack where one does not: the next attempt finds out what is lost.
+    Raises PutBack where one lacks some: the next attempt finds out what is lost.
     """
-    for writer, there in zip(writers, held, strict=True):
-        if there.absent or (counted and there.epoch < writer.mark.epoch):
-            raise PutBack("a target of the stream", there.epoch, writer.mark.epoch)
+    found = []
+    for writer in writers:
+        written = writer.mark  # before the look: some publish at any time
+        there = writer.look()
+        if there.absent or (counted and is_behind(there.mark, written)):
+            raise PutBack("a target of the stream", there.epoch, written.epoch)
+        found.append(there)
+    return found
 
 
 def way_on(plan: StreamPlan, lack: Lack) -> str:

@@ -45,6 +45,8 @@ from flowc.stream import StreamPlan
 _log = logging.getLogger("flowc.state")
 _LOOK = 2.0
 """Seconds between two looks at what is stored, of a worker to which nothing comes."""
+_LOOK_FAR = 30.0
+"""The same at targets that keep the number of an epoch alone, whose answer may cost more."""
 _LOGGED = 64 << 20
 """Bytes of messages that are kept beside intents: where there are more, targets and state are made durable."""
 
@@ -108,6 +110,7 @@ class StreamRun:
     _saved_at: float = field(default=0.0, init=False)
     _intended: int = field(default=0, init=False)
     _looked: float = field(default_factory=time.monotonic, init=False)
+    _looked_far: float = field(default_factory=time.monotonic, init=False)
     _whole: bool = field(default=True, init=False)
     """Whether all that is remembered is there."""
 
@@ -271,14 +274,18 @@ class StreamRun:
         for writer in self.writers:
             if isinstance(writer, Publishing):
                 writer.check()
-        targets = zip(self.writers, self.plan.targets, strict=False)
-        asked = [writer for writer, target in targets if target.keeps_positions]
-        held = [writer.look() for writer in asked]
-        check_there(asked, held, counted=self._intends)
+        held = check_there(self._asked(), counted=self._intends)
         moved = self.alone and not self._intends and held[0].positions != self._stored
         if moved or (self.store is not None and self._intends and self.store.last() != self._intended):
             raise Fenced(f"stream `{self.plan.name}` was moved, or another worker goes on with it")
         self._looked = time.monotonic()
+
+    def _asked(self) -> list[Writer]:
+        """The targets whose turn it is to be looked at."""
+        far = time.monotonic() - self._looked_far >= _LOOK_FAR
+        self._looked_far = time.monotonic() if far else self._looked_far
+        targets = zip(self.writers, self.plan.targets, strict=False)
+        return [writer for writer, target in targets if far or target.keeps_positions]
 
     def _published(self) -> None:
         """What targets have made durable as time passed may be acknowledged."""

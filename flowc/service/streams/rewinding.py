@@ -110,9 +110,21 @@ class Rewind:
 
     @property
     def doubling(self) -> tuple[str, ...]:
-        """The targets that will hold rows of what is read again twice."""
-        merging = (isinstance(target, TableTarget) and target.load.mode != "append" for target in self.plan.targets)
-        return tuple(target.name for target, once in zip(self.plan.targets, merging, strict=True) if not once)
+        """The targets that will hold rows of what is read again twice: not those that merge, or lost these rows."""
+        without = {lack.number for lack in lacks_of(self.plan, self.restored, self.held) if self._lost(lack.held)}
+        appended = (
+            target.name
+            for number, target in enumerate(self.plan.targets)
+            if number not in without and not (isinstance(target, TableTarget) and target.load.mode != "append")
+        )
+        return tuple(appended)
+
+    def _lost(self, held: Held) -> bool:
+        """Whether a target that lacks rows holds none of what is read again; operators forget, and let repeats pass."""
+        if held.absent or not held.epoch:
+            return True
+        known = not self.plan.stateful and all(move.at in held.positions for move in self.moves)
+        return known and not any(move.order.before(move.after, held.positions[move.at]) for move in self.moves)
 
     def make(self) -> None:
         """Makes the move, however a running worker goes on meanwhile.

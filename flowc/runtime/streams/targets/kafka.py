@@ -54,7 +54,7 @@ class KafkaWriter:
     _number: int = field(default=0, init=False)
     """That of the last epoch, as it was stored when this one looked or wrote."""
     _place: str = field(default="", init=False)
-    """The topic's ID, where the broker tells it."""
+    """The ID of the topic that this worker has opened, where the broker tells it."""
 
     def __post_init__(self) -> None:
         self._producer = self._kept_as(self.stream)
@@ -73,8 +73,8 @@ class KafkaWriter:
         """Connects and shuts out the worker before; makes the topics where they are missing."""
         self._producer.require()
         self._producer.open()
-        self._made, self._place = None, ""
-        held = self._stored()
+        self._made, held = None, self._stored()
+        self._place = held.place
         return self._claimed(held) if self.was and not held.epoch and not held.positions else held
 
     def look(self) -> Held:
@@ -112,9 +112,10 @@ class KafkaWriter:
             }
         known = {(source, str(number)) for source, count in self._read.items() for number in range(count)}
         lost = frozenset(known & set(places.values()) - self._positions.keys())
-        absent = bool(self._positions) and self._mark not in found  # a broker forgets the offsets of a topic with it
-        self._place = self._place or self._producer.identity(self.plan.topic)
-        return Held(self._number, dict(self._positions), dict(self._logs), lost, absent, self._place)
+        place = self._producer.identity(self.plan.topic)
+        # A broker forgets the offsets of a topic with it; a worker may have written into the next one of that name.
+        absent = bool(self._positions) and (self._mark not in found or _differ(told.get("topic"), place))
+        return Held(self._number, dict(self._positions), dict(self._logs), lost, absent, place)
 
     @property
     def _key(self) -> str:
@@ -226,9 +227,14 @@ class KafkaWriter:
         return {**kept, self._mark: number}
 
     def _notes(self, logs: Mapping[Partition, str]) -> dict[Place, str]:
-        """What is stored with them: the log of each, and with the mark how many partitions of each source were read."""
+        """What is stored with them: the log of each, and with the mark how much was read, and the ID of the topic."""
         topics = dict(self.plan.positions)
         kept = {(topics[source], int(partition)): log for (source, partition), log in logs.items() if source in topics}
         # A stream that gets another name is not noted under that one yet.
-        told = {"read": self._read, "marked": self._key if self._marked else None}
+        told = {"read": self._read, "marked": self._key if self._marked else None, "topic": self._place}
         return {**kept, self._mark: json.dumps(told) if self._read else ""}
+
+
+def _differ(noted: str | None, place: str) -> bool:
+    """Whether the IDs of two topics are known, and are different ones."""
+    return bool(noted) and bool(place) and noted != place
