@@ -127,7 +127,7 @@ def test_what_retention_removed_is_skipped_when_one_says_so(tmp_path: Path, kafk
     fill(kafka, topic, 20, first=20)
     cut(kafka, topic, 0, 15)
     failed = folder.flowc("run", "s", "--once")
-    assert "flowc rewind STREAM --to 0:15" in failed.err
+    assert "flowc rewind s --to 0:15" in failed.err
     assert "retention-gap" in folder.flowc("rewind", "s", "--to", "0:12", "--yes").err
     assert folder.flowc("rewind", "s", "--to", "0:15", "--yes").code == 0
     assert run(folder)["messages"] == 15

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pyarrow as pa
@@ -70,3 +71,32 @@ def test_parquet_tells_its_rows(folder: Inside) -> None:
     assert folder.flowc("run", "p", "--once").code == 0
     done = folder.flowc("rewind", "p", "--to", "0:3", "--yes")
     assert "p: moved; 9 rows of 2 files (" in done.out
+
+
+def test_a_rewind_over_a_file_that_is_gone_is_refused_and_names_the_place_behind_it(folder: Inside) -> None:
+    put(folder.path / "drop", "b.csv", "id\n3\n", 1)
+    assert folder.flowc("run", "s", "--once").code == 0
+    (folder.path / "drop" / "a.csv").unlink()
+    refused = folder.flowc("rewind", "s", "--to", "earliest", "--yes")
+    assert (refused.code, "error[file-not-found]" in refused.err) == (2, True), refused.err
+    place = f"0:{1 << 40}"
+    assert f"`flowc rewind s --to {place}`" in refused.err
+    assert folder.flowc("run", "s", "--once").code == 0
+    assert folder.flowc("rewind", "s", "--to", place, "--yes").code == 0
+    assert folder.flowc("run", "s", "--once").code == 0
+
+
+@pytest.mark.parametrize("to", ["{ connection: w, table: t, mode: append }", "{ connection: lake, table: t }"])
+def test_a_plan_tells_that_the_state_of_a_stream_of_files_is_gone(folder: Inside, to: str) -> None:
+    spec = SPEC.replace("{ connection: w, table: t, mode: append }", to).replace(
+        "w: {", "lake: { kind: delta, uri: lake }, w: {"
+    )
+    folder.write("specs/s.yaml", spec)
+    assert folder.flowc("run", "s", "--once").code == 0
+    shutil.rmtree(folder.path / ".flowc" / "state")
+    planned = folder.flowc("plan").out
+    failed = folder.flowc("run", "s", "--once")
+    assert (failed.code, "error[state-lost]" in failed.err) == (1, True), failed.err
+    assert "flowc rewind s --to" in failed.err
+    assert "REFUSE" in planned, planned
+    assert "flowc rewind s --to" in planned, planned

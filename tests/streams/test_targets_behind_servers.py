@@ -22,7 +22,7 @@ from flowc.service.streams.run import StreamReport, assembled, plan_of
 from tests import topics
 from tests.commands import Inside
 from tests.streams.filefolder import put
-from tests.streams.test_targets_behind import DEDUPE
+from tests.streams.test_targets_behind import DEDUPE, Stream
 from tests.waiting import until
 
 PROJECT = """
@@ -255,3 +255,28 @@ def test_a_topic_that_alone_keeps_positions_and_was_made_again_under_its_writer_
     assert sorted(set(server.ids())) == [1, 2, 3, 4]
     topics.drop(kafka, source)
     topics.drop(kafka, server.topic)
+
+
+def test_letters_that_come_back_name_the_way_on_that_doubles_no_row(tmp_path: Path, kafka: str) -> None:
+    topic, stream = topics.fresh(kafka), Stream(tmp_path, "sqlite")
+    letters = f"on_error: dlq\n    dead_letter: {{ connection: bus, topic: {topic} }}"
+
+    def write(more: str) -> None:
+        stream.write(stream.target, more=f"{DEDUPE}\n    {more}")
+        file = tmp_path / "specs" / "s.yaml"
+        bus = f'bus: {{ kind: kafka, bootstrap_servers: "{kafka}" }}'
+        stream.folder.write("specs/s.yaml", file.read_text().replace("connections:", f"connections:\n  {bus}", 1))
+
+    write(letters)
+    put(tmp_path / "inbox", "bad.jsonl", '{"id": "x"}\n', 0)
+    stream.run(1, 2)
+    write("on_error: drop")
+    stream.run(3)
+    write(letters)
+    stream.put(4)
+    said = stream.stops()
+    assert "help: `flowc rewind s --to current` goes on" in said, said
+    stream.rewind("current")
+    stream.run(5)
+    assert stream.ids() == [1, 2, 3, 4, 5]
+    topics.drop(kafka, topic)

@@ -34,7 +34,7 @@ def refused(folder: Folder) -> None:
     failed = folder.flowc("run", "s", "--once")
     assert (failed.code, "error[topic-replaced]" in failed.err) == (1, True), failed.err
     assert "`source` was deleted and made again" in failed.err
-    assert "rewind STREAM --to earliest" in failed.err
+    assert "rewind s --to earliest" in failed.err
 
 
 def test_a_longer_topic_of_the_same_name_is_not_read_on(tmp_path: Path, kafka: str, wh: Place) -> None:

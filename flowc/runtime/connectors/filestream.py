@@ -36,7 +36,7 @@ from flowc.runtime.connectors.files import (
     without_mark,
 )
 from flowc.runtime.connectors.filestream_records import Records, csv_records, records
-from flowc.runtime.connectors.filestream_registry import EVER, SHIFT, Facts, Registry
+from flowc.runtime.connectors.filestream_registry import EVER, SHIFT, Facts, Known, Registry
 from flowc.runtime.connectors.folder import Folder, shown
 from flowc.runtime.connectors.kafka_options import start_time
 from flowc.runtime.connectors.lines import TooLong, pieces
@@ -46,7 +46,7 @@ from flowc.runtime.jsonarray import json_pieces
 from flowc.runtime.streams.epoch import Range
 from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.oversize import one_batch
-from flowc.runtime.streams.source import UNREAD, Membership
+from flowc.runtime.streams.source import STREAM, UNREAD, Membership
 from flowc.stream import MAX_BYTES
 
 _LOOK = 1.0
@@ -126,9 +126,7 @@ class FileSource:
         if stored is None:
             self._registry.begin(_since(self._start))
         elif stored >> SHIFT > len(self._registry.files):
-            message = f"the position of source `{self.name}` is in file {stored >> SHIFT}, unknown to its state"
-            help = "bring the state store back, or have all files read again: `flowc rewind STREAM --to earliest`"
-            raise EngineError(message, code="state-lost", help=help)
+            raise lost_list(self.name, stored)
         self._at, self._paused = stored or 0, False
         self._looked = 0.0
         if self._once:
@@ -151,6 +149,16 @@ class FileSource:
         seen = self._registry.files[start >> SHIFT : last] if end > start else []
         rows = self._rows(start, end) if self._read.format == "parquet" else None
         return Extent(len(seen), sum(file.size for file in seen), rows)
+
+    def unreadable(self, start: int, end: int) -> tuple[Path, int] | None:
+        """The last file between two positions that is gone or is another one now, and the position behind it."""
+        last = (end >> SHIFT) + ((end & _LINES) > 0)
+        for number in reversed(range(start >> SHIFT, min(last, len(self._registry.files)))):
+            try:
+                self._registry.check(number)
+            except FlowcError:
+                return self._files.folder / self._registry.files[number].path, (number + 1) << SHIFT
+        return None
 
     def _rows(self, start: int, end: int) -> int | None:
         files = range(start >> SHIFT, min(end >> SHIFT, len(self._registry.files)))
@@ -353,6 +361,18 @@ class FileSource:
 
     def commit(self, written: Mapping[int, int], durable: Mapping[int, int]) -> None:
         """Nobody has to be told."""
+
+
+def unknown_file(source: str, facts: Mapping[str, str], position: int) -> bool:
+    """Whether a position is in a file that facts do not name."""
+    return position >> SHIFT > Known.at(source, facts, 0).known
+
+
+def lost_list(source: str, position: int) -> EngineError:
+    """What is said of a position in a file that nothing is remembered of."""
+    message = f"the position of source `{source}` is in file {position >> SHIFT}, unknown to its state"
+    help = f"bring the state store back, or have all files read again: `flowc rewind {STREAM} --to earliest`"
+    return EngineError(message, code="state-lost", help=help)
 
 
 class _Headers(dict[int, tuple[str, ...]]):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from flowc.errors import EngineError, UsageError
+from flowc.errors import EngineError, FlowcError, UsageError
 from flowc.runtime.streams.behind import check_behind, overtaken
 from flowc.runtime.streams.epoch import Intent, Maker, Partition
-from flowc.runtime.streams.source import replaced
+from flowc.runtime.streams.source import STREAM, replaced
 from flowc.runtime.streams.state.contract import Checkpoint, Restored, StateStore
 from flowc.runtime.streams.targets.contract import Fenced, Held, Writer
 from flowc.stream import StreamPlan
@@ -135,6 +135,12 @@ def check_log(stored: Mapping[Partition, str], source: str, log: str) -> None:
     """
     if any(own != log for (name, _), own in stored.items() if name == source) and log:
         raise replaced(source)
+
+
+def named(error: FlowcError, plan: StreamPlan) -> FlowcError:
+    """An error of a source, which does not know the stream that reads it, with the name of that in its help."""
+    error.help = error.help and error.help.replace(STREAM, plan.name)
+    return error
 
 
 def _lost(epoch: int, target: str, plan: StreamPlan) -> UsageError:

@@ -114,6 +114,11 @@ def check_there(writers: Sequence[Writer], *, counted: bool) -> list[Held]:
 
 def way_on(plan: StreamPlan, lack: Lack) -> str:
     """What can be done about it."""
+    if lack.number >= len(plan.targets):
+        return (
+            f"`flowc rewind {plan.name} --to current` goes on, and keeps the letters that are there; "
+            "`--to earliest` makes all letters again, and writes the rows of all targets again"
+        )
     knows = _targets(plan)[lack.number].keeps_positions
     place = "--to held`" if knows else "--to earliest`, or to a time before the first row that it lacks,"
     return f"`flowc rewind {plan.name} {place} writes its rows again; `--to current` goes on without them"

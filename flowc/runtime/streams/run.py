@@ -28,6 +28,7 @@ from flowc.runtime.streams.begin import (
     check_maker,
     intends,
     keeps_versions,
+    named,
     opened,
 )
 from flowc.runtime.streams.behind import check_behind, check_there, marks_of
@@ -122,10 +123,14 @@ class StreamRun:
 
         Raises FlowcError; what was not committed is read again by the next run.
         """
-        self.begin()
-        if self._whole:
-            self._loop().run()
-            self.end()
+        try:
+            self.begin()
+            if self._whole:
+                self._loop().run()
+                self.end()
+        except FlowcError as error:
+            named(error, self.plan)
+            raise
 
     def walk(self) -> None:
         """As `run`, step by step in the caller's thread."""

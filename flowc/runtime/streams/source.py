@@ -45,12 +45,16 @@ class Membership(Generic[Place]):
     """Told which partitions are gone; what was read of them and not written belongs to somebody else now."""
 
 
+STREAM = "STREAM"
+"""In the help of a source's errors: the name of the stream that reads it."""
+
+
 def replaced(source: str) -> EngineError:
     """What is said of a topic that is not the one that was read before."""
     return EngineError(
         f"the topic of `{source}` was deleted and made again since it was read: the stored offsets are not of this one",
         code="topic-replaced",
-        help="if its messages are to be read from the beginning: `flowc rewind STREAM --to earliest`",
+        help=f"if its messages are to be read from the beginning: `flowc rewind {STREAM} --to earliest`",
     )
 
 

@@ -10,13 +10,15 @@ from contextlib import closing
 from dataclasses import replace
 
 from flowc.compiler.changelog import remembering
+from flowc.compiler.front.streamkinds import source_kind
 from flowc.compiler.ir import Stream
 from flowc.compiler.streamplan.state import EMBEDDED, Owner, state_plan
 from flowc.errors import FlowcError, TransientError, UsageError
 from flowc.migration import StateVerdict, StreamState
 from flowc.nodes import SqlPlan
 from flowc.runtime.codecs.shapes import decoded_schema
-from flowc.runtime.streams.begin import check_known
+from flowc.runtime.connectors.filestream import lost_list, unknown_file
+from flowc.runtime.streams.begin import check_known, named
 from flowc.runtime.streams.behind import added_and_removed
 from flowc.runtime.streams.decoding import schema_of
 from flowc.runtime.streams.graph.build import built
@@ -31,7 +33,8 @@ from flowc.service.changes.streamlooks import Look, StreamLooks
 from flowc.service.streams.former import unfinished
 from flowc.service.streams.run import no_pause
 from flowc.service.streams.sides import planning
-from flowc.service.streams.state import state_file, written
+from flowc.service.streams.sources import facts_plan
+from flowc.service.streams.state import recalled, state_file, written
 from flowc.service.streams.status import require_own
 from flowc.service.streams.targets import writers_of
 from flowc.stream import StatePlan, StreamPlan, TableTarget, TargetPlan, TopicTarget
@@ -42,7 +45,7 @@ _UNUSED = Verdict(Decision.RESET, "it is gone: what it remembers is left where i
 def stream_states(looks: StreamLooks, select: frozenset[str]) -> Iterator[StreamState]:
     """Of each chosen stream that has kept state. One that cannot be planned yet has none, or is told elsewhere."""
     for stream in looks.chosen(select):
-        if _may_have(stream, looks.sessions):
+        if _may_have(stream, looks.sessions) or _keeps(looks.look(stream.name).plan):
             found = _found(looks.look(stream.name), looks.sessions)
             if found is not None and (found.verdicts or found.unknown or found.unfinished):
                 yield found
@@ -51,6 +54,11 @@ def stream_states(looks: StreamLooks, select: frozenset[str]) -> Iterator[Stream
 def _may_have(stream: Stream, sessions: Sessions) -> bool:
     file = sessions.resolver.root / state_file(stream.name)
     return bool(remembering(stream.nodes)) or stream.state is not None or file.exists()
+
+
+def _keeps(plan: StreamPlan | None) -> bool:
+    """Whether a stream without operators keeps something outside of its targets, which may be lost by now."""
+    return plan is not None and bool(plan.state or _file_sources(plan))
 
 
 def _found(look: Look, sessions: Sessions) -> StreamState | None:
@@ -98,7 +106,8 @@ def _judged(
 ) -> tuple[Judged, ...]:
     """What a run does with what is stored, or what it says instead."""
     if plan.state is None:
-        return tuple(Judged(node, _UNUSED) for node in _unused(restored, held))
+        unused = (Judged(node, _UNUSED) for node in _unused(restored, held))
+        return (*unused, *_unknown_files(plan, held[0], sessions))
     if restored == Restored():
         require_own(plan, sessions)
     try:
@@ -110,6 +119,21 @@ def _judged(
     states, found = _states(look.stream, plan), _finished(plan, restored)
     states.settled = found is restored.checkpoint
     return states.judged(found) if found.epoch else ()
+
+
+def _unknown_files(plan: StreamPlan, held: Held, sessions: Sessions) -> Iterator[Judged]:
+    """The sources of files whose list is lost, so that the position that the target holds means nothing."""
+    read = {at[0]: int(position) for at, position in held.positions.items() if at[0] in _file_sources(plan)}
+    facts = recalled(plan.name, facts_plan(plan), sessions) if any(read.values()) else {}
+    for name, position in read.items():
+        if position and unknown_file(name, facts, position):
+            error = lost_list(name, position)
+            help = named(error, plan).help or ""
+            yield Judged(name, Verdict(Decision.REFUSE, error.message), error.message, help)
+
+
+def _file_sources(plan: StreamPlan) -> frozenset[str]:
+    return frozenset(each.name for each in plan.sources if not source_kind(each.kind).counted)
 
 
 def _finished(plan: StreamPlan, restored: Restored) -> Checkpoint:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from flowc.compiler.front.streamkinds import source_kind
-from flowc.errors import FlowcError, UsageError
+from flowc.errors import EngineError, FlowcError, UsageError
 from flowc.runtime.connectors.filestream import Extent, FileSource
+from flowc.runtime.connectors.folder import shown as printed
 from flowc.runtime.streams.epoch import Partition
 from flowc.runtime.streams.positions import NUMBERS, Order, shown
 from flowc.runtime.streams.reader import SourceReader
@@ -123,6 +124,8 @@ def moves_to(
             other = lost or (bool(log) and logs.get(at, log) != log)
             files = reading.inner if isinstance(reading, NumberedSource) else None
             measure = files.between if isinstance(files, FileSource) else None
+            if isinstance(files, FileSource) and reading.order.before(position, stands[at]):
+                _check_files(files, position, stands[at], plan)
             counted = source_kind(source.kind).counted
             yield Move(*at, stands[at], position, counted, log, other, lost, measure, reading.order)
 
@@ -137,6 +140,17 @@ def _check(reading: Source, goal: Mapping[str, str], asked: str | None) -> None:
         message = f"`{asked}` is beyond the end of what the source holds"
         help = "`flowc status` shows the positions; `latest` is behind the last message"
         raise UsageError(message, code="unreadable-argument", help=help) from None
+
+
+def _check_files(files: FileSource, start: str, end: str, plan: StreamPlan) -> None:
+    """Raises EngineError where a file that would be read again is gone, or is another one now."""
+    found = files.unreadable(int(start), int(end))
+    if found is not None:
+        path, behind = found
+        place = f"0:{behind}" if len(plan.sources) == 1 else f"{files.name}:0:{behind}"
+        message = f"`{printed(path)}` is gone or was changed, and cannot be read again"
+        help = f"bring it back as it was; or read again what comes behind it: `flowc rewind {plan.name} --to {place}`"
+        raise EngineError(message, code="file-not-found", help=help)
 
 
 def opened_source(run: StreamRun, name: str) -> Source:
