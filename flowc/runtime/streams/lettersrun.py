@@ -10,23 +10,25 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flowc.errors import DataError
+from flowc.errors import DataError, UsageError
 from flowc.runtime.arrow import empty
 from flowc.runtime.badrows import BadRow
 from flowc.runtime.streams.begin import check_held, opened
 from flowc.runtime.streams.behind import marks_of
 from flowc.runtime.streams.compute import Compute
-from flowc.runtime.streams.epoch import Epoch, Intent, Partition, Range, after
+from flowc.runtime.streams.epoch import Epoch, Intent, Maker, Partition, Range, after
 from flowc.runtime.streams.letterbox import Batch, Fetch, failed_again, found_again, messages_of
 from flowc.runtime.streams.letternotes import SEEN
 from flowc.runtime.streams.letters import marked
 from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.oversize import one_batch
+from flowc.runtime.streams.plantext import maker
 from flowc.runtime.streams.state.contract import Checkpoint, StateStore
 from flowc.runtime.streams.targets.contract import Judge, Writer, measured
 from flowc.runtime.streams.targets.database import DatabaseWriter
@@ -101,7 +103,8 @@ class LettersRun:
         while (batch := self.box.next()) is not None:
             number += 1
             versions = self.compute.versions() if self.store is not None and len(self.writers) > 1 else None
-            intent = Intent(number, time.time_ns() // 1000, batch.ranges, versions=versions)
+            made_by = self._maker if self.store is not None else None
+            intent = Intent(number, time.time_ns() // 1000, batch.ranges, versions=versions, maker=made_by)
             self._replay(self._intended(intent, batch.letters), batch.letters)
 
     def _intended(self, intent: Intent, letters: pa.RecordBatch) -> Intent:
@@ -130,9 +133,22 @@ class LettersRun:
         check_held(restored, held, self.plan)
         self._read = dict(restored.checkpoint.positions)
         for intent in restored.intents:
+            self._check_maker(intent)
             self._replay(intent, self.box.at(intent.ranges))
         self.box.begin(self._read)
         return max(restored.last, restored.checkpoint.epoch)
+
+    @cached_property
+    def _maker(self) -> Maker:
+        return maker(self.plan)
+
+    def _check_maker(self, intent: Intent) -> None:
+        """Raises UsageError where a target holds a batch of another plan: the others would get other rows of it."""
+        if intent.maker not in (self._maker, None) and max(self._held) >= intent.number:
+            name = self.plan.state.stream if self.plan.state is not None else self.plan.name
+            message = f"stream `{name}` was edited while a replay was cut off: some targets hold its last batch"
+            help = f"undo the edit, finish the replay with `flowc dlq replay {name}`, and edit the stream then"
+            raise UsageError(message, code="unfinished-epochs", help=help)
 
     def _replay(self, intent: Intent, letters: pa.RecordBatch) -> None:
         self.taken = intent.ranges

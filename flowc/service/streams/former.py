@@ -121,5 +121,8 @@ def _unfinished(plan: StreamPlan, intents: Sequence[Intent], why: str) -> UsageE
         f"stream `{plan.name}` was edited before all its targets and its state had {epochs(intents)}, and the plan "
         f"of before the edit cannot finish that: {why}"
     )
-    help = f"undo the edit, run the stream until it stands (`flowc run {plan.name} --once`), and edit it then"
+    help = (
+        f"undo the edit, run the stream until it stands (`flowc run {plan.name} --once`), and edit it then; or "
+        f"`flowc rewind {plan.name} --to held` or a time gives these epochs up, and shows what is read again"
+    )
     return UsageError(message, code="unfinished-epochs", help=help)
