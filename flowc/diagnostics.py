@@ -14,7 +14,8 @@ from enum import IntEnum
 from functools import lru_cache
 
 from flowc.controls import shortened
-from flowc.masking import mask_addresses, redact
+from flowc.masker import Masker, redact
+from flowc.masking import mask_prose
 from flowc.source import Located, SourceFile, Span
 
 # `# flowc: disable=code, code` in YAML, and `-- flowc: …` in the SQL inside it.
@@ -92,12 +93,12 @@ class Diagnostic:
         return path, start, -self.severity, self.code, self.message
 
 
-def _as_shown(diagnostic: Diagnostic) -> Diagnostic:
-    """The diagnostic, with the secrets of its file and passwords of addresses masked in its words, and these cut."""
+def _as_shown(diagnostic: Diagnostic, masker: Masker) -> Diagnostic:
+    """The diagnostic, with the secrets that are known and those of its file masked in its words, and these cut."""
     secrets = diagnostic.span.file.secrets if diagnostic.span else ()
 
     def shown(text: str, most: int) -> str:
-        return shortened(mask_addresses(redact(text, secrets)), most)
+        return shortened(mask_prose(masker.redact(redact(text, secrets))), most)
 
     return replace(
         diagnostic,
@@ -137,6 +138,8 @@ class Reporter:
     found: list[Diagnostic] = field(default_factory=list)
     errors: int = 0
     """How many errors were told, with those that were kept before, of a text that two pipelines share."""
+    masker: Masker = field(default_factory=Masker, repr=False)
+    """Learns the secrets of the files that are read."""
     _seen: set[tuple[str, str, int]] = field(default_factory=set)
     _disabled: frozenset[str] = frozenset()
 
@@ -156,7 +159,7 @@ class Reporter:
         if self._left_out(diagnostic):
             return
         self.errors += diagnostic.severity is Severity.ERROR
-        diagnostic = _as_shown(diagnostic)
+        diagnostic = _as_shown(diagnostic, self.masker)
         span = diagnostic.span
         key = (diagnostic.code, span.file.path if span else diagnostic.message, span.start if span else -1)
         if key not in self._seen:

@@ -17,7 +17,7 @@ from flowc.api.selectors import scheduled_only
 from flowc.api.specs import spec_paths
 from flowc.api.working import Handed, work
 from flowc.errors import UsageError
-from flowc.masking import Masker
+from flowc.masker import Masker
 from flowc.service.runs.minding import Happened
 from flowc.service.runs.taking import TAKEN
 

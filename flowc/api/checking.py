@@ -13,7 +13,7 @@ from flowc.compiler import stages
 from flowc.compiler.front.spec import Name
 from flowc.compiler.sql.checker import Checker
 from flowc.diagnostics import Diagnostic, Reporter, Severity, did_you_mean
-from flowc.masking import Masker
+from flowc.masker import Masker
 from flowc.render.diagnostics import concise, render, summary
 from flowc.render.pages import codes, page
 from flowc.render.style import Style
@@ -72,7 +72,7 @@ def check(specs: Specs = DEFAULT_SPECS, *, env: str | None = None) -> CheckResul
 
 def findings(where: Where, asked: Checker) -> CheckResult:
     """The same for paths; engines are asked through the checker."""
-    reporter = Reporter()
+    reporter = Reporter(masker=where.masker)
     linted = stages.lint(where.paths, reporter, environment=where.environment, env=os.environ, checker=asked)
     if linted:
         refuse_unplannable(*linted, reporter)

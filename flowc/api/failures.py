@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from flowc.diagnostics import Diagnostic, Severity
 from flowc.errors import FlowcError, no_memory, unusable_file
-from flowc.masking import Masker
+from flowc.masker import Masker
 from flowc.render.diagnostics import concise, summary
 from flowc.render.style import Style
 

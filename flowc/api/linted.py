@@ -14,7 +14,7 @@ from flowc.compiler.ir import Ir
 from flowc.compiler.sql.checker import Checker
 from flowc.diagnostics import Diagnostic, Reporter, did_you_mean
 from flowc.errors import UsageError
-from flowc.masking import Masker
+from flowc.masker import Masker
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ def lint(where: Where, *, checker: Checker | None = None) -> Linted:
 
     Raises SpecErrors where there are no specs.
     """
-    reporter = Reporter()
+    reporter = Reporter(masker=where.masker)
     found = stages.lint(where.paths, reporter, environment=where.environment, env=os.environ, checker=checker)
     if found is None:
         raise SpecErrors(reporter.sorted())

@@ -12,7 +12,7 @@ from flowc.api.opening import OpenProject, open_project, selection
 from flowc.api.specs import DEFAULT_SPECS, Specs, spec_paths
 from flowc.controls import json_text
 from flowc.errors import FlowcError
-from flowc.masking import Masker
+from flowc.masker import Masker
 from flowc.migration import Change, MigrationPlan, PipelineChange, StreamState
 from flowc.render.migration import migration_text, summary
 from flowc.render.migration_json import migration_object

@@ -19,7 +19,7 @@ from flowc.compiler.loads.identity import Identity
 from flowc.compiler.loads.load import Reread
 from flowc.durations import instant_text, parse_instant
 from flowc.errors import FlowcError, UsageError
-from flowc.masking import Masker
+from flowc.masker import Masker
 from flowc.render.ir import plan_id
 from flowc.render.loads import pipeline_object
 from flowc.runtime.tracing import NO_SPAN, Span

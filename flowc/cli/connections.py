@@ -15,7 +15,7 @@ from flowc.cli.arguments import environment_option, format_option, specs_and_nam
 from flowc.cli.console import conceal, out, say, say_errors, style_for
 from flowc.compiler import stages
 from flowc.compiler.front.connections import USER_FILE, home_folder, layered_connections
-from flowc.compiler.front.hiding import hide_secrets
+from flowc.compiler.front.hiding import read_tree
 from flowc.compiler.front.project import ProjectSpec
 from flowc.compiler.front.reach import Reach
 from flowc.compiler.front.schemacheck import check
@@ -23,6 +23,7 @@ from flowc.compiler.front.spec import ConnectionSpec
 from flowc.compiler.front.yamltree import Scalar, parse
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.errors import FlowcError, UsageError
+from flowc.masker import Masker
 from flowc.render.failure import failure
 from flowc.render.json_values import as_json
 from flowc.render.style import printable
@@ -117,7 +118,7 @@ def reaching_project(specs: tuple[str, ...], environment: str | None, *about: st
 
     Raises UsageError for a folder without specs that was named.
     """
-    reporter = Reporter()
+    reporter = Reporter(masker=conceal(Masker()))
     if not specs and default_specs() is None:
         root = Path.cwd()
         layers = layered_connections(Reach(root), reporter, env=os.environ, project={}, environment={})
@@ -156,10 +157,9 @@ def _fitting(name: str, before: Mapping[str, object], pairs: tuple[str, ...]) ->
     """The options with the pairs put in: values as text where the schema takes text, else as what they spell."""
     for read in (str, _meant):
         options = _merged(before, pairs, read)
-        reporter = Reporter()
+        reporter = Reporter(masker=conceal(Masker()))
         file = SourceFile(f"connection {name}", f"connections:\n  {flow({name: options})[2:-2]}\n")
-        if (root := parse(file, reporter)) is not None:
-            hide_secrets(file, root)
+        if (root := read_tree(file, reporter)) is not None:
             check(root, reporter)
         if not reporter.has_errors:
             break

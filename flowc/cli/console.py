@@ -9,22 +9,23 @@ from collections.abc import Iterable
 from typing import TextIO
 
 from flowc.diagnostics import Diagnostic, Severity
-from flowc.masking import Masker, mask_addresses
+from flowc.masker import Masker
 from flowc.render.diagnostics import render
 from flowc.render.style import COLUMNS, Style, harmless
 
 _WIDTH = re.compile("[0-9]{1,6}")
-_maskers: list[Masker] = []
+_maskers: list[Masker] = [Masker()]
 
 
-def conceal(masker: Masker) -> None:
-    """From now on nothing that it knows is written: the last gate before a secret is shown."""
+def conceal(masker: Masker) -> Masker:
+    """The masker. From now on nothing that it knows is written: the last gate before a secret is shown."""
     _maskers.append(masker)
+    return masker
 
 
 def reveal() -> None:
     """The command is over, and with it the secrets that it resolved."""
-    _maskers.clear()
+    _maskers[:] = [Masker()]
 
 
 def style_for(stream: TextIO) -> Style:
@@ -57,7 +58,7 @@ def out(text: str) -> None:
 def say(text: str) -> None:
     """Talks to the person."""
     if text:
-        print(shown(mask_addresses(text), sys.stderr, pieces=True), file=sys.stderr)
+        print(shown(text, sys.stderr, pieces=True), file=sys.stderr)
 
 
 def say_errors(diagnostics: Iterable[Diagnostic]) -> None:

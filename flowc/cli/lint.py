@@ -11,8 +11,9 @@ from flowc.api.checking import findings
 from flowc.api.linted import Where
 from flowc.api.specs import specs_only
 from flowc.cli.arguments import environment_option, format_option
-from flowc.cli.console import out, say, style_for
+from flowc.cli.console import conceal, out, say, style_for
 from flowc.compiler.front.specfiles import specs_around
+from flowc.masker import Masker
 from flowc.render.diagnostics import FORMATS, render, rooted, summary
 from flowc.service.checking import checker
 
@@ -31,7 +32,7 @@ def command(specs: tuple[str, ...], form: str, environment: str | None) -> int:
 
     Schema, names, SQL, types and rules of SPECS (files or folders, default `specs`). Exit code 1 when there are errors.
     """
-    found = findings(Where(specs_only(specs), environment), checker(own=True))
+    found = findings(Where(specs_only(specs), environment, conceal(Masker())), checker(own=True))
     problems = found.diagnostics
     if form in _ATTACHED:
         problems = tuple(rooted(problems, _repository()))

@@ -12,10 +12,11 @@ import click
 from flowc.api.failures import SpecErrors, errors_of
 from flowc.api.linted import Where, lint, unknown_pipeline
 from flowc.api.selectors import expand
-from flowc.cli.console import say, say_errors
+from flowc.cli.console import conceal, say, say_errors
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.ir import Ir
 from flowc.diagnostics import Diagnostic
+from flowc.masker import Masker
 from flowc.render.diagnostics import summary
 from flowc.service.checking import checker
 
@@ -41,7 +42,7 @@ def ending(undone: str = "", show: Callable[[Iterable[Diagnostic]], None] = say_
 def compiled(paths: Sequence[Path], environment: str | None) -> tuple[CheckedSpec, Ir]:
     """The lowered project, for commands that only show it. With errors, shows them and exits with code 1."""
     with ending():
-        linted = lint(Where(paths, environment), checker=checker(own=True))
+        linted = lint(Where(paths, environment, conceal(Masker())), checker=checker(own=True))
         if errors_of(linted.found):
             raise SpecErrors(linted.found)
     return linted.checked, linted.ir

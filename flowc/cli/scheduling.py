@@ -19,7 +19,6 @@ from flowc.cli.eventlog import Log
 from flowc.cli.opened import OpenProject
 from flowc.compiler.ir import Pipeline
 from flowc.errors import FlowcError, TransientError, UsageError
-from flowc.masking import mask_addresses
 from flowc.runtime.tracing import NO_SPAN, Span
 from flowc.service.alerts.told import Telling
 from flowc.service.daemon.stats import Event
@@ -199,7 +198,7 @@ def tell_report(text: str) -> None:
         out(text)
         return
     with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as report:
-        report.write(mask_addresses(concealed(text)))
+        report.write(concealed(text, pieces=True))
 
 
 @contextmanager

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from flowc.cli.console import out, say
 from flowc.compiler.front.project import ProjectSpec
 from flowc.errors import FlowcError
-from flowc.masking import mask_addresses
 from flowc.render.metrics import metrics_json
 from flowc.runtime.tracing import NO_SPAN, Span
 from flowc.service.access.secrets import Resolver
@@ -84,7 +83,7 @@ def telemetry(
     Raises FlowcError for settings that cannot be used, and where `flowc[otlp]` is needed and not installed.
     """
     found = settings(project, resolver, os.environ)
-    made = Telemetry(found, log or _say, lambda text: mask_addresses(resolver.redact(text)))
+    made = Telemetry(found, log or _say, resolver.redact)
     try:
         if (prints and report_handle() is None) or found.traces.kind == "otlp":
             made.trace(os.environ.get(TRACE_VARIABLE, ""))

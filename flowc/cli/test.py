@@ -11,12 +11,13 @@ import click
 
 from flowc.api.selectors import expand
 from flowc.cli.arguments import environment_option, format_option, specs_and_names
-from flowc.cli.console import out, say, style_for
+from flowc.cli.console import conceal, out, say, style_for
 from flowc.cli.project import stopped
 from flowc.compiler import stages
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.front.project import ProjectSpec
 from flowc.diagnostics import Reporter
+from flowc.masker import Masker
 from flowc.render.tests import outcome_text, outcomes_json, outcomes_summary
 from flowc.runtime.lean import without_pandas
 
@@ -34,7 +35,7 @@ def command(arguments: tuple[str, ...], form: str, environment: str | None) -> i
     in memory, and SQL is translated to it. Connects to nothing. Exit code 1 when a test failed.
     """
     paths, names = specs_and_names(arguments)
-    reporter = Reporter()
+    reporter = Reporter(masker=conceal(Masker()))
     project = stages.load_project(paths, reporter, environment=environment, env=os.environ)
     if project is None:
         raise stopped(reporter.sorted(), _UNDONE)

@@ -8,13 +8,13 @@ from types import MappingProxyType
 
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.front.build import CheckedFile, build_project
-from flowc.compiler.front.hiding import hide_secrets
+from flowc.compiler.front.hiding import read_tree
 from flowc.compiler.front.nodes import Context
 from flowc.compiler.front.project import ProjectSpec
 from flowc.compiler.front.reach import Reach
 from flowc.compiler.front.schemacheck import check
 from flowc.compiler.front.specfiles import find, project_root, read_text
-from flowc.compiler.front.yamltree import TreeMap, parse
+from flowc.compiler.front.yamltree import TreeMap
 from flowc.compiler.ir import Ir
 from flowc.compiler.lowering.lower import lower, lower_pipeline
 from flowc.compiler.names.resolve import resolve
@@ -56,8 +56,7 @@ def _read(path: Path, reporter: Reporter) -> CheckedFile | None:
     if file is None:
         return None
     before = reporter.errors
-    root = parse(file, reporter)
-    hide_secrets(file, root)
+    root = read_tree(file, reporter)
     if root is None:
         failed = reporter.errors > before
         return None if failed else CheckedFile(TreeMap.empty(file), {})

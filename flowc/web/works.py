@@ -17,7 +17,6 @@ from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.ir import Ir
 from flowc.compiler.streamplan.letters import Chosen
 from flowc.errors import UsageError
-from flowc.masking import mask_addresses
 from flowc.render.deadletters import letter_object, replayed_text
 from flowc.render.failure import failure
 from flowc.render.migration import drift_text, migration_text
@@ -135,7 +134,7 @@ class Works:
             del self._going[pipeline]
         if not process.returncode:
             return ""
-        said = mask_addresses(self.redact(outcome.detail["said"].strip()))
+        said = self.redact(outcome.detail["said"].strip())
         return f"it ended with exit code {process.returncode}\n{said}"
 
     def stop(self) -> None:

@@ -17,7 +17,8 @@ import msgspec
 import pytest
 
 from flowc.errors import EngineError
-from flowc.masking import MASK, _tells
+from flowc.masker import _tells
+from flowc.masking import MASK
 from flowc.runtime.connectors import kafka
 from flowc.runtime.connectors.kafka_brokers import brokers
 from flowc.service.access.secrets import Resolver

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from flowc.cli.opened import open_project
 from flowc.service.runs import masking
+from flowc.service.runs.log import RunLog
 from flowc.service.runs.masking import Masking
+from flowc.service.runs.minding import Settling
 from tests.commands import Inside
 
 SPEC = """
@@ -27,4 +30,6 @@ def test_what_was_changed_is_masked(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     masked = Masking(opened.sessions, opened.ir.pipelines)
     assert masked("older-Zq81x") == "***"
     folder.write("pw", "newer-Yk92w")
+    Settling(cast(RunLog, None), lambda _: None, lambda _: None, masked).learn()
+    folder.write("pw", "third-Xj03v")
     assert masked("older-Zq81x, newer-Yk92w, er-Yk92w") == "***, ***, ***"

@@ -24,11 +24,11 @@ def lints(tmp_path: Path, text: str) -> list[tuple[str, str]]:
 @pytest.mark.parametrize(
     ("connection", "path"),
     [
-        ('{ kind: postgres, url: "postgres://u:pw@h/d" }', "url"),
+        ('{ kind: postgres, url: "postgres://u:hunter2@h/d" }', "url"),
         ('{ kind: rabbitmq, url: "amqp://guest:guest@h" }', "url"),
-        ("{ kind: kafka, bootstrap_servers: h, security: { password: pw } }", "security.password"),
-        ("{ kind: files, uri: $B, options: { secret_access_key: pw } }", "options.secret_access_key"),
-        ("{ kind: snowflake, account: a, user: u, database: d, password: pw }", "password"),
+        ("{ kind: kafka, bootstrap_servers: h, security: { password: hunter2 } }", "security.password"),
+        ("{ kind: files, uri: $B, options: { secret_access_key: hunter2 } }", "options.secret_access_key"),
+        ("{ kind: snowflake, account: a, user: u, database: d, password: hunter2 }", "password"),
     ],
 )
 def test_literal_secrets(tmp_path: Path, connection: str, path: str) -> None:

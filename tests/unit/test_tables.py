@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowc.masking import Masker
+from flowc.masker import Masker
 from flowc.render.style import Style, harmless, width
 from flowc.render.tables import table
 

@@ -11,12 +11,12 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from flowc.compiler.front.hiding import hide_secrets
+from flowc.compiler.front.hiding import read_tree
 from flowc.compiler.front.reach import Reach
 from flowc.compiler.front.schemacheck import check
 from flowc.compiler.front.spec import ConnectionSpec
 from flowc.compiler.front.specfiles import display, is_readable, read_text
-from flowc.compiler.front.yamltree import Entry, Scalar, TreeMap, parse, plain
+from flowc.compiler.front.yamltree import Entry, Scalar, TreeMap, plain
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.source import Located, SourceFile, Span
 
@@ -143,8 +143,7 @@ def _may_read(path: Path, reach: Reach, reporter: Reporter) -> bool:
 def _file_layer(path: Path, reporter: Reporter) -> Mapping[str, ConnectionSpec]:
     if not path.exists() or not is_readable(path, reporter) or (file := read_text(path, reporter)) is None:
         return {}
-    root = parse(file, reporter)
-    hide_secrets(file, root)
+    root = read_tree(file, reporter)
     if not isinstance(root, TreeMap):
         return {}
     broken = check(root, reporter)

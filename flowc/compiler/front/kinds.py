@@ -117,6 +117,12 @@ def _secrets_in(value: object, path: tuple[str, ...], marked: frozenset[tuple[st
 
 
 @cache
+def public_names() -> frozenset[str]:
+    """The names of options that no kind has as a secret."""
+    return frozenset(path[-1] for kind in kinds() for path in _declared(kind) if path) - secret_names()
+
+
+@cache
 def secret_names() -> frozenset[str]:
     """The names of all secret options."""
     return frozenset(path[-1] for kind in kinds() for path in secret_options(kind))

@@ -8,15 +8,17 @@ from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.front.alerts import AlertSpec, secret_keys, tells_sender
 from flowc.compiler.front.kinds import Secret, secrets_of
 from flowc.compiler.front.project import SinkSpec
+from flowc.compiler.front.spec import ConnectionSpec
 from flowc.compiler.ir import Ir
 from flowc.diagnostics import Reporter
-from flowc.masking import is_password, secret_places
+from flowc.masking import SHORT, is_password, secret_places
 from flowc.source import Span
 
 
 def secret_literal(checked: CheckedSpec, _ir: Ir | None, reporter: Reporter) -> None:
     """Warns of secrets that are written out: `url: postgres://u:hunter2@host/db`."""
     for connection in checked.project.connections.values():
+        _check_length(connection, reporter)
         found = {secret.path for secret in secrets_of(connection.kind.value, connection.options) if _is_literal(secret)}
         for path in sorted(found):
             name = connection.name.value
@@ -28,6 +30,16 @@ def secret_literal(checked: CheckedSpec, _ir: Ir | None, reporter: Reporter) -> 
         _check_alert(alert, reporter)
     for name, sink in checked.project.telemetry.sinks():
         _check_sink(name, sink, reporter)
+
+
+def _check_length(connection: ConnectionSpec, reporter: Reporter) -> None:
+    """Warns of a secret that is so short that it is masked nowhere else, as other words hold it too."""
+    name = connection.name.value
+    secrets = (secret for secret in secrets_of(connection.kind.value, connection.options) if _is_literal(secret))
+    for path in sorted({secret.path for secret in secrets if 0 < len(secret.value) < SHORT}):
+        message = f"`{'.'.join(path)}` of connection `{name}` is too short to be a secret"
+        helps = (f"choose one of 12 characters or more: one of fewer than {SHORT} is not masked in output",)
+        reporter.warning("short-secret", message, connection.spans[path[0]], helps=helps)
 
 
 def _check_alert(alert: AlertSpec, reporter: Reporter) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from flowc.errors import DataError, EngineError, FlowcError, TransientError, UsageError
-from flowc.masking import redact
+from flowc.masker import redact
 
 _DENIED = (
     "_AUTHENTICATION", "SASL_AUTHENTICATION_FAILED", "TOPIC_AUTHORIZATION_FAILED", "GROUP_AUTHORIZATION_FAILED",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from flowc.errors import DataError, EngineError, FlowcError, TransientError, UsageError
-from flowc.masking import redact
+from flowc.masker import redact
 
 _CONFLICTS = (1205, 1213, 1020, 3572, 1180)
 _LOST = (1053, 1077, 1152, 1158, 1159, 1160, 1161, 1184, 1317, 1927, 2006, 2013, 2055, 3024, 4031)

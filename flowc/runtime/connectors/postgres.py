@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from flowc.catalog import Column, Resolved, Table, TableName
 from flowc.errors import EngineError, UsageError
-from flowc.masking import redact
+from flowc.masker import redact
 from flowc.runtime.arrow import arrow_schema, arrow_type
 from flowc.runtime.connectors import constraints
 from flowc.runtime.connectors import postgres_catalog as catalog

@@ -6,7 +6,7 @@ import re
 from typing import Any, NamedTuple
 
 from flowc.errors import DataError, EngineError, FlowcError, TransientError
-from flowc.masking import redact
+from flowc.masker import redact
 
 _EXCERPT = re.compile(r"^LINE \d+: .*\n *\^", re.MULTILINE)
 _SERVER = re.compile(r"\bERROR:  ([^\n]+)")

@@ -24,7 +24,8 @@ from shlex import quote
 from flowc.compiler.front.kinds import is_public
 from flowc.compiler.front.references import own_schemes, package_of
 from flowc.errors import UsageError
-from flowc.masking import REFERENCE, Masker, Place, names_secret, secret_places
+from flowc.masker import Masker
+from flowc.masking import REFERENCE, Place, names_secret, secret_places
 from flowc.service.access.vaults import read_aws, read_gcp, read_vault
 
 

@@ -12,7 +12,6 @@ from threading import Event
 
 from flowc.compiler.ir import Timing
 from flowc.errors import FlowcError
-from flowc.masking import mask_addresses
 from flowc.runtime.tracing import NO_SPAN, Span
 from flowc.service.runs import decisions
 from flowc.service.runs.decisions import Start
@@ -129,10 +128,14 @@ class Settling:
             return {"retry_at": now, "failing": 1}
         return decisions.after_failure(timing, claim.attempt, now, claim.due_at, lost=status == LOST)
 
+    def learn(self) -> None:
+        """Has the secrets of now masked from now on: a run may say them at its end, when others hold in their place."""
+        self.redact("a run begins")
+
     def masked(self, outcome: Outcome) -> Outcome:
         """What a worker said, without secrets; its report holds none, for the worker knows them."""
-        said = mask_addresses(self.redact(str(outcome.detail.get("said", ""))))
-        error = mask_addresses(self.redact(outcome.error)) if outcome.error is not None else None
+        said = self.redact(str(outcome.detail.get("said", "")))
+        error = self.redact(outcome.error) if outcome.error is not None else None
         return replace(outcome, error=error, detail={**outcome.detail, "said": said})
 
 
@@ -170,6 +173,7 @@ class Minder:
 
     def begin(self, start: Start, claim: Claim, span: Span = NO_SPAN) -> None:
         """Begins a run, which `span` traces; one that cannot be begun has failed."""
+        self.settling.learn()
         try:
             running = self.executor.start(claim, self.project)
         except FlowcError as error:

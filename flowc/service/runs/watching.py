@@ -123,6 +123,7 @@ class Watcher:
 
         One that the platform refuses has failed; where it does not answer, it is asked again.
         """
+        self.settling.learn()
         self._watched[claim.run_id] = _Watched(claim, mine=True, span=span)
         self._unstarted[claim.run_id] = start, claim
         self._start(claim.run_id)
