@@ -62,7 +62,7 @@ _OWN = re.compile(
 """Secrets that are known by themselves: private keys, keys of AWS and of Google, tokens of code hosts, JWTs."""
 _SIGNS: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = (
     (_ASSIGNED, ("pass", "pwd=", "pw=", "secret", "token=", "key=", "signature=", "credential", "config=", "pem=")),
-    (_STATED, ("secret", "password", "token", "identified", "key", "pwd", "pass")),
+    (_STATED, ("secret", "password", "token", "identified", "_key", "pwd", "pass")),
     (_OPAQUE, ("@",)),
     (_DEFAULT, ("${",)),
     (_STRANGE, ("${",)),
