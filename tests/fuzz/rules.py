@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flowc.controls import UNSAFE
-from flowc.masking import _spellings
+from flowc.masker import _spellings
 from tests.commands import Done, Inside
 from tests.fuzz.mutant import SECRET, SPEC, Chance, Mutant
 
