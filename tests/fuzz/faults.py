@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from flowc import masking
+from flowc import masker
 from flowc.cli import compile as compiling
 from flowc.cli import main, plan
 from flowc.compiler import stages
@@ -100,12 +100,12 @@ def _tells() -> None:
     """A failure that tells a secret, which nothing masks."""
     failure = main.failure
     main.failure = lambda error, *more: f"{failure(error, *more)}\n  {SECRET}"
-    masking.Masker.redact = lambda self, text, **_: text
+    masker.Masker.redact = lambda self, text, **_: text
 
 
 def _breaks_json() -> None:
     """Secrets that are masked in JSON as if it were prose."""
-    masking._is_json = lambda text: False
+    masker._is_json = lambda text: False
 
 
 def _loses() -> None:
