@@ -7,8 +7,10 @@ from collections.abc import Iterable, Iterator
 from flowc.catalog import Column
 from flowc.compiler.ir import Origin, Source, Sql
 from flowc.compiler.lineage.flows import ColumnFlow, Dataset
+from flowc.compiler.lineage.unnamed import unnamed_sources
 from flowc.compiler.lineage.writes import DATAFUSION, Write, dataset, source_datasets
 from flowc.compiler.loads.load import VALID_FROM, find_column
+from flowc.nodes import TIME
 
 End = tuple[Dataset, str]
 """A dataset and a column of it."""
@@ -34,7 +36,15 @@ def _input_columns(write: Write) -> Iterator[tuple[str, Iterable[End]]]:
             yield column.name, _source_ends(node, column.name)
     elif node is not None:
         for column, origins in zip(node.columns or (), node.origins or (), strict=False):
-            yield column.name, [end for origin in origins for end in _origin_ends(write, node, origin)]
+            ends = [end for origin in origins for end in _origin_ends(write, node, origin)]
+            yield column.name, ends or list(_unnamed_ends(write, node, column.name))
+
+
+def _unnamed_ends(write: Write, node: Sql, column: str) -> Iterator[End]:
+    """What a column of a stream is made of that no column of its SQL tells; of lookups, it is made of nothing."""
+    made = unnamed_sources(node, column) if write.writer.stream else ()
+    sources = (source for source in write.inputs if source.name not in write.lookups)
+    return (end for source in sources for name in made for end in _source_ends(source, name))
 
 
 def _origin_ends(write: Write, node: Sql, origin: Origin) -> list[End]:
@@ -47,6 +57,8 @@ def _origin_ends(write: Write, node: Sql, origin: Origin) -> list[End]:
 
 def _source_ends(source: Source, column: str) -> list[End]:
     """What a column of a source is made of: itself, or what the source's own SQL makes it of."""
+    if column == TIME:
+        column = str(source.options.get("event_time", TIME))
     if source.sql is None:
         return [(dataset, column) for _, dataset in source_datasets(source)]
     made = zip(source.columns or (), source.origins or (), strict=False)
