@@ -23,8 +23,8 @@ _DISABLED = re.compile(r"(?:#|--)[ \t]*flowc:[ \t]*disable[ \t]*=[ \t]*([\w-]+(?
 _CODE = re.compile(r"[\w-]+")
 _AROUND = 20
 """How many names at each side of an unknown one, in order of their beginnings and ends, it is compared with."""
-_NEAR = 0.6
-"""How much alike a name and one that was meant are at least, of 1."""
+_NEAR, _NEAR_ELSEWHERE = 0.61, 0.7
+"""How much alike a name and one that was meant are at least, of 1, and where they begin with different letters."""
 _LONGEST, _LONGEST_LABEL, _LONGEST_HELP = 600, 200, 4000
 """Characters of a message, of a label, and of a help, which may hold a whole statement. A value may have millions."""
 _MOST_NOTES = 20
@@ -216,16 +216,21 @@ def _nearest(name: str, known: Iterable[str]) -> str | None:
     bounds = []
     for each in known:
         matcher.set_seq1(each)
-        if matcher.real_quick_ratio() >= _NEAR and (bound := matcher.quick_ratio()) >= _NEAR:
+        least = _least(name, each)
+        if matcher.real_quick_ratio() >= least and (bound := matcher.quick_ratio()) >= least:
             bounds.append((bound, each))
     best: tuple[float, str] | None = None
     for bound, each in sorted(bounds, reverse=True):
         if best is not None and bound < best[0]:
             break
         matcher.set_seq1(each)
-        if (ratio := matcher.ratio()) >= _NEAR:
+        if (ratio := matcher.ratio()) >= _least(name, each):
             best = max(best or (ratio, each), (ratio, each))
     return best[1] if best is not None else None
+
+
+def _least(name: str, known: str) -> float:
+    return _NEAR if name[:1] == known[:1] else _NEAR_ELSEWHERE
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,7 +127,9 @@ def _chosen(fault: Fault) -> Iterator[Fault]:
         yield replace(fault, keyword="type", value=None, schemas=schemas)
     elif discriminator:
         yield from _of_kind(fault, discriminator["propertyName"], typed)
-    elif lacking := _lacking(fault.path, typed, unfit):
+    elif (lacking := _lacking(fault.path, typed)) and (strange := _strange(unfit)):
+        yield replace(fault, keyword="additionalProperties", value=strange, schemas=schemas)
+    elif lacking and not all(unfit):
         yield replace(fault, keyword="required", value=lacking, schemas=schemas)
     else:
         meant = min(zip(unfit, typed, strict=True), key=lambda each: len(each[0]))[1]
@@ -158,10 +160,15 @@ def _options(fault: Fault) -> Iterator[_Option]:
             yield schema, found
 
 
-def _lacking(at: Path, options: list[_Option], unfit: list[set[str]]) -> tuple[str, ...] | None:
-    """The keys of which one is missing, where each alternative has one of its own and knows all that is there."""
+def _strange(unfit: list[set[str]]) -> tuple[str, ...]:
+    """The keys that no alternative knows, where all know the same."""
+    return tuple(sorted(unfit[0])) if unfit[0] and all(each == unfit[0] for each in unfit) else ()
+
+
+def _lacking(at: Path, options: list[_Option]) -> tuple[str, ...] | None:
+    """The keys of which one is missing, where each alternative has one of its own and the value has none of them."""
     keys = [[f.value[0] for f in found if f.keyword == "required" and f.path == at] for _, found in options]
-    if all(unfit) or any(len(own) != 1 for own in keys) or len({own[0] for own in keys}) < 2:
+    if any(len(own) != 1 for own in keys) or len({own[0] for own in keys}) < 2:
         return None
     return tuple(own[0] for own in keys)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from flowc.compiler.front.cutvalues import cut_item, cut_values, quote_it, rests
 from flowc.compiler.front.faults import Broken, Fault, Path, faults, judged, meant_key, node_at, pieces
 from flowc.compiler.front.forms import address_form, example, example_form, flow, list_form, mapping_form, reshaped
-from flowc.compiler.front.schemas import Schema, type_of, validator
+from flowc.compiler.front.schemas import PROJECT, Schema, type_of, validator
 from flowc.compiler.front.yamltree import Node, Scalar, Sequence, TreeMap
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.source import Span
@@ -131,9 +131,9 @@ class _Explainer:
         self._error(place, "bad-value", f"{place} must hold {count}, not {size}", _head(node))
 
     def _keys(self, found: list[Fault], node: TreeMap, place: _Place) -> None:
-        known = {key: fault.schemas[0] for fault in found if fault.keyword == _KEYS[0] for key in fault.value}
+        known = {key: fault.schemas for fault in found if fault.keyword == _KEYS[0] for key in fault.value}
         for fault in found:
-            known |= {key: fault.schemas[0] for key in node.entries if _may_be_kind(key, fault)}
+            known |= {key: fault.schemas[:1] for key in node.entries if _may_be_kind(key, fault)}
         unknown = [key for key in node.entries if key in known]
         cut = set(rests(node)) & set(unknown)
         for key in unknown:
@@ -154,10 +154,15 @@ class _Explainer:
                 message = f"unknown key `{rest[0].text}` in {place}"
                 self._error(place, "unknown-key", message, rest[0].span, helps=quote_it(whole, "{…}"))
 
-    def _unknown_key(self, schema: Schema, key: str, node: TreeMap, place: _Place) -> None:
-        free = [k for k in schema.properties if k not in node.entries]
-        meant, address = meant_key(key, schema.properties), address_form(schema, node, key)
-        helps = did_you_mean(key, free) or ((address,) if address else _listing("known keys", schema.properties))
+    def _unknown_key(self, schemas: tuple[Schema, ...], key: str, node: TreeMap, place: _Place) -> None:
+        names = dict.fromkeys(name for schema in schemas for name in schema.properties)
+        known = sorted(names, key=lambda name: all(name in schema.properties for schema in schemas))
+        free = [k for k in known if k not in node.entries]
+        meant, address = meant_key(key, known), address_form(schemas[0], node, key)
+        helps = did_you_mean(key, free) or ((address,) if address else _listing("known keys", known))
+        section = meant_key(key, Schema(PROJECT).properties)
+        if section is not None and section not in known and helps[0].startswith("known keys"):
+            helps = (f"`{section}` is a key of the project, and stands at the left of the file", *helps)
         if meant in node.entries:
             helps = (f"`{meant}` is given too: move what is below `{key}` into it",)
         self._error(place, "unknown-key", f"unknown key `{key}` in {place}", node.entries[key].key.span, helps=helps)

@@ -7,7 +7,8 @@ before anything is read.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from flowc.compiler.dialect import Dialect
@@ -27,6 +28,7 @@ _DAY = (
 )
 _FRACTION = "([.][0-9]{1,6})?"
 _TIME = f"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]{_FRACTION})?"
+INCOMPATIBLE = "incompatible-types"
 _ISO = {
     Kind.DATE: f"^{_DAY}$",
     Kind.TIMESTAMP: f"^{_DAY}([ T]{_TIME})?$",
@@ -50,10 +52,22 @@ def convert(x: str, source: DataType, target: DataType, dialect: Dialect, timezo
     if found is None:
         raise DataError(
             f"values of type {source} do not fit a column of type {target}",
-            code="incompatible-types",
+            code=INCOMPATIBLE,
             help=f"CAST to {target} in the SQL, or add a normaliser to the column",
         )
     return found
+
+
+@contextmanager
+def between(source: str, target: str) -> Iterator[None]:
+    """Names the columns where no value of one can be a value of the other."""
+    try:
+        yield
+    except DataError as error:
+        if error.code != INCOMPATIBLE:
+            raise
+        message = f"`{source}` cannot fill column `{target}`: {error.message}"
+        raise DataError(message, code=INCOMPATIBLE, help=error.help) from None
 
 
 def _holds(source: DataType, target: DataType) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flowc.catalog import Column
-from flowc.compiler.loads.conversion import convert
+from flowc.compiler.loads.conversion import between, convert
 from flowc.compiler.loads.conversion_pair import Conversion
 from flowc.compiler.loads.cursor import now_literal
 from flowc.compiler.loads.load import VALID_FROM, VALID_TO, Load
@@ -48,7 +48,8 @@ class Instants:
         if column is None:
             return Conversion(self.now)
         reference = qualified(column.name, alias)
-        return convert(reference, column.type, self.kind, self.load.dialect, self.load.apply.timezone)
+        with between(column.name, VALID_FROM):
+            return convert(reference, column.type, self.kind, self.load.dialect, self.load.apply.timezone)
 
     def arrived(self, alias: str) -> str:
         """The same as SQL."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from flowc.catalog import Column
 from flowc.compiler.ir import Normalize
 from flowc.compiler.loads.checks import EVIDENCE
-from flowc.compiler.loads.conversion import convert
+from flowc.compiler.loads.conversion import between, convert
 from flowc.compiler.loads.conversion_pair import Conversion
 from flowc.compiler.loads.load import HELD_BACK, ROWS, SIFTED, STAGE, Load, Loaded
 from flowc.compiler.loads.longdecimals import by_value
@@ -102,14 +102,17 @@ def _field(load: Load, loaded: Loaded) -> Field:
     if normalize is not None:
         normalize = _by_value(load, normalize)
         kind = normalize.type or _normalised(source, load)
-        value = convert(normalize.sql, kind, target.type, load.dialect, load.apply.timezone)
+        with between(source.name if source is not None else target.name, target.name):
+            value = convert(normalize.sql, kind, target.type, load.dialect, load.apply.timezone)
         staged = Column(target.name, _stored(source, load)) if source is not None else None
         return Field(target.name, source, staged, target, value, normalize.unparsed)
     if source is None:
         raise ValueError(f"column {target.name} has neither source nor normaliser")
     if not load.same_database:
         return Field(target.name, source, Column(target.name, target.type), target, Conversion(reference))
-    value = convert(reference, _held(source.type, target.type, load), target.type, load.dialect, load.apply.timezone)
+    held = _held(source.type, target.type, load)
+    with between(source.name, target.name):
+        value = convert(reference, held, target.type, load.dialect, load.apply.timezone)
     if value == Conversion(reference):
         value = Conversion(_one_form(reference, target.type, load))
         return Field(target.name, source, Column(target.name, target.type), target, value)

@@ -20,6 +20,7 @@ from flowc.compiler.ir import CatchUp, Freshness, Ir, Pipeline, Stream, Timing
 from flowc.compiler.loads.desired import declared_table, history_columns, with_history
 from flowc.compiler.lowering.apply import event_type, lower_apply
 from flowc.compiler.lowering.asking import report_refusals
+from flowc.compiler.lowering.columndefaults import check_defaults
 from flowc.compiler.lowering.context import Lowering, Watermark
 from flowc.compiler.lowering.inputs import Input, Read, lower_input, read_input
 from flowc.compiler.lowering.streams import lower_found, lower_streams
@@ -133,6 +134,7 @@ def _declare(lowering: Lowering) -> dict[str, Table]:
     for key, spec in lowering.checked.project.tables.items():
         connection = connections.get(spec.connection.value)
         kind = connection.kind.value if connection else ""
+        check_defaults(spec, kind, lowering.reporter)
         relation = Relation.of_table(tables[key].name, tables[key].columns, f"table `{key}`", spec.key.span)
         relation = replace(relation, key=tables[key].primary_key)
         lowering.catalogue.add(spec.connection.value, kind, tables[key].name, relation)

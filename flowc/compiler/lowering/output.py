@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from flowc.catalog import Column, Table
 from flowc.compiler.ir import Apply, Source, Sql
-from flowc.compiler.loads.load import HISTORY, find_column, finder, is_numbered, lacks_numbers
+from flowc.compiler.loads.load import HISTORY, VALID_FROM, find_column, finder, is_numbered, lacks_numbers
 from flowc.compiler.loads.softdelete import DEFAULT as SOFT_DELETE_COLUMN
 from flowc.compiler.lowering.context import sqlglot_name
 from flowc.compiler.lowering.mends import can_cast, output_words
@@ -50,6 +50,7 @@ def check_output(
             _check_type(apply, column, _span(apply, i), wanted, reporter)
             if not live:  # engines describe every column of a query as nullable
                 _check_nullable(apply, column, _span(apply, i), wanted, reporter)
+    _check_since(apply, columns, table, reporter)
     missing = [c for c in table.columns if given(c.name) is None and _is_required(apply, c)]
     missing = [c for c in missing if not is_numbered(c, table, apply.target.kind)]
     _report_missing(apply, missing, columns, reporter)
@@ -243,6 +244,19 @@ def _check_type(apply: Apply, column: Column, span: Span, wanted: Column, report
         reporter.warning("narrowing", f"{pair}: not every value fits", span, notes=[note])
     elif found is Fit.NEVER:
         reporter.error("type-mismatch", pair, span, helps=_cast_help(apply, column, wanted))
+
+
+def _check_since(apply: Apply, columns: tuple[Column, ...], table: Table, reporter: Reporter) -> None:
+    """Reports an event time that cannot be the beginning of a version, as the table declares that."""
+    start = find_column(table.columns, VALID_FROM)
+    if apply.mode != "scd2" or apply.event_time is None or start is None:
+        return
+    time = find_column(table.columns, apply.event_time) or find_column(columns, apply.event_time)
+    if time is None or fit(time.type, start.type, has_timezone=apply.timezone is not None) is not Fit.NEVER:
+        return
+    message = f"the event time `{time.name}` is {time.type}, and `{VALID_FROM}` of `{table.name}` {start.type}"
+    helps = (f"declare `{VALID_FROM}` as `{time.type}`, or convert the event time in the SQL",)
+    reporter.error("type-mismatch", message, _role_span(apply, "event_time", apply.event_time)[0], helps=helps)
 
 
 def _cast_help(apply: Apply, column: Column, wanted: Column) -> list[str]:

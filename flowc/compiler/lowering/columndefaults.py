@@ -1,0 +1,82 @@
+"""Defaults of declared columns that no engine takes: names of columns, and literals that are no value of their type."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+
+from sqlglot import exp
+
+from flowc.compiler.dialects import DIALECTS
+from flowc.compiler.front.spec import ColumnSpec, TableSpec
+from flowc.compiler.lowering.context import sqlglot_name
+from flowc.compiler.quote import text
+from flowc.compiler.sql.sqltext import parse_condition
+from flowc.diagnostics import Reporter
+from flowc.source import MappedText, Segment
+from flowc.types import Kind
+
+_WORDS = frozenset(
+    {
+        "current_user", "session_user", "user", "system_user", "current_role", "current_catalog", "current_schema",
+        "current_database", "current_date", "current_time", "current_timestamp", "localtime", "localtimestamp",
+        "rowid", "default", "null", "true", "false",
+    }
+)  # fmt: skip
+"""Words without parentheses that are no columns."""
+_READS_COLUMNS = "mysql"
+"""The engine whose defaults may be computed from other columns."""
+_TIMES = (Kind.DATE, Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.UUID)
+
+
+def check_defaults(spec: TableSpec, kind: str, reporter: Reporter) -> None:
+    """Reports the defaults of a table in a kind of database that it cannot have."""
+    if kind not in DIALECTS:
+        return
+    known = {column.name.value.lower() for column in spec.columns} if kind == _READS_COLUMNS else set()
+    for column in spec.columns:
+        if column.default is not None and column.own is None:
+            _check(column, kind, known, reporter)
+
+
+def _check(column: ColumnSpec, kind: str, known: set[str], reporter: Reporter) -> None:
+    default = column.default
+    assert default is not None
+    size, span = len(default.value), default.span
+    written = MappedText(default.value, span.file, (Segment(0, size, span.start, span.end),))
+    parsed = parse_condition(written, sqlglot_name(kind), Reporter())
+    if parsed is None:  # what a database alone can read, its own words for numbered columns too
+        return
+    wrong = _column(parsed.tree, known) or _value(parsed.tree, column, typed=DIALECTS[kind].literals.typed)
+    if wrong is not None:
+        is_word = column.type.value.kind is Kind.TEXT and default.value.isalnum()
+        helps = (f"write a text in quotes: `{text(default.value, DIALECTS[kind])}`",) if is_word else ()
+        message = f"the default of column `{column.name.value}` {wrong}"
+        reporter.error("bad-column-definition", message, span, helps=helps)
+
+
+def _column(tree: exp.Expression, known: set[str]) -> str | None:
+    """A bare word, which is the name of a column."""
+    for node in tree.find_all(exp.Column):
+        name = node.name
+        bare = not node.this.args.get("quoted") and node.table == ""
+        if bare and name.lower() not in _WORDS | known and node.find_ancestor(exp.Subquery) is None:
+            return f"names `{name}`, a column, and a default has none"
+    return None
+
+
+def _value(tree: exp.Expression, column: ColumnSpec, *, typed: bool) -> str | None:
+    """A literal that is no value of the type, where the engine has types."""
+    kind = column.type.value
+    literal = tree.this if isinstance(tree, exp.Neg) else tree
+    if not typed or not isinstance(literal, exp.Literal):
+        return None
+    wrong = (kind.is_number and not _is_number(literal.this)) if literal.is_string else kind.kind in _TIMES
+    return f"is no value of type `{kind}`" if wrong else None
+
+
+def _is_number(written: str) -> bool:
+    try:
+        Decimal(written.strip())
+    except InvalidOperation:
+        return False
+    return True
