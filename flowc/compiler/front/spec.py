@@ -32,6 +32,13 @@ class ConnectionSpec:
     """Where each option's value stands."""
     origin: str = "project"
     """Where it came from: an environment variable, an environment, the project, a connections file."""
+    stands_for: str | None = None
+    """The kind of database that it takes the place of in a test; SQL for it is written in the words of that kind."""
+
+    @property
+    def sql_kind(self) -> str:
+        """The kind of database that SQL for it is written for."""
+        return self.stands_for or self.kind.value
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,7 +12,7 @@ from sqlglot import exp
 from flowc.catalog import Column, Table
 from flowc.compiler.checked import CheckedPipeline, CheckedTarget
 from flowc.compiler.dialects import DIALECTS, as_read
-from flowc.compiler.front.spec import ColumnSpec, ExpectSpec, Name, PipelineSpec
+from flowc.compiler.front.spec import ColumnSpec, ExpectSpec, Name, NormalizeSpec, PipelineSpec
 from flowc.compiler.ir import Apply, Expectation, Incremental, Normalize, Source, Sql, Statement, Target
 from flowc.compiler.loads.desired import declared_table, with_history
 from flowc.compiler.loads.load import find_column
@@ -24,7 +25,7 @@ from flowc.compiler.lowering.output import check_freshness, check_freshness_type
 from flowc.compiler.names.badrows import failed_rows_of, quarantine_of
 from flowc.compiler.quote import ident, quoted
 from flowc.compiler.sql.infer import check_expression
-from flowc.compiler.sql.relations import Relation
+from flowc.compiler.sql.relations import Field, Relation
 from flowc.compiler.sql.sqltext import Parse, SqlTree, parse_condition, parse_order
 from flowc.compiler.sql.templates import uses_watermark
 from flowc.compiler.sql.translate import translate_expression
@@ -37,6 +38,10 @@ COLUMN = "make it a column in a pipeline's `sql` over sources, and ask for that 
 _NUMBERS_ARE_CONDITIONS = ("sqlite", "mysql", "duckdb")
 """Dialects in which 0 is false and other numbers are true."""
 _DEFAULT_SOFT_DELETE = "deleted_at"
+_ORDER_BY = re.compile(r"\A\s*ORDER BY\s+")
+"""What a translated order begins with."""
+_VALUE = "{value}"
+"""What stands for the value so far in the SQL of a normaliser."""
 
 
 @dataclass
@@ -56,7 +61,8 @@ class _Writer:
     @property
     def written(self) -> str:
         """The dialect that conditions are written in."""
-        return self.pipeline.dialect if self.pipeline.spec.dialect else self.dialect
+        connection = self.target.connection
+        return self.pipeline.dialect if self.pipeline.spec.dialect else sqlglot_name(connection.sql_kind)
 
     def rendered(self, text: MappedText, dialect: str) -> MappedText | None:
         """A text that the target runs, with its template filled in."""
@@ -210,7 +216,8 @@ def _dedupe(writer: _Writer) -> str | None:
     parsed = writer.parsed(spec.order_by, parse_order)
     if parsed is None:
         return None
-    return _checked(writer, parsed, _rows(writer))
+    made = _checked(writer, parsed, _rows(writer))
+    return _ORDER_BY.sub("", made) if made is not None else None
 
 
 def _rows(writer: _Writer) -> Relation:
@@ -320,8 +327,9 @@ def _has(writer: _Writer, column: ColumnSpec) -> bool:
 
 
 def _normalizer(writer: _Writer, column: ColumnSpec) -> Normalize | None:
-    reporter = writer.lowering.reporter
-    if not _arguments_parse(writer, column):
+    reporter, before = writer.lowering.reporter, writer.lowering.reporter.errors
+    column = replace(column, normalize=tuple(_translated(writer, column, each) for each in column.normalize))
+    if reporter.errors > before:
         return None
     for count in range(1, len(column.normalize) + 1):
         part = replace(column, normalize=column.normalize[:count])
@@ -335,21 +343,24 @@ def _normalizer(writer: _Writer, column: ColumnSpec) -> Normalize | None:
     return made
 
 
-def _arguments_parse(writer: _Writer, column: ColumnSpec) -> bool:
-    """Checks the SQL in `sql` and `derive` normalisers, which is in the target's dialect."""
-    before = writer.lowering.reporter.errors
-    rows = _rows(writer)
-    for normalizer in column.normalize:
-        argument = normalizer.argument
-        if normalizer.name.value in ("sql", "derive") and argument is not None and isinstance(argument.value, str):
-            text = _argument_text(argument, quoted(column.name.value, writer.dialect))
-            parsed = parse_condition(text, writer.dialect, writer.lowering.reporter)
-            if parsed is not None:
-                _checked(writer, parsed, rows)
-    return writer.lowering.reporter.errors == before
+def _translated(writer: _Writer, column: ColumnSpec, normalizer: NormalizeSpec) -> NormalizeSpec:
+    """A normaliser with its SQL, of `sql` and `derive`, checked and in the words of the target."""
+    argument, written = normalizer.argument, sqlglot_name(writer.target.connection.sql_kind)
+    if normalizer.name.value not in ("sql", "derive") or argument is None or not isinstance(argument.value, str):
+        return normalizer
+    own, rows, same = column.name.value, _rows(writer), written == writer.dialect
+    if not same and rows.fields is not None:  # what stands for the value has to be found again in the translation
+        value = next((field for field in rows.fields if field.name == own), Field(_VALUE, column.type.value))
+        rows = replace(rows, fields=(*rows.fields, replace(value, name=_VALUE)))
+    text = _argument_text(argument, quoted(own if same else _VALUE, written))
+    parsed = parse_condition(text, written, writer.lowering.reporter)
+    made = _checked(writer, parsed, rows) if parsed is not None else None
+    if same or made is None:
+        return normalizer
+    return replace(normalizer, argument=Located(made.replace(ident(_VALUE), _VALUE), argument.span))
 
 
 def _argument_text(argument: Located[Any], reference: str) -> MappedText:
-    text = str(argument.value).replace("{value}", reference)
+    text = str(argument.value).replace(_VALUE, reference)
     span = argument.span
     return MappedText(text, span.file, (Segment(0, len(text), span.start, span.end),))

@@ -83,11 +83,11 @@ def read_input(pipeline: CheckedPipeline, lowering: Lowering) -> Input:
         if source.spec.table is not None:
             reads.append(Read(*place, TableName.parse(source.spec.table.value), source.spec.table.span))
         if source.spec.sql is not None:
-            tree = lowering.query(source.spec.sql, pipeline, place[0], sqlglot_name(place[1]))
+            tree = lowering.query(source.spec.sql, pipeline, place[0], sqlglot_name(source.connection.sql_kind))
             failed = failed or tree is None
             if tree is not None:
                 sources[source.name] = tree
-                reads += [Read(*place, name, span) for name, span in _tables(tree, place[1])]
+                reads += [Read(*place, name, span) for name, span in _tables(tree, source.connection.sql_kind)]
     return Input(query, sources, tuple(reads), failed)
 
 
@@ -183,13 +183,14 @@ def _source(
     own, told = TableName(None, source.name), lowering.found.get(source.name)
     if source.name in given.sources:
         tree, before, find = given.sources[source.name], lowering.reporter.errors, lowering.finder(connection, kind)
-        check_reach(tree, connection, kind, IN_PIPELINE, lowering)
-        found = infer(tree, kind, find, lowering.reporter)
+        written = source.connection.sql_kind
+        check_reach(tree, connection, written, IN_PIPELINE, lowering)
+        found = infer(tree, written, find, lowering.reporter)
         if lowering.reporter.errors == before:
-            note_query(lowering, tree, found.reads, find, kind, connection)
+            note_query(lowering, tree, found.reads, find, written, connection)
         columns = told or _columns(found.fields)
         relation = replace(Relation.of_table(own, columns, f"source `{source.name}`", spec.span), inferred=True)
-        sql, origins = as_read(tree.text.text, kind), origins_of(found.fields)
+        sql, origins = as_read(tree.text.text, written), origins_of(found.fields)
         node = Source(ident_, source.name, connection, kind, sql=sql, columns=columns, origins=origins)
         return replace(node, source=tree.text, found=bool(told)), relation
     if spec.table is not None:

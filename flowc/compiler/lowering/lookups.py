@@ -29,7 +29,8 @@ def stream_lookups(stream: CheckedStream, lowering: Lowering) -> Iterator[Lookup
         spec, connection = each.spec, each.connection
         name, kind = connection.name.value, connection.kind.value
         bare = Lookup(spec.name.value, name, kind, "", None, spec.refresh, spec.name.span)
-        lookup = _query(spec.sql, bare, lowering) if spec.sql is not None else _table(spec, bare, lowering)
+        written = connection.sql_kind
+        lookup = _query(spec.sql, bare, written, lowering) if spec.sql is not None else _table(spec, bare, lowering)
         if lookup is not None:
             yield lookup
 
@@ -54,16 +55,16 @@ def _table(spec: LookupSpec, lookup: Lookup, lowering: Lowering) -> Lookup | Non
     return replace(lookup, query=f"SELECT {chosen} FROM {table(name)}", columns=columns, reads=(name,), table=name)
 
 
-def _query(sql: MappedText, lookup: Lookup, lowering: Lowering) -> Lookup | None:
-    """The lookup on a query, in the words of its own database, with what is known of its columns."""
-    text = lowering.plain(sql, lookup.connection, lookup.kind)
-    parsed = lowering.parsed(text, lookup.connection, lookup.kind) if text and lookup.kind in DIALECTS else None
+def _query(sql: MappedText, lookup: Lookup, kind: str, lowering: Lowering) -> Lookup | None:
+    """The lookup on a query for a kind of database, in its own words, with what is known of its columns."""
+    text = lowering.plain(sql, lookup.connection, kind)
+    parsed = lowering.parsed(text, lookup.connection, kind) if text and kind in DIALECTS else None
     if parsed is None:
         return None
     find = lowering.finder(lookup.connection, lookup.kind)
-    found = infer(parsed, lookup.kind, find, Reporter())
-    if check_reach(parsed, lookup.connection, lookup.kind, IN_STREAM, lowering):
-        note_query(lowering, parsed, found.reads, find, lookup.kind, lookup.connection)
+    found = infer(parsed, kind, find, Reporter())
+    if check_reach(parsed, lookup.connection, kind, IN_STREAM, lowering):
+        note_query(lowering, parsed, found.reads, find, kind, lookup.connection)
     lookup = replace(lookup, query=parsed.text.text, reads=found.reads)
     if found.fields is None or any(field.type.kind == "unknown" for field in found.fields):
         return replace(lookup, columns=lowering.found.get(lookup.name))

@@ -169,7 +169,7 @@ def _check_query(spec: PipelineSpec, reporter: Reporter) -> None:
 def _dialect(spec: PipelineSpec, database: ConnectionSpec | None, reporter: Reporter) -> str | None:
     if spec.dialect or "dialect" in spec.gaps:
         return known_dialect(spec.dialect, reporter) if spec.dialect else None
-    return dialect(database.kind.value) if database else OWN
+    return dialect(database.sql_kind) if database else OWN
 
 
 def _check_functions(lookup: Lookup) -> None:

@@ -8,12 +8,17 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping
 
+import pyarrow as pa
+
+from flowc.catalog import Column
 from flowc.compiler.front.spec import ConnectionSpec, Json
+from flowc.compiler.front.streamspec import RowsSpec
+from flowc.compiler.ir import Source
 from flowc.loadplan import FilesRead
 from flowc.runtime.codecs.csv import CsvDecoder
 from flowc.runtime.connectors.files import CsvOptions, Files, csv_options
 from flowc.runtime.streams.decoding import Decoding
-from flowc.service.testing.rows import Row
+from flowc.service.testing.rows import Misplaced, Row
 from flowc.stream import SourcePlan
 
 _END = "\r\n"
@@ -31,6 +36,23 @@ def csv_decoding(source: SourcePlan, options: CsvOptions) -> Decoding:
     names = tuple(column.name for column in columns)
     decoder = CsvDecoder(columns, options, defaultdict(lambda: names), source.inferred)
     return Decoding(decoder.schema, decoder.decode)
+
+
+def csv_rows(
+    given: RowsSpec, source: Source, columns: tuple[Column, ...], connections: Mapping[str, ConnectionSpec]
+) -> pa.RecordBatch:
+    """Rows of a load as its CSV files have them. Raises Misplaced for a value that is none of its column's type."""
+    plan = SourcePlan(
+        source.name, source.connection, source.kind, source.path or "", "csv", columns, read=source.options
+    )
+    options = options_of(plan, connections)
+    lines = pa.array([csv_row(row.values, plan, options) for row in given.rows], pa.binary())
+    offsets = pa.array(range(len(lines)), pa.int64())
+    decoded = csv_decoding(plan, options).decode(pa.RecordBatch.from_arrays([lines, offsets], ["_value", "_offset"]))
+    if decoded.bad:
+        bad = decoded.bad[0]
+        raise Misplaced(bad.message, given.rows[bad.index].span, code=bad.code)
+    return decoded.batch
 
 
 def csv_row(row: Row, source: SourcePlan, options: CsvOptions) -> bytes:

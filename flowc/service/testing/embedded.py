@@ -7,14 +7,13 @@ and are never opened.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.dialects import DIALECTS
-from flowc.compiler.front.kinds import dialect
-from flowc.compiler.front.project import ProjectSpec
-from flowc.compiler.front.spec import ConnectionSpec, Name, PipelineSpec
+from flowc.compiler.front.project import ConcurrencySpec, ProjectSpec, RunLogSpec, TelemetrySpec
+from flowc.compiler.front.spec import ConnectionSpec, PipelineSpec, TargetSpec, TimingSpec
 from flowc.compiler.ir import Ir
 from flowc.compiler.lowering.lower import lower
 from flowc.compiler.names.resolve import resolve
@@ -22,22 +21,61 @@ from flowc.diagnostics import Reporter
 from flowc.service.access.scope import scope_of
 from flowc.service.access.secrets import Resolver
 from flowc.service.access.sessions import Sessions
-from flowc.source import Located, Span
+from flowc.service.testing.defaults import with_defaults
+from flowc.source import Located
 
 ENGINE = "duckdb"
 GIVEN = "flowc given"
 """The connection that holds rows given for files and for queries of other databases; no spec can use its name."""
 _MEMORY: Mapping[str, object] = {"path": ":memory:"}
+_FOLDERS = "partition_by"
 
 
-def embedded(project: ProjectSpec, env: Mapping[str, str]) -> tuple[CheckedSpec, Ir]:
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A project with embedded databases, and what its SQL templates may read as `env.NAME`."""
+
+    checked: CheckedSpec
+    ir: Ir
+    env: Mapping[str, str]
+
+
+def embedded(project: ProjectSpec, env: Mapping[str, str]) -> Project:
     """The project with embedded databases, lowered. What does not compile there is left out."""
     connections = {name: _embedded(spec) for name, spec in project.connections.items()}
     if connections:
         connections[GIVEN] = _given(next(iter(project.connections.values())))
-    pipelines = {name: _in_its_dialect(spec, project) for name, spec in project.pipelines.items()}
-    checked = resolve(replace(project, connections=connections, pipelines=pipelines), Reporter())
-    return checked, lower(checked, Reporter(), env=env)
+    kinds = {name: spec.sql_kind for name, spec in connections.items()}
+    tables = {
+        key: with_defaults(spec, kinds.get(spec.connection.value, ENGINE), ENGINE)
+        for key, spec in project.tables.items()
+    }
+    project = replace(_rows_alone(project), connections=connections, tables=tables)
+    checked = resolve(project, Reporter())
+    return Project(checked, lower(checked, Reporter(), env=env), env)
+
+
+def _rows_alone(project: ProjectSpec) -> ProjectSpec:
+    """The project without all that does not decide which rows there are: when it runs, and who learns of it."""
+    return replace(
+        project,
+        pipelines={name: _pipeline(spec) for name, spec in project.pipelines.items()},
+        streams={name: replace(spec, to=_targets(spec.to)) for name, spec in project.streams.items()},
+        run_log=RunLogSpec(), concurrency=ConcurrencySpec(), telemetry=TelemetrySpec(), alerts={},
+    )  # fmt: skip
+
+
+def _pipeline(spec: PipelineSpec) -> PipelineSpec:
+    """The pipeline without statements for one engine alone, its schedule, and what watches it."""
+    return replace(spec, before=(), after=(), freshness=None, timing=TimingSpec(), to=_targets(spec.to))
+
+
+def _targets(targets: tuple[TargetSpec, ...]) -> tuple[TargetSpec, ...]:
+    """The targets without the folders that their tables lie in; partitions of files and tables hold the same rows."""
+    return tuple(
+        replace(target, partition_by=(), given={key: at for key, at in target.given.items() if key != _FOLDERS})
+        for target in targets
+    )
 
 
 class MemorySessions(Sessions):
@@ -59,40 +97,11 @@ def memory_sessions(checked: CheckedSpec) -> MemorySessions:
 
 
 def _embedded(spec: ConnectionSpec) -> ConnectionSpec:
-    if not _holds_tables(spec.kind.value):
+    if spec.kind.value not in DIALECTS:  # it holds no tables
         return spec
-    return replace(spec, kind=Located(ENGINE, spec.kind.span), options=_MEMORY, spans={})
-
-
-def _holds_tables(kind: str) -> bool:
-    return kind in DIALECTS
+    return replace(spec, kind=Located(ENGINE, spec.kind.span), options=_MEMORY, spans={}, stands_for=spec.kind.value)
 
 
 def _given(beside: ConnectionSpec) -> ConnectionSpec:
     span = beside.name.span
     return ConnectionSpec(Located(GIVEN, span), Located(ENGINE, span), _MEMORY, {})
-
-
-def _in_its_dialect(spec: PipelineSpec, project: ProjectSpec) -> PipelineSpec:
-    """The pipeline with the dialect that its SQL is written in, and without statements for one engine alone."""
-    spec = replace(spec, before=(), after=())
-    reads = _read_in(spec, project)
-    connection = project.connections.get(reads) if reads else None
-    if spec.dialect is not None or connection is None or not _holds_tables(connection.kind.value):
-        return spec
-    return replace(spec, dialect=_named(dialect(connection.kind.value), spec.name.span))
-
-
-def _named(name: str | None, span: Span) -> Name | None:
-    return Located(name, span) if name else None
-
-
-def _read_in(spec: PipelineSpec, project: ProjectSpec) -> str | None:
-    """The database that the SQL is written for, where it is one."""
-    if spec.from_ is not None:
-        return spec.from_.connection.value if spec.from_.connection else None
-    target = spec.to[0] if spec.to else None
-    if target is None or target.connection is not None or target.table is None:
-        return target.connection.value if target and target.connection else None
-    table = project.tables.get(target.table.value)
-    return table.connection.value if table else None

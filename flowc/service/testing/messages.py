@@ -15,6 +15,7 @@ from flowc.runtime.connectors.files import CsvOptions
 from flowc.runtime.streams.epoch import Partition, Range
 from flowc.runtime.streams.loop import Polled
 from flowc.service.testing.csv import csv_row
+from flowc.service.testing.fileplaces import FilePlaces, NoPlace
 from flowc.service.testing.rows import Misplaced, Row, encoded
 from flowc.service.testing.seed import UNTESTABLE
 from flowc.stream import EXTRAS, SourcePlan
@@ -101,8 +102,11 @@ class Arrivals:
     """All that come in the test."""
     feed: Feed = field(init=False)
     _ends: dict[int, int] = field(init=False)
+    _files: FilePlaces | None = field(init=False)
 
     def __post_init__(self) -> None:
+        header = 1 if self.csv is not None and self.csv.header else 0
+        self._files = FilePlaces(self.source.address, header) if self.source.holds == "files" else None
         named = {_At(row).whole("_partition", 0) for given in self.rows for row in given.rows} or {0}
         self._ends = dict.fromkeys(sorted(named), 0)
         self.feed = Feed(
@@ -111,17 +115,17 @@ class Arrivals:
 
     def put(self, spec: RowSpec, now: datetime) -> None:
         """One row arrives."""
-        row, at = spec.values, _At(spec)
+        at = _At(spec)
         partition = at.whole("_partition", 0)
         start = self._ends[partition]
-        offset = at.whole("_offset", start)
+        topic, moment, begin = self._place(at, now, start)
+        offset = at.whole("_offset", begin)
         if offset < start:
             raise at.wrong("_offset", f"`_offset` {offset} comes after {start - 1} in the same partition")
         self._ends[partition] = offset + 1
         message = {
-            "_value": _value(row, self.source, self.csv), "_key": at.bytes("_key"), "_headers": at.headers(),
-            "_partition": partition, "_offset": offset, "_event_ts": at.time(now),
-            "_topic": str(row.get("_topic") or self.source.address),
+            "_value": _value(at, self.source, self.csv), "_key": at.bytes("_key"), "_headers": at.headers(),
+            "_partition": partition, "_offset": offset, "_event_ts": moment, "_topic": topic,
         }  # fmt: skip
         batch = pa.RecordBatch.from_pylist([message], schema=_SCHEMA)
         self.feed.messages.append(
@@ -130,14 +134,28 @@ class Arrivals:
             )
         )
 
+    def _place(self, at: _At, now: datetime, start: int) -> tuple[str, datetime, int]:
+        """The topic, the time and the first position of a row, where the system that holds it has none of its own."""
+        if self._files is not None:
+            at.demand_file()
+            path = at.row.values.get("_topic")
+            try:
+                return self._files.place(None if path is None else str(path), at.time(), now)
+            except NoPlace as error:
+                raise at.wrong(error.name, str(error)) from error
+        return at.topic(self.source.address), _in_milliseconds(at.counted() or now), start
 
-def _value(row: Row, source: SourcePlan, csv: CsvOptions | None) -> bytes:
-    own = {name: value for name, value in row.items() if name not in EXTRAS}
+
+def _in_milliseconds(moment: datetime) -> datetime:
+    """The time as a broker has it."""
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def _value(at: _At, source: SourcePlan, csv: CsvOptions | None) -> bytes | None:
+    own = {name: value for name, value in at.row.values.items() if name not in EXTRAS}
     if csv is not None:
         return csv_row(own, source, csv)
-    if source.format == "raw":
-        return "".join(str(value) for value in own.values()).encode()
-    return encoded(own)
+    return at.raw(own) if source.format == "raw" else encoded(own)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,11 +189,40 @@ class _At:
             raise self.wrong("_headers", "`_headers` is no mapping of names to texts")
         return [{"key": str(key), "value": None if v is None else str(v).encode()} for key, v in value.items()]
 
-    def time(self, now: datetime) -> datetime:
-        """When the message came to be; the time of the test where it is not said."""
+    def raw(self, own: Row) -> bytes | None:
+        """The bytes of a raw message; None for one without a value."""
+        value = own.get("value")
+        if not isinstance(value, str | None):
+            raise self.wrong("value", "a raw message is one text, `value`")
+        return None if value is None else value.encode()
+
+    def topic(self, address: str) -> str:
+        """The name of the topic that the message is in."""
+        value = self.row.values.get("_topic")
+        if value not in (None, address):
+            raise self.wrong("_topic", f"`_topic` is the name of the topic that is read, `{address}`")
+        return address
+
+    def demand_file(self) -> None:
+        """Raises Misplaced for what no row of a file has."""
+        strange = next((name for name in ("_key", "_headers") if self.row.values.get(name) is not None), None)
+        if strange is not None:
+            raise self.wrong(strange, f"rows of files have no `{strange}`: it is NULL in all of them")
+        if self.row.values.get("_partition") not in (None, 0):
+            raise self.wrong("_partition", "files are one partition, 0")
+
+    def counted(self) -> datetime | None:
+        """The time of the message, which counts milliseconds."""
+        found = self.time()
+        if found is not None and found != _in_milliseconds(found):
+            raise self.wrong("_event_ts", "`_event_ts` of a message counts milliseconds: give it no more digits")
+        return found
+
+    def time(self) -> datetime | None:
+        """When the message came to be; None where it is not said."""
         value = self.row.values.get("_event_ts")
         if value is None:
-            return now
+            return None
         found = parse_instant(str(value))
         if found is None:
             raise self.wrong("_event_ts", f"`_event_ts` is no time: `{value}`")

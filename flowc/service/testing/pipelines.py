@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 import pyarrow as pa
 
 from flowc.catalog import Column, TableName
-from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.front.streamspec import StepSpec, TestSpec
-from flowc.compiler.ir import Apply, Ir, Pipeline, Source, Sql
+from flowc.compiler.ir import Apply, Pipeline, Source, Sql
 from flowc.compiler.lowering.lower import lower_pipeline
 from flowc.compiler.names.resolve import resolve
 from flowc.compiler.quote import table
@@ -20,6 +18,7 @@ from flowc.diagnostics import Reporter, Severity
 from flowc.errors import DataError, FlowcError, UsageError
 from flowc.service.access.sessions import Sessions
 from flowc.service.loads.run import Run, Silent, run_pipelines
+from flowc.service.testing.embedded import Project
 from flowc.service.testing.rows import Misplaced
 from flowc.service.testing.seed import UNTESTABLE, Seed
 
@@ -27,15 +26,6 @@ _TEXTS = re.compile(r"'(?:[^']|'')*'")
 _CLOCK = re.compile(
     r"\b(?:now\s*\(|current_timestamp|current_date|current_time|localtimestamp|localtime)", re.IGNORECASE
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Project:
-    """A project with embedded databases, and what its SQL templates may read as `env.NAME`."""
-
-    checked: CheckedSpec
-    ir: Ir
-    env: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +92,11 @@ def _check_clock(test: TestSpec, node: Sql | Source) -> None:
 
 def _given(test: TestSpec, apply: Apply, project: Project, sessions: Sessions) -> Apply:
     """The load with its sources replaced by the rows that are given."""
-    seed, node = Seed(test, project.checked, sessions), apply.input
+    seed, node = Seed(test, project, sessions), apply.input
     made: Sql | Source = node
+    seed.ready(apply.target)
     if _not_read(apply):
-        seed.target(apply.target, node.columns)
+        seed.target(apply, node.columns, read=isinstance(node, Sql) and apply.target.name in node.reads)
     if isinstance(node, Source):
         made = seed.source(node)
         listed = [node.name, *([str(node.table)] if node.table else [])]

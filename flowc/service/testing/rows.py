@@ -78,7 +78,7 @@ def arrow_rows(given: RowsSpec, columns: Sequence[Column]) -> pa.RecordBatch:
 
     Raises Misplaced for a column that is none of them, and a value that is none of its column's type.
     """
-    _check_names(given, columns)
+    check_names(given, columns)
     decoded = JsonDecoder(tuple(columns)).decode(pa.array([encoded(row.values) for row in given.rows], pa.binary()))
     if decoded.bad:
         bad = decoded.bad[0]
@@ -86,7 +86,8 @@ def arrow_rows(given: RowsSpec, columns: Sequence[Column]) -> pa.RecordBatch:
     return decoded.batch
 
 
-def _check_names(given: RowsSpec, columns: Sequence[Column]) -> None:
+def check_names(given: RowsSpec, columns: Sequence[Column]) -> None:
+    """Raises Misplaced for a column of the rows that is none of the columns."""
     known = {column.name for column in columns}
     for row in given.rows:
         for name, span in row.keys.items():

@@ -16,8 +16,8 @@ from flowc.durations import parse_instant
 from flowc.errors import FlowcError, UsageError
 from flowc.service.loads.planning import LOAD_TIME
 from flowc.service.testing.compare import Difference, Missing, compare
-from flowc.service.testing.embedded import embedded, memory_sessions
-from flowc.service.testing.pipelines import Moment, Project, Written, run_pipeline_test
+from flowc.service.testing.embedded import Project, embedded, memory_sessions
+from flowc.service.testing.pipelines import Moment, Written, run_pipeline_test
 from flowc.service.testing.rows import Misplaced
 from flowc.service.testing.streams import run_stream_test
 from flowc.source import Span
@@ -71,8 +71,7 @@ def chosen_tests(project: ProjectSpec, names: Sequence[str]) -> tuple[TestSpec, 
 
 def run_tests(project: ProjectSpec, tests: Sequence[TestSpec], env: Mapping[str, str]) -> Iterator[TestReport]:
     """Runs one after the other, each in databases of its own."""
-    checked, ir = embedded(project, env)
-    made = Project(checked, ir, env)
+    made = embedded(project, env)
     for test in tests:
         yield _report(test, made)
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+import pyarrow as pa
+
 from flowc.catalog import Column, Table, TableName
-from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.front.streamspec import RowsSpec, TestSpec
-from flowc.compiler.ir import Source, Sql, Target
-from flowc.compiler.loads.desired import declared_table
+from flowc.compiler.ir import Apply, Source, Sql, Target
+from flowc.compiler.loads.shape import target_table
 from flowc.compiler.tables.ddl import create_schema, create_table
 from flowc.service.access.sessions import Sessions
-from flowc.service.testing.embedded import ENGINE, GIVEN
-from flowc.service.testing.rows import Misplaced, arrow_rows, inferred
+from flowc.service.testing.csv import csv_rows
+from flowc.service.testing.defaults import make_ready
+from flowc.service.testing.embedded import ENGINE, GIVEN, Project
+from flowc.service.testing.rows import Misplaced, arrow_rows, check_names, inferred
 from flowc.types import UNKNOWN
 
 UNTESTABLE = "not-testable"
@@ -26,7 +29,7 @@ class Seed:
     """Gives the rows of one test to what reads them. `used` are the names that were given somewhere."""
 
     test: TestSpec
-    checked: CheckedSpec
+    project: Project
     sessions: Sessions
 
     def __post_init__(self) -> None:
@@ -43,7 +46,11 @@ class Seed:
             self.table(source.connection, source.table, source.columns)
             return source
         name = TableName(None, source.name)
-        self._make(GIVEN, name, self._columns(source), self._named(source.name, source.columns))
+        key, columns = self._named(source.name, source.columns), self._columns(source)
+        if source.format == "csv" and columns is not None:
+            self._lines(source, Table(name, self._known(key, columns)), key)
+        else:
+            self._make(GIVEN, name, columns, key, whole=source.path is not None)
         return replace(source, connection=GIVEN, kind=ENGINE, table=name, sql=None, path=None, options={})
 
     def reads(self, node: Sql) -> None:
@@ -66,14 +73,25 @@ class Seed:
         self._fill(GIVEN, Table(TableName(None, name), columns), key)
         return columns
 
-    def target(self, target: Target, columns: tuple[Column, ...] | None) -> None:
-        """The rows that the target holds before, where some are given; of an undeclared one in `columns`, if known."""
-        key = self.before(target)
-        if key is None:
+    def ready(self, target: Target) -> None:
+        """Makes ready for the table of a load. Raises Misplaced where the engine of tests cannot make it."""
+        wrong = make_ready(self.sessions.target(target.connection), target.table, ENGINE) if target.table else None
+        if wrong is not None:
+            message = f"`{target.name}` cannot be made in DuckDB, which tests run on: {wrong}"
+            help = "run it on its own database"
+            raise Misplaced(message, self.test.subject.span, code=UNTESTABLE, help=help)
+
+    def target(self, apply: Apply, columns: tuple[Column, ...] | None, *, read: bool = False) -> None:
+        """The rows that the target holds before, where some are given; of an undeclared one in `columns`, if known.
+
+        One that its own SQL reads is there even without rows.
+        """
+        key, target = self.before(apply.target), apply.target
+        made = _made(apply, columns)
+        if key is None and (made is None or not read):
             return
-        sure = columns is not None and all(column.type != UNKNOWN for column in columns)
-        made = self._known(key, columns if sure else None)
-        self._fill(target.connection, target.table or Table(target.name, made, target.primary_key), key)
+        key = key or str(target.name)
+        self._fill(target.connection, made or Table(target.name, self._known(key, None), target.primary_key), key)
 
     def before(self, target: Target) -> str | None:
         """The name under which rows of a target are given; None where it holds none before."""
@@ -94,10 +112,14 @@ class Seed:
                 raise Misplaced(message, rows.name.span, code="unknown-table", help=f"rows can be given to {names}")
 
     def _declared(self, connection: str, name: TableName) -> tuple[str, Table] | None:
-        for key, spec in self.checked.project.tables.items():
+        """A table that the project declares, or that one of its pipelines makes, and the name that rows may have."""
+        for key, spec in self.project.checked.project.tables.items():
             if spec.connection.value == connection and spec.table_name == name:
-                return key, declared_table(spec)
-        return None
+                return key, self.project.ir.tables[key]
+        applies = (apply for pipeline in self.project.ir.pipelines for apply in pipeline.applies)
+        written = (each for each in applies if (each.target.connection, each.target.name) == (connection, name))
+        made = next(filter(None, (_made(each, each.input.columns) for each in written)), None)
+        return (str(name), made) if made is not None else None
 
     def _columns(self, source: Source) -> tuple[Column, ...] | None:
         declared = self._declared(source.connection, source.table) if source.table is not None else None
@@ -111,8 +133,18 @@ class Seed:
         help = f"add `{name}:` under `given`, or declare its columns: it is then empty"
         raise Misplaced(message, self.test.given_span, code=UNTESTABLE, help=help)
 
-    def _make(self, connection: str, name: TableName, columns: tuple[Column, ...] | None, key: str) -> None:
+    def _make(
+        self, connection: str, name: TableName, columns: tuple[Column, ...] | None, key: str, *, whole: bool = False
+    ) -> None:
+        self._check_nulls(key, columns or (), whole=whole)
         self._fill(connection, Table(name, self._known(key, columns)), key)
+
+    def _lines(self, source: Source, table: Table, key: str) -> None:
+        """A table of rows that are read as lines of CSV, with what stands for NULL there."""
+        rows, connections = self._rows(key), self.project.checked.project.connections
+        check_names(rows, table.columns)
+        self._check_nulls(key, source.columns or (), whole=True)
+        self._fill(GIVEN, table, key, csv_rows(rows, source, table.columns, connections))
 
     def _known(self, key: str, columns: tuple[Column, ...] | None) -> tuple[Column, ...]:
         """Declared columns, made to take what a test leaves out, or those of the rows."""
@@ -123,13 +155,22 @@ class Seed:
             raise Misplaced(message, self._rows(key).name.span, code=UNTESTABLE, help="give it a row")
         return columns
 
+    def _check_nulls(self, key: str, columns: Iterable[Column], *, whole: bool) -> None:
+        """Raises Misplaced for NULL where a column has none; with `whole`, rows have all such columns."""
+        needed = [column.name for column in columns if not column.nullable]
+        for row in self._rows(key).rows:
+            for name in needed:
+                if row.values.get(name) is None and (whole or name in row.values):
+                    message = f"column `{name}` of `{key}` is `not null`, and this row has no value there"
+                    raise Misplaced(message, row.spans.get(name, row.span), code="missing-value")
+
     def _rows(self, key: str) -> RowsSpec:
         """The rows that are given to a name, or none."""
         return self.test.given.get(key) or RowsSpec(self.test.name, (), self.test.span)
 
-    def _fill(self, connection: str, table: Table, key: str) -> None:
+    def _fill(self, connection: str, table: Table, key: str, batch: pa.RecordBatch | None = None) -> None:
         self.used.add(key)
-        batch = arrow_rows(self._rows(key), table.columns)
+        batch = batch if batch is not None else arrow_rows(self._rows(key), table.columns)
         database = self.sessions.target(connection)
         database.begin()
         if table.name.schema is not None:
@@ -139,3 +180,10 @@ class Seed:
         if batch.num_rows:
             database.ingest(table.name, table.columns, iter([batch]), temporary=False)
         database.commit()
+
+
+def _made(apply: Apply, columns: tuple[Column, ...] | None) -> Table | None:
+    """The table that a load makes of rows with such columns; None where it cannot be told."""
+    if apply.target.table is None and (columns is None or any(column.type == UNKNOWN for column in columns)):
+        return None
+    return target_table(apply, columns or (), _DIALECT)

@@ -1,28 +1,35 @@
 """Tests of streams: the stream as its sources hold the rows that are given, on databases in memory.
 
 A row is written as CSV where its source is CSV, else as JSON, and decoded by the columns of its source, so that a value
-that is none of its type is a bad message, as in a run. What happens to the stream is told in `timeline`.
+that is none of its type is a bad message, as in a run. A row of Parquet then has the types that Parquet has.
+What happens to the stream is told in `timeline`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
+from flowc.compiler.front.streamkinds import source_kind
 from flowc.compiler.front.streamspec import TestSpec
 from flowc.compiler.ir import Lookup, Source, Stream
 from flowc.compiler.quote import ident
+from flowc.runtime.connectors.files import CsvOptions
+from flowc.runtime.streams.decoding import Decoding
 from flowc.service.access.sessions import Sessions
 from flowc.service.streams.discovery import over_found
 from flowc.service.streams.run import planned
 from flowc.service.streams.sources import decoding_of
 from flowc.service.streams.targets import looking
 from flowc.service.testing.csv import csv_decoding, options_of
-from flowc.service.testing.embedded import ENGINE, GIVEN
-from flowc.service.testing.pipelines import Project, Written
+from flowc.service.testing.embedded import ENGINE, GIVEN, Project
+from flowc.service.testing.parquet import parquet_decoding
+from flowc.service.testing.pipelines import Written
 from flowc.service.testing.rows import Misplaced
 from flowc.service.testing.seed import UNTESTABLE, Seed
 from flowc.service.testing.timeline import Timeline
+from flowc.stream import SourcePlan
 
 
 def run_stream_test(test: TestSpec, name: str, project: Project, sessions: Sessions, now: datetime) -> Written:
@@ -30,11 +37,12 @@ def run_stream_test(test: TestSpec, name: str, project: Project, sessions: Sessi
 
     Raises FlowcError for what the stream fails with, and Misplaced for what cannot be tested so.
     """
-    seed = Seed(test, project.checked, sessions)
+    seed = Seed(test, project, sessions)
     stream = _given(_lowered(test, name, project), seed, project)
     for apply in stream.applies:
+        seed.ready(apply.target)
         if seed.before(apply.target) is not None:
-            seed.target(apply.target, planned(stream).targets[0].columns)
+            seed.target(apply, planned(stream).targets[0].columns)
     plan = planned(stream, looking(sessions))
     if len(plan.targets) != 1:
         message = f"stream `{name}` writes {len(plan.targets)} targets, and a test tells the rows of one"
@@ -42,7 +50,7 @@ def run_stream_test(test: TestSpec, name: str, project: Project, sessions: Sessi
     plan = replace(plan, letters=None)
     connections = project.checked.project.connections
     csv = {source.name: options_of(source, connections) for source in plan.sources if source.format == "csv"}
-    decoders = {s.name: csv_decoding(s, csv[s.name]) if s.name in csv else decoding_of(s) for s in plan.sources}
+    decoders = {source.name: _decoding(source, csv) for source in plan.sources}
     return Timeline(test, plan, decoders, csv, sessions, now).play()
 
 
@@ -67,10 +75,15 @@ def _given(stream: Stream, seed: Seed, project: Project) -> Stream:
 
 
 def _source(source: Source) -> Source:
-    """The source with rows as messages: a file of JSON or Parquet has what JSON says of them."""
-    if source.format == "csv":
-        return source
-    return replace(source, kind="kafka", format=source.format if source.format == "raw" else "json")
+    """The source as it is; one that this version cannot read yet, as a topic of JSON."""
+    known = source.format in source_kind(source.kind).formats
+    return source if known else replace(source, kind="kafka", format="json")
+
+
+def _decoding(source: SourcePlan, csv: Mapping[str, CsvOptions]) -> Decoding:
+    if source.name in csv:
+        return csv_decoding(source, csv[source.name])
+    return parquet_decoding(source) if source.format == "parquet" else decoding_of(source)
 
 
 def _lookup(lookup: Lookup, seed: Seed) -> Lookup:

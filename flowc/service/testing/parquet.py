@@ -1,0 +1,27 @@
+"""Rows of a test as those of a Parquet file: written as JSON, and of the types that a stream has of Parquet."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pyarrow as pa
+
+from flowc.runtime.codecs.contract import Decoded
+from flowc.runtime.codecs.json import JsonDecoder
+from flowc.runtime.codecs.parquet import ParquetDecoder
+from flowc.runtime.streams.decoding import Decoding
+from flowc.stream import SourcePlan
+
+
+def parquet_decoding(source: SourcePlan) -> Decoding:
+    """How rows of a source are read, each as one of a file with all of its columns."""
+    columns = source.columns or ()
+    texts, rows = JsonDecoder(tuple(replace(c, nullable=True) for c in columns)), ParquetDecoder(columns)
+
+    def decode(messages: pa.RecordBatch) -> Decoded:
+        written = texts.decode(messages.column("_value"))
+        found = rows.decode(written.batch.to_struct_array())
+        bad = (replace(row, index=written.rows[row.index].as_py()) for row in found.bad)
+        return Decoded(found.batch, written.rows.take(found.rows), (*written.bad, *bad), written.skipped)
+
+    return Decoding(rows.schema, decode)
