@@ -50,4 +50,4 @@ def _of_item(tree: exp.Expression, item: exp.Expression, seen: set[str]) -> Iter
 
 
 def _name(item: exp.Expression) -> str:
-    return (item.alias_or_name or item.key).lower()
+    return str(item.alias_or_name or item.key).lower()

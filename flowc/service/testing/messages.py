@@ -124,7 +124,7 @@ class Arrivals:
             raise at.wrong("_offset", f"`_offset` {offset} comes after {start - 1} in the same partition")
         self._ends[partition] = offset + 1
         message = {
-            "_value": _value(at, self.source, self.csv), "_key": at.bytes("_key"), "_headers": at.headers(),
+            "_value": _value(at, self.source, self.csv), "_key": at.as_bytes("_key"), "_headers": at.headers(),
             "_partition": partition, "_offset": offset, "_event_ts": moment, "_topic": topic,
         }  # fmt: skip
         batch = pa.RecordBatch.from_pylist([message], schema=_SCHEMA)
@@ -175,7 +175,7 @@ class _At:
             raise self.wrong(name, f"`{name}` is no whole number from 0 to {_HIGHEST[name]}: `{value}`")
         return value
 
-    def bytes(self, name: str) -> bytes | None:
+    def as_bytes(self, name: str) -> bytes | None:
         """Text as bytes."""
         value = self.row.values.get(name)
         return None if value is None else str(value).encode()
