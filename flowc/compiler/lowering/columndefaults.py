@@ -23,8 +23,8 @@ _WORDS = frozenset(
     }
 )  # fmt: skip
 """Words without parentheses that are no columns."""
-_READS_COLUMNS = "mysql"
-"""The engine whose defaults may be computed from other columns."""
+_READS_COLUMNS = _NUMBERS_ARE_TIMES = "mysql"
+"""The engine whose defaults may be computed from other columns, and that reads 20260102 as a date."""
 _TIMES = (Kind.DATE, Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.UUID)
 
 
@@ -46,7 +46,7 @@ def _check(column: ColumnSpec, kind: str, known: set[str], reporter: Reporter) -
     parsed = parse_condition(written, sqlglot_name(kind), Reporter())
     if parsed is None:  # what a database alone can read, its own words for numbered columns too
         return
-    wrong = _column(parsed.tree, known) or _value(parsed.tree, column, typed=DIALECTS[kind].literals.typed)
+    wrong = _column(parsed.tree, known) or _value(parsed.tree, column, kind)
     if wrong is not None:
         is_word = column.type.value.kind is Kind.TEXT and default.value.isalnum()
         helps = (f"write a text in quotes: `{text(default.value, DIALECTS[kind])}`",) if is_word else ()
@@ -64,13 +64,16 @@ def _column(tree: exp.Expression, known: set[str]) -> str | None:
     return None
 
 
-def _value(tree: exp.Expression, column: ColumnSpec, *, typed: bool) -> str | None:
+def _value(tree: exp.Expression, column: ColumnSpec, engine: str) -> str | None:
     """A literal that is no value of the type, where the engine has types."""
     kind = column.type.value
     literal = tree.this if isinstance(tree, exp.Neg) else tree
-    if not typed or not isinstance(literal, exp.Literal):
+    if not DIALECTS[engine].literals.typed or not isinstance(literal, exp.Literal):
         return None
-    wrong = (kind.is_number and not _is_number(literal.this)) if literal.is_string else kind.kind in _TIMES
+    if literal.is_string:
+        wrong = kind.is_number and not _is_number(literal.this)
+    else:
+        wrong = kind.kind in _TIMES and engine != _NUMBERS_ARE_TIMES
     return f"is no value of type `{kind}`" if wrong else None
 
 
