@@ -51,7 +51,8 @@ def test_a_default_that_is_none_is_told(kind: str, default: str, tmp_path: Path)
         ("db", "date", "\"'today'\""), ("db", "timestamp", "current_timestamp(3)"), ("db", "boolean", "true"),
         ("db", "bigint", "\"nextval('s'::regclass)\""), ("db", "jsonb", "\"'{}'::jsonb\""), ("db", "time", "localtime"),
         ("raw", "bigint", "(id + 1)"), ("raw", "text", '\'"x"\''), ("raw", "char(36)", "(uuid())"),
-        ("raw", "date", "20260102"),
+        ("raw", "date", "20260102"), ("raw", "bigint", "AUTO_INCREMENT"),
+        ("db", "bigint", "GENERATED ALWAYS AS IDENTITY"),
     ],
 )  # fmt: skip
 def test_a_default_that_an_engine_takes_is_let_be(place: str, kind: str, default: str, tmp_path: Path):

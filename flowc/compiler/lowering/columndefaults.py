@@ -11,6 +11,7 @@ from flowc.compiler.front.spec import ColumnSpec, TableSpec
 from flowc.compiler.lowering.context import sqlglot_name
 from flowc.compiler.quote import text
 from flowc.compiler.sql.sqltext import parse_condition
+from flowc.compiler.tables.made import way
 from flowc.diagnostics import Reporter
 from flowc.source import MappedText, Segment
 from flowc.types import Kind
@@ -34,7 +35,7 @@ def check_defaults(spec: TableSpec, kind: str, reporter: Reporter) -> None:
         return
     known = {column.name.value.lower() for column in spec.columns} if kind == _READS_COLUMNS else set()
     for column in spec.columns:
-        if column.default is not None and column.own is None:
+        if column.default is not None and column.own is None and not way(column.default.value):
             _check(column, kind, known, reporter)
 
 
