@@ -14,32 +14,32 @@ from flowc.diagnostics import Reporter
 from flowc.masking import SHORT, is_password, secret_places
 from flowc.source import Span
 
+_REFER = "put it into the environment and write `${{{variable}}}` in its place"
+_LENGTHEN = f"choose one of 12 characters or more: one of fewer than {SHORT} is not masked in output"
+
 
 def secret_literal(checked: CheckedSpec, _ir: Ir | None, reporter: Reporter) -> None:
     """Warns of secrets that are written out: `url: postgres://u:hunter2@host/db`."""
     for connection in checked.project.connections.values():
-        _check_length(connection, reporter)
-        found = {secret.path for secret in secrets_of(connection.kind.value, connection.options) if _is_literal(secret)}
-        for path in sorted(found):
-            name = connection.name.value
-            message = f"`{'.'.join(path)}` of connection `{name}` holds a secret in plain text"
-            variable = re.sub(r"[^A-Z0-9]", "_", f"{name}_{path[-1]}".upper())
-            helps = (f"put it into the environment and write `${{{variable}}}` in its place",)
-            reporter.warning("secret-literal", message, connection.spans[path[0]], helps=helps)
+        _check_connection(connection, reporter)
     for alert in checked.project.alerts.values():
         _check_alert(alert, reporter)
     for name, sink in checked.project.telemetry.sinks():
         _check_sink(name, sink, reporter)
 
 
-def _check_length(connection: ConnectionSpec, reporter: Reporter) -> None:
-    """Warns of a secret that is so short that it is masked nowhere else, as other words hold it too."""
+def _check_connection(connection: ConnectionSpec, reporter: Reporter) -> None:
+    """Warns of each key that holds a secret, once: of one that is too short to be masked in output, with that code."""
     name = connection.name.value
-    secrets = (secret for secret in secrets_of(connection.kind.value, connection.options) if _is_literal(secret))
-    for path in sorted({secret.path for secret in secrets if 0 < len(secret.value) < SHORT}):
-        message = f"`{'.'.join(path)}` of connection `{name}` is too short to be a secret"
-        helps = (f"choose one of 12 characters or more: one of fewer than {SHORT} is not masked in output",)
-        reporter.warning("short-secret", message, connection.spans[path[0]], helps=helps)
+    secrets = [secret for secret in secrets_of(connection.kind.value, connection.options) if _is_literal(secret)]
+    short = {secret.path for secret in secrets if 0 < len(secret.value) < SHORT}
+    for path in sorted({secret.path for secret in secrets}):
+        variable = re.sub(r"[^A-Z0-9]", "_", f"{name}_{path[-1]}".upper())
+        code, words, helps = "secret-literal", "holds a secret in plain text", (_REFER.format(variable=variable),)
+        if path in short:
+            code, words, helps = "short-secret", "is too short to be a secret", (_LENGTHEN, *helps)
+        message = f"`{'.'.join(path)}` of connection `{name}` {words}"
+        reporter.warning(code, message, connection.spans[path[0]], helps=helps)
 
 
 def _check_alert(alert: AlertSpec, reporter: Reporter) -> None:
