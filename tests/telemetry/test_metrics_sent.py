@@ -45,7 +45,7 @@ def everything() -> list[Family]:
     )
     at = Standing("p", "0 * * * *", "UTC", NOON, NOON, 1, succeeded_at=NOON, due_at=NOON, failing=True)
     scheduler: Any = SimpleNamespace(
-        ended=Counter({("p", "ok"): 3}), took={"p": 1.2345}, seen=({"p": at}, NOON), leads=True, token=5,
+        ended=Counter({("p", "ok"): 3}), took={"p": 1.2345}, seen=({"p": at}, NOON), leads=True, token=5, works=True,
         pipelines=[SimpleNamespace(name="p")], chosen=None,
     )  # fmt: skip
     return families([worker], 12.345, scheduler)
