@@ -29,6 +29,7 @@ def test_what_was_changed_is_masked(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     opened = open_project([tmp_path / "specs"], None, "nothing is masked")
     masked = Masking(opened.sessions, opened.ir.pipelines)
     assert masked("older-Zq81x") == "***"
+    assert masked("no: postgres://u:pw1@h/db") == "no: postgres://u:***@h/db", "an address that nobody has named"
     folder.write("pw", "newer-Yk92w")
     Settling(cast(RunLog, None), lambda _: None, lambda _: None, masked).learn()
     folder.write("pw", "third-Xj03v")

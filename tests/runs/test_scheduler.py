@@ -244,13 +244,6 @@ def test_run_due_ends_where_the_run_log_stays_away(world):
         world.at(NOON, hourly())
 
 
-def test_addresses_are_masked_in_what_is_recorded(world):
-    world.ends.outcomes = [Outcome(FAILED, error="no: postgres://u:pw1@h/db")]
-    world.at(NOON - MINUTE, hourly())
-    world.at(NOON, hourly())
-    assert "pw1" not in world.log.find("2")[0].error
-
-
 def test_while_the_run_log_is_away_nothing_begins_and_it_is_told_once(world):
     def broken(*_):
         raise EngineError("it is away", code="connection-failed")
