@@ -33,10 +33,11 @@ def command() -> None:
 def take(arguments: tuple[str, ...], of: str | None, yes: bool, environment: str | None) -> int:
     """Take TABLE over from the project that owns it: that leaves it alone from then on.
 
-    TABLE is one of `tables:`, or CONNECTION.TABLE. With it go the watermarks and bad rows of the pipelines here that
-    load it, and all that is kept of the streams here that write it, where they have the names that they had there. A
-    stream of several tables goes on when all of them are taken: its state goes with the first one. The table and its
-    rows stay as they are. Shows what there is and asks, unless `--yes` is given. Stop what loads the table first.
+    TABLE is one of `tables:`, or CONNECTION.TABLE. With it go the watermarks, recorded runs and bad rows of the
+    pipelines here that load it, and all that is kept of the streams here that write it, where they have the names that
+    they had there. A stream of several tables goes on when all of them are taken: its state goes with the first one.
+    The table and its rows stay as they are. Shows what there is and asks, unless `--yes` is given. Stop what loads the
+    table first.
     """
     if not arguments:
         raise click.UsageError("say which table: `flowc project take TABLE`")
@@ -63,10 +64,10 @@ def take(arguments: tuple[str, ...], of: str | None, yes: bool, environment: str
 def rename(arguments: tuple[str, ...], yes: bool, environment: str | None) -> int:
     """Give all that is kept of project OLD to the name NEW, which its specs have now.
 
-    History, owned tables, watermarks, positions, state, dead letters and bad rows move: in each database in one
-    transaction. Tables and their rows stay as they are. OLD may be `-`: what an older version of flowc left without a
-    name. Shows what there is and asks, unless `--yes` is given. Stop the workers of OLD first: one that still runs is
-    fenced.
+    History, owned tables, watermarks, recorded runs, positions, state, dead letters and bad rows move: in each
+    database in one transaction. Tables and their rows stay as they are. OLD may be `-`: what an older version of flowc
+    left without a name. Shows what there is and asks, unless `--yes` is given. Stop the workers of OLD first: one that
+    still runs is fenced.
     """
     if len(arguments) < 2:
         raise click.UsageError("say two names: `flowc project rename OLD NEW`")

@@ -128,6 +128,9 @@ class TableRules:
     """A column that is renamed gets its new name in views and triggers too."""
     ensure_sequence: str = ""
     """Creates the sequence `{name}` where it is missing; empty where the engine has no sequences."""
+    identity: str = ""
+    """An expression that tells the table `{text}`, a literal of its quoted name, from one that had its name before;
+    empty where the engine knows none."""
     ensure_schema: str = "CREATE SCHEMA IF NOT EXISTS {schema}"
     """Creates a user's schema where it is missing; `{block}` is `schema_block` as a text literal."""
     schema_block: str = ""

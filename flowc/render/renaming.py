@@ -12,9 +12,9 @@ from flowc.service.changes.taking import Taking
 
 _WORDS = {
     "migrations": "applied versions", "migration_steps": "recorded statements", "watermarks": "watermarks",
-    "positions": "positions of streams", "checkpoints": "checkpoints of streams", "epochs": "epochs of streams",
-    "state": "pieces of state", "segments": "pieces of state", "facts": "facts of streams",
-    "payloads": "payloads of epochs",
+    "loads": "recorded runs", "positions": "positions of streams", "checkpoints": "checkpoints of streams",
+    "epochs": "epochs of streams", "state": "pieces of state", "segments": "pieces of state",
+    "facts": "facts of streams", "payloads": "payloads of epochs",
 }  # fmt: skip
 
 

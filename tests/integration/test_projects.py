@@ -334,3 +334,33 @@ def test_letters_of_an_older_version_are_purged_before_the_first_run(store: Stor
     store.run(f"UPDATE {own(store, 'dead_letters')} SET stream = 'ticks'")
     assert done(orders, "dlq", "purge", "ticks", "--yes") == "ticks: 1 removed\n"
     assert store.rows(f"SELECT stream FROM {own(store, 'dead_letters')}") == []
+
+
+def appending(project: Inside) -> Inside:
+    """The project with a load that adds all rows of its source in each run."""
+    text = (project.path / "specs/project.yaml").read_text("utf-8")
+    project.write(
+        "specs/project.yaml", text.replace("    incremental: { column: id }\n", "").replace(" primary key", "")
+    )
+    return project
+
+
+def test_an_attempt_behind_a_rename_loads_nothing_again(store: Store, made: Make):
+    orders = appending(made("orders"))
+    done(orders, "apply", "--yes")
+    done(orders, "run", "--once", "load", "--run-id", "a")
+    renamed = appending(made("new", name="new", table="orders"))
+    done(renamed, "project", "rename", "orders", "new", "--yes")
+    assert "passed by" in done(renamed, "run", "--once", "load", "--run-id", "a")
+    assert store.rows("SELECT id FROM orders ORDER BY id") == [(1,), (2,)]
+
+
+def test_a_run_under_the_new_name_does_not_stop_a_rename(store: Store, made: Make):
+    orders = appending(made("orders"))
+    for run in ("a", "b"):
+        done(orders, "run", "--once", "load", "--run-id", run)
+    renamed = appending(made("new", name="new", table="orders"))
+    done(renamed, "run", "--once", "load", "--run-id", "a")
+    done(renamed, "project", "rename", "orders", "new", "--yes")
+    done(renamed, "run", "--once", "load", "--run-id", "b")
+    assert store.rows("SELECT count(*) FROM orders") == [(6,)]

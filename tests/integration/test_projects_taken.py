@@ -7,7 +7,7 @@ from functools import partial
 
 from flowc.service.access.owners import Owners
 from tests.commands import Inside
-from tests.integration.test_projects import Make, done, made, refused
+from tests.integration.test_projects import Make, appending, done, made, refused
 from tests.older import make_older, own
 from tests.stores import HALF, OTHER_HALF, Store
 
@@ -230,3 +230,15 @@ def test_a_stream_of_several_tables_goes_on_when_all_of_them_are_taken(store: St
     done(shop, "run", "--once")
     assert store.rows("SELECT id FROM orders_ticks") == [(1,), (2,)]
     assert store.rows("SELECT id FROM others") == [(1,), (2,)]
+
+
+def test_an_attempt_behind_a_taking_over_loads_nothing_again(store: Store, made: Make):
+    orders = appending(made("orders"))
+    done(orders, "apply", "--yes")
+    done(orders, "run", "--once", "load", "--run-id", "a")
+    shop = appending(made("shop", table="orders"))
+    specs = re.sub(r"\bwh\b", "house", (shop.path / "specs/project.yaml").read_text("utf-8"))
+    shop.write("specs/project.yaml", specs)
+    done(shop, "project", "take", "house.orders", "--from", "orders", "--yes")
+    assert "passed by" in done(shop, "run", "--once", "load", "--run-id", "a")
+    assert store.rows("SELECT count(*) FROM orders") == [(2,)]

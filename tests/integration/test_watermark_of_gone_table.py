@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+import deltalake
 import pytest
 
 from flowc.runtime.connectors import open_database
@@ -73,6 +74,72 @@ def test_a_load_of_a_table_that_was_dropped_reads_from_the_start(project):
     add(folder, 5)
     assert folder.flowc("run", "--once").code == 0
     assert held(kind, options) == [1, 2, 3, 4, 5]
+
+
+def anew(kind: str, options: dict[str, str], rows: str = "1 = 0") -> None:
+    """Another table takes the place of the one that was loaded, with some of its rows."""
+    for sql in (f"CREATE TABLE other AS SELECT * FROM seen WHERE {rows}", "DROP TABLE seen"):
+        execute(kind, options, sql)
+    execute(kind, options, "ALTER TABLE other RENAME TO seen")
+
+
+@pytest.mark.parametrize("dropped", [True, False])
+def test_a_table_that_is_empty_is_in_the_report(project, dropped):
+    """Where the engine knows that it is another table, the load reads from the start."""
+    folder, kind, options = project
+    add(folder, 1, 2, 3)
+    assert folder.flowc("run", "--once").code == 0
+    if dropped:
+        anew(kind, options)
+    else:
+        execute(kind, options, "DELETE FROM seen")
+    add(folder, 4)
+    done = folder.flowc("run", "--once")
+    told, another = done.out + done.err, kind == "postgres" and dropped
+    assert done.code == 0
+    assert held(kind, options) == ([1, 2, 3, 4] if another else [3, 4])  # a read begins at the watermark itself
+    words = "is another table than before" if another else "rewind copy --to earliest` loads what is gone again"
+    assert words in told
+    add(folder, 5)
+    done = folder.flowc("run", "--once")
+    assert "`seen`" not in done.out + done.err
+
+
+def test_a_delta_table_that_is_empty_is_in_the_report(tmp_path: Path):
+    folder = Inside(tmp_path)
+    (tmp_path / "lake").mkdir()
+    folder.write("specs/s.yaml", SPEC.format(kind="delta", place="uri: lake"))
+    add(folder, 1, 2, 3)
+    assert folder.flowc("run", "--once").code == 0
+    deltalake.DeltaTable(tmp_path / "lake" / "seen").delete()
+    add(folder, 4)
+    done = folder.flowc("run", "--once")
+    assert (done.code, deltalake.DeltaTable(tmp_path / "lake" / "seen").to_pyarrow_table().num_rows) == (0, 2)
+    assert "rewind copy --to earliest` loads what is gone again" in done.out + done.err
+
+
+def test_a_restored_table_keeps_its_watermark(project):
+    """It has another identity and rows. What a consumer takes out of it later is not loaded again."""
+    folder, kind, options = project
+    add(folder, 1, 2, 3)
+    assert folder.flowc("run", "--once").code == 0
+    anew(kind, options, "1 = 1")
+    assert folder.flowc("run", "--once").code == 0
+    assert held(kind, options) == [1, 2, 3]
+    execute(kind, options, "DELETE FROM seen")
+    add(folder, 4)
+    assert folder.flowc("run", "--once").code == 0
+    assert 1 not in held(kind, options)
+
+
+def test_a_watermark_that_was_set_counts_for_an_empty_table(project):
+    folder, kind, options = project
+    add(folder, 1, 2, 3)
+    assert folder.flowc("run", "--once").code == 0
+    anew(kind, options)
+    assert folder.flowc("rewind", "copy", "--to", "2026-01-03 00:00:00", "--yes").code == 0
+    assert folder.flowc("run", "--once").code == 0
+    assert held(kind, options) == [2, 3]
 
 
 def test_a_load_that_fails_between_leaves_no_watermark_of_the_table_before(project):

@@ -6,7 +6,7 @@ finds its own there has nothing to do.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -142,6 +142,17 @@ def read_loads(key: Mapping[str, str], dialect: Dialect) -> str:
     # SQLite takes a name that no column has for a text, unless it stands behind that of a table.
     names = ", ".join(f"l.{ident(name)}" for name in ("target", "due_at", "detail", "loaded_at"))
     return f"SELECT {names} FROM {table(dialect.state_table(LOADS))} AS l WHERE {of_key(key, dialect)}"
+
+
+def keys_of_project(project: str, dialect: Dialect) -> str:
+    """A query of the keys of a project's rows, without the project."""
+    names = ", ".join(f"l.{ident(name)}" for name in KEY[1:])
+    return f"SELECT {names} FROM {table(dialect.state_table(LOADS))} AS l WHERE {of_key({PROJECT: project}, dialect)}"
+
+
+def other_keys(keys: Iterable[Mapping[str, str]], dialect: Dialect) -> str:
+    """The condition on a row that it has none of the keys; empty for no keys."""
+    return " AND ".join(f"NOT ({of_key(key, dialect)})" for key in keys)
 
 
 def forget_load(key: Mapping[str, str], loaded_at: datetime, dialect: Dialect) -> str:

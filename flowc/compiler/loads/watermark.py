@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
-from flowc.catalog import Column, TableName
+from flowc.catalog import Column, Table, TableName
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.ir import Apply
 from flowc.compiler.loads.cursor import (
@@ -20,6 +20,7 @@ from flowc.compiler.loads.cursor import (
     now_literal,
     same_values,
 )
+from flowc.compiler.loads.lifetimes import TABLE_ID, identity
 from flowc.compiler.loads.load import Load, find_column, free_name
 from flowc.compiler.loads.reads import repeated
 from flowc.compiler.loads.staging import Field, fields, one_step
@@ -50,6 +51,10 @@ _COLUMNS = (
 _KEY = (PROJECT, "pipeline_name", "target")
 
 
+def _columns(dialect: Dialect) -> tuple[Column, ...]:
+    return (*_COLUMNS, TABLE_ID) if dialect.tables.identity else _COLUMNS
+
+
 def cursor_column(load: Load) -> Column | None:
     """The target's column that holds the cursor, if it has one."""
     incremental = load.apply.incremental
@@ -72,24 +77,30 @@ def place(load: Load) -> Iterator[Execute]:
 
 def place_of_watermarks(dialect: Dialect) -> Iterator[str]:
     """Statements that make the table of watermarks where it is missing."""
-    yield from ensure_state(WATERMARKS, _COLUMNS, _KEY, dialect)
+    yield from ensure_state(WATERMARKS, _columns(dialect), _KEY, dialect)
 
 
-def of_pipeline(pipeline: str, dialect: Dialect, *, old: bool = False) -> str:
+def of_pipeline(pipeline: str, dialect: Dialect, held: Table) -> str:
     """A query of all watermarks of pipelines of that name, whatever their projects, targets and cursors, newest first.
 
-    With `old`, the table is as it was before there were projects.
+    `held` is their table as it is: an older version may have made it.
     """
+    old = held.column(PROJECT) is None
     project, name = (f"'' AS {ident(PROJECT)}", "pipeline") if old else (f"w.{ident(PROJECT)}", "pipeline_name")
-    columns = ", ".join((project, *(ident(name) for name in ("target", "column_name", "value"))))
+    known = f"w.{ident(TABLE_ID.name)}" if held.column(TABLE_ID.name) is not None else f"NULL AS {ident(TABLE_ID.name)}"
+    columns = ", ".join((project, *(ident(name) for name in ("target", "column_name", "value")), known))
     # SQLite takes a name that no column has for a text, unless it stands behind that of a table.
     where = f"w.{ident(name)} = {text(pipeline, dialect)} ORDER BY {ident('loaded_at')} DESC, {ident('target')}"
     return f"SELECT {columns} FROM {table(dialect.state_table(WATERMARKS))} AS w WHERE {where}"
 
 
-def renew_watermarks(dialect: Dialect) -> Renewal:
+def renew_watermarks(dialect: Dialect) -> tuple[Renewal, ...]:
     """How the table of watermarks becomes that of this version where an older one made it."""
-    return renewal(WATERMARKS, _COLUMNS, _KEY, dialect)
+    projects = renewal(WATERMARKS, _COLUMNS, _KEY, dialect)
+    if not dialect.tables.identity:
+        return (projects,)
+    add = f"ALTER TABLE {table(projects.table)} ADD COLUMN IF NOT EXISTS {ident(TABLE_ID.name)} TEXT"
+    return (projects, Renewal(projects.table, (add,), TABLE_ID.name))
 
 
 def claim_watermark(project: str, pipeline: str, target: str, dialect: Dialect) -> str:
@@ -106,13 +117,25 @@ def forget_watermark(apply: Apply, target: str, dialect: Dialect) -> str:
     return f"DELETE FROM {table(dialect.state_table(WATERMARKS))} WHERE {where}"
 
 
+def adopt_table(apply: Apply, target: str, dialect: Dialect) -> str:
+    """Says that the watermark of a load is of the table that is there now."""
+    own = ((PROJECT, apply.project), ("pipeline_name", apply.pipeline), ("target", target))
+    where = " AND ".join(f"{ident(name)} = {text(value, dialect)}" for name, value in own)
+    at = f"{ident(TABLE_ID.name)} = {identity(apply.target.name, dialect)}"
+    return f"UPDATE {table(dialect.state_table(WATERMARKS))} SET {at} WHERE {where}"
+
+
 def set_watermark(apply: Apply, target: str, value: str, now: datetime, dialect: Dialect) -> str:
     """Writes the watermark of a load that has none; `value` is canonical text of the cursor."""
     cursor = apply.incremental.column if apply.incremental is not None else ""
     texts = (text(each, dialect) for each in (apply.project, apply.pipeline, target, cursor, value))
-    values = ", ".join((*texts, now_literal(now, TIMESTAMPTZ, dialect)))
-    into = ", ".join(ident(column.name) for column in _COLUMNS)
+    values = ", ".join((*texts, now_literal(now, TIMESTAMPTZ, dialect), *_identity(apply.target.name, dialect)))
+    into = ", ".join(ident(column.name) for column in _columns(dialect))
     return f"INSERT INTO {table(dialect.state_table(WATERMARKS))} ({into}) VALUES ({values})"
+
+
+def _identity(name: TableName, dialect: Dialect) -> tuple[str, ...]:
+    return tuple(filter(None, (identity(name, dialect),)))
 
 
 def resume(load: Load) -> Iterator[Execute | Check]:
@@ -225,10 +248,11 @@ def _upsert(load: Load, column: Column, state: str) -> str:
     dialect, wanted = load.dialect, load.apply.incremental.column if load.apply.incremental else column.name
     fixed = [text(v, dialect) for v in (load.apply.project, load.apply.pipeline, load.kept, wanted)]
     name = ident(column.name)
-    values = ", ".join([*fixed, kept(name, column.type, dialect), now_literal(load.now, TIMESTAMPTZ, dialect)])
+    at = now_literal(load.now, TIMESTAMPTZ, dialect), *_identity(load.table.name, dialect)
+    values = ", ".join([*fixed, kept(name, column.type, dialect), *at])
     query = f"SELECT {values} FROM ({_greatest(load, column)}) AS m WHERE {name} IS NOT NULL"
-    into = f"INSERT INTO {state} ({', '.join(ident(c.name) for c in _COLUMNS)}) {query}"
-    moving = [ident(c) for c in ("column_name", "value", "loaded_at")]
+    into = f"INSERT INTO {state} ({', '.join(ident(c.name) for c in _columns(dialect))}) {query}"
+    moving = [ident(c.name) for c in _columns(dialect) if c.name not in _KEY]
     if not dialect.writes.on_conflict:
         return f"{into} ON DUPLICATE KEY UPDATE {', '.join(f'{state}.{c} = VALUES({c})' for c in moving)}"
     sets = ", ".join(f"{c} = excluded.{c}" for c in moving)

@@ -21,6 +21,7 @@ KEPT = (
     "migrations",
     "migration_steps",
     "watermarks",
+    "loads",
     "positions",
     "checkpoints",
     "epochs",
@@ -30,7 +31,7 @@ KEPT = (
     "payloads",
 )
 """The names of those of flowc's own tables whose rows are of projects, without their schema or prefix."""
-OWN = (*KEPT, "locks", "dead_letters", "runs", "schedules", "leases", "conditions", "loads")
+OWN = (*KEPT, "locks", "dead_letters", "runs", "schedules", "leases", "conditions")
 """The names of all of flowc's own tables."""
 WAS = {"stream_name": "stream", "pipeline_name": "pipeline", "plan_id": "plan"}
 """What columns were called before there were projects."""

@@ -15,6 +15,7 @@ from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Apply, Ir, Stream, Target
 from flowc.compiler.loads.badrows import bad_rows_of, count_bad_rows, rename_bad_rows
+from flowc.compiler.loads.identity import LOADS, keys_of_project, other_keys
 from flowc.compiler.loads.watermark import renew_watermarks
 from flowc.compiler.migrate.engines import ENGINES
 from flowc.compiler.migrate.history import renew_history
@@ -138,13 +139,18 @@ class Renaming:
     def _require_apart(self, help: str) -> None:
         for kept in self.found:
             taken = self._rows(kept.database, kept.kind, self.new)
-            if set(taken) & set(kept.rows):
+            if (set(taken) & set(kept.rows)) - {LOADS}:
                 message = f"{kept.where}: something is kept of project `{self.new}` already, beside `{self.old}`"
                 raise UsageError(message, code="project-exists", help=help)
 
     def _where(self, name: str, database: Database, kind: str) -> str:
         """Which rows of one of flowc's own tables move, among those of the project."""
-        return ""
+        return self._unloaded(database, kind) if name == LOADS else ""
+
+    def _unloaded(self, database: Database, kind: str) -> str:
+        """The condition on recorded loads that the new name has recorded none of the same key."""
+        dialect = DIALECTS[kind]
+        return other_keys(database.query(keys_of_project(self.new, dialect)).to_pylist(), dialect)
 
     def _hold(self, kept: Kept) -> None:
         """Keeps out, until the transaction of a place ends, what must not meet it half done."""
@@ -303,7 +309,7 @@ def _projects(database: Database, kind: str) -> Iterator[str]:
 
 def _renewals(kind: str) -> tuple[Renewal, ...]:
     dialect = DIALECTS[kind]
-    return (*renew_history(dialect), renew_watermarks(dialect), *renew_positions(dialect), *renew_state(dialect))
+    return (*renew_history(dialect), *renew_watermarks(dialect), *renew_positions(dialect), *renew_state(dialect))
 
 
 def _lakes(ir: Ir) -> Iterator[Target]:

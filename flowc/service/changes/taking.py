@@ -18,7 +18,8 @@ from flowc.compiler.dialect import Dialect
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Apply, Ir, Pipeline, Stream, Target
 from flowc.compiler.loads.badrows import errors_of_bad_rows, label_of, relabel_bad_rows
-from flowc.compiler.loads.watermark import WATERMARKS, of_pipeline
+from flowc.compiler.loads.identity import LOADS
+from flowc.compiler.loads.watermark import WATERMARKS
 from flowc.compiler.migrate import history as sql
 from flowc.compiler.quote import ident, table, text
 from flowc.compiler.streamplan.positions import POSITIONS
@@ -38,6 +39,7 @@ from flowc.service.changes.renaming import Kept, Renaming
 from flowc.service.streams.state import judged_name, replayed_name
 
 _PIPELINE, _STREAM = "pipeline_name", "stream_name"
+_OF_LOADS = (WATERMARKS, LOADS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,21 +146,21 @@ class Taking(Renaming):
     def _where(self, name: str, database: Database, kind: str) -> str:
         if name in (sql.MIGRATIONS, sql.STEPS):
             return "1 = 0"  # versions stay; newer ones tell of the table
-        dialect, column = DIALECTS[kind], _PIPELINE if name == WATERMARKS else _STREAM
+        dialect, column = DIALECTS[kind], _PIPELINE if name in _OF_LOADS else _STREAM
         old = is_old(database.table(dialect.state_table(name)))
         named = f"{ident(WAS[column] if old else column)} IN "
-        if name == WATERMARKS:
-            loads = [each.name for each in self.moving if isinstance(each, Pipeline)]
-            stored = [row["target"] for each in loads for row in _stored(each, database, dialect, old=old)]
-            targets = [each for each in dict.fromkeys(stored) if self._means(each)]
-            return f"{named}{_listed(loads, dialect)} AND {ident('target')} IN {_listed(targets, dialect)}"
+        if name in _OF_LOADS:
+            loads = f"{named}{_listed([each.name for each in self.moving if isinstance(each, Pipeline)], dialect)}"
+            targets = _listed([each for each in _stored(name, loads, database, dialect) if self._means(each)], dialect)
+            mine = f"{loads} AND {ident('target')} IN {targets}"
+            return " AND ".join(filter(None, (mine, super()._where(name, database, kind))))
         streams = [each.name for each in self.streams]
         replays = [made(each) for each in streams for made in (replayed_name, judged_name)]
         of = f"{named}{_listed((*streams, *replays), dialect)}"
         if name != POSITIONS:
             return of
-        targets = self._positions(database, dialect, of)
-        return f"{of} AND {ident('target')} IN {_listed(targets, dialect)}"
+        places = self._positions(database, dialect, of)
+        return f"{of} AND {ident('target')} IN {_listed(places, dialect)}"
 
     def _positions(self, database: Database, dialect: Dialect, of: str) -> list[str]:
         """The names under which streams keep positions of the table; they keep some of each table that they write."""
@@ -178,19 +180,18 @@ class Taking(Renaming):
     def _more(self, kept: Kept) -> Iterator[str]:
         if not self._is_here(kept):
             return
-        if WATERMARKS in kept.rows:
-            yield self._called(kept)
+        yield from (self._called(kept, name) for name in _OF_LOADS if name in kept.rows)
         yield from self._labels(kept)
         if self.owned:
             claim_history(kept.database, kept.kind, self.sessions.scope, self._subject.kind)
             yield from self._versions(kept)
 
-    def _called(self, kept: Kept) -> str:
-        """Has watermarks name the connection as it is called here."""
+    def _called(self, kept: Kept, name: str) -> str:
+        """Has watermarks, or recorded loads, name the connection as it is called here."""
         dialect = DIALECTS[kept.kind]
         at = text(f"{self._subject.connection}.{kept.database.resolved(self._subject.name).kept}", dialect)
-        where = f"{ident(PROJECT)} = {text(self.new, dialect)} AND {self._where(WATERMARKS, kept.database, kept.kind)}"
-        return f"UPDATE {table(dialect.state_table(WATERMARKS))} SET {ident('target')} = {at} WHERE {where}"
+        where = f"{ident(PROJECT)} = {text(self.new, dialect)} AND {self._where(name, kept.database, kept.kind)}"
+        return f"UPDATE {table(dialect.state_table(name))} SET {ident('target')} = {at} WHERE {where}"
 
     def _labels(self, kept: Kept) -> Iterator[str]:
         """Has the errors of bad rows, by which they are found again, name the connection as it is called here."""
@@ -255,9 +256,11 @@ def _targets(each: Pipeline | Stream) -> Iterator[Target]:
     return (apply.target for apply in each.applies)
 
 
-def _stored(pipeline: str, database: Database, dialect: Dialect, *, old: bool) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = database.query(of_pipeline(pipeline, dialect, old=old)).to_pylist()
-    return rows
+def _stored(name: str, of: str, database: Database, dialect: Dialect) -> list[str]:
+    """The targets that those rows of one of flowc's own tables name."""
+    state, target = table(dialect.state_table(name)), ident("target")
+    found = database.query(f"SELECT DISTINCT w.{target} AS {target} FROM {state} AS w WHERE {of}")
+    return [str(row["target"]) for row in found.to_pylist()]
 
 
 def _listed(names: Sequence[str], dialect: Dialect) -> str:

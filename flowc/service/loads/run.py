@@ -39,8 +39,7 @@ from flowc.service.checking.refusals import report_refusal
 from flowc.service.loads.identity import pass_by, recorded_load
 from flowc.service.loads.planning import connections, home
 from flowc.service.loads.report import PipelineReport, RunReport, Status, TargetReport
-from flowc.service.loads.watermarks import Watermark as Stored
-from flowc.service.loads.watermarks import bound_of, stored_watermark
+from flowc.service.loads.watermarks import bound_of, notes_of, stored_watermark
 from flowc.types import UNKNOWN
 
 _LOOKING = "look at the source and the target"
@@ -347,16 +346,7 @@ def prepare(
         recorded=recorded,
         stale=stored.stale if stored else None,
     )
-    return Prepared(apply, columns, plan, _notes(apply, stored))
-
-
-def _notes(apply: Apply, stored: Stored | None) -> tuple[str, ...]:
-    """What the report of a load says of its watermark."""
-    if stored is None or stored.stale is None:
-        return ()
-    return (
-        f"`{apply.target.name}` was gone, so its watermark {stored.stale} did not count: the load read from the start",
-    )
+    return Prepared(apply, columns, plan, (notes_of(apply, stored) if stored and run.reread is None else ()))
 
 
 def _anew(apply: Apply, reread: Reread | None) -> Apply:

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from flowc.catalog import Column
+from flowc.catalog import Column, TableName
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Apply, Incremental
 from flowc.compiler.loads.cursor import bound_value
+from flowc.compiler.loads.lifetimes import TABLE_ID, look_at
 from flowc.compiler.loads.load import find_column
-from flowc.compiler.loads.watermark import WATERMARKS, claim_watermark, of_pipeline, renew_watermarks
+from flowc.compiler.loads.watermark import WATERMARKS, adopt_table, claim_watermark, of_pipeline, renew_watermarks
 from flowc.compiler.lowering.context import Bound
 from flowc.errors import UsageError
 from flowc.loadplan import PROJECT
@@ -28,7 +29,11 @@ class Watermark:
     value: str | None
     kept: str
     stale: str | None = None
-    """The value that is stored of a table that is gone, and so is none of the table that the load creates."""
+    """The value that is stored of a table that is gone, and so is none of the table that is there or will be."""
+    table_id: str | None = None
+    """Which table it is of, where that is known."""
+    empty: bool = False
+    """The table that is there has no rows."""
 
 
 def stored_watermark(apply: Apply, target: Database, *, claim: bool = False) -> Watermark | None:
@@ -48,14 +53,34 @@ def stored_watermark(apply: Apply, target: Database, *, claim: bool = False) -> 
     elif found.value is not None and not mine and claim and not isinstance(target, TableStore):
         sql = claim_watermark(apply.project, apply.pipeline, found.kept, DIALECTS[apply.target.kind])
         target.execute(sql)
-    return _of_this_table(found, apply, target)
+    return _of_this_table(found, apply, target, claim=claim)
 
 
-def _of_this_table(found: Watermark, apply: Apply, target: Database) -> Watermark:
-    """A watermark lives as long as its table: of one that was dropped, the rows before it are gone too."""
-    if found.value is None or isinstance(target, TableStore) or target.table(apply.target.name) is not None:
+def _of_this_table(found: Watermark, apply: Apply, target: Database, *, claim: bool) -> Watermark:
+    """A watermark lives as long as its table: of one that was dropped, the rows before it are gone too.
+
+    A table with rows is believed to be the same, for a restored one has another identity; with `claim`, that is stored.
+    """
+    name, dialect = apply.target.name, DIALECTS[apply.target.kind]
+    if found.value is None:
         return found
-    return Watermark(None, found.kept, stale=found.value)
+    if isinstance(target, TableStore):
+        return replace(found, empty=_has_no_files(name, target))
+    if target.table(name) is None:
+        return Watermark(None, found.kept, stale=found.value)
+    (seen,) = target.query(look_at(name, dialect)).to_pylist()
+    same = found.table_id == seen[TABLE_ID.name]
+    if seen["filled"]:
+        if claim and not same:
+            target.execute(adopt_table(apply, found.kept, dialect))
+        return found
+    if found.table_id is not None and not same:
+        return Watermark(None, found.kept, stale=found.value, empty=True)
+    return replace(found, empty=True)
+
+
+def _has_no_files(name: TableName, target: TableStore) -> bool:
+    return target.table(name) is not None and next(iter(target.dataset(name).get_fragments()), None) is None
 
 
 def _refuse_renamed(apply: Apply, target: Database, rows: Sequence[dict[str, Any]]) -> None:
@@ -80,8 +105,9 @@ def _watermark(apply: Apply, target: Database, rows: Sequence[dict[str, Any]]) -
     names = [str(row["target"]).removeprefix(prefix) for row in rows if str(row["target"]).startswith(prefix)]
     kept = prefix + stored_name(names, apply.target.name, target)
     wanted = kept, apply.incremental.column.lower()
-    own = (str(row["value"]) for row in rows if (row["target"], str(row["column_name"]).lower()) == wanted)
-    return Watermark(next(own, None), kept)
+    own = (row for row in rows if (row["target"], str(row["column_name"]).lower()) == wanted)
+    row = next(own, None)
+    return Watermark(None, kept) if row is None else Watermark(str(row["value"]), kept, table_id=row.get(TABLE_ID.name))
 
 
 def _stored(apply: Apply, target: Database, *, claim: bool) -> Sequence[dict[str, Any]]:
@@ -93,12 +119,26 @@ def _stored(apply: Apply, target: Database, *, claim: bool) -> Sequence[dict[str
     name = dialect.state_table(WATERMARKS)
     with waiting_for(name, target):
         there = target.table(name)
+        renewals = renew_watermarks(dialect)
+        if claim and any(is_old(there, each.lacks) for each in renewals) and renewed(target, renewals):
+            there = target.table(name)
         if there is None:
             return ()
-        old = is_old(there) and not (claim and renewed(target, (renew_watermarks(dialect),)))
-        query = of_pipeline(apply.pipeline, dialect, old=old)
+        query = of_pipeline(apply.pipeline, dialect, there)
         rows: list[dict[str, Any]] = target.query(query).to_pylist()
     return rows
+
+
+def notes_of(apply: Apply, stored: Watermark) -> tuple[str, ...]:
+    """What the report of a load that reads on says of its watermark."""
+    name = apply.target.name
+    if stored.stale is not None:
+        was = "is another table than before, and empty" if stored.empty else "was gone"
+        return (f"`{name}` {was}, so its watermark {stored.stale} did not count: the load read from the start",)
+    if stored.empty:
+        again = f"`{shlex.join(('flowc', 'rewind', apply.pipeline, '--to', 'earliest'))}` loads what is gone again"
+        return (f"`{name}` was empty, though earlier runs have read up to {stored.value}: {again}",)
+    return ()
 
 
 def bound_of(
