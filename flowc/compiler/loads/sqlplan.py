@@ -20,6 +20,7 @@ from flowc.compiler.loads.load import HELD_BACK, ROWS, SIFTED, STAGE, Load, Rere
 from flowc.compiler.loads.merge import merge
 from flowc.compiler.loads.reads import narrowed, read_dialect, read_of
 from flowc.compiler.loads.record import record, record_tables
+from flowc.compiler.loads.reserved import refuse_reserved
 from flowc.compiler.loads.scd2 import scd2
 from flowc.compiler.loads.shadowing import unshadowed
 from flowc.compiler.loads.shape import check_shape, live_table, target_table
@@ -98,6 +99,7 @@ def _load(
     apply: Apply, columns: tuple[Column, ...], live: Table | None, watermark: str | None, reread: Reread | None,
     *, changes: bool = False, **decided: Any,
 ) -> Load:  # fmt: skip
+    refuse_reserved(apply)
     dialect = DIALECTS[apply.target.kind]
     load = Load(
         apply=apply,
