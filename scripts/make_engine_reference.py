@@ -94,9 +94,10 @@ def denied_functions() -> Iterator[str]:
 {NOTE}
 SQL of a spec only reads. `flowc lint` refuses a call of these functions, wherever it stands in a query:
 [`denied-function`](../diagnostics/denied-function.md). A function of an extension is denied in any schema. One of the
-engine itself is marked `*`: a function of yours in another schema may have its name. Volatile functions of PostgreSQL,
-table functions and volatile functions of DuckDB, and functions of MariaDB that are not listed here harm nothing: they
-read, or they wait.
+engine itself is marked `*`: a function of yours in another schema may have its name. A test compares the
+lists with the catalog of the tested version of PostgreSQL, DuckDB and MariaDB, so that a new function that may write is
+noticed. The lists do not hold functions of other extensions, and no functions of yours: read-only transactions refuse
+what those write into the source.
 """
     does = {
         **DOES,

@@ -186,6 +186,20 @@ def test_what_lint_cannot_see_is_refused_by_the_session(
     assert folder.flowc(*command).code == 0
 
 
+@pytest.mark.parametrize("store", ["postgres", "mysql"], indirect=True)
+@pytest.mark.parametrize("command", [("validate",), ("preview", "load"), ("run", "--once")])
+def test_a_function_that_writes_in_the_database_of_the_target_is_undone(
+    filled: Store, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    """A load within one database reads in the transaction in which it writes: a run alone commits what that does."""
+    folder = Inside(tmp_path)
+    spec = SPECS.format(source=filled.connection, sql="SELECT erase() AS id", target="source")
+    folder.write("specs/load.yaml", spec)
+    done = folder.flowc(*command)
+    left = 0 if command == ("run", "--once") and done.code == 0 else 1
+    assert filled.rows("SELECT count(*) FROM t") == [(left,)], done.out + done.err
+
+
 @contextmanager
 def reading(store: Store) -> Iterator[Database]:
     options = {"url": store.dsn} if store.dsn else {"path": str(store.folder / f"{store.file}.{store.kind}")}
