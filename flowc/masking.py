@@ -13,11 +13,11 @@ SHORT = 4
 """Shorter secrets are masked only where they stand, as other words hold them too."""
 _WORD = (
     r"password|passwd|passwort|pwd|passphrase|secret|token|"
-    r"(?:secret|access|account|api|shared|private)[_.-]?(?:access[_.-]?)?key|"
-    r"signature|credentials?|jaas\.config|oauthbearer\.config|key\.pem|auth\.user\.info"
+    r"(?:secret|access|account|api|shared|private)[ _.-]?(?:access[_.-]?)?key|"
+    r"signature|cred(?:s|entials?)|jaas\.config|oauthbearer\.config|key\.pem|auth\.user\.info"
 )
 _NAME = re.compile(rf"(?:{_WORD}|(?:^|[._-])(?:sig|pw|pass|auth))$", re.IGNORECASE)
-_HEAD = re.compile(r":/++(?:\$\{[^{}]*\}|[^\s/?#:'\"`])*+:")
+_HEAD = re.compile(r"(?::|/(?=/))/++(?:\$\{[^{}]*\}|[^\s/?#:'\"`])*+:")
 """An address up to its password. Possessive, as a text without an end may begin as many addresses as it has letters."""
 _WORD_END = re.compile(r"[\s'\"`]|$")
 _QUERY = re.compile(r"[?&;](?P<name>[\w.%-]+)=(?P<secret>.*?)(?=&[\w.%-]+=|$)", re.DOTALL)
@@ -61,7 +61,7 @@ _OWN = re.compile(
 )
 """Secrets that are known by themselves: private keys, keys of AWS and of Google, tokens of code hosts, JWTs."""
 _SIGNS: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = (
-    (_ASSIGNED, ("pass", "pwd=", "pw=", "secret", "token=", "key=", "signature=", "credential", "config=", "pem=")),
+    (_ASSIGNED, ("pass", "pwd=", "pw=", "secret", "token=", "key=", "signature=", "cred", "config=", "pem=")),
     (_STATED, ("secret", "password", "token", "identified", "_key", "pwd", "pass")),
     (_OPAQUE, ("@",)),
     (_DEFAULT, ("${",)),

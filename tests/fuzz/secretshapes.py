@@ -52,6 +52,8 @@ NAMES = (
     "sas_token",
     "private_key",
     "credentials",
+    "creds",
+    "api key",
     "auth",
     "basic.auth.user.info",
 )

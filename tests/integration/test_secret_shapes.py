@@ -49,6 +49,8 @@ def test_no_command_shows_a_secret_in_sql(sql: str, form: tuple[str, ...], tmp_p
     f'alerts: {{ a: {{ kind: webhook, url: "${{U}}", on: [x], body: \'{{"token": "{SECRET}"}}\' }} }}',
     f"connections:\n  c:\n    properties:\n      ssl.key.pem: |\n        -----BEGIN\n        {SECRET}\n     x: y\n",
     f"env: [PASSWORD={SECRET}]",
+    f"connections: {{ c: {{ kind: postgres, creds: {SECRET} }} }}",
+    f"connections: {{ c: {{ kind: postgres, api key: {SECRET} }} }}",
     f"connections: {{ c: {{ kind: files, uri: 'AccountName=a;AccountKey={SECRET};x=y' , z: 1 }} }}",
     f"telemetry: {{ metrics: {{ kind: otlp, headers: 'Authorization: Bearer {SECRET}' }} }}",
 ])  # fmt: skip
@@ -66,7 +68,7 @@ def test_secrets_in_other_places(text: str, form: tuple[str, ...], tmp_path: Pat
     ("key AKIAIOSFODNN7EXAMPLE is unknown", "key *** is unknown"),
     ("host=h password='it is' dbname=d", "host=h password='***' dbname=d"),
     ("AccountName=a;AccountKey=x+y/z==;x=y", "AccountName=a;AccountKey=***;x=y"),
-    ("postgres:u:hunter2@h/db", "postgres:u:***@h/db"),
+    ("postgres:u:hunter2@h/db", "postgres:u:***@h/db"), ("postgres//u:hunter2@h/db", "postgres//u:***@h/db"),
     ("-----BEGIN RSA PRIVATE KEY-----\nMII\n-----END RSA PRIVATE KEY-----\nx", "***\nx"),
     ("CREATE SECRET (TYPE s3, SECRET 'abc')", "CREATE SECRET (TYPE s3, SECRET '***')"),
     ("${env:PW:-hunter2}", "${env:PW:-***}"),
@@ -120,3 +122,11 @@ def test_a_literal_that_is_part_of_a_word_of_flowc_leaves_it_readable(tmp_path: 
     assert "password: *," in done.out
     listed = folder.flowc("lint", "--format", "json").json
     assert [each["code"] for each in listed if each["severity"] == "error"]
+
+
+def test_a_connection_may_have_the_name_of_a_secret(tmp_path: Path):
+    folder = Inside(tmp_path)
+    folder.write("specs/a.yaml", "connections: { auth: { kind: duckdb, pth: a.duckdb }, token: { kind: sqlite } }")
+    done = folder.flowc("lint")
+    assert "auth: { kind: duckdb, pth: a.duckdb }" in done.out
+    assert MASK not in done.out

@@ -252,12 +252,18 @@ def _below(node: Node, key: str, *, secret: bool = False) -> Iterator[Place]:
             yield from _below(item, key, secret=secret)
     elif isinstance(node, TreeMap):
         for entry in _entries(node):
-            yield from _below(entry.value, entry.key.text, secret=secret)
+            name = "" if key == "connections" and _has_kind(entry.value) else entry.key.text
+            yield from _below(entry.value, name, secret=secret)
             yield from [_hidden(entry.key)] if secret and entry.key.text not in _words() else _signed(entry.key)
     elif secret:
         yield _hidden(node)
     else:
         yield from _in_value(node, key)
+
+
+def _has_kind(node: Node) -> bool:
+    """Whether this is a connection: its name may be any word, as `auth` and `token` are."""
+    return isinstance(node, TreeMap) and "kind" in node.entries
 
 
 def _in_value(node: Scalar, key: str) -> Iterator[Place]:

@@ -9,8 +9,8 @@ from flowc.compiler.front.schemas import load
 from flowc.masking import Place
 
 _WORDS = (
-    r"pas{1,2}w?o?r?d|passwd|passwort|pwd|passphrase|secret|token|credentials?|signature|jaas\.config|bearer\.config|"
-    r"key\.pem|auth\.user\.info|(?:secret|access|account|api|shared|private)[_.-]?(?:access[_.-]?)?key|routing_key|"
+    r"pas{1,2}w?o?r?d|passwd|passwort|pwd|passphrase|secret|token|cred(?:s|entials?)|signature|jaas\.config|bearer\.config|"
+    r"key\.pem|auth\.user\.info|(?:secret|access|account|api|shared|private)[ _.-]?(?:access[_.-]?)?key|routing_key|"
     r"authorization|x-api-key|cookie|(?<![A-Za-z])(?:sig|pw|pass|auth)"
 )
 _NAME = rf"(?<![A-Za-z0-9])[\w.-]*(?:{_WORDS})(?![\w.-])['\"]?"

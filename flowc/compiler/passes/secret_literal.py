@@ -35,10 +35,9 @@ def _check_connection(connection: ConnectionSpec, reporter: Reporter) -> None:
     short = {secret.path for secret in secrets if 0 < len(secret.value) < SHORT}
     for path in sorted({secret.path for secret in secrets}):
         variable = re.sub(r"[^A-Z0-9]", "_", f"{name}_{path[-1]}".upper())
-        code, words = "secret-literal", "holds a secret in plain text"
-        helps: tuple[str, ...] = (_REFER.format(variable=variable),)
+        code, words, helps = "secret-literal", "holds a secret in plain text", [_REFER.format(variable=variable)]
         if path in short:
-            code, words, helps = "short-secret", "is too short to be a secret", (_LENGTHEN, *helps)
+            code, words, helps = "short-secret", "is too short to be a secret", [_LENGTHEN, *helps]
         message = f"`{'.'.join(path)}` of connection `{name}` {words}"
         reporter.warning(code, message, connection.spans[path[0]], helps=helps)
 

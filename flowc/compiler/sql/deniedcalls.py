@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from pathlib import Path
 
 from sqlglot import exp
@@ -18,19 +18,22 @@ from sqlglot.tokens import Token, TokenType
 
 from flowc.compiler.front.reach import Reach
 from flowc.compiler.sql.denied import DOES, READS, RUNS, Denied, denied
-from flowc.compiler.sql.readonly import MYSQL, as_run
+from flowc.compiler.sql.readonly import as_run
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.diagnostics import Reporter
-from flowc.locations import without_scheme
 from flowc.source import Span
 
 _CODE = "denied-function"
 _T = TokenType
-_WORD, _CALL = re.compile(r"\w+"), re.compile(r"(\w+)\W*\(")
-_ESCAPED = re.compile(r"""U&"(?:[^"]|"")*"\s*(?:UESCAPE\s*'.'\s*)?\(""", re.IGNORECASE)
+_WORD = re.compile(r"\w+")
+_ESCAPED = re.compile(r"""(?<!\w)U&\"""", re.IGNORECASE)
 _URL = re.compile(r"(?!file:)([A-Za-z][\w+.-]*)://")
+_LOCAL = re.compile(r"file:(?://localhost)?(?=/)")
+"""What DuckDB leaves out before an absolute path."""
 _OPERANDS = (_T.VAR, _T.IDENTIFIER, _T.STRING, _T.NUMBER, _T.R_PAREN, _T.R_BRACKET)
 """What stands before `GLOB` where that is an operator."""
+_NO_CODE = frozenset((_T.STRING, _T.NUMBER, _T.COMMA, _T.TRUE, _T.FALSE, _T.NULL))
+"""What arguments consist of that are literals."""
 _POSTGRES, _OWN_SCHEMA, READS_FILES = "postgres", "pg_catalog", "duckdb"
 _SEARCHED = frozenset((
     "read_csv", "read_csv_auto", "sniff_csv", "read_parquet", "parquet_scan", "read_json", "read_json_auto",
@@ -59,12 +62,11 @@ def only_allowed(parsed: SqlTree, engine: str, reach: Reach, reporter: Reporter)
     table = {**denied(parsed.dialect), **denied(engine)}
     text = as_run(parsed.text.text, parsed.dialect)
     named = table.keys() & set(_WORD.findall(text.lower()))
-    for call in _calls(parsed, text) if named else ():
+    for call in (*_calls(parsed, text), *_attributes(parsed)) if named else ():
         if (found := table.get(call.name)) is not None and _is_meant(call, found, parsed.dialect):
             _check(call, found, parsed, table, reach, reporter)
-    if parsed.dialect == _POSTGRES and (escaped := _ESCAPED.search(text)):
-        span = parsed.text.span(*escaped.span())
-        reporter.error(_CODE, "the name of this function is written in escapes", span, helps=("write it plainly",))
+    if parsed.dialect == _POSTGRES:
+        _check_escapes(parsed, reporter)
     if engine == READS_FILES:
         for relation in parsed.tree.find_all(exp.Table):
             name = ".".join(part.name for part in relation.parts if isinstance(part, exp.Identifier))
@@ -89,15 +91,41 @@ def _calls(parsed: SqlTree, text: str) -> Iterator[_Call]:
             yield _Call("" if is_operator else _name(token, parsed.dialect), schema, token, tokens[i + 2 :])
 
 
+def _attributes(parsed: SqlTree) -> Iterator[_Call]:
+    """The calls that PostgreSQL takes in the form of an attribute: `(value).function`, and `row.function`."""
+    if parsed.dialect != _POSTGRES:
+        return
+    tokens = Dialect.get_or_raise(parsed.dialect).tokenize(parsed.text.text)
+    tables = {
+        table.alias_or_name.lower() for table in parsed.tree.find_all(exp.Table, exp.Subquery) if _has_rows(table)
+    }
+    for before, dot, token, following in zip(tokens, tokens[1:], tokens[2:], [*tokens[3:], None], strict=False):
+        is_call = following is not None and following.token_type is _T.L_PAREN
+        if dot.token_type is _T.DOT and not is_call and before.text.lower() not in tables:
+            yield _Call(_name(token, parsed.dialect), None, token, ())
+
+
+def _has_rows(relation: exp.Expression) -> bool:
+    """Whether a name in FROM means rows, whose attributes are columns; the name of a function may mean a value."""
+    return isinstance(relation, exp.Subquery) or isinstance(relation.this, exp.Identifier)
+
+
+def _check_escapes(parsed: SqlTree, reporter: Reporter) -> None:
+    """Reports names whose characters are written by their codes: they may be any name."""
+    tokens = Dialect.get_or_raise(parsed.dialect).tokenize(parsed.text.text)
+    for before, token in pairwise(tokens):
+        if token.token_type is _T.AMP and _ESCAPED.match(parsed.text.text, before.start):
+            span = parsed.text.span(before.start, token.end + 1)
+            reporter.error(_CODE, "this name is written in escapes", span, helps=("write it plainly",))
+
+
 def _has_place(name: object) -> bool:
     return isinstance(name, exp.Identifier) and "start" in name.meta
 
 
 def _name(token: Token, dialect: str) -> str:
-    quoted = token.token_type is _T.IDENTIFIER
-    if quoted and dialect == MYSQL:
-        return ""  # a stored function
-    return str(token.text) if quoted and dialect == _POSTGRES else str(token.text).lower()
+    is_exact = token.token_type is _T.IDENTIFIER and dialect == _POSTGRES
+    return str(token.text) if is_exact else str(token.text).lower()
 
 
 def _is_meant(call: _Call, found: Denied, dialect: str) -> bool:
@@ -111,7 +139,7 @@ def _check(
 ) -> None:  # fmt: skip
     span = parsed.text.span(call.token.start, call.token.end + 1)
     if found.group == RUNS:
-        _check_texts(parsed, table, reporter)
+        _check_texts(call, parsed, table, reporter)
     elif found.group != READS:
         reporter.error(_CODE, f"`{call.name}` {DOES[found.group]}", span, helps=(_NEEDLESS,))
     elif paths := list(_paths(call.arguments)):
@@ -123,14 +151,21 @@ def _check(
         reporter.error("path-outside", message, span, helps=(_LITERAL,))
 
 
-def _check_texts(parsed: SqlTree, table: Mapping[str, Denied], reporter: Reporter) -> None:
-    """Reports texts that call what is denied: a function of the query runs one of them."""
-    texts = (literal for literal in parsed.tree.find_all(exp.Literal) if literal.is_string)
-    for literal in texts:
-        for name in map(str.lower, _CALL.findall(literal.name)):
-            if name in table and table[name].group != RUNS:
-                message = f"`{name}`, which the SQL in this text calls, {DOES[table[name].group]}"
-                reporter.error(_CODE, message, parsed.span(literal), helps=(_NEEDLESS,))
+def _check_texts(call: _Call, parsed: SqlTree, table: Mapping[str, Denied], reporter: Reporter) -> None:
+    """Reports the SQL that a function runs where it is computed, or names what is denied."""
+    for token in takewhile(lambda token: token.token_type is not _T.R_PAREN, call.arguments):
+        at = parsed.text.span(token.start, token.end + 1)
+        names = [name for name in map(str.lower, _WORD.findall(token.text)) if name in table]
+        if token.token_type not in _NO_CODE:
+            message = f"`{call.name}` runs SQL, and this argument is no plain literal"
+            reporter.error(_CODE, message, at, helps=("write the SQL in single quotes, without `||` and casts",))
+        elif _ESCAPED.search(token.text):
+            reporter.error(_CODE, "a name in this text is written in escapes", at, helps=("write it plainly",))
+        elif names:
+            message = f"the SQL in this text names `{names[0]}`, which {DOES.get(table[names[0]].group, DOES['blind'])}"
+            reporter.error(_CODE, message, at, helps=(_NEEDLESS,))
+    if not call.arguments:
+        reporter.error(_CODE, f"`{call.name}` {DOES['blind']}", parsed.text.span(call.token.start, call.token.end + 1))
 
 
 def _paths(arguments: Sequence[Token]) -> Iterator[Token]:
@@ -160,7 +195,7 @@ def _check_file(path: str, reach: Reach, span: Span, reporter: Reporter, *, sear
             reporter.error("path-outside", message, span, helps=helps)
     elif path.startswith("~"):
         reporter.error("path-outside", f"`{path}` is in a home folder", span, helps=("write the whole path",))
-    elif reach.check(without_scheme(path), span, reporter) and not _is_of_root(path, reach.root, searched=searched):
+    elif reach.check(_LOCAL.sub("", path), span, reporter) and not _is_of_root(path, reach.root, searched=searched):
         message = f"DuckDB reads `{path}` from the working folder, and not from the project `{reach.root}`"
         helps = ("run flowc in the project's folder, or write the whole path",)
         reporter.error("path-outside", message, span, helps=helps)
@@ -168,6 +203,6 @@ def _check_file(path: str, reach: Reach, span: Span, reporter: Reporter, *, sear
 
 def _is_of_root(path: str, root: Path, *, searched: bool) -> bool:
     """Whether a path leads to the same file from the working folder as from the root."""
-    if os.path.isabs(path) or os.path.realpath(root) == os.getcwd():
+    if os.path.isabs(_LOCAL.sub("", path)) or os.path.realpath(root) == os.getcwd():
         return True
     return searched and "," not in str(root) and not os.path.lexists(path)
