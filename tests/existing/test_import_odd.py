@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from flowc.compiler.tables.owntypes import same_name
+from flowc.controls import UNSAFE
 from tests.existing.making import changed, made
 from tests.stores import Store, address
 
@@ -44,8 +45,8 @@ STRANGE = {
         "CREATE TABLE t (id bigint, CONSTRAINT \"no\x1b[2J\u202ecancel\" CHECK (id > 0))",
         "CREATE TABLE t2 (\"a\u2028b\" bigint, \"c\x85d\" text)",
     ),
-    "sqlite": ('CREATE TABLE "s\u2028t" ("a\u2028b" bigint, "c\x85d" text)',),
-    "duckdb": ('CREATE TABLE "s\u2028t" ("a\u2028b" bigint, "c\x85d" text)',),
+    "sqlite": ('CREATE TABLE "s\u2028t" ("a\u2028b" bigint, "c\x85d" text, "e\u202ef\u2066" text)',),
+    "duckdb": ('CREATE TABLE "s\u2028t" ("a\u2028b" bigint, "c\x85d" text, "e\u202ef\u2066" text)',),
     "mysql": (
         "CREATE TABLE t (a enum('New  York', 'A\tB', 'C\x85D', 'E , F') NOT NULL, b set('x  y', 'z'))",
         "CREATE TABLE `s\u2028t` (`a\u2028b` bigint)",
@@ -66,7 +67,9 @@ def test_blanks_and_control_characters_stay_as_they_are(
     assert linted.code == 0, linted.out
     plan = project.flowc("plan", "--detailed-exitcode")
     assert plan.code == 0, plan.out + plan.err
-    remarks = [line for line in (project.path / "specs/tables.yaml").read_text("utf-8").split("\n") if "#" in line]
+    written = (project.path / "specs/tables.yaml").read_text("utf-8")
+    assert UNSAFE.search(written.replace("\n", "")) is None
+    remarks = [line for line in written.split("\n") if "#" in line]
     assert all(line.isprintable() for line in remarks), remarks
 
 

@@ -38,7 +38,7 @@ def unescaped(data: str) -> str:
 
 def test_sarif_has_the_shape_that_its_schema_demands():
     """What flowc writes was valid by the OASIS schema of SARIF 2.1.0; this is the part of it that such logs use."""
-    file = SourceFile("specs/a b%#é.yaml", "a: 😀\nb\n")
+    file = SourceFile("specs/a b%#é\udcff.yaml", "a: 😀\nb\n")
     spans = (Span(file, 0, 1), Span(file, 3, 7), Span(file, 7, 7), None)
     diagnostics = [
         Diagnostic(

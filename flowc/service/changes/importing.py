@@ -94,8 +94,8 @@ def _counter(table: Table, database: Database) -> Iterator[str]:
 class _Dumper(yaml.SafeDumper):
     """Writes texts so that YAML 1.2 reads them as they are.
 
-    What it takes for ends of lines are escapes, for else they would be blanks; numbers as `1e5`, which YAML 1.1 does
-    not know, stand in quotes.
+    What it takes for ends of lines are escapes, for else they would be blanks, and so are marks that reorder what a
+    reader sees; numbers as `1e5`, which YAML 1.1 does not know, stand in quotes.
     """
 
 
@@ -104,13 +104,15 @@ def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
-_BREAKS = re.compile("[\x85\u2028\u2029]")
+_REORDERS = re.compile("[\u202a-\u202e\u2066-\u2069]")
+_BREAKS = re.compile(f"[\x85\u2028\u2029]|{_REORDERS.pattern}")
 _Dumper.add_representer(str, _text)
 
 
 def _shown(key: str, entry: Mapping[str, object], left: Sequence[str]) -> str:
     """An entry of `tables`, below remarks of what it does not hold."""
     text = yaml.dump({key: entry}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+    text = _REORDERS.sub(lambda match: f"\\u{ord(match[0]):04X}", text)
     head = [_NOT_HELD, *(f"#   {printable(' '.join(words.split()))}" for words in left)] if left else []
     return "".join(f"  {line}\n" for line in (*head, *text.rstrip("\n").split("\n")))
 
