@@ -105,6 +105,16 @@ SAME = {
         "pipeline: current, given: { dim: [{ id: 1, is_current: true, valid_from: 2021-01-01T00:00:00Z, row_hash: x }, "
         "{ id: 2, is_current: false, valid_from: 2021-01-01T00:00:00Z }] }, expect: [{ id: 1, row_hash: x }]"
     ),
+    "a history holds rows before, whose digest no test knows": (
+        "pipeline: versions, given: { src: [{ id: 1, a: b, since: 2021-02-01T00:00:00 }], "
+        "dim: [{ id: 1, a: a, valid_from: 2021-01-01T00:00:00Z, is_current: true }] }, "
+        "expect: [{ a: a, is_current: false, valid_to: 2021-02-01T00:00:00Z }, { a: b, is_current: true }]"
+    ),
+    "an equal row adds no version to what was before": (
+        "pipeline: versions, given: { src: [{ id: 1, a: a, since: 2021-02-01T00:00:00 }], "
+        "dim: [{ id: 1, a: a, valid_from: 2021-01-01T00:00:00Z, is_current: true }] }, "
+        "expect: [{ a: a, is_current: true, valid_from: 2021-01-01T00:00:00Z }]"
+    ),
     "and those of one that a pipeline makes": (
         "pipeline: of_history, given: { h: [{ id: 1, is_current: true, valid_from: 2021-01-01T00:00:00 }] }, "
         "expect: [{ id: 1, valid_from: 2021-01-01T00:00:00 }]"

@@ -97,7 +97,9 @@ def test_a_zone_that_is_not_known_is_asked_for(
     assert UNKNOWN in plan
     assert why in plan
     assert "say it with `change_timezone: ZONE` on the column" in plan
-    assert trial.project.flowc("apply", "--yes").code == 2
+    refused = trial.project.flowc("apply", "--yes")
+    assert refused.code == 2
+    assert "help: say it with `change_timezone: ZONE` on the column\n" in refused.err
     assert trial.store.rows("SELECT a FROM t") == [("2026-07-01 12:00:00",)]
 
 

@@ -44,6 +44,20 @@ def test_log_alert_command_and_page_say_where_a_run_failed(tmp_path: Path):
         assert [words for words in WORDS if words not in said] == [], said
 
 
+def test_log_command_and_page_say_which_columns_differ(tmp_path: Path):
+    folder = Inside(tmp_path)
+    folder.write("specs/s.yaml", SPEC)
+    with (
+        closing(sqlite3.connect(tmp_path / "src.db")) as source,
+        closing(sqlite3.connect(tmp_path / "shop.db")) as shop,
+    ):
+        source.execute("CREATE TABLE t (a bigint)")
+        shop.execute("CREATE TABLE out (a text)")
+    folder.flowc("run", "--once")
+    for said in (folder.flowc("runs", "show", "last").out, folder.flowc("logs", "copy").out):
+        assert "column `a` is text, declared bigint" in said
+
+
 def test_plan_says_that_the_source_of_a_copy_has_a_column_more(tmp_path: Path):
     folder = Inside(tmp_path)
     folder.write("specs/s.yaml", SPEC)
@@ -82,6 +96,8 @@ help: not this either
         ({"said": SAID}, Failure(place="specs/s.yaml:3:4", help="name one of `a`")),
         ({"said": "error[x]: y\n\nerror[z]: w\n --> a:1:1\n"}, Failure()),
         ({"pipelines": [{"error": {"code": "c", "message": "m", "help": "h"}}]}, Failure(help="h")),
+        ({"pipelines": [{"error": {"code": "c", "message": "m", "help": "h", "details": ["a is b", "c is d"]}}]},
+         Failure(notes=("a is b", "c is d"), help="h")),
         ({"pipelines": [{"targets": [{"target": "db.a"}, {"target": "db.b", "error": {"help": None}}]}]},
          Failure("db.b")),
         ({"pipelines": [{"diagnostics": [{"file": "f", "line": None}]}]}, Failure(place="f")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -12,6 +13,8 @@ from flowc.service.access.locks import waiting_for
 
 _UNTOUCHED = "the data does not allow what is planned; nothing was changed"
 _NO_WAY = "what is planned cannot be done as it is; nothing was changed"
+_QUOTED = re.compile(r"`[^`]*`")
+"""A piece of a spec or a name in words: its colons end nothing."""
 
 
 def judged(tables: Sequence[TableChanges], database: Database) -> tuple[TableChanges, ...]:
@@ -70,7 +73,9 @@ def refuse_blocked(changes: Sequence[Change], message: str = _UNTOUCHED) -> None
 
 def _mend(blocked: str) -> str:
     """What would mend it: why no statement makes a change ends with that, behind a colon."""
-    return blocked.rpartition(": ")[2] if ": " in blocked else "change the declaration"
+    plain = _QUOTED.sub(lambda quoted: "_" * len(quoted[0]), blocked)
+    colon = plain.rfind(": ")
+    return blocked[colon + 2 :] if colon >= 0 else "change the declaration"
 
 
 def _place(change: Change) -> str:

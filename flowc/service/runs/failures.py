@@ -37,7 +37,8 @@ def failure_of(detail: Mapping[str, Any]) -> Failure:
     parts += [(target.get("target"), target) for each in pipelines for target in each.get("targets", ())]
     for target, part in parts:
         if part.get("error"):
-            return Failure(target, help=part["error"].get("help"))
+            notes = tuple(part["error"].get("details") or ())
+            return Failure(target, notes=notes, help=part["error"].get("help"))
         if found := part.get("diagnostics"):
             return _of_diagnostic(target, found[0])
     return _of_words(str(detail.get("said", "")))

@@ -11,6 +11,7 @@ from flowc.catalog import Column, Table, TableName
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.front.streamspec import RowsSpec, TestSpec
 from flowc.compiler.ir import Apply, Source, Sql, Target
+from flowc.compiler.loads.load import ROW_HASH
 from flowc.compiler.loads.shape import target_table
 from flowc.compiler.tables.ddl import create_schema, create_table
 from flowc.service.access.sessions import Sessions
@@ -91,7 +92,10 @@ class Seed:
         if key is None and (made is None or not read):
             return
         key = key or str(target.name)
-        self._fill(target.connection, made or Table(target.name, self._known(key, None), target.primary_key), key)
+        if made is None:
+            made = Table(target.name, self._known(key, None), target.primary_key)
+        batch = _hashed(self._rows(key), made.columns) if apply.mode == "scd2" else None
+        self._fill(target.connection, made, key, batch)
 
     def before(self, target: Target) -> str | None:
         """The name under which rows of a target are given; None where it holds none before."""
@@ -180,6 +184,15 @@ class Seed:
         if batch.num_rows:
             database.ingest(table.name, table.columns, iter([batch]), temporary=False)
         database.commit()
+
+
+def _hashed(given: RowsSpec, columns: tuple[Column, ...]) -> pa.RecordBatch:
+    """Rows of a history, with an empty digest where they leave it out: no test knows it, and no load reads it."""
+    batch = arrow_rows(given, [replace(each, nullable=True) if each.name == ROW_HASH else each for each in columns])
+    place = batch.schema.get_field_index(ROW_HASH)
+    if place < 0:
+        return batch
+    return batch.set_column(place, batch.schema.field(place), batch.column(place).fill_null(""))
 
 
 def _made(apply: Apply, columns: tuple[Column, ...] | None) -> Table | None:
