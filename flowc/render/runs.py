@@ -47,7 +47,7 @@ def run_text(run: RunRecord, style: Style) -> str:
         "run": run.id, "pipeline": run.pipeline, "reason": run.reason, "due": _at(run.due_at),
         "attempt": run.attempt, "status": run.status, "started": _at(run.started_at),
         "finished": _at(run.finished_at), "seconds": _seconds(run), "bytes": run.counts.get("byte_count", "-"),
-        "plan": run.plan or "-", "on": run.owner.partition("#")[0],
+        "plan": run.plan or "-", "by": run.user or "-", "commit": run.commit or "-", "on": run.host,
     }  # fmt: skip
     parts = ["\n".join(f"{name + ':':<10}{printable(str(value))}" for name, value in facts.items())]
     counters = (*ALWAYS, *_bad(run))
@@ -131,7 +131,8 @@ def run_object(run: RunRecord) -> dict[str, object]:
         "attempt": run.attempt, "status": run.status, "started_at": _text(run.started_at),
         "finished_at": _text(run.finished_at), "seconds": run.seconds, **{n: run.counts.get(n) for n in _COUNTS},
         "byte_count": run.counts.get("byte_count"), "error_code": run.error_code, "error": run.error,
-        "plan": run.plan, "owner": run.owner, **({"detail": run.detail} if run.detail else {}),
+        "plan": run.plan, "user": run.user, "commit": run.commit, "owner": run.owner,
+        **({"detail": run.detail} if run.detail else {}),
     }  # fmt: skip
 
 

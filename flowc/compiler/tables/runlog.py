@@ -29,6 +29,8 @@ _RUNS = (
     Column("reason", TEXT, nullable=False),
     Column("status", TEXT, nullable=False),
     Column("owner", TEXT, nullable=False),
+    Column("user_name", TEXT),
+    Column("git_commit", TEXT),
     Column("started_at", TIMESTAMPTZ, nullable=False),
     Column("finished_at", TIMESTAMPTZ),
     *(Column(name, BIGINT) for name in COUNTS),

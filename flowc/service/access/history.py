@@ -34,7 +34,8 @@ class Version:
     total: int
     started_at: datetime
     finished_at: datetime | None
-    owner: str
+    user_name: str | None
+    git_commit: str | None
     flowc: str
     error: str | None
 

@@ -27,7 +27,8 @@ from flowc.errors import FlowcError, TransientError, UsageError
 from flowc.migration import Change, DatabasePlan, Snapshot, Statement
 from flowc.runtime.connector import Database, TableStore
 from flowc.service.access.history import claim_history, encode_snapshot
-from flowc.service.access.locks import TABLE_LOCK, Patience, apply_lock, owner_name, shared_lock, waiting_for
+from flowc.service.access.locks import TABLE_LOCK, Patience, apply_lock, shared_lock, waiting_for
+from flowc.service.access.origin import Origin
 from flowc.service.access.scope import Scope
 from flowc.service.changes.around import between, forgetting
 from flowc.service.changes.prechecks import ask, count, judged, refuse_blocked, refuse_losses
@@ -83,6 +84,7 @@ class Apply:
     """Raises UsageError where another project owns one of the tables."""
     scope: Scope
     watcher: Watcher
+    by: Origin = field(default_factory=Origin)
     limits: Limits = field(default_factory=Limits)
     second: Callable[[], Database] | None = None
     approved: Mapping[str, int] = field(default_factory=dict)
@@ -132,7 +134,8 @@ def _begin(work: Apply, plan: DatabasePlan, proofs: Iterable[Callable[[], None]]
     """Records the version that begins; from now on no other project takes its tables for nobody's."""
     version, total = plan.version + 1, sum(len(change.statements) for change in plan.changes)
     snapshot = encode_snapshot(replace(plan.snapshot, begun=_objects(plan.changes), renames=planned_renames(plan)))
-    start = (work.project, version, work.plan_id, total, owner_name(), __version__, _now(), snapshot, work.dialect)
+    by, now = (work.by.user, work.by.commit), _now()
+    start = (work.project, version, work.plan_id, total, by, __version__, now, snapshot, work.dialect)
     _record_proved(work, sql.start(*start), proofs)
     return version
 

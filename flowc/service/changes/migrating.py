@@ -13,6 +13,7 @@ from flowc.migration import DatabasePlan, MigrationPlan
 from flowc.runtime.connector import Database, TableStore
 from flowc.runtime.connectors import open_database
 from flowc.service.access.livedatabase import history_of
+from flowc.service.access.origin import origin_of
 from flowc.service.access.owners import refuse_owned
 from flowc.service.access.sessions import CONTROL, Sessions
 from flowc.service.changes.applying import Applied, Apply, Limits, Watcher, apply_database
@@ -89,7 +90,7 @@ def _work(request: Request, plan: DatabasePlan) -> Apply:
 
     return Apply(
         request.sessions.target(plan.connection), plan.kind, control, plan_id, replan, unowned,
-        request.sessions.scope, request.watcher,
+        request.sessions.scope, request.watcher, origin_of(request.checked.project.root),
         request.limits, _second(request, plan), _approved(plan) if request.looked_at else {},
     )  # fmt: skip
 

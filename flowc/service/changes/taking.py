@@ -31,7 +31,7 @@ from flowc.runtime.connector import Database, stored_name
 from flowc.runtime.renewal import is_old
 from flowc.service.access.history import History, claim_history, encode_snapshot, read_history
 from flowc.service.access.livedatabase import history_of
-from flowc.service.access.locks import owner_name
+from flowc.service.access.origin import origin_of
 from flowc.service.access.owners import table_of
 from flowc.service.access.scope import Scope, plain_name
 from flowc.service.access.sessions import Sessions
@@ -238,8 +238,9 @@ class Taking(Renaming):
 
     def _version(self, kept: Kept, project: str, history: History, snapshot: Snapshot) -> Iterator[str]:
         version, now, dialect = history.last + 1, datetime.now(UTC), DIALECTS[kept.kind]
+        by = origin_of(self.checked.project.root)
         held, plan = encode_snapshot(snapshot), f"take {self.subject}"
-        yield sql.start(project, version, plan, 0, owner_name(), __version__, now, held, dialect)
+        yield sql.start(project, version, plan, 0, (by.user, by.commit), __version__, now, held, dialect)
         yield sql.finish(project, version, "done", now, held, None, dialect)
 
     def _marks(self, target: Target) -> list[dict[str, Any]]:

@@ -22,6 +22,7 @@ from flowc.compiler.tables.rowsql import Ahead
 from flowc.controls import json_text
 from flowc.errors import DataError, EngineError, FlowcError, TransientError, UsageError
 from flowc.runtime.connector import Database
+from flowc.service.access.origin import Origin
 from flowc.service.runs.damaged import DAMAGED, read_damaged
 from flowc.service.runs.details import read_detail
 from flowc.service.runs.records import LOST, OK, RUNNING, Claim, Condition, Outcome, RunRecord, Standing
@@ -66,6 +67,8 @@ class RunLog:
     project: str
     owner: str
     create_tables: bool = True
+    origin: Origin = field(default_factory=Origin)
+    """Who begins runs, and of which commit of the project."""
     looks: bool = False
     """Whether it only reads: where there are no tables, nothing is recorded."""
     lease: float = LEASE
@@ -296,7 +299,7 @@ class RunLog:
         return {
             "project": self.project, "run_id": claim.run_id, "pipeline_name": claim.pipeline, "due_at": claim.due_at,
             "attempt": claim.attempt, "reason": claim.reason, "status": RUNNING, "owner": self.owner,
-            "started_at": now,
+            "user_name": self.origin.user, "git_commit": self.origin.commit, "started_at": now,
         }  # fmt: skip
 
     @property
@@ -430,7 +433,7 @@ def _record(row: Mapping[str, Any]) -> RunRecord:
         finished_at=_maybe(row["finished_at"]),
         counts={name: int(row[name]) for name in sql.COUNTS if row.get(name) is not None},
         error_code=row.get("error_code"), error=row.get("error"), plan=row.get("plan_id"),
-        detail=read_detail(row.get("detail")),
+        detail=read_detail(row.get("detail")), user=row.get("user_name"), commit=row.get("git_commit"),
     )  # fmt: skip
 
 

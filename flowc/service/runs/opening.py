@@ -18,6 +18,7 @@ from flowc.runtime.connectors import open_database
 from flowc.runtime.private import make_private
 from flowc.service.access.locks import owner_name
 from flowc.service.access.options import open_options
+from flowc.service.access.origin import Origin, origin_of
 from flowc.service.access.secrets import Resolver
 from flowc.service.runs.log import RunLog
 from flowc.source import Located, SourceFile, Span
@@ -44,7 +45,11 @@ def run_log(project: ProjectSpec, resolver: Resolver, given: str | None = None, 
     else:
         kind, opener = _named(named, project, resolver, looks=looks)
     create = project.run_log.create_tables or given is not None
-    return RunLog(opener, kind, _key(project), owner_name(), create, looks)
+    return RunLog(opener, kind, _key(project), owner_name(), create, _origin(project, looks), looks)
+
+
+def _origin(project: ProjectSpec, looks: bool) -> Origin:
+    return Origin() if looks else origin_of(project.root)
 
 
 def _key(project: ProjectSpec) -> str:

@@ -65,6 +65,13 @@ class RunRecord:
     error: str | None = None
     plan: str | None = None
     detail: Mapping[str, Any] = field(default_factory=dict)
+    user: str | None = None
+    commit: str | None = None
+
+    @property
+    def host(self) -> str:
+        """The machine of the process that owns the run."""
+        return self.owner.partition(":")[0].partition(_WORKER)[0]
 
     @property
     def taken_over(self) -> bool:
