@@ -38,7 +38,7 @@ def _row(status: StreamStatus) -> tuple[object, ...]:
     letters = "-" if status.letters is None else f"{status.letters}{parked}"
     remembered = "; ".join(f"{name}: {n.rows:,} rows, {_size(n.bytes)}" for name, n in status.nodes.items()) or "-"
     where = status.kept_in or "-", status.state or "-"
-    return status.name, status.epoch, _known(status.lag), letters, remembered, *where
+    return status.name, _known(status.epoch), _known(status.lag), letters, remembered, *where
 
 
 def _size(size: int) -> str:

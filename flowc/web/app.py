@@ -195,7 +195,7 @@ class Site:
         async def acted(request: Request) -> Response:
             if _visit(request).role < role:
                 words = f"this takes the role `{role}`; you have `{_visit(request).role}`"
-                return self._failed(request, UsageError(words, code="unusable-option"), 403)
+                return self._failed(request, UsageError(words, code="access-denied"), 403)
             path = request.scope["path"]
             path = path.rpartition("/")[0] if request.path_params else path
             try:
@@ -228,7 +228,7 @@ class Site:
         return self._missing(request)
 
     def _missing(self, request: Request) -> Response:
-        error = UsageError("there is no such page", code="unknown-selection", help="go back to the overview")
+        error = UsageError("there is no such page", code="unknown-page", help="go back to the overview")
         return self._failed(request, error, 404)
 
     async def _refused(self, request: Request, _: Exception) -> Response:

@@ -90,6 +90,7 @@ def test_a_target_that_an_earlier_attempt_loaded_is_passed_by(shop, kind, reques
     assert first["passed_by"], "it says so"
     assert first["counts"]["inserted"] == 2, "rows of the attempt that loaded them"
     assert "passed by" in shop.flowc("runs", "show", "last").out
+    assert sum(run["rows_inserted"] or 0 for run in shop.runs()) == 2, "runs together count each row once"
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "delta"])

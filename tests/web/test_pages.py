@@ -201,6 +201,8 @@ def test_a_stream_shows_what_daemons_tell_and_what_is_stored(folder: Inside):
         until(lambda: "Replay all dead letters" in browser.get("/streams/clicks").text)
         page = browser.get("/streams/clicks").text
         assert '<td class="n">7</td>' in browser.get("/").text
+        assert "Numbers count from the start of the daemon; all dead letters stand" in page
+        assert "unknown-page" in browser.get("/streams/absent").text
         assert "2026-11-29T14:00:00Z" in page
         assert "&lt;script&gt;" in page
         browser.post("/streams/clicks/replay")

@@ -87,8 +87,13 @@ def _looks(checked: CheckedSpec, ir: Ir, sessions: Sessions) -> StreamLooks:
 
 
 def _plan(wanted: Wanted, sessions: Sessions, flows: Graph, select: frozenset[str]) -> DatabasePlan | None:
-    """The plan of one database. One that the project only reads matters where an earlier apply left something."""
-    if wanted.tables or wanted.pipelines:
+    """The plan of one database.
+
+    One that the project only reads, or that holds nothing of the selection, matters where an earlier apply left
+    something: it stops no plan where it cannot be opened.
+    """
+    chosen = _selected(wanted, select)
+    if chosen.tables or chosen.pipelines:
         return plan_database(wanted, sessions, flows, select)
     try:
         plan = plan_database(wanted, sessions, flows, select)

@@ -240,8 +240,8 @@ def outcome_of_pipelines(pipelines: Sequence[Mapping[str, Any]], status: str, wo
     targets = [target for pipeline in pipelines for target in pipeline.get("targets", ())]
     counts: dict[str, int] = {}
     for target in targets:
-        if target.get("status", OK) != OK:
-            continue  # what it did was rolled back
+        if target.get("status", OK) != OK or target.get("passed_by"):
+            continue  # what it did was rolled back, or is counted by the attempt that loaded it
         for counter, name in _COUNTS.items():
             if (number := target.get("counts", {}).get(counter)) is not None:
                 counts[name] = counts.get(name, 0) + int(number)

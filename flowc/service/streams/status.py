@@ -56,7 +56,8 @@ class StreamStatus:
     """Where one stream is."""
 
     name: str
-    epoch: int = 0
+    epoch: int | None = None
+    """The last epoch, 0 before the first; None where that could not be looked at."""
     partitions: tuple[At, ...] = ()
     kept_in: str | None = None
     """Where its positions are."""
