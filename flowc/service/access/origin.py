@@ -6,8 +6,6 @@ import os
 import subprocess
 from dataclasses import dataclass
 
-_LONGEST = 200
-"""Characters of a name of a user."""
 _SECONDS = 5.0
 """How long git may take; a run does not wait longer to learn its commit."""
 _CODE = ("*.yaml", "*.yml", "*.sql", "*.py")
@@ -32,11 +30,11 @@ def _user() -> str | None:
     try:
         import pwd
 
-        return pwd.getpwuid(os.getuid()).pw_name[:_LONGEST]
+        return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
         return str(os.getuid())
     except (ImportError, AttributeError):
-        return os.environ.get("USERNAME", "")[:_LONGEST] or None
+        return os.environ.get("USERNAME") or None
 
 
 def commit_of(root: str) -> str | None:
