@@ -191,10 +191,10 @@ def summary(plan: MigrationPlan, style: Style) -> str:
 def versions_text(versions: Mapping[str, Sequence[Version]], style: Style) -> str:
     """The applied versions of each database, oldest first."""
     rows = [(name, *_version(version)) for name, held in versions.items() for version in held]
-    headers = ("database", "version", "status", "statements", "started", "by", "commit", "error")
+    headers = ("database", "version", "status", "statements", "started", "by", "error")
     return table(headers, [[cell or "" for cell in row] for row in rows], style) if rows else "nothing was applied yet"
 
 
 def _version(version: Version) -> tuple[object, ...]:
     done, began = f"{version.applied}/{version.total}", version.started_at.isoformat(timespec="seconds")
-    return version.version, version.status, done, began, version.user_name, version.git_commit, version.error
+    return version.version, version.status, done, began, version.owner, version.error

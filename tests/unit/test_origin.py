@@ -98,7 +98,7 @@ def test_history_and_runs_name_user_and_commit_and_no_process(project):
     folder.write("specs/a.yaml", SPEC + "  # edited")
     assert folder.flowc("run", "--once").code == 0
     history, run = folder.flowc("plan", "--history").out, folder.flowc("runs", "show", "last").out
-    assert re.search(rf" {user} +{head}$", history, re.MULTILINE)
+    assert re.search(rf" {user} \({head}\)$", history, re.MULTILINE)
     assert re.search(rf"^by: +{user}\ncommit: +{head}-dirty\non: +{socket.gethostname()}$", run, re.MULTILINE)
     assert f":{os.getpid()}:" not in history + run
     (listed,) = folder.flowc("runs", "list", "--json").json

@@ -6,12 +6,10 @@ import re
 from collections.abc import Iterable, Sequence
 
 from flowc.catalog import TableName
-from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Apply, Source, Sql
 from flowc.compiler.loads.append import HELD
 from flowc.compiler.loads.badrows import STAGED
 from flowc.compiler.loads.load import HELD_BACK, ROWS, SIFTED, STAGE
-from flowc.compiler.loads.reads import read_dialect
 from flowc.compiler.loads.timeline import BACK, CHANGES, RUNS
 from flowc.compiler.loads.upsert import COUNTS
 from flowc.errors import UsageError
@@ -29,7 +27,8 @@ def is_reserved(name: str, names: Iterable[str] = _ALL) -> bool:
 
 def refuse_reserved(apply: Apply) -> None:
     """Raises UsageError where the load writes or reads a table of such a name."""
-    reads = _read(apply.input) if read_dialect(apply.input) is DIALECTS[apply.target.kind] else ()
+    kind = apply.input.kind if isinstance(apply.input, Source) else apply.input.engine
+    reads = _read(apply.input) if kind == apply.target.kind else ()
     hidden = [name for name in (apply.target.name,) if is_reserved(name.name)]
     hidden += [name for name in reads if is_reserved(name.name, _FIRST)]
     if hidden:

@@ -22,8 +22,7 @@ _MIGRATIONS = (
     Column("total", BIGINT, nullable=False),
     Column("started_at", TIMESTAMPTZ, nullable=False),
     Column("finished_at", TIMESTAMPTZ),
-    Column("user_name", TEXT),
-    Column("git_commit", TEXT),
+    Column("owner", TEXT, nullable=False),
     Column("flowc", TEXT, nullable=False),
     Column("error", TEXT),
     Column("snapshot", TEXT),
@@ -122,13 +121,13 @@ def move_history(old: str, new: str, dialect: Dialect) -> tuple[str, ...]:
 
 
 def start(
-    project: str, version: int, plan: str, total: int, by: tuple[str | None, str | None], flowc: str,
-    now: datetime, snapshot: str, dialect: Dialect,
+    project: str, version: int, plan: str, total: int, owner: str, flowc: str, now: datetime, snapshot: str,
+    dialect: Dialect,
 ) -> str:  # fmt: skip
     """Records that an apply has begun, and what it will leave: other projects leave that alone from now on."""
     values: dict[str, object] = {
         "project": project, "version": version, "plan_id": plan, "status": "running", "applied": 0, "total": total,
-        "started_at": now, "user_name": by[0], "git_commit": by[1], "flowc": flowc, "snapshot": snapshot,
+        "started_at": now, "owner": owner, "flowc": flowc, "snapshot": snapshot,
     }  # fmt: skip
     return insert(MIGRATIONS, values, dialect)
 

@@ -34,8 +34,8 @@ class Version:
     total: int
     started_at: datetime
     finished_at: datetime | None
-    user_name: str | None
-    git_commit: str | None
+    owner: str
+    """Who applied it: the user, and the commit of the project."""
     flowc: str
     error: str | None
 

@@ -19,6 +19,9 @@ class Origin:
     user: str | None = None
     commit: str | None = None
 
+    def __str__(self) -> str:
+        return f"{self.user or '-'} ({self.commit})" if self.commit else self.user or "-"
+
 
 def origin_of(root: str | os.PathLike[str]) -> Origin:
     """The origin of what this process does with the project in a folder."""

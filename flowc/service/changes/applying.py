@@ -134,8 +134,7 @@ def _begin(work: Apply, plan: DatabasePlan, proofs: Iterable[Callable[[], None]]
     """Records the version that begins; from now on no other project takes its tables for nobody's."""
     version, total = plan.version + 1, sum(len(change.statements) for change in plan.changes)
     snapshot = encode_snapshot(replace(plan.snapshot, begun=_objects(plan.changes), renames=planned_renames(plan)))
-    by, now = (work.by.user, work.by.commit), _now()
-    start = (work.project, version, work.plan_id, total, by, __version__, now, snapshot, work.dialect)
+    start = (work.project, version, work.plan_id, total, str(work.by), __version__, _now(), snapshot, work.dialect)
     _record_proved(work, sql.start(*start), proofs)
     return version
 

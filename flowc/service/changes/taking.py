@@ -238,9 +238,9 @@ class Taking(Renaming):
 
     def _version(self, kept: Kept, project: str, history: History, snapshot: Snapshot) -> Iterator[str]:
         version, now, dialect = history.last + 1, datetime.now(UTC), DIALECTS[kept.kind]
-        by = origin_of(self.checked.project.root)
+        by = str(origin_of(self.checked.project.root))
         held, plan = encode_snapshot(snapshot), f"take {self.subject}"
-        yield sql.start(project, version, plan, 0, (by.user, by.commit), __version__, now, held, dialect)
+        yield sql.start(project, version, plan, 0, by, __version__, now, held, dialect)
         yield sql.finish(project, version, "done", now, held, None, dialect)
 
     def _marks(self, target: Target) -> list[dict[str, Any]]:
