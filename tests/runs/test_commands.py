@@ -108,7 +108,7 @@ def test_the_parts_of_a_load_that_took_a_while_are_shown():
     )
     text = run_text(run, Style())
     assert "read the source     1.50" in text
-    assert "commit" not in text
+    assert "commit  " not in text
 
 
 def test_checks_have_a_history(folder):
