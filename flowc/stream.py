@@ -84,7 +84,9 @@ class PositionSql:
 
     `read` gives rows of (project, target, source, partition, next, epoch, log_id), also of the stream's other targets
     there, and of streams of that name in other projects.
-    `hold` keeps workers from moving any of this target's until the transaction ends. `begin` records partitions that
+    The epoch is negative where the table was dropped behind it: `advance` moves no such position.
+    `hold` keeps workers from moving any of this target's until the transaction ends, and makes all of them those of
+    the table that is there. `begin` records partitions that
     were never read, and `advance` moves others on, all of an epoch in one statement: it touches a row for each whose
     position is still `{start}`, and none for those that another worker has moved. They hold `{target}`, the table's
     name there, as a finished literal. What stands in them for each partition is made of `begun` (in place of `{rows}`),

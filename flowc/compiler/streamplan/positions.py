@@ -51,14 +51,16 @@ def position_sql(project: str, stream: str, target: str, sources: list[str], dia
     at = f"{ident('source')} = {{source}} AND {ident('partition_name')} = {{partition}}"
     values = f"{_literal(project, dialect)}, {_literal(stream, dialect)}, {{target}}, {{source}}, {{partition}}, "
     values += "{end}, {epoch}, '{log}'"
+    epoch = ident("epoch")
+    there = f"{held} AND {epoch} >= 0"
     ends, logs = f"{ident('next_position')} = CASE {{ends}} END", f"{ident('log_id')} = CASE {{logs}} END"
     return PositionSql(
         dialect.state_table(POSITIONS),
         ensure_state(POSITIONS, _COLUMNS, _KEY, dialect),
         f"SELECT p.{ident(PROJECT)}, {read}{named.format()}",
-        f"{_hold(state)} WHERE {held}",
+        f"UPDATE {state} SET {epoch} = ABS({epoch}) WHERE {held}",
         f"INSERT INTO {state} ({idents(c.name for c in _COLUMNS)}) VALUES {{rows}}",
-        f"UPDATE {state} SET {ends}, {logs}, {ident('epoch')} = {{epoch}} WHERE {held} AND ({{moved}})",
+        f"UPDATE {state} SET {ends}, {logs}, {ident('epoch')} = {{epoch}} WHERE {there} AND ({{moved}})",
         f"({values})",
         f"WHEN {at} THEN {{end}}",
         f"WHEN {at} THEN '{{log}}'",
@@ -97,6 +99,13 @@ def renew_positions(dialect: Dialect) -> tuple[Renewal, ...]:
 def hold_positions(project: str, stream: str, dialect: Dialect) -> str:
     """Keeps the workers of a stream from committing until the transaction ends, and changes nothing."""
     return f"{_hold(table(dialect.state_table(POSITIONS)))} WHERE {_own(project, stream, dialect).format()}"
+
+
+def orphan_positions(target: str, dialect: Dialect) -> str:
+    """Marks the positions of a table, which is stored under this name, as those of a table that is gone."""
+    state, epoch = table(dialect.state_table(POSITIONS)), ident("epoch")
+    named = f"{ident('target')} = {text(target, dialect)}"
+    return f"UPDATE {state} SET {epoch} = -{epoch} WHERE {named} AND {epoch} > 0"
 
 
 def _own(project: str, stream: str, dialect: Dialect) -> str:

@@ -51,7 +51,7 @@ def lacking(plan: StreamPlan, restored: Restored, held: Sequence[Held]) -> Itera
         if there.unasked:
             continue
         if there.absent:
-            yield Lack(number, name, there, "is gone, while its positions are still there")
+            yield Lack(number, name, there, "is gone or was created again, while its positions are still there")
         elif marks is not None and name in marks and is_behind(there.mark, marks[name]):
             yield Lack(number, name, there, f"{_held(there)}, and held epoch {marks[name].epoch} before")
         elif marks is not None and name not in marks and is_returning(there.mark, last, _others(marks, names)):

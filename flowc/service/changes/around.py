@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from flowc.catalog import TableName
 from flowc.migration import Change, Statement
 from flowc.runtime.connector import Database
-from flowc.service.loads.forgetting import forget_loads
+from flowc.service.loads.forgetting import forget_loads, orphan_streams
 
 
 @contextmanager
@@ -29,11 +29,16 @@ def between(database: Database, around: tuple[str, str] | None) -> Iterator[None
 def forgetting(change: Change, statement: Statement, database: Database, kind: str) -> Iterator[None]:
     """Removes what is stored of loads into a table before it is created, and when it has been dropped.
 
-    The rows that those loads wrote are gone, whoever dropped the table.
+    The rows that those loads wrote are gone, whoever dropped the table. Streams that filled it stop at their next run.
     """
     name = TableName.parse(change.object.partition(".")[2]) if change.kind in ("create_table", "drop_table") else None
     if name is not None and change.kind == "create_table" and statement is change.statements[0]:
-        forget_loads(name, database, kind)
+        _forget(name, database, kind)
     yield
     if name is not None and change.kind == "drop_table" and statement is change.statements[-1]:
-        forget_loads(name, database, kind)
+        _forget(name, database, kind)
+
+
+def _forget(name: TableName, database: Database, kind: str) -> None:
+    forget_loads(name, database, kind)
+    orphan_streams(name, database, kind)

@@ -1,4 +1,7 @@
-"""Removes what a database holds of loads into a table whose rows are gone: watermarks, and loaded due times."""
+"""Removes what a database stores of loads into a table whose rows are gone: watermarks, and loaded due times.
+
+Positions of streams stay, with a mark: the stream stops until a rewind says where it goes on.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,10 @@ from flowc.compiler.loads.identity import LOADS
 from flowc.compiler.loads.watermark import WATERMARKS
 from flowc.compiler.quote import ident, text
 from flowc.compiler.quote import table as quoted
+from flowc.compiler.streamplan.positions import POSITIONS, orphan_positions
 from flowc.errors import EngineError
-from flowc.runtime.connector import Database, TableStore
+from flowc.runtime.connector import Database, TableStore, stored_name
+from flowc.runtime.renewal import is_old
 from flowc.service.access.locks import waiting_for
 
 
@@ -29,11 +34,27 @@ def forget_loads(name: TableName, database: Database, kind: str) -> None:
                 database.execute(_delete(state, target, dialect))
 
 
+def orphan_streams(name: TableName, database: Database, kind: str) -> None:
+    """Marks the positions of all streams that have filled a table as those of a table that is gone."""
+    dialect = DIALECTS[kind]
+    state = dialect.state_table(POSITIONS)
+    if isinstance(database, TableStore) or is_old(database.table(state)) or database.table(state) is None:
+        return
+    for target in _stored(state, database):
+        if stored_name((target,), name, database) == target:
+            with waiting_for(state, database):
+                database.execute(orphan_positions(target, dialect))
+
+
+def _stored(state: TableName, database: Database) -> Iterator[str]:
+    found = database.query(f"SELECT DISTINCT t.{ident('target')} AS target FROM {quoted(state)} AS t")
+    yield from map(str, found.column(0).to_pylist())
+
+
 def _targets(state: TableName, name: TableName, database: Database) -> Iterator[str]:
     """The stored names that mean the table; each stands behind that of a connection."""
     wanted = database.resolved(name).table
-    found = database.query(f"SELECT DISTINCT t.{ident('target')} AS target FROM {quoted(state)} AS t")
-    for stored in map(str, found.column(0).to_pylist()):
+    for stored in _stored(state, database):
         try:
             table = TableName.parse(stored.partition(".")[2])
             if database.resolved(table).table == wanted:

@@ -247,11 +247,15 @@ class Rewind:
         )  # fmt: skip
 
     def _from(self, held: Held, checkpoint: Checkpoint) -> Epoch:
-        """The epoch that moves a target which keeps positions from where it stands itself."""
+        """The epoch that moves a target which keeps positions from where it stands itself.
+
+        State in the target's own transactions has to be of the epoch of all positions, so also of those that stay.
+        """
+        shared = self.run.store is not None and not intends(self.plan)
         ranges = tuple(
             Range(*at, held.positions.get(at, position), position, checkpoint.logs.get(at, ""))
             for at, position in sorted(checkpoint.positions.items())
-            if held.positions.get(at) != position or held.logs.get(at) != checkpoint.logs.get(at)
+            if shared or held.positions.get(at) != position or held.logs.get(at) != checkpoint.logs.get(at)
         )
         return Epoch(Intent(checkpoint.epoch, _now(), ranges), _NO_ROWS, 0, checkpoint=checkpoint)
 

@@ -182,8 +182,8 @@ class DatabaseWriter:
         positions = {(str(row["source"]), str(row["partition"])): str(row["next"]) for row in rows}
         logs = {(str(row["source"]), str(row["partition"])): str(row["log_id"]) for row in rows if row["log_id"]}
         self.known = set(positions)
-        epoch = max((int(row["epoch"]) for row in rows), default=0)
-        return Held(epoch, positions, logs, absent=bool(rows) and not self._present)
+        orphaned = any(int(row["epoch"]) < 0 for row in rows)
+        return Held(_last(rows), positions, logs, absent=orphaned or (bool(rows) and not self._present))
 
     def _is_unclaimed(self, rows: list[dict[str, Any]]) -> bool:
         return any(row["project"] != self._positions.project for row in rows)
@@ -197,7 +197,7 @@ class DatabaseWriter:
 
     def _of_project(self, found: list[dict[str, Any]], project: str) -> list[dict[str, Any]]:
         own = [row for row in found if row["project"] == project]
-        newest = sorted(own, key=lambda row: (-int(row["epoch"]), str(row["target"])))
+        newest = sorted(own, key=lambda row: (-abs(int(row["epoch"])), str(row["target"])))
         self.stored = stored_name((str(row["target"]) for row in newest), self.plan.table, self.database)
         return [row for row in own if row["target"] == self.stored]
 
@@ -336,13 +336,18 @@ class DatabaseWriter:
 
     def _require_written(self) -> None:
         """Raises PutBack where what this worker has written is not there any more: nobody else moved a position."""
-        held = max((int(row["epoch"]) for row in self._of_table(self._read())), default=0)
-        if self._positions.later and held < self.mark.epoch:
-            raise PutBack(self.plan.name, held, self.mark.epoch)
+        held = self.held()
+        if held.absent or (self._positions.later and held.epoch < self.mark.epoch):
+            raise PutBack(self.plan.name, held.epoch, self.mark.epoch)
 
     def _rows(self, load: LoadPlan, rows: pa.RecordBatch) -> None:
         if rows.num_rows:
             write_rows(load, self.database, rows)
+
+
+def _last(rows: Sequence[Mapping[str, Any]]) -> int:
+    """The last epoch of positions; those of a table that was dropped have it below zero."""
+    return max((abs(int(row["epoch"])) for row in rows), default=0)
 
 
 def older_read(there: Table | None, positions: PositionSql) -> str:
