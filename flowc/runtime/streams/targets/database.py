@@ -182,8 +182,11 @@ class DatabaseWriter:
         positions = {(str(row["source"]), str(row["partition"])): str(row["next"]) for row in rows}
         logs = {(str(row["source"]), str(row["partition"])): str(row["log_id"]) for row in rows if row["log_id"]}
         self.known = set(positions)
-        orphaned = any(int(row["epoch"]) < 0 for row in rows)
-        return Held(_last(rows), positions, logs, absent=orphaned or (bool(rows) and not self._present))
+        return Held(_last(rows), positions, logs, absent=self._is_absent(rows))
+
+    def _is_absent(self, rows: list[dict[str, Any]]) -> bool:
+        """Whether the table of these positions is gone: dropped, or created again by `apply` since."""
+        return any(int(row["epoch"]) < 0 for row in rows) or (bool(rows) and not self._present)
 
     def _is_unclaimed(self, rows: list[dict[str, Any]]) -> bool:
         return any(row["project"] != self._positions.project for row in rows)
@@ -336,9 +339,10 @@ class DatabaseWriter:
 
     def _require_written(self) -> None:
         """Raises PutBack where what this worker has written is not there any more: nobody else moved a position."""
-        held = self.held()
-        if held.absent or (self._positions.later and held.epoch < self.mark.epoch):
-            raise PutBack(self.plan.name, held.epoch, self.mark.epoch)
+        rows = self._of_table(self._read())
+        held = _last(rows)
+        if self._is_absent(rows) or (self._positions.later and held < self.mark.epoch):
+            raise PutBack(self.plan.name, held, self.mark.epoch)
 
     def _rows(self, load: LoadPlan, rows: pa.RecordBatch) -> None:
         if rows.num_rows:
