@@ -6,7 +6,8 @@ import os
 import signal
 from typing import Any
 
-from tests.commands import Inside
+from flowc.errors import EngineError
+from tests.commands import Done, Inside
 
 _CALLS = ("execute", "commit")
 
@@ -29,6 +30,25 @@ def killed(project: Inside, kind: str, point: int, *arguments: str) -> bool:
     _, status = os.waitpid(child, 0)
     assert os.WIFSIGNALED(status) or os.waitstatus_to_exitcode(status) == 0, "it failed before it was killed"
     return os.WIFSIGNALED(status)
+
+
+def failed(project: Inside, kind: str, point: int, *arguments: str) -> Done:
+    """What `flowc apply` says whose `point`-th statement of those that `killed` counts the database refuses."""
+    sessions = connector(kind)
+    original, state = sessions.execute, {"left": point, "begun": False}
+
+    def execute(self: Any, sql: str) -> Any:
+        state["begun"] = state["begun"] or ("INSERT" in sql and "migrations" in sql)
+        state["left"] -= state["begun"]
+        if state["begun"] and state["left"] == 0:
+            raise EngineError("cut off", code="database-error")
+        return original(self, sql)
+
+    sessions.execute = execute
+    try:
+        return project.flowc("apply", *arguments)
+    finally:
+        sessions.execute = original
 
 
 def killed_after(project: Inside, kind: str, words: tuple[str, ...], *arguments: str) -> None:

@@ -17,10 +17,11 @@ def table(*names: str) -> Table:
 
 
 def changes(
-    wanted: tuple[str, ...], live: tuple[str, ...], unfinished: tuple[tuple[str, str], ...], *renamed: tuple[str, str]
-) -> list[Change]:
+    wanted: tuple[str, ...], live: tuple[str, ...], unfinished: tuple[tuple[str, str], ...], *renamed: tuple[str, str],
+    applied: tuple[str, ...] = (),
+) -> list[Change]:  # fmt: skip
     made = WantedTable("w", "sqlite", "t", table(*wanted), renamed, unfinished=unfinished)
-    (plan,) = plan_tables("w", "sqlite", [made], {NAME: table(*live)}, [Managed("t", table(*live))])
+    (plan,) = plan_tables("w", "sqlite", [made], {NAME: table(*live)}, [Managed("t", table(*(applied or live)))])
     return [change for change in plan.changes if change.kind in ("add_column", "rename_column")]
 
 
@@ -40,3 +41,20 @@ def test_the_author_says_which():
 def test_one_that_others_keep_is_no_candidate():
     (renamed,) = changes(("a", "b"), ("a", "x"), (("a", "b"), ("x", "b")))
     assert (renamed.kind, renamed.before, renamed.blocked) == ("rename_column", "x", None)
+
+
+def test_one_that_the_specs_declare_as_another_column_may_hold_the_values():
+    (added,) = changes(("b", "c"), ("b",), (("a", "b"),), ("c", "a"), applied=("a",))
+    assert (added.kind, added.column, added.statements) == ("add_column", "c", ())
+    assert "say which with `renamed_from`, and declare `b` when that is applied" in (added.blocked or "")
+
+
+def test_two_columns_do_not_get_the_values_of_one():
+    renamed, added = changes(("b", "c"), ("a",), (("b", "a"),), ("c", "a"))
+    assert (renamed.kind, renamed.before, renamed.column) == ("rename_column", "a", "c")
+    assert (added.kind, added.column, added.blocked) == ("add_column", "b", None)
+
+
+def test_a_name_that_two_columns_may_have_had_is_no_one_of_theirs():
+    (added,) = changes(("o", "n"), ("n", "x"), (("n", "x"), ("o", "n")), applied=("o", "n"))
+    assert (added.kind, added.column, added.statements) == ("add_column", "o", ())

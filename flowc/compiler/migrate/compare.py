@@ -46,7 +46,8 @@ def compare(wanted: WantedTable, live: Table, last: Managed | None, dialect: Dia
     """The alterations that make `live` what is wanted. `last` is the table as it was last applied."""
     names = (*wanted.table.column_names, *(name for pair in (*wanted.renamed, *wanted.unfinished) for name in pair))
     live = respelled(live, names, dialect)
-    wanted = with_live_names(wanted, live)
+    applied = last.table if last else None
+    wanted, doubts = with_live_names(wanted, live, applied), doubtful(wanted, live, applied)
     last = with_live_columns(last, live, wanted.unfinished) if last else None
     managed = last.table if last else None
     managed = respelled(managed, (*live.column_names, *wanted.table.column_names), dialect) if managed else None
@@ -56,7 +57,7 @@ def compare(wanted: WantedTable, live: Table, last: Managed | None, dialect: Dia
     zones = tuple((old.get(name, name), zone) for name, zone in wanted.zones)
     kept = last.live if last else None
     situation = Situation(
-        live, made, dialect, wanted.label, renamed, wanted.whole, kept, zones, wanted.loads, doubtful(wanted, live)
+        live, made, dialect, wanted.label, renamed, wanted.whole, kept, zones, wanted.loads, doubts
     )  # fmt: skip
     # Tables that no engine keeps have no keys and no indexes: those are the spec's.
     key = () if dialect.attached else tuple(_key(situation, managed))

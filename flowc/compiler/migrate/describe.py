@@ -81,7 +81,9 @@ def _doubt(name: str, situation: Situation) -> str | None:
     if found is None:
         return None
     listed = " or ".join(f"`{other}`" for other in found)
-    return f"versions that did not finish may have left its values in {listed}: say which with `renamed_from`"
+    said = f"versions that did not finish may have left its values in {listed}: say which with `renamed_from`"
+    declared = ", ".join(f"`{other}`" for other in found if situation.wanted.column(other))
+    return f"{said}, and declare {declared} when that is applied" if declared else said
 
 
 def _add_column(alteration: kinds.AddColumn, situation: Situation) -> Change:

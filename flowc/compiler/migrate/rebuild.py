@@ -11,7 +11,7 @@ from flowc.compiler.migrate.alteration import Alteration, Situation
 from flowc.compiler.migrate.facts import Act, statement
 from flowc.compiler.migrate.retype import retype
 from flowc.compiler.quote import ident, idents, table
-from flowc.compiler.tables.ddl import comments, create_index, create_table
+from flowc.compiler.tables.ddl import comments, create_index, create_table, ensure_sequence
 from flowc.compiler.tables.difference import same_column
 from flowc.migration import Statement
 
@@ -28,7 +28,10 @@ def rebuild(situation: Situation, alterations: tuple[Alteration, ...]) -> tuple[
     described = comments(made, situation.dialect) if situation.dialect.tables.comments else ()
     rules = replace(situation.dialect.tables, comments=False, ensure_sequence="")
     create = create_table(bare, replace(situation.dialect, tables=rules))
+    new_columns = (column for column in made.columns if situation.live.column(situation.old_name(column.name)) is None)
+    sequences = (sql for column in new_columns for sql in ensure_sequence(column, situation.dialect))
     steps = [
+        *((Act.MAKE_SEQUENCE, sql, "make its sequence") for sql in sequences),
         (Act.DROP_TABLE, f"DROP TABLE IF EXISTS {table(new)}", "clear away what an earlier attempt left"),
         *((Act.MAKE_TABLE, sql, "make the table as it will be") for sql in create),
         (Act.COPY_ROWS, _copy(made, new, situation), "copy the rows"),

@@ -26,28 +26,41 @@ def aliases(name: str, renames: Iterable[Pair]) -> frozenset[str]:
     return frozenset(found)
 
 
-def with_live_names(wanted: WantedTable, live: Table) -> WantedTable:
+def with_live_names(wanted: WantedTable, live: Table, applied: Table | None) -> WantedTable:
     """The wanted table, which also takes columns from the names that unfinished versions gave them."""
-    return replace(wanted, renamed=(*wanted.renamed, *_live_names(wanted, live))) if wanted.unfinished else wanted
+    if not wanted.unfinished:
+        return wanted
+    found = ((name, free[0]) for name, free, held in _candidates(wanted, live, applied) if len(free) == 1 and not held)
+    return replace(wanted, renamed=(*wanted.renamed, *found))
 
 
-def _live_names(wanted: WantedTable, live: Table) -> Iterator[Pair]:
-    """New and live name of each wanted column that goes by another name now."""
-    return ((name, found[0]) for name, found in _candidates(wanted, live) if len(found) == 1)
+def doubtful(wanted: WantedTable, live: Table, applied: Table | None) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """The wanted columns that are absent, each with the live columns of which any may hold its values."""
+    candidates = _candidates(wanted, live, applied) if wanted.unfinished else ()
+    return tuple((name, (*free, *held)) for name, free, held in candidates if len(free) > 1 or held)
 
 
-def doubtful(wanted: WantedTable, live: Table) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """The wanted columns that are absent, each with the live columns of which more than one may hold its values."""
-    return tuple((name, found) for name, found in _candidates(wanted, live) if len(found) > 1)
+def _candidates(
+    wanted: WantedTable, live: Table, applied: Table | None
+) -> Iterator[tuple[str, tuple[str, ...], tuple[str, ...]]]:
+    """The wanted columns that are absent, each with the live columns that unfinished versions may have made of it.
 
-
-def _candidates(wanted: WantedTable, live: Table) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """The wanted columns that are absent, each with the live columns that unfinished versions may have made of it."""
-    old, free = dict(wanted.renamed), set(live.column_names) - set(wanted.table.column_names)
+    Those come first that are free, and then those that the specs declare as other columns.
+    """
+    old, names = dict(wanted.renamed), set(wanted.table.column_names)
+    taken = {source for name, source in wanted.renamed if live.column(source) and not live.column(name)}
     for name in wanted.table.column_names:
         if live.column(name) is None and live.column(old.get(name, name)) is None:
             known = aliases(name, wanted.unfinished) | aliases(old.get(name, name), wanted.unfinished)
-            yield name, tuple(sorted(known & free))
+            there = known.intersection(live.column_names)
+            held = {other for other in there & names if _may_be_another(known, live, other, applied)}
+            yield name, tuple(sorted(there - names - taken)), tuple(sorted(held))
+
+
+def _may_be_another(known: frozenset[str], live: Table, column: str, applied: Table | None) -> bool:
+    """Whether a live column may hold the values that the last finished version had under another of the known names."""
+    was = known.intersection(applied.column_names if applied else ())
+    return column not in was if len(was) == 1 else any(live.column(name) is None for name in was)
 
 
 def with_live_columns(last: Managed, live: Table, renames: Sequence[Pair]) -> Managed:

@@ -9,7 +9,7 @@ from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.ir import Ir
 from flowc.compiler.lineage import graph
 from flowc.errors import UsageError
-from flowc.migration import MigrationPlan, Snapshot, WantedTable
+from flowc.migration import Managed, MigrationPlan, Snapshot, WantedTable
 from flowc.service.access.history import History, read_snapshot
 from flowc.service.access.livedatabase import history_of
 from flowc.service.access.sessions import Sessions
@@ -47,6 +47,8 @@ def rollback_wanted(sessions: Sessions, connection: str, kind: str, version: int
     history = history_of(sessions, connection)
     then = _snapshot(sessions, connection, version, history)
     names, zones = _since(sessions, connection, version, history)
+    for entry in then.tables:
+        _refuse_reused(entry, names.get(entry.key, {}), history.snapshot)
     tables = tuple(
         WantedTable(
             connection, kind, entry.key, entry.table, _back(entry.table.column_names, names.get(entry.key, {})),
@@ -55,6 +57,17 @@ def rollback_wanted(sessions: Sessions, connection: str, kind: str, version: int
         for entry in then.tables
     )  # fmt: skip
     return Wanted(connection, kind, tables, then.pipelines)
+
+
+def _refuse_reused(then: Managed, names: Mapping[str, str], now: Snapshot) -> None:
+    """Raises UsageError where a name of that version is one of another column today: nothing renames both at once."""
+    today = {name for entry in now.tables if entry.key == then.key for name in entry.table.column_names}
+    for old, new in _back(then.table.column_names, names):
+        if new in today and (old in today or new in then.table.column_names):
+            name = old if old in today else new
+            message = f"`{old}` of `{then.key}` is `{new}` today, and `{name}` is another column than it was then"
+            help = "roll back to the versions between, one after the other"
+            raise UsageError(f"{message}; nothing was changed", code="precheck-failed", help=help)
 
 
 def _back(columns: tuple[str, ...], names: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
@@ -74,10 +87,14 @@ def _since(sessions: Sessions, connection: str, version: int, history: History) 
     names: _Named = {}
     zones: _Named = {}
     for number in (v.version for v in history.versions if v.status == "done" and v.version >= version):
+        before, names = names, {}
         for entry in _snapshot(sessions, connection, number, history).tables:
-            held = names.setdefault(entry.key, {})
+            held = dict(before.get(entry.key, {}))
             for new, old in entry.renamed if number > version else ():
                 held[new] = held.pop(old, old)
+            # A column of that name that comes later is another one.
+            held = {new: old for new, old in held.items() if entry.table.column(new) is not None}
+            names[entry.key] = held
             said = {held.get(column, column): zone for column, zone in entry.zones}
             zones.setdefault(entry.key, {}).update(said)
     return names, zones

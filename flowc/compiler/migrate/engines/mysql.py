@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import assert_never
 
-from flowc.catalog import Column
+from flowc.catalog import Column, counts
 from flowc.compiler.migrate import alteration as kinds
 from flowc.compiler.migrate.alteration import Alteration, Situation
 from flowc.compiler.migrate.engines.mysql_refusals import held, keeps
@@ -102,7 +102,9 @@ def _column(was: Column, now: Column, changed: set[type], situation: Situation) 
 def _definition(was: Column, now: Column, changed: set[type], situation: Situation) -> str:
     """The column as it will be: what no alteration is about stays as it is."""
     nullable = kinds.DropNotNull in changed or (was.nullable and kinds.SetNotNull not in changed)
-    filled = changed.intersection((kinds.SetDefault, kinds.DropDefault, kinds.AlterGeneration))
+    filled = bool(changed.intersection((kinds.SetDefault, kinds.DropDefault, kinds.AlterGeneration)))
+    # A default of the old type may be another text in the new one: 0.00 for 0.
+    filled |= kinds.AlterType in changed and now.default is not None and not counts(was.default)
     default = now.default if filled else was.default
     comment = now.comment if now.comment is not None else was.comment
     counter = (default or "").upper() == _COUNTER
