@@ -46,6 +46,8 @@ class Walk:
     refusals: Counter[str] = field(default_factory=Counter)
     finished: list[Finished] = field(default_factory=list)
     lost: set[int] = field(default_factory=set)
+    planned: set[frozenset[str]] = field(default_factory=set)
+    """Two names of one column, by the plans that were cut off since the last version."""
     rows: int = 0
     columns: int = 0
 
@@ -81,6 +83,7 @@ class Walk:
         gone = [change["name"] for change in changes if change["destructive"]]
         before = self._columns()
         self.lost |= {before[name.split(".")[2]] or 0 for name in gone if name.split(".")[2] in before}
+        self.planned |= {frozenset((c["before"], c["after"])) for c in changes if c["kind"] == "rename_column"}
         words = [word for name in gone for word in ("--allow-destructive", name)]
         words = ["plan.json", *words] if back else ["--yes", *words]
         cut = self.chance.random() if self.finished else 1
@@ -148,6 +151,7 @@ class Walk:
             if held.get(name) != expected.get(name) and not (held.get(name) is None and expected[name] in self.lost):
                 self._fault(f"{name} holds column {held.get(name)} and must hold {expected.get(name)}: {held}", plan)
         self.lost.clear()
+        self.planned.clear()
         self._number(wanted, held)
 
     def _expected(self, wanted: Version, back: Finished | None) -> dict[str, int]:
@@ -162,6 +166,15 @@ class Walk:
                 found[name] = was[name]
             elif not back and wanted.renames.get(name) in was:
                 found[name] = was[wanted.renames[name]]
+            elif earlier := self._names_of(name).intersection(was) - set(wanted.names):
+                found[name] = was[min(earlier)]
+        return found
+
+    def _names_of(self, name: str) -> set[str]:
+        """All names that the column may have got by plans that were cut off."""
+        found = {name}
+        while more := {other for pair in self.planned if pair & found for other in pair} - found:
+            found |= more
         return found
 
     def _number(self, wanted: Version, held: dict[str, int | None]) -> None:
