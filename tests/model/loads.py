@@ -92,13 +92,18 @@ def refused(
 
 
 def state(engine: Engine) -> list:
-    """Everything that a load may change, every column of it.
+    """Everything that a load may change, every column of it but the identity that the engine gives to the target.
 
     An empty table is none where a transaction does not hold its creation.
     """
     tables = (TARGET, engine.watermarks, engine.bad_rows)
-    found = [sorted_rows(engine.query(f"SELECT * FROM {table(t)}")) if engine.exists(t) else None for t in tables]
+    found = [_rows(engine, t) if engine.exists(t) else None for t in tables]
     return found if DIALECTS[engine.kind].transactions.ddl else [rows or None for rows in found]
+
+
+def _rows(engine: Engine, name: TableName) -> list[tuple]:
+    rows = engine.query(f"SELECT * FROM {table(name)}")
+    return sorted_rows([{n: v for n, v in row.items() if n != "table_id"} for row in rows])
 
 
 def stored(engine: Engine) -> str | None:
