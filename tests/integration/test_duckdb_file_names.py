@@ -51,9 +51,7 @@ def ask(path: Path, sql: str) -> list[tuple]:
         return session.execute(sql).fetchall()
 
 
-@pytest.mark.parametrize(
-    ("file", "schema"), [("flowc.duckdb", "main"), ("sales.duckdb", "sales"), ("Sales.duckdb", "sales")]
-)
+@pytest.mark.parametrize(("file", "schema"), [("flowc.duckdb", "main"), ("Sales.duckdb", "sales")])
 def test_everything_works(tmp_path: Path, file: str, schema: str):
     project = Inside(tmp_path)
     names = {"file": file, "schema": schema}
