@@ -95,6 +95,11 @@ class PositionSql:
 
     `later` is what else `advance` asks of a position where a store counts the epochs: to be of an earlier one. For an
     epoch of time alone moves none. Where it is '', several workers may count their epochs each for itself.
+
+    Where the engine tells a table from another one of its name, rows of `read` have `table_id`, the table that the
+    position is of, and `this_id`, the table that is there. Neither `advance` nor `begin` touches a row where these
+    differ. `locked` is what `advance` says too before rows are written: nobody drops the table then until the end of
+    the transaction.
     """
 
     table: TableName
@@ -117,16 +122,20 @@ class PositionSql:
     claim: tuple[str, ...] = ()
     """Takes up what an older version left of the stream, which is of no project."""
     later: str = ""
+    locked: str = ""
 
-    def beginning(self, places: Sequence[Mapping[str, object]], **filled: object) -> str:
-        """The statement that records partitions; of each, what the templates hold."""
-        return self.begin.format(rows=", ".join(self.begun.format(**place, **filled) for place in places), **filled)
+    def beginning(self, places: Sequence[Mapping[str, object]], *, rows: bool, **filled: object) -> str:
+        """The statement that records partitions; of each, what the templates hold. `rows` follow, or none."""
+        begun = ", ".join(self.begun.format(**place, **filled) for place in places)
+        return (self.begin + (self.locked if rows else "")).format(rows=begun, **filled)
 
-    def advancing(self, places: Sequence[Mapping[str, object]], **filled: object) -> str:
-        """The statement that moves partitions on; of each, what the templates hold."""
+    def advancing(self, places: Sequence[Mapping[str, object]], *, rows: bool, **filled: object) -> str:
+        """The statement that moves partitions on; of each, what the templates hold. `rows` follow, or none."""
         ends, logs = (" ".join(part.format(**place) for place in places) for part in (self.ends, self.logs))
         moved = " OR ".join(self.moved.format(**place) for place in places)
-        return (self.advance + self.later).format(ends=ends, logs=logs, moved=moved, **filled)
+        return (self.advance + self.later + (self.locked if rows else "")).format(
+            ends=ends, logs=logs, moved=moved, **filled
+        )
 
 
 @dataclass(frozen=True, slots=True)

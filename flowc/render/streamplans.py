@@ -196,8 +196,8 @@ def _positions(sql: PositionSql) -> Iterator[str]:
     place = {name: value for name, value in _NUMBERS.items() if name != "epoch"}
     place["source"] = sql.sources[0][1] if len(sql.sources) == 1 else "{source}"
     moves = "move partitions on, each as shown for one: error `stream-fenced` when this touches fewer rows"
-    yield statement(Execute(moves, sql.advancing([place], **filled)))
-    yield statement(Execute("and begin those that were never read", sql.beginning([place], **filled)))
+    yield statement(Execute(moves, sql.advancing([place], rows=True, **filled)))
+    yield statement(Execute("and begin those that were never read", sql.beginning([place], rows=True, **filled)))
 
 
 def _state(state: StatePlan | None) -> Iterator[str]:

@@ -108,3 +108,95 @@ def test_a_table_that_apply_creates_again_under_a_worker_stops_it(
     assert report.rows == 1, "rows were written into the new table"
     _put(project, 5)
     _stops(project)
+
+
+ANOTHER = ("CREATE TABLE other AS SELECT * FROM events WHERE {rows}", "DROP TABLE events",
+           "ALTER TABLE other RENAME TO events")  # fmt: skip
+postgres = pytest.mark.parametrize("store", ["postgres"], indirect=True)
+plain = pytest.mark.parametrize("project", ["positions alone"], indirect=True)
+worked = pytest.mark.parametrize("project", ["positions alone", "own state"], indirect=True)
+
+
+def _another(store: Store, rows: str = "1 = 0") -> None:
+    """Somebody puts a table of that name in place of the one that the stream filled."""
+    for statement in ANOTHER:
+        store.run(statement.format(rows=rows))
+
+
+@postgres
+@pytest.mark.parametrize("rows", ["1 = 0", "id = 1"])
+def test_a_table_that_somebody_replaces_stops_the_stream_until_a_rewind(
+    project: Inside, store: Store, rows: str
+) -> None:
+    _another(store, rows)
+    _put(project, 3)
+    _stops(project)
+    store.run("DELETE FROM events")
+    _goes_on(project, "held", 4)
+    assert store.rows("SELECT id FROM events") == [(1,), (2,), (3,), (4,)]
+
+
+@postgres
+def test_the_table_that_is_there_counts_from_a_rewind_on(project: Inside, store: Store) -> None:
+    _another(store)
+    _goes_on(project, "current", 3)
+    _another(store, "1 = 1")
+    _stops(project)
+    _goes_on(project, "current", 4)
+    assert store.rows("SELECT id FROM events") == [(3,), (4,)]
+
+
+@postgres
+@worked
+def test_a_table_that_somebody_replaces_under_a_worker_gets_no_rows(
+    project: Inside, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "_LOOK", 1e9)
+    monkeypatch.setattr(runs, "_LOOK_FAR", 1e9)
+    with at_work(Server(project, store.kind, "")) as (report, ended):
+        _put(project, 3)
+        until(lambda: report.rows == 1, lambda: f"{ended}")
+        _another(store)
+        _put(project, 4)
+        until(lambda: bool(ended) or report.rows > 1, lambda: "the worker does not notice")
+    assert (report.rows, store.rows("SELECT id FROM events")) == (1, [])
+    _stops(project)
+
+
+@postgres
+@worked
+def test_a_worker_to_which_nothing_comes_notices_another_table(project: Inside, store: Store) -> None:
+    with at_work(Server(project, store.kind, "")) as (report, ended):
+        _put(project, 3)
+        until(lambda: report.rows == 1, lambda: f"{ended}")
+        _another(store)
+        until(lambda: bool(ended), lambda: "the worker does not notice")
+
+
+@postgres
+@plain
+def test_what_keeps_a_table_the_same_stops_no_stream(project: Inside, store: Store) -> None:
+    kept = (
+        "ALTER TABLE events ADD COLUMN more TEXT", "VACUUM FULL events", "DELETE FROM events", "TRUNCATE events",
+        "VACUUM FULL flowc.positions", "ALTER TABLE events RENAME TO aside; ALTER TABLE aside RENAME TO events",
+    )  # fmt: skip
+    for number, statement in enumerate(kept, 3):
+        store.run(statement)
+        _put(project, number)
+        done = project.flowc("run", "s", "--once")
+        assert done.code == 0, (statement, done.err)
+
+
+@postgres
+@plain
+def test_a_copy_of_the_whole_database_stops_no_stream(project: Inside, store: Store) -> None:
+    """All tables are others in it. From then on, the stream knows these."""
+    copied = ("flowc.positions", "flowc.aside", "positions"), ("events", "other", "events")
+    for name, aside, back in copied:
+        store.run(f"CREATE TABLE {aside} (LIKE {name} INCLUDING ALL)", f"INSERT INTO {aside} SELECT * FROM {name}",
+                  f"DROP TABLE {name}", f"ALTER TABLE {aside} RENAME TO {back}")  # fmt: skip
+    _put(project, 3)
+    done = project.flowc("run", "s", "--once")
+    assert (done.code, store.rows("SELECT id FROM events")) == (0, [(1,), (2,), (3,)]), done.err
+    _another(store)
+    _stops(project)

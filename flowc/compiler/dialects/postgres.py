@@ -115,7 +115,7 @@ POSTGRES = Dialect(
         escaped_text=True,
     ),
     tables=TableRules(
-        identity="CAST(CAST(CAST({text} AS regclass) AS oid) AS text)",
+        identity="CAST(CAST(to_regclass({text}) AS oid) AS text)",
         ensure_sequence="CREATE SEQUENCE IF NOT EXISTS {name}",
         renames_indexes=True,
         comments=True,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from flowc.catalog import Column
+from flowc.catalog import Column, TableName
 from flowc.compiler.dialect import Dialect
+from flowc.compiler.loads.lifetimes import TABLE_ID, identity
 from flowc.compiler.quote import ident, idents, table, text
 from flowc.compiler.tables.state import PROJECT_COLUMN, ensure_state, renewal, retyping
 from flowc.loadplan import PROJECT, Renewal
@@ -31,53 +32,87 @@ _KEY = (*(column.name for column in _WHOSE), "partition_name")
 _WAS = {"partition_name": "partition_number", "next_position": "next_offset"}
 """What the columns were called whose values were numbers. Older versions fail for that, and misread none."""
 _NUMBERED = tuple(Column(_WAS[c.name], BIGINT, nullable=False) if c.name in _WAS else c for c in _COLUMNS)
+_CALLED = ("target", "source", "partition", "next", "epoch", "log_id")
+
+
+def _columns(dialect: Dialect) -> tuple[Column, ...]:
+    return (*_COLUMNS, TABLE_ID) if dialect.tables.identity else _COLUMNS
 
 
 def _read_of(columns: Iterable[Column]) -> str:
     # SQLite takes a name that no column has for a text, unless it stands behind that of a table.
-    called = ("target", "source", "partition", "next", "epoch", "log_id")
     names = [column.name for column in columns if column.name not in (PROJECT, "stream_name")]
-    return ", ".join(f"p.{ident(name)} AS {ident(as_)}" for name, as_ in zip(names, called, strict=True))
+    return ", ".join(f"p.{ident(name)} AS {ident(as_)}" for name, as_ in zip(names, _CALLED, strict=True))
 
 
-def position_sql(project: str, stream: str, target: str, sources: list[str], dialect: Dialect) -> PositionSql:
+def position_sql(project: str, stream: str, target: TableName, sources: list[str], dialect: Dialect) -> PositionSql:
     """How a database keeps the positions of a stream, as one of the tables that it writes has them.
 
     The name under which the table stands there is filled in by who asks the database for it.
     """
     state, named = table(dialect.state_table(POSITIONS)), f"{ident('stream_name')} = {_literal(stream, dialect)}"
-    read, numbered = (f"{_read_of(columns)} FROM {state} AS p WHERE p." for columns in (_COLUMNS, _NUMBERED))
+    read, numbered = (_read_of(columns) for columns in (_COLUMNS, _NUMBERED))
+    of, this = f" FROM {state} AS p WHERE p.", _table_identity(target, dialect)
     held = f"{_own(project, stream, dialect)} AND {ident('target')} = {{target}}"
     at = f"{ident('source')} = {{source}} AND {ident('partition_name')} = {{partition}}"
     values = f"{_literal(project, dialect)}, {_literal(stream, dialect)}, {{target}}, {{source}}, {{partition}}, "
-    values += "{end}, {epoch}, '{log}'"
+    values += "{end}, {epoch}, '{log}'" + (f", {_braced(this)}" if this else "")
     epoch = ident("epoch")
-    there = f"{held} AND {epoch} >= 0"
+    adopt = f", {ident(TABLE_ID.name)} = {_braced(this)}" if this else ""
+    known = f", p.{ident(TABLE_ID.name)} AS {ident(TABLE_ID.name)}, {this} AS {ident('this_id')}" if this else ""
+    older = (("partition_name", numbered), *(((TABLE_ID.name, read),) if this else ()))
     ends, logs = f"{ident('next_position')} = CASE {{ends}} END", f"{ident('log_id')} = CASE {{logs}} END"
     return PositionSql(
         dialect.state_table(POSITIONS),
-        ensure_state(POSITIONS, _COLUMNS, _KEY, dialect),
-        f"SELECT p.{ident(PROJECT)}, {read}{named.format()}",
-        f"UPDATE {state} SET {epoch} = ABS({epoch}) WHERE {held}",
-        f"INSERT INTO {state} ({idents(c.name for c in _COLUMNS)}) VALUES {{rows}}",
-        f"UPDATE {state} SET {ends}, {logs}, {ident('epoch')} = {{epoch}} WHERE {there} AND ({{moved}})",
+        ensure_state(POSITIONS, _columns(dialect), _KEY, dialect),
+        f"SELECT p.{ident(PROJECT)}, {read}{known}{of}{named.format()}",
+        f"UPDATE {state} SET {epoch} = ABS({epoch}){adopt} WHERE {held}",
+        _begin(state, held, this, dialect),
+        f"UPDATE {state} SET {ends}, {logs}, {epoch} = {{epoch}}{adopt} WHERE {held} AND {_unchanged(this)} "
+        "AND ({moved})",
         f"({values})",
         f"WHEN {at} THEN {{end}}",
         f"WHEN {at} THEN '{{log}}'",
         f"{at} AND {ident('next_position')} = {{start}}",
         tuple((source, text(source, dialect)) for source in sources),
-        text(target, dialect),
+        text(str(target), dialect),
         project,
         (
-            (PROJECT, f"SELECT '' AS {ident(PROJECT)}, {numbered}{ident('stream')} = {text(stream, dialect)}"),
-            ("partition_name", f"SELECT p.{ident(PROJECT)}, {numbered}{named.format()}"),
+            (PROJECT, f"SELECT '' AS {ident(PROJECT)}, {numbered}{of}{ident('stream')} = {text(stream, dialect)}"),
+            *((name, f"SELECT p.{ident(PROJECT)}, {columns}{of}{named.format()}") for name, columns in older),
         ),
         renew_positions(dialect),
         (
             f"UPDATE {state} SET {ident(PROJECT)} = {_literal(project, dialect)} WHERE {ident(PROJECT)} = '' "
             f"AND {named} AND {ident('target')} = {{target}}",
         ),
+        locked=f" AND NOT EXISTS (SELECT 1 FROM {_braced(table(target))} WHERE 1 = 0)" if this else "",
     )
+
+
+def _table_identity(name: TableName, dialect: Dialect) -> str:
+    """An expression of what tells a table from another one of its name; '' where the engine knows nothing.
+
+    It ends in what the table of positions is: where a whole database is restored, both are others.
+    """
+    parts = (identity(each, dialect) for each in (name, dialect.state_table(POSITIONS)))
+    return " || '/' || ".join(filter(None, parts))
+
+
+def _unchanged(this: str) -> str:
+    """The condition on a position that the table which it is of was neither dropped nor created again."""
+    held = f"{ident('epoch')} >= 0"
+    known = ident(TABLE_ID.name)
+    return f"{held} AND ({known} IS NULL OR {known} = {_braced(this)})" if this else held
+
+
+def _begin(state: str, held: str, this: str, dialect: Dialect) -> str:
+    """A template of the statement that records partitions: none where other positions are of another table."""
+    into = f"INSERT INTO {state} ({idents(column.name for column in _columns(dialect))})"
+    if not this:
+        return f"{into} VALUES {{rows}}"
+    others = f"SELECT 1 FROM {state} WHERE {held} AND NOT ({_unchanged(this)})"
+    return f"{into} SELECT b.* FROM (VALUES {{rows}}) AS b WHERE NOT EXISTS ({others})"
 
 
 def counted(target: TargetPlan) -> TargetPlan:
@@ -90,10 +125,10 @@ def counted(target: TargetPlan) -> TargetPlan:
 def renew_positions(dialect: Dialect) -> tuple[Renewal, ...]:
     """How the table of positions becomes that of this version where an older one made it."""
     numbered = (*_KEY[:-1], _WAS["partition_name"])
-    return (
-        renewal(POSITIONS, _NUMBERED, numbered, dialect),
-        retyping(POSITIONS, _WAS, _COLUMNS, _KEY, dialect),
-    )
+    retyped = retyping(POSITIONS, _WAS, _COLUMNS, _KEY, dialect)
+    add = f"ALTER TABLE {table(retyped.table)} ADD COLUMN IF NOT EXISTS {ident(TABLE_ID.name)} TEXT"
+    known = (Renewal(retyped.table, (add,), TABLE_ID.name),) if dialect.tables.identity else ()
+    return (renewal(POSITIONS, _NUMBERED, numbered, dialect), retyped, *known)
 
 
 def hold_positions(project: str, stream: str, dialect: Dialect) -> str:
@@ -121,4 +156,8 @@ def _hold(state: str) -> str:
 
 def _literal(value: str, dialect: Dialect) -> str:
     """A literal inside a template, where braces stand for what is filled in."""
-    return text(value, dialect).replace("{", "{{").replace("}", "}}")
+    return _braced(text(value, dialect))
+
+
+def _braced(sql: str) -> str:
+    return sql.replace("{", "{{").replace("}", "}}")

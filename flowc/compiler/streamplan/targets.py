@@ -182,7 +182,7 @@ def table_target(
         return _attached(apply, columns, wanted, live, changes)
     load = _load(apply, columns, live or wanted, changes)
     sources = [source.name for source in stream.sources]
-    positions = position_sql(stream.project, stream.name, str(wanted.name), sources, dialect)
+    positions = position_sql(stream.project, stream.name, wanted.name, sources, dialect)
     create = tuple(_create(wanted, dialect))
     return TableTarget(
         apply.target.connection, apply.target.kind, wanted.name, columns, load, positions, create, apply.keys,

@@ -73,11 +73,19 @@ class DatabaseWriter:
         require_transactions(self.database, (*self.plan.load.writes, *dead, self._positions.table))
         for statement in self._positions.ensure:
             self.database.execute(statement)
-        held = self._held(self._settled())
+        found = self._settled()
+        held = self._held(found)
         if not held.absent:
             self._make()
+            self._adopt(found)
         self.mark = held.mark
         return held
+
+    def _adopt(self, found: list[dict[str, Any]]) -> None:
+        """Records which table the positions are of where nobody knows: the database is a copy, or the table new."""
+        rows = self._of_table(found)
+        if any(row.get("table_id") != row.get("this_id") for row in rows):
+            self.database.execute(self._positions.hold.format(target=literal(self.stored, self.database.kind)))
 
     @property
     def _present(self) -> bool:
@@ -185,8 +193,8 @@ class DatabaseWriter:
         return Held(_last(rows), positions, logs, absent=self._is_absent(rows))
 
     def _is_absent(self, rows: list[dict[str, Any]]) -> bool:
-        """Whether the table of these positions is gone: dropped, or created again by `apply` since."""
-        return any(int(row["epoch"]) < 0 for row in rows) or (bool(rows) and not self._present)
+        """Whether the table of these positions is gone: dropped, or created again since."""
+        return any(int(row["epoch"]) < 0 or is_another(row) for row in rows) or (bool(rows) and not self._present)
 
     def _is_unclaimed(self, rows: list[dict[str, Any]]) -> bool:
         return any(row["project"] != self._positions.project for row in rows)
@@ -310,12 +318,16 @@ class DatabaseWriter:
         known = [range_ for range_ in ranges if range_.at in self.known]
         new = [range_ for range_ in ranges if range_.at not in self.known]
         filled = {"target": literal(self.stored, self.database.kind), "epoch": epoch.number}
+        rows = bool(epoch.rows.num_rows)
         for some in _portions(known):
-            if self.database.execute(self._positions.advancing(self._places(some), **filled)) != len(some):
+            if self.database.execute(self._positions.advancing(self._places(some), rows=rows, **filled)) != len(some):
                 raise Fenced.at(self._overtaken(some))
         try:
             for some in _portions(new):
-                self.database.execute(self._positions.beginning(self._places(some), **filled))
+                if self.database.execute(self._positions.beginning(self._places(some), rows=rows, **filled)) < len(
+                    some
+                ):
+                    raise Fenced.at(some[0])
         except DataError:  # two workers that begin a partition meet in its key
             raise _Begun.at(new[0]) from None
 
@@ -352,6 +364,16 @@ class DatabaseWriter:
 def _last(rows: Sequence[Mapping[str, Any]]) -> int:
     """The last epoch of positions; those of a table that was dropped have it below zero."""
     return max((abs(int(row["epoch"])) for row in rows), default=0)
+
+
+def is_another(row: Mapping[str, Any]) -> bool:
+    """Whether the table of a position is not the one that is there, in the same database: no copy of all of it."""
+    held, there = (str(row.get(name) or "") for name in ("table_id", "this_id"))
+    return held != there and bool(held) and _database(held) == _database(there)
+
+
+def _database(table_id: str) -> str:
+    return table_id.rpartition("/")[2]
 
 
 def older_read(there: Table | None, positions: PositionSql) -> str:
