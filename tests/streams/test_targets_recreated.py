@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import chdir, closing, contextmanager
 from pathlib import Path
 
+import psycopg
+import pyarrow as pa
 import pytest
 
+from flowc.cli.opened import open_project
 from flowc.runtime.streams import run as runs
+from flowc.runtime.streams.epoch import Epoch, Intent, Range
+from flowc.runtime.streams.targets.contract import PutBack
+from flowc.runtime.streams.targets.database import DatabaseWriter
+from flowc.service.streams.run import StreamReport, assembled, plan_of
 from tests.commands import Inside
 from tests.stores import Store
 from tests.streams.filefolder import put
@@ -200,3 +209,79 @@ def test_a_copy_of_the_whole_database_stops_no_stream(project: Inside, store: St
     assert (done.code, store.rows("SELECT id FROM events")) == (0, [(1,), (2,), (3,)]), done.err
     _another(store)
     _stops(project)
+
+
+@postgres
+@plain
+@pytest.mark.parametrize("rows", [True, False])
+def test_an_epoch_that_begins_partitions_alone_is_not_written_into_another_table(
+    project: Inside, store: Store, rows: bool
+) -> None:
+    with opened_writer(project) as writer:
+        held = writer.open()
+        _another(store)
+        begun = Range("source", "another", "", "9")
+        epoch = Epoch(Intent(held.epoch + 1, 0, (begun,)), pa.record_batch({"id": pa.array([3] * rows, pa.int64())}), 1)
+        with pytest.raises(PutBack):
+            writer.write(epoch)
+    assert (store.rows("SELECT id FROM events"), len(store.rows("SELECT 1 FROM flowc.positions"))) == ([], 1)
+
+
+@postgres
+@plain
+def test_nobody_replaces_the_table_between_the_positions_and_the_rows(project: Inside, store: Store) -> None:
+    tried = []
+
+    def replace(point: str) -> None:
+        if point == "positions":
+            tried.append(point)
+            with pytest.raises(psycopg.errors.LockNotAvailable):
+                store.run("SET lock_timeout = '100ms'", "DROP TABLE events")
+            store.run("RESET lock_timeout")
+
+    with opened_writer(project) as writer:
+        writer.pause = replace
+        held = writer.open()
+        ((source, partition), at), *_ = held.positions.items()
+        moved = Range(source, partition, at, at + " ")
+        writer.write(Epoch(Intent(held.epoch + 1, 0, (moved,)), pa.record_batch({"id": pa.array([3], pa.int64())}), 1))
+    assert (tried, store.rows("SELECT id FROM events")) == (["positions"], [(1,), (2,), (3,)])
+
+
+@contextmanager
+def opened_writer(project: Inside) -> Iterator[DatabaseWriter]:
+    """The writer of the stream's table."""
+    with chdir(project.path):
+        opened = open_project([Path("specs")], None, "nothing was run")
+    run = assembled(plan_of(opened.checked, opened.ir, "s", opened.sessions), opened.sessions, StreamReport("s"))
+    (writer,) = run.writers
+    assert isinstance(writer, DatabaseWriter)
+    with closing(run):
+        yield writer
+
+
+APART = """
+connections:
+  inbox: {{ kind: files, uri: inbox }}
+  out: {{ kind: sqlite, path: out.db }}
+  side: {connection}
+streams:
+  s:
+    source: {{ connection: inbox, path: "*.jsonl", columns: {{ id: bigint, at: timestamptz }} }}
+    sql: SELECT id FROM source
+    to: {{ connection: out, table: events, mode: append }}
+    on_error: dlq
+    dead_letter: {{ connection: side, table: events }}
+"""
+
+
+@postgres
+def test_a_table_of_letters_apart_that_somebody_replaces_stops_the_stream(tmp_path: Path, store: Store) -> None:
+    made = Inside(tmp_path)
+    made.write("specs/s.yaml", APART.format(connection=store.connection))
+    put(made.path / "inbox", "1.jsonl", '{"id": "no number"}\n', 1)
+    assert made.flowc("run", "s", "--once").code == 0
+    assert len(store.rows("SELECT 1 FROM events")) == 1
+    _another(store)
+    _put(made, 2)
+    _stops(made)
