@@ -148,15 +148,20 @@ class Delta:
         with speaking(table):
             return int(found.transaction_version(application) or 0)
 
-    def stamped(self, application: str, number: int) -> int | None:
+    def stamped(self, application: str, number: int) -> int:
         """Lets the commit of the attached table carry an application's number; gives the one it had when attached."""
         assert self._change is not None
         self._change.stamps.append((application, number))
+        return self.committed(application)
+
+    def committed(self, application: str) -> int:
+        """The number of an application that the attached table had when it was attached, 0 for none."""
+        assert self._change is not None
         found = self._change.found
-        return None if found is None else found.transaction_version(application)
+        return 0 if found is None else int(found.transaction_version(application) or 0)
 
     def record(self, stamp: Stamp, note: str) -> bool:
-        held = self.stamped(stamp.application, stamp.number) or 0
+        held = self.stamped(stamp.application, stamp.number)
         assert self._change is not None
         self._change.notes[_note(stamp)] = note
         return held == stamp.before

@@ -11,9 +11,11 @@ from functools import reduce
 
 from flowc.errors import FlowcError
 from flowc.runtime.streams.begin import beginnings, opened
+from flowc.runtime.streams.epoch import Epoch, Intent, Range
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.state.contract import Checkpoint, Restored
-from flowc.runtime.streams.targets.contract import Fenced
+from flowc.runtime.streams.targets.contract import Fenced, Fencing
+from flowc.runtime.streams.targets.database import DatabaseWriter
 
 
 @dataclass
@@ -32,6 +34,9 @@ class FormerRun(StreamRun):
         assert self.store is not None
         opened(self.plan, self.store, self.writers)
         self.store.shut(self.clock())
+        for writer in self.writers:
+            if isinstance(writer, Fencing):
+                writer.fence()
         restored = self._restore(*opened(self.plan, self.store, self.writers))
         self._require_whole()
         held = [intent for intent in restored.intents if intent.number <= max(self._held)]
@@ -45,12 +50,30 @@ class FormerRun(StreamRun):
         self._flush()
         if held and min(self._held) < self._number:  # else a target may be new, or record no epoch without rows
             raise Fenced(f"stream `{self.plan.name}`: not every target holds its last epoch")
-        self.store.move(self._standing(restored), restored.last)
+        point = self._standing(restored)
+        self.store.move(point, restored.last)
+        self._keep_from(point)
+
+    def _keep_from(self, point: Checkpoint) -> None:
+        """Records an epoch without rows in the tables that know positions: a worker that slept is behind it."""
+        ranges = tuple(
+            Range(*at, start, start, point.logs.get(at, "")) for at, start in sorted(point.positions.items())
+        )
+        for writer in self.writers:
+            if isinstance(writer, DatabaseWriter):
+                writer.write(Epoch(Intent(point.epoch, self.clock(), ranges), self._nothing().messages, 0))
 
     def _standing(self, restored: Restored) -> Checkpoint:
-        """The state behind what was done, as the checkpoint of the last epoch that was intended."""
+        """The state behind what was done, as the checkpoint of the last epoch that was intended.
+
+        What is given up is read again from where it began, also where no epoch before read the partition.
+        """
+        begun = beginnings(restored.intents)
         if self._number == restored.checkpoint.epoch:  # nothing was: what is kept stays what it is
-            return replace(restored.checkpoint, epoch=restored.last, segments=())
-        read = Checkpoint(restored.last, dict(self._read), logs=dict(self._logs))
+            kept = restored.checkpoint
+            logs = {at: log for at, log in restored.logs.items() if at not in kept.positions} | kept.logs
+            point = replace(kept, epoch=restored.last, segments=(), positions={**begun, **kept.positions}, logs=logs)
+            return self._marked(point)
+        read = Checkpoint(restored.last, {**begun, **self._read}, logs=dict(self._logs))
         point = self._marked(self.compute.snapshot(read))
         return reduce(Checkpoint.then, (*self._pending, point))

@@ -109,6 +109,17 @@ class Publishing(Writer, Protocol):
 
 
 @runtime_checkable
+class Fencing(Writer, Protocol):
+    """A target where workers that opened it before may write until they meet an epoch that they do not know."""
+
+    def fence(self) -> None:
+        """Shuts out all workers that have opened it before, this one too until it opens it again.
+
+        Raises TransientError where one of them writes meanwhile.
+        """
+
+
+@runtime_checkable
 class Measuring(Writer, Protocol):
     """A target that takes no row above a size, which it knows before it writes."""
 

@@ -37,6 +37,10 @@ def _application(stream: str) -> str:
     return f"flowc-stream:{stream}"
 
 
+def _fence(stream: str) -> str:
+    return f"flowc-fence:{stream}"
+
+
 @dataclass
 class DeltaWriter:
     """One Delta table of one stream; see `flowc.runtime.streams.targets.contract.Writer`."""
@@ -53,6 +57,8 @@ class DeltaWriter:
     _gathered: list[pa.RecordBatch] = field(default_factory=list, init=False)
     _stamped: int = field(default=0, init=False)
     """The number that the table's log speaks of, as this worker knows it."""
+    _fenced: int = field(default=0, init=False)
+    """How often the workers of the stream were shut out there when this one opened it."""
 
     def __post_init__(self) -> None:
         self._rolling = Rolling(self._publish, self.age)
@@ -77,9 +83,17 @@ class DeltaWriter:
                 held = self._claimed()
             if held is None:
                 self._make()
-            self._stamped = held or 0
+            self._stamped, self._fenced = held or 0, self._fence()
             self._rolling.begin(self._stamped)
             return Held(held or 0)
+
+    def _fence(self) -> int:
+        return self.database.stamp(self.plan.table, _fence(self.stream)) or 0
+
+    def fence(self) -> None:
+        """Commits one more in the number that all workers compare."""
+        with self._rolling.lock:
+            self.database.claim(self.plan.table, {_fence(self.stream): self._fence() + 1})
 
     def look(self) -> Held:
         """The last epoch that the table's log speaks of."""
@@ -152,11 +166,13 @@ class DeltaWriter:
 
     def _stamp(self, number: int) -> None:
         """Another number than what is gathered begins behind is another worker's, who may have written a part of it."""
-        held = self.database.stamped(self.application, number) or 0
+        held = self.database.stamped(self.application, number)
         if held < self._stamped:
             raise PutBack(self.plan.name, held, self._stamped)
         if held != self._stamped:
             raise Fenced(f"another worker wrote epoch {held} of stream `{self.stream}` into `{self.plan.name}`")
+        if self.database.committed(_fence(self.stream)) != self._fenced:
+            raise Fenced(f"another worker goes on with stream `{self.stream}`, by another plan of it")
 
     @property
     def _names(self) -> list[str]:

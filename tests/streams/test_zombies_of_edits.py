@@ -1,0 +1,114 @@
+"""A worker of the plan before an edit that wakes up behind its intent, when the edited plan has given its epochs up."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Callable
+from contextlib import chdir
+from pathlib import Path
+
+import deltalake
+import pytest
+
+from flowc.cli.opened import open_project
+from flowc.service.streams.run import StreamReport, run_stream
+from tests.commands import Folder, Inside
+from tests.streams.test_edited_intents import put
+
+SPEC = """
+connections:
+  drop: {{ kind: files, uri: in }}
+  wh: {{ kind: sqlite, path: wh.db }}
+  out: {{ kind: files, uri: out }}
+  lake: {{ kind: delta, uri: lake }}
+functions:
+  grown: {{ python: "grow{by}:grown", args: [bigint], returns: bigint }}
+streams:
+  s:
+    source: {{ connection: drop, path: "*.jsonl", columns: {{ id: text, x: bigint, at: timestamptz }}, event_time: at }}
+    sql: SELECT id, grown(x) AS x FROM dedupe(source, id, INTERVAL '1 hour')
+    to: {to}
+    batch: {{ max_rows: 1 }}
+"""
+CODE = "def grown(x):\n    return x * {by}\n"
+TARGETS = {
+    "table": "{ connection: wh, table: t }",
+    "files": "{ connection: out, path: t, format: jsonl }",
+    "delta": "{ connection: lake, table: t, mode: append }",
+    "tables": "[{ connection: wh, table: t }, { connection: lake, table: t, mode: append }]",
+}
+
+
+def edited(folder: Path, to: str, by: int) -> Inside:
+    made = Inside(folder)
+    (folder / "lake").mkdir(exist_ok=True)
+    made.write("specs/s.yaml", SPEC.format(to=TARGETS[to], by=by))
+    (folder / "grow10.py").unlink(missing_ok=True)
+    made.write(f"grow{by}.py", CODE.format(by=by))
+    return made
+
+
+def run(folder: Folder, pause: Callable[[str], None]) -> StreamReport:
+    with chdir(folder.path):
+        opened = open_project([Path("specs")], None, "nothing was run")
+    try:
+        return run_stream(opened.checked, opened.ir, "s", opened.sessions, pause)
+    finally:
+        opened.sessions.close()
+
+
+class Paused:
+    """A worker in a thread of its own that waits behind its first intent."""
+
+    def __init__(self, folder: Folder) -> None:
+        self.reached, self.wake, self.report = threading.Event(), threading.Event(), StreamReport("s")
+        self.thread = threading.Thread(target=self._work, args=(folder,))
+        self.thread.start()
+        assert self.reached.wait(30)
+
+    def _work(self, folder: Folder) -> None:
+        self.report = run(folder, self._pause)
+
+    def _pause(self, point: str) -> None:
+        if point == "intended" and not self.reached.is_set():
+            self.reached.set()
+            assert self.wake.wait(30)
+
+    def end(self) -> None:
+        self.wake.set()
+        self.thread.join(30)
+
+
+def held(folder: Path, to: str) -> list[tuple[object, ...]]:
+    """The rows of the target."""
+    if to == "table":
+        with sqlite3.connect(folder / "wh.db") as db:
+            return sorted(db.execute("SELECT id, x FROM t").fetchall())
+    if to == "files":
+        lines = [line for file in (folder / "out" / "t").glob("*.jsonl") for line in file.read_text().splitlines()]
+        return sorted((row["id"], row["x"]) for row in map(json.loads, lines))
+    return sorted((r["id"], r["x"]) for r in deltalake.DeltaTable(folder / "lake" / "t").to_pyarrow_table().to_pylist())
+
+
+@pytest.mark.parametrize("to", TARGETS)
+@pytest.mark.parametrize("point", ["intended", "target 0", "never"])
+def test_nothing_of_a_plan_that_was_edited_comes_behind_what_was_given_up(tmp_path: Path, to: str, point: str) -> None:
+    folder = edited(tmp_path, to, 10)
+    put(folder, "1", ("a", 1, "00:01"))
+    zombie = Paused(folder)
+    edited(tmp_path, to, 100)
+
+    def wake(name: str) -> None:
+        if name == point:
+            zombie.end()
+
+    try:
+        report = run(folder, wake)
+    finally:
+        zombie.end()
+    again = run(folder, lambda _: None)
+    assert (report.error, again.error, held(tmp_path, to)) == (None, None, [("a", 100)])
+    assert to != "tables" or held(tmp_path, "table") == [("a", 100)]
+    assert zombie.report.error is not None
