@@ -123,6 +123,8 @@ class PositionSql:
     """Takes up what an older version left of the stream, which is of no project."""
     later: str = ""
     locked: str = ""
+    any_row: str = ""
+    """A query of one row of the table, whichever it is."""
 
     def beginning(self, places: Sequence[Mapping[str, object]], *, rows: bool, **filled: object) -> str:
         """The statement that records partitions; of each, what the templates hold. `rows` follow, or none."""

@@ -196,6 +196,21 @@ def test_what_keeps_a_table_the_same_stops_no_stream(project: Inside, store: Sto
         assert done.code == 0, (statement, done.err)
 
 
+@pytest.mark.parametrize("project", ["positions alone"], indirect=True)
+@pytest.mark.parametrize("store", ["sqlite", "duckdb", "mysql"], indirect=True)
+def test_a_run_says_that_a_table_is_empty_where_nobody_knows_another_one(
+    project: Inside, store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A consumer may have removed the rows, so the stream goes on."""
+    _another(store)
+    for id_, warned in ((3, True), (4, False)):
+        _put(project, id_)
+        caplog.clear()
+        assert project.flowc("run", "s", "--once").code == 0
+        assert ("`out.events` has no rows after epoch 1" in caplog.text) == warned
+        assert "flowc rewind s --to earliest" in caplog.text or not warned
+
+
 @postgres
 @plain
 def test_a_copy_of_the_whole_database_stops_no_stream(project: Inside, store: Store) -> None:

@@ -86,6 +86,7 @@ def position_sql(project: str, stream: str, target: TableName, sources: list[str
             f"UPDATE {state} SET {ident(PROJECT)} = {_literal(project, dialect)} WHERE {ident(PROJECT)} = '' "
             f"AND {named} AND {ident('target')} = {{target}}",
         ),
+        any_row=f"SELECT 1 AS {ident('one')} FROM {table(target)} LIMIT 1",
         locked=f" AND NOT EXISTS (SELECT 1 FROM {_braced(table(target))} WHERE 1 = 0)" if this else "",
     )
 

@@ -5,6 +5,8 @@ They were dropped, made anew or put back from an older copy; or the spec left th
 
 from __future__ import annotations
 
+import logging
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -12,7 +14,10 @@ from flowc.errors import UsageError
 from flowc.runtime.streams.marks import Mark, Marks, is_behind, is_returning
 from flowc.runtime.streams.state.contract import Restored
 from flowc.runtime.streams.targets.contract import Held, PutBack, Writer
+from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.stream import StreamPlan, TargetPlan
+
+_log = logging.getLogger("flowc.state")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +100,17 @@ def check_behind(plan: StreamPlan, restored: Restored, held: Sequence[Held]) -> 
     for lack in lacking(plan, restored, held):
         message = f"`{lack.name}` {lack.reason} (stream `{plan.name}`)"
         raise UsageError(message, code="target-behind", help=way_on(plan, lack))
+
+
+def warn_of_empty(plan: StreamPlan, held: Sequence[Held], writers: Sequence[Writer]) -> None:
+    """Says which tables have no rows although the stream has written epochs: a consumer, or somebody, removed them."""
+    for target, there, writer in zip(_targets(plan), held, writers, strict=False):
+        if there.epoch and isinstance(writer, DatabaseWriter) and not writer.plan.letters and writer.is_empty():
+            again = shlex.join(("flowc", "rewind", plan.name, "--to", "earliest"))
+            message = (
+                "stream `%s`: `%s` has no rows after epoch %s: if somebody created it again, `%s` writes its rows again"
+            )
+            _log.warning(message, plan.name, target.name, there.epoch, again)
 
 
 def check_there(writers: Sequence[Writer], *, counted: bool) -> list[Held]:

@@ -31,7 +31,7 @@ from flowc.runtime.streams.begin import (
     named,
     opened,
 )
-from flowc.runtime.streams.behind import check_behind, check_there, marks_of
+from flowc.runtime.streams.behind import check_behind, check_there, marks_of, warn_of_empty
 from flowc.runtime.streams.compute import Compute
 from flowc.runtime.streams.epoch import END, Epoch, Intent, Maker, Partition, Range, after, logs_after
 from flowc.runtime.streams.loop import Loop, Polled, Reader, Seekable, Turn
@@ -148,6 +148,7 @@ class StreamRun:
             return
         restored, held = opened(self.plan, self.store, self.writers)
         restored = self._restore(restored, held)
+        warn_of_empty(self.plan, held, self.writers)
         self._whole = self._remade()
         if not self._whole:
             return

@@ -71,7 +71,7 @@ class FormerRun(StreamRun):
         begun = beginnings(restored.intents)
         if self._number == restored.checkpoint.epoch:  # nothing was: what is kept stays what it is
             kept = restored.checkpoint
-            logs = {at: log for at, log in restored.logs.items() if at not in kept.positions} | kept.logs
+            logs = {at: log for at, log in restored.logs.items() if at not in kept.positions} | dict(kept.logs)
             point = replace(kept, epoch=restored.last, segments=(), positions={**begun, **kept.positions}, logs=logs)
             return self._marked(point)
         read = Checkpoint(restored.last, {**begun, **self._read}, logs=dict(self._logs))
