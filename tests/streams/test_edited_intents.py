@@ -138,6 +138,7 @@ def test_an_epoch_that_no_target_holds_is_read_again_by_the_edited_plan(tmp_path
     ran = folder.flowc("run", "s", "--once")
     assert ran.code == 0, ran.err
     assert table(folder) == [("a", 1), ("c", 6)]
+    assert table(folder, "epoch, 0", "flowc_positions") == [(5, 0)]
 
 
 def test_a_first_epoch_that_was_refused_leaves_nothing_that_an_edit_must_fit(tmp_path: Path) -> None:

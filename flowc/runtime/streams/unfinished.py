@@ -22,6 +22,14 @@ from flowc.runtime.streams.targets.database import DatabaseWriter
 class FormerRun(StreamRun):
     """A run of the plan that intended epochs, which reads nothing new."""
 
+    shut: int = 0
+    """The number of the epoch by which a run before this one has shut other workers out, 0 for none."""
+
+    @property
+    def last(self) -> int:
+        """The number of the last epoch that was intended, once that is known."""
+        return self._intended
+
     def finish(self) -> None:
         """Does all that was intended, and keeps the state behind it."""
         self.stand()
@@ -33,7 +41,8 @@ class FormerRun(StreamRun):
         """
         assert self.store is not None
         opened(self.plan, self.store, self.writers)
-        self.store.shut(self.clock())
+        if self.store.last() != self.shut:
+            self.store.shut(self.clock())
         for writer in self.writers:
             if isinstance(writer, Fencing):
                 writer.fence()

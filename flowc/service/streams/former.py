@@ -112,8 +112,9 @@ def _finish(former: StreamPlan, made: _Runs, found: Callable[[StreamPlan], Seque
             run.finish()
     except DataError as error:
         _log.warning("stream `%s`: %s; what no target holds is read again", former.name, error.message)
-        with made(functions) as run:
-            run.give_up()
+        with made(functions) as giving_up:
+            giving_up.shut = run.last
+            giving_up.give_up()
 
 
 def _unfinished(plan: StreamPlan, intents: Sequence[Intent], why: str) -> UsageError:
