@@ -229,3 +229,17 @@ def test_a_replay_that_was_cut_off_is_not_finished_by_another_query(tmp_path: Pa
         project(tmp_path, query, "on_error: dlq", to=BOTH)
         assert replayed(folder, "") is None
     assert table(folder) == table(folder, name="u") == [("a", 1), ("b", 1)]
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_plan_says_that_a_target_which_comes_back_does_not_start(tmp_path: Path, lost: bool) -> None:
+    """One target keeps the positions itself meanwhile, so the store of before is old; or it is gone by then."""
+    sql, both = "SELECT id, x FROM source", f"[{APPEND}, {{ connection: wh, table: u }}]"
+    for number, to in enumerate((both, APPEND), 1):
+        folder = project(tmp_path, sql, to=to)
+        put(folder, str(number), (str(number), number, "00:01"))
+        assert folder.flowc("run", "s", "--once").code == 0
+    (tmp_path / ".flowc/state/s.sqlite").unlink() if lost else None
+    folder = project(tmp_path, sql, to=both)
+    assert verdicts(folder) == [("s", "refuse")]
+    assert "state-lost" in folder.flowc("run", "s", "--once").err
