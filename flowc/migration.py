@@ -233,6 +233,8 @@ class Managed:
     """The table as it was found when that apply had ended, with all that no spec says. Older histories have none."""
     zones: tuple[tuple[str, str], ...] = ()
     """The `change_timezone` of its columns, which a rollback needs."""
+    loads: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """The loads into the table of all versions so far, each with the time zones that it named: their rows stay."""
 
 
 @dataclass(frozen=True, slots=True)

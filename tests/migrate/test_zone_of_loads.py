@@ -19,9 +19,9 @@ BERLIN, NEW_YORK = [("2026-07-01 10:00:00",)], [("2026-07-01 16:00:00",)]
 UNKNOWN = "the time zone of the local times in `a` is not known"
 
 
-def _load(name: str, zone: str | None) -> str:
+def _load(name: str, zone: str | None, to: str = "t") -> str:
     said = f"\n    timezone: {zone}" if zone else ""
-    return f"  {name}:\n    sql: SELECT id, a FROM s\n    from: w\n    to: t\n    mode: append{said}\n"
+    return f"  {name}:\n    sql: SELECT id, a FROM s\n    from: w\n    to: {to}\n    mode: append{said}\n"
 
 
 class Trial:
@@ -101,6 +101,34 @@ def test_a_zone_that_is_not_known_is_asked_for(
     assert refused.code == 2
     assert "help: say it with `change_timezone: ZONE` on the column\n" in refused.err
     assert trial.store.rows("SELECT a FROM t") == [("2026-07-01 12:00:00",)]
+
+
+@pytest.mark.parametrize(
+    "versions",
+    [[{"p": "Europe/Berlin", "q": "UTC"}, {"q": "UTC"}], [{"q": "Europe/Berlin"}, {"q": "UTC"}]],
+    ids=["a load that was removed", "a zone that was changed"],
+)
+def test_loads_of_earlier_versions_filled_the_table_too(trial: Trial, versions: list[dict[str, str | None]]):
+    trial.begin(versions[0])
+    trial.specs("timestamp", versions[1])
+    trial.apply()
+    trial.apply()  # the versions between hold only the last loads
+    trial.specs("timestamptz", versions[1])
+    assert "Europe/Berlin" in trial.plan()
+    assert UNKNOWN in trial.plan()
+    assert trial.project.flowc("apply", "--yes").code == 2
+    trial.specs("{ type: timestamptz, change_timezone: Europe/Berlin }", versions[1])
+    assert trial.apply() == BERLIN
+    trial.project.flowc("plan", "--rollback-to", "1", "--out", "back.json")
+    assert trial.apply("back.json") == [("2026-07-01 12:00:00",)]
+
+
+def test_a_load_is_known_by_any_spelling_of_the_table(trial: Trial):
+    trial.begin({"p": "Europe/Berlin"})
+    trial.specs("timestamptz", {"p": "Europe/Berlin"})
+    with (trial.store.folder / "specs/p.yaml").open("a") as file:
+        file.write(_load("q", "UTC", "{ connection: w, table: T }"))
+    assert UNKNOWN in trial.plan()
 
 
 @pytest.mark.parametrize(("column", "code"), [

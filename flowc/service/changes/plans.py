@@ -41,6 +41,7 @@ from flowc.runtime.connector import Database, Rehearsing
 from flowc.service.access.history import History, Version
 from flowc.service.access.livedatabase import fingerprint, read_live_database
 from flowc.service.access.owners import refuse_owned, with_owner, without_owned
+from flowc.service.access.scope import plain_name
 from flowc.service.access.sessions import Place, Sessions
 from flowc.service.changes.prechecks import judged
 from flowc.service.changes.streamlooks import StreamLooks
@@ -193,16 +194,21 @@ def _with_unfinished(wanted: Wanted, history: History) -> Wanted:
 
 
 def _with_loads(wanted: Wanted, before: Snapshot) -> Wanted:
-    """The tables with the time zones of the loads into them, those of the history too: they filled the tables."""
+    """The tables with the time zones of the loads into them, those of earlier versions too: they filled the tables."""
     loads = (*before.pipelines, *wanted.pipelines)
-    tables = (replace(table, loads=_zones(table, loads)) for table in wanted.tables)
+    earlier = {entry.table.name: entry.loads for entry in before.tables}
+    tables = (replace(t, loads=_zones(t, loads, earlier.get(t.table.name, ()))) for t in wanted.tables)
     return replace(wanted, tables=tuple(tables))
 
 
-def _zones(table: WantedTable, loads: Iterable[AppliedPipeline]) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    found: dict[str, dict[str, None]] = {}
+_Zones = tuple[tuple[str, tuple[str, ...]], ...]
+
+
+def _zones(table: WantedTable, loads: Iterable[AppliedPipeline], earlier: _Zones) -> _Zones:
+    found = {load: dict.fromkeys(zones) for load, zones in earlier}
+    name = plain_name(table.table.name, table.kind)
     for load in loads:
-        if load.target.partition(".")[2] == str(table.table.name):
+        if plain_name(TableName.parse(load.target.partition(".")[2]), table.kind) == name:
             zone = dict(load.settings).get("timezone")
             found.setdefault(load.name, {}).update({zone: None} if zone else {})
     return tuple((name, tuple(zones)) for name, zones in found.items())
@@ -279,7 +285,9 @@ def _after(history: History, chosen: Wanted, select: frozenset[str]) -> Snapshot
     held, made = {entry.key: entry for entry in before.tables}, {table.table.name for table in chosen.tables}
     kept = tuple(entry for entry in before.tables if select and entry.key not in select)
     others = tuple(pipeline for pipeline in before.pipelines if select and pipeline.name not in select)
-    managed = tuple(Managed(t.key, t.table, from_applied(t, held.get(t.key)), zones=t.zones) for t in chosen.tables)
+    managed = tuple(
+        Managed(t.key, t.table, from_applied(t, held.get(t.key)), zones=t.zones, loads=t.loads) for t in chosen.tables
+    )
     left = tuple(rename for rename in history.renames if select and rename.table not in made)
     return Snapshot(kept + managed, others + chosen.pipelines, renames=left)
 
