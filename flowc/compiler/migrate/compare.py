@@ -15,7 +15,7 @@ from flowc.compiler.migrate import alteration as kinds
 from flowc.compiler.migrate.alteration import Alteration, Situation
 from flowc.compiler.migrate.describe import index_words
 from flowc.compiler.migrate.indexes import index_alterations, is_applied, is_left, key_index
-from flowc.compiler.migrate.unfinished import doubtful, with_live_columns, with_live_names
+from flowc.compiler.migrate.unfinished import doubtful, refuse_displaced, with_live_columns, with_live_names
 from flowc.compiler.tables.ddl import keyed_table
 from flowc.compiler.tables.difference import known_default, same_column
 from flowc.compiler.tables.made import expression, is_stored, made_form, way
@@ -48,6 +48,8 @@ def compare(wanted: WantedTable, live: Table, last: Managed | None, dialect: Dia
     live = respelled(live, names, dialect)
     applied = last.table if last else None
     wanted, doubts = with_live_names(wanted, live, applied), doubtful(wanted, live, applied)
+    if not doubts:
+        refuse_displaced(wanted, live, applied)
     last = with_live_columns(last, live, wanted.unfinished) if last else None
     managed = last.table if last else None
     managed = respelled(managed, (*live.column_names, *wanted.table.column_names), dialect) if managed else None

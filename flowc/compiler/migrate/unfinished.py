@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from flowc.catalog import Table
+from flowc.errors import UsageError
 from flowc.migration import DatabasePlan, Managed, Rename, WantedTable
 
 Pair = tuple[str, str]
@@ -78,6 +79,52 @@ def _moved(applied: Table, live: Table, renames: Sequence[Pair]) -> Iterator[Pai
             candidates = set(aliases(name, renames)).intersection(live.column_names) - set(applied.column_names)
             if len(candidates) == 1:
                 yield name, candidates.pop()
+
+
+def refuse_displaced(wanted: WantedTable, live: Table, applied: Table | None) -> None:
+    """Raises UsageError where a column may hold the values of another one that has its name in the end."""
+    if found := _displaced(wanted, live, applied):
+        name, other = found
+        message = f"versions that did not finish may have left the values of `{other}` in `{name}` of `{wanted.label}`"
+        help = "look at the values, and give such columns names that no version had, with `renamed_from`"
+        raise UsageError(f"{message}; nothing was changed", code="precheck-failed", help=help)
+
+
+def _displaced(wanted: WantedTable, live: Table, applied: Table | None) -> Pair | None:
+    """A live column that a wanted one would take over, and another column whose values it may hold instead.
+
+    A name that no unfinished version used is the word of the author, who has looked.
+    """
+    if applied is None or not wanted.unfinished:
+        return None
+    known = {name for pair in wanted.unfinished for name in pair}
+    for name in sorted(known.intersection(wanted.table.column_names)):
+        said = _said(name, dict(wanted.renamed), live, applied)
+        states = _states(aliases(name, wanted.unfinished).intersection(applied.column_names), wanted.unfinished)
+        meant = {said} if applied.column(said) else {state[said] for state in states if said in state}
+        source = name if live.column(name) is not None else said
+        there = [state for state in states if all(live.column(other) is not None for other in state)]
+        others = {state[source] for state in there if source in state} - meant
+        if meant and others:
+            return source, min(others)
+    return None
+
+
+def _said(name: str, old: Mapping[str, str], live: Table, applied: Table) -> str:
+    """The earlier name of a wanted column, by its `renamed_from`, which means nothing where both are there for long."""
+    was = old.get(name, name)
+    stale = live.column(was) is not None and live.column(name) is not None and applied.column(name) is not None
+    return name if stale else was
+
+
+def _states(columns: Iterable[str], renames: Sequence[Pair]) -> list[dict[str, str]]:
+    """All that the columns may be called, each name with the column it is, whichever of the renames were made."""
+    found = {frozenset((name, name) for name in columns)}
+    for old, new in renames:
+        for state in [dict(held) for held in found]:
+            if old in state and new not in state:
+                found.add(frozenset((new if name == old else name, of) for name, of in state.items()))
+    return [dict(state) for state in found]
 
 
 def from_applied(wanted: WantedTable, last: Managed | None) -> tuple[Pair, ...]:

@@ -125,7 +125,8 @@ def _history(rows: Sequence[_Row], held: Sequence[_Row], scope: Scope, named: _N
     last = done.get(mine, Snapshot())
     left = [decode_snapshot(row["snapshot"]) for row in held if row["project"] == mine and row["status"] != "done"]
     begun = tuple(name for snapshot in left for name in snapshot.begun)
-    renames = tuple(dict.fromkeys(rename for snapshot in (last, *left) for rename in snapshot.renames))
+    # A version that begins notes the renames of those before it, too.
+    renames = (left[-1] if left else last).renames
     return History(versions, last, begun, renames, owners, unclaimed, here)
 
 
