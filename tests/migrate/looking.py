@@ -71,7 +71,14 @@ def _bare(default: object) -> str | None:
 
 
 def look(store: Any, table: str) -> Seen | None:
-    """The table in the engine's own catalog; None where there is none."""
+    """The table in the engine's own catalog, in which no apply has left anything; None where there is none."""
+    left = _leftovers(store, table)
+    assert not left, left
+    return look_between(store, table)
+
+
+def look_between(store: Any, table: str) -> Seen | None:
+    """The same table between an apply that was cut off and the next one."""
     return _LOOK[store.kind](store, table)
 
 
@@ -119,12 +126,19 @@ def _postgres(store: Store, table: str) -> Seen | None:
         "ON a.attrelid = i.indrelid AND a.attnum = k.n ORDER BY k.o)::text[], i.indisunique, i.indisprimary, "
         f"i.indisvalid FROM pg_index i WHERE i.indrelid = to_regclass('{table}')"
     )
-    assert all(row[3] for row in indexes), "an index is invalid"
-    checks = store.raw(f"SELECT conname FROM pg_constraint WHERE contype = 'c' AND conrelid = to_regclass('{table}')")
-    assert not checks, checks
     key = next((row[0] for row in indexes if row[2]), ())
     comment = store.raw(f"SELECT obj_description(to_regclass('{table}'), 'pg_class')")[0][0]
     return _seen(columns, key, [row[:2] for row in indexes if not row[2]], comment)
+
+
+def _leftovers(store: Any, table: str) -> list[str]:
+    """The invalid indexes and the CHECK constraints that an apply has left in a PostgreSQL table."""
+    if store.kind != "postgres":
+        return []
+    of = f"to_regclass('{table}')"
+    checks = f"SELECT conname::text FROM pg_constraint WHERE contype = 'c' AND conrelid = {of}"
+    invalid = f"SELECT indexrelid::regclass::text FROM pg_index WHERE indrelid = {of} AND NOT indisvalid"
+    return [name for (name,) in store.raw(f"{checks} UNION ALL {invalid}")]
 
 
 def _mysql(store: Store, table: str) -> Seen | None:

@@ -107,6 +107,19 @@ def test_an_apply_that_is_cut_off_anywhere_goes_on_in_either_direction(store: St
         assert done.code == 0, (words, done.err)
 
 
+def test_applies_of_other_versions_are_cut_off_one_after_the_other(store: Store, project: Inside):
+    _published(project, store)
+    for columns, words in [("a, b", "DROP INDEX"), ("b, id", 'ALTER TABLE "t" REPLICA'), ("id", "ALTER INDEX")]:
+        specs(project, store, {"t": _COLUMNS + _SAME_NAME.format(columns)})
+        _killed(project, words)
+        store.run("UPDATE t SET c = 8")
+    specs(project, store, {"t": _COLUMNS + _SAME_NAME.format("b, a, id")})
+    done = project.flowc("apply", "--yes")
+    assert done.code == 0, done.out + done.err
+    assert store.raw(_ROLES) == [("u", True, True, True, True, "3 2 1")]
+    assert project.flowc("plan", "--detailed-exitcode").code == 0
+
+
 def _killed(project: Inside, words: str) -> None:
     """An apply in a process of its own, killed before the first such statement from the first CREATE INDEX on."""
     child = os.fork()

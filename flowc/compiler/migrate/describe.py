@@ -10,6 +10,7 @@ from flowc.catalog import ROW_ID, Column, Index, Table
 from flowc.compiler.migrate import alteration as kinds
 from flowc.compiler.migrate.alteration import Alteration, Situation
 from flowc.compiler.migrate.retype import Retype, retype
+from flowc.compiler.migrate.statements import is_constant
 from flowc.compiler.quote import ident, idents, table, text
 from flowc.compiler.tables.ddl import index_name
 from flowc.compiler.tables.made import way
@@ -243,16 +244,30 @@ def _drop_key(alteration: kinds.DropKey, situation: Situation) -> Change:
 
 def _create_index(alteration: kinds.CreateIndex, situation: Situation) -> Change:
     index = alteration.index
-    old = tuple(map(situation.old_name, index.columns))
-    checks: tuple[Precheck, ...] = ()
-    if index.unique and all(situation.live.column(name) for name in old):
-        message = f"{{count}} values of ({', '.join(index.columns)}) are there more than once"
-        checks = (repeat_check(old, situation.live, message),)
+    checks = tuple(_repeats(index, situation)) if index.unique else ()
     risk = Risk.DATA_DEPENDENT if checks else Risk.ADDITIVE
     return _change(
         situation, "", risk, f"create {index_words(index)}", after=index_words(index), prechecks=checks,
         blocked=_taken(index, situation),
     )  # fmt: skip
+
+
+def _repeats(index: Index, situation: Situation) -> Iterator[Precheck]:
+    """The values that would be in a unique index more than once: a new column is the same in all rows, or NULL."""
+    live, shown = situation.live, ", ".join(index.columns)
+    old = tuple(name for name in map(situation.old_name, index.columns) if live.column(name) is not None)
+    new = [column for column in situation.wanted.columns if column.name in index.columns]
+    added = [c.default or "NULL" for c in new if live.column(situation.old_name(c.name)) is None]
+    if any(not is_constant(default) or default.strip(" ()").upper() == "NULL" for default in added):
+        return
+    if old:
+        yield repeat_check(
+            old, live, f"{{count}} values of ({', '.join(old) if added else shown}) are there more than once"
+        )
+    else:
+        rows = f"SELECT CASE WHEN count(*) > 1 THEN count(*) ELSE 0 END AS n FROM {table(live.name)}"
+        message = f"{{count}} rows would have the same value of ({shown}), their default"
+        yield Precheck(rows, message, "add the columns first, fill them, then declare the index")
 
 
 def _taken(index: Index, situation: Situation) -> str | None:

@@ -15,8 +15,11 @@ from flowc.compiler.migrate.alteration import Alteration, Situation
 from flowc.compiler.migrate.refusals import retyped
 from flowc.compiler.tables.ddl import index_name, made_name
 
-_TEMPORARY = "__flowc_new"
-"""Ends the name under which an index is made while the one whose place it takes is there."""
+_TEMPORARIES = "__flowc_new", "__flowc_new2"
+"""End the names under which an index is made while the one whose place it takes is there.
+
+The second is for the successor of an index that an unfinished version left under the first.
+"""
 
 
 def index_alterations(situation: Situation, managed: Table | None, gone: Sequence[str]) -> Iterator[Alteration]:
@@ -27,15 +30,15 @@ def index_alterations(situation: Situation, managed: Table | None, gone: Sequenc
     names |= {index.identity: final_name(index, situation) for index in new}
     going = {situation.dialect.names.fold(index.name or "") for index in dropped if _stays(index, situation)}
     for index in new:
-        name, other = _names(index, situation)
+        name = final_name(index, situation)
         taken = situation.dialect.tables.renames_indexes and situation.dialect.names.fold(name) in going
-        temporary = other if taken else None
+        temporary = _temporary(index, situation) if taken else None
         names[index.identity] = temporary or name
         yield kinds.CreateIndex(index, temporary)
     for index in dropped:
         yield kinds.DropIndex(index, _successor(index, new, names, situation))
     for index in situation.wanted.indexes:
-        if names[index.identity].endswith(_TEMPORARY):
+        if names[index.identity].endswith(_TEMPORARIES):
             yield kinds.RenameIndex(replace(index, name=names[index.identity]), final_name(index, situation))
 
 
@@ -44,10 +47,17 @@ def final_name(index: Index, situation: Situation) -> str:
     return index.name or index_name(situation.live.name, index.columns)
 
 
-def _names(index: Index, situation: Situation) -> tuple[str, str]:
-    """The name of a wanted index, and the one under which it may have been made."""
+def _names(index: Index, situation: Situation) -> tuple[str, ...]:
+    """The name of a wanted index, and those under which it may have been made."""
     name = final_name(index, situation)
-    return name, made_name(name, _TEMPORARY)
+    return name, *(made_name(name, end) for end in _TEMPORARIES)
+
+
+def _temporary(index: Index, situation: Situation) -> str:
+    """A name that no live index has; where each has one, that of an index without a role, which goes first."""
+    named = {situation.dialect.names.fold(i.name or ""): i for i in situation.live.indexes}
+    held = ((name, named.get(situation.dialect.names.fold(name))) for name in _names(index, situation)[1:])
+    return min(held, key=lambda entry: 0 if entry[1] is None else 1 + bool(entry[1].marks))[0]
 
 
 def _held(
@@ -75,7 +85,7 @@ def _held(
 
 
 def _is_temporary(index: Index) -> bool:
-    return (index.name or "").endswith(_TEMPORARY)
+    return (index.name or "").endswith(_TEMPORARIES)
 
 
 def _stays(index: Index, situation: Situation) -> bool:
@@ -90,9 +100,9 @@ def _successor(
     index: Index, new: Sequence[Index], names: Mapping[tuple[object, ...], str], situation: Situation
 ) -> Index | None:
     """The index of the same name, else a new one over one of its columns that is unique where it is."""
-    if not _stays(index, situation):
-        return None
     fold = situation.dialect.names.fold
+    if not _stays(index, situation) or fold(index.name or "") in [fold(names[i.identity]) for i in new]:
+        return None
     same = [i for i in situation.wanted.indexes if fold(index.name or "") in map(fold, _names(i, situation))]
     if same and not situation.dialect.tables.renames_indexes:
         return None
