@@ -9,7 +9,7 @@ import pytest
 from flowc.catalog import Column, Table, TableName
 from flowc.compiler.migrate.tableplan import plan_tables
 from flowc.migration import Managed, WantedTable
-from flowc.types import BIGINT, DataType, Kind
+from flowc.types import BIGINT, TEXT, DataType, Kind
 from tests.commands import Inside
 from tests.stores import Store
 
@@ -150,7 +150,7 @@ def test_a_zone_that_means_nothing_is_reported(trial: Trial, column: str, code: 
     ],
     ids=["an instant as default", "a computed column", "a clock as default"],
 )
-def test_mysql_reads_nothing_else_in_the_time_zone_of_a_change(other: Column, words: str | None):
+def test_mysql_reads_no_default_in_the_time_zone_of_a_change(other: Column, words: str | None):
     def table(kind: DataType) -> Table:
         return Table(TableName(None, "t"), (Column("id", BIGINT, False), Column("a", kind), other), ("id",))
 
@@ -161,3 +161,26 @@ def test_mysql_reads_nothing_else_in_the_time_zone_of_a_change(other: Column, wo
     assert [words in (change.blocked or "") if words else change.blocked is None for change in changes] == [True]
     sessions = [s.session for change in changes for s in change.statements]
     assert sessions == ([] if words else [("SET time_zone = 'Europe/Berlin'", "SET time_zone = '+00:00'")])
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "words"),
+    [
+        (Column("b", INSTANT), Column("b", TEXT), "converts in one time zone at a time"),
+        (Column("b", INSTANT), Column("b", DataType(Kind.TIMESTAMPTZ, precision=0)), "in one time zone at a time"),
+        (Column("b", INSTANT), Column("b", DataType(Kind.TIMESTAMPTZ, precision=6)), None),
+        (None, Column("b", DataType(Kind.TIMESTAMP), default="CURRENT_TIMESTAMP"), "the engine would read b in Europe"),
+        (None, Column("b", DataType(Kind.TIMESTAMP), default="'2026-07-01 12:00:00'"), None),
+        (None, Column("b", BIGINT), None),
+    ],
+    ids=["a text", "fewer digits", "the same type", "a new clock", "a new literal", "a new column"],
+)
+def test_mysql_makes_no_other_column_in_the_time_zone_of_a_change(was: Column | None, now: Column, words: str | None):
+    def table(kind: DataType, *others: Column) -> Table:
+        return Table(TableName(None, "t"), (Column("id", BIGINT, False), Column("a", kind), *others), ("id",))
+
+    live = table(DataType(Kind.TIMESTAMP), *([was] if was else []))
+    wanted = WantedTable("w", "mysql", "t", table(INSTANT, now), zones=(("a", "Europe/Berlin"),))
+    plan = plan_tables("w", "mysql", [wanted], {live.name: live}, [Managed("t", live)])
+    blocked = next(change.blocked for change in plan[0].changes if change.column == "a")
+    assert blocked is None if words is None else words in (blocked or "")

@@ -16,14 +16,14 @@ from flowc.compiler.migrate.alteration import Alteration, Situation
 from flowc.compiler.migrate.engines.mysql_refusals import held, keeps
 from flowc.compiler.migrate.facts import Act, combined
 from flowc.compiler.migrate.retype import retype
-from flowc.compiler.migrate.statements import Engine, alter
+from flowc.compiler.migrate.statements import Engine, alter, is_constant
 from flowc.compiler.migrate.zones import needs_zone
 from flowc.compiler.quote import ident, idents, table, text
 from flowc.compiler.tables.ddl import column_definition, index_clause
 from flowc.compiler.tables.difference import known_default
 from flowc.compiler.tables.made import way
 from flowc.migration import Statement
-from flowc.types import Kind
+from flowc.types import DataType, Kind
 
 _ANEW = (kinds.AlterType, kinds.SetNotNull, kinds.DropNotNull, kinds.AlterGeneration, kinds.CommentColumn)
 """What writes a column's definition anew."""
@@ -165,14 +165,25 @@ def _unlike_zones(alteration: kinds.AlterType, situation: Situation) -> str | No
     zone = retype(alteration.was, alteration.now, situation).zone
     if zone is None or zone == "UTC":
         return None
-    pairs = ((situation.live.column(situation.old_name(now.name)), now) for now in situation.wanted.columns)
-    others = {retype(was, now, situation).zone for was, now in pairs if was and needs_zone(was.type, now.type)}
+    wanted = [(situation.live.column(situation.old_name(now.name)), now) for now in situation.wanted.columns]
+    others = {retype(was, now, situation).zone for was, now in wanted if was and _reads_clock(was.type, now.type)}
     if others != {zone}:
         return "the engine converts in one time zone at a time: change the columns one after the other"
     columns = (*situation.live.columns, *situation.wanted.columns)
     told = [c.name for c in columns if way(c.default) == "computed" or _is_instant(c, situation)]
+    told += [now.name for was, now in wanted if was is None and not is_constant(now.default or "NULL")]
     words = f"the engine would read {', '.join(dict.fromkeys(told))} in {zone}, too: take away what is computed"
-    return f"{words}, and defaults that are instants, or add a column, fill it, and drop the old one" if told else None
+    return (
+        f"{words}, and defaults that are instants or clocks, or add a column, fill it, and drop the old one"
+        if told
+        else None
+    )
+
+
+def _reads_clock(old: DataType, new: DataType) -> bool:
+    """Whether the engine converts the instants of a column by the time zone of the session: to texts too."""
+    same = old.kind is new.kind and old.places == new.places
+    return needs_zone(old, new) or (Kind.TIMESTAMPTZ in (old.kind, new.kind) and not same)
 
 
 def _is_instant(column: Column, situation: Situation) -> bool:
