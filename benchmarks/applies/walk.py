@@ -162,7 +162,7 @@ class Walk:
     def _expected(self, wanted: Version, back: Finished | None) -> dict[str, int]:
         """Which column each name must be: as it was in that version, else as in the one before."""
         was = self.finished[-1].held if self.finished else {}
-        found = {}
+        found, named = {}, set(wanted.renames.values())
         for name in wanted.names:
             then = back.held.get(name) if back else None
             if then is not None and then in was.values():
@@ -171,7 +171,7 @@ class Walk:
                 found[name] = was[name]
             elif not back and wanted.renames.get(name) in was:
                 found[name] = was[wanted.renames[name]]
-            elif earlier := self._names_of(name).intersection(was) - set(wanted.names):
+            elif earlier := self._names_of(name).intersection(was) - set(wanted.names) - (named if not back else set()):
                 found[name] = was[min(earlier)]
         return found
 

@@ -210,6 +210,19 @@ def test_a_unique_index_is_made_before_the_one_that_it_replaces(any_store: Store
         assert project.flowc("plan", "--detailed-exitcode").code == 0
 
 
+def test_an_index_gives_its_name_to_another_one(any_store: Store):
+    project = Inside(any_store.folder, {"STORE": any_store.dsn})
+    of = "{{ columns: [{}], name: {} }}".format
+    for listed in ([of("a", "u")], [of("a", "v"), of("b", "u")], [of("a", "u"), of("b", "v")], [of("a", "v")]):
+        specs(project, any_store, {"t": f"{_COLUMNS}indexes: [{', '.join(listed)}]"})
+        done = project.flowc("apply", "--yes")
+        assert done.code == 0, (listed, done.out, done.err)
+        assert project.flowc("plan", "--detailed-exitcode").code == 0, listed
+    seen = look(any_store, "t")
+    assert seen is not None
+    assert seen.indexes == {(("a",), False)}
+
+
 def test_the_index_of_a_foreign_key_is_replaced(mysql: str, tmp_path: Path):
     store = Store("mysql", tmp_path, mysql)
     project = Inside(store.folder, {"STORE": store.dsn})

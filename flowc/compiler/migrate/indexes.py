@@ -75,6 +75,7 @@ def _held(
         named = index.name in names or _is_temporary(index)
         ours = (index.declarable or situation.whole) and (named or is_applied(index, situation, managed))
         spare = _is_temporary(index) and held.get(index.identity) is not index
+        spare = spare or _is_name_of_another(index, situation)
         if is_left(index, situation):
             dropped.append(replace(index, valid=False))
         elif any(index.names(column) for column in gone) or ((index.identity not in wanted or spare) and ours):
@@ -82,6 +83,12 @@ def _held(
                 del held[index.identity]
             dropped.append(index)
     return held, dropped
+
+
+def _is_name_of_another(index: Index, situation: Situation) -> bool:
+    """Whether a wanted index that does something else has its name."""
+    named = [i.identity for i in situation.wanted.indexes if i.name is not None and i.name == index.name]
+    return bool(named) and index.identity not in named
 
 
 def _is_temporary(index: Index) -> bool:
@@ -99,7 +106,7 @@ def _stays(index: Index, situation: Situation) -> bool:
 def _successor(
     index: Index, new: Sequence[Index], names: Mapping[tuple[object, ...], str], situation: Situation
 ) -> Index | None:
-    """The index of the same name, else a new one over one of its columns that is unique where it is."""
+    """A new index that does the same, else the one of its name, else one over its columns that is unique, too."""
     fold = situation.dialect.names.fold
     if not _stays(index, situation) or fold(index.name or "") in [fold(names[i.identity]) for i in new]:
         return None
@@ -107,7 +114,8 @@ def _successor(
     if same and not situation.dialect.tables.renames_indexes:
         return None
     near = [i for i in new if i.unique and index.unique and set(i.columns) & set(index.columns)]
-    found = next(iter((*same, *near)), None)
+    twins = [i for i in new if i.identity == index.identity]
+    found = next(iter((*twins, *same, *near)), None)
     return None if found is None else replace(found, name=names[found.identity])
 
 
