@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 
 WHOLE = "varchar(20)", "varchar(60)", "bigint", "integer", "numeric(12,0)", "numeric(14,2)", "double"
 """Types that hold every value, and that an index takes on every engine."""
+TIMES = "timestamp", "timestamptz"
+"""Types that hold every time; each becomes the other by the time zone of the column."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,8 @@ class Column:
     was: str | None = None
     required: bool = False
     sequence: str | None = None
+    zone: str | None = None
+    """Of a column of times, its `change_timezone`."""
 
     @property
     def yaml(self) -> str:
@@ -27,21 +31,24 @@ class Column:
         if self.kind.startswith("varchar") and not self.sequence:
             default = "'0'"
         given = [f'type: "{self.kind}"', *([f"renamed_from: {self.was}"] if self.was else [])]
+        given += [f"change_timezone: {self.zone}"] if self.zone else []
         given += ["nullable: false", f'default: "{default}"'] if self.required else []
         return f"  {self.name}: {{ {', '.join(given)} }}"
 
 
 @dataclass(frozen=True)
 class Version:
-    """A declared table. An index has a name, columns, and is unique or not."""
+    """A declared table. An index has a name, columns, and is unique or not; `second` is in the key behind `id`."""
 
     columns: tuple[Column, ...]
     indexes: tuple[tuple[str, tuple[str, ...], bool], ...] = ()
+    second: str | None = None
 
     @property
     def yaml(self) -> str:
         """The table as a spec has it."""
-        lines = ["columns:", "  id: bigint primary key", *(column.yaml for column in self.columns)]
+        key = f"primary_key: [{', '.join(filter(None, ('id', self.second)))}]"
+        lines = [key, "columns:", "  id: bigint", *(column.yaml for column in self.columns)]
         listed = (f"{{ name: {n}, columns: [{', '.join(c)}], unique: {str(u).lower()} }}" for n, c, u in self.indexes)
         return "\n".join([*lines, *([f"indexes: [{', '.join(listed)}]"] if self.indexes else [])])
 
@@ -56,9 +63,10 @@ class Version:
         return {column.name: column.was for column in self.columns if column.was}
 
 
-def first(chance: random.Random) -> Version:
-    """A table of three or four columns."""
-    columns = [Column(f"c{n}", chance.choice(WHOLE), required=n == 0) for n in range(chance.randint(3, 4))]
+def first(zone: str, chance: random.Random) -> Version:
+    """A table of three to five columns, of which the last holds times."""
+    columns = [Column(f"c{n}", chance.choice(WHOLE), required=n == 0) for n in range(chance.randint(2, 4))]
+    columns.append(Column(f"c{len(columns)}", chance.choice(TIMES), zone=zone))
     return Version(tuple(columns), (("i0", ("c1",), chance.random() < 0.5),))
 
 
@@ -76,7 +84,14 @@ def edited(version: Version, kind: str, chance: random.Random) -> Version:
         indexes = [index for index in indexes if gone.name not in index[1]]
     if chance.random() < 0.4:
         columns.append(_added(before | {c.name for c in columns}, kind, chance))
-    return Version(tuple(columns), tuple(_indexes(indexes, columns, chance)))
+    second = names.get(version.second) if version.second else None
+    return Version(tuple(columns), tuple(_indexes(indexes, columns, chance)), _second(second, columns, chance))
+
+
+def _second(held: str | None, columns: list[Column], chance: random.Random) -> str | None:
+    """The column of the key behind `id`: as it is, or another one that is never NULL, or none."""
+    able = [column.name for column in columns if column.required and not column.sequence]
+    return chance.choice([None, *able]) if chance.random() < 0.3 or held not in able else held
 
 
 def _free(taken: set[str], chance: random.Random) -> str:
@@ -89,8 +104,9 @@ def _edited(column: Column, taken: set[str], chance: random.Random) -> Column:
     if what in ("name", "both"):
         column = replace(column, name=_free(taken, chance), was=column.name)
     if what in ("type", "both") and not column.sequence:
-        column = replace(column, kind=chance.choice(WHOLE))
-    return replace(column, required=not column.required, sequence=None) if what == "required" else column
+        column = replace(column, kind=chance.choice(TIMES if column.zone else WHOLE))
+    required = what == "required" and not column.zone
+    return replace(column, required=not column.required, sequence=None) if required else column
 
 
 def _added(taken: set[str], kind: str, chance: random.Random) -> Column:

@@ -14,12 +14,14 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from benchmarks.applies import children, values
 from benchmarks.applies.command import Death, Ended, run
 from benchmarks.applies.versions import Version, edited, first
 from tests.commands import Done, Inside
 from tests.migrate.killing import failed
 from tests.migrate.looking import declared, look, look_between, plain
 from tests.migrate.projects import specs
+from tests.services.mysql_zones import load_zones
 from tests.stores import Store
 
 _STEP = 1000
@@ -57,11 +59,17 @@ class Walk:
     def __post_init__(self) -> None:
         self.chance = random.Random(self.seed)
         self.project = Inside(self.store.folder, {"STORE": self.store.dsn})
-        self.spec = first(self.chance)
+        self.zone = self.chance.choice(values.ZONES)
+        if self.store.kind == "mysql":
+            load_zones(self.store.dsn, [self.zone])
+        self.spec = first(self.zone, self.chance)
+        self.children = self.chance.random() < 0.25
 
     def run(self, steps: int) -> None:
         """Walks so many steps, and stops at the first fault."""
         self._step(None)
+        if self.children:
+            children.make(self.store)
         for _ in range(steps):
             back = self.chance.choice(self.finished) if self.chance.random() < 0.5 else None
             rollback = back is not None and self.chance.random() < 0.6
@@ -129,6 +137,8 @@ class Walk:
 
     def _find_lost(self, plan: str) -> None:
         there = set(self._columns(plan).values())
+        if self.children and self.finished and (words := children.wrong(self.store, self.rows)):
+            self._fault(words, plan)
         expected = set(self.finished[-1].held.values()) - self.lost if self.finished else set()
         if missing := expected - there:
             self._fault(f"columns {missing} are nowhere; there are {self._columns()}", plan)
@@ -190,7 +200,10 @@ class Walk:
                 held[column.name] = self.columns
                 if self.rows:
                     empty = "" if column.required else f" WHERE id % 5 <> {self.columns % 5}"
-                    self.store.run(f"UPDATE t SET {column.name} = id * {_STEP} + {self.columns}{empty}")
+                    numbers = ((row, row * _STEP + self.columns) for row in range(1, self.rows + 1))
+                    kind = values.types(self.store)[column.name]
+                    value = values.each(numbers, kind, self.zone, self.store)
+                    self.store.run(f"UPDATE t SET {column.name} = {value}{empty}")
         rows = self.store.raw(f"SELECT max(version) FROM {self._state('migrations')} WHERE status = 'done'")
         names = {name: held[name] or 0 for name in wanted.names}
         if not self.finished or rows[0][0] != self.finished[-1].version:
@@ -201,10 +214,14 @@ class Walk:
         held = {name: column for name, column in self._columns().items() if column and not name.endswith("__flowc")}
         if not self.rows:
             held = dict(self.finished[-1].held)
+        kinds = values.types(self.store)
         for _ in range(3):
             self.rows += 1
-            values = [str(self.rows), *(str(self.rows * _STEP + column) for column in held.values())]
-            self.store.run(f"INSERT INTO t ({', '.join(('id', *held))}) VALUES ({', '.join(values)})")
+            of = ((self.rows * _STEP + column, kinds[name]) for name, column in held.items())
+            row = [str(self.rows), *(values.written(number, kind, self.zone, self.store) for number, kind in of)]
+            self.store.run(f"INSERT INTO t ({', '.join(('id', *held))}) VALUES ({', '.join(row)})")
+            if self.children:
+                self.store.run(f"INSERT INTO r VALUES ({self.rows}, {self.rows})")
 
     def _columns(self, plan: str = "") -> dict[str, int | None]:
         """The live columns, each with the number that its values tell; None where it holds no such values."""
@@ -215,13 +232,17 @@ class Walk:
         rows = self.store.raw(f"SELECT id, {', '.join(names)} FROM t ORDER BY id")
         if len(rows) != self.rows:
             self._fault(f"there are {len(rows)} rows of {self.rows}", plan)
-        return {name: self._column([(row[0], row[place]) for row in rows]) for place, name in enumerate(names, 1)}
+        kinds = values.types(self.store)
+        return {
+            name: self._column([(row[0], row[place]) for row in rows], kinds[name])
+            for place, name in enumerate(names, 1)
+        }
 
-    def _column(self, values: list[tuple[int, Any]]) -> int | None:
-        told = [(row, divmod(int(float(str(plain(v)))), _STEP)) for row, v in values if v is not None]
+    def _column(self, held: list[tuple[int, Any]], kind: str) -> int | None:
+        told = [(row, divmod(values.read(v, kind, self.zone), _STEP)) for row, v in held if v is not None]
         found = {number for row, (of, number) in told if of == row and number}
         if len(found) > 1 or (found and any(of != row for row, (of, _) in told if of)):
-            self._fault(f"a column has values of several: {values}", "")
+            self._fault(f"a column has values of several: {held}", "")
         return min(found, default=None)
 
     def _state(self, name: str) -> str:
