@@ -215,6 +215,8 @@ class WantedTable:
     """Columns, each with its `change_timezone`: the time zone for a change between local times and instants."""
     loads: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """The loads into the table, applied and wanted, each with the time zones that it names."""
+    earlier_zones: tuple[tuple[str, str], ...] = ()
+    """The `change_timezone` that columns had in earlier versions, by the names that they had there."""
 
     @property
     def label(self) -> str:
@@ -232,7 +234,7 @@ class Managed:
     live: Table | None = field(default=None, compare=False)
     """The table as it was found when that apply had ended, with all that no spec says. Older histories have none."""
     zones: tuple[tuple[str, str], ...] = ()
-    """The `change_timezone` of its columns, which a rollback needs."""
+    """The `change_timezone` of its columns, here or in an earlier version: changes back need it."""
     loads: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """The loads into the table of all versions so far, each with the time zones that it named: their rows stay."""
 

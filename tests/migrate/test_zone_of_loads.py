@@ -11,6 +11,8 @@ from flowc.compiler.migrate.tableplan import plan_tables
 from flowc.migration import Managed, WantedTable
 from flowc.types import BIGINT, TEXT, DataType, Kind
 from tests.commands import Inside
+from tests.migrate.killing import killed_after
+from tests.migrate.projects import specs
 from tests.stores import Store
 
 INSTANT = DataType(Kind.TIMESTAMPTZ)
@@ -121,6 +123,45 @@ def test_loads_of_earlier_versions_filled_the_table_too(trial: Trial, versions: 
     assert trial.apply() == BERLIN
     trial.project.flowc("plan", "--rollback-to", "1", "--out", "back.json")
     assert trial.apply("back.json") == [("2026-07-01 12:00:00",)]
+
+
+def test_a_zone_that_a_column_had_is_not_forgotten(trial: Trial):
+    trial.begin({"p": "Europe/Berlin"})
+    trial.specs("{ type: timestamptz, change_timezone: America/New_York }", {"p": "Europe/Berlin"})
+    assert trial.apply() == NEW_YORK
+    trial.specs("timestamptz", {"p": "Europe/Berlin"})
+    trial.apply()
+    trial.specs("timestamp", {"p": "Europe/Berlin"})
+    assert "name `p`: Europe/Berlin, earlier versions: America/New_York" in trial.plan()
+    trial.specs("{ type: timestamp, change_timezone: America/New_York }", {"p": "Europe/Berlin"})
+    assert trial.apply() == [("2026-07-01 12:00:00",)]
+
+
+@pytest.mark.parametrize("back", [True, False], ids=["a rollback", "reverted specs"])
+def test_a_zone_of_an_apply_that_was_cut_off_is_not_forgotten(postgres: str, tmp_path: Path, back: bool):
+    store = Store("postgres", tmp_path, postgres)
+    project = Inside(tmp_path, {"STORE": postgres})
+
+    def declare(column: str, more: str = "") -> None:
+        table = f"columns: {{ id: bigint primary key, a: {column} }}{more}"
+        specs(project, store, {"s": "columns: { id: bigint primary key, a: timestamp }", "t": table})
+        project.write("specs/p.yaml", "pipelines:\n" + _load("p", "UTC"))
+
+    declare("timestamp")
+    assert project.flowc("apply", "--yes").code == 0
+    store.run(ROWS)
+    declare("{ type: timestamptz, change_timezone: America/New_York }", "\nindexes: [{ columns: [a] }]")
+    killed_after(project, "postgres", ("TYPE",), "--yes")
+    store.run("DELETE FROM flowc.locks")
+    declare("timestamp")
+    if back:
+        assert project.flowc("plan", "--rollback-to", "1", "--out", "back.json").code == 0
+        assert project.flowc("apply", "back.json").code == 0
+    else:
+        assert "earlier versions: America/New_York" in " ".join(project.flowc("plan").out.split())
+        declare("{ type: timestamp, change_timezone: America/New_York }")
+        assert project.flowc("apply", "--yes").code == 0
+    assert [str(value) for (value,) in store.raw("SELECT a FROM t")] == ["2026-07-01 12:00:00"]
 
 
 def test_a_load_is_known_by_any_spelling_of_the_table(trial: Trial):

@@ -212,6 +212,8 @@ class Situation:
     """Live columns, each with its `change_timezone`."""
     loads: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """The loads into the table, each with the time zones that it names."""
+    earlier_zones: tuple[tuple[str, str], ...] = ()
+    """The `change_timezone` of columns in earlier versions."""
     doubtful: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """Wanted columns that are absent, each with live ones that unfinished versions may have renamed from or to it."""
 

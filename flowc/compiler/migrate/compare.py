@@ -59,7 +59,8 @@ def compare(wanted: WantedTable, live: Table, last: Managed | None, dialect: Dia
     zones = tuple((old.get(name, name), zone) for name, zone in wanted.zones)
     kept = last.live if last else None
     situation = Situation(
-        live, made, dialect, wanted.label, renamed, wanted.whole, kept, zones, wanted.loads, doubts
+        live, made, dialect, wanted.label, renamed, wanted.whole, kept, zones, wanted.loads, wanted.earlier_zones,
+        doubts,
     )  # fmt: skip
     # Tables that no engine keeps have no keys and no indexes: those are the spec's.
     key = () if dialect.attached else tuple(_key(situation, managed))

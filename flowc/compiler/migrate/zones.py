@@ -37,16 +37,29 @@ def zone_of(was: Column, situation: Situation) -> Zone:
     if said is not None:
         return Zone(said, "`change_timezone` of the column")
     loads = situation.loads
-    names = {zone for _, zones in loads for zone in zones}
+    earlier = _earlier(was, situation)
+    names = {*earlier, *(zone for _, zones in loads for zone in zones)}
     unknown = [name for name, zones in loads if not zones]
-    if len(names) == 1 and not unknown:
+    if loads and len(names) == 1 and not unknown:
         return Zone(names.pop(), f"`timezone` of {', '.join(f'`{name}`' for name, _ in loads)}")
-    return Zone("", "", _blocked(was, situation, unknown))
+    return Zone("", "", _blocked(was, situation, unknown, earlier))
 
 
-def _blocked(was: Column, situation: Situation, unknown: list[str]) -> str:
+def _earlier(was: Column, situation: Situation) -> tuple[str, ...]:
+    """The time zones that the column named in earlier versions, which may have made its values."""
+    names = was.name, situation.new_name(was.name)
+    return tuple(dict.fromkeys(zone for name, zone in situation.earlier_zones if name in names))
+
+
+def _blocked(was: Column, situation: Situation, unknown: list[str], earlier: tuple[str, ...]) -> str:
     loads = situation.loads
-    if not loads:
+    if earlier:
+        named = (
+            *(f"`{name}`: {zone}" for name, zones in loads for zone in zones),
+            f"earlier versions: {', '.join(earlier)}",
+        )
+        why = f"the loads into the table and `change_timezone` of earlier versions name {', '.join(named)}"
+    elif not loads:
         why = "no pipeline fills the table"
     elif unknown:
         why = f"{', '.join(f'`{name}`' for name in unknown)} of the loads into the table names no `timezone`"

@@ -13,7 +13,7 @@ from flowc.catalog import TableName
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.migrate import history as sql
 from flowc.errors import UsageError
-from flowc.migration import Rename, Snapshot
+from flowc.migration import Managed, Rename, Snapshot
 from flowc.runtime.connector import Database
 from flowc.runtime.renewal import is_old, renewed
 from flowc.service.access.locks import waiting_for
@@ -52,6 +52,8 @@ class History:
     snapshot: Snapshot = field(default_factory=Snapshot)
     begun: tuple[str, ...] = ()
     renames: tuple[Rename, ...] = ()
+    unfinished: tuple[Managed, ...] = ()
+    """The tables as the versions after that one set out to leave them."""
     owners: Mapping[TableName, str] = field(default_factory=dict)
     """The tables of other projects there, by their plain names; "" owns what an older version left to nobody."""
     unclaimed: bool = False
@@ -127,7 +129,8 @@ def _history(rows: Sequence[_Row], held: Sequence[_Row], scope: Scope, named: _N
     begun = tuple(name for snapshot in left for name in snapshot.begun)
     # A version that begins notes the renames of those before it, too.
     renames = (left[-1] if left else last).renames
-    return History(versions, last, begun, renames, owners, unclaimed, here)
+    tables = tuple(entry for snapshot in left for entry in snapshot.tables)
+    return History(versions, last, begun, renames, tables, owners, unclaimed, here)
 
 
 def read_snapshot(database: Database, kind: str, version: int, history: History, scope: Scope) -> Snapshot:

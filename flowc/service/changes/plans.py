@@ -154,7 +154,7 @@ def plan_database(
     live = read_live_database(sessions, wanted.connection, (*(table.table.name for table in wanted.tables), *made))
     before = live.history.snapshot
     refuse_owned([t.table.name for t in wanted.tables], wanted.connection, wanted.kind, live.history, sessions)
-    wanted = _with_loads(_with_unfinished(wanted, live.history), before)
+    wanted = _with_zones(_with_unfinished(wanted, live.history), live.history)
     chosen = _selected(wanted, select)
     others = _of_streams(wanted, live.tables, select)
     managed = without_owned(_managed(before, select), wanted.kind, live.history)
@@ -193,12 +193,26 @@ def _with_unfinished(wanted: Wanted, history: History) -> Wanted:
     return replace(wanted, tables=tuple(tables))
 
 
-def _with_loads(wanted: Wanted, before: Snapshot) -> Wanted:
-    """The tables with the time zones of the loads into them, those of earlier versions too: they filled the tables."""
+def _with_zones(wanted: Wanted, history: History) -> Wanted:
+    """The tables with all time zones by which they may have been filled, or changed, in earlier versions too."""
+    before = history.snapshot
     loads = (*before.pipelines, *wanted.pipelines)
     earlier = {entry.table.name: entry.loads for entry in before.tables}
-    tables = (replace(t, loads=_zones(t, loads, earlier.get(t.table.name, ()))) for t in wanted.tables)
+    tables = (
+        replace(
+            t,
+            loads=_zones(t, loads, earlier.get(t.table.name, ())),
+            earlier_zones=(*t.earlier_zones, *_earlier_zones(t, (*before.tables, *history.unfinished))),
+        )
+        for t in wanted.tables
+    )
     return replace(wanted, tables=tuple(tables))
+
+
+def _earlier_zones(table: WantedTable, before: Iterable[Managed]) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        dict.fromkeys(pair for entry in before if entry.table.name == table.table.name for pair in entry.zones)
+    )
 
 
 _Zones = tuple[tuple[str, tuple[str, ...]], ...]
@@ -286,10 +300,18 @@ def _after(history: History, chosen: Wanted, select: frozenset[str]) -> Snapshot
     kept = tuple(entry for entry in before.tables if select and entry.key not in select)
     others = tuple(pipeline for pipeline in before.pipelines if select and pipeline.name not in select)
     managed = tuple(
-        Managed(t.key, t.table, from_applied(t, held.get(t.key)), zones=t.zones, loads=t.loads) for t in chosen.tables
+        Managed(t.key, t.table, from_applied(t, held.get(t.key)), zones=_carried(t), loads=t.loads)
+        for t in chosen.tables
     )
     left = tuple(rename for rename in history.renames if select and rename.table not in made)
     return Snapshot(kept + managed, others + chosen.pipelines, renames=left)
+
+
+def _carried(table: WantedTable) -> tuple[tuple[str, str], ...]:
+    """The `change_timezone` of the columns, else that of an earlier version, by the names of now."""
+    new, earlier = {old: name for name, old in table.renamed}, dict(table.earlier_zones)
+    found = {new.get(name, name): zone for name, zone in earlier.items()} | dict(table.zones)
+    return tuple((name, zone) for name, zone in found.items() if table.table.column(name) is not None)
 
 
 def read_versions(checked: CheckedSpec, ir: Ir, sessions: Sessions) -> dict[str, tuple[Version, ...]]:

@@ -52,11 +52,18 @@ def rollback_wanted(sessions: Sessions, connection: str, kind: str, version: int
     tables = tuple(
         WantedTable(
             connection, kind, entry.key, entry.table, _back(entry.table.column_names, names.get(entry.key, {})),
-            zones=tuple(zones.get(entry.key, {}).items()),
+            **_said(zones.get(entry.key, {})),
         )
         for entry in then.tables
     )  # fmt: skip
     return Wanted(connection, kind, tables, then.pipelines)
+
+
+def _said(zones: Mapping[str, set[str]]) -> dict[str, tuple[tuple[str, str], ...]]:
+    """The time zone of each column; of several, none is the word for a change back."""
+    listed = [(name, zone) for name, found in zones.items() for zone in sorted(found)]
+    one = tuple(pair for pair in listed if len(zones[pair[0]]) == 1)
+    return {"zones": one, "earlier_zones": tuple(pair for pair in listed if pair not in one)}
 
 
 def _refuse_reused(then: Managed, names: Mapping[str, str], now: Snapshot) -> None:
@@ -82,10 +89,13 @@ _Named = dict[str, dict[str, str]]
 """By table, and then by column."""
 
 
-def _since(sessions: Sessions, connection: str, version: int, history: History) -> tuple[_Named, _Named]:
-    """What the columns of today were called after `version`, and their newest `change_timezone` by those names."""
+_Zones = dict[str, dict[str, set[str]]]
+
+
+def _since(sessions: Sessions, connection: str, version: int, history: History) -> tuple[_Named, _Zones]:
+    """What the columns of today were called after `version`, and their `change_timezone` since by those names."""
     names: _Named = {}
-    zones: _Named = {}
+    zones: _Zones = {}
     for number in (v.version for v in history.versions if v.status == "done" and v.version >= version):
         before, names = names, {}
         for entry in _snapshot(sessions, connection, number, history).tables:
@@ -95,6 +105,14 @@ def _since(sessions: Sessions, connection: str, version: int, history: History) 
             # A column of that name that comes later is another one.
             held = {new: old for new, old in held.items() if entry.table.column(new) is not None}
             names[entry.key] = held
-            said = {held.get(column, column): zone for column, zone in entry.zones}
-            zones.setdefault(entry.key, {}).update(said)
+            _add_zones(entry, held, zones)
+    for entry in history.unfinished:
+        was = names.get(entry.key, {})
+        _add_zones(entry, {new: was.get(old, old) for new, old in entry.renamed} | was, zones)
     return names, zones
+
+
+def _add_zones(entry: Managed, then: Mapping[str, str], zones: _Zones) -> None:
+    """Adds the zones of a version by the earlier names of its columns."""
+    for column, zone in entry.zones:
+        zones.setdefault(entry.key, {}).setdefault(then.get(column, column), set()).add(zone)
