@@ -54,11 +54,9 @@ def _earlier(was: Column, situation: Situation) -> tuple[str, ...]:
 def _blocked(was: Column, situation: Situation, unknown: list[str], earlier: tuple[str, ...]) -> str:
     loads = situation.loads
     if earlier:
-        named = (
-            *(f"`{name}`: {zone}" for name, zones in loads for zone in zones),
-            f"earlier versions: {', '.join(earlier)}",
-        )
-        why = f"the loads into the table and `change_timezone` of earlier versions name {', '.join(named)}"
+        before = f"earlier versions: {', '.join(earlier)}"
+        listed = (*(f"`{name}`: {zone}" for name, zones in loads for zone in zones), before)
+        why = f"the loads into the table and `change_timezone` of earlier versions name {', '.join(listed)}"
     elif not loads:
         why = "no pipeline fills the table"
     elif unknown:

@@ -16,6 +16,9 @@ from flowc.service.access.sessions import Sessions
 from flowc.service.changes.plans import Wanted, plan_database, wanted_of
 
 _VERSION = re.compile("[0-9]{1,18}")
+_Named = dict[str, dict[str, str]]
+_Zones = dict[str, dict[str, set[str]]]
+"""By table, and then by column."""
 
 
 def plan_rollback(ir: Ir, sessions: Sessions, connection: str, version: int) -> MigrationPlan:
@@ -49,21 +52,17 @@ def rollback_wanted(sessions: Sessions, connection: str, kind: str, version: int
     names, zones = _since(sessions, connection, version, history)
     for entry in then.tables:
         _refuse_reused(entry, names.get(entry.key, {}), history.snapshot)
-    tables = tuple(
-        WantedTable(
-            connection, kind, entry.key, entry.table, _back(entry.table.column_names, names.get(entry.key, {})),
-            **_said(zones.get(entry.key, {})),
-        )
-        for entry in then.tables
-    )  # fmt: skip
+    tables = tuple(_wanted(entry, connection, kind, names.get(entry.key, {}), zones) for entry in then.tables)
     return Wanted(connection, kind, tables, then.pipelines)
 
 
-def _said(zones: Mapping[str, set[str]]) -> dict[str, tuple[tuple[str, str], ...]]:
-    """The time zone of each column; of several, none is the word for a change back."""
-    listed = [(name, zone) for name, found in zones.items() for zone in sorted(found)]
-    one = tuple(pair for pair in listed if len(zones[pair[0]]) == 1)
-    return {"zones": one, "earlier_zones": tuple(pair for pair in listed if pair not in one)}
+def _wanted(entry: Managed, connection: str, kind: str, names: Mapping[str, str], zones: _Zones) -> WantedTable:
+    """A table as it was. Of several time zones of a column, none is the word for a change back."""
+    listed = [(name, sorted(found)) for name, found in zones.get(entry.key, {}).items()]
+    said = tuple((name, zone) for name, (zone, *more) in listed if not more)
+    several = tuple((name, zone) for name, found in listed for zone in found if len(found) > 1)
+    back = _back(entry.table.column_names, names)
+    return WantedTable(connection, kind, entry.key, entry.table, back, zones=said, earlier_zones=several)
 
 
 def _refuse_reused(then: Managed, names: Mapping[str, str], now: Snapshot) -> None:
@@ -83,13 +82,6 @@ def _back(columns: tuple[str, ...], names: Mapping[str, str]) -> tuple[tuple[str
 
 def _snapshot(sessions: Sessions, connection: str, version: int, history: History) -> Snapshot:
     return read_snapshot(*sessions.control(connection), version, history, sessions.scope)
-
-
-_Named = dict[str, dict[str, str]]
-"""By table, and then by column."""
-
-
-_Zones = dict[str, dict[str, set[str]]]
 
 
 def _since(sessions: Sessions, connection: str, version: int, history: History) -> tuple[_Named, _Zones]:
