@@ -56,6 +56,12 @@ def test_two_columns_do_not_get_the_values_of_one():
     assert (added.kind, added.column, added.blocked) == ("add_column", "b", None)
 
 
+def test_one_column_that_may_hold_the_values_of_two_is_given_to_neither():
+    found = changes(("b", "c"), ("a",), (("b", "a"), ("a", "c")), applied=("b",))
+    assert [(c.kind, c.column, c.statements) for c in found] == [("add_column", "b", ()), ("add_column", "c", ())]
+    assert all("may have left its values in `a`" in (c.blocked or "") for c in found)
+
+
 def test_a_name_that_two_columns_may_have_had_is_no_one_of_theirs():
     (added,) = changes(("o", "n"), ("n", "x"), (("n", "x"), ("o", "n")), applied=("o", "n"))
     assert (added.kind, added.column, added.statements) == ("add_column", "o", ())

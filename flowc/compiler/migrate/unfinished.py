@@ -11,6 +11,7 @@ from flowc.migration import DatabasePlan, Managed, Rename, WantedTable
 
 Pair = tuple[str, str]
 """Two names of one column."""
+_Candidate = tuple[str, tuple[str, ...], tuple[str, ...]]
 
 
 def planned_renames(plan: DatabasePlan) -> tuple[Rename, ...]:
@@ -31,19 +32,24 @@ def with_live_names(wanted: WantedTable, live: Table, applied: Table | None) -> 
     """The wanted table, which also takes columns from the names that unfinished versions gave them."""
     if not wanted.unfinished:
         return wanted
-    found = ((name, free[0]) for name, free, held in _candidates(wanted, live, applied) if len(free) == 1 and not held)
+    candidates = tuple(_candidates(wanted, live, applied))
+    found = ((name, free[0]) for name, free, held in candidates if _is_sure(free, held, candidates))
     return replace(wanted, renamed=(*wanted.renamed, *found))
+
+
+def _is_sure(free: tuple[str, ...], held: tuple[str, ...], candidates: Sequence[_Candidate]) -> bool:
+    """Whether there is one column that may hold the values, and that may hold those of no other wanted one."""
+    return len(free) == 1 and not held and sum(free[0] in others for _, others, _ in candidates) == 1
 
 
 def doubtful(wanted: WantedTable, live: Table, applied: Table | None) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """The wanted columns that are absent, each with the live columns of which any may hold its values."""
-    candidates = _candidates(wanted, live, applied) if wanted.unfinished else ()
-    return tuple((name, (*free, *held)) for name, free, held in candidates if len(free) > 1 or held)
+    candidates = tuple(_candidates(wanted, live, applied)) if wanted.unfinished else ()
+    unsure = ((n, f, h) for n, f, h in candidates if (f or h) and not _is_sure(f, h, candidates))
+    return tuple((name, (*free, *held)) for name, free, held in unsure)
 
 
-def _candidates(
-    wanted: WantedTable, live: Table, applied: Table | None
-) -> Iterator[tuple[str, tuple[str, ...], tuple[str, ...]]]:
+def _candidates(wanted: WantedTable, live: Table, applied: Table | None) -> Iterator[_Candidate]:
     """The wanted columns that are absent, each with the live columns that unfinished versions may have made of it.
 
     Those come first that are free, and then those that the specs declare as other columns.
