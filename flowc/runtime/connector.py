@@ -174,6 +174,16 @@ class TableStore(Database, Protocol):
     def record(self, stamp: Stamp, note: str) -> bool:
         """Lets the commit of the attached table carry a stamp and its note; False where the table has another one."""
 
+    def stamps(self, table: TableName, prefix: str) -> dict[Stamp, str]:
+        """The stamps of applications of that prefix, each with its note, as far as the log goes back."""
+
+    def restamp(self, table: TableName, moves: Mapping[Stamp, tuple[str, str]]) -> None:
+        """Commits stamps under the names of other applications, each with a note; none under the former names.
+
+        Raises:
+            TransientError: another writer was first.
+        """
+
     def dataset(self, table: TableName) -> Any:
         """The table as it is now, as a pyarrow dataset.
 

@@ -137,6 +137,34 @@ def test_a_project_that_comes_back_to_its_name_goes_on(tmp_path: Path, lake: Lak
     assert rows(lake, "orders") == [(1, "orders"), (2, "orders"), (3, "more")]
 
 
+@pytest.mark.parametrize("command", ["rename", "take"])
+def test_runs_that_a_lake_recorded_move_with_their_load(tmp_path: Path, lake: Lake, command: str):
+    def project(name: str, connection: str) -> Inside:
+        made = make(tmp_path, name, "orders")
+        text = (made.path / "specs/project.yaml").read_text().replace("    incremental: { column: id }\n", "")
+        made.write("specs/project.yaml", text.replace("lake:", f"{connection}:").replace(": lake,", f": {connection},"))
+        return made
+
+    run = ("run", "--once", "load", "--run-id", "nightly")
+    orders = project("orders", "lake")
+    done(orders, "apply", "--yes")
+    done(orders, *run)
+    if command == "rename":
+        today = project("today", "lake")
+        assert "how far `load` is" in done(today, "project", "rename", "orders", "today", "--yes")
+    else:
+        today = project("today", "pond")
+        assert "how far `load` is" in done(today, "project", "take", "orders", "--yes")
+    assert "passed by" in done(today, *run)
+    assert rows(lake, "orders") == [(1, "orders"), (2, "orders")]
+    if command == "rename":
+        done(project("orders", "lake"), "project", "rename", "today", "orders", "--yes")
+        assert "passed by" in done(project("orders", "lake"), *run)
+        done(project("today", "lake"), "project", "rename", "orders", "today", "--yes")
+        assert "passed by" in done(project("today", "lake"), *run), "it has been there before"
+    assert rows(lake, "orders") == [(1, "orders"), (2, "orders")]
+
+
 def test_a_watermark_of_an_older_version_is_moved(tmp_path: Path, lake: Lake):
     orders = make(tmp_path, "orders")
     done(orders, "run", "--once", "load")

@@ -104,7 +104,12 @@ class Recorded:
 
 def application(apply: Apply, target: str, identity: Identity) -> str:
     """The name under which the log of an attached table holds the due time."""
-    return f"flowc-run:{kept_name(apply.project, apply.pipeline)}:{target}:{identity.lane}"
+    return f"{applications(apply.project, apply.pipeline)}{target}:{identity.lane}"
+
+
+def applications(project: str, pipeline: str) -> str:
+    """How the names of all applications of a pipeline begin."""
+    return f"flowc-run:{kept_name(project, pipeline)}:"
 
 
 def number(at: datetime | None) -> int:

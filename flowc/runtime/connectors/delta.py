@@ -173,6 +173,29 @@ class Delta:
         with speaking(table):
             return next((entry[name] for entry in found.history(_NEWEST) if (name := _note(stamp)) in entry), None)
 
+    def stamps(self, table: TableName, prefix: str) -> dict[Stamp, str]:
+        """The stamps of applications of that prefix, each with its note, as far as the log goes back."""
+        found = self._lake.open(table)
+        if found is None:
+            return {}
+        with speaking(table):
+            notes = [each for entry in found.history() for each in entry.items() if each[0].startswith(prefix)]
+            held: dict[Stamp, str] = {}
+            for name, note in reversed(notes):
+                application, _, number = name.rpartition(":")
+                if (found.transaction_version(application) or 0) == int(number) != 0:
+                    held[Stamp(application, int(number), 0)] = str(note)
+        return held
+
+    def restamp(self, table: TableName, moves: Mapping[Stamp, tuple[str, str]]) -> None:
+        """Commits stamps under the names of other applications, each with a note; none under the former names.
+
+        Raises TransientError where another writer was first.
+        """
+        now = {replace(stamp, application=name): note for stamp, (name, note) in moves.items()}
+        numbers = {stamp.application: 0 for stamp in moves} | {stamp.application: stamp.number for stamp in now}
+        self._stamp(table, self._lake.open(table), numbers, {_note(stamp): note for stamp, note in now.items()})
+
     def claim(self, table: TableName, stamps: Mapping[str, int]) -> None:
         """Commits numbers of applications alone.
 
@@ -180,11 +203,15 @@ class Delta:
         """
         self._stamp(table, self._lake.open(table), stamps)
 
-    def _stamp(self, table: TableName, found: Any | None, stamps: Mapping[str, int]) -> None:
+    def _stamp(
+        self, table: TableName, found: Any | None, stamps: Mapping[str, int], notes: Mapping[str, str] | None = None
+    ) -> None:
         deltalake = driver("deltalake", "delta")
         if found is not None:
             given = [deltalake.Transaction(application, number) for application, number in stamps.items()]
-            properties = deltalake.CommitProperties(app_transactions=given, max_commit_retries=0)
+            properties = deltalake.CommitProperties(
+                app_transactions=given, max_commit_retries=0, custom_metadata=dict(notes or {})
+            )
             with speaking(table):
                 found.create_write_transaction([], "append", found.schema(), commit_properties=properties)
 

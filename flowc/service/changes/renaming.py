@@ -15,7 +15,7 @@ from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Apply, Ir, Stream, Target
 from flowc.compiler.loads.badrows import bad_rows_of, count_bad_rows, rename_bad_rows
-from flowc.compiler.loads.identity import LOADS, keys_of_project, other_keys
+from flowc.compiler.loads.identity import LOADS, applications, keys_of_project, other_keys
 from flowc.compiler.loads.watermark import renew_watermarks
 from flowc.compiler.migrate.engines import ENGINES
 from flowc.compiler.migrate.history import renew_history
@@ -25,7 +25,7 @@ from flowc.compiler.streamplan.state import EMBEDDED, renew_state
 from flowc.compiler.tables.letters import letters_place
 from flowc.compiler.tables.state import KEPT, count_project, move_project, own_tables
 from flowc.errors import EngineError, FlowcError, UsageError
-from flowc.loadplan import PROJECT, Renewal, kept_name
+from flowc.loadplan import PROJECT, Renewal, Stamp, kept_name
 from flowc.runtime.connector import Database, TableStore
 from flowc.runtime.connectors import open_database
 from flowc.runtime.renewal import renewed
@@ -120,6 +120,10 @@ class Renaming:
             if marks := self._marks(target):
                 now = [{**row, PROJECT: self.new} for row in marks]
                 self._lake(target).set_watermarks(target.name, now, marks)
+        for apply in self._attached_loads():
+            if stamps := self._stamps(apply):
+                moves = {stamp: (self._renamed(stamp, apply), note) for stamp, note in stamps.items()}
+                self._lake(apply.target).restamp(apply.target.name, moves)
         for kept in self.found:
             self._move(kept)
 
@@ -252,6 +256,23 @@ class Renaming:
         for target in _lakes(self.ir):
             names = dict.fromkeys(str(row["pipeline_name"]) for row in self._marks(target))
             yield from ((f"{target.connection}.{target.name}", name) for name in names)
+        marked = {(str(row["pipeline_name"]), target) for target in _lakes(self.ir) for row in self._marks(target)}
+        for apply in self._attached_loads():
+            if (apply.pipeline, apply.target) not in marked and self._stamps(apply):
+                yield f"{apply.target.connection}.{apply.target.name}", apply.pipeline
+
+    def _attached_loads(self) -> Iterator[Apply]:
+        """The loads that move and whose targets hold by themselves what is kept of loads."""
+        return (apply for apply in self.loads if DIALECTS[apply.target.kind].attached)
+
+    def _stamps(self, apply: Apply) -> dict[Stamp, str]:
+        """The runs that the target of a load has recorded of the project."""
+        return self._lake(apply.target).stamps(apply.target.name, applications(self.old, apply.pipeline))
+
+    def _renamed(self, stamp: Stamp, apply: Apply) -> str:
+        """The application of a stamp as the project of the specs calls it, and the target's connection."""
+        rest = stamp.application.removeprefix(applications(self.old, apply.pipeline))
+        return f"{applications(self.new, apply.pipeline)}{apply.target.connection}.{rest.partition('.')[2]}"
 
     def _marks(self, target: Target) -> list[dict[str, Any]]:
         """The watermarks of the project that lie with a table."""
