@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
-from flowc.catalog import Column, TableName
+from flowc.catalog import Column, Table, TableName
 from flowc.compiler.checked import CheckedPipeline, CheckedSpec
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.front import kinds
@@ -58,6 +58,8 @@ class Lowering:
     """How much may be written in the place of all of the project's SQL."""
     work: Work = field(default_factory=Work)
     """What the templates of the project may still do."""
+    histories: dict[str, Table] = field(default_factory=dict)
+    """Declared tables, by their keys, whose history has the type that a query gives the event time."""
     _keys: dict[str, TableKeys] = field(default_factory=dict)
 
     @cached_property

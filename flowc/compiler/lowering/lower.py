@@ -15,7 +15,7 @@ from typing import cast
 from flowc.catalog import Column, Table, TableName
 from flowc.compiler.checked import CheckedPipeline, CheckedSpec, CheckedTarget
 from flowc.compiler.dialects import DIALECTS
-from flowc.compiler.front.spec import PipelineSpec, RetrySpec
+from flowc.compiler.front.spec import PipelineSpec, RetrySpec, TableSpec
 from flowc.compiler.ir import CatchUp, Freshness, Ir, Pipeline, Stream, Timing
 from flowc.compiler.loads.desired import declared_table, history_columns, with_history
 from flowc.compiler.lowering.apply import event_type, lower_apply
@@ -60,7 +60,7 @@ def lower(
     streams = lower_streams(lowering)
     _report_near_misses(inputs.values(), lowering)
     report_refusals(lowering)
-    return Ir(pipelines, tables, streams)
+    return Ir(pipelines, {**tables, **lowering.histories}, streams)
 
 
 def lower_stream(
@@ -135,10 +135,13 @@ def _declare(lowering: Lowering) -> dict[str, Table]:
         connection = connections.get(spec.connection.value)
         kind = connection.kind.value if connection else ""
         check_defaults(spec, kind, lowering.reporter)
-        relation = Relation.of_table(tables[key].name, tables[key].columns, f"table `{key}`", spec.key.span)
-        relation = replace(relation, key=tables[key].primary_key)
-        lowering.catalogue.add(spec.connection.value, kind, tables[key].name, relation)
+        lowering.catalogue.add(spec.connection.value, kind, tables[key].name, _relation(key, tables[key], spec))
     return tables
+
+
+def _relation(key: str, table: Table, spec: TableSpec) -> Relation:
+    relation = Relation.of_table(table.name, table.columns, f"table `{key}`", spec.key.span)
+    return replace(relation, key=table.primary_key)
 
 
 def _writers(pipelines: Iterable[CheckedPipeline]) -> _Writers:
@@ -215,8 +218,9 @@ def _timing(spec: PipelineSpec) -> Timing | None:
 def _publish(
     pipeline: CheckedPipeline, target: CheckedTarget, columns: tuple[Column, ...] | None, lowering: Lowering
 ) -> None:
-    """Makes a table that no spec declares known to later pipelines, as the pipeline creates it."""
+    """Makes a table known to later pipelines: as the pipeline creates it, or with the history of its event times."""
     if target.table is not None:
+        _publish_history(pipeline, target, columns, lowering)
         return
     if columns is not None and target.mode == "scd2":
         columns += history_columns(event_type(pipeline, None, columns))
@@ -225,6 +229,24 @@ def _publish(
     relation = replace(relation, note=note, inferred=True)
     connection = target.connection
     lowering.catalogue.add(connection.name.value, connection.kind.value, target.name, relation)
+
+
+def _publish_history(
+    pipeline: CheckedPipeline, target: CheckedTarget, columns: tuple[Column, ...] | None, lowering: Lowering
+) -> None:
+    """Makes a declared table known with `valid_from` of the type that the query gives the event time.
+
+    The query was not known when the table was declared. The first load of a table counts.
+    """
+    spec = target.table
+    if spec is None or target.mode != "scd2" or spec.key.value in lowering.histories:
+        return
+    declared = declared_table(spec)
+    if (kind := event_type(pipeline, declared, columns)) is None:
+        return
+    table = lowering.histories[spec.key.value] = with_history(declared, kind)
+    name, kind_of = target.connection.name.value, target.connection.kind.value
+    lowering.catalogue.declare(name, kind_of, table.name, _relation(spec.key.value, table, spec))
 
 
 def _report_near_misses(inputs: Iterable[Input], lowering: Lowering) -> None:

@@ -119,6 +119,10 @@ class Catalogue:
         known = self._relations.get(key)
         self._relations[key] = relation if known is None else _merged(known, relation)
 
+    def declare(self, connection: str, kind: str, name: TableName, relation: Relation) -> None:
+        """Makes a declared table known, in place of what is known of it."""
+        self._relations[table_key(connection, kind, name)] = relation
+
     def names(self) -> Iterable[tuple[str, str, str]]:
         """The connection, the schema and the name of every table, as `table_key` has them."""
         return self._relations.keys()
