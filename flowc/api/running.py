@@ -17,6 +17,7 @@ from flowc.api.results import RunResult
 from flowc.api.specs import DEFAULT_SPECS, Specs, spec_paths
 from flowc.compiler.loads.identity import Identity
 from flowc.compiler.loads.load import Reread
+from flowc.controls import json_text
 from flowc.durations import instant_text, parse_instant
 from flowc.errors import FlowcError, UsageError
 from flowc.masker import Masker
@@ -225,8 +226,8 @@ def _identity(once: Once) -> Identity | None:
         return Identity(due, environment)
     if once.run_id is None:
         return None
-    part = f" {reread.since}/{reread.until}" if reread is not None else ""
-    return Identity(datetime.now(UTC), environment, run=f"{once.run_id}{part}")
+    part = (reread.since, reread.until) if reread is not None else ()
+    return Identity(datetime.now(UTC), environment, run=json_text((once.run_id, *part), indent=None))
 
 
 def _run_missing(once: Once, run: Run, watching: Observer) -> RunReport:

@@ -248,9 +248,11 @@ def test_attempts_of_a_named_run_pass_by_what_they_have_loaded(shop, kind, reque
 
 
 def test_other_runs_are_no_attempts_of_a_named_run(shop):
-    shop.begin_with("sqlite")
+    shop.begin_with("sqlite", more="\nenvironments: { prod: {} }")
     shop.mend()
-    for given in (["--run-id", "a"], ["--run-id", "A"], [], [], ["--run-id", "a", "--full"]):
+    ids = ("a", "A", "a ", "\u00e9", "e\u0301", "a prod", 'a" prod', "a null/null", '["a"')
+    named = (["--run-id", "a", "--env", "prod"], *(["--run-id", each] for each in ids), ["--run-id", "a", "--full"])
+    for given in (*named[:-1], [], [], named[-1]):
         shop.source.run("DELETE FROM b")
         done = shop.flowc("run", "copy", "--once", *given)
         assert (done.code, "passed by" in done.out) == (0, False)

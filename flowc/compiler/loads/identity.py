@@ -51,7 +51,10 @@ class Identity:
     since: datetime | None = None
     """The beginning of the part; None where the run reads on."""
     run: str | None = None
-    """The name of a run that no schedule asks for; `due_at` is when its attempt began."""
+    """What tells a run apart that no schedule asks for, as JSON, whose end is told by itself; the environment follows.
+
+    `due_at` is when its attempt began.
+    """
 
     @property
     def single(self) -> bool:

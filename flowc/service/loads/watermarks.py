@@ -34,6 +34,8 @@ class Watermark:
     """Which table it is of, where that is known."""
     empty: bool = False
     """The table that is there has no rows."""
+    other: bool = False
+    """The table that is there is not the one of which it was stored, and has rows."""
 
 
 def stored_watermark(apply: Apply, target: Database, *, claim: bool = False) -> Watermark | None:
@@ -73,7 +75,7 @@ def _of_this_table(found: Watermark, apply: Apply, target: Database, *, claim: b
     if seen["filled"]:
         if claim and not same:
             target.execute(adopt_table(apply, found.kept, dialect))
-        return found
+        return replace(found, other=found.table_id is not None and not same)
     if found.table_id is not None and not same:
         return Watermark(None, found.kept, stale=found.value, empty=True)
     return replace(found, empty=True)
@@ -135,9 +137,13 @@ def notes_of(apply: Apply, stored: Watermark) -> tuple[str, ...]:
     if stored.stale is not None:
         was = "is another table than before, and empty" if stored.empty else "was gone"
         return (f"`{name}` {was}, so its watermark {stored.stale} did not count: the load read from the start",)
+    again = shlex.join(("flowc", "rewind", apply.pipeline, "--to", "earliest"))
     if stored.empty:
-        again = f"`{shlex.join(('flowc', 'rewind', apply.pipeline, '--to', 'earliest'))}` loads what is gone again"
-        return (f"`{name}` was empty, though earlier runs have read up to {stored.value}: {again}",)
+        told = f"`{again}` loads what is gone again"
+        return (f"`{name}` was empty, though earlier runs have read up to {stored.value}: {told}",)
+    if stored.other:
+        told = f"its rows are taken for those up to the watermark {stored.value}; if they are not, run `{again}`"
+        return (f"`{name}` is another table than before: {told}",)
     return ()
 
 
