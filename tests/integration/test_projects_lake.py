@@ -137,32 +137,38 @@ def test_a_project_that_comes_back_to_its_name_goes_on(tmp_path: Path, lake: Lak
     assert rows(lake, "orders") == [(1, "orders"), (2, "orders"), (3, "more")]
 
 
-@pytest.mark.parametrize("command", ["rename", "take"])
-def test_runs_that_a_lake_recorded_move_with_their_load(tmp_path: Path, lake: Lake, command: str):
-    def project(name: str, connection: str) -> Inside:
-        made = make(tmp_path, name, "orders")
-        text = (made.path / "specs/project.yaml").read_text().replace("    incremental: { column: id }\n", "")
-        made.write("specs/project.yaml", text.replace("lake:", f"{connection}:").replace(": lake,", f": {connection},"))
-        return made
+def pond(tmp_path: Path, name: str, *, connection: str = "lake", incremental: bool = False) -> Inside:
+    """A project of the load into `orders`, in a lake that it calls `connection`."""
+    made = make(tmp_path, name, "orders")
+    text = (made.path / "specs/project.yaml").read_text().replace("lake:", f"{connection}:")
+    text = text.replace(": lake,", f": {connection},").replace(f"uri: {tmp_path}/out", f"uri: {tmp_path}/elsewhere")
+    made.write("specs/project.yaml", text if incremental else text.replace("    incremental: { column: id }\n", ""))
+    return made
 
-    run = ("run", "--once", "load", "--run-id", "nightly")
-    orders = project("orders", "lake")
-    done(orders, "apply", "--yes")
-    done(orders, *run)
-    if command == "rename":
-        today = project("today", "lake")
-        assert "how far `load` is" in done(today, "project", "rename", "orders", "today", "--yes")
-    else:
-        today = project("today", "pond")
-        assert "how far `load` is" in done(today, "project", "take", "orders", "--yes")
-    assert "passed by" in done(today, *run)
+
+RUN = ("run", "--once", "load", "--run-id", "nightly")
+
+
+def test_runs_that_a_lake_recorded_move_with_their_load(tmp_path: Path, lake: Lake):
+    done(pond(tmp_path, "orders"), "apply", "--yes")
+    done(pond(tmp_path, "orders"), *RUN)
+    for old, new in (("orders", "today"), ("today", "orders"), ("orders", "today")):
+        project = pond(tmp_path, new)
+        assert "how far `load` is" in done(project, "project", "rename", old, new, "--yes")
+        assert "passed by" in done(project, *RUN)
     assert rows(lake, "orders") == [(1, "orders"), (2, "orders")]
-    if command == "rename":
-        done(project("orders", "lake"), "project", "rename", "today", "orders", "--yes")
-        assert "passed by" in done(project("orders", "lake"), *run)
-        done(project("today", "lake"), "project", "rename", "orders", "today", "--yes")
-        assert "passed by" in done(project("today", "lake"), *run), "it has been there before"
+
+
+@pytest.mark.parametrize("incremental", [False, True])
+def test_a_lake_that_has_another_name_here(tmp_path: Path, lake: Lake, incremental: bool):
+    done(pond(tmp_path, "orders", incremental=incremental), "apply", "--yes")
+    done(pond(tmp_path, "orders", incremental=incremental), *RUN)
+    shop = pond(tmp_path, "shop", connection="pond", incremental=incremental)
+    assert "how far `load` is" in done(shop, "project", "take", "orders", "--yes")
+    assert "passed by" in done(shop, *RUN)
     assert rows(lake, "orders") == [(1, "orders"), (2, "orders")]
+    if incremental:
+        assert json.loads(done(shop, "status", "load", "--json"))[0]["watermark"] == "2"
 
 
 def test_a_watermark_of_an_older_version_is_moved(tmp_path: Path, lake: Lake):

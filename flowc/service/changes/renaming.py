@@ -118,7 +118,7 @@ class Renaming:
                         writer.open()  # takes over what is held under the old name
         for target in _lakes(self.ir):
             if marks := self._marks(target):
-                now = [{**row, PROJECT: self.new} for row in marks]
+                now = [self._moved(row) for row in marks]
                 self._lake(target).set_watermarks(target.name, now, marks)
         for apply in self._attached_loads():
             if stamps := self._stamps(apply):
@@ -277,6 +277,10 @@ class Renaming:
     def _marks(self, target: Target) -> list[dict[str, Any]]:
         """The watermarks of the project that lie with a table."""
         return [row for row in self._lake(target).watermarks(target.name).to_pylist() if row[PROJECT] == self.old]
+
+    def _moved(self, mark: dict[str, Any]) -> dict[str, Any]:
+        """A watermark as the project of the specs keeps it."""
+        return {**mark, PROJECT: self.new}
 
     def _lake(self, target: Target) -> TableStore:
         store = self.sessions.target(target.connection)

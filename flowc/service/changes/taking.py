@@ -247,6 +247,11 @@ class Taking(Renaming):
         names = {each.name for each in self.moving}
         return [row for row in super()._marks(target) if self._is_it(target) and row[_PIPELINE] in names]
 
+    def _moved(self, mark: dict[str, Any]) -> dict[str, Any]:
+        """It names the connection as that is called here."""
+        called = str(mark["target"]).partition(".")[2]
+        return {**super()._moved(mark), "target": f"{self._subject.connection}.{called}"}
+
 
 def _writing(ir: Ir) -> Iterator[Pipeline | Stream]:
     yield from ir.pipelines
