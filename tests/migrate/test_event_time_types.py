@@ -51,3 +51,19 @@ def test_readers_of_the_history_are_told_its_type(tmp_path: Path) -> None:
     found = project.flowc("lint")
     assert found.code == 1
     assert "`valid_from` is timestamp, its column in `later` timestamptz" in found.out + found.err
+
+
+def test_a_type_that_only_the_source_knows_is_converted_by_the_time_zone(tmp_path: Path) -> None:
+    """Plan has made `valid_from` by then."""
+    project, store = Inside(tmp_path), Store("sqlite", tmp_path)
+    head, _, tail = SPEC.partition("  changes:")
+    text = (head + tail.partition("\n")[2].partition("  reader:")[0]).format(read="timestamptz")
+    project.write("specs/p.yaml", text)
+    assert project.flowc("apply", "--yes").code == 0
+    store.run("CREATE TABLE changes (id BIGINT, v TEXT, at TIMESTAMP)")
+    store.run("INSERT INTO changes VALUES (1, 'a', '2026-07-01 12:00:00')")
+    refused = project.flowc("run", "--once")
+    assert "`timezone: Europe/Berlin`" in refused.out + refused.err
+    project.write("specs/p.yaml", f"{text}    timezone: Europe/Berlin\n")
+    assert project.flowc("run", "--once").code == 0
+    assert store.rows("SELECT substr(valid_from, 1, 19) FROM hist") == [("2026-07-01 10:00:00",)]

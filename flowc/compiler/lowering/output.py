@@ -255,13 +255,17 @@ def _check_since(apply: Apply, columns: tuple[Column, ...], table: Table, report
     if time is None or fit(time.type, start.type, has_timezone=apply.timezone is not None) is not Fit.NEVER:
         return
     message = f"the event time `{time.name}` is {time.type}, and `{VALID_FROM}` of `{table.name}` {start.type}"
-    helps = (f"declare `{VALID_FROM}` as `{time.type}`, or convert the event time in the SQL",)
+    helps = (*_zone_help(time, start), f"declare `{VALID_FROM}` as `{time.type}`, or convert the event time in the SQL")
     reporter.error("type-mismatch", message, _role_span(apply, "event_time", apply.event_time)[0], helps=helps)
 
 
-def _cast_help(apply: Apply, column: Column, wanted: Column) -> list[str]:
+def _zone_help(column: Column, wanted: Column) -> list[str]:
     naive = column.type.kind is Kind.TIMESTAMP and wanted.type.kind is Kind.TIMESTAMPTZ
-    helps = ["say which zone the times are in: `timezone: Europe/Berlin`"] if naive else []
+    return ["say which zone the times are in: `timezone: Europe/Berlin`"] if naive else []
+
+
+def _cast_help(apply: Apply, column: Column, wanted: Column) -> list[str]:
+    helps = _zone_help(column, wanted)
     if not can_cast(apply, column.type, wanted.type):
         return helps
     words = output_words(apply, column.name)
