@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from flowc.compiler.lowering.functioncode import code_of
 from tests.commands import Folder
 from tests.streams.test_edited_intents import put, verdicts
 
@@ -93,3 +94,12 @@ def test_comments_and_what_the_query_does_not_call_change_nothing(tmp_path: Path
     folder.write("other.py", "")
     project(tmp_path, RUNNING)
     assert [told for _, told in verdicts(folder)] == ["keep"]
+
+
+@pytest.mark.parametrize("odd", ["\x0c", "TEXT = 'a\u2028b'"])
+def test_what_ends_no_line_hides_no_code_behind_a_comment(tmp_path: Path, odd: str) -> None:
+    module, codes = tmp_path / "own.py", set[str]()
+    for factor in range(2):
+        module.write_text(f"{odd}\ndef worth(x):\n    return x * {factor}\n# A remark.\n", encoding="utf-8")
+        codes.add(code_of(tmp_path, "own:worth"))
+    assert len(codes) == 2

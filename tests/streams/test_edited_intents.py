@@ -172,6 +172,19 @@ def test_targets_of_which_one_holds_the_last_epoch_get_the_same_rows(
     assert table(folder) == table(folder, name="u") == [("a", 1), ("b", 2), ("c", 30)]
 
 
+def test_the_plan_of_before_finds_no_files_that_the_edit_leaves_out(tmp_path: Path) -> None:
+    folder = project(tmp_path, "SELECT id, x FROM source", to=BOTH)
+    put(folder, "a1", ("a", 1, "00:01"), ("b", 2, "00:02"))
+    killed(folder, "target 0", 2)
+    specs = folder.path / "specs/s.yaml"
+    specs.write_text(specs.read_text().replace('"*.jsonl"', '"a*.jsonl"'))
+    put(folder, "a2", ("c", 3, "00:03"))
+    put(folder, "b1", ("no", 9, "00:04"))
+    ran = folder.flowc("run", "s", "--once")
+    assert ran.code == 0, ran.err
+    assert table(folder) == table(folder, name="u") == [("a", 1), ("b", 2), ("c", 3)]
+
+
 def test_a_stream_stops_where_the_plan_of_before_cannot_be_carried_out(tmp_path: Path) -> None:
     folder = project(tmp_path, "SELECT id, x FROM source", to=BOTH.replace("wh, table: u", "other, table: u"))
     specs = folder.path / "specs/s.yaml"

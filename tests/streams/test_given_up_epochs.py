@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import chdir, closing
 from pathlib import Path
 
 import pytest
+from deltalake import DeltaTable
 
+from flowc.cli.opened import open_project
+from flowc.service.streams.run import StreamReport, assembled, plan_of
 from tests.commands import Folder
-from tests.streams.test_edited_intents import killed, put, table
+from tests.streams.test_edited_intents import Cut, killed, put, table
+from tests.topics import Message, fresh, produce
 
 pytestmark = pytest.mark.usefixtures("kept_files")
 
@@ -37,9 +42,13 @@ OTHERS = {
 def project(folder: Path, *targets: str, factor: int = 1) -> Folder:
     made = Folder(folder)
     made.write("specs/s.yaml", SPEC.format(to=", ".join(targets)))
-    text = f"import pyarrow.compute as pc\n\ndef worth(x):\n    return pc.multiply(x, {factor})\n"
-    made.write("own.py", text + "#" * factor)  # Python tells modules of one second and one size apart by nothing
+    own_function(made, factor)
     return made
+
+
+def own_function(folder: Folder, factor: int) -> None:
+    text = f"import pyarrow.compute as pc\n\ndef worth(x):\n    return pc.multiply(x, {factor})\n"
+    folder.write("own.py", text + "#" * factor)  # Python tells modules of one second and one size apart by nothing
 
 
 def runs(folder: Folder) -> None:
@@ -78,3 +87,51 @@ def test_a_target_that_is_new(tmp_path: Path, other: str) -> None:
     assert table(folder, "id, x") == [("a", 1), ("d", 16), ("e", 14)]
     if other == "table":
         assert table(folder, "id, x", "other") == [("d", 16), ("e", 14)]
+
+
+LATEST = """
+connections:
+  bus: {{ kind: kafka, bootstrap_servers: "{kafka}" }}
+  lake: {{ kind: delta, uri: lake }}
+functions:
+  worth: {{ python: "own:worth", args: [bigint], returns: bigint }}
+streams:
+  s:
+    source: {{ connection: bus, topic: {topic}, format: json, columns: {{ id: text, x: bigint }} }}
+    start: latest
+    sql: SELECT id, worth(x) AS x FROM source
+    to: {{ connection: lake, table: t }}
+"""
+
+
+def test_a_first_epoch_is_read_again_where_the_stream_starts_with_the_latest(tmp_path: Path, kafka: str) -> None:
+    """At the next start, the messages of that epoch are before the latest one."""
+    topic, folder, intended = fresh(kafka), Folder(tmp_path), list[str]()
+    folder.write("specs/s.yaml", LATEST.format(kafka=kafka, topic=topic))
+    own_function(folder, 1)
+
+    def pause(point: str) -> None:
+        intended.extend([point] * (point == "intended"))
+        if len(intended) == 2:  # the first epoch says where the stream begins, and no target holds it
+            raise Cut
+
+    with chdir(tmp_path):
+        opened = open_project([Path("specs")], None, "nothing was run")
+        plan = plan_of(opened.checked, opened.ir, "s", opened.sessions)
+        run = assembled(plan, opened.sessions, StreamReport("s"), once=False, pause=pause)
+        run.pause = pause
+        with closing(run), closing(opened.sessions):
+            run.begin()
+            while not intended:
+                run.step()
+            produce(kafka, topic, [Message(b'{"id": "a", "x": 1}')])
+            with pytest.raises(Cut):
+                while True:
+                    run.step()
+    own_function(folder, 2)
+    produce(kafka, topic, [Message(b'{"id": "b", "x": 2}')])
+    runs(folder)
+    produce(kafka, topic, [Message(b'{"id": "c", "x": 3}')])
+    runs(folder)
+    rows = DeltaTable(tmp_path / "lake/t").to_pyarrow_table().to_pylist()
+    assert sorted((row["id"], row["x"]) for row in rows) == [("a", 2), ("b", 4), ("c", 6)]

@@ -59,7 +59,7 @@ def _package(root: Path, path: Path, level: int) -> str:
 
 def _bare(text: str) -> str:
     """The text without its comments, and without the lines that hold nothing else."""
-    lines: list[str | None] = [*text.splitlines()]
+    lines: list[str | None] = [*text.split("\n")]  # as the tokenizer counts them: no form feed ends a line
     try:
         tokens = [*tokenize.generate_tokens(io.StringIO(text).readline)]
     except (tokenize.TokenError, SyntaxError, ValueError):

@@ -75,14 +75,14 @@ class FormerRun(StreamRun):
     def _standing(self, restored: Restored) -> Checkpoint:
         """The state behind what was done, as the checkpoint of the last epoch that was intended.
 
-        What is given up is read again from where it began, also where no epoch before read the partition.
+        What is given up is read again from where it began, also where no epoch before read the partition: without a
+        position, it would begin anew, where `start` says.
         """
         begun = beginnings(restored.intents)
         if self._number == restored.checkpoint.epoch:  # nothing was: what is kept stays what it is
             kept = restored.checkpoint
-            logs = {at: log for at, log in restored.logs.items() if at not in kept.positions} | dict(kept.logs)
-            point = replace(kept, epoch=restored.last, segments=(), positions={**begun, **kept.positions}, logs=logs)
-            return self._marked(point)
-        read = Checkpoint(restored.last, {**begun, **self._read}, logs=dict(self._logs))
+            positions, logs = {**begun, **kept.positions}, {**restored.logs, **kept.logs}
+            return self._marked(replace(kept, epoch=restored.last, segments=(), positions=positions, logs=logs))
+        read = Checkpoint(restored.last, {**begun, **self._read}, logs={**restored.logs, **self._logs})
         point = self._marked(self.compute.snapshot(read))
         return reduce(Checkpoint.then, (*self._pending, point))

@@ -18,6 +18,7 @@ from flowc.compiler.streamplan.plan import plan_stream
 from flowc.compiler.streamplan.targets import LiveTableOf, unseen
 from flowc.errors import FlowcError, UsageError, no_memory
 from flowc.runtime.codecs.shapes import decoded_schema
+from flowc.runtime.connectors.filestream_registry import Facts, Passing
 from flowc.runtime.functions import Function
 from flowc.runtime.lean import keep_memory
 from flowc.runtime.rowpieces import most_rows
@@ -37,7 +38,7 @@ from flowc.service.access.sessions import Sessions
 from flowc.service.streams.discovery import discovered
 from flowc.service.streams.former import finish_former
 from flowc.service.streams.sides import opened_lookups, planning
-from flowc.service.streams.sources import opened_sources
+from flowc.service.streams.sources import StoredFacts, facts_plan, opened_sources
 from flowc.service.streams.state import judged_epoch, state_of
 from flowc.service.streams.targets import looking, writers_of
 from flowc.stream import StreamPlan
@@ -243,14 +244,17 @@ def assembled(
 
 
 def _former(plan: StreamPlan, functions: Sequence[Function], *, sessions: Sessions, pause: Pause) -> FormerRun:
-    return _put_together(FormerRun, plan, sessions, StreamReport(plan.name), functions, once=True, pause=pause)
+    """A run of a plan that the specs no longer have. Files that it finds do not count: its path may be another one."""
+    known = Passing(StoredFacts(plan.name, facts_plan(plan), sessions).facts())
+    report = StreamReport(plan.name)
+    return _put_together(FormerRun, plan, sessions, report, functions, once=True, pause=pause, facts=known)
 
 
 def _put_together(
     kind: type[Run], plan: StreamPlan, sessions: Sessions, report: StreamReport, functions: Sequence[Function],
-    *, once: bool, pause: Pause,
+    *, once: bool, pause: Pause, facts: Facts | None = None,
 ) -> Run:  # fmt: skip
-    readers, decoders = opened_sources(plan, sessions, once=once)
+    readers, decoders = opened_sources(plan, sessions, once=once, facts=facts)
     writers = writers_of(plan, sessions, pause)
     compute = Compute(
         plan, decoders, _on_bad(plan, report), lookups=opened_lookups(plan, sessions), functions=functions
