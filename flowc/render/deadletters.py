@@ -98,7 +98,7 @@ def _stream(letter: Letter) -> str:
 def replayed_text(report: Replayed) -> str:
     """What a replay did, on one line."""
     parked = f", {report.parked} parked" if report.parked else ""
-    left = f", {report.unjudged} left (`dedupe` may not have judged them)" if report.unjudged else ""
+    left = f", {report.unjudged} left (not every `dedupe` has judged them)" if report.unjudged else ""
     rows = f"{report.rows} row{'' if report.rows == 1 else 's'}"
     rows += f" ({report.repeats} gave none, as `dedupe` dropped what it repeats)" if report.repeats else ""
     return f"{report.stream}: {report.replayed} replayed into {rows}, {report.failed} failed again{parked}{left}"

@@ -256,3 +256,16 @@ def test_plan_says_that_a_target_which_comes_back_does_not_start(tmp_path: Path,
     folder = project(tmp_path, sql, to=both)
     assert verdicts(folder) == [("s", "refuse")]
     assert "state-lost" in folder.flowc("run", "s", "--once").err
+
+
+def test_a_dedupe_that_is_new_judges_letters_of_before(tmp_path: Path) -> None:
+    sql = "SELECT id, CAST(CASE WHEN x > {} THEN 'none' ELSE '1' END AS bigint) AS x FROM {}"
+    folder = project(tmp_path, sql.format(1, "source"), "on_error: dlq", to=BOTH)
+    put(folder, "1", ("a", 2, "00:01"), ("b", 1, "00:02"), ("c", 2, "00:03"), ("c", 3, "00:03"))
+    assert folder.flowc("run", "s", "--once").code == 0
+    project(tmp_path, sql.format(5, "dedupe(source, id, INTERVAL '1 hour')"), "on_error: dlq", to=BOTH)
+    put(folder, "2", ("a", 3, "00:03"))
+    assert folder.flowc("run", "s", "--once").code == 0
+    done = folder.flowc("dlq", "replay", "s")
+    assert "3 replayed into 1 row (2 gave none" in done.out, done.err
+    assert table(folder) == table(folder, name="u") == [("a", 1), ("b", 1), ("c", 1)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import pyarrow as pa
@@ -21,11 +20,6 @@ from flowc.service.streams.run import Pause, StreamReport, assembled
 from flowc.service.streams.state import judged_name
 from flowc.stream import StreamPlan, TopicTarget
 
-PASSED = ("arithmetic-overflow", "function-failed", "row-fails")
-"""The codes of messages that failed in the SQL, and nowhere else: `dedupe` has let them through and knows them."""
-UNSEEN = ("undecodable-message", "unreadable-file")
-"""The codes of messages that failed before `dedupe`."""
-
 
 def passed(letters: pa.RecordBatch) -> pa.Array:
     """Which letters are of messages that `dedupe` has let through, so that it is not asked again."""
@@ -38,22 +32,16 @@ def unseen(letters: pa.RecordBatch) -> pa.Array:
 
 
 def _told(letters: pa.RecordBatch) -> list[bool | None]:
-    """Whether `dedupe` has seen their messages.
+    """Whether `dedupe` has seen their messages; None where some of several dedupes have.
 
-    None where letters of an earlier version do not tell, or where some of several dedupes have.
+    A letter without a note is of a plan that had no `dedupe`.
     """
-    pairs = zip(letters.column("error_code").to_pylist(), letters.column("headers").to_pylist(), strict=True)
-    return [_seen(code, parted(headers)[1]) for code, headers in pairs]
-
-
-def _seen(code: str, notes: Mapping[str, int]) -> bool | None:
-    if JUDGED in notes:
-        return {NOT_SEEN: False, SEEN: True}.get(notes[JUDGED])
-    return True if code in PASSED else False if code in UNSEEN else None
+    noted = (parted(headers)[1] for headers in letters.column("headers").to_pylist())
+    return [{NOT_SEEN: False, SEEN: True}.get(notes.get(JUDGED, NOT_SEEN)) for notes in noted]
 
 
 def untold(letters: DeadLetters, chosen: Chosen, attempts: int) -> int:
-    """How many letters were left, for they do not tell whether `dedupe` has seen their messages."""
+    """How many letters were left, for some of several dedupes have seen their messages, and others have not."""
     box = _box(letters, chosen, attempts, BATCH)
     count = 0
     while (batch := box.next()) is not None:

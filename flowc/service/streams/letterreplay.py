@@ -37,7 +37,7 @@ class Replayed:
     parked: int = 0
     """Letters that were left alone, for they failed too often."""
     unjudged: int = 0
-    """Letters that were left alone, for they do not tell whether `dedupe` has judged their messages."""
+    """Letters that were left alone: some of several dedupes have judged their messages, and others have not."""
     error: FlowcError | None = None
 
     def add(self, run: LettersRun) -> None:
