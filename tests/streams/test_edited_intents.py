@@ -269,3 +269,20 @@ def test_a_dedupe_that_is_new_judges_letters_of_before(tmp_path: Path) -> None:
     done = folder.flowc("dlq", "replay", "s")
     assert "3 replayed into 1 row (2 gave none" in done.out, done.err
     assert table(folder) == table(folder, name="u") == [("a", 1), ("b", 1), ("c", 1)]
+
+
+def test_a_letter_that_a_dedupe_more_has_not_judged_is_left(tmp_path: Path) -> None:
+    sql = (
+        "WITH once AS (SELECT id, x FROM dedupe(source, id, INTERVAL '1 hour')), "
+        "made AS (SELECT id, x, CAST(CASE WHEN x > {} THEN 'none' ELSE '1' END AS bigint) AS y FROM once) "
+        "SELECT id, y AS x FROM {}"
+    )
+    folder = project(tmp_path, sql.format(7, "made"), "on_error: dlq", to=BOTH)
+    put(folder, "1", ("a", 8, "00:01"), ("b", 1, "00:02"))
+    assert folder.flowc("run", "s", "--once").code == 0
+    project(tmp_path, sql.format(9, "dedupe(made, x, INTERVAL '1 hour') AS more"), "on_error: dlq", to=BOTH)
+    put(folder, "2", ("c", 8, "00:03"))
+    assert folder.flowc("run", "s", "--once").code == 0
+    done = folder.flowc("dlq", "replay", "s")
+    assert "1 left (not every `dedupe` has judged them)" in done.out, done.err
+    assert table(folder) == table(folder, name="u") == [("b", 1), ("c", 1)]

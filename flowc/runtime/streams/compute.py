@@ -212,7 +212,7 @@ class Compute:
             else SEEN if seen == all_of_them and row.index not in lost else SEEN_BY_SOME
             for row, seen in found
         ]  # fmt: skip
-        return marked(dead, notes) if all_of_them else dead
+        return marked(dead, notes, self.graph.judges) if all_of_them else dead
 
     def _without(self, polled: Polled, intent: Intent, made: _Made, refused: Sequence[BadRow]) -> Epoch:
         """The epoch without the messages of some of its rows."""

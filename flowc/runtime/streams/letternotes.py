@@ -6,8 +6,9 @@ A time that no column holds is kept so, as the broker's number; and of a message
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
+from zlib import crc32
 
 TIME = "flowc_event_ms"
 """The broker's time in milliseconds since 1970, where `event_time` cannot hold it."""
@@ -17,9 +18,16 @@ JUDGED = "flowc_judged"
 """Of a stream with nodes that keep state: which of them had seen the message when it failed."""
 NOT_SEEN, SEEN, SEEN_BY_SOME = range(3)
 """None of them, all of them, and some of several."""
-NOTES = (TIME, LEFT_OUT, JUDGED)
+BY = "flowc_judged_by"
+"""Of the same stream, which nodes these were: another one, which is new since, has seen nothing of the message."""
+NOTES = (TIME, LEFT_OUT, JUDGED, BY)
 Header = dict[str, Any]
 """`key`, and `value` as hexadecimal digits or None; a note is marked, for a message may have headers of its name."""
+
+
+def judges(names: Iterable[str]) -> int:
+    """A number that tells nodes by their names from others."""
+    return crc32("\n".join(names).encode())
 
 
 def noted(headers: str | None, notes: Mapping[str, int]) -> str | None:

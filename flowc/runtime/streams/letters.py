@@ -11,7 +11,7 @@ from flowc.runtime.arrow import arrow_schema
 from flowc.runtime.badrows import BadRow, brief
 from flowc.runtime.instants import held, outside
 from flowc.runtime.jsontext import TooFar, json_text
-from flowc.runtime.streams.letternotes import JUDGED, LEFT_OUT, TIME, noted
+from flowc.runtime.streams.letternotes import BY, JUDGED, LEFT_OUT, TIME, noted
 from flowc.stream import DEAD_LETTER, SourcePlan, StreamPlan, TableTarget
 
 SCHEMA = arrow_schema(DEAD_LETTER)
@@ -44,10 +44,10 @@ def letters(
     return pa.RecordBatch.from_arrays([given[field.name] for field in SCHEMA], schema=SCHEMA)
 
 
-def marked(dead: pa.RecordBatch, judged: Sequence[int]) -> pa.RecordBatch:
-    """Letters with a note on each that says whether nodes that keep state have seen its message."""
+def marked(dead: pa.RecordBatch, judged: Sequence[int], by: int) -> pa.RecordBatch:
+    """Letters with a note on each that says whether nodes that keep state, which `by` tells, have seen its message."""
     pairs = zip(dead.column("headers").to_pylist(), judged, strict=True)
-    headers = pa.array([noted(text, {JUDGED: seen}) for text, seen in pairs], pa.string())
+    headers = pa.array([noted(text, {JUDGED: seen, BY: by}) for text, seen in pairs], pa.string())
     return dead.set_column(dead.schema.get_field_index("headers"), SCHEMA.field("headers"), headers)
 
 

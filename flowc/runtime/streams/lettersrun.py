@@ -207,7 +207,7 @@ class LettersRun:
         without = (lambda bad: self._again(first(bad), letters)) if first is not None else None
         dead = failed_again(epoch.dead, letters, self.stream) if epoch.dead is not None else None
         if dead is not None and self.passed:
-            dead = marked(dead, [SEEN] * dead.num_rows)
+            dead = marked(dead, [SEEN] * dead.num_rows, self.compute.graph.judges)
         return replace(epoch, dead=dead, without=without)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import pyarrow as pa
 
@@ -11,7 +12,7 @@ from flowc.compiler.ir import Ir
 from flowc.compiler.streamplan.letters import Chosen
 from flowc.compiler.streamplan.state import Owner, state_plan
 from flowc.runtime.streams.letterbox import LetterBox
-from flowc.runtime.streams.letternotes import JUDGED, NOT_SEEN, SEEN, parted
+from flowc.runtime.streams.letternotes import BY, JUDGED, NOT_SEEN, SEEN, judges, parted
 from flowc.runtime.streams.lettersjudged import JudgedRun
 from flowc.runtime.streams.state.store import DatabaseStore
 from flowc.service.streams.deadletters import DeadLetters
@@ -21,23 +22,32 @@ from flowc.service.streams.state import judged_name
 from flowc.stream import StreamPlan, TopicTarget
 
 
-def passed(letters: pa.RecordBatch) -> pa.Array:
+def passed(letters: pa.RecordBatch, by: int) -> pa.Array:
     """Which letters are of messages that `dedupe` has let through, so that it is not asked again."""
-    return pa.array([told is True for told in _told(letters)], pa.bool_())
+    return pa.array([told is True for told in _told(letters, by)], pa.bool_())
 
 
-def unseen(letters: pa.RecordBatch) -> pa.Array:
+def unseen(letters: pa.RecordBatch, by: int) -> pa.Array:
     """Which letters are of messages that `dedupe` has not seen."""
-    return pa.array([told is False for told in _told(letters)], pa.bool_())
+    return pa.array([told is False for told in _told(letters, by)], pa.bool_())
 
 
-def _told(letters: pa.RecordBatch) -> list[bool | None]:
-    """Whether `dedupe` has seen their messages; None where some of several dedupes have.
+def judged_by(plan: StreamPlan) -> int:
+    """What tells the dedupes of a plan from those of another."""
+    return judges(node.id for node in plan.stateful)
+
+
+def _told(letters: pa.RecordBatch, by: int) -> list[bool | None]:
+    """Whether the dedupes that `by` tells have seen their messages; None where some of several have, or other ones.
 
     A letter without a note is of a plan that had no `dedupe`.
     """
     noted = (parted(headers)[1] for headers in letters.column("headers").to_pylist())
-    return [{NOT_SEEN: False, SEEN: True}.get(notes.get(JUDGED, NOT_SEEN)) for notes in noted]
+    seen = {NOT_SEEN: False, SEEN: True}
+    return [
+        None if notes.get(JUDGED) == SEEN and notes.get(BY) != by else seen.get(notes.get(JUDGED, NOT_SEEN))
+        for notes in noted
+    ]
 
 
 def untold(letters: DeadLetters, chosen: Chosen, attempts: int) -> int:
@@ -45,7 +55,7 @@ def untold(letters: DeadLetters, chosen: Chosen, attempts: int) -> int:
     box = _box(letters, chosen, attempts, BATCH)
     count = 0
     while (batch := box.next()) is not None:
-        count += sum(told is None for told in _told(batch.letters))
+        count += sum(told is None for told in _told(batch.letters, judged_by(letters.plan)))
     return count
 
 
@@ -65,7 +75,7 @@ def judging(
     made.compute.decoders, fetch = reading(letters)
     own = assembled(letters.plan, letters.sessions, StreamReport(letters.stream))
     box = _box(letters, chosen, attempts, min(plan.batch.max_rows, BATCH))
-    box.wanted = unseen
+    box.wanted = partial(unseen, by=judged_by(letters.plan))
     writers = [taking(writer, letters) for writer in made.writers]
     state = letters.plan.state
     assert state is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.ir import Ir
@@ -14,7 +15,7 @@ from flowc.runtime.streams.letterbox import LetterBox
 from flowc.runtime.streams.lettersjudged import JudgedRun
 from flowc.runtime.streams.lettersrun import LettersRun
 from flowc.service.streams.deadletters import DeadLetters
-from flowc.service.streams.letterjudging import judging, passed, untold
+from flowc.service.streams.letterjudging import judged_by, judging, passed, untold
 from flowc.service.streams.replayplans import BATCH, reading, replay_plan, take_out, taking
 from flowc.service.streams.run import Pause, StreamReport, assembled, no_pause
 from flowc.service.streams.state import replayed_name
@@ -103,7 +104,7 @@ def _assembled(
     assert sql is not None
     made = assembled(plan, letters.sessions, StreamReport(plan.name), pause=pause)
     made.compute.decoders, fetch = reading(letters)
-    wanted = passed if letters.plan.stateful else None
+    wanted = partial(passed, by=judged_by(letters.plan)) if letters.plan.stateful else None
     box = LetterBox(sql, letters.database(), attempts, min(plan.batch.max_rows, BATCH), wanted)
     writers = [taking(writer, letters) for writer in made.writers]
     run = LettersRun(plan, letters.kept_name, box, made.compute, writers, made.store, fetch, pause)

@@ -16,6 +16,7 @@ from flowc.runtime.streams.epoch import END, Intent
 from flowc.runtime.streams.graph.build import Node, built, queries
 from flowc.runtime.streams.graph.flow import Repeats, Result, Watch, flow
 from flowc.runtime.streams.graph.state import States
+from flowc.runtime.streams.letternotes import judges
 from flowc.runtime.streams.lookups import Lookups
 from flowc.runtime.streams.oversize import one_batch
 from flowc.stream import StreamPlan
@@ -57,6 +58,11 @@ class Graph:
     def remembers(self) -> int:
         """How many nodes keep state, or did when their rows went through them before."""
         return sum(node.remembers for node in self.nodes)
+
+    @property
+    def judges(self) -> int:
+        """A number that tells these nodes from others."""
+        return judges(node.id for node in self.nodes if node.remembers)
 
     def __call__(self, source: str, rows: pa.RecordBatch, intent: Intent, watch: Watch | None = None) -> Result:
         """What an epoch makes of rows of a source; all of it sees one time, and one version of each lookup."""
