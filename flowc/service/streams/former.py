@@ -5,20 +5,23 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from functools import partial
+from itertools import chain
 from threading import Event
 
 from flowc.compiler.lowering.functioncode import code_of
 from flowc.errors import DataError, FlowcError, TransientError, UsageError
 from flowc.runtime.functions import Function, stand_in
 from flowc.runtime.streams.begin import intends
-from flowc.runtime.streams.epoch import Intent
+from flowc.runtime.streams.epoch import Intent, after
 from flowc.runtime.streams.plantext import fingerprint, made_by
 from flowc.runtime.streams.state.contract import Restored
 from flowc.runtime.streams.targets.contract import Fenced
 from flowc.runtime.streams.unfinished import FormerRun
 from flowc.service.access.sessions import Sessions
 from flowc.service.streams.state import looked_at
+from flowc.service.streams.targets import table_of, writers_of
 from flowc.stream import StreamPlan
 
 _log = logging.getLogger("flowc.state")
@@ -33,10 +36,9 @@ def finish_former(plan: StreamPlan, sessions: Sessions, made: Made, stopping: Ev
 
     Raises UsageError (`unfinished-epochs`) where that plan cannot be had any more, and what it fails with.
     """
-    if not intends(plan):
-        return
-    found = unfinished(plan, looked_at(plan, sessions))
-    if not found:
+    restored = looked_at(replace(plan, state=plan.state or plan.facts), sessions)
+    found = unfinished(plan, restored)
+    if not found or (not intends(plan) and _is_moved(plan, restored, sessions)):
         return
     former = former_plan(found, plan, sessions)
     _log.warning(
@@ -49,6 +51,22 @@ def finish_former(plan: StreamPlan, sessions: Sessions, made: Made, stopping: Ev
         raise
     except FlowcError as error:
         raise _unfinished(plan, found, error.message) from error
+
+
+def _is_moved(plan: StreamPlan, restored: Restored, sessions: Sessions) -> bool:
+    """Whether the only target, which alone knows the positions by now, was moved since a store had intended epochs.
+
+    The rewind gave them up: what the target holds is not what it had of them.
+    """
+    (writer,) = writers_of(plan, sessions, lambda _: None)
+    held = writer.look()
+    if table_of(writer) is None:  # a table is written through the session that the run goes on with
+        writer.close()
+    if held.epoch <= restored.checkpoint.epoch:
+        return False
+    written = (intent.ranges for intent in restored.intents if intent.number <= held.epoch)
+    expected = after(chain.from_iterable(written), restored.checkpoint.positions)
+    return held.epoch > restored.last or held.positions != expected
 
 
 def unfinished(plan: StreamPlan, restored: Restored) -> tuple[Intent, ...]:

@@ -1,0 +1,212 @@
+"""A model of edited streams in plain Python: whether what targets hold can have come of plans that took turns.
+
+Each message is read by one plan, by all its targets and the state alike. Where a worker was killed, any number of
+messages may have been read; so the model tries each, and gives up a way as soon as a target lacks one of its rows.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from benchmarks.crash.editplans import STATELESS, WINDOWS, Plan
+
+Row = tuple[object, ...]
+Held = Mapping[str, Counter[Row]]
+"""The rows of each target."""
+_FOREVER = 10**12
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message; `x` is None where it cannot be read."""
+
+    n: int
+    id: str
+    k: int
+    x: int | None
+    at: int
+    """Seconds."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A worker of a plan, when so many messages were there. One that is `whole` has read them all."""
+
+    plan: Plan
+    available: int
+    whole: bool
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A rewind to `held`, `earliest` or `current`; epochs were given up that some targets of the plan may hold."""
+
+    plan: Plan
+    to: str
+
+
+Event = Run | Moved
+
+
+@dataclass
+class State:
+    """A way to take: how much was read, what is remembered, and which rows are not accounted for."""
+
+    left: dict[str, Counter[Row]]
+    at: int = 0
+    mark: int = -_FOREVER
+    floor: int = -_FOREVER
+    """Windows that end by then are out."""
+    totals: dict[str, int] = field(default_factory=dict)
+    rows: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Of targets whose rows are replaced."""
+    seen: frozenset[int] = frozenset()
+
+    def copy(self) -> State:
+        """Another way that begins here."""
+        left = {name: Counter(rows) for name, rows in self.left.items()}
+        rows = {name: dict(rows) for name, rows in self.rows.items()}
+        return replace(self, left=left, totals=dict(self.totals), rows=rows)
+
+
+@dataclass(frozen=True)
+class Model:
+    """What the messages are."""
+
+    messages: Sequence[Message]
+
+    def fits(self, events: Sequence[Event], held: Held) -> bool:
+        """Whether targets may hold these rows, after these events and the end of the input."""
+        start = State({name: Counter(rows) for name, rows in held.items()})
+        return any(self._is_end(state, events[-1].plan) for state in self._ways(start, events))
+
+    def _ways(self, state: State, events: Sequence[Event]) -> Iterator[State]:
+        if not events:
+            yield state
+            return
+        event, *later = events
+        if isinstance(event, Moved):
+            for moved in self._moved(state, event):
+                yield from self._ways(moved, later)
+            return
+        if not event.whole:
+            yield from self._ways(state.copy(), later)
+        while state.at < event.available:
+            if not self._read(state, event.plan):
+                return
+            if not event.whole:
+                yield from self._ways(state.copy(), later)
+        if event.whole:
+            yield from self._ways(state, later)
+
+    def _moved(self, state: State, event: Moved) -> Iterator[State]:
+        """Some messages may be in the first targets alone."""
+        place, targets = state.at, event.plan.targets
+        for count in range(len(targets)):
+            some, part = state.copy(), replace(event.plan, targets=targets[:count])
+            while True:
+                starts = {"earliest": [0], "current": [some.at], "held": range(place, -1, -1)}[event.to]
+                for start in starts:
+                    yield replace(some.copy(), at=start, seen=frozenset())
+                if not count or some.at == len(self.messages) or not self._read(some, part):
+                    break
+
+    def _read(self, state: State, plan: Plan) -> bool:
+        """Reads the next message; whether its rows are where they have to be."""
+        message = self.messages[state.at]
+        state.at += 1
+        if message.x is None:
+            return plan.on_error != "fail"
+        rows = list(self._rows(state, plan, message))
+        if plan.operator != "running":
+            state.mark = max(state.mark, message.at - plan.lateness)
+            rows += self._due(state, plan, state.mark)
+            return all(_take(state, plan, row) for row in rows)
+        for _, id_, value in rows:
+            for name in plan.targets:
+                state.rows.setdefault(name, {})[str(id_)] = int(str(value))
+        return True
+
+    def _rows(self, state: State, plan: Plan, message: Message) -> Iterator[Row]:
+        """What comes out of a message at once."""
+        assert message.x is not None
+        value = _made(plan, message)
+        if plan.operator == "join":
+            yield from self._pairs(state, plan, message)
+        elif message.x <= plan.least:
+            return
+        elif plan.operator == STATELESS:
+            yield message.n, message.id, plan.factor * value
+        elif plan.operator == "dedupe" and message.k not in state.seen:
+            state.seen |= {message.k}
+            yield message.n, message.id, plan.factor * value
+        elif plan.operator == "running":
+            state.totals[message.id] = state.totals.get(message.id, 0) + value
+            yield 0, message.id, plan.factor * state.totals[message.id]
+
+    def _pairs(self, state: State, plan: Plan, message: Message) -> Iterator[Row]:
+        """Its pairs with what came before, and with itself."""
+        for other in self.messages[: state.at]:
+            if other.x is None or other.id != message.id:
+                continue
+            for left, right in dict.fromkeys(((message, other), (other, message))):
+                if 0 <= right.at - left.at <= plan.size and (right.x or 0) > plan.least:
+                    yield left.n, right.n, left.id, plan.factor * plan.code * (right.x or 0)
+
+    def _due(self, state: State, plan: Plan, mark: int) -> Iterator[Row]:
+        """The windows and sessions that are over by then."""
+        found = self._windows(state, plan) if plan.operator in WINDOWS else None
+        if plan.operator == "session":
+            found = self._sessions(state, plan)
+        for (end, id_), value in (found or {}).items():
+            if state.floor < end <= mark:
+                yield end, id_, plan.factor * value
+        state.floor = max(state.floor, mark // plan.step * plan.step if plan.operator in WINDOWS else mark)
+
+    def _windows(self, state: State, plan: Plan) -> dict[tuple[int, str], int]:
+        found = dict[tuple[int, str], int]()
+        for each in self.messages[: state.at]:
+            if each.x is None or each.x <= plan.least:
+                continue
+            for start in range(each.at // plan.step * plan.step, each.at - plan.size, -plan.step):
+                key = start + plan.size, each.id
+                found[key] = found.get(key, 0) + _made(plan, each)
+        return found
+
+    def _sessions(self, state: State, plan: Plan) -> dict[tuple[int, str], int]:
+        found = dict[tuple[int, str], int]()
+        there = [each for each in self.messages[: state.at] if each.x is not None and each.x > plan.least]
+        last = dict[str, int]()
+        for each in sorted(there, key=lambda each: each.at):
+            total = 0
+            if each.at - last.get(each.id, -_FOREVER) <= plan.size:
+                total = found.pop((last[each.id] + plan.size, each.id))
+            last[each.id] = each.at
+            found[each.at + plan.size, each.id] = total + _made(plan, each)
+        return found
+
+    def _is_end(self, state: State, plan: Plan) -> bool:
+        """Whether all is read, and every row is accounted for when all windows are over."""
+        if state.at < len(self.messages):
+            return False
+        if plan.operator == "running":
+            held = {name: {str(id_): int(str(v)) for _, id_, v in rows} for name, rows in state.left.items()}
+            return held == {name: state.rows.get(name, {}) for name in held}
+        rows = list(self._due(state, plan, _FOREVER))
+        return all(_take(state, plan, row) for row in rows) and not any(rows.total() for rows in state.left.values())
+
+
+def _made(plan: Plan, message: Message) -> int:
+    assert message.x is not None
+    return message.x * plan.code * plan.lookup
+
+
+def _take(state: State, plan: Plan, row: Row) -> bool:
+    """Accounts for a row in each target; whether all had it."""
+    for name in plan.targets:
+        if not state.left[name][row]:
+            return False
+        state.left[name][row] -= 1
+    return True

@@ -1,0 +1,336 @@
+"""One trial: a stream whose worker is killed again and again, and whose spec is edited in between."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import signal
+import sys
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks.crash.editmodel import Event, Held, Message, Model, Moved, Row, Run
+from benchmarks.crash.editplans import REFUSE, STATELESS, Plan, drawn, edited, promised
+from benchmarks.crash.worker import DONE, FAILED, Command, Job, asked, end_all, ended
+from flowc.runtime.connectors import open_database
+
+_POINTS = ("target 0", "target 0", "intended", "checkpoint", "committed", "positions", "target 1")
+_BEGIN = int(datetime(2026, 1, 1, 10, tzinfo=UTC).timestamp())
+_MESSAGES, _PACE, _DISORDER = 24, 12, 20
+_OLD = 1_000_000_000
+_LAST_ATTEMPT = 12
+_CODE = "import pyarrow.compute as pc\n\n\ndef worth(x):\n    return pc.multiply(x, {})\n"
+_ERROR = re.compile(r"^([a-z0-9-]+): ", re.MULTILINE)
+_FORGETS = (STATELESS, "dedupe")
+"""Operators of which the model knows what a rewind makes of them."""
+
+
+@dataclass
+class Found:
+    """What a campaign found."""
+
+    trials: int = 0
+    kills: int = 0
+    edits: int = 0
+    verdicts: Counter[str] = field(default_factory=Counter)
+    stops: Counter[str] = field(default_factory=Counter)
+    problems: list[str] = field(default_factory=list)
+
+
+class Wrong(Exception):
+    """What happened is not what was promised."""
+
+
+@dataclass
+class Trial:
+    """A stream of an operator in a folder; `address` is that of a PostgreSQL database."""
+
+    folder: Path
+    operator: str
+    chance: random.Random
+    address: str
+    found: Found
+    events: list[Event] = field(default_factory=list)
+    story: list[str] = field(default_factory=list)
+    refused: bool | None = None
+    """What the plan said of the next run."""
+
+    def run(self) -> str:
+        """Carries it out; what was wrong, or nothing."""
+        self.name = f"s_{uuid.uuid4().hex[:10]}"
+        self.plan = drawn(self.operator, self.chance, f"t_{self.name}")
+        self.messages = [_message(n, self.chance) for n in range(_MESSAGES)]
+        self.available = 0
+        (self.folder / "specs").mkdir()
+        (self.folder / "in").mkdir()
+        try:
+            self._turns()
+            self._end()
+        except (Wrong, TimeoutError) as error:
+            return f"{error}\n  " + "\n  ".join(self.story)
+        finally:
+            end_all()
+        return ""
+
+    def _turns(self) -> None:
+        self._put(self.chance.randint(6, 14))
+        for _ in range(self.chance.randint(2, 4)):
+            for _ in range(self.chance.choice((1, 1, 2))):
+                self._attempt(kill=self.chance.random() < 0.9)
+            if self.chance.random() < 0.4:
+                self._put(self.chance.randint(1, 5))
+            self._edit()
+
+    def _edit(self) -> None:
+        """Edits the spec, or undoes what was edited before; most often a plan is asked for."""
+        before = [event.plan for event in self.events]
+        undone = before and self.chance.random() < 0.2
+        plan = self.chance.choice(before) if undone else edited(self.plan, self.chance)
+        self._change(plan)
+
+    def _change(self, plan: Plan) -> None:
+        keys = [key for key, value in vars(plan).items() if value != getattr(self.plan, key)]
+        self.found.edits += bool(keys)
+        self.story.append("edit " + ", ".join(f"{key}: {getattr(plan, key)}" for key in keys))
+        self.plan, self.refused = plan, None
+        if self.events and self.chance.random() < 0.6:
+            self._ask()
+
+    def _ask(self) -> None:
+        code, text = self._command("plan", "--json")
+        found = json.loads(text[text.index("{") :]) if "{" in text else {}
+        if code or "states" not in found:
+            raise Wrong(f"the plan ended with {code}: {text[-1500:]}")
+        decisions = [each["decision"] for state in found["states"] for each in state["verdicts"]]
+        self.found.verdicts.update(decisions)
+        self.refused = any(state["refused"] for state in found["states"])
+        self.story.append(f"plan says {' '.join(decisions) or 'nothing'}, refused: {self.refused}")
+
+    def _attempt(self, *, kill: bool, drain: bool = False) -> bool:
+        """A worker; whether it has read all. What stops it is seen to."""
+        job = self._job()
+        before = len(_said(job))
+        if kill and self.chance.random() < 0.7:
+            job = replace(job, point=self._point(), count=self.chance.randint(1, 5))
+        process = replace(job, drain=drain).start()
+        if kill and job.point is None:
+            time.sleep(self.chance.uniform(0.05, 0.45))
+            os.kill(process, signal.SIGKILL)
+        code = ended(process)
+        self.found.kills += code < 0
+        words = _said(job)[before:]
+        self.story.append(f"run of {self.available} ends with {code} {job.point} {job.count} {words.strip()[:1000]}")
+        if code == FAILED:
+            return self._stopped(words)
+        if code not in (DONE, -signal.SIGKILL):
+            raise Wrong(f"a worker ended with {code}: {words}")
+        if code == DONE:
+            self._ran()
+        self.events.append(Run(self.plan, self.available, code == DONE))
+        self.refused = None
+        return code == DONE
+
+    def _point(self) -> str:
+        """A point that there is."""
+        several = len(self.plan.targets) > 1
+        if not several and self.operator == STATELESS:
+            return self.chance.choice(("committed", "positions"))
+        return self.chance.choice(_POINTS if several else _POINTS[:-1])
+
+    def _ran(self) -> None:
+        """What ended well may not be what was to be refused."""
+        if self.refused or (self.standing and all(promised(each, self.plan) == REFUSE for each in self.standing)):
+            raise Wrong(f"it ran, but was to be refused (the plan said so: {self.refused})")
+
+    @property
+    def standing(self) -> list[Plan]:
+        """The plans of which each may be the last that kept something; empty where perhaps none did."""
+        found: list[Plan] = []
+        for event in reversed(self.events):
+            if isinstance(event, Moved):
+                return []
+            found.append(event.plan)
+            if event.whole:
+                return found
+        return []
+
+    def _stopped(self, words: str) -> bool:
+        """Sees to what stopped a worker as the words of its error advise; it has not read all."""
+        code = _ERROR.findall(words)[-1]
+        self.found.stops[code] += 1
+        if code in ("state-changed", "unfinished-epochs", "target-behind", "state-lost"):
+            getattr(self, f"_{code.replace('-', '_')}")(words)
+        elif self.plan.on_error == "fail" and any(message.x is None for message in self.messages):
+            self.events.append(Run(self.plan, self.available, whole=False))
+            self._change(replace(self.plan, on_error="drop"))
+        else:
+            raise Wrong(words)
+        return False
+
+    def _state_changed(self, words: str) -> None:
+        known = [event.plan for event in self.events if isinstance(event, Run)]
+        if self.refused is False or not any(promised(each, self.plan) == REFUSE for each in known):
+            raise Wrong(f"it was refused (the plan said so: {self.refused}): {words}")
+        self._undo()
+
+    def _unfinished_epochs(self, words: str) -> None:
+        if all(event.plan.code == self.plan.code for event in self.events):
+            raise Wrong(f"nothing was edited that cannot be had any more: {words}")
+        if self.operator in _FORGETS and self.chance.random() < 0.5 and self._rewound("held", "earliest"):
+            return
+        self._undo()
+
+    def _target_behind(self, words: str) -> None:
+        known = {name for event in self.events for name in event.plan.targets}
+        out = {name for event in self.events for name in known - set(event.plan.targets)}
+        back = [name for name in self.plan.targets if name in out]
+        if not back:
+            raise Wrong(f"no target has come back: {words}")
+        if self.operator in _FORGETS and self._rewound(self.chance.choice(("current", "earliest"))):
+            return
+        left = tuple(name for name in self.plan.targets if name not in back)
+        self._change(replace(self.plan, targets=left)) if left else self._undo()
+
+    def _state_lost(self, words: str) -> None:
+        counts = {len(event.plan.targets) for event in (*self.events, Run(self.plan, 0, False))}
+        if self.operator != STATELESS or counts == {1}:
+            raise Wrong(words)
+        if not self._rewound("current", "earliest"):
+            raise Wrong(f"no rewind gets on: {words}")
+
+    def _rewound(self, *places: str) -> bool:
+        for place in places:
+            code, text = self._command("rewind", self.name, "--to", place, "--yes")
+            self.story.append(f"rewind to {place} ends with {code}: {text[-600:]}")
+            if code == DONE:
+                last = next(event.plan for event in reversed(self.events) if isinstance(event, Run))
+                self.events.append(Moved(last, place))
+                return True
+        return False
+
+    def _undo(self) -> None:
+        """Goes back to the last plan of a worker that was another one."""
+        plans = [event.plan for event in self.events if event.plan != self.plan]
+        number = self._undone = getattr(self, "_undone", 0) + 1
+        self._change(plans[-min(number, len(plans))] if plans else self.plan)
+
+    def _end(self) -> None:
+        self._put(_MESSAGES)
+        for _ in range(_LAST_ATTEMPT):
+            if self._attempt(kill=False):
+                break
+        else:
+            raise Wrong("it does not end well")
+        if not self._attempt(kill=False, drain=True):
+            raise Wrong("it does not end")
+        held = self._held()
+        if not Model(self.messages).fits(self.events, held):
+            rows = {name: sorted(found.elements(), key=str) for name, found in held.items()}
+            raise Wrong(f"{self.plan.operator}: no order of the plans gives {rows} of {self.messages}")
+
+    def _held(self) -> Held:
+        names = {name for event in self.events for name in event.plan.targets}
+        table, made = self.plan.table, {name: Counter[Row]() for name in names}
+        for text in asked(lambda: [json.dumps(row) for name in names for row in self._rows(name, table)]):
+            name, *row = json.loads(str(text))
+            made[name][tuple(row)] += 1
+        return made
+
+    def _rows(self, name: str, table: str) -> Iterator[Sequence[object]]:
+        """What a target holds; nothing where it was not made yet."""
+        from deltalake import DeltaTable
+        from pyarrow import parquet
+
+        columns = ["n", "m", "id", "v"] if self.operator == "join" else ["n", "id", "v"]
+        if name == "files":
+            there = (self.folder / "out" / table).glob("*.parquet")
+            found = [parquet.read_table(path) for path in there if path.name[0] not in "._"]
+        elif name == "delta":
+            path = self.folder / "lake" / table
+            found = [DeltaTable(str(path)).to_pyarrow_table()] if path.exists() else []
+        else:
+            columns = ["0 AS n", "id", "v"] if self.operator == "running" else columns
+            found = [_asked(*self._databases[name], f"SELECT {', '.join(columns)} FROM {table}")]
+        for each in filter(None, found):
+            for row in each.to_pylist():
+                yield [name, *(value if isinstance(value, str) else int(value) for value in row.values())]
+
+    @property
+    def _databases(self) -> Mapping[str, tuple[str, Mapping[str, str]]]:
+        files = {
+            "first": ("sqlite", "first.sqlite"),
+            "database": ("sqlite", "db.sqlite"),
+            "duckdb": ("duckdb", "db.duckdb"),
+        }
+        found = {name: (kind, {"path": str(self.folder / file)}) for name, (kind, file) in files.items()}
+        return {**found, "postgres": ("postgres", {"url": self.address})}
+
+    def _put(self, count: int) -> None:
+        """Writes so many more messages, each in a file of its own."""
+        for message in self.messages[self.available : self.available + count]:
+            at = datetime.fromtimestamp(message.at, UTC).isoformat().replace("+00:00", "Z")
+            text = json.dumps({**vars(message), "x": "none" if message.x is None else message.x, "at": at})
+            path = self.folder / "in" / f"{message.n:03}.jsonl"
+            path.write_text(f"{text}\n", "utf-8")
+            os.utime(path, (_OLD + message.n, _OLD + message.n))
+        self.available = min(self.available + count, len(self.messages))
+
+    def _write(self) -> None:
+        files = {
+            name: f"kind: {kind}, path: {Path(options['path']).name}"
+            for name, (kind, options) in self._databases.items()
+            if "path" in options
+        }
+        connections = {
+            **files,
+            "postgres": 'kind: postgres, url: "${PG_URL}"',
+            "files": "kind: files, uri: out",
+            "delta": "kind: delta, uri: lake",
+        }
+        (self.folder / "out").mkdir(exist_ok=True)
+        (self.folder / "specs/project.yaml").write_text(self.plan.spec(connections, self.name), "utf-8")
+        (self.folder / "own.py").write_text(_CODE.format(self.plan.code), "utf-8")
+
+    def _job(self) -> Job:
+        self._write()
+        return Job(self.folder, self.name, self._env, tune=_uncached)
+
+    def _command(self, *words: str) -> tuple[int, str]:
+        self._write()
+        return Command(self.folder, self.name, self._env, tune=_uncached, words=words).done()
+
+    @property
+    def _env(self) -> Mapping[str, str]:
+        return {"HOME": str(self.folder), "PG_URL": self.address}
+
+
+def _uncached() -> None:
+    """Python would take a module of one second and one size for the one before."""
+    sys.dont_write_bytecode = True
+
+
+def _message(n: int, chance: random.Random) -> Message:
+    x = None if chance.random() < 0.03 else chance.randint(1, 99)
+    at = _BEGIN + n * _PACE - chance.randint(0, _DISORDER)
+    return Message(n, chance.choice("abc"), chance.randint(0, 9), x, at)
+
+
+def _asked(kind: str, options: Mapping[str, str], query: str) -> object:
+    database = open_database(kind, options)
+    try:
+        return database.query(query)
+    except Exception:
+        return None
+    finally:
+        database.close()
+
+
+def _said(job: Job) -> str:
+    return job.log.read_text() if job.log.exists() else ""

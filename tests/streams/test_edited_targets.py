@@ -1,0 +1,37 @@
+"""Targets that an edit removes while epochs are intended: the plan that intended these writes them there first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.streams.test_edited_intents import APPEND, BOTH, killed, project, put, table
+
+SQL = "SELECT id, x FROM source"
+TEN = "SELECT id, x * 10 AS x FROM source"
+
+
+def test_a_target_that_is_removed_behind_a_kill_gets_the_rows_that_the_other_one_has(tmp_path: Path) -> None:
+    """The stream needs no store for the target that is left; the one that it had knows what was intended."""
+    folder = project(tmp_path, SQL, to=BOTH)
+    put(folder, "1", ("a", 1, "00:01"), ("b", 2, "00:02"))
+    killed(folder, "target 0", 2)
+    project(tmp_path, TEN, to=APPEND)
+    put(folder, "2", ("c", 3, "00:03"))
+    for _ in range(2):
+        ran = folder.flowc("run", "s", "--once")
+        assert ran.code == 0, ran.err
+    assert table(folder, name="u") == [("a", 1), ("b", 2)]
+    assert table(folder) == [("a", 1), ("b", 2), ("c", 30)]
+
+
+def test_a_rewind_behind_such_an_edit_gives_up_what_was_intended(tmp_path: Path) -> None:
+    folder = project(tmp_path, SQL, to=BOTH)
+    put(folder, "1", ("a", 1, "00:01"), ("b", 2, "00:02"))
+    killed(folder, "intended", 2)
+    project(tmp_path, TEN, to=APPEND)
+    for place in ("earliest", "held"):
+        assert folder.flowc("rewind", "s", "--to", place, "--yes").code == 0
+    ran = folder.flowc("run", "s", "--once")
+    assert ran.code == 0, ran.err
+    assert sorted(map(str, table(folder))) == ["('a', 1)", "('a', 10)", "('b', 20)"]
+    assert table(folder, name="u") == [("a", 1)]
