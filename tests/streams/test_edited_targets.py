@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.streams.test_edited_intents import APPEND, BOTH, killed, project, put, table
 
 SQL = "SELECT id, x FROM source"
@@ -35,3 +37,22 @@ def test_a_rewind_behind_such_an_edit_gives_up_what_was_intended(tmp_path: Path)
     assert ran.code == 0, ran.err
     assert sorted(map(str, table(folder))) == ["('a', 1)", "('a', 10)", "('b', 20)"]
     assert table(folder, name="u") == [("a", 1)]
+
+
+@pytest.mark.parametrize("point", ["target 0", "intended", ""])
+def test_windows_that_an_edit_makes_anew_are_finished_before_the_next_edit(tmp_path: Path, point: str) -> None:
+    """The plan between both keeps no state behind what it intends: a signal ends it, or a message that it refuses."""
+    window = "SELECT window_end, id, sum(x) AS x FROM tumble(source, INTERVAL '{}') GROUP BY window_end, id"
+    folder = project(tmp_path, window.format("5 minutes"))
+    put(folder, "1", ("a", 1, "00:10"), ("a", 2, "01:10"))
+    assert folder.flowc("run", "s", "--once").code == 0
+    project(tmp_path, window.format("1 minute"))
+    put(folder, "2", ("a", 3, "02:10"), ("a", 4, "03:10"), ("a", 5, "04:10"))
+    put(folder, "3", ("a", "no number", "04:20"))
+    report = killed(folder, point or "none", 2)
+    assert report.error is None if point else report.error is not None
+    project(tmp_path, window.format("1 minute").replace("sum(x)", "10 * sum(x)"), "on_error: drop")
+    ran = folder.flowc("run", "s", "--once", "--drain")
+    assert ran.code == 0, ran.err
+    found = table(folder, "CAST(strftime('%M', window_end) AS integer), x")
+    assert [(minute, str(x).rstrip("0")) for minute, x in found] == [(n, str(n)) for n in range(1, 6)]

@@ -195,11 +195,15 @@ class StreamRun:
             _log.warning("REPLAY: stream `%s` has read %s messages again", self.plan.name, f"{count:,}")
         return not self.stopping.is_set()
 
-    def _require_whole(self) -> None:
-        """Raises UsageError where state is to be made anew first."""
+    def _is_whole(self) -> bool:
+        """Whether the state needs nothing read again; False where that was cut off.
+
+        Raises UsageError where state is to be made anew first.
+        """
         if self.compute.again:
             message = f"stream `{self.plan.name}` was edited, and makes what it remembers anew when it runs next"
             raise UsageError(message, code="state-changed", help=f"run it first: `flowc run {self.plan.name}`")
+        return True
 
     def step(self) -> Epoch | None:
         """Reads once of the source whose turn it is, and commits the epoch that is made of that; gives it.
@@ -228,7 +232,8 @@ class StreamRun:
         opened(self.plan, self.store, self.writers)
         self.store.shut(self.clock())
         restored = self._restore(*opened(self.plan, self.store, self.writers))
-        self._require_whole()
+        if not self._is_whole():
+            return
         if missing := self._missing(restored.intents):
             self._seek({**beginnings(missing), **self._read})
             self._replay(missing)
@@ -252,7 +257,7 @@ class StreamRun:
         """Takes the state that is stored in the transaction, which is open, of the only target that holds this."""
         assert self.store is not None
         self._restore(self.store.read(), [held])
-        self._require_whole()
+        self._is_whole()
 
     @property
     def _intends(self) -> bool:

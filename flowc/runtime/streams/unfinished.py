@@ -47,11 +47,10 @@ class FormerRun(StreamRun):
             if isinstance(writer, Fencing):
                 writer.fence()
         restored = self._restore(*opened(self.plan, self.store, self.writers))
-        self._require_whole()
         held = [intent for intent in restored.intents if intent.number <= max(self._held)]
         if held and why is not None:
             raise why
-        if held:
+        if held and self._is_whole():
             self._seek({**beginnings(held), **self._read})
             self._replay(held)
         if self.stopping.is_set():
@@ -71,6 +70,10 @@ class FormerRun(StreamRun):
         for writer in self.writers:
             if isinstance(writer, DatabaseWriter):
                 writer.write(Epoch(Intent(point.epoch, self.clock(), ranges), self._nothing().messages, 0))
+
+    def _is_whole(self) -> bool:
+        """Makes the state anew as a worker of the plan did that intended epochs; False where that was cut off."""
+        return self._remade()
 
     def _standing(self, restored: Restored) -> Checkpoint:
         """The state behind what was done, as the checkpoint of the last epoch that was intended.
