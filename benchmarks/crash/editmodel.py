@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from benchmarks.crash.editplans import STATELESS, WINDOWS, Plan
+from benchmarks.crash.editplans import LETTERS, STATELESS, WINDOWS, Plan
 
 Row = tuple[object, ...]
 Held = Mapping[str, Counter[Row]]
@@ -63,6 +63,7 @@ class State:
     rows: dict[str, dict[str, int]] = field(default_factory=dict)
     """Of targets whose rows are replaced."""
     seen: frozenset[int] = frozenset()
+    letters: frozenset[int] = frozenset()
 
     def copy(self) -> State:
         """Another way that begins here."""
@@ -109,7 +110,7 @@ class Model:
             while True:
                 starts = {"earliest": [0], "current": [some.at], "held": range(place, -1, -1)}[event.to]
                 for start in starts:
-                    yield replace(some.copy(), at=start, seen=frozenset())
+                    yield _begun_again(some.copy(), start)
                 if not count or some.at == len(self.messages) or not self._read(some, part):
                     break
 
@@ -118,7 +119,7 @@ class Model:
         message = self.messages[state.at]
         state.at += 1
         if message.x is None:
-            return plan.on_error != "fail"
+            return plan.on_error == "drop" or (plan.on_error == "dlq" and _set_aside(state, message.n))
         rows = list(self._rows(state, plan, message))
         if plan.operator != "running":
             state.mark = max(state.mark, message.at - plan.lateness)
@@ -192,10 +193,29 @@ class Model:
         if state.at < len(self.messages):
             return False
         if plan.operator == "running":
-            held = {name: {str(id_): int(str(v)) for _, id_, v in rows} for name, rows in state.left.items()}
-            return held == {name: state.rows.get(name, {}) for name in held}
+            letters = state.left.get(LETTERS, Counter()).total()
+            left = {name: rows for name, rows in state.left.items() if name != LETTERS}
+            held = {name: {str(id_): int(str(v)) for _, id_, v in rows} for name, rows in left.items()}
+            return not letters and held == {name: state.rows.get(name, {}) for name in held}
         rows = list(self._due(state, plan, _FOREVER))
         return all(_take(state, plan, row) for row in rows) and not any(rows.total() for rows in state.left.values())
+
+
+def _set_aside(state: State, n: int) -> bool:
+    """Accounts for a letter; whether there is one."""
+    if not state.left[LETTERS][n,]:
+        return False
+    state.left[LETTERS][n,] -= 1
+    state.letters |= {n}
+    return True
+
+
+def _begun_again(state: State, start: int) -> State:
+    """A rewind; the letters of what is read again are removed by it."""
+    removed = {n for n in state.letters if n >= start}
+    if LETTERS in state.left:
+        state.left[LETTERS].update((n,) for n in removed)
+    return replace(state, at=start, seen=frozenset(), letters=state.letters - removed)
 
 
 def _made(plan: Plan, message: Message) -> int:

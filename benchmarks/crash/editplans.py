@@ -14,6 +14,8 @@ OPERATORS = (STATELESS, "dedupe", "tumbling", "hopping", "session", "join", "run
 WINDOWS = ("tumbling", "hopping")
 KEEP, MIGRATE, REPLAY, REFUSE = VERDICTS = ("keep", "migrate", "replay", "refuse")
 """From the weakest to the strongest."""
+LETTERS = "letters"
+"""The target of messages that cannot be read."""
 OTHERS = ("database", "duckdb", "files", "delta", "postgres")
 """Where a second target may be."""
 _APPENDS = ("files", "delta")
@@ -59,6 +61,7 @@ class Plan:
         """The project."""
         named = "".join(f"  {name}: {{ {text} }}\n" for name, text in connections.items())
         state = f"    state: {{ connection: {self.state} }}\n" if self.state else ""
+        letters = f"    dead_letter: {{ connection: first, table: letters_{self.table} }}\n" * (self.on_error == "dlq")
         ttl = "    group_ttl: never\n" if self.operator == "running" else ""
         return f"""\
 connections:
@@ -80,7 +83,7 @@ streams:
     to: [{", ".join(map(self._target, self.targets))}]
     batch: {{ max_rows: {self.rows} }}
     on_error: {self.on_error}
-"""
+{letters}"""
 
     def _query(self) -> str:
         size, step = (f"INTERVAL '{seconds} seconds'" for seconds in (self.size, self.step))
@@ -121,7 +124,7 @@ def drawn(operator: str, chance: random.Random, table: str) -> Plan:
         made = replace(made, size=1)
     if state and len(several) == 1 and chance.random() < 0.5:
         made = replace(made, targets=("postgres",))  # the state goes in the transactions of its rows
-    return replace(made, on_error=chance.choice(("fail", "drop", "drop")))
+    return replace(made, on_error=chance.choice(("fail", "drop", "dlq")))
 
 
 def edited(plan: Plan, chance: random.Random) -> Plan:
@@ -139,7 +142,7 @@ def _edit(plan: Plan, chance: random.Random) -> Plan:
         return replace(plan, targets=_targets(plan, chance))
     values: Mapping[str, tuple[object, ...]] = {
         "least": (0, 30, 60), "code": (1, 2, 3), "lookup": (1, 5, 7), "factor": (1, 10, 100), "lateness": (25, 30, 60),
-        "on_error": ("fail", "drop"), "rows": (1, 2, 3),
+        "on_error": ("fail", "drop", "dlq"), "rows": (1, 2, 3),
         "size": (1, 2) if plan.operator == "dedupe" else (40, 60, 120),
     }  # fmt: skip
     other = [value for value in values[what] if value != getattr(plan, what)]

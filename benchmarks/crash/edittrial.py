@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.crash.editmodel import Event, Held, Message, Model, Moved, Row, Run
-from benchmarks.crash.editplans import REFUSE, STATELESS, Plan, drawn, edited, promised
+from benchmarks.crash.editplans import LETTERS, REFUSE, STATELESS, Plan, drawn, edited, promised
 from benchmarks.crash.worker import DONE, FAILED, Command, Job, asked, end_all, ended
 from flowc.runtime.connectors import open_database
 
@@ -224,12 +224,10 @@ class Trial:
     def _end(self) -> None:
         self._put(_MESSAGES)
         for _ in range(_LAST_ATTEMPT):
-            if self._attempt(kill=False):
+            if self._attempt(kill=False, drain=True):
                 break
         else:
             raise Wrong("it does not end well")
-        if not self._attempt(kill=False, drain=True):
-            raise Wrong("it does not end")
         held = self._held()
         if not Model(self.messages).fits(self.events, held):
             rows = {name: sorted(found.elements(), key=str) for name, found in held.items()}
@@ -237,6 +235,7 @@ class Trial:
 
     def _held(self) -> Held:
         names = {name for event in self.events for name in event.plan.targets}
+        names |= {LETTERS for event in self.events if event.plan.on_error == "dlq"}
         table, made = self.plan.table, {name: Counter[Row]() for name in names}
         for text in asked(lambda: [json.dumps(row) for name in names for row in self._rows(name, table)]):
             name, *row = json.loads(str(text))
@@ -255,12 +254,14 @@ class Trial:
         elif name == "delta":
             path = self.folder / "lake" / table
             found = [DeltaTable(str(path)).to_pyarrow_table()] if path.exists() else []
+        elif name == LETTERS:
+            found = [_asked(*self._databases["first"], f"SELECT topic FROM letters_{table}")]
         else:
             columns = ["0 AS n", "id", "v"] if self.operator == "running" else columns
             found = [_asked(*self._databases[name], f"SELECT {', '.join(columns)} FROM {table}")]
         for each in filter(None, found):
             for row in each.to_pylist():
-                yield [name, *(value if isinstance(value, str) else int(value) for value in row.values())]
+                yield [name, *(_plain(value) for value in row.values())]
 
     @property
     def _databases(self) -> Mapping[str, tuple[str, Mapping[str, str]]]:
@@ -320,6 +321,12 @@ def _message(n: int, chance: random.Random) -> Message:
     x = None if chance.random() < 0.03 else chance.randint(1, 99)
     at = _BEGIN + n * _PACE - chance.randint(0, _DISORDER)
     return Message(n, chance.choice("abc"), chance.randint(0, 9), x, at)
+
+
+def _plain(value: object) -> object:
+    """A value of a row; of a letter, the number of its message, which is the name of its file."""
+    text = str(value)
+    return value if isinstance(value, str) and len(text) == 1 else int(Path(text).stem)
 
 
 def _asked(kind: str, options: Mapping[str, str], query: str) -> object:

@@ -56,3 +56,16 @@ def test_windows_that_an_edit_makes_anew_are_finished_before_the_next_edit(tmp_p
     assert ran.code == 0, ran.err
     found = table(folder, "CAST(strftime('%M', window_end) AS integer), x")
     assert [(minute, str(x).rstrip("0")) for minute, x in found] == [(n, str(n)) for n in range(1, 6)]
+
+
+def test_a_target_more_is_planned_as_the_next_run_takes_it(tmp_path: Path) -> None:
+    """The store that several targets need begins where the first one, which knew the positions alone, stands."""
+    folder = project(tmp_path, SQL, to=APPEND)
+    put(folder, "1", ("a", 1, "00:01"), ("b", 2, "00:02"))
+    killed(folder, "committed", 2)
+    project(tmp_path, TEN, to=BOTH)
+    assert [state["refused"] for state in folder.flowc("plan", "--json").json["states"]] in ([], [False])
+    put(folder, "2", ("c", 3, "00:03"))
+    ran = folder.flowc("run", "s", "--once")
+    assert ran.code == 0, ran.err
+    assert (table(folder), table(folder, name="u")) == ([("a", 1), ("b", 2), ("c", 30)], [("c", 30)])

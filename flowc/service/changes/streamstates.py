@@ -18,7 +18,7 @@ from flowc.migration import StateVerdict, StreamState
 from flowc.nodes import SqlPlan
 from flowc.runtime.codecs.shapes import decoded_schema
 from flowc.runtime.connectors.filestream import lost_list, unknown_file
-from flowc.runtime.streams.begin import check_known, named
+from flowc.runtime.streams.begin import adoptable, check_known, named
 from flowc.runtime.streams.behind import added_and_removed
 from flowc.runtime.streams.decoding import schema_of
 from flowc.runtime.streams.graph.build import built
@@ -110,6 +110,8 @@ def _judged(
         return (*unused, *_unknown_files(plan, held[0], sessions))
     if restored == Restored():
         require_own(plan, sessions)
+    if adoptable(restored, held, plan) is not None:  # its targets knew its positions, as its new store does from now on
+        return ()
     try:
         check_known(plan, restored, held, _held(plan, sessions) if plan.state.shared else held)
     except UsageError as error:
