@@ -41,10 +41,15 @@ class Run:
 
 @dataclass(frozen=True)
 class Moved:
-    """A rewind to `held`, `earliest` or `current`; epochs were given up that some targets of the plan may hold."""
+    """A rewind to `held`, `earliest` or `current`; some targets may hold epochs of a plan that it gave up."""
 
-    plan: Plan
+    plans: tuple[Plan, ...]
     to: str
+
+    @property
+    def plan(self) -> Plan:
+        """The last of them."""
+        return self.plans[0]
 
 
 Event = Run | Moved
@@ -104,15 +109,15 @@ class Model:
 
     def _moved(self, state: State, event: Moved) -> Iterator[State]:
         """Some messages may be in the first targets alone."""
-        place, targets = state.at, event.plan.targets
-        for count in range(len(targets)):
-            some, part = state.copy(), replace(event.plan, targets=targets[:count])
-            while True:
-                starts = {"earliest": [0], "current": [some.at], "held": range(place, -1, -1)}[event.to]
-                for start in starts:
-                    yield _begun_again(some.copy(), start)
-                if not count or some.at == len(self.messages) or not self._read(some, part):
-                    break
+        for plan in event.plans:
+            for count in range(len(plan.targets)):
+                some, part = state.copy(), replace(plan, targets=plan.targets[:count])
+                while True:
+                    starts = {"earliest": [0], "current": [some.at], "held": range(state.at, -1, -1)}[event.to]
+                    for start in starts:
+                        yield _begun_again(some.copy(), start)
+                    if not count or some.at == len(self.messages) or not self._read(some, part):
+                        break
 
     def _read(self, state: State, plan: Plan) -> bool:
         """Reads the next message; whether its rows are where they have to be."""

@@ -93,7 +93,13 @@ class Trial:
         before = [event.plan for event in self.events]
         undone = before and self.chance.random() < 0.2
         plan = self.chance.choice(before) if undone else edited(self.plan, self.chance)
-        self._change(plan)
+        if self._goes_on(plan):
+            self._change(plan)
+
+    def _goes_on(self, plan: Plan) -> bool:
+        """Whether it is no other table that alone knows the positions: that one begins anew."""
+        alone = self.operator == STATELESS and len(plan.targets) == 1
+        return not alone or all(plan.targets[0] in event.plan.targets for event in self.events)
 
     def _change(self, plan: Plan) -> None:
         keys = [key for key, value in vars(plan).items() if value != getattr(self.plan, key)]
@@ -152,14 +158,20 @@ class Trial:
     @property
     def standing(self) -> list[Plan]:
         """The plans of which each may be the last that kept something; empty where perhaps none did."""
+        whole = any(isinstance(event, Run) and event.whole for event in self.events[-len(self._trailing) :])
+        return self._trailing if whole else []
+
+    @property
+    def _trailing(self) -> list[Plan]:
+        """The plans of the last workers, from the last one back to one that has read all, or to a rewind."""
         found: list[Plan] = []
         for event in reversed(self.events):
             if isinstance(event, Moved):
-                return []
+                break
             found.append(event.plan)
             if event.whole:
-                return found
-        return []
+                break
+        return found
 
     def _stopped(self, words: str) -> bool:
         """Sees to what stopped a worker as the words of its error advise; it has not read all."""
@@ -210,8 +222,7 @@ class Trial:
             code, text = self._command("rewind", self.name, "--to", place, "--yes")
             self.story.append(f"rewind to {place} ends with {code}: {text[-600:]}")
             if code == DONE:
-                last = next(event.plan for event in reversed(self.events) if isinstance(event, Run))
-                self.events.append(Moved(last, place))
+                self.events.append(Moved(tuple(dict.fromkeys(self._trailing)), place))
                 return True
         return False
 
