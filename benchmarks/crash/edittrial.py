@@ -212,6 +212,11 @@ class Trial:
 
     def _state_lost(self, words: str) -> None:
         counts = {len(event.plan.targets) for event in (*self.events, Run(self.plan, 0, False))}
+        codes = {event.plan.code for event in (*self.events, Run(self.plan, 0, False))}
+        if self.plan.targets == (self.plan.state,) and len(codes) > 1:
+            # Epochs were given up whose numbers the only target, in whose transactions the state is now, does not hold.
+            self._undo()
+            return
         if self.operator != STATELESS or counts == {1}:
             raise Wrong(words)
         if not self._rewound("current", "earliest"):
@@ -223,6 +228,7 @@ class Trial:
             self.story.append(f"rewind to {place} ends with {code}: {text[-600:]}")
             if code == DONE:
                 self.events.append(Moved(tuple(dict.fromkeys(self._trailing)), place))
+                self.refused = None
                 return True
         return False
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import psycopg
 import pytest
 
-from tests.streams.test_edited_intents import APPEND, BOTH, killed, project, put, table
+from tests.streams.test_edited_intents import APPEND, BOTH, killed, project, put, table, verdicts
 
 SQL = "SELECT id, x FROM source"
 TEN = "SELECT id, x * 10 AS x FROM source"
@@ -70,3 +71,25 @@ def test_a_target_more_is_planned_as_the_next_run_takes_it(tmp_path: Path) -> No
     ran = folder.flowc("run", "s", "--once")
     assert ran.code == 0, ran.err
     assert (table(folder), table(folder, name="u")) == ([("a", 1), ("b", 2), ("c", 30)], [("c", 30)])
+
+
+@pytest.mark.parametrize("place", ["target 0", "intended"])
+def test_a_target_is_removed_beside_the_one_that_holds_the_state(tmp_path: Path, postgres: str, place: str) -> None:
+    """What two targets needed intents for is from then on in the transactions of the one that is left."""
+    sql, state = "SELECT id, x FROM dedupe(source, id, INTERVAL '1 hour')", "state: { connection: pg }"
+    one, other = "{ connection: pg, table: t }", "{ connection: wh, table: u }"
+    folder = project(tmp_path, sql, state, f"[{one}, {other}]")
+    folder.env["PG"] = postgres
+    folder.write("specs/pg.yaml", 'connections:\n  pg: { kind: postgres, url: "${PG}" }\n')
+    put(folder, "1", ("a", 1, "00:01"), ("b", 2, "00:02"))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("PG", postgres)
+        killed(folder, place, 2)
+    project(tmp_path, sql.replace(", x FROM", ", 10 * x AS x FROM"), state, one)
+    assert verdicts(folder) == [("dedupe", "keep")]
+    put(folder, "2", ("a", 3, "00:03"), ("c", 3, "00:03"))
+    ran = folder.flowc("run", "s", "--once")
+    assert ran.code == 0, ran.err
+    with psycopg.connect(postgres) as session:
+        assert session.execute("SELECT id, x FROM t ORDER BY 1").fetchall() == [("a", 1), ("b", 2), ("c", 30)]
+    assert table(folder, name="u") == [("a", 1), ("b", 2)]

@@ -18,7 +18,7 @@ from flowc.migration import StateVerdict, StreamState
 from flowc.nodes import SqlPlan
 from flowc.runtime.codecs.shapes import decoded_schema
 from flowc.runtime.connectors.filestream import lost_list, unknown_file
-from flowc.runtime.streams.begin import adoptable, check_known, named
+from flowc.runtime.streams.begin import adoptable, check_held, check_known, named
 from flowc.runtime.streams.behind import added_and_removed
 from flowc.runtime.streams.decoding import schema_of
 from flowc.runtime.streams.graph.build import built
@@ -113,7 +113,10 @@ def _judged(
     if adoptable(restored, held, plan) is not None:  # its targets knew its positions, as its new store does from now on
         return ()
     try:
-        check_known(plan, restored, held, _held(plan, sessions) if plan.state.shared else held)
+        if unfinished(plan, restored):
+            check_held(restored, held, plan)
+        else:
+            check_known(plan, restored, held, _held(plan, sessions) if plan.state.shared else held)
     except UsageError as error:
         refused = Verdict(Decision.REFUSE, error.message)
         nodes = [node.id for node in plan.stateful] or [plan.name]
