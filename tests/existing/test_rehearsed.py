@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import yaml
 
+from flowc.catalog import TableName
+from flowc.compiler.quote import table as quoted
+from flowc.runtime.connector import Rehearsing
+from flowc.runtime.connectors import open_database
 from tests.commands import Inside
 from tests.existing.making import changed, imported, made
 from tests.stores import Store, address
@@ -175,3 +180,17 @@ def test_a_key_of_columns_that_no_spec_holds_is_left_alone(tmp_path: Path):
     done = project.flowc("import", "w", "--out", "specs/tables.yaml")
     assert "note: b: the primary key (loose)" in done.err
     assert project.flowc("plan", "--detailed-exitcode").code == 0
+
+
+@pytest.mark.parametrize("store", ["postgres", "mysql", "duckdb", "sqlite"], indirect=True)
+@pytest.mark.parametrize("end", ["", "COMMIT; "])
+def test_a_rehearsal_carries_out_one_statement(store: Store, end: str):
+    store.run("CREATE TABLE victim (id integer)")
+    name = TableName(None, "made")
+    head = f"CREATE TABLE {quoted(name)} (id integer DEFAULT (0)); {end}"
+    options = {"url": store.dsn} if store.dsn else {"path": str(store.folder / f"{store.file}.{store.kind}")}
+    schema = f"{store.file}.main." if store.kind == "duckdb" else ""
+    with store.held(), closing(open_database(store.kind, options)) as database:
+        assert isinstance(database, Rehearsing)
+        database.rehearse([(name, f"{head}DROP TABLE {schema}victim; SELECT (1)")])
+    assert store.rows("SELECT count(*) FROM victim") == [(0,)]

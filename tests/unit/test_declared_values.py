@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,31 @@ tables:
 def test_a_default_that_is_none_is_told(kind: str, default: str, tmp_path: Path):
     (error,) = found(tmp_path, TABLE.format(place="db", kind=kind, default=default))
     assert (error.code, "the default of column `x`" in error.message) == ("bad-column-definition", True)
+
+
+PLACES = """
+connections:
+  warehouse: { kind: duckdb, path: a.duckdb }
+  lite: { kind: sqlite, path: a.db }
+"""
+
+
+@pytest.mark.parametrize("place", ["db", "raw", "warehouse", "lite"])
+@pytest.mark.parametrize(
+    "default",
+    [
+        "0)); COMMIT; DROP TABLE orders; SELECT ((1", "0; DROP TABLE orders", "0), CHECK (1 = 1", "(0", "0 /*", "'a",
+        "GENERATED ALWAYS AS (0)); DROP TABLE orders; SELECT (1)",
+    ],
+)  # fmt: skip
+def test_a_default_is_one_expression(place: str, default: str, tmp_path: Path):
+    (error,) = found(tmp_path, PLACES + TABLE.format(place=place, kind="bigint", default=json.dumps(default)))
+    assert (error.code, "not one expression" in error.message) == ("bad-column-definition", True)
+
+
+def test_what_mysql_runs_of_a_comment_is_of_the_default(tmp_path: Path):
+    (error,) = found(tmp_path, TABLE.format(place="raw", kind="bigint", default='"0 /*! ), b int default (1 */"'))
+    assert error.code == "bad-column-definition"
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,15 @@ from __future__ import annotations
 from decimal import Decimal, InvalidOperation
 
 from sqlglot import exp
+from sqlglot.dialects.dialect import Dialect
+from sqlglot.errors import TokenError
+from sqlglot.tokens import TokenType
 
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.front.spec import ColumnSpec, TableSpec
 from flowc.compiler.lowering.context import sqlglot_name
 from flowc.compiler.quote import text
+from flowc.compiler.sql.readonly import as_run
 from flowc.compiler.sql.sqltext import parse_condition
 from flowc.compiler.tables.made import way
 from flowc.diagnostics import Reporter
@@ -35,8 +39,28 @@ def check_defaults(spec: TableSpec, kind: str, reporter: Reporter) -> None:
         return
     known = {column.name.value.lower() for column in spec.columns} if kind == _READS_COLUMNS else set()
     for column in spec.columns:
-        if column.default is not None and column.own is None and not way(column.default.value):
+        if column.default is None:
+            continue
+        if not _is_closed(column.default.value, sqlglot_name(kind)):
+            message = f"the default of column `{column.name.value}` is not one expression"
+            helps = ("write one value or expression, and close each parenthesis, quote and comment in it",)
+            reporter.error("bad-column-definition", message, column.default.span, helps=helps)
+        elif column.own is None and not way(column.default.value):
             _check(column, kind, known, reporter)
+
+
+def _is_closed(written: str, dialect: str) -> bool:
+    """Whether a text cannot end the parentheses, or the statement, that it is written into."""
+    try:
+        tokens = Dialect.get_or_raise(dialect).tokenize(as_run(written, dialect))
+    except TokenError:
+        return False
+    depth = 0
+    for token in tokens:
+        depth += (token.token_type is TokenType.L_PAREN) - (token.token_type is TokenType.R_PAREN)
+        if depth < 0 or token.token_type is TokenType.SEMICOLON:
+            return False
+    return depth == 0
 
 
 def _check(column: ColumnSpec, kind: str, known: set[str], reporter: Reporter) -> None:

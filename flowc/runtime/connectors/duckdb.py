@@ -367,7 +367,10 @@ def _rehearsed(beside: Any, name: str, statements: Sequence[str]) -> dict[int, s
     refused = {}
     for place, statement in enumerate(statements):
         try:
-            beside.execute(statement)
+            if len(beside.extract_statements(statement)) > 1:
+                refused[place] = "it holds more than one statement"
+            else:
+                beside.execute(statement)
         except duckdb.Error as error:
             refused[place] = str(error).splitlines()[0]
     return refused

@@ -148,10 +148,13 @@ def _refused(
 
 
 def _try(connection: Any, statement: str) -> Any:
-    """The error of a statement, which is undone then."""
+    """The error of a statement, which is undone then.
+
+    The protocol for binary results takes one statement: a second one could commit what has to be undone.
+    """
     try:
         with connection.transaction():
-            connection.execute(statement)
+            connection.execute(statement, binary=True)
     except driver("psycopg", "postgres").Error as error:
         if connection.closed:
             raise
