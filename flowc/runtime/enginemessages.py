@@ -11,7 +11,7 @@ _PARTS = (
     "DataFusion|Arrow|External|Context|Execution|Parser|Csv|Schema|Plan|Internal|SQL|Parquet|ParquetError|Object Store"
 )
 _OF_FILES = r"(?:builtins\.)?(?:FileNotFound|Permission|IsADirectory|NotADirectory|OS|IO)Error: "
-_NOISE = re.compile(rf"^(?:(?:{_PARTS}) error: |ParserError\(|caused by\s*|{_OF_FILES})+")
+_NOISE = re.compile(rf"^(?:(?:{_PARTS}) error: |ParserError\(|caused by\s*|{_OF_FILES}|Arrow[A-Z]\w+: )+")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _GONE = re.compile(r"Object at location (.*?) not found.*", re.DOTALL)
 _RAISED = re.compile(r"PyErr \{ type: <class 'flowc\.[\w.]+'>, value: \w+\((['\"])(.*?)\1\), traceback", re.DOTALL)

@@ -109,6 +109,11 @@ def writing(chance: Chance) -> str:
     return "".join(tokens)
 
 
+def ending(sql: str) -> dict[str, Any]:
+    """Columns whose default ends what it is written into and goes on with a statement."""
+    return {"id": {"type": "bigint", "default": f"0)); {sql}; SELECT ((1"}}
+
+
 CHANGES = (swap, drop, wrap, wrap, odd, odd, splice, call)
 
 
@@ -128,6 +133,9 @@ def mutant(chance: Chance) -> Mutant:
     used = {name: table for name, table in tables.items() if name in sql}
     if tables:
         project["tables"] = used
+    if writes and chance.random() < 0.3:
+        project["tables"] = {"broken_out": {"connection": [*project["connections"]][-1], "columns": ending(sql)}}
+        project["pipelines"]["s1"]["sql"] = "SELECT 1 AS id"
     _embellish(project["pipelines"]["s1"], chance)
     made = spec(json.dumps(project, ensure_ascii=chance.random() < 0.5), plan=engine in ("duckdb", "sqlite"))
     return replace(made, demands=_reads) if writes else made

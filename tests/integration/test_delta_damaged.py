@@ -23,7 +23,9 @@ pipelines:
   reads: { from: { connection: lake, table: t }, to: out, mode: append }
   writes: { from: db, sql: SELECT 1 AS a, to: back, mode: append }
 """
-FOREIGN = re.compile(r"\x1b|\b\w+(Error|Exception)\b|error\[internal\]|Traceback|<unknown>|\.rs:|ParsedLogPath|Url \{")
+FOREIGN = re.compile(
+    r"\x1b|\b\w+(Error|Exception)\b|error\[internal\]|Traceback|<unknown>|\.rs:|ParsedLogPath|Url \{|Arrow[A-Z]"
+)
 
 
 def first_commit(table: Path) -> None:
@@ -55,7 +57,16 @@ def bad_rows(table: Path) -> None:
     min(table.glob("*.parquet")).write_bytes(b"PAR1 no more PAR1")
 
 
-DAMAGES = (first_commit, middle_commit, all_commits, bad_commit, empty_commit, rows, bad_rows)
+def no_parquet(table: Path) -> None:
+    min(table.glob("*.parquet")).write_bytes(b"{}" * 40)
+
+
+def other_file(table: Path) -> None:
+    log = table / "_delta_log/00000000000000000001.json"
+    log.write_text(re.sub(r'"path":"[^"]*"', '"path":"_delta_log/00000000000000000000.json"', log.read_text()))
+
+
+DAMAGES = (first_commit, middle_commit, all_commits, bad_commit, empty_commit, rows, bad_rows, no_parquet, other_file)
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
