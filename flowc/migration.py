@@ -432,6 +432,21 @@ class DatabasePlan:
 
 
 @dataclass(frozen=True, slots=True)
+class LoadFailure:
+    """Why a load cannot run whatever `apply` does: its source has other columns than its table."""
+
+    pipeline: str
+    target: str
+    code: str
+    """Of the diagnostic that a run would end with."""
+    message: str
+    place: str | None = None
+    """File, line and column."""
+    notes: tuple[str, ...] = ()
+    help: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class MigrationPlan:
     """A whole plan. `outputs` are what streams write that is no table; nothing of them changes.
 
@@ -443,6 +458,8 @@ class MigrationPlan:
     project: str = ""
     """The project that the plan is of."""
     states: tuple[StreamState, ...] = ()
+    failures: tuple[LoadFailure, ...] = ()
+    """The loads that cannot run also after `apply`."""
 
     @property
     def told(self) -> tuple[StreamState, ...]:
@@ -459,6 +476,11 @@ class MigrationPlan:
     def changes(self) -> tuple[Change, ...]:
         """The changes of all databases, in order."""
         return tuple(change for database in self.databases for change in database.changes)
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing changes, and all loads and streams can run."""
+        return self.empty and not self.refused and not self.failures
 
     @property
     def empty(self) -> bool:

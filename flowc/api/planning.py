@@ -13,12 +13,12 @@ from flowc.api.specs import DEFAULT_SPECS, Specs, spec_paths
 from flowc.controls import json_text
 from flowc.errors import FlowcError
 from flowc.masker import Masker
-from flowc.migration import Change, MigrationPlan, PipelineChange, StreamState
+from flowc.migration import Change, LoadFailure, MigrationPlan, PipelineChange, StreamState
 from flowc.render.migration import migration_text, summary
 from flowc.render.migration_json import migration_object
 from flowc.render.runs import edits_text
 from flowc.render.style import Style
-from flowc.service.changes.plans import make_plan, plan_hash
+from flowc.service.changes.plans import make_plan, plan_hash, with_failures
 from flowc.service.checking import checker
 from flowc.service.runs.edits import ScheduleEdit, edited
 
@@ -52,6 +52,11 @@ class PlanResult:
         """The streams that will not start with what they remember."""
         return self.plan.refused
 
+    @property
+    def failures(self) -> tuple[LoadFailure, ...]:
+        """The loads that cannot run, because their sources have other columns than their tables."""
+        return self.plan.failures
+
     def text(self) -> str:
         """What `flowc plan` prints."""
         return self._text
@@ -78,7 +83,9 @@ def plan(specs: Specs = DEFAULT_SPECS, *, select: str | Iterable[str] = (), env:
 def _planned(where: Where, names: Sequence[str]) -> PlanResult:
     opened = open_project(where, checker=checker())
     try:
-        made = make_plan(opened.checked, opened.ir, opened.sessions, selection(names, opened))
+        chosen = selection(names, opened)
+        made = make_plan(opened.checked, opened.ir, opened.sessions, chosen)
+        made = with_failures(made, opened.checked, opened.ir, opened.sessions, chosen)
         edits = () if names else _edited(opened)
     finally:
         opened.sessions.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,12 +10,10 @@ import click
 
 from flowc.api.opening import named, selection
 from flowc.cli.arguments import environment_option, format_option, specs_and_names
-from flowc.cli.console import concealed, out, say, say_errors, style_for
+from flowc.cli.console import concealed, out, say, style_for
 from flowc.cli.opened import OpenProject, open_project
-from flowc.cli.progress import Progress
 from flowc.cli.scheduling import edited_schedules
 from flowc.controls import json_text
-from flowc.diagnostics import Diagnostic
 from flowc.migration import MigrationPlan
 from flowc.render.migration import migration_text, versions_text
 from flowc.render.migration_json import migration_object
@@ -24,12 +21,10 @@ from flowc.render.migration_markdown import migration_markdown
 from flowc.render.migration_sql import migration_sql
 from flowc.render.runs import edits_text
 from flowc.render.style import printable
-from flowc.service.changes.plans import make_plan, plan_hash, read_versions
+from flowc.service.changes.plans import make_plan, plan_hash, read_versions, with_failures
 from flowc.service.changes.rollback import plan_rollback, rollback_target
 from flowc.service.changes.saved import SavedPlan, write_plan
 from flowc.service.checking import checker
-from flowc.service.loads.run import Run
-from flowc.service.loads.validation import wrong_copies
 from flowc.service.runs.edits import ScheduleEdit
 
 
@@ -54,7 +49,7 @@ from flowc.service.runs.edits import ScheduleEdit
     "--detailed-exitcode",
     "detailed",
     is_flag=True,
-    help="Exit with 2 when there are changes, or a stream will not start.",
+    help="Exit with 2 when there are changes, or a load or stream cannot run.",
 )
 @environment_option
 def command(
@@ -65,7 +60,7 @@ def command(
 
     Compares the specs with the live tables and with what was applied last. Reads, asks the data whether each change
     can work, and changes nothing. Tells of streams what becomes of what they remember. Exit code 0; with
-    `--detailed-exitcode`, 2 when there are changes, or when a stream cannot start.
+    `--detailed-exitcode`, 2 when there are changes, or when a load or a stream cannot run.
     """
     paths, names = specs_and_names(arguments)
     opened = open_project(paths, environment, "nothing was planned", checker=checker(own=True))
@@ -75,7 +70,6 @@ def command(
     chosen = named((*names, *selected), opened)
     plan, version = _planned(opened, chosen, rollback)
     edits = edited_schedules(opened) if rollback is None and not chosen else []
-    wrong = _wrong(opened, chosen) if rollback is None else ()
     opened.sessions.close()
     identity = plan_hash(plan)
     if file is not None:
@@ -84,16 +78,9 @@ def command(
         say(printable(f"wrote {file}; carry it out with `flowc apply {file}`"))
     text = _shown(plan, identity, edits, form)
     out(text)
-    say_errors(wrong)
     if form == "sql" and concealed(text) != text:
         say(_MASKED)
-    return 2 if detailed and (plan.refused or not plan.empty) else 0
-
-
-def _wrong(opened: OpenProject, chosen: tuple[str, ...]) -> Sequence[Diagnostic]:
-    """What keeps copies of whole tables from running after `apply`."""
-    copies = [each for each in opened.ir.pipelines if not chosen or each.name in chosen]
-    return wrong_copies(Run(opened.checked, copies, opened.sessions, Progress(), env=os.environ))
+    return 2 if detailed and not plan.clean else 0
 
 
 _MASKED = """warning: a secret is also part of these statements, and masked in them: do not run them as they are
@@ -115,6 +102,8 @@ def _shown(plan: MigrationPlan, identity: str, edits: Sequence[ScheduleEdit], fo
 def _planned(opened: OpenProject, chosen: tuple[str, ...], rollback: str | None) -> tuple[MigrationPlan, int | None]:
     """The plan, and the version that it goes back to."""
     if rollback is None:
-        return make_plan(opened.checked, opened.ir, opened.sessions, selection(chosen, opened)), None
+        select = selection(chosen, opened)
+        plan = make_plan(opened.checked, opened.ir, opened.sessions, select)
+        return with_failures(plan, opened.checked, opened.ir, opened.sessions, select), None
     connection, version = rollback_target(opened.checked, opened.ir, opened.sessions, rollback)
     return plan_rollback(opened.ir, opened.sessions, connection, version), version

@@ -11,6 +11,9 @@ from flowc.migration import Change, DatabasePlan, MigrationPlan, PipelineChange,
 from flowc.render.migration_remarks import (
     Remark,
     change_mark,
+    failure_count,
+    failure_heading,
+    failure_remarks,
     remarks,
     standing_words,
     state_heading,
@@ -63,14 +66,19 @@ def migration_text(plan: MigrationPlan, style: Style, *, sql: bool = True, edite
     page = _Page(style, sql)
     project = [*page.line(0, "dim", f"project: {plan.project}")] if plan.project else []
     if plan.empty:
-        same = "No changes of tables, loads and streams; schedules change:" if edited else _SAME
-        none = [same, *_standing(plan, page)]
+        none = [_unchanged(plan, edited=edited), *_standing(plan, page)]
         warned = [f"{style.paint('bad', f'{warning[:1].upper()}{warning[1:]}')}." for warning in state_warnings(plan)]
-        return "\n\n".join(["\n".join([*project, *none]), *_states(plan, page), *warned])
+        return "\n\n".join(["\n".join([*project, *none]), *_ends(plan, page), *warned])
     blocks = [block for database in plan.databases for block in _database(database, page)]
-    blocks += _states(plan, page)
+    blocks += _ends(plan, page)
     outputs = "\n".join(line for output in plan.outputs for line in page.line(0, "dim", f"  {output}"))
     return "\n\n".join([*project, *blocks, *([outputs] if outputs else []), summary(plan, style)])
+
+
+def _unchanged(plan: MigrationPlan, *, edited: bool) -> str:
+    """The headline of a plan without changes: what else there is to know stands below it."""
+    below = ", ".join(filter(None, (failure_count(plan), "schedules change" if edited else "")))
+    return f"No changes of tables, loads and streams; {below}:" if below else _SAME
 
 
 def drift_text(plan: MigrationPlan, style: Style) -> str:
@@ -85,6 +93,16 @@ def drift_text(plan: MigrationPlan, style: Style) -> str:
 def _standing(plan: MigrationPlan, page: _Page) -> Iterator[str]:
     for words in standing_words(plan):
         yield from page.line(2, "dim", words)
+
+
+def _ends(plan: MigrationPlan, page: _Page) -> Iterator[str]:
+    """What becomes of what streams remember, and which loads cannot run."""
+    yield from _states(plan, page)
+    for load in plan.failures:
+        lines = [_heading("!", failure_heading(load), page)]
+        for remark in failure_remarks(load):
+            lines += page.line(4, remark.role, remark.text)
+        yield "\n".join(lines)
 
 
 def _states(plan: MigrationPlan, page: _Page) -> Iterator[str]:

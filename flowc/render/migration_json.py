@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from flowc.migration import (
     Change,
     DatabasePlan,
+    LoadFailure,
     MigrationPlan,
     PipelineChange,
     Precheck,
@@ -37,8 +39,13 @@ def migration_object(plan: MigrationPlan, plan_hash: str, edits: Sequence[Schedu
         "notes": {t.label: list(t.notes) for d in plan.databases for t in d.tables if t.notes},
         "outputs": [_output(output) for output in plan.outputs],
         "states": [_state(state) for state in plan.states],
+        "failures": [_failure(failure) for failure in plan.failures],
         "schedules": [edit_object(edit) for edit in edits],
     }
+
+
+def _failure(failure: LoadFailure) -> dict[str, object]:
+    return {**asdict(failure), "notes": list(failure.notes)}
 
 
 def _database(database: DatabasePlan) -> dict[str, object]:

@@ -6,10 +6,12 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import accumulate
 
-from flowc.migration import Change, MigrationPlan, PipelineChange, StateVerdict, TableChanges
+from flowc.migration import Change, LoadFailure, MigrationPlan, PipelineChange, StateVerdict, TableChanges
 from flowc.render.migration import pipeline_remarks, sql_diff
 from flowc.render.migration_remarks import (
     change_mark,
+    failure_count,
+    failure_remarks,
     remarks,
     standing_words,
     state_heading,
@@ -35,7 +37,10 @@ def migration_markdown(plan: MigrationPlan) -> str:
     """The plan as GitHub's Markdown, short enough for a comment."""
     if plan.empty:
         left = [f"- {_code_free(words)}" for words in standing_words(plan)]
-        none = "\n".join(["### Plan: no changes", "", "What is there is what the specs say.", *left])
+        failing = failure_count(plan)
+        same = "" if failing else "What is there is what the specs say."
+        head = f"### Plan: no changes; {failing}" if failing else "### Plan: no changes"
+        none = "\n".join([head, *(["", *filter(None, [same]), *left] if same or left else [])])
         states = list(_states(plan))
         return "\n\n".join([none, *_warnings(plan), *([_fence("diff", "\n".join(states))] if states else [])])
     head = [f"### Plan: {summary_words(plan).counts}", *_warnings(plan)]
@@ -56,10 +61,17 @@ def _warnings(plan: MigrationPlan) -> Iterator[str]:
     stuck = [change for change in plan.changes if failed(change)]
     if stuck:
         yield _callout("WARNING", "Apply will refuse this plan.", (line for c in stuck for line in _reasons(c)), "")
-
+    if plan.failures:
+        lines = map(_failure, plan.failures)
+        yield _callout("WARNING", f"{failure_count(plan)}.", lines, "Apply changes tables all the same.")
     if plan.refused:
         lines = (_refusal(state.stream, verdict) for state in plan.refused for verdict in state.verdicts)
         yield _callout("WARNING", "A stream will not start.", filter(None, lines), "Apply changes tables all the same.")
+
+
+def _failure(load: LoadFailure) -> str:
+    said = "; ".join(remark.text for remark in failure_remarks(load))
+    return f"`{_inline(load.pipeline)}` into `{_inline(load.target)}`: {_code_free(said)}"
 
 
 def _refusal(stream: str, verdict: StateVerdict) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from flowc.migration import Change, MigrationPlan, PipelineChange, Precheck, StreamState, TableChanges
+from flowc.migration import Change, LoadFailure, MigrationPlan, PipelineChange, Precheck, StreamState, TableChanges
 from flowc.service.changes.prechecks import failed
 
 _CARRIERS = ("rebuild_table", "alter_table")
@@ -111,6 +111,27 @@ def state_remarks(state: StreamState) -> Iterator[Remark]:
             yield Remark("help", f"help: {verdict.help}")
 
 
+def failure_heading(load: LoadFailure) -> str:
+    """Which load cannot run."""
+    return f"pipeline {load.pipeline} into {load.target}"
+
+
+def failure_remarks(load: LoadFailure) -> Iterator[Remark]:
+    """Why a load cannot run, where that is declared, and what to do."""
+    yield Remark("bad", f"cannot run: {load.message} [{load.code}]")
+    yield from (Remark("note", f"note: {note}") for note in load.notes)
+    if load.place:
+        yield Remark("help", f"at {load.place}")
+    if load.help:
+        yield Remark("help", f"help: {load.help}")
+
+
+def failure_count(plan: MigrationPlan) -> str:
+    """How many loads cannot run; nothing where all can."""
+    count = len({(load.pipeline, load.target) for load in plan.failures})
+    return f"{count} load{'' if count == 1 else 's'} cannot run" if count else ""
+
+
 def refusals(states: Iterable[StreamState]) -> Iterator[str]:
     """The streams that will not start, why, and what to do."""
     for state in states:
@@ -153,4 +174,5 @@ def _warnings(plan: MigrationPlan) -> Iterator[str]:
     refused = sum(bool(failed(change)) for change in plan.changes)
     if refused:
         yield f"{refused} cannot be done as {'it is' if refused == 1 else 'they are'}"
+    yield from filter(None, [failure_count(plan)])
     yield from state_warnings(plan)

@@ -25,7 +25,7 @@ from flowc.render.streamstatus import status_object
 from flowc.render.style import Style
 from flowc.service.access.sessions import Sessions
 from flowc.service.changes.drift import find_drift
-from flowc.service.changes.plans import close_selection, make_plan
+from flowc.service.changes.plans import close_selection, make_plan, with_failures
 from flowc.service.daemon.sharing import files_for_one
 from flowc.service.runs.decisions import Scheduled
 from flowc.service.runs.edits import edited
@@ -95,6 +95,7 @@ class Works:
         """What `flowc plan` prints."""
         with closing(self.sessions()) as sessions:
             plan = make_plan(self.checked, self.ir, sessions, close_selection((), self.checked, self.ir))
+            plan = with_failures(plan, self.checked, self.ir, sessions)
             edits = edited(self.checked.project, self.ir, sessions.resolver)
             style = Style(columns=_COLUMNS, conceal=sessions.resolver.masker.redact)
             shown = migration_text(plan, style, edited=bool(edits))

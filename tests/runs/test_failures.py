@@ -7,6 +7,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from flowc.service.runs.details import read_detail
@@ -23,6 +24,7 @@ pipelines:
   copy: { from: { connection: src, table: t }, to: out, mode: append, schedule: "0 * * * *" }
 alerts: { log: { kind: stdout } }
 """
+PLAN = json.loads((Path(__file__).parents[2] / "schemas" / "plan.json").read_text("utf-8"))
 WORDS = ("target: db.out", "at: specs/s.yaml:7:", "note: `out` has `a`", "help: add `b` to the table, or leave it out")
 
 
@@ -65,13 +67,32 @@ def test_plan_says_that_the_source_of_a_copy_has_a_column_more(tmp_path: Path):
         source.execute("CREATE TABLE t (a bigint)")
         folder.flowc("apply", "--yes")
         assert folder.flowc("run", "--once").code == 0
-        assert folder.flowc("plan").err == ""
+        assert folder.flowc("plan", "--detailed-exitcode").code == 0
         source.execute("ALTER TABLE t ADD COLUMN b text")
-        said = folder.flowc("plan").err
-        assert "error[unknown-output-column]: output column `b` is not a column of `out`" in said
-        assert "--> specs/s.yaml:7:" in said
+        assert _says_of_copy(folder, ("plan",), ("plan", "copy")) == "1 load cannot run"
+        folder.write("specs/s.yaml", SPEC.replace("a: bigint }", "a: bigint, c: text }"))
+        said = _says_of_copy(folder, ("plan",))
+        assert said == "Plan: 1 to add, 0 to change, 0 to drop. 1 load cannot run."
+        folder.write("specs/s.yaml", SPEC)
         source.execute("DROP TABLE t")
-    assert folder.flowc("plan").code == 0
+    assert folder.flowc("plan", "--detailed-exitcode").code == 0
+
+
+def _says_of_copy(folder: Inside, *commands: tuple[str, ...]) -> str:
+    """What the text says of the load in one line. Every form says why it fails, and none that nothing is wrong."""
+    for command in commands:
+        shown = folder.flowc(*command, "--detailed-exitcode")
+        comment, planned = folder.flowc(*command, "--markdown"), folder.flowc(*command, "--json").json
+        jsonschema.validate(planned, PLAN)
+        (found,) = planned["failures"]
+        assert (found["pipeline"], found["target"], found["code"]) == ("copy", "db.out", "unknown-output-column")
+        for said in (shown.out, comment.out):
+            texts = (found["message"], found["place"], found["help"], *found["notes"], "1 load cannot run")
+            assert [text for text in texts if text not in " ".join(said.split())] == [], said
+            assert "what the specs say" not in said
+        assert (shown.code, shown.err, comment.code) == (2, "", 0)
+    line = next(line for line in shown.out.splitlines() if "1 load cannot run" in line)
+    return line if line.startswith("Plan") else line.removesuffix(":").rpartition("; ")[2]
 
 
 SAID = """warning[old]: something

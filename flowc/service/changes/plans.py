@@ -47,6 +47,8 @@ from flowc.service.changes.prechecks import judged
 from flowc.service.changes.streamlooks import StreamLooks
 from flowc.service.changes.streamstates import stream_states
 from flowc.service.loads.planning import offline_plans
+from flowc.service.loads.run import Run, Silent
+from flowc.service.loads.validation import failing_copies
 from flowc.service.loads.watermarks import stored_watermark
 
 
@@ -74,6 +76,14 @@ def make_plan(checked: CheckedSpec, ir: Ir, sessions: Sessions, select: frozense
     looks = _looks(checked, ir, sessions)
     outputs, states = tuple(looks.outputs(select)), tuple(stream_states(looks, select))
     return MigrationPlan(plans, outputs, sessions.scope.project, states)
+
+
+def with_failures(
+    plan: MigrationPlan, checked: CheckedSpec, ir: Ir, sessions: Sessions, select: frozenset[str] = frozenset()
+) -> MigrationPlan:
+    """The plan with the loads that cannot run whatever it does. Closes the sessions."""
+    chosen = [each for each in ir.pipelines if not select or each.name in select]
+    return replace(plan, failures=failing_copies(Run(checked, chosen, sessions, Silent())))
 
 
 def states_of(

@@ -12,6 +12,7 @@ from flowc.compiler.tables.difference import Difference, differences
 from flowc.diagnostics import Diagnostic, Reporter, Severity
 from flowc.errors import FlowcError
 from flowc.loadplan import QueryRead
+from flowc.migration import LoadFailure
 from flowc.runtime.connectors.files import Files
 from flowc.service.loads.run import Run, prepare, require_runnable, target_label
 
@@ -53,14 +54,14 @@ def validate(run: Run) -> tuple[Validation, ...]:
         run.sessions.close()
 
 
-def wrong_copies(run: Run) -> tuple[Diagnostic, ...]:
+def failing_copies(run: Run) -> tuple[LoadFailure, ...]:
     """What keeps whole-table copies into declared tables from running: their sources have other columns by now.
 
     A source that cannot be asked is no error here. Where the table itself is another one than declared, a plan says so.
     """
     try:
         return tuple(
-            diagnostic
+            _failure(pipeline.name, apply, diagnostic)
             for pipeline in run.pipelines
             for index, apply in enumerate(pipeline.applies)
             if isinstance(apply.input, Source) and apply.input.table is not None and apply.target.table is not None
@@ -69,6 +70,12 @@ def wrong_copies(run: Run) -> tuple[Diagnostic, ...]:
         )
     finally:
         run.sessions.close()
+
+
+def _failure(pipeline: str, apply: Apply, found: Diagnostic) -> LoadFailure:
+    place = found.span.place if found.span else None
+    notes = tuple(note.message for note in found.notes)
+    return LoadFailure(pipeline, target_label(apply), found.code, found.message, place, notes, found.help)
 
 
 _OF_COLUMNS = ("unknown-output-column", "missing-column", "incompatible-types")
