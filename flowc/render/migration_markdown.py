@@ -39,8 +39,8 @@ def migration_markdown(plan: MigrationPlan) -> str:
         left = [f"- {_code_free(words)}" for words in standing_words(plan)]
         failing = failure_count(plan)
         same = "" if failing else "What is there is what the specs say."
-        head = f"### Plan: no changes; {failing}" if failing else "### Plan: no changes"
-        none = "\n".join([head, *(["", *filter(None, [same]), *left] if same or left else [])])
+        title = f"### Plan: no changes; {failing}" if failing else "### Plan: no changes"
+        none = "\n".join([title, *(["", *filter(None, [same]), *left] if same or left else [])])
         states = list(_states(plan))
         return "\n\n".join([none, *_warnings(plan), *([_fence("diff", "\n".join(states))] if states else [])])
     head = [f"### Plan: {summary_words(plan).counts}", *_warnings(plan)]
@@ -62,8 +62,9 @@ def _warnings(plan: MigrationPlan) -> Iterator[str]:
     if stuck:
         yield _callout("WARNING", "Apply will refuse this plan.", (line for c in stuck for line in _reasons(c)), "")
     if plan.failures:
-        lines = map(_failure, plan.failures)
-        yield _callout("WARNING", f"{failure_count(plan)}.", lines, "Apply changes tables all the same.")
+        yield _callout(
+            "WARNING", f"{failure_count(plan)}.", map(_failure, plan.failures), "Apply changes tables all the same."
+        )
     if plan.refused:
         lines = (_refusal(state.stream, verdict) for state in plan.refused for verdict in state.verdicts)
         yield _callout("WARNING", "A stream will not start.", filter(None, lines), "Apply changes tables all the same.")
