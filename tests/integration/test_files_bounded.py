@@ -25,6 +25,7 @@ from flowc.runtime.jsonrows import JsonRows
 from flowc.runtime.rowpieces import CELLS
 from flowc.runtime.rowwise import rows_of
 from flowc.types import BIGINT, TEXT
+from tests.extended import with_extended
 from tests.streams.filefolder import put
 
 SPEC = """
@@ -363,9 +364,10 @@ def test_types_of_lines_that_lack_most_fields_are_those_of_all_together():
         schema_of(data + b'{"c1": "a"}\n')
 
 
-@pytest.mark.parametrize(("form", "rows", "size"), [
-    ("jsonl", 200, 1 << 20), ("csv.gz", 9_000, 20_000), ("json", 11_000, 20_000),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("form", "rows", "size"),
+    with_extended([("jsonl", 200, 1 << 20)], [("csv.gz", 9_000, 20_000), ("json", 11_000, 20_000)]),
+)
 def test_batches_are_bounded_by_bytes(project, form, rows, size):
     """Rows of a mebibyte came together, all that are here; of smaller ones, 8192 took gigabytes of memory."""
     path = project.path / "in" / f"a.{form}"

@@ -13,6 +13,7 @@ from flowc.errors import TransientError, UsageError
 from flowc.runtime.connector import TableStore
 from flowc.service.loads.resets import make_moves, plan_moves
 from tests.commands import Folder, Inside
+from tests.extended import with_extended
 
 KINDS = ("sqlite", "duckdb", "postgres", "mysql")
 SPECS = """connections:
@@ -108,8 +109,10 @@ def test_appended_rows_are_not_there_twice(folder, targets, kind, sql):
     assert held(folder) == [(1, 1), (2, 2), (3, 3), (4, 4)]
 
 
-@pytest.mark.parametrize("sql", [PLAIN, TEMPLATE])
-@pytest.mark.parametrize("mode", ["append", "merge"])
+@pytest.mark.parametrize(
+    ("sql", "mode"),
+    with_extended([(PLAIN, "append"), (TEMPLATE, "merge")], [(PLAIN, "merge"), (TEMPLATE, "append")]),
+)
 @pytest.mark.parametrize("kind", [*KINDS, "delta"])
 def test_a_load_is_made_anew(folder, targets, kind, mode, sql):
     write(folder, targets[kind], mode=mode, sql=sql)

@@ -18,6 +18,7 @@ from deltalake import DeltaTable
 from flowc.runtime.connectors.delta_bench import Bench
 from tests import lakes, warm
 from tests.commands import ROOT, Folder, Inside
+from tests.extended import with_extended
 from tests.lakes import Lake
 from tests.migrate.beginning import AFTER, ALLOWED, BEFORE, IN_PLACE, KEPT, QUERY, begun, specs, text_column
 from tests.waiting import until
@@ -43,7 +44,7 @@ def killed(project: Inside, where: str, point: int, *arguments: str) -> bool:
     return done.returncode != 0
 
 
-@pytest.mark.parametrize("after", [AFTER, IN_PLACE], ids=["anew", "in place"])
+@pytest.mark.parametrize("after", with_extended([IN_PLACE], [AFTER]), ids=["in place", "anew"])
 def test_an_apply_that_was_killed_anywhere_is_ended_by_the_next(tmp_path: Path, after: str):
     point, dead = 0, True
     while dead:

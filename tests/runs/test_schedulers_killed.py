@@ -14,6 +14,7 @@ import pytest
 from benchmarks.crash.schedulers import main
 from tests import warmflowc
 from tests.commands import ROOT
+from tests.extended import with_extended
 from tests.services import variable
 from tests.stores import KINDS, SERVERS
 
@@ -27,7 +28,10 @@ def warmly(command: Sequence[str], *, stdout: int, stderr: IO[bytes]) -> warmflo
     return warmflowc.worker(command[2:], stderr=stderr.fileno(), cwd=ROOT, env=os.environ)
 
 
-@pytest.mark.parametrize(("kind", "executor"), [*((kind, "subprocess") for kind in KINDS), ("postgres", "k8s")])
+@pytest.mark.parametrize(
+    ("kind", "executor"),
+    with_extended([("sqlite", "subprocess"), ("postgres", "k8s")], [(kind, "subprocess") for kind in KINDS[1:]]),
+)
 def test_every_due_time_runs_once(
     kind: str,
     executor: str,

@@ -22,6 +22,7 @@ from flowc.runtime.streams.rowwise import Rowwise
 from flowc.runtime.streams.source import Source
 from flowc.runtime.streams.transform import Transform
 from tests.commands import Folder
+from tests.extended import EXTENDED
 from tests.streams.filefolder import Memory, put, source
 from tests.streams.test_daemon_shared import rows
 from tests.topics import Message, fresh, produce
@@ -180,6 +181,7 @@ def lengthy(count: int) -> pa.Array:
     return pa.Array.from_buffers(pa.string(), count, [None, ends, data])
 
 
+@EXTENDED
 def test_no_row_is_lost_where_a_column_becomes_too_large() -> None:
     schema = pa.schema([("note", pa.string()), (ROW, pa.int64())])
     rowwise = Rowwise(Transform(f"SELECT repeat(note, 1100000000) AS n, {ROW} FROM source", {"source": schema}))

@@ -11,6 +11,7 @@ from benchmarks.crash.__main__ import EVENTS
 from benchmarks.crash.places import PLACES, SHARED, TIMED
 from tests import warm, warmflowc
 from tests.commands import ROOT
+from tests.extended import with_extended
 
 pytestmark = pytest.mark.long
 TRIALS = 2
@@ -33,7 +34,7 @@ def test_every_event_is_there_once_whatever_happened_to_the_workers(kind: str, e
     assert f"| {kind} | {TRIALS} |" in row
 
 
-@pytest.mark.parametrize("kind", SHARED)
+@pytest.mark.parametrize("kind", with_extended(SHARED[:1], SHARED[1:]))
 def test_every_event_is_there_once_when_partitions_move_to_another_worker(kind: str, env: Mapping[str, str]) -> None:
     row = campaign(kind, env, "rebalance", "frozen")
     assert row.startswith(f"| {kind} | {TRIALS} |")

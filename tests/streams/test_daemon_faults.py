@@ -14,6 +14,7 @@ import pytest
 
 from flowc.runtime.connectors import open_database
 from tests.daemons import Running, daemon
+from tests.extended import with_extended
 from tests.running import running
 from tests.services.kafka import Broker
 from tests.services.postgres import Cluster, own_cluster
@@ -87,7 +88,7 @@ def _waits(running: Running) -> list[float]:
     return [float(wait) for wait in re.findall(r"retry_in=([\d.]+)", running.log())]
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", with_extended([2], [1]))
 def test_a_broker_that_goes_and_comes_back_degrades_the_stream_and_loses_nothing(
     tmp_path: Path, broker: Broker, postgres: str, workers: int
 ) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from tests.commands import Folder
 from tests.daemons import Running, daemon
+from tests.extended import with_extended
 from tests.filelocks import locks, needs_list
 from tests.streams.filefolder import put
 from tests.waiting import until
@@ -92,7 +93,7 @@ def by_sqlite(folder: Folder) -> None:
 
 
 @needs_list
-@pytest.mark.parametrize("looked", [by_flowc, by_plan, by_sqlite])
+@pytest.mark.parametrize("looked", with_extended([by_flowc], [by_plan, by_sqlite]))
 def test_state_is_there_after_a_look_and_a_kill(looked: Callable[[Folder], None], folder: Folder) -> None:
     with daemon(folder) as running:
         caught_up(folder, running, 1)

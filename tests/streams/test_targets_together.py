@@ -16,6 +16,7 @@ import pytest
 from flowc.runtime.connectors import open_database
 from tests import topics, warm
 from tests.commands import Folder, Inside
+from tests.extended import with_extended
 from tests.sessions import await_no_other
 
 pytestmark = pytest.mark.usefixtures("kept_files")
@@ -127,7 +128,7 @@ def test_every_target_has_every_row_once(tmp_path: Path, bus: Bus, postgres: str
     assert len(_table("sqlite", str(tmp_path / "near.db"), "SELECT part FROM latest")) == 3
 
 
-@pytest.mark.parametrize("wait", [0.5, 1.0, 1.5])
+@pytest.mark.parametrize("wait", with_extended([1.0], [0.5, 1.5]))
 def test_a_worker_killed_at_any_moment_leaves_every_target_whole(
     tmp_path: Path, bus: Bus, postgres: str, mysql: str, wait: float
 ) -> None:

@@ -23,6 +23,7 @@ import pytest
 
 import flowc
 from tests.commands import ROOT, Inside
+from tests.extended import EXTENDED
 
 T = TypeVar("T")
 SPECS = """
@@ -388,6 +389,7 @@ def load(day: date) -> dict[str, int]:
 """
 
 
+@EXTENDED
 def test_a_users_script_is_typed(tmp_path: Path):
     (tmp_path / "script.py").write_text(USER)
     (tmp_path / "wrong.py").write_text("import flowc\nflowc.run(1)\nflowc.check().erors\n")

@@ -31,6 +31,7 @@ from flowc.runtime.rowpieces import Piece
 from flowc.runtime.spool import Spool
 from flowc.types import BIGINT, parse_type
 from tests.commands import ROOT
+from tests.extended import with_extended
 from tests.waiting import until
 
 
@@ -168,7 +169,7 @@ def wide(folder, form: str, columns: int, rows: int = 40) -> float:
     return time.process_time() - began
 
 
-@pytest.mark.parametrize("form", ["csv", "jsonl"])
+@pytest.mark.parametrize("form", with_extended(["csv"], ["jsonl"]))
 def test_reading_wide_files_does_not_take_the_square_of_their_columns(tmp_path, form):
     wide(tmp_path, form, 1000)
     assert wide(tmp_path, form, 6000) < 14 * wide(tmp_path, form, 1000)

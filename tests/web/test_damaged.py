@@ -9,6 +9,7 @@ import pytest
 
 from flowc.compiler.tables import runlog
 from tests.commands import Inside
+from tests.extended import with_extended
 from tests.web.browser import SPEC, VIEWER, site
 
 VALUES = {
@@ -18,6 +19,8 @@ VALUES = {
     "bad time": "2026-13-45 99:99:99+00:00", "far": "9999-12-31 23:59:59.999999+00:00",
     "first": "0001-01-01 00:00:00+14:00",
 }  # fmt: skip
+ALIKE = ("bad text", "real", "small", "nul", "least", "null", "first")
+"""Values that pages read as they read others of these."""
 COLUMNS = [
     (table, column.name)
     for table, columns in (
@@ -54,7 +57,7 @@ def filled(tmp_path_factory) -> Inside:
     return folder
 
 
-@pytest.mark.parametrize("kind", VALUES)
+@pytest.mark.parametrize("kind", with_extended((each for each in VALUES if each not in ALIKE), ALIKE))
 def test_no_page_fails_by_a_value_of_another_type(filled: Inside, kind: str):
     path = filled.path / ".flowc/runs.sqlite"
     value = VALUES[kind]
