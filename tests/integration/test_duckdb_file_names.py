@@ -10,6 +10,7 @@ import duckdb
 import pytest
 
 from flowc.catalog import TableName
+from flowc.errors import EngineError
 from flowc.runtime.connectors import open_database
 from tests import keptfiles
 from tests.commands import Inside
@@ -94,7 +95,116 @@ def test_a_file_keeps_its_name_where_no_schema_has_it(tmp_path: Path):
         database.open()
         database.execute("CREATE TABLE t (a INTEGER)")
         assert database.query("SELECT count(*) AS n FROM shop.main.t").to_pylist() == [{"n": 0}]
-        assert database.table(TableName("shop", "t")) is not None
+        assert database.query("SELECT shop.t.a, shop.a FROM t, t AS shop").num_rows == 0
+        assert database.table(TableName("shop", "t")) is None
+
+
+READS = """
+SELECT a FROM {0}.t | SELECT a FROM "{1}" . "t" x | WITH q AS (SELECT a FROM {0}/**/.t) SELECT a FROM q
+SELECT a FROM other WHERE a IN (SELECT a FROM {0}.t) | SELECT a FROM query('SELECT * FROM {0}.t') | TABLE {0}."T"
+"""
+
+
+@pytest.mark.parametrize(
+    ("file", "name"), [("shop.duckdb", "SHOP"), ('a "b.duckdb', '"a ""b"'), (":memory:", "memory")]
+)
+def test_the_name_of_the_file_is_no_schema(tmp_path: Path, file: str, name: str):
+    path = file if file == ":memory:" else str(tmp_path / file)
+    with closing(open_database("duckdb", {"path": path})) as database:
+        database.open()
+        database.execute("CREATE TABLE t AS SELECT 1 AS a")
+        database.execute("CREATE TABLE other AS SELECT 1 AS a")
+        texts = READS.format(name, name.strip('"')).strip().replace("\n", "|").split("|")
+        database.begin()
+        for sql in texts:
+            for asks in (database.describe, database.query, database.explain):
+                with pytest.raises(EngineError, match="there is no schema"):
+                    asks(sql.strip())
+        assert database.query("SELECT a FROM main.t").num_rows == 1  # the transaction goes on
+
+
+def test_no_schema_of_a_renamed_file_means_another_database(tmp_path: Path):
+    with closing(open_database("duckdb", {"path": str(tmp_path / "flowc.duckdb")})) as database:
+        database.open()
+        for schema in ("memory", "flowc_file"):
+            database.execute(f"CREATE SCHEMA {schema}")
+            database.execute(f"CREATE TABLE {schema}.t AS SELECT 1 AS a")
+    assert ask(tmp_path / "flowc.duckdb", "SELECT m.a FROM x.memory.t m, x.flowc_file.t") == [(1,)]
+
+
+NAMED = """
+connections:
+  drop: { kind: files, uri: in }
+  db: { kind: duckdb, path: store.duckdb }
+pipelines:
+  copy:
+    from: { connection: drop, path: rows.csv, columns: { id: bigint, name: text } }
+    sql: SELECT id, name FROM source
+    to: { connection: db, table: store.a }
+    mode: truncate
+"""
+STREAM = """
+streams:
+  events:
+    source: { connection: drop, path: "*.jsonl", format: jsonl, columns: { n: bigint } }
+    to: { connection: db, table: store.seen }
+"""
+DECLARED = """
+tables:
+  t: { connection: db, schema: store, name: a, columns: { id: bigint primary key, more: text } }
+"""
+
+
+def named(tmp_path: Path, text: str) -> Inside:
+    project = Inside(tmp_path)
+    project.write("in/rows.csv", "id,name\n1,x\n")
+    project.write("in/one.jsonl", json.dumps({"n": 7}) + "\n")
+    project.write("specs/s.yaml", text)
+    with closing(duckdb.connect(tmp_path / "store.duckdb")) as session:
+        session.execute("CREATE TABLE a AS SELECT 5::bigint AS id, 'old' AS name; CREATE TABLE seen AS SELECT 6 AS n")
+    return project
+
+
+def unharmed(tmp_path: Path) -> None:
+    assert ask(tmp_path / "store.duckdb", "SELECT id, name FROM x.main.a") == [(5, "old")]
+    assert ask(tmp_path / "store.duckdb", "SELECT n FROM x.main.seen") == [(6,)]
+
+
+@pytest.mark.parametrize("text", [NAMED, NAMED + STREAM], ids=["load", "stream"])
+def test_what_is_written_comes_into_a_schema_of_its_own(tmp_path: Path, text: str):
+    project = named(tmp_path, text)
+    for _ in range(2):  # the first makes the schema
+        found = project.flowc("run", "--once")
+        assert found.code == 0 or "has to be opened anew" in found.err + found.out
+    assert found.code == 0
+    unharmed(tmp_path)
+    assert ask(tmp_path / "store.duckdb", "SELECT id, name FROM x.store.a") == [(1, "x")]
+    if text != NAMED:
+        assert ask(tmp_path / "store.duckdb", "SELECT n FROM x.store.seen") == [(7,)]
+
+
+def test_changes_are_of_the_schema(tmp_path: Path):
+    connections, _, _ = NAMED.partition("pipelines:")
+    project = named(tmp_path, connections + DECLARED)
+    assert "+ table" in (found := project.flowc("plan")).out, found.out + found.err
+    assert project.flowc("import", "db", "store.a").code != 0
+    assert project.flowc("apply", "--yes").code == 0
+    unharmed(tmp_path)
+    assert ask(tmp_path / "store.duckdb", "SELECT id, more FROM x.store.a") == []
+    assert "No changes" in project.flowc("plan").out
+    assert project.flowc("drift").code == 0
+
+
+def test_a_query_that_takes_the_file_for_a_schema_is_refused(tmp_path: Path):
+    connections, _, _ = NAMED.partition("pipelines:")
+    text = (
+        "pipelines: { p: { from: db, sql: 'SELECT id FROM store.a', to: { connection: db, table: o }, mode: append } }"
+    )
+    project = named(tmp_path, connections + text)
+    for command in (["validate"], ["preview", "p"], ["run", "--once"]):
+        found = project.flowc(*command)
+        assert found.code != 0
+        assert "there is no schema `store`" in found.out + found.err
 
 
 def test_sessions_of_a_file_see_each_other_and_the_locks(tmp_path: Path):

@@ -20,7 +20,7 @@ from flowc.errors import DataError, EngineError, FlowcError, TransientError
 from flowc.runtime.arrow import arrow_schema
 from flowc.runtime.connectors import constraints
 from flowc.runtime.connectors import duckdb_catalog as catalog
-from flowc.runtime.connectors.duckdb_names import makes_schema_of, opened
+from flowc.runtime.connectors.duckdb_names import makes_schema_of, opened, refuse_database_as_schema
 from flowc.runtime.connectors.duckdb_values import (
     Counted,
     as_read,
@@ -46,6 +46,7 @@ _WAIT = "wait for its end; where it is a worker of a daemon (`flowc run`), stop 
 _CONFLICT = re.compile(r"onflict|constraint violat")
 """Words of transactions that met another one: in a row, in the catalog, or, found when they commit, in a key."""
 _ALONE = ""
+_NOTHING = re.compile(r"(?!)")
 _LOCKS: dict[tuple[str, str], threading.Lock] = {}
 _LOCKS_GUARD = threading.Lock()
 
@@ -61,6 +62,7 @@ class DuckDB:
         self._files = text(options, "files")
         self._connection: Any = None
         self._real = self._name = ""
+        self._qualifies = _NOTHING
         self._open_transaction = self._reads_only = self._begun = self._moves = False
         self._held: list[threading.Lock] = []
         self._tables: dict[TableName, str] = {}
@@ -71,6 +73,7 @@ class DuckDB:
         demand_file(self._path)
         try:
             self._connection, self._name = opened(self._path)
+            self._qualifies = re.compile(re.escape(quoted(self._name)[1:-1]) + r'"?\s*(?:\.|/\*|--)', re.IGNORECASE)
             self._real = note_open(self._path)
             self._connection.execute("SET TimeZone = 'UTC'")
             if self._files is not None:  # where relative paths in SQL start that the working folder does not have
@@ -200,7 +203,7 @@ class DuckDB:
         return arrow_schema(columns), self._stream(derived(sql, names, chosen), columns)
 
     def _stream(self, sql: str, columns: Sequence[Column]) -> Iterator[pa.RecordBatch]:
-        self._refuse_open_files(sql)
+        self._refuse(sql)
         # A cursor of its own would not see what the open transaction wrote, so the session's own connection it is.
         try:
             with self._reading():
@@ -290,11 +293,20 @@ class DuckDB:
         return rows
 
     def _run(self, sql: str) -> Any:
-        self._refuse_open_files(sql)
+        self._refuse(sql)
         try:
             return self._connection.execute(sql)
         except duckdb.Error as error:
             raise self._failed(error) from error
+
+    def _refuse(self, sql: str) -> None:
+        """Refuses a statement that would read another table than it names, or a file that flowc has open."""
+        self._refuse_open_files(sql)
+        if not self._qualifies.search(sql):
+            return
+        # An error would end the transaction of the session. A statement that DuckDB refuses fails by itself.
+        with self._beside() as beside, suppress(duckdb.Error):
+            refuse_database_as_schema(beside, sql, self._name)
 
     def _refuse_open_files(self, sql: str) -> None:
         """To read any file, and to attach one of SQLite, drops the locks that this process has on it."""

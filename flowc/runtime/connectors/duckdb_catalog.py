@@ -17,7 +17,7 @@ Ask = Callable[[str], Sequence[Any]]
 _COLLATED = re.compile(
     r"""(?:"(?P<quoted>(?:[^"]|"")+)"|(?P<bare>\w+))\s+VARCHAR\s+COLLATE\s+(?P<collation>[\w.]+)""", re.IGNORECASE
 )
-_ALIKE = "SELECT current_database(), current_schema(), schema_name, table_name"
+_ALIKE = "SELECT current_schema(), schema_name, table_name"
 _COLUMN = "column_name, data_type, is_nullable, column_default, comment"
 _BINARY = ("binary", "c", "posix")
 _ARRAY = re.compile(r"(\[[0-9]*\])+$")
@@ -30,7 +30,7 @@ def read_table(ask: Ask, name: TableName) -> Table | None:
     found = _meant(rows, name)
     if found is None:
         return None
-    columns = _columns(ask, [row[4:] for row in rows if TableName(*row[2:4]) == found])
+    columns = _columns(ask, [row[3:] for row in rows if TableName(*row[1:3]) == found])
     return replace(_read(ask, found, columns), name=TableName(name.schema, found.name))
 
 
@@ -76,7 +76,7 @@ def _here(name: TableName) -> str:
 
 
 def resolved(ask: Ask, name: TableName) -> Resolved:
-    """The table that a name means: names differ by more than case, and the database's own may stand for a schema."""
+    """The table that a name means: names differ by more than case."""
     found = found_name(ask, name)
     kept = TableName(None if found.schema == "main" else found.schema, found.name)
     return Resolved(TableName(folded(found.schema or ""), folded(found.name)), kept)
@@ -94,16 +94,9 @@ def _alike(name: TableName) -> str:
 
 
 def _meant(rows: Sequence[Any], name: TableName) -> TableName | None:
-    """That one of the tables `_alike` that a name means."""
-    own = [row for row in rows if folded(row[3]) == folded(name.name)]
-    if not own:
-        return None
-    here, default = own[0][:2]
-    asked = folded(name.schema or default)
-    found = next((row for row in own if folded(row[2]) == asked), None)
-    if found is None and asked == folded(here):
-        found = next((row for row in own if row[2] == "main"), None)
-    return None if found is None else TableName(*found[2:4])
+    """That one of the tables `_alike` that a name means; the name of the database is no schema."""
+    found = (TableName(*row[1:3]) for row in rows if folded(row[1]) == folded(name.schema or row[0]))
+    return next((own for own in found if folded(own.name) == folded(name.name)), None)
 
 
 def names(ask: Ask) -> tuple[TableName, ...]:
