@@ -41,6 +41,10 @@ class TypeWords:
     """The most digits of a decimal and the most of its fraction; None where it needs to have no limit."""
     short_floats: tuple[Kind, ...] = ()
     """Floats that may have fewer digits as a text than they hold."""
+    padded: str | None = None
+    """A text of `{length}` characters that the engine fills up with blanks, as the engine reports it."""
+    most_padded: int = 0
+    """The most characters of such a text."""
     array_depth: bool = True
     """The type of an array says how many dimensions it has."""
 

@@ -94,6 +94,8 @@ MYSQL = Dialect(
     name="mysql",
     sqlglot="mysql",
     types=TypeWords(
+        padded="char({length})",
+        most_padded=255,
         spell={
             Kind.BOOL: "TINYINT(1)",
             Kind.INT8: "TINYINT",

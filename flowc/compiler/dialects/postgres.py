@@ -75,6 +75,8 @@ POSTGRES = Dialect(
     name="postgres",
     sqlglot="postgres",
     types=TypeWords(
+        padded="character({length})",
+        most_padded=10_485_760,
         spell={
             Kind.BOOL: "BOOLEAN",
             Kind.INT16: "SMALLINT",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from flowc.compiler.front.columndef import UNDERSTOOD, Part, split_definition
 from flowc.compiler.front.nodes import Context, content, flag, located, name, names, text
-from flowc.compiler.front.owntypes import own_name
+from flowc.compiler.front.owntypes import is_padded, own_name
 from flowc.compiler.front.spec import NO_GAPS, ColumnSpec, Gaps, IndexSpec, Name, NormalizeSpec, TableSpec
 from flowc.compiler.front.types import known_type
 from flowc.compiler.front.yamlmap import mapped
@@ -101,7 +101,8 @@ def _column(entry: Entry, context: Context) -> _Built:
 
 def _long(column_name: Name, node: TreeMap, context: Context) -> _Built:
     default = node.get("default")
-    kind, own = _type(node.entries["type"].value, context)
+    said = node.entries["type"].value
+    kind, own = _type(said, context)
     primary = flag(node.get("primary_key"), default=False)
     column = ColumnSpec(
         name=column_name,
@@ -114,6 +115,7 @@ def _long(column_name: Name, node: TreeMap, context: Context) -> _Built:
         change_timezone=name(node.get("change_timezone")),
         normalize=_normalisers(node.get("normalize")),
         own=own,
+        padded=isinstance(said, Scalar) and is_padded(mapped(said).text),
     )
     return _Built(column, flag(node.get("unique"), default=False))
 
@@ -156,6 +158,7 @@ def _short(column_name: Name, node: Scalar, context: Context) -> _Built:
         primary_key="primary key" in given,
         default=_default(definition, given.get("default")),
         own=own,
+        padded=is_padded(definition.text[kind_part.body : kind_part.end]),
     )
     return _Built(column, "unique" in given)
 

@@ -67,6 +67,14 @@ _QUOTED = re.compile(r'"(?:[^"]|"")+"')
 _BITS = re.compile(r"bit\s*\(\s*[0-9]+\s*\)", re.IGNORECASE)
 
 
+_PADDED = re.compile(r"(?:char|character|nchar)\s*(?:\([^()]*\)\s*)?(?:\[[0-9]*\])*", re.IGNORECASE)
+
+
+def is_padded(text: str) -> bool:
+    """Whether the text names a type of texts with a fixed length, or an array of it."""
+    return _PADDED.fullmatch(one_spaced(text)) is not None
+
+
 def own_name(text: str) -> str | None:
     """The name, where it is one that flowc has no word for and takes to be the database's; else None.
 

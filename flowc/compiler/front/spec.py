@@ -64,6 +64,8 @@ class ColumnSpec:
     normalize: tuple[NormalizeSpec, ...] = ()
     own: str | None = None
     """The type by its name in the database, where flowc has no word for it; `type` is then unknown."""
+    padded: bool = False
+    """The type is `char(n)`, or an array of it: an engine may fill its values up with blanks."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,25 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 from flowc.catalog import Column, Index, Native, Table
-from flowc.compiler.front.spec import TableSpec
+from flowc.compiler.dialects import DIALECTS
+from flowc.compiler.front.spec import ColumnSpec, TableSpec
 from flowc.compiler.loads.load import IS_CURRENT, ROW_HASH, VALID_FROM, VALID_TO
-from flowc.types import BOOLEAN, TEXT, TIMESTAMPTZ, DataType
+from flowc.types import BOOLEAN, TEXT, TIMESTAMPTZ, DataType, Kind
 
 
-def declared_table(spec: TableSpec) -> Table:
+def declared_table(spec: TableSpec, engine: str) -> Table:
     """The table that one of `tables` declares. Columns of the primary key are not nullable."""
     key = tuple(name.value for name in spec.primary_key) or tuple(c.name.value for c in spec.columns if c.primary_key)
     columns = (
-        Column(
-            column.name.value,
-            column.type.value,
-            column.nullable and column.name.value not in key,
-            column.default.value if column.default else None,
-            column.description,
-            own=column.own,
-            native=Native(column.own, exact=False) if column.own else None,
-        )
-        for column in spec.columns
+        _column(column, engine, nullable=column.nullable and column.name.value not in key) for column in spec.columns
     )
     indexes = (
         Index(tuple(c.value for c in index.columns), index.unique, index.name.value if index.name else None)
@@ -31,6 +23,31 @@ def declared_table(spec: TableSpec) -> Table:
     )
     parts = tuple(name.value for name in spec.partition_by)
     return Table(spec.table_name, tuple(columns), key, tuple(indexes), spec.description, partition_by=parts)
+
+
+def _column(column: ColumnSpec, engine: str, *, nullable: bool) -> Column:
+    own = column.own or _padded(column, engine)
+    return Column(
+        column.name.value,
+        column.type.value,
+        nullable,
+        column.default.value if column.default else None,
+        column.description,
+        own=own,
+        native=Native(own, exact=False) if own else None,
+    )
+
+
+def _padded(column: ColumnSpec, engine: str) -> str | None:
+    """What an engine calls a `char(n)`, where it fills values up; else it is a text with a length."""
+    words = DIALECTS[engine].types if column.padded and engine in DIALECTS else None
+    kind = column.type.value
+    array = kind.kind is Kind.ARRAY
+    while kind.element is not None:
+        kind = kind.element
+    if words is None or words.padded is None or kind.length is None or kind.length > words.most_padded:
+        return None
+    return words.padded.format(length=kind.length) + ("[]" if array else "")
 
 
 def with_history(table: Table, event_type: DataType | None) -> Table:

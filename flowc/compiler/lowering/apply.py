@@ -155,7 +155,7 @@ def _table(writer: _Writer) -> Table | None:
     target = writer.target
     if target.table is None:
         return None
-    table = replace(declared_table(target.table), name=target.name)
+    table = replace(declared_table(target.table, target.connection.kind.value), name=target.name)
     if target.mode != "scd2":
         return table
     return with_history(table, event_type(writer.pipeline, table, writer.columns))

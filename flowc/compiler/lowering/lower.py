@@ -124,7 +124,9 @@ def _upstream(name: str, inputs: dict[str, Input], lowering: Lowering) -> dict[s
 
 def _declare(lowering: Lowering) -> dict[str, Table]:
     """Makes the declared tables known; a target of an scd2 load has the columns of its history."""
-    tables = {key: declared_table(spec) for key, spec in lowering.checked.project.tables.items()}
+    project = lowering.checked.project
+    kinds = {name: connection.kind.value for name, connection in project.connections.items()}
+    tables = {key: declared_table(spec, kinds.get(spec.connection.value, "")) for key, spec in project.tables.items()}
     for pipeline in lowering.checked.pipelines.values():
         for target in pipeline.targets:
             if target.table is not None and target.mode == "scd2":
@@ -241,7 +243,7 @@ def _publish_history(
     spec = target.table
     if spec is None or target.mode != "scd2" or spec.key.value in lowering.histories:
         return
-    declared = declared_table(spec)
+    declared = declared_table(spec, target.connection.kind.value)
     if (kind := event_type(pipeline, declared, columns)) is None:
         return
     table = lowering.histories[spec.key.value] = with_history(declared, kind)

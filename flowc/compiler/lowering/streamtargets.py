@@ -86,7 +86,7 @@ def _table(target: CheckedStreamTarget) -> Target:
     assert target.name is not None
     connection, kind = target.connection.name.value, target.connection.kind.value
     if target.table is not None:
-        declared = declared_table(target.table)
+        declared = declared_table(target.table, kind)
         return Target(
             connection, kind, declared.name, declared, _texts(target.table.natural_key) or declared.primary_key
         )
