@@ -124,7 +124,8 @@ def types() -> Iterator[str]:
 A column is declared with a type of flowc's, under any of its usual names (`int`, `int4`, `decimal`, `string` …). This
 is the type that the table has in each engine when flowc creates it. A type that an engine lacks becomes a wider one
 that holds every value of it; `—` cannot be stored there, and is an error.
-A column that is declared as `char(n)` is `char(n)` on PostgreSQL and MySQL, which fill values up with spaces; elsewhere it is `varchar(n)`.
+A column that is declared as `char(n)` is `char(n)` on PostgreSQL and MySQL, which fill values up with
+spaces; elsewhere it is `varchar(n)`.
 
 """
     yield _table(["type", *ENGINES], ([f"`{name}`", *(_spelled(name, e) for e in ENGINES.values())] for name in TYPES))

@@ -73,7 +73,7 @@ def _set_paused(specs: Sequence[str], environment: str | None, run_log: str | No
     unscheduled = [name for name in names if name not in scheduled]
     if unscheduled:
         message = f"`{unscheduled[0]}` has no schedule"
-        raise UsageError(message, code="unknown-selection", help="see those that have one with `flowc schedule list`")
+        raise UsageError(message, code="no-schedule", help="see those that have one with `flowc schedule list`")
     set_paused(scheduler.log, [scheduled[name] for name in names], paused=paused)
     _close(opened, scheduler)
     say(f"{'paused' if paused else 'resumed'}: {', '.join(names)}")

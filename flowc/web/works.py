@@ -111,7 +111,7 @@ class Works:
         """Pauses or resumes its schedule. Raises UsageError where it has none."""
         if pipeline not in self.scheduled:
             help = "see those that have one with `flowc schedule list`"
-            raise UsageError(f"`{pipeline}` has no schedule", code="unknown-selection", help=help)
+            raise UsageError(f"`{pipeline}` has no schedule", code="no-schedule", help=help)
         with closing(self.log()) as log:
             set_paused(log, [self.scheduled[pipeline]], paused=paused)
 
