@@ -69,6 +69,8 @@ class State:
     """Of targets whose rows are replaced."""
     seen: frozenset[int] = frozenset()
     letters: frozenset[int] = frozenset()
+    forgotten: frozenset[int] = frozenset()
+    """Messages that a join may have forgotten under its bounds of then. Wider bounds do not bring them back."""
 
     def copy(self) -> State:
         """Another way that begins here."""
@@ -99,13 +101,20 @@ class Model:
             return
         if not event.whole:
             yield from self._ways(state.copy(), later)
+            idle = state.copy()
+            if self._lets_out(idle, event.plan, idle.mark):
+                yield from self._ways(idle, later)
         while state.at < event.available:
             if not self._read(state, event.plan):
                 return
             if not event.whole:
                 yield from self._ways(state.copy(), later)
-        if event.whole:
+        if event.whole and self._lets_out(state, event.plan, state.mark):
             yield from self._ways(state, later)
+
+    def _lets_out(self, state: State, plan: Plan, mark: int) -> bool:
+        """Lets out the windows that are over by then, messages or none; whether each row is where it has to be."""
+        return plan.operator == "running" or all(_take(state, plan, row) for row in list(self._due(state, plan, mark)))
 
     def _moved(self, state: State, event: Moved) -> Iterator[State]:
         """Some messages may be in the first targets alone."""
@@ -128,6 +137,8 @@ class Model:
         rows = list(self._rows(state, plan, message))
         if plan.operator != "running":
             state.mark = max(state.mark, message.at - plan.lateness)
+            past = (each.n for each in self.messages[: state.at] if each.at + plan.size < state.mark)
+            state.forgotten |= frozenset(past)
             rows += self._due(state, plan, state.mark)
             return all(_take(state, plan, row) for row in rows)
         for _, id_, value in rows:
@@ -158,8 +169,10 @@ class Model:
             if other.x is None or other.id != message.id:
                 continue
             for left, right in dict.fromkeys(((message, other), (other, message))):
-                if 0 <= right.at - left.at <= plan.size and (right.x or 0) > plan.least:
-                    yield left.n, right.n, left.id, plan.factor * plan.code * (right.x or 0)
+                row = left.n, right.n, left.id, plan.factor * plan.code * (right.x or 0)
+                missing = left.n in state.forgotten and not any(state.left[name][row] for name in plan.targets)
+                if 0 <= right.at - left.at <= plan.size and (right.x or 0) > plan.least and not missing:
+                    yield row
 
     def _due(self, state: State, plan: Plan, mark: int) -> Iterator[Row]:
         """The windows and sessions that are over by then."""
@@ -202,8 +215,7 @@ class Model:
             left = {name: rows for name, rows in state.left.items() if name != LETTERS}
             held = {name: {str(id_): int(str(v)) for _, id_, v in rows} for name, rows in left.items()}
             return not letters and held == {name: state.rows.get(name, {}) for name in held}
-        rows = list(self._due(state, plan, _FOREVER))
-        return all(_take(state, plan, row) for row in rows) and not any(rows.total() for rows in state.left.values())
+        return self._lets_out(state, plan, _FOREVER) and not any(rows.total() for rows in state.left.values())
 
 
 def _set_aside(state: State, n: int) -> bool:

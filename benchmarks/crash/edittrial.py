@@ -61,6 +61,8 @@ class Trial:
     story: list[str] = field(default_factory=list)
     refused: bool | None = None
     """What the plan said of the next run."""
+    undone: int = 0
+    """How many edits were undone since the last worker that was not refused."""
 
     def run(self) -> str:
         """Carries it out; what was wrong, or nothing."""
@@ -140,7 +142,7 @@ class Trial:
         if code == DONE:
             self._ran()
         self.events.append(Run(self.plan, self.available, code == DONE))
-        self.refused = None
+        self.refused, self.undone = None, 0
         return code == DONE
 
     def _point(self) -> str:
@@ -212,11 +214,6 @@ class Trial:
 
     def _state_lost(self, words: str) -> None:
         counts = {len(event.plan.targets) for event in (*self.events, Run(self.plan, 0, False))}
-        codes = {event.plan.code for event in (*self.events, Run(self.plan, 0, False))}
-        if self.plan.targets == (self.plan.state,) and len(codes) > 1:
-            # Epochs were given up whose numbers the only target, in whose transactions the state is now, does not hold.
-            self._undo()
-            return
         if self.operator != STATELESS or counts == {1}:
             raise Wrong(words)
         if not self._rewound("current", "earliest"):
@@ -233,10 +230,14 @@ class Trial:
         return False
 
     def _undo(self) -> None:
-        """Goes back to the last plan of a worker that was another one."""
-        plans = [event.plan for event in self.events if event.plan != self.plan]
-        number = self._undone = getattr(self, "_undone", 0) + 1
-        self._change(plans[-min(number, len(plans))] if plans else self.plan)
+        """Goes back to the plan of a worker: to the last one first, and to an earlier one where that is refused too."""
+        plans = list(dict.fromkeys(event.plan for event in reversed(self.events)))
+        plan = plans[self.undone % len(plans)] if plans else self.plan
+        self.undone += 1
+        if plan == self.plan and len(plans) > 1:
+            self._undo()
+        else:
+            self._change(plan)
 
     def _end(self) -> None:
         self._put(_MESSAGES)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import random
 from collections import Counter
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from benchmarks.crash.editmodel import Event, Message, Model, Moved, Run
 from benchmarks.crash.editplans import Plan
+from benchmarks.crash.edittrial import Found, Trial
 from tests import warm, warmflowc
 from tests.commands import ROOT
 
@@ -54,3 +58,43 @@ def test_the_model_lets_the_first_target_alone_have_rows_twice_behind_a_rewind()
     twice, once = made(1, 1, 10, 10) + made(0, 10), made(1, 10, 10, 10)
     assert Model(MESSAGES).fits(events, {"first": twice, "files": once})
     assert not Model(MESSAGES).fits(events, {"first": once, "files": twice})
+
+
+WINDOWS = Plan("tumbling", size=60, lateness=20)
+
+
+@pytest.mark.parametrize(("minute", "fits"), [(1, True), (0, False)])
+def test_the_model_knows_windows_that_a_run_without_messages_lets_out(minute: int, fits: bool) -> None:
+    """The window of 40 seconds is over by the time that the run of before has left, and no message comes."""
+    messages = [Message(0, "a", 0, 1, 10), Message(1, "a", 1, 1, 65), Message(2, "a", 2, 1, 200)]
+    small = replace(WINDOWS, size=40)
+    events = [Run(WINDOWS, 2, whole=True), Run(small, 2, whole=True), Run(replace(small, factor=10), 3, whole=True)]
+    rows = Counter({(40, "a", 1): minute, (80, "a", 10): 1, (240, "a", 10): 1})
+    assert Model(messages).fits(events, {"first": +rows}) is fits
+
+
+@pytest.mark.parametrize(
+    ("missing", "fits"), [(None, True), ((0, 2, "a", 1), True), ((1, 2, "a", 1), False), ((0, 0, "a", 1), False)]
+)
+def test_the_model_knows_pairs_that_a_join_forgot_under_narrower_bounds(
+    missing: tuple[object, ...] | None, fits: bool
+) -> None:
+    narrow = Plan("join", size=40, lateness=20)
+    messages = [Message(0, "a", 0, 1, 0), Message(1, "a", 1, 1, 70), Message(2, "a", 2, 1, 100)]
+    events = [Run(narrow, 2, whole=True), Run(replace(narrow, size=120), 3, whole=True)]
+    rows = Counter((left, right, "a", 1) for left, right in ((0, 0), (1, 1), (2, 2), (0, 2), (1, 2)))
+    assert Model(messages).fits(events, {"first": rows - Counter([missing])}) is fits
+
+
+def test_an_edit_that_is_undone_comes_to_every_plan_that_a_worker_had(tmp_path: Path) -> None:
+    """The last workers may have been killed before they were refused: the state is of an earlier plan."""
+    plans = [replace(ONE, factor=factor) for factor in (1, 10, 1, 100, 1)]
+    trial = Trial(tmp_path, "project", random.Random(1), "", Found(), [Run(each, 1, whole=False) for each in plans])
+    trial.plan = replace(ONE, least=30)
+    met: list[int] = []
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Trial, "_ask", lambda _: None)
+        for _ in range(3):
+            trial._undo()
+            met.append(trial.plan.factor)
+    assert met == [1, 100, 10]

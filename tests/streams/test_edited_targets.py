@@ -7,10 +7,39 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.streams.test_edited_intents import APPEND, BOTH, killed, project, put, table, verdicts
+from flowc.runtime.streams.unfinished import FormerRun
+from tests.commands import Folder
+from tests.streams.test_edited_intents import APPEND, BOTH, Cut, killed, project, put, table, verdicts
 
 SQL = "SELECT id, x FROM source"
 TEN = "SELECT id, x * 10 AS x FROM source"
+ONCE = "SELECT id, x FROM dedupe(source, id, INTERVAL '1 hour')"
+STATE = "state: { connection: pg }"
+ONE, OTHER = "{ connection: pg, table: t }", "{ connection: wh, table: u }"
+
+
+def server(folder: Folder, address: str) -> None:
+    """Declares the connection `pg`."""
+    folder.env["PG"] = address
+    folder.write("specs/pg.yaml", 'connections:\n  pg: { kind: postgres, url: "${PG}" }\n')
+
+
+def killed_there(folder: Folder, address: str, point: str, count: int = 1) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("PG", address)
+        killed(folder, point, count)
+
+
+def rows_of_run(folder: Folder, address: str) -> list[tuple[object, ...]]:
+    """What the table in PostgreSQL has behind a run that ends well."""
+    ran = folder.flowc("run", "s", "--once")
+    assert ran.code == 0, ran.err
+    with psycopg.connect(address) as session:
+        return session.execute("SELECT id, x FROM t ORDER BY 1").fetchall()
+
+
+def cut(*_: object) -> None:
+    raise Cut
 
 
 def test_a_target_that_is_removed_behind_a_kill_gets_the_rows_that_the_other_one_has(tmp_path: Path) -> None:
@@ -76,20 +105,62 @@ def test_a_target_more_is_planned_as_the_next_run_takes_it(tmp_path: Path) -> No
 @pytest.mark.parametrize("place", ["target 0", "intended"])
 def test_a_target_is_removed_beside_the_one_that_holds_the_state(tmp_path: Path, postgres: str, place: str) -> None:
     """What two targets needed intents for is from then on in the transactions of the one that is left."""
-    sql, state = "SELECT id, x FROM dedupe(source, id, INTERVAL '1 hour')", "state: { connection: pg }"
-    one, other = "{ connection: pg, table: t }", "{ connection: wh, table: u }"
-    folder = project(tmp_path, sql, state, f"[{one}, {other}]")
-    folder.env["PG"] = postgres
-    folder.write("specs/pg.yaml", 'connections:\n  pg: { kind: postgres, url: "${PG}" }\n')
+    folder = project(tmp_path, ONCE, STATE, f"[{ONE}, {OTHER}]")
+    server(folder, postgres)
     put(folder, "1", ("a", 1, "00:01"), ("b", 2, "00:02"))
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setenv("PG", postgres)
-        killed(folder, place, 2)
-    project(tmp_path, sql.replace(", x FROM", ", 10 * x AS x FROM"), state, one)
+    killed_there(folder, postgres, place, 2)
+    project(tmp_path, ONCE.replace(", x FROM", ", 10 * x AS x FROM"), STATE, ONE)
     assert verdicts(folder) == [("dedupe", "keep")]
     put(folder, "2", ("a", 3, "00:03"), ("c", 3, "00:03"))
-    ran = folder.flowc("run", "s", "--once")
-    assert ran.code == 0, ran.err
-    with psycopg.connect(postgres) as session:
-        assert session.execute("SELECT id, x FROM t ORDER BY 1").fetchall() == [("a", 1), ("b", 2), ("c", 30)]
+    assert rows_of_run(folder, postgres) == [("a", 1), ("b", 2), ("c", 30)]
     assert table(folder, name="u") == [("a", 1), ("b", 2)]
+
+
+@pytest.mark.parametrize("place", ["target 0", "intended", ""])
+def test_a_new_table_alone_in_the_database_of_the_state_goes_on_where_the_state_is(
+    tmp_path: Path, postgres: str, place: str
+) -> None:
+    """It holds no epoch, and from then on the state is in its transactions."""
+    folder = project(tmp_path, ONCE, STATE, OTHER)
+    server(folder, postgres)
+    put(folder, "1", ("a", 1, "00:01"), ("b", 2, "00:02"))
+    killed_there(folder, postgres, place, 2)
+    project(tmp_path, ONCE.replace(", x FROM", ", 10 * x AS x FROM"), STATE, ONE)
+    assert verdicts(folder)[0] == ("dedupe", "keep")
+    put(folder, "2", ("a", 3, "00:03"), ("c", 3, "00:03"))
+    assert rows_of_run(folder, postgres) == [("c", 30)]
+    assert table(folder, name="u") == [("a", 1), ("b", 2)]
+    put(folder, "3", ("c", 4, "00:04"), ("d", 4, "00:04"))
+    assert rows_of_run(folder, postgres) == [("c", 30), ("d", 40)]
+
+
+def test_a_table_takes_up_the_state_where_giving_up_epochs_was_cut_off(
+    tmp_path: Path, postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signal comes when the store has given up the epoch that the table refuses, and the table does not know yet."""
+    folder = project(tmp_path, ONCE, STATE, f"[{ONE}, {OTHER}]")
+    server(folder, postgres)
+    with psycopg.connect(postgres, autocommit=True) as session:
+        session.execute("CREATE TABLE t (id text, x bigint CHECK (x < 10))")
+    put(folder, "1", ("a", 1, "00:01"), ("b", 30, "00:02"), ("c", 3, "00:03"))
+    assert folder.flowc("run", "s", "--once").code != 0
+    project(tmp_path, ONCE.replace(", x FROM", ", 2 * x AS x FROM"), f"{STATE}\n    on_error: drop", ONE)
+    with monkeypatch.context() as patched:
+        patched.setattr(FormerRun, "_keep_from", cut)
+        killed_there(folder, postgres, "none")
+    assert verdicts(folder)[0] == ("dedupe", "keep")
+    assert rows_of_run(folder, postgres) == [("a", 1), ("c", 6)]
+
+
+@pytest.mark.parametrize("loss", ["DELETE FROM flowc.positions", "DROP TABLE t"])
+def test_a_table_that_lost_its_rows_takes_up_no_state(tmp_path: Path, postgres: str, loss: str) -> None:
+    folder = project(tmp_path, ONCE, STATE, f"[{ONE}, {OTHER}]")
+    server(folder, postgres)
+    put(folder, "1", ("a", 1, "00:01"), ("b", 2, "00:02"))
+    assert folder.flowc("run", "s", "--once").code == 0
+    with psycopg.connect(postgres, autocommit=True) as session:
+        session.execute(loss)
+    project(tmp_path, ONCE, STATE, ONE)
+    assert ("dedupe", "refuse") in verdicts(folder)
+    ran = folder.flowc("run", "s", "--once")
+    assert (ran.code != 0, "target-behind" in ran.err) == (True, True), ran.err

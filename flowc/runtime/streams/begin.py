@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import pyarrow as pa
+
 from flowc.errors import EngineError, FlowcError, UsageError
 from flowc.runtime.streams.behind import check_behind, overtaken
-from flowc.runtime.streams.epoch import Intent, Maker, Partition
+from flowc.runtime.streams.epoch import Epoch, Intent, Maker, Partition, Range
 from flowc.runtime.streams.source import STREAM, replaced
 from flowc.runtime.streams.state.contract import Checkpoint, Restored, StateStore
 from flowc.runtime.streams.targets.contract import Fenced, Held, Writer
+from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.stream import StreamPlan
 
 
@@ -42,7 +45,34 @@ def opened(
     if intends(plan):
         return restored, overtaken(plan, restored, held, writers)
     after = writers[0].look()
+    if not looking and _trails(restored, after):
+        check_behind(plan, restored, [after])
+        after = _caught_up(writers[0], restored.checkpoint)
     return restored, [after if looking else _shared(restored.checkpoint, held[0], after, plan)]
+
+
+def _trails(restored: Restored, held: Held) -> bool:
+    """Whether the only table holds an earlier epoch than the state that its transactions keep from now on.
+
+    The last checkpoint is of a plan with other targets, which `check_behind` judges: the table may be new, or lack
+    epochs without rows. Where the table and its state are written in one transaction, the checkpoint has no marks.
+    """
+    point = restored.checkpoint
+    return point.targets is not None and held.epoch < point.epoch and restored.last <= point.epoch
+
+
+def _caught_up(writer: Writer, point: Checkpoint) -> Held:
+    """What a table holds that has recorded the epoch of the state, without rows."""
+    assert isinstance(writer, DatabaseWriter)
+    none = pa.RecordBatch.from_pylist([], schema=pa.schema([]))
+
+    def made(held: Held) -> Epoch:
+        ends = sorted(point.positions.items())
+        ranges = (Range(*at, held.positions.get(at, end), end, point.logs.get(at, "")) for at, end in ends)
+        return Epoch(Intent(point.epoch, 0, tuple(ranges)), none, 0)
+
+    writer.move(made)
+    return writer.look()
 
 
 def _shared(checkpoint: Checkpoint, before: Held, after: Held, plan: StreamPlan) -> Held:
@@ -109,7 +139,8 @@ def check_known(plan: StreamPlan, restored: Restored, held: Sequence[Held], afte
     if intends(plan):
         check_held(restored, held, plan)
     else:
-        _shared(restored.checkpoint, held[0], after[0], plan)
+        if not _trails(restored, after[0]):
+            _shared(restored.checkpoint, held[0], after[0], plan)
         check_behind(plan, restored, held)
 
 
