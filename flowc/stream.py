@@ -163,6 +163,8 @@ class LettersSql:
     """Removes the letters of the messages from `{start}` up to, and without, `{end}` of a partition."""
     overtaking: str
     """How many letters `overtaken` would remove."""
+    unjudged: str
+    """Replaces the text `{note}` by `{by}` in the headers of all letters."""
     purge: str
     purged: str
     """How many letters `purge` would remove."""

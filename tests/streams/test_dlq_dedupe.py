@@ -133,3 +133,19 @@ def test_a_replay_beside_a_running_worker(tmp_path: Path, kafka: str, postgres: 
     replay = folder.start("dlq", "replay", "clean", "--json")
     fill(kafka, topic, 2000, ())
     check_beside(worker, replay, folder, wh, 2000)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_rewind_forgets_what_letters_that_stay_were_judged_by(
+    tmp_path: Path, kafka: str, postgres: str, place: str
+) -> None:
+    """The repeats are read again and come through; `dedupe` then judges the letters of the first messages."""
+    wh = ("postgres", {"url": postgres})
+    _, folder = broken(tmp_path, kafka, wh, place)
+    moved = folder.flowc("rewind", "clean", "--to", "0:60", "--yes")
+    assert moved.code == 0, moved.err
+    run(folder)
+    done = folder.flowc("dlq", "replay", "clean", "--json")
+    assert done.code == 0, done.json
+    assert counted(folder) == (0, 0)
+    assert [id for id in ids(wh) if id in BAD] == list(BAD)

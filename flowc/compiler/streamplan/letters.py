@@ -51,7 +51,7 @@ def letters_sql(
     within = f"{ident('attempt')} <= {{attempts}}"
     at = f"{every} AND {of_source} AND {partition} = {{partition}} AND {offset} IN ({{offsets}})"
     parked = f"SUM(CASE WHEN {ident('attempt')} > {{attempts}} THEN 1 ELSE 0 END) AS {ident('parked')}"
-    failed, code = ident("failed_at"), ident("error_code")
+    failed, code, headers = ident("failed_at"), ident("error_code"), ident("headers")
     times = f"MIN({failed}) AS {ident('oldest')}, MAX({failed}) AS {ident('newest')}"
     return LettersSql(
         of,
@@ -65,6 +65,7 @@ def letters_sql(
         f"DELETE FROM {letters} WHERE {at}",
         f"DELETE FROM {letters} WHERE {between}",
         f"SELECT COUNT(*) AS {ident('letters')} FROM {letters} WHERE {between}",
+        f"UPDATE {letters} SET {headers} = REPLACE({headers}, '{{note}}', '{{by}}') WHERE {every}",
         f"DELETE FROM {letters} WHERE {some}",
         f"SELECT COUNT(*) AS {ident('letters')} FROM {letters} WHERE {some}",
         tuple((source, text(source, dialect)) for source in sources),

@@ -41,6 +41,15 @@ def note(name: str, number: int) -> Header:
     return {"key": name, "value": str(number).encode().hex(), "note": True}
 
 
+def unjudged() -> Mapping[str, str]:
+    """The texts in headers that say that nodes had seen a message, each with the text that says that none had.
+
+    They have no quotes or backslashes of SQL. No header of a message has such a text, for JSON escapes quotes.
+    """
+    never = json.dumps(note(JUDGED, NOT_SEEN))
+    return {json.dumps(note(JUDGED, seen)): never for seen in (SEEN, SEEN_BY_SOME)}
+
+
 def written(headers: list[Header]) -> str | None:
     """Headers as the column of a letter keeps them."""
     return json.dumps(headers) if headers else None

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from flowc.runtime.streams.epoch import Epoch
+from flowc.runtime.streams.letternotes import unjudged
 from flowc.runtime.streams.targets.contract import Writer
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.service.access.sessions import Sessions
@@ -47,6 +48,8 @@ class Overtaken:
     def removed_by(self, writer: Writer, moves: Callable[[], Sequence[Move]]) -> Iterator[None]:
         """Within it, a writer that keeps them removes them in the transaction of what it writes.
 
+        Letters that stay lose the note that nodes with state have seen their messages.
+
         `moves` tells then what is read again.
         """
         table = _table(writer)
@@ -59,6 +62,9 @@ class Overtaken:
         def beside(epoch: Epoch) -> None:
             first(epoch)
             self.removed = sum(table.database.execute(each) for each in _filled(sql.overtaken, sql, moves()))
+            if self.letters is not None and self.letters.plan.stateful:
+                for note, by in unjudged().items():  # the move drops what these nodes remember
+                    table.database.execute(sql.unjudged.format(note=note, by=by))
 
         table.beside = beside
         try:
