@@ -9,9 +9,10 @@ from typing import assert_never
 from flowc.catalog import ROW_ID, Column, Index, Table
 from flowc.compiler.migrate import alteration as kinds
 from flowc.compiler.migrate.alteration import Alteration, Situation
+from flowc.compiler.migrate.repeats import new_repeats, repeat_check
 from flowc.compiler.migrate.retype import Retype, retype
 from flowc.compiler.migrate.statements import is_constant
-from flowc.compiler.quote import ident, idents, table, text
+from flowc.compiler.quote import ident, table, text
 from flowc.compiler.tables.ddl import index_name
 from flowc.compiler.tables.made import way
 from flowc.migration import Change, Precheck, Risk
@@ -124,7 +125,7 @@ def _alter_type(alteration: kinds.AlterType, situation: Situation) -> Change:
     was, now = alteration.was, alteration.now
     found = retype(was, now, situation)
     summary = f"change type of {now.name} from {was.kind} to {now.kind}"
-    checks = tuple(_misfits(was, now, found, situation)) if found.misfit else ()
+    checks = (*_misfits(was, now, found, situation), *new_repeats(was, now, situation)) if found.misfit else ()
     return _change(
         situation, now.name, found.risk, summary,
         before=was.kind, after=now.kind, prechecks=checks, blocked=found.blocked,
@@ -214,7 +215,7 @@ def _add_key(alteration: kinds.AddKey, situation: Situation) -> Change:
     else:
         checks = (
             null_check(old, situation.live, f"{{count}} rows have NULL in the key ({shown})"),
-            repeat_check(old, situation.live, f"{{count}} values of the key ({shown}) are there more than once"),
+            repeat_check(old, situation, f"{{count}} values of the key ({shown}) are there more than once"),
         )
     summary = f"add primary key ({shown})"
     return _change(situation, "", Risk.DATA_DEPENDENT, summary, after=f"({shown})", prechecks=checks)
@@ -226,13 +227,6 @@ def _no_key_values(shown: str, situation: Situation) -> Precheck:
         f"{{count}} rows have no value for the new key ({shown})",
         "add the column first, fill it, then declare the key",
     )
-
-
-def repeat_check(columns: tuple[str, ...], live: Table, message: str) -> Precheck:
-    """The values of the columns that are there more than once; NULL equals nothing, as in a unique index."""
-    held = " AND ".join(f"{ident(name)} IS NOT NULL" for name in columns)
-    repeated = f"SELECT 1 AS n FROM {table(live.name)} WHERE {held} GROUP BY {idents(columns)} HAVING count(*) > 1"
-    return Precheck(f"SELECT count(*) FROM ({repeated}) AS q", message, "remove the repeats first")
 
 
 def _drop_key(alteration: kinds.DropKey, situation: Situation) -> Change:
@@ -262,7 +256,7 @@ def _repeats(index: Index, situation: Situation) -> Iterator[Precheck]:
         return
     if old:
         yield repeat_check(
-            old, live, f"{{count}} values of ({', '.join(old) if added else shown}) are there more than once"
+            old, situation, f"{{count}} values of ({', '.join(old) if added else shown}) are there more than once"
         )
     else:
         rows = f"SELECT CASE WHEN count(*) > 1 THEN count(*) ELSE 0 END AS n FROM {table(live.name)}"
