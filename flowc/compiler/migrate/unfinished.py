@@ -142,9 +142,10 @@ def from_applied(wanted: WantedTable, last: Managed | None) -> tuple[Pair, ...]:
 
 def _origins(wanted: WantedTable, applied: Table) -> Iterator[Pair]:
     old = dict(wanted.renamed)
+    claimed = {old.get(name, name) for name in wanted.table.column_names}
     for name in wanted.table.column_names:
         if applied.column(name) is None:
             known = aliases(old.get(name, name), wanted.unfinished)
-            candidates = set(known).intersection(applied.column_names) - {old.get(name)}
+            candidates = set(known).intersection(applied.column_names) - claimed
             if len(candidates) == 1:
                 yield name, candidates.pop()
