@@ -223,7 +223,8 @@ def test_rows_of_json_are_read_while_others_are_put_away(tmp_path, monkeypatch):
         def each():
             for batch in batches:
                 away.append(batch)
-                threading.Event().wait(0.02)
+                until(lambda: len(read) > len(away))
+                threading.Event().wait(0.005)  # in which no further piece may come
                 ahead.append(len(read) - len(away))
                 if len(away) == 20:
                     raise DataError("no more", code="unreadable-file")
