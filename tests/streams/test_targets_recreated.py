@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import chdir, closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -100,21 +101,29 @@ def test_a_stream_may_go_on_without_the_rows_of_the_table_before(project: Inside
     assert store.rows("SELECT id FROM events") == [(3,)]
 
 
-@pytest.mark.parametrize("store", ["sqlite", "postgres", "mysql"], indirect=True)
-@pytest.mark.parametrize("project", ["positions alone", "own state"], indirect=True)
-def test_a_table_that_apply_creates_again_under_a_worker_stops_it(
-    project: Inside, store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def _rows_around(replaced: Callable[[], None], project: Inside, store: Store, monkeypatch: pytest.MonkeyPatch) -> int:
+    """The rows that a worker counts, which does not look at its table, and whose table is replaced behind the first."""
     monkeypatch.setattr(runs, "_LOOK", 1e9)
     monkeypatch.setattr(runs, "_LOOK_FAR", 1e9)
     with at_work(Server(project, store.kind, "")) as (report, ended):
         _put(project, 3)
         until(lambda: report.rows == 1, lambda: f"{ended}")
-        store.run("DROP TABLE events")
-        _apply(project)
+        replaced()
         _put(project, 4)
         until(lambda: bool(ended) or report.rows > 1, lambda: "the worker does not notice")
-    assert report.rows == 1, "rows were written into the new table"
+    return report.rows
+
+
+@pytest.mark.parametrize("store", ["sqlite", "postgres", "mysql"], indirect=True)
+@pytest.mark.parametrize("project", ["positions alone", "own state"], indirect=True)
+def test_a_table_that_apply_creates_again_under_a_worker_stops_it(
+    project: Inside, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def replaced() -> None:
+        store.run("DROP TABLE events")
+        _apply(project)
+
+    assert _rows_around(replaced, project, store, monkeypatch) == 1, "rows were written into the new table"
     _put(project, 5)
     _stops(project)
 
@@ -160,15 +169,8 @@ def test_the_table_that_is_there_counts_from_a_rewind_on(project: Inside, store:
 def test_a_table_that_somebody_replaces_under_a_worker_gets_no_rows(
     project: Inside, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runs, "_LOOK", 1e9)
-    monkeypatch.setattr(runs, "_LOOK_FAR", 1e9)
-    with at_work(Server(project, store.kind, "")) as (report, ended):
-        _put(project, 3)
-        until(lambda: report.rows == 1, lambda: f"{ended}")
-        _another(store)
-        _put(project, 4)
-        until(lambda: bool(ended) or report.rows > 1, lambda: "the worker does not notice")
-    assert (report.rows, store.rows("SELECT id FROM events")) == (1, [])
+    rows = _rows_around(partial(_another, store), project, store, monkeypatch)
+    assert (rows, store.rows("SELECT id FROM events")) == (1, [])
     _stops(project)
 
 

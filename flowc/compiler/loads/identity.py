@@ -51,7 +51,7 @@ class Identity:
     since: datetime | None = None
     """The beginning of the part; None where the run reads on."""
     run: str | None = None
-    """What tells a run apart that no schedule asks for, as JSON, whose end is told by itself; the environment follows.
+    """The identity of a run without a schedule: JSON, so that its end is unambiguous, and then the environment.
 
     `due_at` is when its attempt began.
     """

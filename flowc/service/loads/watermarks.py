@@ -139,11 +139,11 @@ def notes_of(apply: Apply, stored: Watermark) -> tuple[str, ...]:
         return (f"`{name}` {was}, so its watermark {stored.stale} did not count: the load read from the start",)
     again = shlex.join(("flowc", "rewind", apply.pipeline, "--to", "earliest"))
     if stored.empty:
-        told = f"`{again}` loads what is gone again"
-        return (f"`{name}` was empty, though earlier runs have read up to {stored.value}: {told}",)
+        advice = f"`{again}` loads what is gone again"
+        return (f"`{name}` was empty, though earlier runs have read up to {stored.value}: {advice}",)
     if stored.other:
-        told = f"its rows are taken for those up to the watermark {stored.value}; if they are not, run `{again}`"
-        return (f"`{name}` is another table than before: {told}",)
+        advice = f"its rows are taken for those up to the watermark {stored.value}; if they are not, run `{again}`"
+        return (f"`{name}` is another table than before: {advice}",)
     return ()
 
 

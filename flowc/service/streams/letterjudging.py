@@ -24,12 +24,12 @@ from flowc.stream import StreamPlan, TopicTarget
 
 def passed(letters: pa.RecordBatch, by: int) -> pa.Array:
     """Which letters are of messages that `dedupe` has let through, so that it is not asked again."""
-    return pa.array([told is True for told in _told(letters, by)], pa.bool_())
+    return pa.array([seen is True for seen in _seen(letters, by)], pa.bool_())
 
 
 def unseen(letters: pa.RecordBatch, by: int) -> pa.Array:
     """Which letters are of messages that `dedupe` has not seen."""
-    return pa.array([told is False for told in _told(letters, by)], pa.bool_())
+    return pa.array([seen is False for seen in _seen(letters, by)], pa.bool_())
 
 
 def judged_by(plan: StreamPlan) -> int:
@@ -37,7 +37,7 @@ def judged_by(plan: StreamPlan) -> int:
     return judges(node.id for node in plan.stateful)
 
 
-def _told(letters: pa.RecordBatch, by: int) -> list[bool | None]:
+def _seen(letters: pa.RecordBatch, by: int) -> list[bool | None]:
     """Whether the dedupes that `by` tells have seen their messages; None where some of several have, or other ones.
 
     A letter without a note is of a plan that had no `dedupe`.
@@ -55,7 +55,7 @@ def untold(letters: DeadLetters, chosen: Chosen, attempts: int) -> int:
     box = _box(letters, chosen, attempts, BATCH)
     count = 0
     while (batch := box.next()) is not None:
-        count += sum(told is None for told in _told(batch.letters, judged_by(letters.plan)))
+        count += sum(seen is None for seen in _seen(batch.letters, judged_by(letters.plan)))
     return count
 
 

@@ -170,12 +170,12 @@ def _unlike_zones(alteration: kinds.AlterType, situation: Situation) -> str | No
     if others != {zone}:
         return "the engine converts in one time zone at a time: change the columns one after the other"
     columns = (*situation.live.columns, *situation.wanted.columns)
-    told = [c.name for c in columns if way(c.default) == "computed" or _is_instant(c, situation)]
-    told += [now.name for was, now in wanted if was is None and not is_constant(now.default or "NULL")]
-    words = f"the engine would read {', '.join(dict.fromkeys(told))} in {zone}, too: take away what is computed"
+    affected = [c.name for c in columns if way(c.default) == "computed" or _is_instant(c, situation)]
+    affected += [now.name for was, now in wanted if was is None and not is_constant(now.default or "NULL")]
+    words = f"the engine would read {', '.join(dict.fromkeys(affected))} in {zone}, too: take away what is computed"
     return (
         f"{words}, and defaults that are instants or clocks, or add a column, fill it, and drop the old one"
-        if told
+        if affected
         else None
     )
 
