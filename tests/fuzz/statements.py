@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlglot import exp
 
+from flowc.compiler.sql.denied import READS, RUNS, denied
 from tests.fuzz.mutant import SPEC, Chance, Mutant, spec
 from tests.lint_corpus import corpus as linted
 from tests.translation import corpus as translated
@@ -114,6 +115,18 @@ def ending(sql: str) -> dict[str, Any]:
     return {"id": {"type": "bigint", "default": f"0)); {sql}; SELECT ((1"}}
 
 
+def calling(engine: str, chance: Chance) -> dict[str, Any]:
+    """Columns whose default calls, at some depth, a function that is denied on the engine."""
+    names = sorted(name for name, found in denied(engine).items() if found.group not in (RUNS, READS))
+    around = chance.choice(
+        ["{}", "({})", "coalesce({}, '1')", "GENERATED ALWAYS AS ({}) STORED", "CASE WHEN {} = 1 THEN 1 END"]
+    )
+    name = chance.choice([name for name in names if name != "nextval"])
+    return {
+        "id": {"type": "bigint", "default": around.format(f"{chance.choice([str.upper, str.title, str])(name)}('a')")}
+    }
+
+
 CHANGES = (swap, drop, wrap, wrap, odd, odd, splice, call)
 
 
@@ -134,7 +147,9 @@ def mutant(chance: Chance) -> Mutant:
     if tables:
         project["tables"] = used
     if writes and chance.random() < 0.3:
-        project["tables"] = {"broken_out": {"connection": [*project["connections"]][-1], "columns": ending(sql)}}
+        home = [*project["connections"]][-1]
+        columns = chance.choice([ending(sql), calling(project["connections"][home]["kind"], chance)])
+        project["tables"] = {"broken_out": {"connection": home, "columns": columns}}
         project["pipelines"]["s1"]["sql"] = "SELECT 1 AS id"
     _embellish(project["pipelines"]["s1"], chance)
     made = spec(json.dumps(project, ensure_ascii=chance.random() < 0.5), plan=engine in ("duckdb", "sqlite"))

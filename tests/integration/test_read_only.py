@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -157,6 +158,35 @@ def test_lint_shows_the_word_that_is_refused(tmp_path: Path) -> None:
         write(folder, store, sql)
         found = folder.flowc("lint", "--json").json
         assert [(d["code"], d["line"], d["column"]) for d in found] == [("not-a-query", 9, column)]
+
+
+_DEFAULTS = {
+    "postgres": ("lo_import('/etc/hostname')", "coalesce(pg_read_file('PG_VERSION'), '')", "setval('s', 1)",
+                 "GENERATED ALWAYS AS (set_config('search_path', name, false)) STORED"),
+    "mysql": ("(load_file('/etc/hostname'))", "(/*!40000 get_lock('a', 0) */)"),
+    "sqlite": ("(fts3_tokenizer('simple'))", "GENERATED ALWAYS AS (load_extension(name)) VIRTUAL"),
+    "duckdb": ("write_log('a')", "(SELECT content FROM read_text('/etc/hostname'))"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "sql"), [(kind, sql) for kind, texts in _DEFAULTS.items() for sql in texts])
+def test_a_default_calls_nothing_that_is_denied(tmp_path: Path, kind: str, sql: str) -> None:
+    """A default runs for each row that has no value, and for all rows when `apply` adds the column."""
+    folder, store = Inside(tmp_path), Store(kind, tmp_path, f"{kind}://u@h/d")
+    columns = {"id": "bigint", "name": "text", "made": {"type": "text", "default": sql}}
+    table = {"connection": "source", "columns": columns}
+    folder.write("specs/a.yaml", f"connections: {{ source: {store.connection} }}\ntables: {json.dumps({'t': table})}\n")
+    done = folder.flowc("lint", "--json")
+    assert done.code == 1
+    assert len(refusals(done)) == 1
+
+
+@pytest.mark.parametrize("kind", ["postgres", "mysql", "duckdb"])
+def test_a_default_takes_numbers_of_a_sequence(tmp_path: Path, kind: str) -> None:
+    folder, store = Inside(tmp_path), Store(kind, tmp_path, f"{kind}://u@h/d")
+    table = "{ connection: source, columns: { id: { type: bigint, default: \"nextval('s')\" } } }"
+    folder.write("specs/a.yaml", f"connections: {{ source: {store.connection} }}\ntables: {{ t: {table} }}\n")
+    assert refusals(folder.flowc("lint", "--json")) == []
 
 
 _MADE = {

@@ -1,4 +1,8 @@
-"""Defaults of declared columns that no engine takes: names of columns, and literals that are no value of their type."""
+"""Defaults of declared columns that no engine takes: names of columns, and literals that are no value of their type.
+
+A default is SQL that the database runs for each row, so it calls nothing that is denied to SQL of a spec, except for a
+sequence: that is what gives numbers to rows.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +14,16 @@ from sqlglot.errors import TokenError
 from sqlglot.tokens import TokenType
 
 from flowc.compiler.dialects import DIALECTS
+from flowc.compiler.front.reach import Reach
 from flowc.compiler.front.spec import ColumnSpec, TableSpec
 from flowc.compiler.lowering.context import sqlglot_name
-from flowc.compiler.quote import text
+from flowc.compiler.quote import text as literal
+from flowc.compiler.sql.deniedcalls import only_allowed
 from flowc.compiler.sql.readonly import as_run
-from flowc.compiler.sql.sqltext import parse_condition
+from flowc.compiler.sql.sqltext import SqlTree, parse_condition
 from flowc.compiler.tables.made import way
 from flowc.diagnostics import Reporter
-from flowc.source import MappedText, Segment
+from flowc.source import Located, MappedText, Segment
 from flowc.types import Kind
 
 _WORDS = frozenset(
@@ -30,10 +36,11 @@ _WORDS = frozenset(
 """Words without parentheses that are no columns."""
 _READS_COLUMNS = _NUMBERS_ARE_TIMES = "mysql"
 """The engine whose defaults may be computed from other columns, and that reads 20260102 as a date."""
+_COUNTERS = frozenset({"nextval"})
 _TIMES = (Kind.DATE, Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.UUID)
 
 
-def check_defaults(spec: TableSpec, kind: str, reporter: Reporter) -> None:
+def check_defaults(spec: TableSpec, kind: str, reach: Reach, reporter: Reporter) -> None:
     """Reports the defaults of a table in a kind of database that it cannot have."""
     if kind not in DIALECTS:
         return
@@ -45,8 +52,11 @@ def check_defaults(spec: TableSpec, kind: str, reporter: Reporter) -> None:
             message = f"the default of column `{column.name.value}` is not one expression"
             helps = ("write one value or expression, and close each parenthesis, quote and comment in it",)
             reporter.error("bad-column-definition", message, column.default.span, helps=helps)
-        elif column.own is None and not way(column.default.value):
-            _check(column, kind, known, reporter)
+            continue
+        written = _written(column.default, sqlglot_name(kind))
+        is_value = only_allowed(written, kind, reach, reporter, _COUNTERS) and column.own is None
+        if is_value and not way(column.default.value):
+            _check(column, written.tree, kind, known, reporter)
 
 
 def _is_closed(written: str, dialect: str) -> bool:
@@ -63,20 +73,22 @@ def _is_closed(written: str, dialect: str) -> bool:
     return depth == 0
 
 
-def _check(column: ColumnSpec, kind: str, known: set[str], reporter: Reporter) -> None:
+def _written(default: Located[str], dialect: str) -> SqlTree:
+    """A default as SQL; without a tree where a database alone can read it, as the words for numbered columns."""
+    size, span = len(default.value), default.span
+    text = MappedText(default.value, span.file, (Segment(0, size, span.start, span.end),))
+    return parse_condition(text, dialect, Reporter()) or SqlTree(exp.Placeholder(), text, dialect)
+
+
+def _check(column: ColumnSpec, tree: exp.Expression, kind: str, known: set[str], reporter: Reporter) -> None:
     default = column.default
     assert default is not None
-    size, span = len(default.value), default.span
-    written = MappedText(default.value, span.file, (Segment(0, size, span.start, span.end),))
-    parsed = parse_condition(written, sqlglot_name(kind), Reporter())
-    if parsed is None:  # what a database alone can read, its own words for numbered columns too
-        return
-    wrong = _column(parsed.tree, known) or _value(parsed.tree, column, kind)
+    wrong = _column(tree, known) or _value(tree, column, kind)
     if wrong is not None:
         is_word = column.type.value.kind is Kind.TEXT and default.value.isalnum()
-        helps = (f"write a text in quotes: `{text(default.value, DIALECTS[kind])}`",) if is_word else ()
+        helps = (f"write a text in quotes: `{literal(default.value, DIALECTS[kind])}`",) if is_word else ()
         message = f"the default of column `{column.name.value}` {wrong}"
-        reporter.error("bad-column-definition", message, span, helps=helps)
+        reporter.error("bad-column-definition", message, default.span, helps=helps)
 
 
 def _column(tree: exp.Expression, known: set[str]) -> str | None:

@@ -25,6 +25,7 @@ from flowc.compiler.lowering.context import Lowering, Watermark
 from flowc.compiler.lowering.inputs import Input, Read, lower_input, read_input
 from flowc.compiler.lowering.streams import lower_found, lower_streams
 from flowc.compiler.names.doubt import gaps_of, sure_only
+from flowc.compiler.names.paths import reach
 from flowc.compiler.sql.checker import Checker
 from flowc.compiler.sql.relations import Relation, table_key
 from flowc.diagnostics import Note, Reporter
@@ -136,7 +137,7 @@ def _declare(lowering: Lowering) -> dict[str, Table]:
     for key, spec in lowering.checked.project.tables.items():
         connection = connections.get(spec.connection.value)
         kind = connection.kind.value if connection else ""
-        check_defaults(spec, kind, lowering.reporter)
+        check_defaults(spec, kind, reach(project), lowering.reporter)
         lowering.catalogue.add(spec.connection.value, kind, tables[key].name, _relation(key, tables[key], spec))
     return tables
 
