@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from decimal import Context, Decimal
@@ -29,7 +30,10 @@ TYPES = tuple(
 _EXACT = Context(prec=80)
 _FLOATS = (0.0, 0.1, -1.5, 1 / 3, 123456.789, 16777217.0, 2.0**53, 1e22, 1.7976931348623157e308, 5e-324)
 _TEXTS = ("", "x", "a ", "true", "5", "-7.25", "2026-01-31", "12:30:00", "2026-01-31 23:59:59.5", "é€𝄞",
-          "7f0e2a4c-0d6e-4b7e-9a65-0c2f6a1c9f11", '{"b": 1, "a": [2]}', "123456789012345678901234567890")  # fmt: skip
+          "7f0e2a4c-0d6e-4b7e-9a65-0c2f6a1c9f11", '{"b": 1, "a": [2]}', "123456789012345678901234567890",
+          " 5 ", "1e3", "1_0", "\u0663", "0x10", "1700000000", "24:00", "12:30:00+02:00", "12:30:00.1234567",
+          "2026-01-31 23:59:59.1234567", "2026-01-31T10:00:00Z",
+          "7F0E2A4C0D6E4B7E9A650C2F6A1C9F12")  # fmt: skip
 _TIMES = (time(0), time(12, 30, 1), time(23, 59, 59), time(1, 2, 3, 500_000), time(23, 59, 59, 999_999))
 _MOMENTS = (
     datetime(1970, 1, 2), datetime(2026, 1, 31, 23, 59, 59), datetime(2026, 1, 31, 23, 59, 59, 500_000),
@@ -96,6 +100,8 @@ def _same(was: Any, now: Any, old: DataType, new: DataType) -> bool:
     if _is_numeric(old) and _is_numeric(new):
         return _same_number(was, now, old, new)
     read_old, read_new = (_READ.get(kind.kind, str) for kind in (old, new))
+    if new.kind is Kind.UUID and now != str(UUID(str(now))):
+        return False  # loads compare uuids by their canonical text
     if Kind.TEXT in (old.kind, new.kind):  # a text says what it says when it is read as the other type
         read = read_old if new.kind is Kind.TEXT else read_new
         return bool(read(was) == read(now))
@@ -119,7 +125,12 @@ def _same_number(was: Any, now: Any, old: DataType, new: DataType) -> bool:
 
 
 def _number(value: Any) -> Any:
-    return value if isinstance(value, float) else Decimal(int(value) if isinstance(value, bool) else str(value).strip())
+    if isinstance(value, float):
+        return value
+    text = str(int(value) if isinstance(value, bool) else value).strip()
+    if not text.isascii() or "_" in text:
+        raise ValueError(text)  # Python alone reads these
+    return Decimal(text)
 
 
 def _moment(value: Any) -> Any:
@@ -134,7 +145,18 @@ def _float(value: Any) -> float:
 
 
 def _read_moment(value: Any) -> Any:
-    return _moment(datetime.fromisoformat(value) if isinstance(value, str) else value)
+    return _moment(datetime.fromisoformat(_no_finer(value)) if isinstance(value, str) else value)
+
+
+def _read_time(value: Any) -> Any:
+    return time.fromisoformat(_no_finer(value)) if isinstance(value, str) else value
+
+
+def _no_finer(text: str) -> str:
+    """The text, unless Python would cut a fraction of a second short."""
+    if re.search(r"\.[0-9]{6}[0-9]*[1-9]", text):
+        raise ValueError(text)
+    return text
 
 
 _READ: Mapping[Kind, Callable[[Any], Any]] = {
@@ -144,7 +166,7 @@ _READ: Mapping[Kind, Callable[[Any], Any]] = {
     Kind.FLOAT32: lambda value: np.float32(value),
     Kind.BOOL: lambda value: {"true": True, "false": False}[str(value).lower()],
     Kind.DATE: lambda value: date.fromisoformat(value) if isinstance(value, str) else value,
-    Kind.TIME: lambda value: time.fromisoformat(value) if isinstance(value, str) else value,
+    Kind.TIME: _read_time,
     Kind.TIMESTAMP: _read_moment,
     Kind.TIMESTAMPTZ: _read_moment,
     Kind.UUID: lambda value: UUID(str(value)),

@@ -232,6 +232,7 @@ MYSQL = Dialect(
         ),
         "text_uuid": "lower(insert(insert(insert(insert(replace({0}, '-', ''), 21, 0, '-'), 17, 0, '-'), 13, 0, '-'), "
         "9, 0, '-'))",
+        "kept_uuid": "CAST({0} AS BINARY) <> CAST({1} AS BINARY)",
         "pivot": "CASE WHEN {1} REGEXP {2} THEN {0} - INTERVAL 100 YEAR ELSE {0} END",
         "at_zone": "convert_tz({0}, {1}, '+00:00')",
         "unknown_zone": "convert_tz('2000-01-01', {0}, '+00:00') IS NULL",

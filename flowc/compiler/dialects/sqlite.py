@@ -45,7 +45,8 @@ _EXACT_DIGITS = 15
 """SQLite keeps numbers of so many digits exactly in a REAL; longer decimals are stored as text."""
 
 _SHORT = "CAST({0} AS TEXT)"
-_FLOAT_TEXT = f"CASE WHEN CAST({_SHORT} AS REAL) <> {{0}} THEN printf('%!.17g', {{0}}) ELSE {_SHORT} END"
+_CUT = f"typeof({{0}}) = 'real' AND CAST({_SHORT} AS REAL) <> {{0}}"
+_FLOAT_TEXT = f"CASE WHEN {_CUT} THEN printf('%!.17g', {{0}}) ELSE {_SHORT} END"
 """The engine's own text of a REAL has 15 digits, which are not always all of them."""
 
 _BLOB_AS_JSON = "WHEN typeof({0}) = 'blob' THEN json_quote(lower(hex({0})))"
@@ -156,6 +157,7 @@ SQLITE = Dialect(
         "md5": "flowc_md5({0})",
         "length": "length({0})",
         "float_text": _FLOAT_TEXT,
+        "no_text": "(typeof({0}) = 'blob' OR (typeof({0}) = 'real' AND CAST({1} AS REAL) <> {0}))",
         "lower": "flowc_lower({0})",
         "upper": "flowc_upper({0})",
         "trim": "trim({0}, ' ' || char(9, 10, 13, 12, 11))",

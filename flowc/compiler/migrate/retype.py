@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from flowc.catalog import Column
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.loads.conversion import convert
+from flowc.compiler.loads.conversion_pair import Conversion
 from flowc.compiler.loads.normalize import parsed_int, parsed_numeric
 from flowc.compiler.migrate.alteration import Situation
 from flowc.compiler.migrate.zones import convert_zoned, needs_zone, zone_of
@@ -46,10 +47,19 @@ def retype(was: Column, now: Column, situation: Situation) -> Retype:
         conversion = convert(x, old, new, dialect, None)
     except DataError:
         return _refused(x, old, new)
+    if (old.kind, new.kind) == (Kind.TEXT, Kind.UUID) and "kept_uuid" in dialect.functions:
+        return _kept_uuid(x, conversion, dialect)
     if conversion.misfit:
         return Retype(_cast(x, new, dialect, conversion.sql), conversion.misfit, Risk.DATA_DEPENDENT)
     risk = Risk.WIDENING if old.kind is new.kind or (old.is_number and new.is_number) else Risk.INCOMPATIBLE
     return Retype(_cast(x, new, dialect, conversion.sql), None, risk)
+
+
+def _kept_uuid(x: str, found: Conversion, dialect: Dialect) -> Retype:
+    """The engine keeps the text as it is; loads compare uuids by their canonical text."""
+    misfit = f"({found.misfit} OR {dialect.function('kept_uuid', x, found.sql)})"
+    note = "the engine keeps the texts: write them with lower-case digits and with hyphens first"
+    return Retype(found.sql, misfit, Risk.DATA_DEPENDENT, notes=(note,))
 
 
 def _zoned(was: Column, new: DataType, situation: Situation) -> Retype:
@@ -79,14 +89,27 @@ def _as_text(x: str, old: DataType, new: DataType, dialect: Dialect) -> Retype:
         return _refused(x, old, new)
     value = cast(x, DataType(Kind.TEXT), dialect)
     misfits = []
-    if old.kind is Kind.BOOL:
-        value = f"CASE WHEN {x} THEN 'true' WHEN NOT {x} THEN 'false' END"
+    if not dialect.literals.typed:
+        value, misfit = _own_text(x, old, dialect)
+        misfits.append(misfit)
+    elif old.kind is Kind.BOOL:
+        value = _BOOL_TEXT.format(x)
     elif old.kind in dialect.types.short_floats:
-        value = dialect.functions.get("float_text", value).format(x)
         misfits.append(f"{cast(value, old, dialect)} <> {x}")
     if new.length is not None:
         misfits.append(f"{dialect.function('length', value)} > {new.length}")
     return Retype(value, " OR ".join(misfits) or None, Risk.DATA_DEPENDENT if misfits else Risk.INCOMPATIBLE)
+
+
+def _own_text(x: str, old: DataType, dialect: Dialect) -> tuple[str, str]:
+    """The text of a value, and what has none: a column may hold values of other types than its own."""
+    if old.kind is Kind.BOOL:
+        return _BOOL_TEXT.format(x), f"({x} IS NOT NULL AND ({x} IN (0, 1)) IS NOT TRUE)"
+    value = dialect.function("float_text", x)
+    return value, dialect.function("no_text", x, value)
+
+
+_BOOL_TEXT = "CASE WHEN {0} THEN 'true' WHEN NOT {0} THEN 'false' END"
 
 
 def _refused(x: str, old: DataType, new: DataType) -> Retype:

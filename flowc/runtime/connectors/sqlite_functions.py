@@ -34,8 +34,11 @@ Value = str | int | float | bytes | None
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 _SPACES = " \t\n\r\f\v"
+_FINER = re.compile(r"[.,][0-9]{6}[0-9]*[1-9]")
+"""A fraction of a second that microseconds do not hold."""
 _INT64 = 2**63
 _EXACT_DIGITS, _EXACT_EXPONENT = 15, 300
+_PLAIN = frozenset("0123456789+-.eE" + _SPACES)
 _PLAIN_DIGITS = 40
 """Whole numbers of JSON of so many digits are compared without an exponent."""
 _EXACT = Context(prec=200_000)
@@ -135,6 +138,8 @@ def fit_decimal(value: Value, precision: Value, scale: Value) -> Value:
 def _decimal(value: Value) -> Decimal | None:
     if value is None or isinstance(value, bytes):
         return None
+    if isinstance(value, str) and not _PLAIN.issuperset(value):
+        return None  # Python reads digits of other scripts, and underscores between digits
     try:
         number = Decimal(str(value))
     except InvalidOperation:
@@ -207,7 +212,7 @@ def _is_unambiguous(local: datetime) -> bool:
 
 def _iso(text: Value) -> datetime | None:
     try:
-        return datetime.fromisoformat(text) if isinstance(text, str) else None
+        return datetime.fromisoformat(text) if isinstance(text, str) and not _FINER.search(text) else None
     except ValueError:
         return None
 
@@ -281,10 +286,12 @@ def _one_spelling(number: str) -> str:
 
 
 def temporal(text: Value, kind: Value) -> Value:
-    """An ISO text as canonical date, time, timestamp or timestamptz."""
+    """An ISO text as canonical date, time, timestamp or timestamptz; NULL for one that is more precise than those."""
+    if not isinstance(text, str) or _FINER.search(text):
+        return None
     try:
-        return _TEMPORAL[str(kind)](text) if isinstance(text, str) else None
-    except ValueError:
+        return _TEMPORAL[str(kind)](text)
+    except (ValueError, OverflowError):
         return None
 
 
@@ -303,8 +310,10 @@ def _date(text: str) -> str | None:
     return moment.date().isoformat() if moment.time() == time() and moment.tzinfo is None else None
 
 
-def _time(text: str) -> str:
-    return time.fromisoformat(text).isoformat(timespec="microseconds")
+def _time(text: str) -> str | None:
+    """A time of day with colons, for Python reads some other numbers as one; none with an offset."""
+    moment = time.fromisoformat(text)
+    return moment.isoformat(timespec="microseconds") if ":" in text and moment.tzinfo is None else None
 
 
 _TEMPORAL: Mapping[str, Callable[[str], str | None]] = {

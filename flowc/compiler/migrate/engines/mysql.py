@@ -150,14 +150,25 @@ def _refuses(alteration: Alteration, situation: Situation) -> str | None:
     if not isinstance(alteration, _ANEW) or alteration.was is None:
         return None
     was, now = alteration.was, alteration.now
-    if isinstance(alteration, kinds.AlterType) and was.type.kind is Kind.BOOL and now.type.kind is Kind.TEXT:
-        return "the engine would write 1 and 0 for true and false: add a column, fill it, and drop the old one"
+    if isinstance(alteration, kinds.AlterType) and (words_of := _converted_otherwise(was, now)):
+        return words_of
     if isinstance(alteration, kinds.AlterType) and (words_of := _unlike_zones(alteration, situation)):
         return words_of
     computed = way(was.default) == "computed" and not isinstance(alteration, kinds.AlterGeneration)
     generated = ("a generated value",) if computed else ()
     lost = (*was.beyond, *generated)
     return f"the column's definition would lose {', '.join(lost)}: change it by hand" if lost else None
+
+
+def _converted_otherwise(was: Column, now: Column) -> str | None:
+    """Why the engine's own conversion, which is all that its ALTER TABLE does, would not do."""
+    kinds_of = was.type.kind, now.type.kind
+    mend = "add a column, fill it, and drop the old one"
+    if kinds_of == (Kind.BOOL, Kind.TEXT):
+        return f"the engine would write 1 and 0 for true and false: {mend}"
+    if kinds_of == (Kind.TEXT, Kind.TIMESTAMPTZ):
+        return f"the engine would not read the offset from UTC in a text: {mend}"
+    return None
 
 
 def _unlike_zones(alteration: kinds.AlterType, situation: Situation) -> str | None:
