@@ -101,6 +101,17 @@ def test_what_was_left_breaks_no_insert_and_goes_when_the_spec_is_taken_back(sto
     assert values(store) == ["1", "two", "three"]
 
 
+def test_a_column_of_somebody_else_with_such_a_name_stays_beside_what_was_left(store: Store, project: Inside):
+    begin(store, project, "text", "'1'")
+    store.run("ALTER TABLE t ADD b__flowc text DEFAULT 'mine'")
+    wants(project, store, "integer")
+    killed_before(project, _FILL)
+    wants(project, store, "text")
+    result = project.flowc("apply", "--yes")
+    assert result.code == 0, result.err
+    assert store.raw("SELECT * FROM t") == [(1, "1", "mine")]
+
+
 def test_what_was_left_goes_with_the_table(store: Store, project: Inside):
     begin(store, project, "text", "'1'")
     wants(project, store, "integer")
@@ -329,7 +340,7 @@ def test_rows_that_a_policy_hides_are_not_changed_unseen(store: Store, owner: st
 
 def test_what_an_older_version_left_goes_too(store: Store, project: Inside):
     begin(store, project, "text", "'1'")
-    body = "BEGIN NEW.a__flowc := CAST(NEW.a AS integer); RETURN NEW; END"
+    body = 'BEGIN NEW."a__flowc" := CAST(NEW.a AS integer); RETURN NEW; END'
     store.run(
         "ALTER TABLE t ADD a__flowc integer",
         f"CREATE FUNCTION flowc_sync_0123() RETURNS trigger LANGUAGE plpgsql AS '{body}'",

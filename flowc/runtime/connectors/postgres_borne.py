@@ -150,7 +150,8 @@ FROM a JOIN pg_constraint k ON k.contype = 'f' AND ((k.conrelid = a.attrelid AND
 UNION
 SELECT a.attrelid, 'leftover', 'column', a.attname FROM a
 WHERE a.attname ~ '__flowc$' AND (col_description(a.attrelid, a.attnum) = %(mark)s
-      OR EXISTS (SELECT FROM own WHERE own.tgrelid = a.attrelid))
+      OR EXISTS (SELECT FROM own JOIN pg_proc p ON p.oid = own.tgfoid WHERE own.tgrelid = a.attrelid
+        AND strpos(p.prosrc, 'NEW."' || replace(a.attname, '"', '""') || '" :=') > 0))
 UNION
 SELECT own.tgrelid, 'leftover', 'trigger', own.tgname FROM own
 UNION
