@@ -204,6 +204,8 @@ class Ingest:
     timezone: str | None = None
     bad: BadRows | None = None
     """What becomes of rows of its files that cannot be read; None: they fail the load."""
+    names: tuple[str, ...] = ()
+    """The names that the columns had in the source when the load was planned; empty where they do not matter."""
 
 
 @dataclass(frozen=True, slots=True)

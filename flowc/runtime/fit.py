@@ -63,7 +63,7 @@ def fit(
     """
     if batch.num_columns != len(columns):
         message = f"{batch.num_columns} columns were read where {len(columns)} are loaded"
-        raise EngineError(message, code="column-count-differs")
+        raise EngineError(message, code="source-changed")
     arrays = [
         fit_column(array, data_type(field), column, timezone, first_row, place)
         for array, field, column in zip(batch.columns, batch.schema, columns, strict=True)

@@ -320,7 +320,9 @@ def _wire(step: Ingest, read: QueryRead, source: Database | Files, run: _Run) ->
     if source.kind != target.kind:
         return None
     names = [column.name for column in step.columns]
-    if not target.takes_wire(step.table, names, source.wire_types(read.sql)):
+    came = source.wire_types(read.sql)
+    _require_names(step, [column.name for column in came])
+    if not target.takes_wire(step.table, names, came):
         return None
     with Pump(source.wire_out(read.sql)) as pieces:
         counted = _told(pieces, step, run, rows=lambda piece: piece[0], size=lambda piece: len(piece[1]))
@@ -345,10 +347,23 @@ def _fitted(step: Ingest, run: _Run, batches: Generator[pa.RecordBatch, None, No
     with closing(batches):
         try:
             for batch in batches:
+                _require_names(step, batch.schema.names)
                 yield fit(batch, step.columns, step.timezone, first_row=row, place=place)
                 row += batch.num_rows
         except DataError as error:
             raise (misplaced(step, run.sources, error) if error.code == CODE else None) or error from None
+
+
+def _require_names(step: Ingest, names: Sequence[str]) -> None:
+    """Raises EngineError where the source has other columns, or another order of them, than the load was planned for.
+
+    A difference of case is none: an engine may spell a column of a subquery as the query or as the table does.
+    """
+    if step.names and [name.lower() for name in names] != [name.lower() for name in step.names]:
+        listed = (", ".join(f"`{name}`" for name in each[:12]) for each in (step.names, names))
+        message = "the columns of the source changed while the load was starting: they were {}, and are {}"
+        help = "nothing was loaded; run it again"
+        raise EngineError(message.format(*listed), code="source-changed", help=help)
 
 
 def _place(read: Read) -> Place | None:

@@ -29,9 +29,10 @@ TARGET = h.TARGET
 def plan(engine: Engine, apply: Apply, now: int, *, constraints: bool = True, reread: Reread | None = None) -> LoadPlan:
     """The plan of a load at that time, of the table as it is; without `constraints` it may not rely on any.
 
-    Each load spells the table in another way.
+    Each load spells the table in another way, and every other one its columns.
     """
     apply = replace(apply, target=replace(apply.target, name=_spelled(engine, now)))
+    apply = _other_case(apply) if now % 2 else apply
     live, kept = engine.database.table(apply.target.name), stored_watermark(apply, engine.database)
     if live is not None and not constraints:
         live = replace(live, primary_key=(), indexes=())
@@ -52,6 +53,18 @@ def _spelled(engine: Engine, turn: int) -> TableName:
     whole = engine.database.resolved(TARGET).table
     other = TableName(None, TARGET.name.upper()) if engine.kind == "duckdb" else whole
     return (TARGET, whole, other)[turn % 3]
+
+
+def _other_case(apply: Apply) -> Apply:
+    """The load with other spellings of the columns that it names."""
+    incremental, compare = apply.incremental, apply.compare
+    return replace(
+        apply,
+        keys=tuple(map(str.swapcase, apply.keys)),
+        compare=compare and tuple(map(str.swapcase, compare)),
+        event_time=apply.event_time and apply.event_time.swapcase(),
+        incremental=incremental and replace(incremental, column=incremental.column.swapcase()),
+    )
 
 
 def execute(engine: Engine, made: LoadPlan) -> dict[Counter, int]:

@@ -21,13 +21,14 @@ from flowc.compiler.loads.merge import merge
 from flowc.compiler.loads.reads import narrowed, read_dialect, read_of
 from flowc.compiler.loads.record import record, record_tables
 from flowc.compiler.loads.reserved import refuse_reserved
+from flowc.compiler.loads.roles import spelled_roles
 from flowc.compiler.loads.scd2 import scd2
 from flowc.compiler.loads.shadowing import unshadowed
 from flowc.compiler.loads.shape import check_shape, live_table, target_table
 from flowc.compiler.loads.shown import after_writing, before_writing
 from flowc.compiler.loads.sifting import dropping_keys, gather
 from flowc.compiler.loads.softdelete import soft_column
-from flowc.compiler.loads.staging import dropping, fields, fits_as_is, in_source_order, selected_values
+from flowc.compiler.loads.staging import dropping, fields, fits_as_is, in_source_order, selected_values, source_names
 from flowc.compiler.loads.timeline import BACK, CHANGES, ROW_COPIES, RUN_COPIES, RUNS
 from flowc.compiler.loads.watermark import WATERMARKS, forget, place, remember, resume, state_tables, with_cursor
 from flowc.compiler.quote import idents, table
@@ -100,7 +101,7 @@ def _load(
     *, changes: bool = False, **decided: Any,
 ) -> Load:  # fmt: skip
     refuse_reserved(apply)
-    dialect = DIALECTS[apply.target.kind]
+    dialect, apply = DIALECTS[apply.target.kind], spelled_roles(apply, columns, live)
     load = Load(
         apply=apply,
         dialect=dialect,
@@ -227,8 +228,9 @@ def _straight(load: Load) -> Execute | Ingest:
         return Execute("insert the rows", sql, Counter.INSERTED, Counter.READ)
     columns = tuple(f.wanted for f in in_source_order(load))
     return Ingest(
-        "stream the rows", load.read, load.table.name, columns, False, Counter.INSERTED, load.apply.timezone, load.bad
-    )
+        "stream the rows", load.read, load.table.name, columns, False, Counter.INSERTED, load.apply.timezone, load.bad,
+        source_names(load),
+    )  # fmt: skip
 
 
 def prepare(load: Load, *, rehearsal: bool) -> Iterator[Execute]:

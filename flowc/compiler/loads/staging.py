@@ -266,7 +266,10 @@ def _arrive(load: Load, name: str, columns: tuple[Column, ...]) -> Iterator[Step
         yield Execute("create the staging table", made)
         order = {f.name: i for i, f in enumerate(in_source_order(load))}
         ordered = tuple(sorted(columns, key=lambda c: order[c.name]))
-        yield Ingest("read the source", load.read, where, ordered, True, timezone=load.apply.timezone, bad=load.bad)
+        yield Ingest(
+            "read the source", load.read, where, ordered, True,
+            timezone=load.apply.timezone, bad=load.bad, names=source_names(load),
+        )  # fmt: skip
         return
     yield Execute("create the staging table", temporary_table(load, name, columns, query))
     into = idents(c.name for c in columns)
@@ -301,6 +304,11 @@ def in_source_order(load: Load) -> list[Field]:
     """The columns that the source has, as it orders them."""
     order = {column.name: i for i, column in enumerate(load.columns)}
     return sorted((f for f in fields(load) if f.source), key=lambda f: order[f.source.name if f.source else ""])
+
+
+def source_names(load: Load) -> tuple[str, ...]:
+    """The names of the source's columns, as it orders them."""
+    return tuple(f.source.name for f in in_source_order(load) if f.source is not None)
 
 
 def _misfits(load: Load) -> Iterator[Check]:
