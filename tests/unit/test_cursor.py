@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+import itertools
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from struct import pack, unpack
 from zoneinfo import ZoneInfo
 
+import duckdb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 from flowc.catalog import Column
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Incremental
-from flowc.compiler.loads.cursor import between, bound_value, check_order, literal, lower_bound
+from flowc.compiler.loads.cursor import between, bound_value, check_order, literal, lower_bound, written
 from flowc.errors import UsageError
 from flowc.types import parse_type
 
@@ -117,6 +119,35 @@ def test_a_range_that_is_none_is_told_in_the_words_of_who_wrote_it(kind, since, 
 )
 def test_a_range_whose_order_only_the_database_knows_is_read(kind, since, until):
     assert between(Column("c", parse_type(kind)), since, until, DIALECTS["postgres"])
+
+
+BERLIN = "Europe/Berlin"
+TWICE = datetime(2026, 10, 24, 22, tzinfo=UTC), datetime(2026, 10, 25, 3, tzinfo=UTC)
+"""Around the hour that clocks of Berlin show twice."""
+
+
+@pytest.mark.parametrize("kind", ["timestamp", "date"])
+@pytest.mark.parametrize("zone", [BERLIN, None])
+def test_a_range_of_instants_holds_every_local_time_of_it(kind: str, zone: str | None):
+    """Its parts too, however they are cut: no time of the clocks is in none of them."""
+    column, step = Column("c", parse_type(kind)), timedelta(minutes=15)
+    moments = [TWICE[0] + step * i for i in range((TWICE[1] - TWICE[0]) // step)]
+    shown = [moment.astimezone(ZoneInfo(zone or "UTC")).replace(tzinfo=None) for moment in moments]
+    values = [local.date().isoformat() if kind == "date" else written(local) for local in shown]
+    for i, j in itertools.combinations(range(len(moments)), 2):
+        since, until = (moments[at].isoformat() for at in (i, j))
+        condition = between(column, since, until, DIALECTS["duckdb"], zone)
+        query = f"SELECT count(*) FROM (SELECT unnest({values[i:j]})::{kind} AS c) WHERE {condition}"
+        assert duckdb.sql(query).fetchall() == [(j - i,)], (since, until)
+
+
+@pytest.mark.parametrize(
+    ("kind", "until", "bound"),
+    [("date", "2026-02-01", "'2026-02-01'"), ("date", "2026-02-01T06:00", "'2026-02-02'"),
+     ("timestamp", "2026-02-01", "'2026-02-01 00:00:00.000000'"), ("date", "9999-12-31T06:00", "'9999-12-31'")],
+)  # fmt: skip
+def test_the_end_of_a_range_is_not_in_it(kind: str, until: str, bound: str):
+    assert between(Column("c", parse_type(kind)), None, until, DIALECTS["sqlite"]).endswith(f"< {bound}")
 
 
 def test_a_stored_watermark_that_cannot_be_read_is_to_be_moved():

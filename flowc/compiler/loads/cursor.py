@@ -7,7 +7,7 @@ one of them is at most the greatest of the source, so that a read from it on lea
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from decimal import ROUND_CEILING, Context, Decimal
 from struct import pack, unpack
 from zoneinfo import ZoneInfo
@@ -72,9 +72,39 @@ def between(column: Column, since: str | None, until: str | None, dialect: Diale
     """
     name = comparable(ident(column.name), column.type, dialect)
     bounds = ((">=", FROM, since), ("<", TO, until))
-    values = [(sign, canonical(value, column, timezone, of=of)) for sign, of, value in bounds if value is not None]
+    values = [
+        (sign, canonical(_edge(value, column.type, timezone, of=of), column, timezone, of=of))
+        for sign, of, value in bounds
+        if value is not None
+    ]
     _check_forward([value for _, value in values], column.type)
     return " AND ".join(f"{name} {sign} {literal(value, column.type, dialect)}" for sign, value in values)
+
+
+def _edge(value: str, kind: DataType, timezone: str | None, *, of: str) -> str:
+    """A bound of a cursor of local times or dates, so that the range holds all values that may lie in it.
+
+    Clocks that are set back show an hour twice, and a local time in it does not say which of the two it is. A date lies
+    in a range that holds any part of its day.
+    """
+    if kind.kind not in (Kind.DATE, Kind.TIMESTAMP):
+        return value
+    try:
+        moment, last = datetime.fromisoformat(value), of == TO
+        if moment.tzinfo is not None:
+            moment = _shown(moment.astimezone(ZoneInfo(timezone or "UTC")), last=last)
+        if kind.kind is Kind.DATE and last and moment.time() != time.min:
+            moment += timedelta(days=1)
+    except (ValueError, OverflowError):
+        return value  # `canonical` judges it
+    return moment.date().isoformat() if kind.kind is Kind.DATE else written(moment)
+
+
+def _shown(local: datetime, *, last: bool) -> datetime:
+    """What clocks show then; in an hour that they show twice, early enough, or late enough, for both of them."""
+    shift = (local.utcoffset() or timedelta()) - (local.replace(fold=1 - local.fold).utcoffset() or timedelta())
+    none = timedelta()
+    return local.replace(tzinfo=None, fold=0) - (min(shift, none) if last else max(shift, none))
 
 
 def _check_forward(bounds: Sequence[str], kind: DataType) -> None:
@@ -106,6 +136,7 @@ def bound_value(
     start = None if incremental.start is None else canonical(str(incremental.start), column, of=START)
     if watermark is None:
         return start
+    watermark = _edge(watermark, column.type, timezone, of=of) if of == FROM else watermark
     moved = _moved(_unrounded(watermark, column.type), column, incremental.lag, timezone, of)
     # What lies before `start` was left out by the first load, and stays out however far `lag` reaches.
     if start is None or not (incremental.lag or column.type.is_float):
