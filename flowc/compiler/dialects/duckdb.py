@@ -41,8 +41,16 @@ _PARSED_NUMBER = (
 
 # Numbers of JSON are doubles in it. Where one may have more digits than those tell apart, its text is compared, too.
 _LONG_NUMBER = "[0-9.]{{16}}|[eE][+-]?[0-9]{{3}}"
-_LONG_NUMBERED = f"CASE WHEN regexp_matches({{x}}, '{_LONG_NUMBER}') THEN CAST({{x}} AS VARCHAR) ELSE '' END"
+_JSON_TEXT = "CAST(CAST({x} AS JSON) AS VARCHAR)"
+_LONG_NUMBERED = f"CASE WHEN regexp_matches({_JSON_TEXT}, '{_LONG_NUMBER}') THEN {_JSON_TEXT} ELSE '' END"
 _JSON_BY_VALUE = f"ROW(CAST({{x}} AS JSON)::VARIANT, {_LONG_NUMBERED})"
+# What a column stores of JSON may be 1 or 1.0 by its type.
+_SHORTENED = r"""regexp_replace(CAST(json(CAST({x} AS JSON)) AS VARCHAR), '([0-9])[.]0+([],}}]|$)', '\1\2', 'g')"""
+# Of a name that an object has twice, a VARIANT keeps one: the numbers of strings differ.
+_STRINGS = rf"""len(regexp_extract_all({_SHORTENED}, '"(\\.|[^"\\])*"'))"""
+_LONG_SHORTENED = f"CASE WHEN regexp_matches({_SHORTENED}, '{_LONG_NUMBER}') THEN {_SHORTENED} ELSE '' END"
+_JSON_AS_STORED = f"ROW(CAST({_SHORTENED} AS JSON)::VARIANT, {_LONG_SHORTENED}, {_STRINGS})"
+_TEXT_BY_VALUE = 'CAST({x} AS VARCHAR) COLLATE "binary"'
 
 
 # Its JSON has NaN and infinities, as no other reader does: what holds one of them, outside of strings, is a text.
@@ -145,6 +153,7 @@ DUCKDB = Dialect(
         ),
     ),
     writes=WriteRules(
+        native_cast="CAST({x} AS {type})",
         passed_over={
             Kind.FLOAT32: "nextafter({x}, CAST('inf' AS FLOAT))",
             Kind.FLOAT64: "nextafter({x}, CAST('inf' AS DOUBLE))",
@@ -152,7 +161,8 @@ DUCKDB = Dialect(
         },
     ),
     compare=Comparisons(
-        text_by_value='{x} COLLATE "binary"',
+        text_by_value=_TEXT_BY_VALUE,
+        stored_alike={Kind.TEXT: _TEXT_BY_VALUE, Kind.JSON: _JSON_AS_STORED},
         comparable={Kind.JSON: _JSON_BY_VALUE, Kind.INTERVAL: "CAST({x} AS VARCHAR)"},
         apart={
             **dict.fromkeys((Kind.FLOAT32, Kind.FLOAT64), "CASE WHEN {x} = 0 THEN signbit({x}) END"),
@@ -165,7 +175,7 @@ DUCKDB = Dialect(
         encoded={
             # An infinite instant has no number of microseconds.
             Kind.TIMESTAMPTZ: "coalesce(CAST(epoch_us({x}) AS VARCHAR), CAST({x} AS VARCHAR))",
-            Kind.JSON: f"CAST(json({{x}}) AS VARCHAR) || {_LONG_NUMBERED}",
+            Kind.JSON: f"CAST(json(CAST({{x}} AS JSON)) AS VARCHAR) || {_LONG_NUMBERED}",
             # All NaN are equal, whatever their sign.
             **dict.fromkeys(
                 (Kind.FLOAT32, Kind.FLOAT64), "CASE WHEN isnan({x}) THEN 'nan' ELSE CAST({x} AS VARCHAR) END"

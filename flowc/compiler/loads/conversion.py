@@ -78,6 +78,9 @@ def _holds(source: DataType, target: DataType) -> bool:
         return target.length is None or (source.length is not None and source.length <= target.length)
     if source.kind is target.kind and source.kind in TEMPORAL:
         return source.places <= target.places
+    if source.kind is target.kind is Kind.STRUCT:
+        names = [name for name, _ in source.fields] == [name for name, _ in target.fields]
+        return names and all(_holds(a, b) for (_, a), (_, b) in zip(source.fields, target.fields, strict=True))
     return source.kind is target.kind and source.kind is not Kind.DECIMAL and source.kind is not Kind.ARRAY
 
 

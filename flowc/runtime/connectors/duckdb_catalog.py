@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from flowc.catalog import Column, Index, Native, Resolved, Table, TableName, names_word, of_view
-from flowc.runtime.connectors.duckdb_values import index_columns, own_name, type_of
+from flowc.runtime.connectors.duckdb_values import index_columns, native, own_name, type_of
 from flowc.runtime.connectors.generated import generated
 from flowc.runtime.names import folded, literal, quoted
 
@@ -46,7 +46,7 @@ def _read(ask: Ask, name: TableName, columns: tuple[Column, ...]) -> Table:
     constraints, keys = _constraints(ask, name)
     return Table(
         name,
-        tuple(replace(_computed(c, computed), native=collated.get(c.name)) for c in columns),
+        tuple(replace(_computed(c, computed), native=collated.get(c.name, c.native)) for c in columns),
         next((tuple(names) for kind, names in constraints if kind == "PRIMARY KEY"), ()),
         (
             *_indexes(indexes, columns),
@@ -120,7 +120,15 @@ def _columns(ask: Ask | None, rows: Sequence[Any]) -> tuple[Column, ...]:
     made = {} if ask is None else _made_types(ask)
     return tuple(
         Column(
-            r[0], type_of(r[1]), bool(r[2]), r[3], r[4], spelled=r[1], own=own_name(r[1]), named=_names_of(r[1], made)
+            r[0],
+            type_of(r[1]),
+            bool(r[2]),
+            r[3],
+            r[4],
+            spelled=r[1],
+            own=own_name(r[1]),
+            named=_names_of(r[1], made),
+            native=native(r[1]),
         )
         for r in rows
     )

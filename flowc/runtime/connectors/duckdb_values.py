@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
-from flowc.catalog import Column
+from flowc.catalog import Column, Native
 from flowc.runtime.arrow import arrow_field, arrow_schema
 from flowc.runtime.connectors.limits import limits
 from flowc.runtime.fit import fit, refuse_where
@@ -23,7 +23,9 @@ _LISTED = re.compile(r"'((?:[^'\\]|\\.)*)'|([^,'\s][^,']*)")
 # Kinds that travel as text and that DuckDB itself turns into its own.
 _FROM_TEXT = {Kind.UUID: "CAST({} AS UUID)", Kind.JSON: "CAST({} AS JSON)", Kind.INT128: "CAST({} AS HUGEINT)"}
 _AS_TEXT, _AS_JSON = "CAST({} AS VARCHAR)", "CAST(to_json({}) AS VARCHAR)"
-_NOT_IN_ARROW = ("MAP(", "UNION(")
+_NESTED = re.compile(r"^(STRUCT|MAP|UNION)\(|\]$")
+# Types inside others whose names mean something else to flowc, or less; not inside a quoted name.
+_AMBIGUOUS = re.compile(r'\b(BIT|VARIANT|MAP\(|UNION\()(?=[^"]*(?:"[^"]*"[^"]*)*$)')
 _TO_TEXT = {
     **dict.fromkeys((Kind.UUID, Kind.TEXT, Kind.JSON, Kind.INT128, Kind.UNKNOWN), _AS_TEXT),
     Kind.STRUCT: _AS_JSON,
@@ -82,7 +84,13 @@ def stored_as(name: str, column: Column) -> str:
 
 def read_as(name: str, spelled: str) -> str:
     """The SQL that reads a value of a type in the form in which it travels."""
-    return _AS_JSON.format(name) if spelled.startswith(_NOT_IN_ARROW) else _read_as(name, type_of(spelled))
+    kind = type_of(spelled)
+    return _AS_JSON.format(name) if _as_json(kind, spelled) else _read_as(name, kind)
+
+
+def _as_json(kind: DataType, spelled: str) -> bool:
+    """Whether flowc makes JSON of a type that is none."""
+    return kind.kind is Kind.JSON and spelled != "JSON"
 
 
 def _read_as(name: str, kind: DataType) -> str:
@@ -102,24 +110,32 @@ def as_read(reader: pa.RecordBatchReader, columns: Sequence[Column]) -> Iterator
 
 def type_of(spelled: str) -> DataType:
     """The type that DuckDB's own words name; what flowc has no word for is read as text."""
-    if spelled.startswith(_NOT_IN_ARROW):
-        return DataType(Kind.JSON)
     if spelled == '"NULL"':
         return DataType(Kind.UNKNOWN)
     if spelled == "BIT":
         return DataType(Kind.TEXT)
+    nested = _NESTED.search(spelled) is not None
+    if nested and _AMBIGUOUS.search(spelled):
+        return DataType(Kind.JSON)
     try:
         return parse_type(_FLOAT.sub("REAL", spelled))
     except ValueError:
-        return DataType(Kind.TEXT)
+        return DataType(Kind.JSON if nested else Kind.TEXT)
 
 
 _OWN = re.compile(r"^BIT$|\b(ENUM|MAP|UNION)\(|\[[0-9]+\]|^STRUCT\(.*\"")
 
 
+def native(spelled: str) -> Native | None:
+    """What flowc's type does not tell: DuckDB rounds and cuts what it makes of JSON or of a text."""
+    kind = type_of(spelled)
+    other = kind.kind is Kind.TEXT and own_name(spelled) is not None and not spelled.startswith("ENUM(")
+    return Native(spelled, exact=False) if other or _as_json(kind, spelled) else None
+
+
 def own_name(spelled: str) -> str | None:
     """The type by DuckDB's name, where flowc has no word that tells all of it."""
-    if _OWN.search(spelled):
+    if _OWN.search(spelled) or (_NESTED.search(spelled) and _AMBIGUOUS.search(spelled)):
         return spelled
     try:
         parse_type(spelled)

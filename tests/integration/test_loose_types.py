@@ -1,0 +1,98 @@
+"""Columns of types that flowc names only loosely: every value arrives unchanged, or the load refuses it.
+
+Each cell is a table made by hand and a value that its column holds, or one that the engine would round, cut or reorder.
+One run loads all cells of an engine.
+"""
+
+import json
+
+import pytest
+
+from tests.integration.loose_cells import BESIDE, CELLS, SETUP
+from tests.stores import Store, address, counts
+
+REFUSED = {
+    "value-does-not-fit", "value-refused", "type-mismatch", "incompatible-types", "constraint-violated", "query-refused",
+}  # fmt: skip
+TEXT = {"postgres": "CAST(k AS TEXT)", "mysql": "CAST(k AS CHAR)", "duckdb": "CAST(k AS VARCHAR)", "sqlite": "quote(k)"}
+MODES = {
+    "append": ("", "mode: append"),
+    "merge": (", PRIMARY KEY (i)", "mode: merge, keys: [i]"),
+    "scd2": (", valid_from {z}, valid_to {z}, is_current BOOLEAN, row_hash VARCHAR(64)", "mode: scd2, keys: [i]"),
+}
+STARTED = {"merge", "scd2"}
+"""Modes in which a second run finds the rows unchanged."""
+
+
+@pytest.fixture(params=CELLS)
+def store(request, tmp_path):
+    return Store(request.param, tmp_path, address(request, request.param))
+
+
+def outcomes(done):
+    """The code of the error of each load, None where it was carried out, by its number."""
+    found = {}
+    for loaded in done.json["pipelines"]:
+        (target,) = loaded["targets"]
+        errors = [*target["diagnostics"], *([target["error"]] if target["error"] else [])]
+        found[int(loaded["name"][1:])] = errors[0]["code"] if errors else None
+    return found
+
+
+def tables(project, store, types, mode, source):
+    """Tables whose column `k` has these types, and a spec that loads each from what `source` gives for its number."""
+    more, how = MODES[mode]
+    loads = []
+    for n, spelled in enumerate(types):
+        store.run(f"CREATE TABLE t{n} (i BIGINT NOT NULL, k {spelled}{more.format(z=store.type('timestamptz'))})")
+        loads.append(f"  p{n}: {{ {source(n)}, to: {{ connection: w, table: t{n} }}, {how} }}")
+    head = f"connections: {{ w: {store.connection}, a: {{ kind: files, uri: . }} }}\npipelines:\n"
+    project.write("specs/p.yaml", head + "\n".join(loads) + "\n")
+
+
+def loaded(project, store, wanted, mode):
+    """Runs the loads, each of which writes the text that is wanted of it, or with None is refused."""
+    done, wrong = outcomes(project.flowc("run", "--once", "--json")), []
+    for n, kept in enumerate(wanted):
+        rows = store.raw(f"SELECT {TEXT[store.kind]} FROM t{n}")
+        refused = done[n] in REFUSED and not rows
+        if not refused if kept is None else done[n] is not None or rows != [(kept,)]:
+            wrong.append((n, kept, done[n], rows))
+    if mode in STARTED:
+        again = counts(project.flowc("run", "--once", "--json"))
+        held = [n for n, kept in enumerate(wanted) if kept is not None]
+        wrong += [(n, again[f"p{n}"]) for n in held if again[f"p{n}"] != (1, 0, 0, 0, 1)]
+    return wrong
+
+
+def shown(cells, wrong):
+    """What went wrong, a line for each."""
+    return "\n".join(f"{cells[n]}: {more}" for n, *more in wrong)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_values_of_files_stay_or_are_refused(project, store, mode):
+    cells = CELLS[store.kind]
+    store.run(*SETUP.get(store.kind, ()))
+
+    def source(n):
+        (store.folder / f"r{n}.jsonl").write_text(json.dumps({"i": 1, "k": cells[n][2]}) + "\n")
+        return f"from: {{ connection: a, path: r{n}.jsonl, columns: {{ i: bigint, k: '{cells[n][1]}' }} }}"
+
+    tables(project, store, [cell[0] for cell in cells], mode, source)
+    wrong = loaded(project, store, [cell[3] for cell in cells], mode)
+    assert not wrong, shown(cells, wrong)
+
+
+@pytest.mark.parametrize("mode", ["append", "merge"])
+def test_values_of_the_same_database_stay_or_are_refused(project, store, mode):
+    cells = BESIDE[store.kind]
+    store.run(*SETUP.get(store.kind, ()))
+
+    def source(n):
+        store.run(f"CREATE TABLE s{n} (i BIGINT, k {cells[n][0]})", f"INSERT INTO s{n} VALUES (1, {cells[n][2]})")
+        return f"from: w, table: s{n}"
+
+    tables(project, store, [cell[1] for cell in cells], mode, source)
+    wrong = loaded(project, store, [cell[3] for cell in cells], mode)
+    assert not wrong, shown(cells, wrong)
