@@ -100,11 +100,13 @@ class Native:
 
     `spelled` is the type in the engine's words, where it is another one (CHAR(5), an enum); `collation` the name, as
     SQL has it, of one that holds texts of different bytes equal; without `exact`, a value may come back as another one.
+    `alike` is what of `{x}`, as it was sent and as it is stored, is then compared, where that is not its text.
     """
 
     spelled: str | None = None
     collation: str | None = None
     exact: bool = True
+    alike: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

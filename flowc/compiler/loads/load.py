@@ -308,6 +308,8 @@ class Load:
         """A value of a column of a native type in the form in which it is compared with what was sent."""
         column = self.row_column(name)
         assert column is not None  # the rows have it
+        if column.native is not None and column.native.alike is not None:
+            return column.native.alike.format(x=x)
         kind = column.type.kind
         x = cast(x, column.type, self.dialect) if kind is Kind.ARRAY else x
         own = self.dialect.compare.stored_alike.get(kind) or (

@@ -41,7 +41,7 @@ def _sqlite(array: pa.Array, column: Column) -> Iterator[Limit]:
     if kind is Kind.DECIMAL and pa.types.is_string(array.type):
         yield pc.match_substring_regex(array, "^[+-]?[A-Za-z]"), "is no number that SQLite can keep"
     if kind is Kind.UINT64:
-        yield pc.greater(array, _MAX_INTEGER), "is greater than SQLite's greatest integer"
+        yield pc.greater(array, pa.scalar(_MAX_INTEGER, pa.uint64())), "is greater than SQLite's greatest integer"
     if kind is Kind.TIME:
         late = pc.greater_equal(array.cast(pa.int64()), _DAY * _SECOND)
         yield late, "is after 23:59:59.999999, which SQLite's text form of times ends at"

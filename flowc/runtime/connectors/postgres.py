@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -149,9 +150,7 @@ class Postgres:
     def _read_here(self, sql: str) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
         """By this session's cursor. Intervals come as text, which Python's own type would not hold."""
         found = self._describe(sql)
-        columns = tuple(
-            Column(column.name, TEXT if column.type.kind is Kind.INTERVAL else column.type) for column in found
-        )
+        columns = tuple(Column(column.name, _without_intervals(column.type)) for column in found)
         names = [f"c{i}" for i in range(len(found))]
         chosen = [name + _as_text(column) for name, column in zip(names, found, strict=True)]
         query = derived(sql, names, chosen) if found else without_end(sql)
@@ -198,7 +197,7 @@ class Postgres:
         )
         self._run(f"CREATE TEMP TABLE {_TRAVEL.name} ({kinds}) ON COMMIT DROP")
         self._copy(travel, own, encoded(batches, sent))
-        casts = ", ".join(column.cast.format(name, name) for name, column in zip(own, sent, strict=True))
+        casts = ", ".join(column.cast.format(name) for name, column in zip(own, sent, strict=True))
         count = self.execute(f"INSERT INTO {qualified(table)} ({listed(names)}) SELECT {casts} FROM {travel}")
         self._run(f"DROP TABLE {travel}")
         return count
@@ -333,6 +332,13 @@ def _readable(sql: str, found: Sequence[types.PgColumn], checked: Sequence[int])
 
 # What Python's own types would change or refuse, so a cursor fetches it as text.
 _TEXTUAL = (Kind.JSON, Kind.UUID, Kind.INTERVAL, Kind.DECIMAL)
+
+
+def _without_intervals(kind: DataType) -> DataType:
+    """A type with text in the place of intervals."""
+    if kind.element is not None:
+        return replace(kind, element=_without_intervals(kind.element))
+    return TEXT if kind.kind is Kind.INTERVAL else kind
 
 
 def _as_text(column: types.PgColumn) -> str:

@@ -52,13 +52,16 @@ class Sent:
 
     @property
     def cast(self) -> str:
-        """The SQL that turns the travelling column `{}` into the target's type."""
+        """The SQL that turns the travelling column `{0}` into the target's type."""
         if not self.as_text:
-            return "{}"
+            return "{0}"
+        whole = f"CAST({{0}} AS {self.target.spelled})"
         if self.target.spelled.endswith("[]"):
-            elements = "ARRAY(SELECT jsonb_array_elements_text(CAST({} AS jsonb)))"
-            return f"CASE WHEN {{}} IS NOT NULL THEN CAST({elements} AS {self.target.spelled}) END"
-        return f"CAST({{}} AS {self.target.spelled})"
+            elements = "ARRAY(SELECT jsonb_array_elements_text(CAST({0} AS jsonb)))"
+            listed = f"CASE WHEN {{0}} IS NOT NULL THEN CAST({elements} AS {self.target.spelled}) END"
+            # As JSON, or as PostgreSQL itself writes an array.
+            return f"CASE WHEN right({{0}}, 1) = chr(125) THEN {whole} ELSE {listed} END"
+        return whole
 
 
 def how_sent(column: Column, target: PgColumn) -> Sent:

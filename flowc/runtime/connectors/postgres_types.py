@@ -32,6 +32,8 @@ class PgColumn:
     spelled: str
     own: str | None = None
     """Its name where flowc has no word that tells all of it; one made in the database with its schema."""
+    form: str = "b"
+    """What `pg_type.typtype` says of the base, or of the elements of an array: base, composite, domain, enum, range."""
 
     @property
     def native(self) -> bool:
@@ -76,6 +78,14 @@ def _usual(kind: DataType) -> DataType:
 
 
 _CHANGING, _LIMITED = ("bpchar", "char", "money", "bit", "name"), ("varbit", "interval")
+_COUNTED, _PARTS = ("oid", "xid", "cid", "tsvector"), ("c", "d")
+_RANGES, _EXACT_RANGES = ("r", "m"), re.compile("^(int4|int8|num)(multi)?range$")
+_ROUNDED = ("timetz", "point", "box", "lseg", "path", "polygon", "circle", "line")
+_LONG = "[0-9.]{{17}}|:[0-9]{{2}}[.][0-9]{{7}}|[A-Za-z]"
+"""Texts of which a type may drop digits, or a time zone: more than a double or a microsecond has."""
+_DROPPED = {"date": ":|[A-Za-z]", "ts": _LONG + "|:[0-9.]* ?[+-]"}
+"""The same for ranges of dates, which drop times, and of timestamps, which drop time zones."""
+_MODIFIER = re.compile(r"\([0-9]+\)")
 
 
 def native(column: PgColumn, collation: str | None) -> Native | None:
@@ -83,8 +93,20 @@ def native(column: PgColumn, collation: str | None) -> Native | None:
     base = column.base.removeprefix("_")
     exact = base not in _CHANGING and not (base in _LIMITED and column.modifier != -1)
     exact &= not (base == "numeric" and "-" in column.spelled)  # a scale below zero rounds
+    exact &= base not in _COUNTED and column.form not in _PARTS
+    alike = None if column.native else _alike(base, column)
+    exact &= alike is None
     own = None if column.native and exact and base != "json" else column.spelled  # flowc's own JSON is JSONB
-    return Native(own, collation, exact) if own or collation else None
+    return Native(own, collation, exact, alike) if own or collation else None
+
+
+def _alike(base: str, column: PgColumn) -> str | None:
+    """What of a value is compared to see whether a type keeps it that has many texts for one value."""
+    if base not in _ROUNDED and (column.form not in _RANGES or _EXACT_RANGES.match(base)):
+        return None
+    dropped = _DROPPED.get(re.sub("(multi)?range$", "", base), _LONG)
+    whole, bare = "CAST({x} AS TEXT)", _MODIFIER.sub("", column.spelled).replace("{", "{{").replace("}", "}}")
+    return f"CASE WHEN {whole} ~ '{dropped}' THEN {whole} ELSE CAST(CAST({{x}} AS {bare}) AS TEXT) END COLLATE \"C\""
 
 
 _BASES = """
@@ -93,7 +115,9 @@ WITH RECURSIVE base(oid, at, modifier) AS (
   UNION ALL
   SELECT b.oid, t.typbasetype, t.typtypmod FROM base b JOIN pg_type t ON t.oid = b.at WHERE t.typtype = 'd'
 )
-SELECT b.oid, t.typname, b.modifier, b.at FROM base b JOIN pg_type t ON t.oid = b.at WHERE t.typtype <> 'd'
+SELECT b.oid, t.typname, b.modifier, b.at, coalesce(e.typtype, t.typtype)::text
+FROM base b JOIN pg_type t ON t.oid = b.at LEFT JOIN pg_type e ON e.oid = t.typelem AND t.typcategory = 'A'
+WHERE t.typtype <> 'd'
 """
 
 
@@ -122,16 +146,16 @@ def _is_plain(column: PgColumn) -> bool:
 
 def _asked(connection: Any, given: list[tuple[int, int]]) -> Iterator[PgColumn]:
     rows = connection.execute(_BASES, [sorted({oid for oid, _ in given})]).fetchall()
-    base = {oid: (name, modifier, at) for oid, name, modifier, at in rows}
+    base = {oid: (name, modifier, at, form) for oid, name, modifier, at, form in rows}
     found = []
     for oid, own in given:
-        typname, inherited, at = base[oid]
-        found.append((typname, own if at == oid else inherited, at))
-    wanted = [[at for *_, at in found], [modifier for _, modifier, _ in found]]
+        typname, inherited, at, form = base[oid]
+        found.append((typname, own if at == oid else inherited, at, form))
+    wanted = [[at for _, _, at, _ in found], [modifier for _, modifier, _, _ in found]]
     wanted += [[oid for oid, _ in given], [own for _, own in given]]
     rows = connection.execute(_SPELLED, wanted).fetchall()
-    for (b, m, _), (s, own, domain) in zip(found, rows, strict=True):
-        yield PgColumn("", b, m, s, own if _is_own(b, m, s, domain=domain) else None)
+    for (b, m, _, form), (s, own, domain) in zip(found, rows, strict=True):
+        yield PgColumn("", b, m, s, own if _is_own(b, m, s, domain=domain) else None, form)
 
 
 _SPELLED = """
