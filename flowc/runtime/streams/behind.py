@@ -10,12 +10,12 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from flowc.errors import UsageError
-from flowc.runtime.streams.marks import Mark, Marks, is_behind, is_returning
+from flowc.errors import EngineError, UsageError
+from flowc.runtime.streams.marks import Mark, Marks, is_behind, is_forgotten, is_returning
 from flowc.runtime.streams.state.contract import Restored
 from flowc.runtime.streams.targets.contract import Held, PutBack, Writer
 from flowc.runtime.streams.targets.database import DatabaseWriter
-from flowc.stream import StreamPlan, TargetPlan
+from flowc.stream import StreamPlan, TargetPlan, TopicTarget
 
 _log = logging.getLogger("flowc.state")
 
@@ -100,6 +100,28 @@ def check_behind(plan: StreamPlan, restored: Restored, held: Sequence[Held]) -> 
     for lack in lacking(plan, restored, held):
         message = f"`{lack.name}` {lack.reason} (stream `{plan.name}`)"
         raise UsageError(message, code="target-behind", help=way_on(plan, lack))
+
+
+def check_recorded(plan: StreamPlan, restored: Restored, held: Sequence[Held]) -> None:
+    """A stream does not finish epochs where a topic does not record any more whether it holds them.
+
+    Their rows might come twice. Raises EngineError then.
+    """
+    marks, first = restored.checkpoint.targets or {}, restored.checkpoint.epoch + 1
+    for target, there in zip(_targets(plan), held, strict=False):
+        once = isinstance(target, TopicTarget) and target.transactions
+        if restored.intents and once and is_forgotten(there.mark, marks.get(target.name, Mark())):
+            message = (
+                f"`{target.name}` does not record any more whether it holds the epochs from {first} to {restored.last} "
+                f"of stream `{plan.name}`: it has got no rows for longer than the broker keeps offsets "
+                "(`offsets.retention.minutes`)"
+            )
+            help = (
+                "look for the last rows there: "
+                f"`flowc rewind {plan.name} --to current` writes those of these epochs again; "
+                "a second rewind to a position behind them skips them"
+            )
+            raise EngineError(message, code="positions-lost", help=help)
 
 
 def warn_of_empty(plan: StreamPlan, held: Sequence[Held], writers: Sequence[Writer]) -> None:

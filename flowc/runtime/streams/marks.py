@@ -36,3 +36,8 @@ def is_returning(held: Mark, last: int, others: Sequence[Mark]) -> bool:
     `others` are the marks of targets that are gone: one of them may be this one under another name.
     """
     return 0 < held.epoch < last and held.epoch not in {mark.epoch for mark in others}
+
+
+def is_forgotten(held: Mark, mark: Mark) -> bool:
+    """Whether a place does not record any more which epochs it holds, although it is the same one (Kafka)."""
+    return bool(held.place) and held.place == mark.place and held.epoch < mark.epoch

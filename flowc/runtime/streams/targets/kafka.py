@@ -6,9 +6,11 @@ A worker that was overtaken is shut out by the broker: the newer producer has th
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from math import inf
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,6 +25,8 @@ from flowc.runtime.streams.targets.kafka_messages import Messages, changed, lett
 from flowc.runtime.streams.targets.kafka_producer import Place, TopicProducer
 from flowc.stream import TopicTarget
 
+_RENEWAL = 3600.0
+"""Seconds after which a target without rows records its epoch again: a broker forgets offsets that nobody renews."""
 Stored = Mapping[Place, tuple[int, str]]
 """Offsets of the group by their places, with their notes."""
 
@@ -53,6 +57,8 @@ class KafkaWriter:
     _made: tuple[pa.RecordBatch, Messages] | None = field(default=None, init=False)
     _number: int = field(default=0, init=False)
     """That of the last epoch, as it was stored when this one looked or wrote."""
+    _renewed: float = field(default=-inf, init=False)
+    """When this writer last recorded an epoch, by `time.monotonic`."""
     _place: str = field(default="", init=False)
     """The ID of the topic that this worker has opened, where the broker tells it."""
 
@@ -167,8 +173,8 @@ class KafkaWriter:
         return self._made[1]
 
     def write(self, epoch: Epoch) -> int:
-        """Commits an epoch. Without positions to keep, one that says nothing needs no transaction."""
-        if not self.plan.positions and not self._says(epoch):
+        """Commits an epoch. Without positions to keep, one that says nothing seldom needs a transaction."""
+        if not (self.plan.positions or self._says(epoch) or self._expires):
             return epoch.number
         with self._producer.transaction():
             self._produce(epoch)
@@ -180,6 +186,7 @@ class KafkaWriter:
             self._producer.offsets(self._offsets(epoch.number, positions), self._notes(logs))
             self.pause("offsets")
         self._positions, self._logs, self._number, self._made = positions, logs, epoch.number, None
+        self._renewed = time.monotonic()
         self.pause("committed")
         if self.plan.positions and not (self._marked or self._asked):
             # Behind the offsets, so that what is noted was there; where it is not allowed, once in a run is enough.
@@ -206,6 +213,11 @@ class KafkaWriter:
     def _mark(self) -> tuple[str, int]:
         """The place among the group's offsets where the number of the epoch stands."""
         return self.plan.topic, 0
+
+    @property
+    def _expires(self) -> bool:
+        """Whether the number of an epoch stands there, and is to be renewed."""
+        return bool(self._number) and time.monotonic() - self._renewed >= _RENEWAL
 
     def _says(self, epoch: Epoch) -> bool:
         dead = epoch.dead is not None and epoch.dead.num_rows > 0
