@@ -6,8 +6,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
+from confluent_kafka import TopicPartition
 
 from flowc.errors import FlowcError
 from flowc.runtime.connectors.kafka import KafkaSource
@@ -183,3 +185,43 @@ def test_who_is_first_to_record_beginnings_records_those_of_all_partitions(kafka
     assert {int(range_.partition) for range_ in begun[0].ranges} == set(range(PARTITIONS))
     late.close()
     early.close()
+
+
+class Handed:
+    """A client whose group hands over what a test says, when it says it."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def subscribe(self, _: object, *, on_assign: Any, on_revoke: Any, on_lost: Any) -> None:
+        self.assign, self.revoke = on_assign, on_revoke
+
+    def incremental_assign(self, _: object) -> None:
+        return
+
+    def consume(self, _count: int, _seconds: float) -> list[Any]:
+        return []
+
+
+@pytest.mark.parametrize("returns", [False, True])
+def test_a_partition_that_goes_before_its_beginning_is_recorded_is_no_new_one(kafka: str, returns: bool) -> None:
+    topic, stored = fresh(kafka, 2), dict[int, int]()
+    produce(kafka, topic, [Message(b"old", partition=p) for p in range(2)])
+    source = KafkaSource("events", topic, {"bootstrap_servers": kafka}, start="latest", group=f"g-{topic}")
+    source.open()
+    source._consumer = client = Handed(source._consumer)
+    source.join(Membership(lambda: stored))
+    client.assign(client, [TopicPartition(topic, 0), TopicPartition(topic, 1)])
+    client.revoke(client, [TopicPartition(topic, 1)])
+    if returns:  # behind what another member has written
+        stored[1] = 2
+        produce(kafka, topic, [Message(b"new", partition=1)])
+        client.assign(client, [TopicPartition(topic, 1)])
+    polled = source.poll(10, 0.0)
+    source.close()
+    assert polled is not None
+    found = {int(r.partition): (int(r.start), int(r.end)) for r in polled.ranges}
+    assert found == {0: (1, 1)} | ({} if returns else {1: (1, 1)})

@@ -139,7 +139,7 @@ class KafkaSource:
         def revoked(_: Any, places: Sequence[Any]) -> None:
             gone = frozenset(place.partition for place in places)
             for partition in gone:
-                for kept in (self._next, self._begun, self._reached, self._unrecorded):
+                for kept in (self._next, self._begun, self._reached):  # beginnings are still to be recorded
                     kept.pop(partition, None)
             self._kept[:] = [message for message in self._kept if message.partition() not in gone]
             membership.revoked(gone)
@@ -242,7 +242,8 @@ class KafkaSource:
             fresh = self._log.beginnings(unknown)
         else:
             fresh = self._log.starts(self._log.partitions() if shared else unknown, self._start, self._at_time)
-        self._unrecorded.update(fresh)
+        recorded = stored if shared else known
+        self._unrecorded = {p: at for p, at in {**self._unrecorded, **fresh}.items() if p not in recorded}
         return {partition: known.get(partition, fresh.get(partition, 0)) for partition in owned}
 
     def _take(self, begun: Mapping[int, int]) -> None:
