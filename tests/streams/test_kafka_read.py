@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pytest
 
-from flowc.errors import FlowcError
+from flowc.errors import FlowcError, TransientError
 from flowc.runtime.connectors.kafka import KafkaSource
 from flowc.runtime.connectors.kafka_arrow import TYPES
+from flowc.runtime.connectors.kafka_offsets import TopicLog
 from flowc.runtime.streams.epoch import Range
 from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.source import RAW
@@ -390,6 +391,31 @@ def test_a_gap_that_opens_while_a_partition_is_held_is_named(kafka: str, opened:
     error = failing(drain)
     assert error.code == "retention-gap"
     assert "4 offsets (1 to 4)" in error.message
+
+
+def test_a_position_that_the_broker_did_not_find_for_a_moment_is_read_again(
+    kafka: str, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client does not fetch the partition any more: without an error, nothing would ever come again."""
+    topic = fresh(kafka)
+    produce(kafka, topic, numbered(3))
+    with monkeypatch.context() as patched:
+        patched.setattr(TopicLog, "check", lambda *_: None)  # when it is asked, the log is as long as it was
+        source = opened(topic)
+        source.assign({0: 5})
+
+        def drain() -> None:
+            end = time.monotonic() + PATIENCE
+            while time.monotonic() < end:
+                source.poll(10, 0.3)
+
+        error = failing(drain)
+    assert isinstance(error, TransientError)
+    assert "did not find offset 5 of partition 0" in error.message
+    produce(kafka, topic, numbered(4, first=3))
+    again = opened(topic)
+    again.assign({0: 5})
+    assert read(again, 2).values == texts(2, 5)
 
 
 def test_a_position_beyond_the_end_is_named(kafka: str, opened: Open) -> None:

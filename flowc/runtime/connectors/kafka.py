@@ -313,6 +313,9 @@ class KafkaSource:
             self._reached[partition] = event.offset()
         elif error.name() == "_AUTO_OFFSET_RESET":
             self._log.check({partition: event.offset()})
+            # A new leader may lag behind for a moment; the client does not fetch the partition any more.
+            message = f"`{self.name}`: the broker did not find offset {event.offset()} of partition {partition}"
+            raise TransientError(message, code="connection-lost")
         elif not error.retriable():
             raise self._log.failed(error)
         else:
