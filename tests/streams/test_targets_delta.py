@@ -178,6 +178,24 @@ def test_another_writer_may_append_meanwhile(tmp_path: Path) -> None:
     writer.close()
 
 
+@pytest.mark.parametrize("keys", [(), ("id",)])
+def test_a_table_that_gets_a_column_under_its_worker_is_named(tmp_path: Path, keys: tuple[str, ...]) -> None:
+    """The plan stays what it was: to try again for ever would help nobody."""
+    writer = _writer(tmp_path, _plan(keys))
+    writer.open()
+    writer.write(numbers(1)[0])
+    assert writer.flush() == 1
+    more = deltalake.schema.Field("more", deltalake.schema.PrimitiveType("long"))
+    deltalake.DeltaTable(str(tmp_path / "events")).alter.add_columns([more])
+    writer.write(numbers(2)[1])
+    with pytest.raises(FlowcError) as told:
+        writer.flush()
+    writer.close()
+    assert (told.value.code, isinstance(told.value, TransientError)) == ("table-differs", False)
+    assert "`more` came or went" in told.value.message
+    assert _ids(tmp_path) == list(range(10))
+
+
 def test_merge_keeps_the_last_row_of_each_key_over_epochs(tmp_path: Path) -> None:
     writer = _writer(tmp_path, _plan(("id",)))
     writer.open()

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from flowc.errors import FlowcError
-from flowc.loadplan import LoadPlan
+from flowc.errors import EngineError, FlowcError, TransientError
+from flowc.loadplan import Attach, LoadPlan
 from flowc.nodes import Changelog
 from flowc.runtime.connectors.delta import Delta
 from flowc.runtime.load import write_rows
@@ -160,9 +160,21 @@ class DeltaWriter:
                 self._stamp(number)
             self.pause("rows")
             self.database.commit()
-        except FlowcError:
+        except FlowcError as error:
             self.database.rollback()
+            if isinstance(error, TransientError):
+                self._require_unaltered(load)
             raise
+
+    def _require_unaltered(self, load: LoadPlan) -> None:
+        """Raises EngineError where the table has other columns than the stream was compiled for: it stays so."""
+        live = self.database.table(self.plan.table)
+        planned = next(step.table for step in load.steps if isinstance(step, Attach))
+        differ = set(live.column_names) ^ set(planned.column_names) if live is not None else set()
+        if differ:
+            names = ", ".join(f"`{name}`" for name in sorted(differ))
+            message = f"`{self.plan.name}` got other columns while stream `{self.stream}` ran: {names} came or went"
+            raise EngineError(message, code="table-differs", help="start the stream again: nothing is lost")
 
     def _stamp(self, number: int) -> None:
         """Another number than what is gathered begins behind is another worker's, who may have written a part of it."""
