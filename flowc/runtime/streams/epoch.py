@@ -75,7 +75,8 @@ class Intent:
     Epochs of a stream are numbered from 1. `time` is what `now()` is in it, in microseconds since 1970 UTC;
     `watermark` is the one before its rows, in the same unit. `messages` are there of a source that cannot be read
     again, with the `_id` of each. `versions` are those of the lookups, where a replay must see them again. `maker` is
-    the plan that makes the rows; None for an epoch that has none, whoever writes it.
+    the plan that makes the rows; None for an epoch that has none, whoever writes it. `count` is the number of messages
+    that were read; None where nobody counted them.
     """
 
     number: int
@@ -85,6 +86,7 @@ class Intent:
     messages: pa.RecordBatch | None = field(default=None, compare=False, repr=False)
     versions: Mapping[str, Version] | None = field(default=None, compare=False, repr=False)
     maker: Maker | None = field(default=None, compare=False, repr=False)
+    count: int | None = field(default=None, compare=False)
 
 
 END = 2**63 - 1

@@ -14,6 +14,7 @@ from flowc.runtime.streams.epoch import Intent, Partition, Range
 from flowc.runtime.streams.loop import Polled, Reader
 from flowc.runtime.streams.oversize import one_batch
 from flowc.runtime.streams.positions import NUMBERS, Order
+from flowc.runtime.streams.source import STREAM
 
 _WAIT = 0.1
 """Seconds that one poll waits."""
@@ -58,6 +59,8 @@ class Replay:
     readers: Mapping[str, Reader]
     intents: Sequence[Intent]
     stopping: threading.Event = field(default_factory=threading.Event)
+    held: int = 0
+    """The last epoch that some target holds, whose messages must all be there again."""
     _done: int = 0
     _over: dict[str, list[Polled]] = field(default_factory=dict)
     """What was read and is of later intents, per source."""
@@ -94,8 +97,19 @@ class Replay:
         if found is None:
             self._done -= 1
             return None
+        self._require_all(source, intent, sum(batch.num_rows for batch in found))
         batch = one_batch(found) if found else pa.RecordBatch.from_pylist([], schema=pa.schema([]))
         return Polled(source, batch, intent.ranges, time.time(), intent, order=self._orders.get(source, NUMBERS))
+
+    def _require_all(self, source: str, intent: Intent, found: int) -> None:
+        """Raises EngineError where a topic that is compacted has fewer messages of an epoch that a target holds."""
+        if intent.number <= self.held and found < (intent.count or 0):
+            message = (
+                f"epoch {intent.number} read {intent.count} messages of `{source}`, of which {found} are left, "
+                "and a target has the rows of all of them"
+            )
+            help = f"the topic was compacted; to go on with what is left: `flowc rewind {STREAM} --to current`"
+            raise EngineError(message, code="retention-gap", help=help)
 
     def _read_by(self, intent: Intent) -> str:
         """The source that an intent has messages of; any one where it has none: its ranges stand, of all sources."""

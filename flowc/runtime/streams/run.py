@@ -308,7 +308,7 @@ class StreamRun:
             self._tell()
 
     def _replay(self, intents: Sequence[Intent]) -> None:
-        replay = Replay(self.readers, intents, self.stopping)
+        replay = Replay(self.readers, intents, self.stopping, max(self._held))
         reader = {"replay": self.reading(replay)}
         Loop(reader, self._again, self._commit, self.plan.batch.max_wait, stopping=self.stopping).run()
 
@@ -397,7 +397,8 @@ class StreamRun:
         messages = polled.messages if polled.source in self._unsettled.queues and polled.messages.num_rows else None
         versions = self.compute.versions() if keeps_versions(self.plan) else None
         maker = self._maker if self._intends else None
-        return Intent(self._number + 1, self.clock(), polled.ranges, watermark, messages, versions, maker)
+        count = polled.messages.num_rows
+        return Intent(self._number + 1, self.clock(), polled.ranges, watermark, messages, versions, maker, count)
 
     @cached_property
     def _maker(self) -> Maker:

@@ -44,14 +44,15 @@ def intent_text(intent: Intent, lookups: Mapping[str, int], maker: int | None = 
     ranges = [[r.source, *map(plain, (r.partition, r.start, r.end)), r.log, *([True] if r.last else [])]
               for r in intent.ranges]  # fmt: skip
     said = {"time": intent.time, "watermark": intent.watermark, "ranges": ranges, "lookups": dict(lookups)}
-    return _text({**said, **({"plan": maker} if maker is not None else {})})
+    known = {"plan": maker, "count": intent.count}
+    return _text({**said, **{name: told for name, told in known.items() if told is not None}})
 
 
 def read_intent(number: int, text: str) -> Intent:
     """The intent of such a text."""
     found = json.loads(decoded(text))
     ranges = (Range(source, str(at), str(start), str(end), *more) for source, at, start, end, *more in found["ranges"])
-    return Intent(number, found["time"], tuple(ranges), found["watermark"])
+    return Intent(number, found["time"], tuple(ranges), found["watermark"], count=found.get("count"))
 
 
 def read_lookups(text: str) -> dict[str, int] | None:
