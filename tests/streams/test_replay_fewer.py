@@ -20,12 +20,12 @@ from tests.streams.test_targets_behind import OTHER, Stream
 
 
 @contextmanager
-def _run(folder: Path, point: str = "") -> Iterator[StreamRun]:
+def cut_run(folder: Path, point: str = "", after: int = 0) -> Iterator[StreamRun]:
     """A run that ends, or is cut off at a point."""
     with chdir(folder):
         opened = open_project([Path("specs")], None, "nothing was run")
     plan = plan_of(opened.checked, opened.ir, "s", opened.sessions)
-    run = assembled(plan, opened.sessions, StreamReport("s"), once=True, pause=CutAt(point))
+    run = assembled(plan, opened.sessions, StreamReport("s"), once=True, pause=CutAt(point, after))
     try:
         yield run
     finally:
@@ -51,14 +51,14 @@ def _compact(run: StreamRun) -> None:
 def _cut_off(tmp_path: Path, point: str) -> Stream:
     stream = Stream(tmp_path, "sqlite", OTHER, more="")
     stream.put(1, 2, 3)
-    with _run(tmp_path, point) as run, pytest.raises(Cut):
+    with cut_run(tmp_path, point) as run, pytest.raises(Cut):
         run.run()
     return stream
 
 
 def test_a_target_does_not_get_fewer_rows_than_another_one_has(tmp_path: Path) -> None:
     stream = _cut_off(tmp_path, "target 0")
-    with _run(tmp_path) as run:
+    with cut_run(tmp_path) as run:
         _compact(run)
         with pytest.raises(EngineError) as told:
             run.run()
@@ -71,7 +71,7 @@ def test_a_target_does_not_get_fewer_rows_than_another_one_has(tmp_path: Path) -
 
 def test_an_epoch_that_no_target_holds_has_what_is_left(tmp_path: Path) -> None:
     stream = _cut_off(tmp_path, "intended")
-    with _run(tmp_path) as run:
+    with cut_run(tmp_path) as run:
         _compact(run)
         run.run()
     assert stream.ids() == stream.ids("sqlite", "other.db") == [2, 3]

@@ -102,8 +102,11 @@ def pending(restored: Restored, held: Sequence[Held]) -> list[Intent]:
 def adoptable(restored: Restored, held: Sequence[Held], plan: StreamPlan) -> Held | None:
     """Where an old stream with a new store begins: at the one epoch that its older targets hold. Others are new.
 
-    A worker of before, which knows of no store, may go on for a while beside one that does.
+    A worker of before, which knows of no store, may go on for a while beside one that does. A store that has counted
+    epochs from the first one is no new one: it was put back from an older copy.
     """
+    if restored.last and not restored.checkpoint.epoch:
+        return None
     older = [there for there in held if there.epoch]
     same = len({there.epoch for there in older}) == 1
     if plan.stateful or not same or older[0].epoch <= restored.last or (restored.last and len(older) == len(held)):
