@@ -167,6 +167,25 @@ def test_a_zombie_that_commits_at_the_same_time_is_overtaken(tmp_path: Path) -> 
     assert _ids(tmp_path) == list(range(10))
 
 
+@pytest.mark.parametrize("epochs", [0, 1])
+@pytest.mark.parametrize("keys", [(), ("id",)])
+def test_a_worker_that_is_shut_out_while_it_commits_is_overtaken(
+    tmp_path: Path, keys: tuple[str, ...], epochs: int
+) -> None:
+    worker, zombie = (_writer(tmp_path, _plan(keys)) for _ in range(2))
+    zombie.open()
+    [zombie.write(each) for each in numbers(epochs)]
+    zombie.flush()
+    worker.open()
+    zombie.pause = lambda point: worker.fence() if point == "rows" else None
+    zombie.write(numbers(epochs + 1)[epochs])
+    with pytest.raises(TransientError):
+        zombie.flush()
+    zombie.close()
+    assert worker.open().epoch == epochs
+    assert _ids(tmp_path) == list(range(10 * epochs))
+
+
 def test_another_writer_may_append_meanwhile(tmp_path: Path) -> None:
     writer = _writer(tmp_path)
     writer.open()

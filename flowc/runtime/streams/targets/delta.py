@@ -91,9 +91,14 @@ class DeltaWriter:
         return self.database.stamp(self.plan.table, _fence(self.stream)) or 0
 
     def fence(self) -> None:
-        """Commits one more in the number that all workers compare."""
+        """Commits one more in the number that all workers compare.
+
+        The number of the last epoch comes with it, as it is: a worker that has compared already, and commits its epoch
+        behind this, collides with it.
+        """
         with self._rolling.lock:
-            self.database.claim(self.plan.table, {_fence(self.stream): self._fence() + 1})
+            held = self.database.stamp(self.plan.table, self.application) or 0
+            self.database.claim(self.plan.table, {_fence(self.stream): self._fence() + 1, self.application: held})
 
     def look(self) -> Held:
         """The last epoch that the table's log speaks of."""
