@@ -14,7 +14,7 @@ from flowc.runtime.streams.begin import beginnings, opened
 from flowc.runtime.streams.epoch import Epoch, Intent, Range
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.state.contract import Checkpoint, Restored
-from flowc.runtime.streams.targets.contract import Fenced, Fencing
+from flowc.runtime.streams.targets.contract import Fenced, fence_all
 from flowc.runtime.streams.targets.database import DatabaseWriter
 
 
@@ -43,9 +43,7 @@ class FormerRun(StreamRun):
         opened(self.plan, self.store, self.writers)
         if self.store.last() != self.shut:
             self.store.shut(self.clock())
-        for writer in self.writers:
-            if isinstance(writer, Fencing):
-                writer.fence()
+        fence_all(self.writers)
         restored = self._restore(*opened(self.plan, self.store, self.writers))
         held = [intent for intent in restored.intents if intent.number <= max(self._held)]
         if held and why is not None:

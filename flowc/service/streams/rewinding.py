@@ -26,7 +26,7 @@ from flowc.runtime.streams.behind import Lack, marks_held
 from flowc.runtime.streams.epoch import Epoch, Intent, Partition, Range
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.state.contract import Checkpoint, Restored
-from flowc.runtime.streams.targets.contract import Fenced, Held
+from flowc.runtime.streams.targets.contract import Fenced, Held, fence_all
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.service.access.sessions import Sessions
 from flowc.service.streams.moves import LOST, Move, moves_to, order_of
@@ -187,15 +187,15 @@ class Rewind:
             self.restored = store.shut(_now())
             self.run.pause("shut")
             self._await_targets()
+            self._shut_out()
             self._look_again(announced)
             _check_pending(self.plan, self.restored, self.held, self.moves)
             shut = self.restored.last + 1
         checkpoint = self._checkpoint(max(shut, *(there.epoch for there in self.held)) + 1)
         store.move(checkpoint, shut)
         self.run.pause("moved in the store")
-        for writer, held in zip(self.run.writers, self.held, strict=True):
-            table = table_of(writer)
-            if held.positions and table is not None:
+        for writer in self.run.writers:
+            if (table := table_of(writer)) is not None:
                 with self.overtaken.removed_by(writer, lambda: self.moves):
                     self._move_along(table, checkpoint)
 
@@ -220,6 +220,11 @@ class Rewind:
         while pending(self.restored, self._telling()) and time.monotonic() < until:
             time.sleep(_PAUSE)
             self.held = [writer.look() for writer in self.run.writers]
+
+    def _shut_out(self) -> None:
+        """Stops workers in targets that keep no positions: one that slept would commit an epoch that is read again."""
+        fence_all(self.run.writers)
+        self.held = [writer.look() for writer in self.run.writers]
 
     def _telling(self) -> list[Held]:
         """What those hold that tell of each epoch at once; others gather several, or pass over those without rows."""
@@ -249,13 +254,12 @@ class Rewind:
     def _from(self, held: Held, checkpoint: Checkpoint) -> Epoch:
         """The epoch that moves a target which keeps positions from where it stands itself.
 
-        State in the target's own transactions has to be of the epoch of all positions, so also of those that stay.
+        Positions that stay get its number, too: state in the target's own transactions is of their epoch, and a worker
+        that slept behind its intent finds another one.
         """
-        shared = self.run.store is not None and not intends(self.plan)
         ranges = tuple(
             Range(*at, held.positions.get(at, position), position, checkpoint.logs.get(at, ""))
             for at, position in sorted(checkpoint.positions.items())
-            if shared or held.positions.get(at) != position or held.logs.get(at) != checkpoint.logs.get(at)
         )
         return Epoch(Intent(checkpoint.epoch, _now(), ranges), _NO_ROWS, 0, checkpoint=checkpoint)
 

@@ -16,7 +16,7 @@ from flowc.runtime.arrow import empty
 from flowc.runtime.connectors import open_database
 from flowc.runtime.streams.epoch import Epoch
 from flowc.runtime.streams.marks import Mark
-from flowc.runtime.streams.targets.contract import Held, Writer
+from flowc.runtime.streams.targets.contract import Held, Writer, fence_all
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.service.access.sessions import Sessions
 from flowc.stream import DEAD_LETTER, FilesTarget, StreamPlan, TableTarget, TargetPlan, TopicTarget
@@ -80,6 +80,10 @@ class LettersWriter:
     def open(self) -> Held:
         """As the table."""
         return self.table.open()
+
+    def fence(self) -> None:
+        """As the table, where that can."""
+        fence_all([self.table])
 
     def look(self) -> Held:
         """As the table."""

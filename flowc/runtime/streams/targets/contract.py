@@ -110,13 +110,20 @@ class Publishing(Writer, Protocol):
 
 @runtime_checkable
 class Fencing(Writer, Protocol):
-    """A target where workers that opened it before may write until they meet an epoch that they do not know."""
+    """A target without positions, where workers that opened it before may commit until it is fenced."""
 
     def fence(self) -> None:
         """Shuts out all workers that have opened it before, this one too until it opens it again.
 
         Raises TransientError where one of them writes meanwhile.
         """
+
+
+def fence_all(writers: Sequence[Writer]) -> None:
+    """Shuts other workers out of all targets that can."""
+    for writer in writers:
+        if isinstance(writer, Fencing):
+            writer.fence()
 
 
 @runtime_checkable

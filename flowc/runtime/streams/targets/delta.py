@@ -189,7 +189,7 @@ class DeltaWriter:
         if held != self._stamped:
             raise Fenced(f"another worker wrote epoch {held} of stream `{self.stream}` into `{self.plan.name}`")
         if self.database.committed(_fence(self.stream)) != self._fenced:
-            raise Fenced(f"another worker goes on with stream `{self.stream}`, by another plan of it")
+            raise Fenced(f"another worker goes on with stream `{self.stream}`, or it was moved")
 
     @property
     def _names(self) -> list[str]:

@@ -58,6 +58,11 @@ class FileLog:
         safe = re.sub(r"[^\w.-]", "_", self.stream)
         return safe if safe == self.stream else f"{safe}-{hashlib.sha256(self.stream.encode()).hexdigest()[:8]}"
 
+    @property
+    def is_begun(self) -> bool:
+        """Whether a worker has opened the folder."""
+        return self._file.exists()
+
     def open(self) -> int:
         """Takes the folder over, finishes or removes what the worker before left; gives the last durable epoch."""
         Folder(self.folder).require(self._drafts)

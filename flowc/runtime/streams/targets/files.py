@@ -79,6 +79,11 @@ class FilesWriter:
             self._rolling.begin(held)
             return Held(held)
 
+    def fence(self) -> None:
+        """Takes the folder over, where a worker has opened it."""
+        if self._log.is_begun:
+            self.open()
+
     def look(self) -> Held:
         """The last durable epoch; the folder stays whose it is."""
         with speaking(self._log.folder):

@@ -83,6 +83,11 @@ class KafkaWriter:
         self._place = held.place
         return self._claimed(held) if self.was and not held.epoch and not held.positions else held
 
+    def fence(self) -> None:
+        """Ends the transaction of the producer before and shuts it out; without transactions, the broker cannot."""
+        if self.plan.transactions:
+            self._producer.open()
+
     def look(self) -> Held:
         """What is held, for those who only watch."""
         if not self._producer.is_open:
