@@ -146,7 +146,7 @@ def test_a_table_takes_up_the_state_where_giving_up_epochs_was_cut_off(
     assert folder.flowc("run", "s", "--once").code != 0
     project(tmp_path, ONCE.replace(", x FROM", ", 2 * x AS x FROM"), f"{STATE}\n    on_error: drop", ONE)
     with monkeypatch.context() as patched:
-        patched.setattr(FormerRun, "_keep_from", cut)
+        patched.setattr(FormerRun, "_fence", cut)
         killed_there(folder, postgres, "none")
     assert verdicts(folder)[0] == ("dedupe", "keep")
     assert rows_of_run(folder, postgres) == [("a", 1), ("c", 6)]

@@ -6,7 +6,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Callable
-from contextlib import chdir
+from contextlib import chdir, suppress
 from pathlib import Path
 
 import deltalake
@@ -15,7 +15,7 @@ import pytest
 from flowc.cli.opened import open_project
 from flowc.service.streams.run import StreamReport, run_stream
 from tests.commands import Folder, Inside
-from tests.streams.test_edited_intents import put
+from tests.streams.test_edited_intents import Cut, put
 
 SPEC = """
 connections:
@@ -112,3 +112,57 @@ def test_nothing_of_a_plan_that_was_edited_comes_behind_what_was_given_up(tmp_pa
     assert (report.error, again.error, held(tmp_path, to)) == (None, None, [("a", 100)])
     assert to != "tables" or held(tmp_path, "table") == [("a", 100)]
     assert zombie.report.error is not None
+
+
+@pytest.mark.parametrize("to", TARGETS)
+@pytest.mark.parametrize("point", ["standing", "fenced"])
+def test_a_worker_wakes_up_while_its_epoch_is_given_up(tmp_path: Path, to: str, point: str) -> None:
+    """A table takes the epoch until it is fenced: then nothing is given up, and only the former plan may go on."""
+    folder = edited(tmp_path, to, 10)
+    put(folder, "1", ("a", 1, "00:01"))
+    zombie = Paused(folder)
+    edited(tmp_path, to, 100)
+
+    def wake(name: str) -> None:
+        if name == point:
+            zombie.end()
+
+    try:
+        report = run(folder, wake)
+    finally:
+        zombie.end()
+    again = run(folder, lambda _: None)
+    if point == "fenced" or to in ("files", "delta"):
+        assert (report.error, again.error, held(tmp_path, to)) == (None, None, [("a", 100)])
+        return
+    stopped = "unfinished-epochs" if to == "tables" else None  # the only table has all that was intended
+    assert (codes(report, again), held(tmp_path, "table")) == (["stream-fenced", stopped], [("a", 10)])
+    edited(tmp_path, to, 10)
+    assert run(folder, lambda _: None).error is None
+    assert held(tmp_path, to) == [("a", 10)]
+
+
+@pytest.mark.parametrize("to", ["table", "tables"])
+def test_giving_up_is_cut_off_between_the_tables_and_the_store(tmp_path: Path, to: str) -> None:
+    folder = edited(tmp_path, to, 10)
+    put(folder, "1", ("a", 1, "00:01"))
+    zombie = Paused(folder)
+    edited(tmp_path, to, 100)
+
+    def cut(name: str) -> None:
+        if name == "fenced":
+            raise Cut
+
+    try:
+        for _ in range(2):
+            with suppress(Cut):
+                run(folder, cut)
+    finally:
+        zombie.end()
+    assert (run(folder, lambda _: None).error, held(tmp_path, to)) == (None, [("a", 100)])
+    assert to != "tables" or held(tmp_path, "table") == [("a", 100)]
+    assert zombie.report.error is not None
+
+
+def codes(*reports: StreamReport) -> list[str | None]:
+    return [report.error and report.error.code for report in reports]

@@ -14,8 +14,12 @@ from flowc.runtime.streams.begin import beginnings, opened
 from flowc.runtime.streams.epoch import Epoch, Intent, Range
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.state.contract import Checkpoint, Restored
-from flowc.runtime.streams.targets.contract import Fenced, fence_all
+from flowc.runtime.streams.targets.contract import Fenced, Held, PutBack, fence_all
 from flowc.runtime.streams.targets.database import DatabaseWriter
+from flowc.runtime.streams.targets.lettertable import table_of
+
+BEYOND = 1000
+"""So much greater is the number of the epoch that fences tables than any that a worker intends meanwhile."""
 
 
 @dataclass
@@ -31,8 +35,12 @@ class FormerRun(StreamRun):
         return self._intended
 
     def finish(self) -> None:
-        """Does all that was intended, and keeps the state behind it."""
-        self.stand()
+        """Does all that was intended, and keeps the state behind it; gives up the rest where a run before began to."""
+        restored, found = opened(self.plan, self.store, self.writers, looking=True)
+        if any(_is_fenced(there, restored) for there in found):
+            self.give_up()
+        else:
+            self.stand()
 
     def give_up(self, why: FlowcError | None = None) -> None:
         """Does what some target holds, and gives up the epochs behind that. No worker of the plan runs any more.
@@ -44,7 +52,8 @@ class FormerRun(StreamRun):
         if self.store.last() != self.shut:
             self.store.shut(self.clock())
         fence_all(self.writers)
-        restored = self._restore(*opened(self.plan, self.store, self.writers))
+        restored, found = opened(self.plan, self.store, self.writers)
+        restored = self._restore(restored, [_unfenced(there, restored) for there in found])
         held = [intent for intent in restored.intents if intent.number <= max(self._held)]
         if held and why is not None:
             raise why
@@ -53,37 +62,61 @@ class FormerRun(StreamRun):
             self._replay(held)
         if self.stopping.is_set():
             return
-        self._flush()
+        if held:
+            self._settle()
         if held and min(self._held) < self._number:  # else a target may be new, or record no epoch without rows
             raise Fenced(f"stream `{self.plan.name}`: not every target holds its last epoch")
         point = self._standing(restored)
+        self.pause("standing")
+        for table in filter(None, map(table_of, self.writers)):
+            self._fence(table, point)
+        self.pause("fenced")
         self.store.move(point, restored.last)
-        self._keep_from(point)
 
-    def _keep_from(self, point: Checkpoint) -> None:
-        """Records an epoch without rows in the tables that know positions: a worker that slept is behind it."""
-        ranges = tuple(
-            Range(*at, start, start, point.logs.get(at, "")) for at, start in sorted(point.positions.items())
-        )
-        for writer in self.writers:
-            if isinstance(writer, DatabaseWriter):
-                writer.write(Epoch(Intent(point.epoch, self.clock(), ranges), self._nothing().messages, 0))
+    def _fence(self, table: DatabaseWriter, point: Checkpoint) -> None:
+        """Records an epoch without rows in a table that knows positions: a worker that slept is behind it.
+
+        Its number says that the table holds what the checkpoint before it holds, also where the run ends here.
+        """
+        known = table.mark.epoch
+        if table.open().absent:
+            raise PutBack(table.plan.name, 0, known)
+
+        def made(held: Held) -> Epoch:
+            if held.epoch != known:
+                raise Fenced(f"another worker wrote epoch {held.epoch} of stream `{self.plan.name}`")
+            at = sorted(point.positions.items())
+            ranges = tuple(Range(*where, start, start, point.logs.get(where, "")) for where, start in at)
+            return Epoch(Intent(point.epoch, self.clock(), ranges), self._nothing().messages, 0)
+
+        table.move(made)
 
     def _is_whole(self) -> bool:
         """Makes the state anew as a worker of the plan did that intended epochs; False where that was cut off."""
         return self._remade()
 
     def _standing(self, restored: Restored) -> Checkpoint:
-        """The state behind what was done, as the checkpoint of the last epoch that was intended.
+        """The state behind what was done, as the checkpoint of an epoch that no worker intends meanwhile.
 
         What is given up is read again from where it began, also where no epoch before read the partition: without a
         position, it would begin anew, where `start` says.
         """
-        begun = beginnings(restored.intents)
+        begun, number = beginnings(restored.intents), restored.last + BEYOND
         if self._number == restored.checkpoint.epoch:  # nothing was: what is kept stays what it is
             kept = restored.checkpoint
             positions, logs = {**begun, **kept.positions}, {**restored.logs, **kept.logs}
-            return self._marked(replace(kept, epoch=restored.last, segments=(), positions=positions, logs=logs))
-        read = Checkpoint(restored.last, {**begun, **self._read}, logs={**restored.logs, **self._logs})
+            return self._marked(replace(kept, epoch=number, segments=(), positions=positions, logs=logs))
+        read = Checkpoint(number, {**begun, **self._read}, logs={**restored.logs, **self._logs})
         point = self._marked(self.compute.snapshot(read))
         return reduce(Checkpoint.then, (*self._pending, point))
+
+
+def _is_fenced(there: Held, restored: Restored) -> bool:
+    """Whether giving up epochs was cut off between this table and the store."""
+    kept = {**beginnings(restored.intents), **restored.checkpoint.positions}
+    return there.epoch > restored.last and there.positions == kept
+
+
+def _unfenced(there: Held, restored: Restored) -> Held:
+    """What a target holds: of a table that was fenced, what the checkpoint holds."""
+    return replace(there, epoch=restored.checkpoint.epoch) if _is_fenced(there, restored) else there

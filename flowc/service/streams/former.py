@@ -18,10 +18,11 @@ from flowc.runtime.streams.epoch import Intent, after
 from flowc.runtime.streams.plantext import fingerprint, made_by
 from flowc.runtime.streams.state.contract import Restored
 from flowc.runtime.streams.targets.contract import Fenced
+from flowc.runtime.streams.targets.lettertable import table_of
 from flowc.runtime.streams.unfinished import FormerRun
 from flowc.service.access.sessions import Sessions
 from flowc.service.streams.state import looked_at
-from flowc.service.streams.targets import table_of, writers_of
+from flowc.service.streams.targets import writers_of
 from flowc.stream import StreamPlan
 
 _log = logging.getLogger("flowc.state")

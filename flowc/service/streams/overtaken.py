@@ -10,10 +10,10 @@ from flowc.runtime.streams.epoch import Epoch
 from flowc.runtime.streams.letternotes import unjudged
 from flowc.runtime.streams.targets.contract import Writer
 from flowc.runtime.streams.targets.database import DatabaseWriter
+from flowc.runtime.streams.targets.lettertable import table_of
 from flowc.service.access.sessions import Sessions
 from flowc.service.streams.deadletters import DeadLetters, kept_by
 from flowc.service.streams.moves import Move
-from flowc.service.streams.targets import table_of
 from flowc.stream import LettersSql, StreamPlan
 
 

@@ -23,11 +23,12 @@ from flowc.runtime.streams.lettersrun import LettersRun, TakingWriter
 from flowc.runtime.streams.source import NumberedSource
 from flowc.runtime.streams.targets.contract import Writer
 from flowc.runtime.streams.targets.database import DatabaseWriter
+from flowc.runtime.streams.targets.lettertable import LettersWriter
 from flowc.service.streams.deadletters import DeadLetters
 from flowc.service.streams.discovery import discovered
 from flowc.service.streams.run import lowered_stream, planned
 from flowc.service.streams.sources import opened_sources
-from flowc.service.streams.targets import LettersWriter, looking
+from flowc.service.streams.targets import looking
 from flowc.stream import StreamPlan, TableTarget
 
 _BACK = "go back to before them: `flowc rewind {}`"

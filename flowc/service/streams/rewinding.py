@@ -28,12 +28,12 @@ from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.state.contract import Checkpoint, Restored
 from flowc.runtime.streams.targets.contract import Fenced, Held, fence_all
 from flowc.runtime.streams.targets.database import DatabaseWriter
+from flowc.runtime.streams.targets.lettertable import table_of
 from flowc.service.access.sessions import Sessions
 from flowc.service.streams.moves import LOST, Move, moves_to, order_of
 from flowc.service.streams.overtaken import Overtaken
 from flowc.service.streams.recovering import HELD, lacks_of, leading, place_of, unknown_ends
 from flowc.service.streams.run import Pause, StreamReport, assembled, no_pause, plan_of
-from flowc.service.streams.targets import table_of
 from flowc.stream import StreamPlan, TableTarget, TopicTarget
 
 _TRIES = 20

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from functools import cache
 from typing import cast
 
@@ -12,14 +11,12 @@ from flowc.catalog import Table
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Target
 from flowc.compiler.streamplan.targets import LiveTableOf
-from flowc.runtime.arrow import empty
 from flowc.runtime.connectors import open_database
-from flowc.runtime.streams.epoch import Epoch
-from flowc.runtime.streams.marks import Mark
-from flowc.runtime.streams.targets.contract import Held, Writer, fence_all
+from flowc.runtime.streams.targets.contract import Writer
 from flowc.runtime.streams.targets.database import DatabaseWriter
+from flowc.runtime.streams.targets.lettertable import LettersWriter
 from flowc.service.access.sessions import Sessions
-from flowc.stream import DEAD_LETTER, FilesTarget, StreamPlan, TableTarget, TargetPlan, TopicTarget
+from flowc.stream import FilesTarget, StreamPlan, TableTarget, TargetPlan, TopicTarget
 
 Pause = Callable[[str], None]
 
@@ -64,46 +61,3 @@ def _table_writer(target: TableTarget, plan: StreamPlan, sessions: Sessions, pau
     options = sessions.options(target.connection)
     database = open_database(options.kind, options.values)
     return cast(Writer, delta.DeltaWriter(target, plan.kept, database, plan.was, pause))
-
-
-@dataclass
-class LettersWriter:
-    """Writes the dead letters of epochs into a table as if they were its rows."""
-
-    table: Writer
-
-    @property
-    def mark(self) -> Mark:
-        """As the table."""
-        return self.table.mark
-
-    def open(self) -> Held:
-        """As the table."""
-        return self.table.open()
-
-    def fence(self) -> None:
-        """As the table, where that can."""
-        fence_all([self.table])
-
-    def look(self) -> Held:
-        """As the table."""
-        return self.table.look()
-
-    def write(self, epoch: Epoch) -> int:
-        """Takes the dead letters of an epoch."""
-        rows = epoch.dead if epoch.dead is not None else empty(DEAD_LETTER)
-        return self.table.write(replace(epoch, rows=rows, dead=None))
-
-    def flush(self) -> int:
-        """As the table."""
-        return self.table.flush()
-
-    def close(self) -> None:
-        """As the table."""
-        self.table.close()
-
-
-def table_of(writer: Writer) -> DatabaseWriter | None:
-    """The writer of a database that writes what another one is given, or is that one."""
-    table = writer.table if isinstance(writer, LettersWriter) else writer
-    return table if isinstance(table, DatabaseWriter) else None
