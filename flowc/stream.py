@@ -128,7 +128,7 @@ class PositionSql:
 
     def beginning(self, places: Sequence[Mapping[str, object]], *, rows: bool, **filled: object) -> str:
         """The statement that records partitions; of each, what the templates hold. `rows` follow, or none."""
-        begun = ", ".join(self.begun.format(**place, **filled) for place in places)
+        begun = " UNION ALL ".join(self.begun.format(**place, **filled) for place in places)
         return (self.begin + (self.locked if rows else "")).format(rows=begun, **filled)
 
     def advancing(self, places: Sequence[Mapping[str, object]], *, rows: bool, **filled: object) -> str:

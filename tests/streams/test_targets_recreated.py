@@ -13,6 +13,8 @@ import pyarrow as pa
 import pytest
 
 from flowc.cli.opened import open_project
+from flowc.compiler.dialects import DIALECTS
+from flowc.compiler.streamplan.positions import orphan_positions
 from flowc.runtime.streams import run as runs
 from flowc.runtime.streams.epoch import Epoch, Intent, Range
 from flowc.runtime.streams.targets.contract import PutBack
@@ -242,6 +244,20 @@ def test_an_epoch_that_begins_partitions_alone_is_not_written_into_another_table
         with pytest.raises(PutBack):
             writer.write(epoch)
     assert (store.rows("SELECT id FROM events"), len(store.rows("SELECT 1 FROM flowc.positions"))) == ([], 1)
+
+
+@plain
+def test_an_epoch_that_begins_partitions_alone_is_not_written_where_apply_dropped_the_table(
+    project: Inside, store: Store
+) -> None:
+    with opened_writer(project) as writer:
+        held = writer.open()
+        writer.database.execute(orphan_positions(writer.stored, DIALECTS[store.kind]))
+        begun = (Range("source", "another", "", "9"), Range("source", "one more", "", "9"))
+        epoch = Epoch(Intent(held.epoch + 1, 0, begun), pa.record_batch({"id": pa.array([3], pa.int64())}), 1)
+        with pytest.raises(PutBack):
+            writer.write(epoch)
+    assert store.rows("SELECT id FROM events") == [(1,), (2,)]
 
 
 @postgres

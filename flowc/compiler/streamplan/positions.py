@@ -55,8 +55,8 @@ def position_sql(project: str, stream: str, target: TableName, sources: list[str
     of, this = f" FROM {state} AS p WHERE p.", _table_identity(target, dialect)
     held = f"{_own(project, stream, dialect)} AND {ident('target')} = {{target}}"
     at = f"{ident('source')} = {{source}} AND {ident('partition_name')} = {{partition}}"
-    values = f"{_literal(project, dialect)}, {_literal(stream, dialect)}, {{target}}, {{source}}, {{partition}}, "
-    values += "{end}, {epoch}, '{log}'" + (f", {_braced(this)}" if this else "")
+    values = [_literal(project, dialect), _literal(stream, dialect), "{target}", "{source}", "{partition}"]
+    values += ["{end}", "{epoch}", "'{log}'", *([_braced(this)] if this else [])]
     epoch = ident("epoch")
     adopt = f", {ident(TABLE_ID.name)} = {_braced(this)}" if this else ""
     known = f", p.{ident(TABLE_ID.name)} AS {ident(TABLE_ID.name)}, {this} AS {ident('this_id')}" if this else ""
@@ -70,7 +70,7 @@ def position_sql(project: str, stream: str, target: TableName, sources: list[str
         _begin(state, held, this, dialect),
         f"UPDATE {state} SET {ends}, {logs}, {epoch} = {{epoch}}{adopt} WHERE {held} AND {_unchanged(this)} "
         "AND ({moved})",
-        f"({values})",
+        _begun(values, dialect),
         f"WHEN {at} THEN {{end}}",
         f"WHEN {at} THEN '{{log}}'",
         f"{at} AND {ident('next_position')} = {{start}}",
@@ -108,12 +108,16 @@ def _unchanged(this: str) -> str:
 
 
 def _begin(state: str, held: str, this: str, dialect: Dialect) -> str:
-    """A template of the statement that records partitions: none where other positions are of another table."""
+    """A template of the statement that records partitions: none where other positions are of a table that is gone."""
     into = f"INSERT INTO {state} ({idents(column.name for column in _columns(dialect))})"
-    if not this:
-        return f"{into} VALUES {{rows}}"
     others = f"SELECT 1 FROM {state} WHERE {held} AND NOT ({_unchanged(this)})"
-    return f"{into} SELECT b.* FROM (VALUES {{rows}}) AS b WHERE NOT EXISTS ({others})"
+    return f"{into} SELECT b.* FROM ({{rows}}) AS b WHERE NOT EXISTS ({others})"
+
+
+def _begun(values: Iterable[str], dialect: Dialect) -> str:
+    """A template of the query of one such row."""
+    named = zip(values, _columns(dialect), strict=True)
+    return "SELECT " + ", ".join(f"{value} AS {ident(column.name)}" for value, column in named)
 
 
 def counted(target: TargetPlan) -> TargetPlan:
