@@ -155,7 +155,8 @@ class FileSource:
         last = (end >> SHIFT) + ((end & _LINES) > 0)
         for number in reversed(range(start >> SHIFT, min(last, len(self._registry.files)))):
             try:
-                self._registry.check(number)
+                if self._registry.names(number):
+                    self._registry.check(number)
             except FlowcError:
                 return self._files.folder / self._registry.files[number].path, (number + 1) << SHIFT
         return None
@@ -265,6 +266,9 @@ class FileSource:
             number = self._at >> SHIFT
             if number >= len(self._registry.files):
                 return None
+            if self._blocks is None and not self._registry.names(number):
+                self._at = (number + 1) << SHIFT
+                continue
             path, line = self._registry.check(number), self._at & ((1 << SHIFT) - 1)
             try:
                 self._blocks = self._blocks or self._opened(path, number, line)

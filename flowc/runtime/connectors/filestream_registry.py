@@ -23,7 +23,7 @@ from typing import Protocol
 
 from flowc.errors import EngineError, TransientError
 from flowc.runtime.connectors.files import keeps_bad_rows, unreadable
-from flowc.runtime.connectors.folder import Folder, shown
+from flowc.runtime.connectors.folder import Folder, is_named, shown, without_dots
 from flowc.runtime.streams.targets.contract import Fenced
 
 SHIFT = 40
@@ -206,7 +206,7 @@ class Registry:
     def _there(self) -> list[Seen]:
         found, folder = [], Folder(self.folder)
         named = (self.folder / self.path).is_file()
-        for name in {self.path} if named else set(folder.names(self.path)):
+        for name in map(without_dots, {self.path} if named else set(folder.names(self.path))):
             if _is_hidden(name) or keeps_bad_rows(name, self.path):
                 continue
             try:
@@ -223,6 +223,10 @@ class Registry:
         path = self.folder / name
         at = path.stat() if folder.holds(path) else path.lstat()
         return None if stat.S_ISDIR(at.st_mode) else Seen(at.st_mtime_ns, name, at.st_size)
+
+    def names(self, number: int) -> bool:
+        """Whether `path` names a file, which may have got its number by another one before an edit."""
+        return is_named(self.files[number].path, self.path)
 
     def check(self, number: int) -> Path:
         """Where a file is that is to be read.

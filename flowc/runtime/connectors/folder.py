@@ -8,8 +8,9 @@ from __future__ import annotations
 import glob
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path, PurePath
 
 from flowc.errors import DataError
@@ -107,6 +108,25 @@ class Folder:
                 found = (name for name in folders if not self.holds(Path(parent, name)))
                 for name in (*found, *self.names(after[:-1] or "*", Path(parent))):
                     yield os.path.normpath(f"{below}/{name}")
+
+
+def is_named(name: str, pattern: str) -> bool:
+    """Whether a pattern names a path, which `names` found by another one, or is that path itself."""
+    plain = without_dots(pattern)
+    return name == plain or _matches(name.split("/"), plain.split("/"))
+
+
+def without_dots(name: str) -> str:
+    """A path in its shortest spelling; behind a link, `..` may lead elsewhere, and stays."""
+    return str(PurePath(name))
+
+
+def _matches(parts: Sequence[str], patterns: Sequence[str]) -> bool:
+    if not patterns or not parts:
+        return not parts and all(each == "**" for each in patterns)
+    if patterns[0] != "**":
+        return fnmatchcase(parts[0], patterns[0]) and _matches(parts[1:], patterns[1:])
+    return len(patterns) == 1 or _matches(parts, patterns[1:]) or _matches(parts[1:], patterns)
 
 
 def _kind(mode: int) -> str:

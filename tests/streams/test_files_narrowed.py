@@ -1,0 +1,73 @@
+"""A source of files whose `path` was edited: what it no longer names is not read, and the same file is one file."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from flowc.runtime.connectors.folder import is_named
+from tests.commands import Inside
+from tests.streams.filefolder import put
+
+PROJECT = """
+connections:
+  drop: {{ kind: files, uri: drop }}
+  wh: {{ kind: sqlite, path: wh.db }}
+streams:
+  s:
+    source: {{ connection: drop, path: "{path}", format: jsonl, columns: {{ id: bigint }} }}
+    sql: SELECT id FROM source
+    to: {{ connection: wh, table: t, mode: append }}
+"""
+
+
+def run(folder: Path, path: str) -> tuple[int, list[int]]:
+    made = Inside(folder)
+    made.write("specs/s.yaml", PROJECT.format(path=path))
+    done = made.flowc("run", "s", "--once")
+    with sqlite3.connect(folder / "wh.db") as db:
+        return done.code, [id_ for (id_,) in db.execute("SELECT id FROM t ORDER BY id")]
+
+
+def files(folder: Path, **bodies: str) -> None:
+    for seconds, (name, body) in enumerate(bodies.items(), 1):
+        put(folder / "drop", f"{name}.jsonl", body + "\n", seconds)
+
+
+@pytest.mark.parametrize(("path", "ids"), [("[ac]*.jsonl", [1, 3]), ("a*.jsonl", [1]), ("a.jsonl", [1])])
+def test_files_that_were_found_by_a_wider_path_are_not_read(tmp_path: Path, path: str, ids: list[int]) -> None:
+    files(tmp_path, a='{"id": 1}', b='{"id": "bad"}', c='{"id": 3}')
+    assert run(tmp_path, "*.jsonl") == (1, [])
+    assert run(tmp_path, path) == (0, ids)
+    assert run(tmp_path, path) == (0, ids)
+
+
+def test_files_that_a_wider_path_names_are_read(tmp_path: Path) -> None:
+    files(tmp_path, a='{"id": 1}', b='{"id": 2}')
+    assert run(tmp_path, "a*.jsonl") == (0, [1])
+    assert run(tmp_path, "*.jsonl") == (0, [1, 2])
+
+
+@pytest.mark.parametrize("path", ["./*.jsonl", "**/*.jsonl", "./a.jsonl"])
+def test_another_spelling_of_a_path_finds_no_file_again(tmp_path: Path, path: str) -> None:
+    files(tmp_path, a='{"id": 1}')
+    assert run(tmp_path, "*.jsonl") == (0, [1])
+    assert run(tmp_path, path) == (0, [1])
+
+
+@pytest.mark.parametrize(
+    ("pattern", "named", "others"),
+    [
+        ("a.csv", ["a.csv"], ["x/a.csv", "b.csv"]),
+        ("./*.csv", ["a.csv"], ["x/a.csv", "a.csv.gz"]),
+        ("x/*/a?.csv", ["x/y/a1.csv"], ["x/a1.csv", "x/y/z/a1.csv"]),
+        ("**/*.csv", ["a.csv", "x/y/a.csv"], ["a.json"]),
+        ("x/**", ["x/a.csv", "x/y/a.csv"], ["a.csv", "y/a.csv"]),
+        ("x/**/y/**/a.csv", ["x/y/a.csv", "x/1/y/2/3/a.csv"], ["x/a.csv", "y/a.csv"]),
+        ("[a].csv", ["a.csv", "[a].csv"], ["b.csv"]),
+    ],
+)
+def test_names_of_a_pattern(pattern: str, named: list[str], others: list[str]) -> None:
+    assert [is_named(name, pattern) for name in (*named, *others)] == [True] * len(named) + [False] * len(others)
