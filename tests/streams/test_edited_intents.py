@@ -196,6 +196,7 @@ def test_a_stream_stops_where_the_plan_of_before_cannot_be_carried_out(tmp_path:
     (folder.path / "specs/other.yaml").unlink()
     before = specs.read_text()
     project(tmp_path, "SELECT id, x FROM source", to=BOTH)
+    assert ("s", "refuse") in verdicts(folder)
     ran = folder.flowc("run", "s", "--once")
     assert ran.code != 0
     assert "unfinished-epochs" in ran.err

@@ -11,7 +11,7 @@ from deltalake import DeltaTable
 from flowc.cli.opened import open_project
 from flowc.service.streams.run import StreamReport, assembled, plan_of
 from tests.commands import Folder
-from tests.streams.test_edited_intents import Cut, killed, put, table
+from tests.streams.test_edited_intents import Cut, killed, put, table, verdicts
 from tests.topics import Message, fresh, produce
 
 pytestmark = pytest.mark.usefixtures("kept_files")
@@ -87,6 +87,18 @@ def test_a_target_that_is_new(tmp_path: Path, other: str) -> None:
     assert table(folder, "id, x") == [("a", 1), ("d", 16), ("e", 14)]
     if other == "table":
         assert table(folder, "id, x", "other") == [("d", 16), ("e", 14)]
+
+
+@pytest.mark.parametrize(("point", "stops"), [("target 0", True), ("intended", False)])
+def test_plan_says_whether_epochs_of_former_code_stop_the_stream(tmp_path: Path, point: str, stops: bool) -> None:
+    targets = (TABLE, OTHERS["table"])
+    folder = project(tmp_path, *targets)
+    put(folder, "1", ("a", 1, "00:01"))
+    killed(folder, point)
+    project(tmp_path, *targets, factor=2)
+    assert (("s", "refuse") in verdicts(folder)) == stops
+    ran = folder.flowc("run", "s", "--once")
+    assert (ran.code != 0, "unfinished-epochs" in ran.err) == (stops, stops), ran.err
 
 
 LATEST = """

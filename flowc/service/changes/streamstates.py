@@ -18,7 +18,7 @@ from flowc.migration import StateVerdict, StreamState
 from flowc.nodes import SqlPlan
 from flowc.runtime.codecs.shapes import decoded_schema
 from flowc.runtime.connectors.filestream import lost_list, unknown_file
-from flowc.runtime.streams.begin import adoptable, check_held, check_known, named
+from flowc.runtime.streams.begin import adoptable, check_held, check_known, intends, named
 from flowc.runtime.streams.behind import added_and_removed
 from flowc.runtime.streams.decoding import schema_of
 from flowc.runtime.streams.graph.build import built
@@ -30,7 +30,7 @@ from flowc.runtime.streams.targets.contract import Held
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.service.access.sessions import Sessions
 from flowc.service.changes.streamlooks import Look, StreamLooks
-from flowc.service.streams.former import unfinished
+from flowc.service.streams.former import check_former, unfinished
 from flowc.service.streams.run import no_pause
 from flowc.service.streams.sides import planning
 from flowc.service.streams.sources import facts_plan
@@ -115,6 +115,8 @@ def _judged(
     try:
         if unfinished(plan, restored):
             check_held(restored, held, plan)
+            if intends(plan):
+                check_former(plan, restored, held, sessions)
         else:
             check_known(plan, restored, held, _held(plan, sessions) if plan.state.shared else held)
     except UsageError as error:

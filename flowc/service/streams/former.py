@@ -17,7 +17,7 @@ from flowc.runtime.streams.begin import intends
 from flowc.runtime.streams.epoch import Intent, after
 from flowc.runtime.streams.plantext import fingerprint, made_by
 from flowc.runtime.streams.state.contract import Restored
-from flowc.runtime.streams.targets.contract import Fenced
+from flowc.runtime.streams.targets.contract import Fenced, Held
 from flowc.runtime.streams.targets.lettertable import table_of
 from flowc.runtime.streams.unfinished import FormerRun
 from flowc.service.access.sessions import Sessions
@@ -95,18 +95,32 @@ def former_plan(intents: Sequence[Intent], plan: StreamPlan, sessions: Sessions)
     return former
 
 
-def _functions(former: StreamPlan, plan: StreamPlan, sessions: Sessions) -> Sequence[Function]:
-    """The functions of a plan that was kept. Raises UsageError where their code is not what it was.
+def check_former(plan: StreamPlan, restored: Restored, held: Sequence[Held], sessions: Sessions) -> None:
+    """As a run does when it begins. Raises UsageError where the former plan cannot finish what a target holds."""
+    found = unfinished(plan, restored)
+    former = former_plan(found, plan, sessions)
+    last = max((there.epoch for there in held), default=0)
+    try:
+        _require_code(former, plan, sessions)
+    except UsageError as error:
+        if any(intent.number <= last for intent in restored.intents):
+            raise _unfinished(plan, found, error.message) from error
 
-    The stored plan does not choose what is imported: it is code of the project, or what the stream calls by now.
-    """
+
+def _functions(former: StreamPlan, plan: StreamPlan, sessions: Sessions) -> Sequence[Function]:
+    """The functions of a plan that was kept. Raises UsageError where their code is not what it was."""
+    _require_code(former, plan, sessions)
+    return sessions.functions(former.functions)
+
+
+def _require_code(former: StreamPlan, plan: StreamPlan, sessions: Sessions) -> None:
+    """The stored plan does not choose what is imported: it is code of the project, or what the stream calls by now."""
     own = {each.python for each in plan.functions}
     for each in former.functions:
         code = code_of(sessions.resolver.root, each.python)
         if code != each.code or not (code or each.python in own):
             message = f"the code of function `{each.name}` (`{each.python}`) is not what it was"
             raise UsageError(message, code="function-not-loaded")
-    return sessions.functions(former.functions)
 
 
 @contextmanager
