@@ -19,13 +19,17 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from benchmarks.crash.worker import DONE, Command, Job, ended, lives
+from tests import topics
 
 if TYPE_CHECKING:
     from benchmarks.crash.trial import Trial
 
 _RUNS = 8
 _MOVED = re.compile(r"moved; (\d+) messages are read again")
-_DOUBLED = re.compile(r"^`(\S+)` will hold the rows of these messages twice", re.MULTILINE)
+_DOUBLED = re.compile(
+    r"^`(\S+)` (?:will hold the rows|was created again and has rows: it will hold those) of these messages twice",
+    re.MULTILINE,
+)
 _DURABLE = ("checkpoint", "committed", "renamed")
 """Points behind which a target and, where there is one, the store of the stream know an epoch."""
 
@@ -64,6 +68,21 @@ def of_files(home: Path, name: str) -> Damage:
             path.rename(home / path.name.removeprefix("copy-"))
 
     return Damage(drop, copy, restore)
+
+
+def of_topic(address: str, topic: str, partitions: int) -> Damage:
+    """The damage of a Kafka topic; a restored topic has the records of a copy, and another ID."""
+    records: list[topics.Message] = []
+
+    def copy() -> None:
+        held = topics.committed(address, topic)
+        records.extend(topics.Message(each.value(), each.key(), each.partition()) for each in held)
+
+    def restore() -> None:
+        topics.remake(address, topic, partitions)
+        topics.produce(address, topic, records)
+
+    return Damage(lambda: topics.drop(address, topic), copy, restore)
 
 
 def dropped(trial: Trial, job: Job) -> None:

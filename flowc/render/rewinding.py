@@ -82,6 +82,8 @@ def _consequences(rewind: Rewind) -> Iterator[str]:
         yield "warning: nobody knows how far the sources were read: messages before this place are not read any more"
     for name in rewind.doubling if back else ():
         yield f"`{printable(name)}` will hold the rows of these messages twice"
+    for name in rewind.refilled if back else ():
+        yield f"`{printable(name)}` was created again and has rows: it will hold those of these messages twice"
     if rewind.letters:
         yield f"{rewind.letters} dead letters of these messages will be removed"
     if rewind.plan.stateful:

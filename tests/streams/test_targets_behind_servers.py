@@ -98,6 +98,16 @@ class Server:
         else:
             self.sql(f"DROP DATABASE {name}", f"CREATE DATABASE {name}")
 
+    def create_again(self) -> None:
+        """Replaces the table or topic by another one that has its rows."""
+        if self.kind == "kafka":
+            held = topics.committed(self.address, self.topic)
+            topics.remake(self.address, self.topic)
+            topics.produce(self.address, self.topic, [topics.Message(each.value()) for each in held])
+            return
+        made = "CREATE TABLE copied AS SELECT * FROM events", "DROP TABLE events", "ALTER TABLE copied RENAME TO events"
+        self.sql(*made)
+
     def keep(self) -> None:
         """Copies all tables."""
         database = open_database(self.kind, {"url": self.address})
@@ -177,6 +187,18 @@ def test_a_target_that_was_made_again_stops_the_stream_and_gets_all_rows_by_a_re
     assert "twice" not in server.rewind("earliest" if server.kind == "kafka" else "held")
     server.run(5)
     assert server.ids() == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("server", ["postgres", "kafka"], indirect=True)
+def test_a_rewind_names_a_target_that_was_created_again_with_rows(server: Server) -> None:
+    server.run(1, 2)
+    server.create_again()
+    server.put(3)
+    server.stops()
+    name = f"out:{server.topic}" if server.kind == "kafka" else "out.events"
+    assert f"`{name}` was created again and has rows: it will hold" in server.rewind("earliest")
+    server.run(4)
+    assert server.ids() == [1, 1, 2, 2, 3, 4]
 
 
 @pytest.mark.parametrize("server", ["postgres", "mysql"], indirect=True)

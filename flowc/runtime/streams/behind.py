@@ -127,7 +127,12 @@ def check_recorded(plan: StreamPlan, restored: Restored, held: Sequence[Held]) -
 def warn_of_empty(plan: StreamPlan, held: Sequence[Held], writers: Sequence[Writer]) -> None:
     """Says which tables have no rows although the stream has written epochs: a consumer, or somebody, removed them."""
     for target, there, writer in zip(_targets(plan), held, writers, strict=False):
-        if there.epoch and isinstance(writer, DatabaseWriter) and not writer.plan.letters and writer.is_empty():
+        if (
+            there.epoch
+            and isinstance(writer, DatabaseWriter)
+            and not writer.plan.letters
+            and writer.has_rows() is False
+        ):
             again = shlex.join(("flowc", "rewind", plan.name, "--to", "earliest"))
             message = (
                 "stream `%s`: `%s` has no rows after epoch %s: if somebody created it again, `%s` writes its rows again"

@@ -28,13 +28,14 @@ from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.state.contract import Checkpoint, Restored
 from flowc.runtime.streams.targets.contract import Fenced, Held, fence_all
 from flowc.runtime.streams.targets.database import DatabaseWriter
+from flowc.runtime.streams.targets.kafka import KafkaWriter
 from flowc.runtime.streams.targets.lettertable import table_of
 from flowc.service.access.sessions import Sessions
 from flowc.service.streams.moves import LOST, Move, moves_to, order_of
 from flowc.service.streams.overtaken import Overtaken
 from flowc.service.streams.recovering import HELD, lacks_of, leading, place_of, unknown_ends
 from flowc.service.streams.run import Pause, StreamReport, assembled, no_pause, plan_of
-from flowc.stream import StreamPlan, TableTarget, TopicTarget
+from flowc.stream import StreamPlan, TableTarget, TargetPlan, TopicTarget
 
 _TRIES = 20
 _UNFENCED_TRIES = 5
@@ -111,13 +112,29 @@ class Rewind:
     @property
     def doubling(self) -> tuple[str, ...]:
         """The targets that will hold rows of what is read again twice: not those that merge, or lost these rows."""
-        without = {lack.number for lack in lacks_of(self.plan, self.restored, self.held) if self._lost(lack.held)}
-        appended = (
-            target.name
-            for number, target in enumerate(self.plan.targets)
-            if number not in without and not (isinstance(target, TableTarget) and target.load.mode != "append")
-        )
-        return tuple(appended)
+        without = {lack.number for lack in self._lacks if self._lost(lack.held)}
+        return tuple(target.name for number, target in self._appended if number not in without)
+
+    @property
+    def refilled(self) -> tuple[str, ...]:
+        """The targets that somebody created again with rows, of which no position tells which messages they are of."""
+        again = {lack.number for lack in self._lacks if lack.held.absent or not lack.held.epoch}
+        return tuple(target.name for number, target in self._appended if number in again and self._has_rows(number))
+
+    @property
+    def _lacks(self) -> Sequence[Lack]:
+        return lacks_of(self.plan, self.restored, self.held)
+
+    @property
+    def _appended(self) -> Iterator[tuple[int, TargetPlan]]:
+        """The targets that do not merge, with their numbers."""
+        numbered = enumerate(self.plan.targets)
+        return ((n, t) for n, t in numbered if not (isinstance(t, TableTarget) and t.load.mode != "append"))
+
+    def _has_rows(self, number: int) -> bool:
+        """Whether a target has rows, of those that can be asked."""
+        writer = self.run.writers[number]
+        return isinstance(writer, DatabaseWriter | KafkaWriter) and bool(writer.has_rows())
 
     def _lost(self, held: Held) -> bool:
         """Whether a target that lacks rows holds none of what is read again; operators forget, and let repeats pass."""

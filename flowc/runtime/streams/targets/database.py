@@ -117,12 +117,12 @@ class DatabaseWriter:
             self._placed = there is not None
         return self.held() if self._placed else Held()
 
-    def is_empty(self) -> bool:
-        """Whether the table has no rows; False where a worker may write rows alone, and see none."""
+    def has_rows(self) -> bool | None:
+        """Whether the table has rows; None where it is gone, or where a worker may not read it."""
         try:
-            return not self.database.query(self._positions.any_row).num_rows
+            return bool(self.database.query(self._positions.any_row).num_rows)
         except EngineError:
-            return False
+            return None
 
     def is_unclaimed(self) -> bool:
         """Whether what is held is of an older version, and is taken up when a worker opens this."""

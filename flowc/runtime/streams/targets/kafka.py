@@ -100,6 +100,10 @@ class KafkaWriter:
             before.open(watching=True)
             return self._held(self._left(before))
 
+    def has_rows(self) -> bool:
+        """Whether the topic has messages."""
+        return self._producer.has_messages(self.plan.topic)
+
     def _places(self) -> dict[tuple[str, int], Partition]:
         """The sources' partitions by their places among the group's offsets."""
         return {

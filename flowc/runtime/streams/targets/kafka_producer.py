@@ -115,6 +115,13 @@ class TopicProducer:
         with self._speaking(f"topic `{topic}`: "):
             return tuple(self._producer.list_topics(topic, timeout=_SECONDS).topics[topic].partitions)
 
+    def has_messages(self, topic: str) -> bool:
+        """Whether a partition of a topic has messages."""
+        places = [self._kafka.TopicPartition(topic, partition) for partition in self.partitions(topic)]
+        with self._speaking(f"topic `{topic}`: "):
+            ends = [self._consumer.get_watermark_offsets(place, timeout=_SECONDS) for place in places]
+        return any(first < end for first, end in ends)
+
     def identity(self, topic: str) -> str:
         """The ID of a topic; '' where the broker gives none."""
         admin = self._admin()
