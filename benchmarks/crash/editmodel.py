@@ -177,8 +177,8 @@ class Model:
     def _due(self, state: State, plan: Plan, mark: int) -> Iterator[Row]:
         """The windows and sessions that are over by then."""
         found = self._windows(state, plan) if plan.operator in WINDOWS else None
-        if plan.operator == "session":
-            found = self._sessions(state, plan)
+        if plan.operator == "session":  # a row exactly the gap behind still belongs to it
+            found, mark = self._sessions(state, plan), mark - 1
         for (end, id_), value in (found or {}).items():
             if state.floor < end <= mark:
                 yield end, id_, plan.factor * value

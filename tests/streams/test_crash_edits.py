@@ -73,6 +73,18 @@ def test_the_model_knows_windows_that_a_run_without_messages_lets_out(minute: in
     assert Model(messages).fits(events, {"first": +rows}) is fits
 
 
+@pytest.mark.parametrize(("last", "factor", "fits"), [(90, 1, False), (90, 10, True), (91, 1, True), (91, 10, False)])
+def test_the_model_lets_a_session_out_when_the_watermark_is_more_than_the_gap_behind(
+    last: int, factor: int, fits: bool
+) -> None:
+    """The session of second 0 ends at 60, and the watermark of the first plan is 30 seconds behind its last message."""
+    session = Plan("session", size=60, lateness=30)
+    messages = [Message(0, "a", 0, 1, 0), Message(1, "b", 1, 1, last), Message(2, "b", 2, 1, 200)]
+    events = [Run(session, 2, whole=True), Run(replace(session, factor=10), 3, whole=True)]
+    rows: Counter[tuple[object, ...]] = Counter({(60, "a", factor): 1, (last + 60, "b", 10): 1, (260, "b", 10): 1})
+    assert Model(messages).fits(events, {"first": rows}) is fits
+
+
 @pytest.mark.parametrize(
     ("missing", "fits"), [((), True), ((0, 2, "a", 1), True), ((1, 2, "a", 1), False), ((0, 0, "a", 1), False)]
 )
