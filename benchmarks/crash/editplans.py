@@ -16,7 +16,7 @@ KEEP, MIGRATE, REPLAY, REFUSE = VERDICTS = ("keep", "migrate", "replay", "refuse
 """From the weakest to the strongest."""
 LETTERS = "letters"
 """The target of messages that cannot be read."""
-OTHERS = ("database", "duckdb", "files", "delta", "postgres")
+OTHERS = ("database", "duckdb", "files", "delta", "postgres", "mysql")
 """Where a second target may be."""
 _APPENDS = ("files", "delta")
 """Targets that take no row in the place of another one."""
@@ -57,25 +57,20 @@ class Plan:
         """Seconds from one window to the next."""
         return self.size // 2 if self.operator == "hopping" else self.size
 
-    def spec(self, connections: Mapping[str, str], stream: str) -> str:
-        """The project."""
+    def spec(self, connections: Mapping[str, str], stream: str, source: str) -> str:
+        """The project of a stream; `source` are the keys that say where its messages are."""
         named = "".join(f"  {name}: {{ {text} }}\n" for name, text in connections.items())
         state = f"    state: {{ connection: {self.state} }}\n" if self.state else ""
         letters = f"    dead_letter: {{ connection: first, table: letters_{self.table} }}\n" * (self.on_error == "dlq")
         ttl = "    group_ttl: never\n" if self.operator == "running" else ""
         return f"""\
 connections:
-  drop: {{ kind: files, uri: in }}
   ref: {{ kind: sqlite, path: ref.sqlite }}
 {named}functions:
   worth: {{ python: "own:worth", args: [bigint], returns: bigint }}
 streams:
   {stream}:
-    source:
-      connection: drop
-      path: "*.jsonl"
-      columns: {{ n: bigint, id: text, k: bigint, x: bigint, at: timestamptz }}
-      event_time: at
+    source: {{ {source}, columns: {{ n: bigint, id: text, k: bigint, x: bigint, at: timestamptz }}, event_time: at }}
     watermark: {{ lateness: {self.lateness}s }}
     lookups: {{ weights: {{ connection: ref, sql: "SELECT {self.lookup} AS w, 1 AS one" }} }}
 {ttl}{state}    sql: |

@@ -17,21 +17,33 @@ import tempfile
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from benchmarks.crash.editplaces import Servers
 from benchmarks.crash.editplans import OPERATORS
 from benchmarks.crash.edittrial import Found, Trial
 from flowc import runtime
 from tests.services import service, variable
+from tests.services.mysql import fresh_database
 from tests.warm import LIBRARIES
 
 _FOLDER = Path("/dev/shm")
 
 
 @contextmanager
-def database() -> Iterator[str]:
-    """The address of a PostgreSQL database for one campaign."""
+def servers() -> Iterator[Servers]:
+    """Databases for one campaign, and a broker."""
+    with ExitStack() as stack:
+        for name in ("postgres", "mysql", "kafka"):
+            os.environ[variable(name)] = stack.enter_context(service(name))
+        mysql = stack.enter_context(fresh_database(os.environ[variable("mysql")]))
+        yield Servers(stack.enter_context(_database()), mysql, os.environ[variable("kafka")])
+
+
+@contextmanager
+def _database() -> Iterator[str]:
+    """The address of a PostgreSQL database."""
     import psycopg
     from psycopg.conninfo import make_conninfo
 
@@ -45,13 +57,13 @@ def database() -> Iterator[str]:
             admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def campaign(operator: str, numbers: Sequence[int], seed: int, address: str) -> Found:
+def campaign(operator: str, numbers: Sequence[int], seed: int, given: Servers) -> Found:
     """So many trials of one operator."""
     found = Found()
     for number in numbers:
         with tempfile.TemporaryDirectory(dir=_FOLDER if _FOLDER.is_dir() else None, prefix="flowc-edits-") as folder:
             chance = random.Random(f"{seed} {operator} {number}")
-            trial = Trial(Path(folder), operator, chance, address, found)
+            trial = Trial(Path(folder), operator, chance, given, found)
             problem = trial.run()
         found.trials += 1
         if problem:
@@ -91,14 +103,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     warm()
     print(HEAD, flush=True)
     good = True
-    with service("postgres") as server:
-        os.environ[variable("postgres")] = server
-        with database() as address:
-            for operator in given.only:
-                numbers = range(given.first, given.first + given.trials)
-                found = campaign(operator, numbers, given.seed, address)
-                print(line(operator, found), flush=True)
-                good = good and not found.problems
+    with servers() as there:
+        for operator in given.only:
+            numbers = range(given.first, given.first + given.trials)
+            found = campaign(operator, numbers, given.seed, there)
+            print(line(operator, found), flush=True)
+            good = good and not found.problems
     return 0 if good else 1
 
 

@@ -11,20 +11,20 @@ import sys
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from benchmarks.crash.editmodel import Event, Held, Message, Model, Moved, Row, Run
+from benchmarks.crash.editplaces import Places, Servers, feed_of
 from benchmarks.crash.editplans import LETTERS, REFUSE, STATELESS, Plan, drawn, edited, promised
 from benchmarks.crash.worker import DONE, FAILED, Command, Job, asked, end_all, ended
-from flowc.runtime.connectors import open_database
 
 _POINTS = ("target 0", "target 0", "intended", "checkpoint", "committed", "positions", "target 1")
 _BEGIN = int(datetime(2026, 1, 1, 10, tzinfo=UTC).timestamp())
 _MESSAGES, _PACE, _DISORDER = 24, 12, 20
-_OLD = 1_000_000_000
 _LAST_ATTEMPT = 12
 _CODE = "import pyarrow.compute as pc\n\n\ndef worth(x):\n    return pc.multiply(x, {})\n"
 _ERROR = re.compile(r"^([a-z0-9-]+): ", re.MULTILINE)
@@ -50,12 +50,12 @@ class Wrong(Exception):
 
 @dataclass
 class Trial:
-    """A stream of an operator in a folder; `address` is that of a PostgreSQL database."""
+    """A stream of an operator in a folder."""
 
     folder: Path
     operator: str
     chance: random.Random
-    address: str
+    servers: Servers
     found: Found
     events: list[Event] = field(default_factory=list)
     story: list[str] = field(default_factory=list)
@@ -71,7 +71,8 @@ class Trial:
         self.messages = [_message(n, self.chance) for n in range(_MESSAGES)]
         self.available = 0
         (self.folder / "specs").mkdir()
-        (self.folder / "in").mkdir()
+        self.feed = feed_of(self.folder, self.servers, self.chance)
+        self.places = Places(self.folder, self.servers)
         try:
             self._turns()
             self._end()
@@ -79,6 +80,7 @@ class Trial:
             return f"{error}\n  " + "\n  ".join(self.story)
         finally:
             end_all()
+            self.feed.close()
         return ""
 
     def _turns(self) -> None:
@@ -254,80 +256,40 @@ class Trial:
     def _held(self) -> Held:
         names = {name for event in self.events for name in event.plan.targets}
         names |= {LETTERS for event in self.events if event.plan.on_error == "dlq"}
-        table, made = self.plan.table, {name: Counter[Row]() for name in names}
-        for text in asked(lambda: [json.dumps(row) for name in names for row in self._rows(name, table)]):
+        made = {name: Counter[Row]() for name in names}
+        columns = {"join": ["n", "m", "id", "v"], "running": ["0 AS n", "id", "v"]}.get(self.operator, ["n", "id", "v"])
+        asking = {**dict.fromkeys(names, columns), LETTERS: [f"{self.feed.letter} AS n"]}
+        held = partial(self.places.rows, self.plan.table)
+        for text in asked(lambda: [json.dumps(row) for name in names for row in held(name, asking[name])]):
             name, *row = json.loads(str(text))
             made[name][tuple(row)] += 1
         return made
 
-    def _rows(self, name: str, table: str) -> Iterator[Sequence[object]]:
-        """What a target holds; nothing where it was not made yet."""
-        from deltalake import DeltaTable
-        from pyarrow import parquet
-
-        columns = ["n", "m", "id", "v"] if self.operator == "join" else ["n", "id", "v"]
-        if name == "files":
-            there = (self.folder / "out" / table).glob("*.parquet")
-            found = [parquet.read_table(path) for path in there if path.name[0] not in "._"]
-        elif name == "delta":
-            path = self.folder / "lake" / table
-            found = [DeltaTable(str(path)).to_pyarrow_table()] if path.exists() else []
-        elif name == LETTERS:
-            found = [_asked(*self._databases["first"], f"SELECT topic FROM letters_{table}")]
-        else:
-            columns = ["0 AS n", "id", "v"] if self.operator == "running" else columns
-            found = [_asked(*self._databases[name], f"SELECT {', '.join(columns)} FROM {table}")]
-        for each in filter(None, found):
-            for row in each.to_pylist():
-                yield [name, *(_plain(value) for value in row.values())]
-
-    @property
-    def _databases(self) -> Mapping[str, tuple[str, Mapping[str, str]]]:
-        files = {
-            "first": ("sqlite", "first.sqlite"),
-            "database": ("sqlite", "db.sqlite"),
-            "duckdb": ("duckdb", "db.duckdb"),
-        }
-        found = {name: (kind, {"path": str(self.folder / file)}) for name, (kind, file) in files.items()}
-        return {**found, "postgres": ("postgres", {"url": self.address})}
-
     def _put(self, count: int) -> None:
-        """Writes so many more messages, each in a file of its own."""
-        for message in self.messages[self.available : self.available + count]:
-            at = datetime.fromtimestamp(message.at, UTC).isoformat().replace("+00:00", "Z")
-            text = json.dumps({**vars(message), "x": "none" if message.x is None else message.x, "at": at})
-            path = self.folder / "in" / f"{message.n:03}.jsonl"
-            path.write_text(f"{text}\n", "utf-8")
-            os.utime(path, (_OLD + message.n, _OLD + message.n))
+        """Adds so many more messages."""
+        self.feed.put(self.messages[self.available : self.available + count])
         self.available = min(self.available + count, len(self.messages))
 
     def _write(self) -> None:
-        files = {
-            name: f"kind: {kind}, path: {Path(options['path']).name}"
-            for name, (kind, options) in self._databases.items()
-            if "path" in options
-        }
-        connections = {
-            **files,
-            "postgres": 'kind: postgres, url: "${PG_URL}"',
-            "files": "kind: files, uri: out",
-            "delta": "kind: delta, uri: lake",
-        }
+        connections = {**self.places.connections, self.feed.name: self.feed.connection}
         (self.folder / "out").mkdir(exist_ok=True)
-        (self.folder / "specs/project.yaml").write_text(self.plan.spec(connections, self.name), "utf-8")
+        (self.folder / "specs/project.yaml").write_text(
+            self.plan.spec(connections, self.name, self.feed.source), "utf-8"
+        )
         (self.folder / "own.py").write_text(_CODE.format(self.plan.code), "utf-8")
 
     def _job(self) -> Job:
         self._write()
-        return Job(self.folder, self.name, self._env, tune=_uncached)
+        return Job(self.folder, self.name, self.env, tune=_uncached)
 
     def _command(self, *words: str) -> tuple[int, str]:
         self._write()
-        return Command(self.folder, self.name, self._env, tune=_uncached, words=words).done()
+        return Command(self.folder, self.name, self.env, tune=_uncached, words=words).done()
 
     @property
-    def _env(self) -> Mapping[str, str]:
-        return {"HOME": str(self.folder), "PG_URL": self.address}
+    def env(self) -> Mapping[str, str]:
+        """The environment of workers and commands."""
+        return {"HOME": str(self.folder), **self.servers.env}
 
 
 def _uncached() -> None:
@@ -339,22 +301,6 @@ def _message(n: int, chance: random.Random) -> Message:
     x = None if chance.random() < 0.03 else chance.randint(1, 99)
     at = _BEGIN + n * _PACE - chance.randint(0, _DISORDER)
     return Message(n, chance.choice("abc"), chance.randint(0, 9), x, at)
-
-
-def _plain(value: object) -> object:
-    """A value of a row; of a letter, the number of its message, which is the name of its file."""
-    text = str(value)
-    return value if isinstance(value, str) and len(text) == 1 else int(Path(text).stem)
-
-
-def _asked(kind: str, options: Mapping[str, str], query: str) -> object:
-    database = open_database(kind, options)
-    try:
-        return database.query(query)
-    except Exception:
-        return None
-    finally:
-        database.close()
 
 
 def _said(job: Job) -> str:

@@ -11,14 +11,19 @@ from pathlib import Path
 import pytest
 
 from benchmarks.crash.editmodel import Event, Message, Model, Moved, Run
+from benchmarks.crash.editplaces import Servers
 from benchmarks.crash.editplans import Plan
 from benchmarks.crash.edittrial import Found, Trial
 from tests import warm, warmflowc
 from tests.commands import ROOT
+from tests.services import variable
 
 
-def test_targets_hold_what_plans_that_took_turns_make(postgres_address: str) -> None:
-    env = {**os.environ, "FLOWC_TEST_POSTGRES": postgres_address, "PYTHONPATH": str(ROOT)}
+def test_targets_hold_what_plans_that_took_turns_make(
+    postgres_address: str, mysql_address: str, kafka_address: str
+) -> None:
+    servers = {"postgres": postgres_address, "mysql": mysql_address, "kafka": kafka_address}
+    env = {**os.environ, **{variable(name): at for name, at in servers.items()}, "PYTHONPATH": str(ROOT)}
     words = ("benchmarks.crash.edits", warm.server(), "--trials", "1", "--only", "project", "hopping", "running")
     done = warm.run(warmflowc.NAME, *words, cwd=ROOT, env=env, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -103,7 +108,9 @@ def test_the_model_knows_pairs_that_a_join_forgot_under_narrower_bounds(
 def test_an_edit_that_is_undone_comes_to_every_plan_that_a_worker_had(tmp_path: Path) -> None:
     """The last workers may have been killed before they were refused: the state is of an earlier plan."""
     plans = [replace(ONE, factor=factor) for factor in (1, 10, 1, 100, 1)]
-    trial = Trial(tmp_path, "project", random.Random(1), "", Found(), [Run(each, 1, whole=False) for each in plans])
+    trial = Trial(
+        tmp_path, "project", random.Random(1), Servers(), Found(), [Run(each, 1, whole=False) for each in plans]
+    )
     trial.plan = replace(ONE, least=30)
     met: list[int] = []
     with pytest.MonkeyPatch.context() as patched:
