@@ -59,6 +59,15 @@ def test_files_come_by_their_time_then_name_and_each_once(tmp_path: Path) -> Non
     assert drain(source(tmp_path, facts), at) == (pa.table({"_value": pa.array([], pa.binary())}), at)
 
 
+def test_a_path_that_matches_no_file_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    source(tmp_path, Memory()).assign({})
+    assert "matches `*.csv` yet" in caplog.text
+    caplog.clear()
+    put(tmp_path, "a.csv", "id,name\n1,a\n")
+    source(tmp_path, Memory()).assign({})
+    assert not caplog.text
+
+
 @pytest.mark.parametrize("ending", ["", ".gz", ".bz2", ".zst"])
 def test_compressed_files_are_read_as_others(tmp_path: Path, ending: str) -> None:
     put(tmp_path, f"a.csv{ending}", "\ufeffid,name\r\n1,x\r\n\r\n2,y")

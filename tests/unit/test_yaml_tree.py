@@ -74,6 +74,26 @@ def test_faults(text: str, code: str, position: tuple[int, int] | None) -> None:
         assert diagnostics[0].span.file.position(diagnostics[0].span.start) == position
 
 
+@pytest.mark.parametrize(
+    ("text", "help"),
+    [
+        ("schedule: */5 * * * *\n", "begins with `*`"),
+        ("a: [1, *]\n", "begins with `*`"),
+        ("a: [1,\n", "close each bracket"),
+        ("sql: 'it's'\n", "whole value in quotes"),
+        ('sql: "x" y\n', "whole value in quotes"),
+        ("a:\n  - x\n y: 1\n", "align the keys"),
+        ("- a\nb: 1\n", "below its `- `"),
+        ('path: "C:\\data"\n', "single quotes"),
+        ("sql: >= 3\n", "begins with `>`"),
+        ("a: - x\n", "line of its own"),
+    ],
+)
+def test_syntax_faults_say_how_to_correct_them(text: str, help: str) -> None:
+    _, (diagnostic,) = read(text)
+    assert [help in each for each in diagnostic.helps] == [True]
+
+
 def test_duplicate_key_shows_the_first() -> None:
     _, (diagnostic,) = read("a: 1\na: 2\n")
     (note,) = diagnostic.notes

@@ -258,7 +258,13 @@ def _report_syntax(file: SourceFile, error: yaml.YAMLError, reporter: Reporter) 
         return
     start = getattr(error, "context_mark", None)
     notes = (Note(context, Span(file, start.index, start.index)),) if context and start else ()
-    reporter.error("yaml-syntax", f"the YAML cannot be read: {problem}", span, notes=notes, helps=_syntax_help(problem))
+    reporter.error(
+        "yaml-syntax",
+        f"the YAML cannot be read: {problem}",
+        span,
+        notes=notes,
+        helps=_syntax_help(problem, file.text, offset),
+    )
 
 
 def _indenting_tab(text: str, offset: int) -> int | None:
@@ -272,11 +278,20 @@ _SYNTAX_HELPS = {
     "mapping values are not allowed": "put a value that holds `: ` in quotes",
     "cannot start any token": "put the value in quotes",
     "did not find expected key": "align the keys of one mapping",
+    "did not find expected '-' indicator": "indent the keys of a list's entry below its `- `",
+    "did not find expected alphabetic": "put a value that begins with `*` or `&` in quotes",
+    "did not find expected node content": "write a value here, and close each bracket",
+    "expected comment or line break": "put a value that begins with `>` or `|` in quotes",
+    "unknown escape character": r"put a text that holds `\` in single quotes",
+    "sequence entries are not allowed": "begin each `- ` on a line of its own",
     "expected ',' or": "close the bracket, or put a comma between the values",
     "could not find expected ':'": "write `key: value`",
     "unexpected end of stream": "close the quote",
 }
 
 
-def _syntax_help(problem: str) -> tuple[str, ...]:
-    return next(((text,) for part, text in _SYNTAX_HELPS.items() if part in problem), ())
+def _syntax_help(problem: str, text: str, offset: int) -> tuple[str, ...]:
+    line = text[text.rfind("\n", 0, offset) + 1 : offset]
+    if "did not find expected key" in problem and line.strip():
+        return ("put the whole value in quotes, with `''` for each `'` between single quotes",)
+    return next(((help,) for part, help in _SYNTAX_HELPS.items() if part in problem), ())

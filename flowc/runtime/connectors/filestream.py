@@ -131,6 +131,7 @@ class FileSource:
         self._looked = 0.0
         if self._once:
             self._settle()
+        self._registry.warn_of_none()
 
     def _settle(self) -> None:
         """Finds what is there; what has just been written is waited for, what still is being written left.

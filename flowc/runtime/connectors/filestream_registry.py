@@ -10,6 +10,7 @@ counts, whenever it says that it was changed: copies keep older times, and clock
 from __future__ import annotations
 
 import json
+import logging
 import os
 import stat
 import time
@@ -26,6 +27,7 @@ from flowc.runtime.connectors.files import keeps_bad_rows, unreadable
 from flowc.runtime.connectors.folder import Folder, is_named, shown, without_dots
 from flowc.runtime.streams.targets.contract import Fenced
 
+_log = logging.getLogger("flowc.files")
 SHIFT = 40
 EVER = 1 << 80
 """Later than any modification; its negative is before all of them."""
@@ -151,6 +153,12 @@ class Registry:
         self._young = {seen: at for seen, at in fresh.items() if now - at < _SETTLED}
         self._register(sorted(fresh.keys() - self._young.keys()))
         return bool(self._young)
+
+    def warn_of_none(self) -> None:
+        """Says that no file matches the path, where none ever did: the path may be wrong, or the files come later."""
+        if not self.files and not self._there():
+            message = "source `%s`: no file in `%s` matches `%s` yet: if none will come, correct `path` or the `uri`"
+            _log.warning(message, self.source, shown(self.folder), self.path)
 
     def _fresh(self) -> Iterator[Seen]:
         """The files that count and have no number."""
