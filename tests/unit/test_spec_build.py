@@ -127,6 +127,20 @@ def test_wrong_columns(tmp_path: Path, columns: str, code: str, marked: str) -> 
     assert (code, marked) in found(diagnostics)
 
 
+@pytest.mark.parametrize(
+    ("definition", "meant"),
+    [
+        ("bigint primary_key", "primary key"),
+        ("text not nul", "not null"),
+        ("varchar(5) uniqe", "unique"),
+        ("bigit primary key", "bigint"),
+    ],
+)
+def test_a_misspelled_clause_is_no_misspelled_type(tmp_path: Path, definition: str, meant: str) -> None:
+    _, diagnostics = load(tmp_path, TABLE.format(columns=f"{{ a: {definition} }}"))
+    assert [d.helps for d in diagnostics if d.code == "unknown-type"] == [(f"did you mean `{meant}`?",)]
+
+
 def test_clauses_split_outside_quotes_and_brackets() -> None:
     text = "numeric(12, 2) NOT  NULL default (a = 'unique' and b is not null) UNIQUE"
     assert [(p.clause, text[p.body : p.end]) for p in split_definition(text)] == [

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
+from flowc.compiler.front.columndef import UNDERSTOOD
 from flowc.compiler.front.yamlmap import mapped
 from flowc.compiler.front.yamltree import Node, Scalar
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.source import Located, MappedText, Span
 from flowc.types import UNKNOWN, DataType, Kind, parse_type, type_names
+
+_ARGUMENTS = re.compile(r"\([^()]*\)")
 
 
 def typed(text: MappedText, reporter: Reporter, *, part: tuple[int, int] | None = None) -> Located[DataType] | None:
@@ -16,16 +22,23 @@ def typed(text: MappedText, reporter: Reporter, *, part: tuple[int, int] | None 
     try:
         found = parse_type(spelled)
     except (ValueError, RecursionError):
-        bare = spelled.partition("(")[0].strip()
-        first = bare.split()[0] if bare else ""
-        helps = did_you_mean(bare, type_names()) or did_you_mean(first, type_names())
         message = f"`{spelled}` is not a type" if spelled.strip() else "the column has no type"
-        reporter.error("unknown-type", message, span, helps=helps or ("for instance `bigint` or `varchar(256)`",))
+        reporter.error("unknown-type", message, span, helps=_near(spelled))
         return None
     if fault := type_fault(found):
         reporter.error("unknown-type", f"there is no type `{spelled}`: {fault}", span)
         return None
     return Located(found, span)
+
+
+def _near(spelled: str) -> Sequence[str]:
+    """What was meant: a type, or the type that comes first and a clause behind it."""
+    bare = spelled.partition("(")[0].strip()
+    first, _, rest = _ARGUMENTS.sub(" ", spelled).strip().partition(" ")
+    if first.lower() in type_names() and (clauses := did_you_mean(rest.replace("_", " "), UNDERSTOOD)):
+        return clauses
+    found = did_you_mean(bare, type_names()) or did_you_mean(first, type_names())
+    return found or ("for instance `bigint` or `varchar(256)`",)
 
 
 def known_type(node: Node, reporter: Reporter, *, part: tuple[int, int] | None = None) -> Located[DataType]:
