@@ -79,6 +79,9 @@ def test_faults(text: str, code: str, position: tuple[int, int] | None) -> None:
     [
         ("schedule: */5 * * * *\n", "begins with `*`"),
         ("a: [1, *]\n", "begins with `*`"),
+        ("a: { url: ${URL} }\n", "${NAME}"),
+        ("a: { b: c: d }\n", "holds `{` or `: `"),
+        ("a: { b: 1\nc: 2\n", "close the bracket"),
         ("a: [1,\n", "close each bracket"),
         ("sql: 'it's'\n", "whole value in quotes"),
         ('sql: "x" y\n', "whole value in quotes"),

@@ -294,4 +294,7 @@ def _syntax_help(problem: str, text: str, offset: int) -> tuple[str, ...]:
     line = text[text.rfind("\n", 0, offset) + 1 : offset]
     if "did not find expected key" in problem and line.strip():
         return ("put the whole value in quotes, with `''` for each `'` between single quotes",)
+    cut = text.startswith("${", offset - 1) or (text.startswith(": ", offset) and any(each in line for each in "{["))
+    if "expected ',' or" in problem and cut:
+        return ('inside brackets, put a value that holds `{` or `: ` in quotes, such as `"${NAME}"`',)
     return next(((help,) for part, help in _SYNTAX_HELPS.items() if part in problem), ())
