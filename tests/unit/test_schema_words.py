@@ -89,6 +89,7 @@ from flowc.source import SourceFile
         ("pipelines: { p: { to: { db: out } } }", ("unknown-key", "db", "unknown key `db` in `to` of pipeline `p`", "write `{connection: db, table: out}`")),
         ("pipelines: { p: { to: t, from: { drop: x/*.csv } } }", ("unknown-key", "drop", "unknown key `drop` in `from` of pipeline `p`", "write `{connection: drop, path: x/*.csv}`")),
         ("pipelines: { p: { to: t, from: { connection: a, columns: { id: [int] } } } }", ("wrong-type", "[", "`from.columns.id` of pipeline `p` must be a type or a mapping, not a list", ...)),
+        ("tests: { one: { pipeline: p, expect: { t: [{ id: 1 }] } } }", ("wrong-type", "t", "`expect` of test `one` must be a list, not a mapping", "write the list alone: `[{id: 1}]`")),
         ("pipelines: { p: { to: t, expect: { not_null: [id] } } }", ("wrong-type", "not_null", "`expect` of pipeline `p` must be a list, not a mapping", "write it as a list: `[{not_null: [id]}]`")),
         ("pipelines: { p: { to: t, expect: [{ max_failures: 5 }] } }", ("missing-key", "max_failures", "`expect` of pipeline `p` needs `not_null` or `unique` or `sql`", ...)),
         ("pipelines: { p: { to: t, deletes: true } }", ("wrong-type", "true", "`deletes` of pipeline `p` must be text, not true or false", "allowed: `ignore`, `hard`, `soft`, `close`")),

@@ -64,6 +64,9 @@ def reshaped(wanted: list[str], node: Node, schemas: tuple[Schema, ...]) -> tupl
     if wanted == ["object"] and (form := example_form(schemas)):
         return (f"for instance `{form}`",)
     if wanted == ["array"] and isinstance(node, TreeMap):
+        node = _rows_alone(node, schemas)
+        if isinstance(node, Sequence):
+            return (f"write the list alone: `{flow(plain(node))}`",) if _is_short(node) else ("write the list alone",)
         return (f"write it as a list: `[{flow(plain(node))}]`",) if _is_short(node) else ("write `- ` before it",)
     only = node.items[0] if isinstance(node, Sequence) and len(node.items) == 1 else None
     if isinstance(node, TreeMap) and node.entries.keys() == {"type"}:
@@ -80,6 +83,13 @@ def address_form(schema: Schema, node: TreeMap, key: str) -> str | None:
         "path" if "path" in schema.properties and re.search(r"[*/]|\.(csv|jsonl|json|parquet)", value.text) else "table"
     )
     return f"write `{flow({'connection': key, address: value.text})}`"
+
+
+def _rows_alone(node: TreeMap, schemas: tuple[Schema, ...]) -> TreeMap | Sequence:
+    """The list of rows below a single key, where rows with any columns are wanted: the key names their table."""
+    values = [entry.value for entry in node.entries.values()]
+    takes_any = not any(True for schema in schemas if schema.items for _ in _objects((schema.items,)))
+    return values[0] if takes_any and len(values) == 1 and isinstance(values[0], Sequence) else node
 
 
 def _is_short(node: Node) -> bool:
