@@ -265,6 +265,10 @@ FAILING = {
         "{ pipeline: untranslated, given: { customers: [{ id: 1 }] } }",
         ("error[not-testable]", "does not compile for DuckDB", "`now` of mysql has no translation"),
     ),
+    "rows without a column that the SQL reads": (
+        "{ pipeline: merged, given: { customers: [{ id: 1, mail: a, score: 1 }] } }",
+        ("error[query-refused]", "email", "at specs/project.yaml:"),
+    ),
     "rows for nothing": (
         "{ pipeline: merged, given: { customers: [{ id: 1, email: a, score: 1 }], nobody: [] } }",
         ("error[unknown-table]", "`nobody`, which is not read"),

@@ -125,7 +125,10 @@ def _load(pipeline: Pipeline, project: Project, sessions: Sessions, now: datetim
     if error is not None:
         raise error
     if found:
-        raise DataError(found[0].message, code=found[0].code, help=next(iter(found[0].helps), None))
+        first, help = found[0], next(iter(found[0].helps), None)
+        if first.span is not None:
+            raise Misplaced(first.message, first.span, code=first.code, help=help)
+        raise DataError(first.message, code=first.code, help=help)
 
 
 def columns_of(connection: str, name: TableName, sessions: Sessions) -> tuple[Column, ...]:

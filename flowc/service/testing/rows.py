@@ -29,7 +29,7 @@ _A_DAY = {"s": _DAY, "ms": _DAY * 10**3, "us": _DAY * 10**6, "ns": _DAY * 10**9}
 
 
 class Misplaced(DataError):
-    """A mistake in a test itself, at its place in the file."""
+    """A mistake in a test or in what it runs, at its place in the file."""
 
     def __init__(self, message: str, span: Span, *, code: str, help: str | None = None) -> None:
         super().__init__(message, code=code, help=help)
