@@ -103,3 +103,23 @@ def test_what_ends_no_line_hides_no_code_behind_a_comment(tmp_path: Path, odd: s
         module.write_text(f"{odd}\ndef worth(x):\n    return x * {factor}\n# A remark.\n", encoding="utf-8")
         codes.add(code_of(tmp_path, "own:worth"))
     assert len(codes) == 2
+
+
+@pytest.mark.parametrize(
+    "call", ["importlib.import_module('helper')", "__import__('helper')", "import_module('parts.helper')"]
+)
+def test_a_module_that_is_imported_by_its_name_is_part_of_the_code(tmp_path: Path, call: str) -> None:
+    codes = set[str]()
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "own.py").write_text(f"def worth(x):\n    return {call}.FACTOR * x\n")
+    for factor in range(2):
+        for folder in (tmp_path, tmp_path / "parts"):
+            (folder / "helper.py").write_text(f"FACTOR = {factor}\n")
+        codes.add(code_of(tmp_path, "own:worth"))
+    assert len(codes) == 2
+
+
+@pytest.mark.parametrize("name", ["'/etc/hosts'", "'..helper'", "'a\\0b'", "7", "x", ""])
+def test_what_names_no_module_is_none(tmp_path: Path, name: str) -> None:
+    (tmp_path / "own.py").write_text(f"def worth(x):\n    return importlib.import_module({name})\n")
+    assert code_of(tmp_path, "own:worth")

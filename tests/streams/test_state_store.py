@@ -157,6 +157,23 @@ def test_of_two_workers_the_second_is_fenced(opened: Open) -> None:
         first.intend(_intent(2))
 
 
+def test_a_store_that_is_shut_again_and_again_keeps_one_epoch_for_it(opened: Open) -> None:
+    """A run that begins and fails all night does so."""
+    worker, store = opened(), opened()
+    worker.open()
+    worker.intend(_intent(1))
+    worker.intend(_intent(2, watermark=5))
+    for _ in range(3):
+        store.open()
+        store.shut(7)
+    restored = store.open()
+    assert ([intent.number for intent in restored.intents], restored.last) == ([1, 2, 5], 5)
+    with pytest.raises(Fenced):
+        worker.intend(_intent(3))
+    store.move(Checkpoint(6), 5)
+    assert store.open().intents == ()
+
+
 def test_a_zombie_is_fenced_although_what_it_would_collide_with_was_pruned(opened: Open) -> None:
     zombie, other = opened(), opened()
     zombie.open()

@@ -50,6 +50,16 @@ def _imported(root: Path, path: Path, text: str) -> Iterator[Path]:
             base = ".".join(filter(None, (_package(root, path, node.level), node.module)))
             for each in node.names:
                 yield from _files(root, f"{base}.{each.name}" if base else each.name)
+        elif isinstance(node, ast.Call):
+            yield from _files(root, _called(node))
+
+
+def _called(node: ast.Call) -> str:
+    """The module that `import_module("…")` or `__import__("…")` imports; '' for another call, or another name."""
+    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    first = node.args[0] if node.args and name in ("import_module", "__import__") else None
+    module = str(first.value) if isinstance(first, ast.Constant) else ""
+    return module if all(part.isidentifier() for part in module.split(".")) else ""
 
 
 def _package(root: Path, path: Path, level: int) -> str:

@@ -246,6 +246,7 @@ def _templates(stream: Owner, dialect: Dialect) -> dict[str, str]:
         "begin": f"{_insert(points, CHECKPOINTS)} VALUES ({own}, 0, 0, '')",
         "intend": f"UPDATE {points} SET {ident('intended')} = {{epoch}} {of} AND {ident('intended')} = {{before}}",
         "log": f"{_insert(log, EPOCHS)} VALUES ({own}, {{epoch}}, '{{body}}')",
+        "withdraw": f"DELETE FROM {log} {of} AND {epoch} = {{epoch}}",
         "prune": f"DELETE FROM {log} {of} AND {epoch} <= {{epoch}}",
         "save": f"UPDATE {points} SET {epoch} = {{epoch}}, {ident('intended')} = {last}, {ident('body')} = '{{body}}' "
         f"{of} AND {epoch} = {{before}}",

@@ -88,6 +88,11 @@ class Intent:
     maker: Maker | None = field(default=None, compare=False, repr=False)
     count: int | None = field(default=None, compare=False)
 
+    @property
+    def shuts(self) -> bool:
+        """Whether it takes nothing and lets nothing out: its number alone shuts other workers out."""
+        return (self.maker, self.messages, self.watermark) == (None,) * 3 and not any(r.moves for r in self.ranges)
+
 
 END = 2**63 - 1
 """In place of an epoch's watermark: the input has ended, and the watermark stays where it is."""

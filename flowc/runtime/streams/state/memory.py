@@ -82,6 +82,8 @@ class MemoryStore:
     def shut(self, time: int) -> Restored:
         """Intends an epoch without messages, so that no worker begins another; gives what was stored before."""
         restored = self.read()
+        for number in (intent.number for intent in restored.intents[-1:] if intent.shuts):
+            del self.memory.intents[number]
         self.intend(restored.standing(time))
         return restored
 

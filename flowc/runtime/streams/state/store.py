@@ -233,8 +233,14 @@ class DatabaseStore:
         with self._transaction():
             self.database.execute(self._filled("hold"))
             restored = self.read()
+            self._withdraw(restored.intents[-1:])
             self.log(restored.standing(time))
         return restored
+
+    def _withdraw(self, intents: Sequence[Intent]) -> None:
+        """Removes epochs that only shut workers out: one number is enough, however often a run begins and fails."""
+        for number in (intent.number for intent in intents if intent.shuts):
+            self.database.execute(self._filled("withdraw", epoch=number))
 
     def log(self, intent: Intent) -> None:
         """As `intend`, in a transaction that is open."""

@@ -6,6 +6,7 @@ back, and nothing of it is seen.
 
 from __future__ import annotations
 
+import logging
 import shlex
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -31,6 +32,10 @@ from flowc.runtime.streams.targets.contract import Fenced, Held, PutBack
 from flowc.runtime.streams.targets.refused import Trial
 from flowc.stream import PositionSql, TableTarget
 
+_log = logging.getLogger("flowc.state")
+_NEW_LETTERS = (
+    "table `%s` of dead letters is new: if it was dropped, its letters are lost; `flowc rewind` makes them again"
+)
 _PORTION = 200
 """How many positions one statement moves."""
 _PLACE = ("partition", "start", "end")
@@ -76,7 +81,7 @@ class DatabaseWriter:
         found = self._settled()
         held = self._held(found)
         if not held.absent:
-            self._make()
+            self._make(held)
             self._adopt(found)
         self.mark = held.mark
         return held
@@ -91,20 +96,20 @@ class DatabaseWriter:
     def _present(self) -> bool:
         return self.database.table(self.plan.table) is not None
 
-    def _make(self) -> None:
+    def _make(self, held: Held) -> None:
+        dead = self.plan.dead
+        if held.epoch and dead is not None and self.database.table(dead.table) is None:
+            _log.warning(_NEW_LETTERS, dead.table)
         try:
             self._make_missing()
         except FlowcError:
             self._make_missing()  # another worker that begins now may have made one of them in the meantime
 
     def _make_missing(self) -> None:
-        for statement in self._missing():
-            self.database.execute(statement)
-
-    def _missing(self) -> tuple[str, ...]:
         dead = self.plan.dead
         without = () if dead is None or self.database.table(dead.table) is not None else self.plan.create_dead
-        return (*(() if self._present else self.plan.create), *without)
+        for statement in (*(() if self._present else self.plan.create), *without):
+            self.database.execute(statement)
 
     def look(self) -> Held:
         """What is held; nothing where no worker has made the place for positions."""
@@ -251,7 +256,7 @@ class DatabaseWriter:
         except FlowcError:
             self.database.rollback()
             raise
-        self._make()
+        self._make(Held())
 
     def _write(self, epoch: Epoch) -> int:
         self._prepare(epoch)
