@@ -6,14 +6,16 @@ import json
 import sqlite3
 import threading
 from collections.abc import Callable
-from contextlib import chdir, suppress
+from contextlib import chdir, closing, suppress
 from pathlib import Path
 
 import deltalake
 import pytest
 
 from flowc.cli.opened import open_project
-from flowc.service.streams.run import StreamReport, run_stream
+from flowc.runtime.streams.targets.contract import Publishing, fence_all
+from flowc.runtime.streams.targets.delta import DeltaWriter
+from flowc.service.streams.run import StreamReport, assembled, plan_of, run_stream
 from tests.commands import Folder, Inside
 from tests.streams.test_edited_intents import Cut, put
 
@@ -166,3 +168,37 @@ def test_giving_up_is_cut_off_between_the_tables_and_the_store(tmp_path: Path, t
 
 def codes(*reports: StreamReport) -> list[str | None]:
     return [report.error and report.error.code for report in reports]
+
+
+LETTERS = """
+connections:
+  drop: { kind: files, uri: in }
+  out: { kind: files, uri: out }
+  lake: { kind: delta, uri: lake }
+streams:
+  s:
+    source: { connection: drop, path: "*.jsonl", columns: { id: bigint } }
+    sql: SELECT id FROM source
+    to: { connection: out, path: t, format: jsonl }
+    on_error: dlq
+    dead_letter: { table: letters, connection: lake }
+"""
+
+
+def test_letters_in_a_lake_of_their_own_are_fenced_and_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Inside(tmp_path)
+    folder.write("specs/s.yaml", LETTERS)
+    with chdir(tmp_path):
+        opened = open_project([Path("specs")], None, "nothing was run")
+    run = assembled(plan_of(opened.checked, opened.ir, "s", opened.sessions), opened.sessions, StreamReport("s"))
+    asked: list[str] = []
+    for name in ("fence", "check"):
+        monkeypatch.setattr(DeltaWriter, name, lambda _, name=name: asked.append(name))
+    with closing(run), closing(opened.sessions):
+        fence_all(run.writers)
+        for writer in run.writers:
+            if isinstance(writer, Publishing):
+                writer.check()
+    assert asked == ["fence", "check"]

@@ -52,6 +52,23 @@ def test_nothing_that_was_intended_before_a_rewind_comes_behind_it(
     assert zombie.report.error is not None
 
 
+def test_a_rewind_says_that_a_worker_has_written_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A table takes an epoch until its own positions move, and the store moves first."""
+    monkeypatch.setattr(rewinding, "_PATIENCE", 0.0)
+    folder = edited(tmp_path, "table", 10)
+    put(folder, "1", ("a", 1, "00:01"))
+    zombie = Paused(folder)
+    try:
+        rewind(folder, "earliest", "moved in the store", zombie)
+    finally:
+        zombie.end()
+    assert "a worker wrote epoch 1 into `wh.t` while it was moved" in caplog.text
+    assert run(folder, lambda _: None).error is None
+    assert held(tmp_path, "table") == [("a", 10), ("a", 10)]
+
+
 @pytest.mark.parametrize("to", ["files", "delta"])
 def test_a_worker_that_wakes_up_while_the_stream_is_moved(
     tmp_path: Path, to: str, monkeypatch: pytest.MonkeyPatch

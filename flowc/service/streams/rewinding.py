@@ -10,6 +10,7 @@ in hand every target gets, and only then is the stream moved.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -37,6 +38,8 @@ from flowc.service.streams.recovering import HELD, lacks_of, leading, place_of, 
 from flowc.service.streams.run import Pause, StreamReport, assembled, no_pause, plan_of
 from flowc.stream import StreamPlan, TableTarget, TargetPlan, TopicTarget
 
+_log = logging.getLogger("flowc.state")
+_MEANWHILE = "stream `%s`: a worker wrote epoch %s into `%s` while it was moved: rows read again may be there twice"
 _TRIES = 20
 _UNFENCED_TRIES = 5
 _BEYOND = 1000
@@ -211,16 +214,22 @@ class Rewind:
         checkpoint = self._checkpoint(max(shut, *(there.epoch for there in self.held)) + 1)
         store.move(checkpoint, shut)
         self.run.pause("moved in the store")
-        for writer in self.run.writers:
+        for writer, held in zip(self.run.writers, self.held, strict=True):
             if (table := table_of(writer)) is not None:
                 with self.overtaken.removed_by(writer, lambda: self.moves):
-                    self._move_along(table, checkpoint)
+                    self._move_along(table, checkpoint, held.epoch)
 
-    def _move_along(self, table: DatabaseWriter, checkpoint: Checkpoint) -> None:
+    def _move_along(self, table: DatabaseWriter, checkpoint: Checkpoint, known: int) -> None:
         """Has a target follow its store, which has moved: there is no way back from here."""
+
+        def made(held: Held) -> Epoch:
+            if known < held.epoch < checkpoint.epoch:
+                _log.warning(_MEANWHILE, self.plan.name, held.epoch, table.plan.name)
+            return self._from(held, checkpoint)
+
         for left in reversed(range(_TRIES)):
             try:
-                table.move(lambda held: self._from(held, checkpoint))
+                table.move(made)
                 return
             except TransientError as error:
                 if not left or error.code != "write-conflict":

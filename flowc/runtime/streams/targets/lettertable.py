@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from flowc.runtime.arrow import empty
 from flowc.runtime.streams.epoch import Epoch
 from flowc.runtime.streams.marks import Mark
-from flowc.runtime.streams.targets.contract import Held, Writer, fence_all
+from flowc.runtime.streams.targets.contract import Held, Publishing, Writer, fence_all
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.stream import DEAD_LETTER
 
@@ -43,6 +43,11 @@ class LettersWriter:
     def flush(self) -> int:
         """As the table."""
         return self.table.flush()
+
+    def check(self) -> None:
+        """As the table, where that publishes as time passes."""
+        if isinstance(self.table, Publishing):
+            self.table.check()
 
     def close(self) -> None:
         """As the table."""
