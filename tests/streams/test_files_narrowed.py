@@ -57,6 +57,13 @@ def test_another_spelling_of_a_path_finds_no_file_again(tmp_path: Path, path: st
     assert run(tmp_path, path) == (0, [1])
 
 
+def test_a_link_to_another_folder_is_refused_as_before(tmp_path: Path) -> None:
+    files(tmp_path, a='{"id": 1}')
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "drop" / "x").symlink_to(tmp_path / "elsewhere")
+    assert run(tmp_path, "**/*.jsonl") == (1, [])
+
+
 @pytest.mark.parametrize(
     ("pattern", "named", "others"),
     [

@@ -233,8 +233,12 @@ class Registry:
         return None if stat.S_ISDIR(at.st_mode) else Seen(at.st_mtime_ns, name, at.st_size)
 
     def names(self, number: int) -> bool:
-        """Whether `path` names a file, which may have got its number by another one before an edit."""
-        return is_named(self.files[number].path, self.path)
+        """Whether `path` names a file, which may have got its number by another one before an edit.
+
+        A link that leads out counts as named, as it was found: it is to be refused.
+        """
+        name = self.files[number].path
+        return is_named(name, self.path) or not Folder(self.folder).holds(self.folder / name)
 
     def check(self, number: int) -> Path:
         """Where a file is that is to be read.
