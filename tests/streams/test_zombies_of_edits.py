@@ -17,7 +17,7 @@ from flowc.runtime.streams.targets.contract import Publishing, fence_all
 from flowc.runtime.streams.targets.delta import DeltaWriter
 from flowc.service.streams.run import StreamReport, assembled, plan_of, run_stream
 from tests.commands import Folder, Inside
-from tests.streams.test_edited_intents import Cut, put
+from tests.streams.test_edited_intents import Cut, put, verdicts
 
 SPEC = """
 connections:
@@ -145,7 +145,8 @@ def test_a_worker_wakes_up_while_its_epoch_is_given_up(tmp_path: Path, to: str, 
 
 
 @pytest.mark.parametrize("to", ["table", "tables"])
-def test_giving_up_is_cut_off_between_the_tables_and_the_store(tmp_path: Path, to: str) -> None:
+@pytest.mark.parametrize("rewound", [False, True])
+def test_giving_up_is_cut_off_between_the_tables_and_the_store(tmp_path: Path, to: str, rewound: bool) -> None:
     folder = edited(tmp_path, to, 10)
     put(folder, "1", ("a", 1, "00:01"))
     zombie = Paused(folder)
@@ -159,6 +160,10 @@ def test_giving_up_is_cut_off_between_the_tables_and_the_store(tmp_path: Path, t
         for _ in range(2):
             with suppress(Cut):
                 run(folder, cut)
+        assert "refuse" not in [decision for _, decision in verdicts(folder)]
+        if rewound:
+            moved = folder.flowc("rewind", "s", "--to", "earliest", "--yes")
+            assert moved.code == 0, moved.err
     finally:
         zombie.end()
     assert (run(folder, lambda _: None).error, held(tmp_path, to)) == (None, [("a", 100)])

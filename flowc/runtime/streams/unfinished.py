@@ -53,7 +53,7 @@ class FormerRun(StreamRun):
             self.store.shut(self.clock())
         fence_all(self.writers)
         restored, found = opened(self.plan, self.store, self.writers)
-        restored = self._restore(restored, [_unfenced(there, restored) for there in found])
+        restored = self._restore(restored, [unfenced(there, restored) for there in found])
         held = [intent for intent in restored.intents if intent.number <= max(self._held)]
         if held and why is not None:
             raise why
@@ -117,6 +117,6 @@ def _is_fenced(there: Held, restored: Restored) -> bool:
     return there.epoch > restored.last and there.positions == kept
 
 
-def _unfenced(there: Held, restored: Restored) -> Held:
+def unfenced(there: Held, restored: Restored) -> Held:
     """What a target holds: of a table that was fenced, what the checkpoint holds."""
     return replace(there, epoch=restored.checkpoint.epoch) if _is_fenced(there, restored) else there

@@ -28,6 +28,7 @@ from flowc.runtime.streams.plantext import made_by
 from flowc.runtime.streams.state.contract import Checkpoint, Restored
 from flowc.runtime.streams.targets.contract import Held
 from flowc.runtime.streams.targets.database import DatabaseWriter
+from flowc.runtime.streams.unfinished import unfenced
 from flowc.service.access.sessions import Sessions
 from flowc.service.changes.streamlooks import Look, StreamLooks
 from flowc.service.streams.former import check_former, unfinished
@@ -114,6 +115,7 @@ def _judged(
         return ()
     try:
         if unfinished(plan, restored):
+            held = [unfenced(there, restored) for there in held]
             check_held(restored, held, plan)
             if intends(plan):
                 check_former(plan, restored, held, sessions)
