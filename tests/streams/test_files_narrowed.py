@@ -44,6 +44,20 @@ def test_files_that_were_found_by_a_wider_path_are_not_read(tmp_path: Path, path
     assert run(tmp_path, path) == (0, ids)
 
 
+def test_files_that_a_narrower_path_left_out_are_read_when_it_names_them_again(tmp_path: Path) -> None:
+    files(tmp_path, a='{"id": 1}', b='{"id": "bad"}', c='{"id": 3}', d='{"id": 4}')
+    assert run(tmp_path, "*.jsonl") == (1, [])
+    assert run(tmp_path, "a*.jsonl") == (0, [1])
+    assert run(tmp_path, "[ac]*.jsonl") == (0, [1, 3])
+    assert run(tmp_path, "[acd]*.jsonl") == (0, [1, 3, 4])
+    assert run(tmp_path, "[ad]*.jsonl") == (0, [1, 3, 4])
+    assert run(tmp_path, "[acd]*.jsonl") == (0, [1, 3, 4])
+    with sqlite3.connect(tmp_path / "wh.db") as db:
+        db.execute("DELETE FROM t")
+    assert Inside(tmp_path).flowc("rewind", "s", "--to", "earliest", "--yes").code == 0
+    assert run(tmp_path, "[acd]*.jsonl") == (0, [1, 3, 4])
+
+
 def test_files_that_a_wider_path_names_are_read(tmp_path: Path) -> None:
     files(tmp_path, a='{"id": 1}', b='{"id": 2}')
     assert run(tmp_path, "a*.jsonl") == (0, [1])

@@ -128,6 +128,7 @@ class FileSource:
         elif stored >> SHIFT > len(self._registry.files):
             raise lost_list(self.name, stored)
         self._at, self._paused = stored or 0, False
+        self._registry.stand(self._at >> SHIFT)
         self._looked = 0.0
         if self._once:
             self._settle()
@@ -268,6 +269,8 @@ class FileSource:
             if number >= len(self._registry.files):
                 return None
             if self._blocks is None and not self._registry.names(number):
+                if self._at == number << SHIFT:
+                    self._registry.pass_over(number)
                 self._at = (number + 1) << SHIFT
                 continue
             path, line = self._registry.check(number), self._at & ((1 << SHIFT) - 1)
