@@ -87,3 +87,16 @@ def test_a_row_that_would_not_come_back_as_it_was_sent_is_a_bad_row(started, kin
     assert store.rows("SELECT k, n FROM t") == [(good.ljust(5) if "CHAR" in spelled else good, 3)]
     (letter,) = folder.flowc("dlq", "show", "s", "--json").json
     assert letter["code"] in ("value-does-not-fit", "value-refused")
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "duckdb"])
+@pytest.mark.parametrize("column", ["k", "K"])
+def test_a_key_in_another_case_is_the_column(started, kind, column):
+    """Of the rows, of the table, or of both."""
+    folder, store = started(kind, "TEXT", "text")
+    store.run("DROP TABLE t", f"CREATE TABLE t ({column} TEXT PRIMARY KEY, n BIGINT)")
+    path = folder.path / "specs/s.yaml"
+    path.write_text(path.read_text().replace("keys: [k]", "keys: [K]"))
+    _send(folder, "f", ("a", 1), ("a", 2), ("b", 3))
+    assert _run(folder)["rows"] == 3
+    assert sorted(store.rows("SELECT * FROM t")) == [("a", 2), ("b", 3)]

@@ -13,6 +13,7 @@ from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Apply, FilesOutput, OtherOutput, Output, Stream, Target, TopicOutput
 from flowc.compiler.loads.attach import table_to_be
 from flowc.compiler.loads.changes import CODE, Refusal, takes
+from flowc.compiler.loads.load import finder
 from flowc.compiler.loads.shape import target_table
 from flowc.compiler.loads.sqlplan import plan_load
 from flowc.compiler.streamplan.filetargets import files_target
@@ -185,10 +186,16 @@ def table_target(
     positions = position_sql(stream.project, stream.name, wanted.name, sources, dialect)
     create = tuple(_create(wanted, dialect))
     return TableTarget(
-        apply.target.connection, apply.target.kind, wanted.name, columns, load, positions, create, apply.keys,
-        savepoints=dialect.transactions.savepoints, changes=changes,
+        apply.target.connection, apply.target.kind, wanted.name, columns, load, positions, create,
+        keys_of(apply, columns), savepoints=dialect.transactions.savepoints, changes=changes,
         lock=load.lock and bool(apply.keys) and not dialect.transactions.row_waits,
     )  # fmt: skip
+
+
+def keys_of(apply: Apply, columns: tuple[Column, ...]) -> tuple[str, ...]:
+    """The keys as the rows spell them, which may differ from the spec in case."""
+    found = map(finder(columns), apply.keys)
+    return tuple(column.name if column is not None else key for key, column in zip(apply.keys, found, strict=True))
 
 
 def made_table(apply: Apply, columns: tuple[Column, ...]) -> Table:
@@ -219,8 +226,8 @@ def _attached(
     load = _load(apply, columns, live or wanted, changes)
     first = None if live else _load(apply, columns, None, changes)
     return TableTarget(
-        apply.target.connection, apply.target.kind, wanted.name, columns, load, None, (), apply.keys, first=first,
-        folders=(live or wanted).partition_by, changes=changes,
+        apply.target.connection, apply.target.kind, wanted.name, columns, load, None, (), keys_of(apply, columns),
+        first=first, folders=(live or wanted).partition_by, changes=changes,
     )  # fmt: skip
 
 
