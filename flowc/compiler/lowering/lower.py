@@ -23,6 +23,7 @@ from flowc.compiler.lowering.asking import report_refusals
 from flowc.compiler.lowering.columndefaults import check_defaults
 from flowc.compiler.lowering.context import Lowering, Watermark
 from flowc.compiler.lowering.inputs import Input, Read, lower_input, read_input
+from flowc.compiler.lowering.places import places_of
 from flowc.compiler.lowering.streams import lower_found, lower_streams
 from flowc.compiler.names.doubt import gaps_of, sure_only
 from flowc.compiler.names.paths import reach
@@ -54,8 +55,9 @@ def lower(
     lowering = Lowering(checked, reporter, env, checker=checker)
     tables = _declare(lowering)
     inputs = {name: _read(pipeline, lowering) for name, pipeline in checked.pipelines.items()}
-    writers = _writers(checked.pipelines.values())
-    waits = {name: _dependencies(checked.pipelines[name], given, writers) for name, given in inputs.items()}
+    places = places_of(checked.project.connections)
+    writers = _writers(checked.pipelines.values(), places)
+    waits = {name: _dependencies(checked.pipelines[name], given, writers, places) for name, given in inputs.items()}
     lowered = (_pipeline(name, inputs[name], waits[name], lowering) for name in _in_order(waits, reporter))
     pipelines = tuple(pipeline for pipeline in lowered if pipeline is not None)
     streams = lower_streams(lowering)
@@ -111,14 +113,15 @@ def lower_pipeline(
 def _upstream(name: str, inputs: dict[str, Input], lowering: Lowering) -> dict[str, _Waits]:
     """The dependencies of a pipeline and of all it waits for; the last one in order is the pipeline itself."""
     pipelines = lowering.checked.pipelines
-    writers = _writers(pipelines.values())
+    places = places_of(lowering.checked.project.connections)
+    writers = _writers(pipelines.values(), places)
     waits: dict[str, _Waits] = {}
     pending = [name]
     while pending:
         step = pending.pop()
         if step not in inputs:
             inputs[step] = read_input(pipelines[step], lowering)
-        waits[step] = _dependencies(pipelines[step], inputs[step], writers)
+        waits[step] = _dependencies(pipelines[step], inputs[step], writers, places)
         pending += [name for name in waits[step] if name in pipelines and name not in waits and name not in pending]
     return {name: waits.pop(name), **waits}
 
@@ -147,17 +150,20 @@ def _relation(key: str, table: Table, spec: TableSpec) -> Relation:
     return replace(relation, key=table.primary_key)
 
 
-def _writers(pipelines: Iterable[CheckedPipeline]) -> _Writers:
-    """Which pipelines write a table."""
+def _writers(pipelines: Iterable[CheckedPipeline], places: Mapping[str, str]) -> _Writers:
+    """Which pipelines write a table, by whatever connection of its database."""
     found: dict[tuple[str, str, str], list[str]] = {}
     for pipeline in pipelines:
         for target in pipeline.targets:
-            key = table_key(target.connection.name.value, target.connection.kind.value, target.name)
+            place = places.get(target.connection.name.value, target.connection.name.value)
+            key = table_key(place, target.connection.kind.value, target.name)
             found.setdefault(key, []).append(pipeline.spec.name.value)
     return found
 
 
-def _dependencies(pipeline: CheckedPipeline, given: Input, writers: _Writers) -> _Waits:
+def _dependencies(
+    pipeline: CheckedPipeline, given: Input, writers: _Writers, places: Mapping[str, str]
+) -> _Waits:  # fmt: skip
     """What a pipeline waits for: what it says, else the pipelines whose targets it reads."""
     spec = pipeline.spec
     if "depends_on" in spec.gaps:
@@ -166,7 +172,7 @@ def _dependencies(pipeline: CheckedPipeline, given: Input, writers: _Writers) ->
         return {name.value: name.span for name in spec.depends_on}
     found: dict[str, Span] = {}
     for read in given.reads:
-        names = writers.get(table_key(read.connection, read.kind, read.table), ())
+        names = writers.get(table_key(places.get(read.connection, read.connection), read.kind, read.table), ())
         fresh = [name for name in names if name not in found] if found else names
         found |= dict.fromkeys(fresh, read.span)
     found.pop(spec.name.value, None)
