@@ -15,6 +15,7 @@ from flowc.api.linted import Where, stream_names
 from flowc.api.opening import OpenPipelines, OpenProject, names_before, open_pipelines, open_project
 from flowc.api.results import RunResult
 from flowc.api.specs import DEFAULT_SPECS, Specs, spec_paths
+from flowc.compiler.front.places import places_of
 from flowc.compiler.loads.identity import Identity
 from flowc.compiler.loads.load import Reread
 from flowc.controls import json_text
@@ -163,7 +164,7 @@ def open_once(
         return Once(open_project(where), streams)
     opened = open_pipelines(where, [name for name in names if name not in streams])
     if reread is not None:
-        check_reread(reread, opened.pipelines, opened.ir)
+        check_reread(reread, opened.pipelines, opened.ir, places_of(opened.checked.project.connections))
     streams = streams if names else tuple(opened.checked.project.streams)
     if streams and not opened.checked.project.pipelines and not opened.broken:
         return Once(OpenProject(opened.checked, opened.ir, opened.sessions, opened.found, opened.names), streams)

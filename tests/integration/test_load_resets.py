@@ -237,6 +237,18 @@ def test_rows_of_another_load_are_not_replaced(folder, targets):
     assert "error[shared-target]: `--full` would replace the rows that `also` has appended" in done.err
 
 
+@pytest.mark.parametrize(("connection", "table"), [("target", "main.t"), ("target", "T"), ("again", "t")])
+def test_rows_of_a_load_that_spells_the_table_otherwise_are_not_replaced(folder, targets, connection, table):
+    write(folder, targets["sqlite"], mode="append")
+    other = f"{{ from: source, sql: SELECT id FROM s, to: {{ connection: {connection}, table: {table} }} }}"
+    again = f"{{ again: {targets['sqlite']} }}"
+    folder.write("specs/b.yaml", f"connections: {again}\npipelines: {{ also: {other} }}\n")
+    run(folder)
+    done = folder.flowc("run", "fill", "--full")
+    assert done.code == 2
+    assert "error[shared-target]: `--full` would replace the rows that `also` has appended" in done.err
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_plan_knows_that_a_load_has_run(folder, targets, kind):
     write(folder, targets[kind], mode="merge")

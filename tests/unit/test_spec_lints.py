@@ -120,6 +120,17 @@ def test_pipelines_that_undo_each_other(tmp_path: Path, first: str, second: str,
     assert [code for code, _ in lints(tmp_path, BASE + pipelines)] == ["shared-target"] * warnings
 
 
+@pytest.mark.parametrize(("path", "warnings"), [("./x.db", 1), ("y.db", 0)])
+def test_pipelines_that_undo_each_other_by_two_connections(tmp_path: Path, path: str, warnings: int) -> None:
+    text = f"""
+connections: {{ a: {{ kind: sqlite, path: x.db }}, b: {{ kind: sqlite, path: {path} }} }}
+pipelines:
+  p: {{ from: a, to: {{ connection: a, table: t }}, sql: SELECT 1 AS n, mode: truncate }}
+  q: {{ from: a, to: {{ connection: b, table: T }}, sql: SELECT 1 AS n, mode: append }}
+"""
+    assert [code for code, _ in lints(tmp_path, text)].count("shared-target") == warnings
+
+
 def test_every_kind_says_what_it_can_do() -> None:
     known = {"load-source", "load-target", "stream-source", "stream-target", "schema-registry"}
     assert all(any(can(kind, capability) for capability in known) for kind in kinds())

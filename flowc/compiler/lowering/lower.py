@@ -15,6 +15,7 @@ from typing import cast
 from flowc.catalog import Column, Table, TableName
 from flowc.compiler.checked import CheckedPipeline, CheckedSpec, CheckedTarget
 from flowc.compiler.dialects import DIALECTS
+from flowc.compiler.front.places import places_of
 from flowc.compiler.front.spec import PipelineSpec, RetrySpec, TableSpec
 from flowc.compiler.ir import CatchUp, Freshness, Ir, Pipeline, Stream, Timing
 from flowc.compiler.loads.desired import declared_table, history_columns, with_history
@@ -23,7 +24,6 @@ from flowc.compiler.lowering.asking import report_refusals
 from flowc.compiler.lowering.columndefaults import check_defaults
 from flowc.compiler.lowering.context import Lowering, Watermark
 from flowc.compiler.lowering.inputs import Input, Read, lower_input, read_input
-from flowc.compiler.lowering.places import places_of
 from flowc.compiler.lowering.streams import lower_found, lower_streams
 from flowc.compiler.names.doubt import gaps_of, sure_only
 from flowc.compiler.names.paths import reach

@@ -8,6 +8,7 @@ from functools import partial
 
 from flowc.catalog import TableName
 from flowc.compiler.checked import CheckedPipeline, CheckedSpec, CheckedTarget
+from flowc.compiler.front.places import places_of
 from flowc.compiler.front.streamspec import StreamSpec
 from flowc.compiler.ir import Apply, Ir, Stream, Target
 from flowc.compiler.sql.relations import table_key
@@ -39,10 +40,11 @@ class TableWriter:
 
 
 def shared_tables(checked: CheckedSpec, ir: Ir | None) -> list[list[TableWriter]]:
-    """The writers of each table that has several, pipelines first."""
+    """The writers of each table that has several, pipelines first, by whatever connection of its database."""
     found: dict[tuple[str, str, str], list[Callable[[], TableWriter]]] = {}
-    for place, writer in _writers(checked, ir):
-        found.setdefault(place, []).append(writer)
+    places = places_of(checked.project.connections)
+    for (connection, schema, name), writer in _writers(checked, ir):
+        found.setdefault((places.get(connection, connection), schema, name), []).append(writer)
     return [[writer() for writer in writers] for writers in found.values() if len(writers) > 1]
 
 
