@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -26,7 +26,7 @@ from benchmarks.crash.cutting import Proxy
 from benchmarks.crash.schedulers import place
 from flowc.durations import instant_text
 from flowc.service.runs import executors
-from tests import keptfiles, lakes
+from tests import keptfiles, lakes, warmflowc
 from tests.commands import Inside
 from tests.stores import SERVERS, Store
 
@@ -36,8 +36,6 @@ CUT = "cut"
 """The answer to a COMMIT is lost on its way from the server."""
 _FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 _ROWS, _MOST_FAULTS = 3, 3
-POPEN: Callable[..., subprocess.Popen[bytes]] = subprocess.Popen
-"""What starts an attempt."""
 _LAST_CALL = 30
 """About how many calls a run makes of its sessions."""
 SPEC = """
@@ -156,7 +154,7 @@ class Campaign:
         if lost or twice:
             self.found.problems.append(f"{self.kind} {trial} ({told}): {name} lacks {lost}, has twice {twice}")
 
-    def begin(self, command: Sequence[str], *, env: Mapping[str, str], **options: Any) -> subprocess.Popen[bytes]:
+    def begin(self, command: Sequence[str], *, env: Mapping[str, str], **options: Any) -> warmflowc.Run:
         """Starts an attempt, to which the next fault happens."""
         keptfiles.release()  # a DuckDB file is open in one process at a time
         fault = self.faults.pop(0) if self.faults else ""
@@ -167,7 +165,7 @@ class Campaign:
         at = list(command).index("flowc")
         words = [*command[:at], "benchmarks.crash.attemptworker", *command[at + 1 :]]
         environ = {**env, **self.workers, VARIABLE: "" if cut else fault}
-        return POPEN(words, env=environ, **options)
+        return warmflowc.runs().Popen(words, env=environ, **options)
 
 
 @contextmanager

@@ -6,9 +6,7 @@ import sys
 
 import pytest
 
-from benchmarks.crash import attempts
 from benchmarks.crash.attempts import KINDS, main
-from tests import warmflowc
 from tests.services import variable
 from tests.stores import SERVERS
 
@@ -25,7 +23,6 @@ def test_every_row_is_there_once(
 ) -> None:
     if kind in SERVERS:
         monkeypatch.setenv(variable(kind), str(request.getfixturevalue(f"{kind}_address")))
-    monkeypatch.setattr(attempts, "POPEN", warmflowc.runs().Popen)
     given = ["--trials", str(TRIALS), "--only", kind, "--seed", "3", "--timeout", "3"]
     monkeypatch.setattr(sys, "argv", ["attempts", *given])
     code, told = main(), capsys.readouterr()
