@@ -153,6 +153,10 @@ def test_a_thousand_columns(three, source, target):
     [
         ("'infinity'::timestamptz", "timestamptz", "infinity"),
         ("'-infinity'::date", "date", "infinity"),
+        ("'{2024-01-01,NULL,infinity}'::date[]", "date[]", "infinity"),
+        ("'{-infinity}'::timestamp[]", "timestamp[]", "infinity"),
+        ("'{infinity}'::timestamptz[]", "timestamptz[]", "infinity"),
+        ("'{NaN}'::numeric(10,2)[]", "numeric(10,2)[]", "nan"),
         ("'NaN'::numeric(10,2)", "numeric(10,2)", "nan"),
         ("array[[1,2],[3,4]]", "integer[]", "several dimensions"),
     ],

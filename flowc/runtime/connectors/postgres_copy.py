@@ -202,7 +202,7 @@ def decoded(
 
 def _exact(array: pa.Array, column: Column, wanted: pa.DataType, first_row: int) -> pa.Array:
     array = plain(array)
-    if column.type.kind in (Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ):
+    if (column.type.element or column.type).kind in (Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ):
         _refuse_infinity(array, column, first_row)
     if array.type == wanted:
         return array
@@ -225,10 +225,14 @@ def _undecodable(array: pa.Array, column: Column, wanted: pa.DataType, first_row
 
 
 def _refuse_infinity(array: pa.Array, column: Column, first_row: int) -> None:
-    number = array.cast(pa.int32() if pa.types.is_date32(array.type) else pa.int64())
-    first = _FIRST_DAY if pa.types.is_date32(array.type) else _FIRST_MICROSECOND
-    infinite = pc.less(number, first)
-    row = pc.index(infinite, True).as_py()
+    listed = pa.types.is_list(array.type)
+    infinite = pc.index(_infinite(array.flatten() if listed else array), True).as_py()
+    row = pc.list_parent_indices(array)[infinite].as_py() if listed and infinite >= 0 else infinite
     if row >= 0:
         message = f"column `{column.name}` holds `infinity`, which only PostgreSQL has, in row {first_row + row}"
         raise DataError(message, code="value-does-not-fit", help="convert it in the SQL, for instance to NULL")
+
+
+def _infinite(array: pa.Array) -> pa.Array:
+    number = array.cast(pa.int32() if pa.types.is_date32(array.type) else pa.int64())
+    return pc.less(number, _FIRST_DAY if pa.types.is_date32(array.type) else _FIRST_MICROSECOND)
