@@ -102,6 +102,16 @@ def test_a_pipeline_whose_stream_failed_is_skipped_and_the_others_run(folder: Fo
     assert stream["status"] == "failed"
 
 
+@pytest.mark.parametrize("read", ["table: events", "sql: SELECT id FROM EVENTS", "sql: SELECT id FROM main.events"])
+def test_a_pipeline_that_copies_the_table_of_a_stream_that_failed_is_skipped(folder: Folder, read: str) -> None:
+    copy = f"{{ from: db, {read}, to: {{ connection: db, table: copied }} }}"
+    folder.write("specs/copy.yaml", f"pipelines: {{ copy: {copy} }}\n")
+    put(folder.path, "inbox/two.jsonl", '{"id": "no number"}\n')
+    done = folder.flowc("run", "--once", "--json")
+    found = {pipeline["name"]: pipeline["reason"] for pipeline in done.json["pipelines"]}
+    assert found["copy"] == "because stream `ingest` failed"
+
+
 def test_streams_and_pipelines_can_be_named_together(folder: Folder) -> None:
     done = folder.flowc("run", "ingest", "count_kinds", "--once", "--json")
     assert done.code == 0, done.err

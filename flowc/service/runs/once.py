@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from flowc.compiler.ir import Ir, Pipeline, Stream
+from flowc.catalog import TableName
+from flowc.compiler.ir import Ir, Pipeline, Source, Sql, Stream
+from flowc.compiler.sql.relations import table_key
 from flowc.service.loads.report import PipelineReport, RunReport, Status
 from flowc.service.loads.run import Run, run_pipelines
 from flowc.service.streams.run import StreamReport
@@ -47,8 +49,22 @@ def _looks_up(stream: Stream, pipelines: Sequence[Pipeline]) -> bool:
 
 
 def _skipped(pipeline: Pipeline, failed: Sequence[Stream]) -> PipelineReport | None:
-    reads = {read for apply in pipeline.applies for read in getattr(apply.input, "reads", ())}
-    found = next((s for s in failed if any(apply.target.name in reads for apply in s.applies)), None)
+    reads = {read for apply in pipeline.applies for read in _reads(apply.input)}
+    found = next((s for s in failed if any(_table(a.target.kind, a.target.name) in reads for a in s.applies)), None)
     if found is None:
         return None
     return PipelineReport(pipeline.name, Status.SKIPPED, reason=f"because stream `{found.name}` failed")
+
+
+def _reads(node: Source | Sql) -> Iterator[tuple[str, str]]:
+    """The tables that a node may read, whole or by its SQL, by whatever connection."""
+    sources = (node,) if isinstance(node, Source) else node.inputs
+    named = node.reads if isinstance(node, Sql) else ()
+    for source in sources:
+        whole = (source.table,) if source.table is not None else ()
+        yield from (_table(source.kind, name) for name in (*whole, *named))
+
+
+def _table(kind: str, name: TableName) -> tuple[str, str]:
+    _, schema, table = table_key("", kind, name)
+    return schema, table
