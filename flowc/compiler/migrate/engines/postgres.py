@@ -85,18 +85,26 @@ def _retyped(was: Column, now: Column, using: str, situation: Situation) -> tupl
         put = (Act.SET_DEFAULT, f"SET DEFAULT {now.default}", "put the default on")
         steps += [put] if now.default is not None else []
     actions = [(act, alter(situation, f"ALTER COLUMN {name} {action}"), purpose) for act, action, purpose in steps]
-    counter = _COUNTER.fullmatch(was.default or "") if now.type.kind in _COUNTED else None
-    if counter:
-        widened = "ALTER SEQUENCE {} AS {}".format(counter[1].replace("''", "'"), kind)
+    if counter := _too_short_counter(was, now):
+        widened = f"ALTER SEQUENCE {counter} AS {kind}"
         actions.append((Act.WIDEN_COUNTER, widened, f"let the counter of {now.name} count as far"))
     return tuple(statement(*action, situation.dialect) for action in actions)
+
+
+def _too_short_counter(was: Column, now: Column) -> str | None:
+    """The sequence that was made with the column and ends where its old type does; others may be anybody's."""
+    found = _COUNTER.fullmatch(was.default or "")
+    name = found[1].replace("''", "'") if found else ""
+    kinds = was.type.kind, now.type.kind
+    widens = all(kind in _COUNTED for kind in kinds) and _COUNTED.index(kinds[0]) < _COUNTED.index(kinds[1])
+    return name if widens and f"sequence {name}" in was.beyond else None
 
 
 _CARRYING = (Kind.TEXT, Kind.BINARY, Kind.JSON, Kind.ARRAY)
 """Types of any length, for which a way to store them can be chosen; texts have a collation too."""
 _COUNTER = re.compile(r"nextval\('(.+)'::regclass\)")
 _COUNTED = (Kind.INT16, Kind.INT32, Kind.INT64)
-"""Types that a sequence has too: one that was made with its column ends where the column's old type did."""
+"""Types that a sequence has too, in the order of their width."""
 
 
 def _alone_with(situation: Situation) -> Statement:
