@@ -4,8 +4,11 @@ Each cell is a table made by hand and a value that its column holds, or one that
 One run loads all cells of an engine.
 """
 
+import csv
 import json
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.integration.loose_cells import BESIDE, CELLS, SETUP
@@ -16,6 +19,8 @@ REFUSED = {
     "query-refused",
 }  # fmt: skip
 TEXT = {"postgres": "CAST(k AS TEXT)", "mysql": "CAST(k AS CHAR)", "duckdb": "CAST(k AS VARCHAR)", "sqlite": "quote(k)"}
+FORMS = ("jsonl", "csv", "parquet")
+"""Of the files with texts; other values stand in JSON lines."""
 MODES = {
     "append": ("", "mode: append"),
     "merge": (", PRIMARY KEY (i)", "mode: merge, keys: [i]"),
@@ -81,8 +86,17 @@ def test_values_of_files_stay_or_are_refused(project, store, mode):
     store.run(*SETUP.get(store.kind, ()))
 
     def source(n):
-        (store.folder / f"r{n}.jsonl").write_text(json.dumps({"i": 1, "k": cells[n][2]}) + "\n")
-        return f"from: {{ connection: a, path: r{n}.jsonl, columns: {{ i: bigint, k: '{cells[n][1]}' }} }}"
+        _, declared, value, _ = cells[n]
+        form = FORMS[n % len(FORMS)] if declared == "text" and value else "jsonl"
+        path = store.folder / f"r{n}.{form}"
+        if form == "parquet":
+            pq.write_table(pa.table({"i": [1], "k": [value]}), path)
+            return f"from: {{ connection: a, path: {path.name} }}"
+        with path.open("w", newline="") as file:
+            csv.writer(file).writerows([["i", "k"], [1, value]]) if form == "csv" else json.dump(
+                {"i": 1, "k": value}, file
+            )
+        return f"from: {{ connection: a, path: {path.name}, columns: {{ i: bigint, k: '{declared}' }} }}"
 
     tables(project, store, [cell[0] for cell in cells], mode, source)
     wrong = loaded(project, store, [cell[3] for cell in cells], mode)
