@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests import topics
-from tests.commands import Inside
+from tests.commands import Done, Inside
 from tests.streams.epochs import Cut
 from tests.streams.test_replay_fewer import cut_run
 
@@ -55,4 +57,43 @@ def test_a_target_that_has_published_nothing_yet_is_no_new_one(tmp_path: Path, k
     send(3)
     done = folder.flowc("run", "s", "--once")
     assert (done.code, "error[state-lost]" in done.err) == (1, True), done.out + done.err
+    topics.drop(kafka, topic)
+
+
+LETTERS = """
+connections:
+  bus: { kind: kafka, bootstrap_servers: "%(kafka)s" }
+  near: { kind: sqlite, path: near.db }
+  lake: { kind: delta, uri: lake }
+streams:
+  s:
+    source: { connection: bus, topic: %(topic)s, columns: { id: bigint } }
+    to: { connection: lake, table: rows, mode: append }
+    on_error: dlq
+    dead_letter: { connection: near, table: letters }
+"""
+
+
+def test_letters_that_are_ahead_of_the_store_stop_the_stream(tmp_path: Path, kafka: str) -> None:
+    """The table of rows got none since; the letters of what is read anew would count as written."""
+    folder, state, topic = Inside(tmp_path), tmp_path / ".flowc" / "state", topics.fresh(kafka)
+    folder.write("specs/s.yaml", LETTERS % {"kafka": kafka, "topic": topic})
+
+    def run(value: bytes) -> Done:
+        topics.produce(kafka, topic, [topics.Message(value)])
+        return folder.flowc("run", "s", "--once")
+
+    assert run(b'{"id": 1}').code == 0
+    shutil.copytree(state, tmp_path / "older")
+    assert [run(b'{"id": "%d"x}' % n).code for n in (2, 3)] == [0, 0]
+    shutil.rmtree(state)
+    (tmp_path / "older").rename(state)
+    done = run(b'{"id": "4"x}')
+    assert (done.code, "error[state-lost]" in done.err) == (1, True), done.out + done.err
+    assert "`near.letters` holds epoch 3" in done.err
+    assert folder.flowc("rewind", "s", "--to", "current", "--yes").code == 0
+    assert run(b'{"id": "5"x}').code == 0
+    with closing(sqlite3.connect(tmp_path / "near.db")) as near:
+        read = {row[0] for row in near.execute("SELECT CAST(message AS TEXT) FROM letters")}
+    assert read == {f'{{"id": "{n}"x}}' for n in (2, 3, 4, 5)}
     topics.drop(kafka, topic)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import pyarrow as pa
 
 from flowc.errors import EngineError, FlowcError, UsageError
-from flowc.runtime.streams.behind import check_behind, check_recorded, overtaken
+from flowc.runtime.streams.behind import check_behind, check_recorded, overtaken, target_names
 from flowc.runtime.streams.epoch import Epoch, Intent, Maker, Partition, Range
 from flowc.runtime.streams.source import STREAM, replaced
 from flowc.runtime.streams.state.contract import Checkpoint, Restored, StateStore
@@ -119,9 +119,9 @@ def check_held(restored: Restored, held: Sequence[Held], plan: StreamPlan) -> No
 
     Raises UsageError then, and EngineError where a topic does not record any more what it holds.
     """
-    for there, target in zip(held, plan.targets, strict=False):
+    for there, name in zip(held, target_names(plan), strict=False):
         if there.epoch > max(restored.last, restored.checkpoint.epoch):
-            raise _lost(there.epoch, target.name, plan)
+            raise _lost(there.epoch, name, plan)
     check_behind(plan, restored, held)
     check_recorded(plan, restored, held)
 
