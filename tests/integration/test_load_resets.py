@@ -98,7 +98,7 @@ def test_a_part_is_loaded_again(folder, targets, kind, sql):
     assert held(folder) == [(1, 1), (2, 12), (3, 13), (4, 4)]
 
 
-@pytest.mark.parametrize("sql", [PLAIN, TEMPLATE])
+@pytest.mark.parametrize("sql", with_extended([PLAIN], [TEMPLATE]))
 @pytest.mark.parametrize("kind", [*KINDS, "delta"])
 def test_appended_rows_are_not_there_twice(folder, targets, kind, sql):
     write(folder, targets[kind], mode="append", sql=sql)

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.extended import with_extended
 from tests.integration.loose_cells import BESIDE, CELLS, SETUP
 from tests.stores import Store, address, counts
 
@@ -80,7 +81,7 @@ def shown(cells, wrong):
     return "\n".join(f"{cells[n]}: {more}" for n, *more in wrong)
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", with_extended(("append", "merge"), ("scd2",)))
 def test_values_of_files_stay_or_are_refused(project, store, mode):
     cells = CELLS[store.kind]
     store.run(*SETUP.get(store.kind, ()))

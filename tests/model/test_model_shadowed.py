@@ -27,6 +27,7 @@ from flowc.runtime.connector import Database
 from flowc.runtime.load import describe
 from flowc.service.loads.watermarks import stored_watermark
 from flowc.types import BIGINT, BOOLEAN, TIMESTAMPTZ, DataType, Kind
+from tests.extended import with_extended
 from tests.model import histories as h
 from tests.model.engines import DATABASES, Engine
 from tests.model.loads import execute, sorted_rows
@@ -193,7 +194,11 @@ ELSEWHERE = {"duckdb": ("scd2", "hard"), "delta": ("scd2", "hard", "ttl", "soft"
 """Loads of which `close`, or another engine, makes the same statements; and `soft`, whose column Delta would lack."""
 
 
-@pytest.mark.parametrize("how", HOW)
+LIKE = ("last", "dedupe", "soft", "hard", "checked")
+"""Loads of which `merge`, `close` or `quarantine` makes nearly the same statements."""
+
+
+@pytest.mark.parametrize("how", with_extended((how for how in HOW if how not in LIKE), LIKE))
 def test_names_hide_nothing(engine: Engine, how: str) -> None:
     if how in ELSEWHERE.get(engine.kind, ()):
         return
