@@ -9,6 +9,7 @@ import pytest
 from flowc.compiler.front.schemas import schema_at
 from flowc.service.testing.timeline import POINTS
 from tests.commands import Done, Inside
+from tests.extended import with_extended
 
 SPECS = """
 connections:
@@ -139,7 +140,7 @@ SPEEDS = {
 }
 
 
-@pytest.mark.parametrize("stream", REMEMBERING)
+@pytest.mark.parametrize("stream", with_extended(REMEMBERING[:1], REMEMBERING[1:]))
 def test_partitions_have_speeds_of_their_own(folder: Inside, stream: str):
     """All that a test names are there from its start: none that has given nothing yet lets the watermark go on."""
     tests = {name: forgetting(happens, emitted) for name, (happens, emitted) in SPEEDS.items()}
@@ -236,7 +237,7 @@ def test_a_crash_at_any_point_leaves_the_same_emissions(folder: Inside, stream: 
     assert failed(folder, stream, twice) == {point: [5]}
 
 
-@pytest.mark.parametrize("stream", REMEMBERING)
+@pytest.mark.parametrize("stream", with_extended(REMEMBERING[:1], REMEMBERING[1:]))
 def test_a_step_that_expects_anything_else_fails(folder: Inside, stream: str):
     """Each `emits` for itself: of none, of other rows, and of one row more, by turns with the streams."""
     lines = [line for line in CRASHING.splitlines() if "CRASH" not in line]

@@ -81,7 +81,7 @@ def shown(cells, wrong):
     return "\n".join(f"{cells[n]}: {more}" for n, *more in wrong)
 
 
-@pytest.mark.parametrize("mode", with_extended(("append", "merge"), ("scd2",)))
+@pytest.mark.parametrize("mode", with_extended(("append",), ("merge", "scd2")))
 def test_values_of_files_stay_or_are_refused(project, store, mode):
     cells = CELLS[store.kind]
     store.run(*SETUP.get(store.kind, ()))

@@ -16,6 +16,7 @@ from flowc.loadplan import LoadPlan
 from flowc.runtime.connector import Database
 from flowc.runtime.load import run_load
 from flowc.source import MappedText, SourceFile
+from tests.extended import with_extended
 from tests.model import histories as h
 from tests.model.engines import TARGETS, WAYS, Engine
 from tests.model.loads import load, plan, state
@@ -121,11 +122,11 @@ TURNS = list(zip(CASES, cycle(("here", "postgres", "csv"))))
 
 
 def turn_of(engine: Engine, case: str) -> int:
-    """All turns of `some_failures` are had by each engine."""
+    """All turns of `some_failures` are had by each engine in the long run; a short one has half of them."""
     return list(CASES).index(case) + TARGETS.index(engine.kind)
 
 
-@pytest.mark.parametrize(("case", "way"), EACH if h.CAMPAIGN else TURNS)
+@pytest.mark.parametrize(("case", "way"), EACH if h.CAMPAIGN else with_extended(TURNS[1::2], TURNS[::2]))
 def test_a_failure_at_any_call_changes_nothing(engine: Engine, case: str, way: str) -> None:
     """Also a commit that fails; then the load runs as if nothing had been."""
     apply = applied(engine, case)

@@ -98,7 +98,7 @@ def edited_between_messages(kind: str) -> Sequence[Tables]:
     return found
 
 
-OFTEN = ("dedupe", "window made anew", "running", "join", "lookup")
+OFTEN = ("dedupe", "running", "join")
 """Of every run; the others edit the same operators, or none."""
 
 

@@ -21,6 +21,7 @@ from flowc.runtime.streams.targets.contract import PutBack
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.service.streams.run import StreamReport, assembled, plan_of
 from tests.commands import Inside
+from tests.extended import with_extended
 from tests.stores import Store
 from tests.streams.filefolder import put
 from tests.streams.test_targets_behind_servers import Server, at_work
@@ -144,7 +145,7 @@ def _another(store: Store, rows: str = "1 = 0") -> None:
 
 
 @postgres
-@pytest.mark.parametrize("rows", ["1 = 0", "id = 1"])
+@pytest.mark.parametrize("rows", with_extended(["1 = 0"], ["id = 1"]))
 def test_a_table_that_somebody_replaces_stops_the_stream_until_a_rewind(
     project: Inside, store: Store, rows: str
 ) -> None:
