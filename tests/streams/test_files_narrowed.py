@@ -58,6 +58,18 @@ def test_files_that_a_narrower_path_left_out_are_read_when_it_names_them_again(t
     assert run(tmp_path, "[acd]*.jsonl") == (0, [1, 3, 4])
 
 
+def test_a_file_that_was_passed_over_before_a_rewind_is_read_once_behind_it(tmp_path: Path) -> None:
+    files(tmp_path, a='{"id": "bad"}', b='{"id": 2}', c='{"id": 3}')
+    assert run(tmp_path, "*.jsonl") == (1, [])
+    assert run(tmp_path, "b*.jsonl") == (0, [2])
+    for path, ids in (("[bc]*.jsonl", [2, 3]), ("b*.jsonl", [2])):
+        with sqlite3.connect(tmp_path / "wh.db") as db:
+            db.execute("DELETE FROM t")
+        assert Inside(tmp_path).flowc("rewind", "s", "--to", "earliest", "--yes").code == 0
+        assert [run(tmp_path, path) for _ in range(3)] == [(0, ids)] * 3
+    assert [run(tmp_path, "[bc]*.jsonl") for _ in range(3)] == [(0, [2, 3])] * 3
+
+
 def test_files_that_a_wider_path_names_are_read(tmp_path: Path) -> None:
     files(tmp_path, a='{"id": 1}', b='{"id": 2}')
     assert run(tmp_path, "a*.jsonl") == (0, [1])

@@ -74,6 +74,13 @@ PLACES = [
     ("duckdb", "path: x/../a.db", "path: a.db", True),
     ("postgres", "url: postgresql://w:p@Host:5432/d", "url: postgresql://r@host:5432/d?sslmode=require", True),
     ("postgres", "url: postgresql://w:p@host/d", "url: postgresql://w:p@host/e", False),
+    (
+        "postgres",
+        "url: postgresql://h/d?options=-csearch_path%3Da",
+        "url: postgresql://h/d?options=-csearch_path%3Db",
+        False,
+    ),
+    ("postgres", "url: 'postgresql:///d?host=/a'", "url: 'postgresql:///d?host=/b'", False),
     ("postgres", "url: '${URL}'", "url: '${URL}'", True),
     ("mysql", "url: mysql://w@host/d", "url: mysql://w@other/d", False),
 ]

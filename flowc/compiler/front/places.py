@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from flowc.compiler.front.spec import ConnectionSpec
 
 _MEMORY = ":memory:"
+_TELLING = ("host", "hostaddr", "port", "dbname", "service", "options", "unix_socket")
+"""Options of a URL that name a server, a database, or the schema of plain names."""
 
 
 def places_of(connections: Mapping[str, ConnectionSpec]) -> Mapping[str, str]:
@@ -31,4 +33,5 @@ def _place(name: str, connection: ConnectionSpec) -> tuple[str, ...]:
         parts = urlsplit(url)
     except ValueError:  # of no address; what opens it says so
         return kind, "", name
-    return kind, parts.netloc.rpartition("@")[2].lower(), parts.path
+    told = (f"{option}={value}" for option, value in parse_qsl(parts.query) if option in _TELLING)
+    return kind, parts.netloc.rpartition("@")[2].lower(), parts.path, *told

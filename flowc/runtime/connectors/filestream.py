@@ -273,6 +273,7 @@ class FileSource:
                     self._registry.pass_over(number)
                 self._at = (number + 1) << SHIFT
                 continue
+            self._registry.take_up(number)
             path, line = self._registry.check(number), self._at & ((1 << SHIFT) - 1)
             try:
                 self._blocks = self._blocks or self._opened(path, number, line)

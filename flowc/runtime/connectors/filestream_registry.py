@@ -96,8 +96,8 @@ class Registry:
     _left: frozenset[bytes] | None = field(default=None, init=False)
     """The digests of the files that were there at the start and do not count."""
     _known: dict[str, Seen] = field(default_factory=dict, init=False)
-    _over: set[int] = field(default_factory=set, init=False)
-    """The numbers of files that were passed over."""
+    _over: dict[int, bool] = field(default_factory=dict, init=False)
+    """By the numbers of files that were passed over, whether that holds: not when they were read later."""
     _first: int = field(default=0, init=False)
     _young: dict[Seen, int] = field(default_factory=dict, init=False)
     """Files that may still be written, and since when they are as they are."""
@@ -110,7 +110,7 @@ class Registry:
         self._since = None if since is None else int(since)
         self.files = [_seen(text) for text in self._numbered("", found)]
         over = self._named("over.")
-        self._over = {int(name.removeprefix(over)) for name in found if name.startswith(over)}
+        self._over = {int(name.removeprefix(over)): not text for name, text in found.items() if name.startswith(over)}
         self.stand(self._first)
         if self._left is None and (parts := list(self._numbered("left.", found))):
             self._left = frozenset(_digests(parts))
@@ -118,13 +118,22 @@ class Registry:
     def stand(self, first: int) -> None:
         """Goes to the file of that number: those before it that were passed over may get another number."""
         self._first = first
-        counted = (seen for number, seen in enumerate(self.files) if number not in self._over or number >= first)
+        counted = (seen for number, seen in enumerate(self.files) if not self._over.get(number) or number >= first)
         self._known = {seen.path: seen for seen in counted}
 
     def pass_over(self, number: int) -> None:
         """Remembers that a file was not begun, since `path` does not name it: it is read when `path` names it again."""
-        self.facts.remember({self._named(f"over.{number}"): ""})
-        self._over.add(number)
+        self._note(number, passed=True)
+
+    def take_up(self, number: int) -> None:
+        """Remembers that a file is read under this number after all, if it was passed over before a rewind."""
+        if number in self._over:
+            self._note(number, passed=False)
+
+    def _note(self, number: int, *, passed: bool) -> None:
+        if self._over.get(number) is not passed:
+            self.facts.remember({self._named(f"over.{number}"): "" if passed else "read"})
+            self._over[number] = passed
 
     def begin(self, since: int) -> None:
         """Remembers the files that do not count: they are there, and were changed before `since` (nanoseconds).
@@ -254,7 +263,7 @@ class Registry:
         A link that leads out counts as named, as it was found: it is to be refused.
         """
         name = self.files[number].path
-        if number in self._over and any(seen.path == name for seen in self.files[number + 1 :]):
+        if self._over.get(number) and any(seen.path == name for seen in self.files[number + 1 :]):
             return False
         return is_named(name, self.path) or not Folder(self.folder).holds(self.folder / name)
 

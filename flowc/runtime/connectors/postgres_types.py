@@ -81,10 +81,17 @@ _CHANGING, _LIMITED = ("bpchar", "char", "money", "bit", "name"), ("varbit", "in
 _COUNTED, _PARTS = ("oid", "xid", "cid", "tsvector"), ("c", "d")
 _RANGES, _EXACT_RANGES = ("r", "m"), re.compile("^(int4|int8|num)(multi)?range$")
 _ROUNDED = ("timetz", "point", "box", "lseg", "path", "polygon", "circle", "line")
-_LONG = "[0-9.]{{17}}|:[0-9]{{2}}[.][0-9]{{7}}|[A-Za-z]"
-"""Texts of which a type may drop digits, or a time zone: more than a double or a microsecond has."""
-_DROPPED = {"date": ":|[A-Za-z]", "ts": _LONG + "|:[0-9.]* ?[+-]"}
-"""The same for ranges of dates, which drop times, and of timestamps, which drop time zones."""
+_LONG = "[0-9.]{{17}}|:[0-9]{{2}}[.][0-9]{{7}}"
+"""Texts of which a type may drop digits: more than a double or a microsecond has."""
+_DROPPED = {
+    "date": ":|[A-Za-z]",
+    "ts": _LONG + "|[A-SU-Za-z]|:[0-9.]* ?[+-]",
+    "timetz": _LONG + "|[A-SU-Ya-z]",
+}
+"""The same for ranges of dates, which drop times, of timestamps, which drop time zones, and for times of named zones.
+
+`T` stands before a time, and `Z` says UTC.
+"""
 _MODIFIER = re.compile(r"\([0-9]+\)")
 
 
