@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
+import time
+from contextlib import chdir
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from flowc.cli.opened import open_project
+from flowc.runtime.connectors.filestream import FileSource
+from flowc.runtime.connectors.filestream_registry import SHIFT
 from flowc.runtime.connectors.folder import is_named
+from flowc.runtime.streams.loop import Polled
+from flowc.service.streams.run import run_stream
 from tests.commands import Inside
-from tests.streams.filefolder import put
+from tests.streams.filefolder import Memory, aged, drain, put, source
 
 PROJECT = """
 connections:
@@ -68,6 +77,77 @@ def test_a_file_that_was_passed_over_before_a_rewind_is_read_once_behind_it(tmp_
         assert Inside(tmp_path).flowc("rewind", "s", "--to", "earliest", "--yes").code == 0
         assert [run(tmp_path, path) for _ in range(3)] == [(0, ids)] * 3
     assert [run(tmp_path, "[bc]*.jsonl") for _ in range(3)] == [(0, [2, 3])] * 3
+
+
+class Asleep:
+    """A worker with a path, in a thread of its own, that waits before its first poll."""
+
+    def __init__(self, folder: Path, path: str) -> None:
+        self.reached, self.wake = threading.Event(), threading.Event()
+        Inside(folder).write("specs/s.yaml", PROJECT.format(path=path))
+        self.poll, self.path = FileSource.poll, path
+        self.thread = threading.Thread(target=self._work, args=(folder,))
+
+    def _work(self, folder: Path) -> None:
+        with chdir(folder):
+            opened = open_project([Path("specs")], None, "nothing was run")
+        self.report = run_stream(opened.checked, opened.ir, "s", opened.sessions)
+        opened.sessions.close()
+
+    def __enter__(self) -> None:
+        def poll(source: FileSource, *given: Any) -> Polled | None:
+            if source._read.path == self.path and not self.reached.is_set():
+                self.reached.set()
+                assert self.wake.wait(30)
+            return self.poll(source, *given)
+
+        FileSource.poll = poll  # type: ignore[method-assign, assignment]
+        self.thread.start()
+        assert self.reached.wait(30)
+
+    def __exit__(self, *_: object) -> None:
+        self.wake.set()
+        self.thread.join(30)
+        FileSource.poll = self.poll  # type: ignore[method-assign]
+
+
+def test_a_worker_with_a_narrower_path_wakes_up_when_a_file_was_read(tmp_path: Path) -> None:
+    files(tmp_path, a='{"id": 1}', b='{"id": "bad"}', c='{"id": 3}')
+    assert run(tmp_path, "*.jsonl") == (1, [])
+    asleep = Asleep(tmp_path, "a*.jsonl")
+    with asleep:
+        assert run(tmp_path, "[ac]*.jsonl") == (0, [1, 3])
+    assert asleep.report.error is not None
+    assert run(tmp_path, "[ac]*.jsonl") == (0, [1, 3])
+
+
+def test_a_worker_with_a_wider_path_wakes_up_when_a_file_was_left_out(tmp_path: Path) -> None:
+    files(tmp_path, a='{"id": 1}', b='{"id": "bad"}', c='{"id": 3}')
+    assert run(tmp_path, "*.jsonl") == (1, [])
+    assert run(tmp_path, "a*.jsonl") == (0, [1])
+    with sqlite3.connect(tmp_path / "wh.db") as db:
+        db.execute("DELETE FROM t")
+    assert Inside(tmp_path).flowc("rewind", "s", "--to", "earliest", "--yes").code == 0
+    with Asleep(tmp_path, "[ac]*.jsonl"):
+        assert run(tmp_path, "a*.jsonl") == (0, [1])
+    assert [run(tmp_path, "[ac]*.jsonl") for _ in range(2)] == [(0, [1, 3])] * 2
+
+
+def test_many_files_that_are_left_out_cost_little(tmp_path: Path) -> None:
+    count, memory = 100_000, Memory()
+    (tmp_path / "z.jsonl").write_text('{"id": 1}\n')
+    aged(tmp_path / "z.jsonl")
+    memory.remember({f"files.source.{n}": f'{{"path":"a{n}.jsonl","size":1,"mtime":0}}' for n in range(count)})
+    memory.remember({"files.source.since": "0"})
+    began = time.process_time()
+    messages, position = drain(source(tmp_path, memory, "z*.jsonl"))
+    assert (len(messages), position >> SHIFT, len(memory.kept)) == (1, count + 1, count + 4)
+    wider = source(tmp_path, memory, "[z]*.jsonl")
+    wider.open()
+    wider.stand({0: position}, {0: next(key[18:] for key in memory.kept if "path" in key)})
+    wider.assign({0: position})
+    assert len(wider._registry.files) == count + 1
+    assert time.process_time() - began < 10
 
 
 def test_files_that_a_wider_path_names_are_read(tmp_path: Path) -> None:

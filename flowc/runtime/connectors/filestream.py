@@ -100,6 +100,7 @@ class FileSource:
         self._quoting = Quoting(self._options) if self._options else None
         self._files = files
         self._at = 0
+        self._stood: tuple[int, str] | None = None
         self._paused = False
         self._blocks: Iterator[Records] | None = None
         self._block: Records | None = None
@@ -115,6 +116,10 @@ class FileSource:
         """Leaves the file that is open."""
         self._blocks = self._block = None
 
+    def stand(self, positions: Mapping[int, int], logs: Mapping[int, str]) -> None:
+        """Learns where the stream stands, and by which paths it came there."""
+        self._stood = positions.get(0, 0), logs.get(0, "")
+
     def assign(self, positions: Mapping[int, int]) -> None:
         """Goes to the stored position, or to where the stream starts.
 
@@ -123,12 +128,13 @@ class FileSource:
         """
         self.close()
         stored = positions.get(0)
+        self._at, self._paused = stored or 0, False
+        place, self._stood = self._stood or (self._at, ""), None
         if stored is None:
             self._registry.begin(_since(self._start))
-        elif stored >> SHIFT > len(self._registry.files):
+        elif stored >> SHIFT > len(self._registry.files) or not self._registry.knows(place[1]):
             raise lost_list(self.name, stored)
-        self._at, self._paused = stored or 0, False
-        self._registry.stand(self._at >> SHIFT)
+        self._registry.stand(*place)
         self._looked = 0.0
         if self._once:
             self._settle()
@@ -194,7 +200,9 @@ class FileSource:
                 time.sleep(min(max_wait, _LOOK / 5))
             return None
         rows = one_batch(parts) if parts else self._messages(pa.array([], pa.binary()), pa.array([], pa.int64()), None)
-        return Polled(self.name, rows, (Range.numbered(self.name, 0, start, self._at),), time.time())
+        self._registry.store_stretch()
+        range_ = Range.numbered(self.name, 0, start, self._at, self._registry.stretch.key)
+        return Polled(self.name, rows, (range_,), time.time())
 
     @property
     def caught_up(self) -> bool:
@@ -269,11 +277,8 @@ class FileSource:
             if number >= len(self._registry.files):
                 return None
             if self._blocks is None and not self._registry.names(number):
-                if self._at == number << SHIFT:
-                    self._registry.pass_over(number)
                 self._at = (number + 1) << SHIFT
                 continue
-            self._registry.take_up(number)
             path, line = self._registry.check(number), self._at & ((1 << SHIFT) - 1)
             try:
                 self._blocks = self._blocks or self._opened(path, number, line)

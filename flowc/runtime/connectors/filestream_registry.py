@@ -24,7 +24,8 @@ from typing import Protocol
 
 from flowc.errors import EngineError, TransientError
 from flowc.runtime.connectors.files import keeps_bad_rows, unreadable
-from flowc.runtime.connectors.folder import Folder, is_named, shown, without_dots
+from flowc.runtime.connectors.filestream_paths import Paths, Stretch
+from flowc.runtime.connectors.folder import Folder, is_named, naming, shown, without_dots
 from flowc.runtime.streams.targets.contract import Fenced
 
 _log = logging.getLogger("flowc.files")
@@ -95,10 +96,13 @@ class Registry:
     _since: int | None = field(default=None, init=False)
     _left: frozenset[bytes] | None = field(default=None, init=False)
     """The digests of the files that were there at the start and do not count."""
-    _known: dict[str, Seen] = field(default_factory=dict, init=False)
-    _over: dict[int, bool] = field(default_factory=dict, init=False)
-    """By the numbers of files that were passed over, whether that holds: not when they were read later."""
-    _first: int = field(default=0, init=False)
+    _numbers: dict[str, int] = field(default_factory=dict, init=False)
+    """By path, the number under which a file was read or will be read: none for a file that was left out."""
+    _paths: dict[str, str] = field(default_factory=dict, init=False)
+    _place: tuple[int, str] = field(default=(0, ""), init=False)
+    """The position that the stream stands at, and the key of the stretch that ends there."""
+    stretch: Stretch = field(default=Stretch(""), init=False)
+    """The positions from there on."""
     _young: dict[Seen, int] = field(default_factory=dict, init=False)
     """Files that may still be written, and since when they are as they are."""
     _looked: bool = field(default=False, init=False)
@@ -109,31 +113,52 @@ class Registry:
         since = found.get(self._named("since"))
         self._since = None if since is None else int(since)
         self.files = [_seen(text) for text in self._numbered("", found)]
-        over = self._named("over.")
-        self._over = {int(name.removeprefix(over)): not text for name, text in found.items() if name.startswith(over)}
-        self.stand(self._first)
+        paths = self._named("path.")
+        self._paths |= {name.removeprefix(paths): text for name, text in found.items() if name.startswith(paths)}
+        self._assign_numbers()
         if self._left is None and (parts := list(self._numbered("left.", found))):
             self._left = frozenset(_digests(parts))
 
-    def stand(self, first: int) -> None:
-        """Goes to the file of that number: those before it that were passed over may get another number."""
-        self._first = first
-        counted = (seen for number, seen in enumerate(self.files) if not self._over.get(number) or number >= first)
-        self._known = {seen.path: seen for seen in counted}
+    def knows(self, key: str) -> bool:
+        """Whether the history of paths that ends with a stretch is known."""
+        return Paths(self._paths).has(key)
 
-    def pass_over(self, number: int) -> None:
-        """Remembers that a file was not begun, since `path` does not name it: it is read when `path` names it again."""
-        self._note(number, passed=True)
+    def stand(self, position: int, key: str) -> None:
+        """Starts at a position: files before it that were left out get another number when `path` names them again."""
+        self._place, self.stretch = (position, key), Paths(self._paths).following(self.path, position, key)
+        self._assign_numbers()
 
-    def take_up(self, number: int) -> None:
-        """Remembers that a file is read under this number after all, if it was passed over before a rewind."""
-        if number in self._over:
-            self._note(number, passed=False)
+    def store_stretch(self) -> None:
+        """Stores by which path files are read from now on, before a position refers to it."""
+        key = self.stretch.key
+        if key not in self._paths:
+            self.facts.remember({self._named(f"path.{key}"): self.stretch.text})
+            self._paths[key] = self.stretch.text
 
-    def _note(self, number: int, *, passed: bool) -> None:
-        if self._over.get(number) is not passed:
-            self.facts.remember({self._named(f"over.{number}"): "" if passed else "read"})
-            self._over[number] = passed
+    def _assign_numbers(self) -> None:
+        """Finds the first number under which each file was read or will be read, as it was found last."""
+        newest = {seen.path: seen for seen in self.files}
+        self._numbers = {}
+        for number in self._read_numbers():
+            seen = self.files[number]
+            if newest[seen.path] == seen:
+                self._numbers.setdefault(seen.path, number)
+
+    def _read_numbers(self) -> Iterator[int]:
+        """The numbers of the files that were read up to where the stream stands, and of all behind it, in order.
+
+        The path at the first position of a file decides for all of it.
+        """
+        (position, key), last = self._place, 0
+        for stretch, end in sorted(Paths(self._paths).until(position, key), key=lambda part: part[1]):
+            yield from self._begun(last, stretch.begin)
+            named, last = naming(stretch.path), end
+            yield from (number for number in self._begun(stretch.begin, end) if named(self.files[number].path))
+        yield from self._begun(last, len(self.files) << SHIFT)
+
+    def _begun(self, start: int, end: int) -> range:
+        """The numbers of the files that begin between two positions."""
+        return range(-(-start >> SHIFT), min(-(-end >> SHIFT), len(self.files)))
 
     def begin(self, since: int) -> None:
         """Remembers the files that do not count: they are there, and were changed before `since` (nanoseconds).
@@ -155,7 +180,7 @@ class Registry:
 
     def _leave(self, since: int) -> None:
         there = () if since <= -EVER else self._there()
-        left = [_digest(seen) for seen in there if seen.mtime < since and seen.path not in self._known]
+        left = [_digest(seen) for seen in there if seen.mtime < since and seen.path not in self._numbers]
         parts = (left[first : first + _TOGETHER] for first in range(0, max(1, len(left)), _TOGETHER))
         facts = {self._named(f"left.{n}"): b64encode(b"".join(part)).decode() for n, part in enumerate(parts)}
         self.facts.remember({self._named("since"): str(since), **facts})
@@ -188,11 +213,17 @@ class Registry:
     def _fresh(self) -> Iterator[Seen]:
         """The files that count and have no number."""
         for seen in self._there():
-            known = self._known.get(seen.path)
-            if known is not None and known != seen:
+            known = self._numbers.get(seen.path)
+            if known is not None and self.files[known] != seen:
                 raise changed(self.folder / seen.path)
-            if known is None and not (self._left and _digest(seen) in self._left):
+            if known is None and not self._is_left(seen):
                 yield seen
+
+    def _is_left(self, seen: Seen) -> bool:
+        """Whether a file without a number does not count. `path` finds a link that leads out, and may not name it."""
+        if self._left and _digest(seen) in self._left:
+            return True
+        return not is_named(seen.path, self.path) and seen in self.files
 
     def _age(self, seen: Seen) -> int:
         return 0 if self._looked else max(0, self.clock() - seen.mtime)
@@ -201,7 +232,7 @@ class Registry:
         if not whole:
             return
         self._renew(len(whole))  # numbers that another worker gave stay
-        fresh = [seen for seen in whole if seen.path not in self._known]
+        fresh = [seen for seen in whole if seen.path not in self._numbers]
         first = len(self.files)
         self.facts.remember({self._named(str(first + i)): _text(seen) for i, seen in enumerate(fresh)})
         self._renew(len(fresh))
@@ -221,8 +252,8 @@ class Registry:
             for text in takewhile(lambda text: text is not None, map(found.get, names)):
                 assert text is not None
                 seen = _seen(text)
+                self._numbers.setdefault(seen.path, len(self.files))
                 self.files.append(seen)
-                self._known[seen.path] = seen
             if len(self.files) < first + count:
                 return
 
@@ -258,12 +289,12 @@ class Registry:
         return None if stat.S_ISDIR(at.st_mode) else Seen(at.st_mtime_ns, name, at.st_size)
 
     def names(self, number: int) -> bool:
-        """Whether `path` names a file, which may have got its number by another one before an edit.
+        """Whether a file is read under a number: `path` names it, and it was not read under an earlier one.
 
         A link that leads out counts as named, as it was found: it is to be refused.
         """
         name = self.files[number].path
-        if self._over.get(number) and any(seen.path == name for seen in self.files[number + 1 :]):
+        if self._numbers.get(name) != number:
             return False
         return is_named(name, self.path) or not Folder(self.folder).holds(self.folder / name)
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 import glob
 import os
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from pathlib import Path, PurePath
 
 from flowc.errors import DataError
@@ -112,8 +113,15 @@ class Folder:
 
 def is_named(name: str, pattern: str) -> bool:
     """Whether a pattern names a path, which `names` found by another one, or is that path itself."""
+    return naming(pattern)(name)
+
+
+@lru_cache
+def naming(pattern: str) -> Callable[[str], bool]:
+    """As `is_named`, for many paths."""
     plain = without_dots(pattern)
-    return name == plain or _matches(name.split("/"), plain.split("/"))
+    parts = plain.split("/")
+    return lambda name: name == plain or _matches(name.split("/"), parts)
 
 
 def without_dots(name: str) -> str:

@@ -20,7 +20,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from flowc.runtime.streams.epoch import Epoch, Intent, Partition, Range
 from flowc.runtime.streams.positions import NUMBERS, Order
@@ -96,6 +96,14 @@ class Seekable(Reader, Protocol):
 
     def close(self) -> None:
         """Leaves. May be called twice."""
+
+
+@runtime_checkable
+class Standing(Protocol):
+    """A reader whose source depends on how the stream came to where it stands."""
+
+    def stand(self, positions: Mapping[Partition, str], logs: Mapping[Partition, str]) -> None:
+        """Learns where the stream stands. Called before `seek`, which may go to an earlier position."""
 
 
 def _nothing() -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from flowc.runtime.streams.alignment import Alignment
 from flowc.runtime.streams.epoch import Partition
 from flowc.runtime.streams.loop import Polled
-from flowc.runtime.streams.source import Source
+from flowc.runtime.streams.source import Source, StandingSource
 from flowc.stream import BatchLimits
 
 _HELD = 0.5
@@ -30,6 +30,11 @@ class SourceReader:
     _ends: Mapping[str, str] = field(default_factory=dict)
     _held: frozenset[str] = field(default=frozenset(), init=False)
     _polled: float = field(default=0.0, init=False)
+
+    def stand(self, positions: Mapping[Partition, str], logs: Mapping[Partition, str]) -> None:
+        """Tells the source where the stream stands, if it asks for that."""
+        if isinstance(self.source, StandingSource):
+            self.source.stand(self._own(positions), self._own(logs))
 
     def seek(self, positions: Mapping[Partition, str]) -> None:
         """Goes to the stored positions; partitions without one begin where the stream starts."""

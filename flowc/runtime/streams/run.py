@@ -34,7 +34,7 @@ from flowc.runtime.streams.begin import (
 from flowc.runtime.streams.behind import check_behind, check_there, marks_of, warn_of_empty
 from flowc.runtime.streams.compute import Compute
 from flowc.runtime.streams.epoch import END, Epoch, Intent, Maker, Partition, Range, after, logs_after
-from flowc.runtime.streams.loop import Loop, Polled, Reader, Seekable, Turn
+from flowc.runtime.streams.loop import Loop, Polled, Reader, Seekable, Standing, Turn
 from flowc.runtime.streams.oversize import counted
 from flowc.runtime.streams.plantext import maker
 from flowc.runtime.streams.queues import Unsettled
@@ -344,6 +344,8 @@ class StreamRun:
 
     def _seek(self, positions: Mapping[Partition, str]) -> None:
         for name, reader in self.readers.items():
+            if isinstance(reader, Standing):
+                reader.stand(self._read, self._logs)
             reader.seek(positions)
             check_log(self._logs, name, reader.log)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 import pyarrow as pa
 
@@ -145,6 +145,14 @@ class PlacedSource(Protocol[Place]):
         """
 
 
+@runtime_checkable
+class StandingSource(Protocol[Place]):
+    """A source of which the stored logs say more than which log was read."""
+
+    def stand(self, positions: Mapping[Place, Place], logs: Mapping[Place, str]) -> None:
+        """Learns where the stream stands. Called before `assign`, which may go to an earlier position."""
+
+
 class Source(PlacedSource[str], Protocol):
     """A source as all others know it: partitions and positions are text that it alone can read and order."""
 
@@ -181,6 +189,11 @@ class NumberedSource:
     def close(self) -> None:
         """Leaves. May be called twice."""
         self.inner.close()
+
+    def stand(self, positions: Mapping[str, str], logs: Mapping[str, str]) -> None:
+        """Tells where the stream stands, if that is asked for."""
+        if isinstance(self.inner, StandingSource):
+            self.inner.stand(numbers(positions), {int(partition): log for partition, log in logs.items()})
 
     def assign(self, positions: Mapping[str, str]) -> None:
         """Reads all partitions, from the stored positions."""

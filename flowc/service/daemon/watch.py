@@ -11,7 +11,7 @@ from typing import Protocol, runtime_checkable
 
 from flowc.runtime.badrows import BadRow
 from flowc.runtime.streams.epoch import Epoch, Partition
-from flowc.runtime.streams.loop import Polled, Seekable
+from flowc.runtime.streams.loop import Polled, Seekable, Standing
 from flowc.runtime.streams.marks import Mark
 from flowc.runtime.streams.positions import numbers
 from flowc.runtime.streams.run import StreamRun
@@ -180,6 +180,11 @@ class WatchedReader:
     def log(self) -> str:
         """What tells the log that is read from another of its name."""
         return self.inner.log
+
+    def stand(self, positions: Mapping[Partition, str], logs: Mapping[Partition, str]) -> None:
+        """Tells the reader where the stream stands, if it asks for that."""
+        if isinstance(self.inner, Standing):
+            self.inner.stand(positions, logs)
 
     def seek(self, positions: Mapping[Partition, str]) -> None:
         """Goes to the stored positions."""
