@@ -134,7 +134,7 @@ def test_a_worker_with_a_wider_path_wakes_up_when_a_file_was_left_out(tmp_path: 
 
 
 def test_many_files_that_are_left_out_cost_little(tmp_path: Path) -> None:
-    count, memory = 100_000, Memory()
+    count, memory = 20_000, Memory()
     (tmp_path / "z.jsonl").write_text('{"id": 1}\n')
     aged(tmp_path / "z.jsonl")
     memory.remember({f"files.source.{n}": f'{{"path":"a{n}.jsonl","size":1,"mtime":0}}' for n in range(count)})
@@ -147,7 +147,7 @@ def test_many_files_that_are_left_out_cost_little(tmp_path: Path) -> None:
     wider.stand({0: position}, {0: next(key[18:] for key in memory.kept if "path" in key)})
     wider.assign({0: position})
     assert len(wider._registry.files) == count + 1
-    assert time.process_time() - began < 10
+    assert time.process_time() - began < 5
 
 
 def test_files_that_a_wider_path_names_are_read(tmp_path: Path) -> None:
