@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests import warmflowc
+from tests.extended import mark_all_but_covering
 from tests.running import running
 from tests.services import service
 from tests.services.databases import Databases
@@ -21,6 +22,12 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` is judged
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what only the long run has."""
+    mark_all_but_covering(items)
 
 
 @pytest.fixture(scope="session")

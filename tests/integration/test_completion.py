@@ -126,6 +126,7 @@ def test_the_answer_loads_no_command_and_no_compiler(folder):
     assert done.stdout == "\n"
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("shell", SETUP)
 @pytest.mark.parametrize(
     ("typed", "becomes"),

@@ -32,6 +32,7 @@ def add(database, name, first, values):
     database.run(f"INSERT INTO s_{name} VALUES {rows}")
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("keys", ["keys: [id], ", ""])
 def test_later_rows_come_after_them(project, database, keys):
     spec = [f"connections: {{ w: {database.connection} }}", "pipelines:"]

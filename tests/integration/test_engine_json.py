@@ -153,6 +153,7 @@ CHAIN = [
 ]
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("sql", FLAGSHIP, ids=["array_agg", "jsonb_agg"])
 def test_a_chain_with_a_function_of_the_project_goes_into_a_json_column(
     project: Inside, store: Store, sql: str

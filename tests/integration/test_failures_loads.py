@@ -71,6 +71,7 @@ def test_a_load_counts_what_it_does(three, kind):
     assert seen[-1].bytes > 0
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("place", range(7))
 def test_a_failure_at_any_step_leaves_the_target_as_it_was(three, kind, place):
@@ -104,6 +105,7 @@ def test_a_check_shows_the_rows(three, kind):
     assert held(target) == [0]
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     ("check", "passed", "stops"),
@@ -123,6 +125,7 @@ def test_a_quality_check_stops_the_load_beyond_what_is_allowed(three, kind, chec
     assert held(target) == ([0] if stops else [0, 1, 2, 3])
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("target_kind", KINDS)
 @pytest.mark.parametrize("source_kind", KINDS)
 def test_a_value_that_does_not_fit_is_named_and_nothing_is_loaded(three, source_kind, target_kind):

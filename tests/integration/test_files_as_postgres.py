@@ -123,6 +123,7 @@ pipelines:
 """
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize(
     ("operator", "words"),
     [

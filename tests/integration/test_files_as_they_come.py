@@ -89,6 +89,7 @@ def test_types_are_inferred_in_other_encodings(project):
 ITEMS = [{"id": n, "name": f'n{n} ]}}[{{," \\', "price": n / 4, "more": {"a": [1, {"b": n}]}} for n in range(300)]
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("indent", [None, 2])
 @pytest.mark.parametrize("more", [COLUMNS, "format: json"])
 @pytest.mark.parametrize("ending", ["", ".zst"])

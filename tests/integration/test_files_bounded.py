@@ -116,6 +116,7 @@ def test_a_line_over_the_limit_is_a_bad_row(project, form, read, most):
     assert ids(project, "s") == [1, 2, 4, 5]
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("form", FORMS[:-1])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 @pytest.mark.parametrize("blank", ["", '"'])

@@ -63,6 +63,7 @@ KEPT = [
 ]  # fmt: skip
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize(("values", "kind", "into"), KEPT)
 def test_a_number_arrives_as_it_is_spelled(loaded, form, values, kind, into):
@@ -84,6 +85,7 @@ def test_great_doubles_are_doubles(loaded, form):
     assert loaded(f"a.{form}", form, "double") == ("double", [0.30000000000000004, 1e300])
 
 
+@pytest.mark.covering(2)
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize(
     ("values", "late", "kind"),
@@ -109,6 +111,7 @@ def test_a_value_beyond_the_sample_that_the_type_would_change_is_refused(loaded,
     assert error.help.startswith("declare the columns in the source")
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize(("ending", "pack"), [(".gz", gzip.open), (".bz2", bz2.open)])
 @pytest.mark.parametrize("form", FORMS)
 def test_in_compressed_files_too(loaded, form, ending, pack):

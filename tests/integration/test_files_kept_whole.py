@@ -20,6 +20,7 @@ GREAT = {
 }  # fmt: skip
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("form", ["jsonl", "json"])
 @pytest.mark.parametrize("kind", list(GREAT))
 def test_a_number_of_json_that_no_float_holds_is_a_bad_row(project, form, kind):
@@ -71,6 +72,7 @@ ROWS = b'[{"id": 1, "name": "a"},\nnull]'
 MARK = b"\xef\xbb\xbf"
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize(("parts", "line"), [
     ([b"\n", ROWS], 3), ([MARK + b" " * 9000 + ROWS], 2), ([MARK[:1], MARK[1:], ROWS], 2), ([b"", b" ", b"", ROWS], 2),
     ([b"\n" * 9000, ROWS], 9002), ([MARK[:1], MARK[1:] + b"\n", b" ", ROWS], 3),

@@ -51,6 +51,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("how", PACK)
 @pytest.mark.parametrize("form", ["csv", "jsonl", "json"])
 @pytest.mark.parametrize("wrong", BROKEN.values(), ids=BROKEN)

@@ -59,6 +59,7 @@ def loaded(project: Folder, table: str) -> list[tuple[int, Decimal]]:
         return [(row, Decimal(str(n))) for row, n in database.execute(f"SELECT id, n FROM {table} ORDER BY id")]
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("form", ["csv", "csv.gz", "jsonl", "json"])
 @pytest.mark.parametrize("quote", ["", '"'])
 def test_exponents_beyond_every_decimal_are_bad_rows(project, form, quote):

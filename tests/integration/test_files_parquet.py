@@ -98,6 +98,7 @@ ODD = {
 }  # fmt: skip
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("kind", ["sqlite", "duckdb"])
 @pytest.mark.parametrize("odd", list(ODD))
 def test_odd_types_arrive_or_are_told(project, odd, kind):

@@ -58,6 +58,7 @@ def test_values_that_stand_once_in_a_file_take_no_more_memory_than_others(projec
         assert database.execute("SELECT count(*), sum(n) FROM t").fetchall() == [(700, 700 << 20)]
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize(("values", "most"), [
     (["a"] * 10 + ["b"], 65_536), ([f"{n:08}" for n in range(60_000)], 65_536), (["x" * 2000], 32_768),
     ([f"{n:08}" for n in range(60_000)] + ["x" * 100_000], 512), (["x" * MAX_BYTES * 2], 1),

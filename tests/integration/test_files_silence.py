@@ -182,6 +182,7 @@ def test_a_document_that_stands_twice_in_a_line_is_told(project):
     assert "line 2: the field `o` stands in it twice" in strict
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("kind", ["double", "real"])
 @pytest.mark.parametrize("number", ["1e400", "-1e400", "9" * 400])
 def test_a_number_beyond_all_doubles_is_a_bad_row(project, kind, number):

@@ -37,6 +37,7 @@ QUERY = "SELECT id,\n\t'@' ||\tnope\nFROM t\n"
 ENDS = [("\n", ""), ("\r\n", ""), ("\n", "\ufeff"), ("\r\n", "\ufeff")]
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize(("end", "mark"), ENDS)
 def test_places(project: Inside, form: str, end: str, mark: str) -> None:

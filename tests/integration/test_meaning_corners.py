@@ -58,6 +58,7 @@ pipelines:
 """
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize(
     "table",
     [

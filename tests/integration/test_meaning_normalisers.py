@@ -106,6 +106,7 @@ def in_one_form(value: object, kind: str) -> object:
     return Decimal(str(value)) if kind.startswith(("numeric", "ubigint")) else str(value)
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("store", ENGINES, indirect=True)
 @pytest.mark.parametrize("elsewhere", [False, True], ids=["same database", "another database"])
 def test_values_that_arrive(project, store, elsewhere):

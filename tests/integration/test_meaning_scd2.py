@@ -87,6 +87,7 @@ def test_a_history_grows_is_spliced_and_corrected(project, store):
     assert history(store)[-4:] == [(2, "x", 2, 3), (2, None, 3, 5), (2, "", 5, 6), (2, None, 6, None)]
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("deletes", ["close", "hard", "soft"])
 def test_deletes_and_returns(project, store, deletes):
     begin(project, store, more=f", deletes: {deletes}")
@@ -167,6 +168,7 @@ def at(store, year):
     return f"'{year}-01-01 00:00:00{'.000000+00:00' if store.kind == 'sqlite' else ''}'"
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("name", ["a", "b"])
 def test_a_load_before_the_current_version_is_an_error(project, store, name):
     timed(project, store)
@@ -201,6 +203,7 @@ def test_a_load_before_the_begin_of_what_it_would_close_is_an_error(project, sto
     assert history(store) == before
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("time", ["timestamp(0)", "date"])
 def test_loads_within_one_unit_of_a_coarse_time_lose_no_change(project, store, time):
     timed(project, store)

@@ -63,6 +63,7 @@ def refused(project, code):
     return done.out + done.err
 
 
+@pytest.mark.covering
 def test_a_merge_takes_the_keys_of_the_column_and_the_bytes_of_values(project, store, source):
     """With a unique index, by which an upsert goes, and without one."""
     begin(project, store, source, "merge, keys: [k]", tail=", PRIMARY KEY (k)" if source[0] == "here" else "")
@@ -80,6 +81,7 @@ def test_a_merge_takes_the_keys_of_the_column_and_the_bytes_of_values(project, s
     assert store.rows("SELECT k, v FROM t") == [("a", "BOB"), ("c", "y")]
 
 
+@pytest.mark.covering
 def test_deletes_take_the_keys_of_the_column(project, store, source):
     mode = "hard" if source[0] == "here" else "soft"
     begin(project, store, source, f"merge, keys: [k], deletes: {mode}", tail=", deleted_at TIMESTAMP NULL")
@@ -89,6 +91,7 @@ def test_deletes_take_the_keys_of_the_column(project, store, source):
     assert run(project) == (2, 1, 0, 1, 1)
 
 
+@pytest.mark.covering
 def test_a_history_is_one_whatever_its_key_is_spelled_like(project, store, source):
     begin(project, store, source, "scd2, keys: [k]", tail=_history(store))
     fill(source, ("a", "bob"), ("c", "x"))
@@ -108,6 +111,7 @@ def _history(store):
     return f", valid_from {instant}, valid_to {instant}, is_current {flag}, row_hash TEXT"
 
 
+@pytest.mark.covering
 def test_two_spellings_of_one_key_are_refused(project, store, source):
     begin(project, store, source, ("append" if source[0] == "here" else "truncate") + ", keys: [k]")
     fill(source, ("a", "x"), ("b", "x"))
@@ -145,6 +149,7 @@ pipelines:
     assert store.rows("SELECT k, v FROM t") == [("A", "y"), ("b", "x")]
 
 
+@pytest.mark.covering
 def test_unique_is_what_the_column_holds_equal(project, store, source):
     begin(project, store, source, "append, expect: [ { unique: [v] } ]")
     fill(source, ("1", "x"), ("2", "y"))

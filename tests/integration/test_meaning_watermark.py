@@ -89,6 +89,7 @@ def test_a_load_whose_watermark_is_forgotten_meanwhile_stops(send, project, stor
     assert store.rows("SELECT id FROM numbers") == [(5,)]
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("before", [(), (5,)], ids=["first load", "later load"])
 def test_a_load_that_another_one_has_overtaken_stops(send, project, store, monkeypatch, before):
     """The other one loads after this one has read the watermark and before it begins."""

@@ -47,6 +47,7 @@ def both(store: Store, elsewhere: bool) -> tuple[Store, Store]:
     return (other if elsewhere else store), store
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("elsewhere", [False, True], ids=["same database", "another database"])
 def test_local_times_become_instants(project, store, elsewhere):
     zones = ["UTC"] if store.kind == "mysql" and not elsewhere else FINE
@@ -59,6 +60,7 @@ def test_local_times_become_instants(project, store, elsewhere):
         assert [seen for _, seen in store.rows("SELECT n, seen FROM t")] == list(times.values()), zone
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("elsewhere", [False, True], ids=["same database", "another database"])
 def test_local_times_that_are_skipped_or_come_twice_are_errors(project, store, elsewhere):
     for zone, time in WRONG:

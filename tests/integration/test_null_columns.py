@@ -26,6 +26,7 @@ WAYS = {
 PAIRS = [(kind, kind) for kind in KINDS] + [("postgres", "duckdb"), ("duckdb", "postgres"), ("mysql", "sqlite")]
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize(("source_kind", "target_kind"), PAIRS)
 def test_nulls_fit_columns_of_any_type(project, source_kind, target_kind, mode, request):

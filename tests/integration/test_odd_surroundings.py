@@ -161,6 +161,7 @@ COMMANDS = (
 )  # fmt: skip
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize(
     "path",
     [
@@ -198,6 +199,7 @@ def test_a_dialect_that_there_is_not(project: Inside, dialect: str) -> None:
     assert "dialect" in done.out
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("sql", ["SELECT * @x FROM source", "SELECT * @x", "SELECT @", "SELECT * @@x, 1 FROM source"])
 @pytest.mark.parametrize("dialect", ["postgres", "mysql", "duckdb", "sqlite", None])
 def test_at_signs_that_mean_nothing(project: Inside, sql: str, dialect: str | None) -> None:

@@ -132,6 +132,7 @@ def test_the_schema_refuses_what_is_not_a_plan(project: Inside):
         jsonschema.validate(planned, SCHEMA)
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("word", ['"destructive"', '"DROP TABLE'])
 def test_a_file_that_was_changed_by_hand_is_refused(store: Store, project: Inside, word: str):
     project.flowc("plan", "--out", "plan.saved")

@@ -77,6 +77,7 @@ def test_a_history_shows_new_versions(folder, targets, kind):
     ]  # fmt: skip
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("mode", ["append", "truncate"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_other_modes_show_what_is_added(folder, targets, kind, mode):

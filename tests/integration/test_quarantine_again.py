@@ -34,6 +34,7 @@ def bad(project):
     return target["counts"]["bad"]
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("mode", ["append", "merge"])
 def test_what_differs_in_other_columns_is_judged_once(project, store, mode):
     """A time of its own in each run, and a column that is new."""
@@ -63,6 +64,7 @@ def test_rows_without_their_key_are_told_by_all_they_hold(project, store):
     assert len(kept(store)) == 3
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize(("reads_on", "counted"), [(True, [2, 0, 1, 0]), (False, [2, 2, 3, 3])])
 def test_copies_of_a_bad_row_are_counted_as_those_of_good_ones(project, store, reads_on, counted):
     """Without keys, as many are kept as there are."""

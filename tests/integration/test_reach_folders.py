@@ -75,6 +75,7 @@ def _put(made: Inside, what: str) -> None:
 ODD = ["file", "pipe", "/dev/zero", "/proc/self/environ", "/proc/kmsg", "folder"]
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("what", ODD)
 @pytest.mark.parametrize("name", ["load", "watch"])
 def test_what_is_no_file_below_the_folder_is_refused(what: str, name: str, tmp_path: Path) -> None:
@@ -88,6 +89,7 @@ def test_what_is_no_file_below_the_folder_is_refused(what: str, name: str, tmp_p
     assert "odd" in done.out
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize(
     ("what", "path"),
     [("file", "*.csv"), ("pipe", "*.csv"), ("/dev/zero", "*.csv"), *[("folder", f"{at}**/*.csv") for at in ("", "*/")]],
@@ -283,6 +285,7 @@ pipelines:
 """
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("out", [True, False])
 @pytest.mark.parametrize("what", ["file", "partition", "next"])
 def test_a_table_of_a_lake_has_no_files_elsewhere(what: str, out: bool, tmp_path: Path) -> None:

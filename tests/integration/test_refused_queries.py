@@ -112,6 +112,7 @@ HOOKS = [
 ]
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("part", "marked", "code"), HOOKS, ids=lambda words: words.partition(":")[0])
 def test_what_an_engine_refuses_around_a_load_is_shown_at_its_place(folder, postgres, mysql, kind, part, marked, code):

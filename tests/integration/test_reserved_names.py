@@ -32,6 +32,7 @@ def test_every_temporary_table_of_a_load_is_reserved():
     assert [name for name in sorted(made) if not is_reserved(name)] == []
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize(
     ("source", "target", "mode", "more"),
     [

@@ -105,6 +105,7 @@ class Proxy:
         self._ended.set()
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("mode", ["truncate", APPEND, "merge, keys: [id]"])
 @pytest.mark.parametrize("arrives", [False, True])
 def test_a_connection_that_ends_at_commit_loses_and_repeats_nothing(postgres, tmp_path, arrives, mode):

@@ -72,6 +72,7 @@ def test_a_statement_that_fails_is_told_as_such(project, filled):
     stopped(project, filled, PREVIEW, RUN, words="nothing")
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize(
     "statement", ["INSERT INTO log VALUES (1)", "SELECT id FROM raw", "SELECT id FROM raw WHERE id < 0"]
 )

@@ -166,6 +166,7 @@ def test_what_fits_is_exact_and_of_a_type_that_holds_it(files, expression, wante
 DIALECTS = ("datafusion", "duckdb", "postgres", "snowflake", "bigquery", "spark", "mysql")
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("expression", ["n + 1", "-low", "sum(n)", "n * i - 3", "sum(low) - 1"])
 def test_every_dialect(files, dialect, expression):
@@ -240,6 +241,7 @@ def test_a_csv_file(files):
     refused(files.project.flowc("run", "--once"), "9223372036854775812")
 
 
+@pytest.mark.covering(2)
 @pytest.mark.parametrize("expression", ["n + 1", "n * 3", "-low", "low - 1", "sum(n)", "abs(low)", "sum(n) OVER ()"])
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("target", ["same", "duckdb"])
@@ -277,6 +279,7 @@ pipelines:
     refused(project.flowc("run", "--once"), "9.223372036854776e+18")
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("expression", ["n + 1", "-low", "low - 1", "n * 3"])
 def test_a_derived_column(files, store, expression):
     """Computed where the target is, in its dialect."""

@@ -35,6 +35,7 @@ streams:
 """
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("expression", TOO_LARGE)
 @pytest.mark.parametrize("name", ["p", "s"])
 def test_a_number_that_a_numeric_does_not_take(project, expression, name):

@@ -47,6 +47,7 @@ def refused(project, store, *commands, table="t"):
         assert store.rows(f"SELECT * FROM {table}") == before
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("source", ["w", "far"])
 @pytest.mark.parametrize("load", LOADS)
 def test_every_mode_is_refused(project, mysql, load, source):

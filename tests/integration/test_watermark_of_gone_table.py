@@ -83,6 +83,7 @@ def anew(kind: str, options: dict[str, str], rows: str = "1 = 0") -> None:
     execute(kind, options, "ALTER TABLE other RENAME TO seen")
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("dropped", [True, False])
 def test_a_table_that_is_empty_is_in_the_report(project, dropped):
     """Where the engine knows that it is another table, the load reads from the start."""

@@ -13,6 +13,7 @@ VALUES = {
 }
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("kind", ["duckdb", "postgres", "mysql"])
 @pytest.mark.parametrize("value", VALUES)
 def test_a_load_refuses_fractions_that_its_column_would_round(

@@ -77,6 +77,7 @@ def test_a_process_of_another_namespace_does_not_take_the_lock(store: Store, pro
     assert store.raw("SELECT owner FROM flowc_locks") == [(locks.owner_name(),)]
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("hours", [-2, 2])
 def test_a_clock_that_is_wrong_neither_ends_a_lease_nor_makes_it_longer(
     store: Store, project: Inside, monkeypatch: pytest.MonkeyPatch, hours: int
@@ -325,6 +326,7 @@ class Meddled:
         return found
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("lease", [30.0, 0.3], ids=["ended by the clock", "seen for as long as it lasts"])
 def test_a_lease_that_is_renewed_when_it_was_looked_at_stays(
     store: Store, lease: float, monkeypatch: pytest.MonkeyPatch

@@ -118,6 +118,7 @@ def test_an_owner_whose_transaction_goes_on_is_not_waited_for_longer_than_was_sa
     assert done.code == 0, done.err
 
 
+@pytest.mark.covering
 @servers
 @pytest.mark.parametrize("table", ["flowc.migrations", "t"])
 def test_no_look_at_a_table_that_another_session_holds_waits_for_ever(store: Store, project: Inside, table: str):

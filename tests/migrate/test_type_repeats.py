@@ -30,6 +30,7 @@ def wants(project: Inside, store: Store, columns: str, more: str) -> None:
     specs(project, store, {"t": f"columns: {{ {columns} }}\n{more}"})
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("key", KEYS)
 def test_repeats_by_a_change_of_type_are_counted_before_anything_changes(store: Store, project: Inside, key: str):
     columns, more = KEYS[key]

@@ -198,6 +198,7 @@ LIKE = ("last", "dedupe", "soft", "hard", "checked")
 """Loads of which `merge`, `close` or `quarantine` makes nearly the same statements."""
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("how", with_extended((how for how in HOW if how not in LIKE), LIKE))
 def test_names_hide_nothing(engine: Engine, how: str) -> None:
     if how in ELSEWHERE.get(engine.kind, ()):

@@ -315,6 +315,7 @@ def test_a_table_that_flowc_keeps_is_none_of_a_project(shop, table, code):
     assert ("table-of-flowc" in shop.flowc("plan").err) == code
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("again", [False, True], ids=["dropped", "dropped and made by apply"])
 def test_a_target_that_was_dropped_since_is_not_passed_by(shop, kind, again, request):
@@ -345,6 +346,7 @@ def test_a_target_that_an_attempt_made_again_and_did_not_fill_is_not_passed_by(s
     assert (shop.a(), shop.b()) == ([(1,), (2,)], [(1,), (2,)])
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("kind", ["sqlite", "duckdb"])
 @pytest.mark.parametrize("name", ["A", "Main.A"])
 def test_a_table_that_the_first_attempt_makes_is_the_same_for_the_next_one(shop, kind, name):

@@ -55,6 +55,7 @@ def one_by_one(batch, column):
     return good, bad
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize(("array", "kind"), CASES, ids=[f"{a.type}-{k}" for a, k in CASES])
 @pytest.mark.parametrize("nullable", [True, False])
 def test_rows_are_judged_as_by_fit_alone(array, kind, nullable):

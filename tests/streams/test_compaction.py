@@ -120,6 +120,7 @@ def test_a_merging_that_is_cut_off_between_any_two_statements_changes_nothing_th
     assert not compacted(store.database, store.sql, store.stream)
 
 
+@pytest.mark.covering
 @DATABASES
 @pytest.mark.parametrize("meanwhile", ["merged", "merged in part", "dropped", "dropped and written anew", "added"])
 def test_what_was_read_before_others_went_on_replaces_nothing_of_theirs(
@@ -191,6 +192,7 @@ def test_a_worker_that_runs_has_few_segments_and_its_epochs_wait_for_none(opened
     assert min(counts[60:]) <= FEW + 1
 
 
+@pytest.mark.covering
 @DATABASES
 @pytest.mark.parametrize(("neighbours", "together"), [(3, 1 << 20), (600, 1), (5, 200)])
 def test_much_is_merged_in_several_transactions(

@@ -91,6 +91,7 @@ def _rows(wh: tuple[str, str]) -> list[tuple[int, int]]:
         database.close()
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("state", [EMBEDDED, SHARED], ids=["embedded", "shared"])
 def test_repeats_are_dropped_in_this_run_and_the_next(
     tmp_path: Path, kafka: str, topic: str, wh: tuple[str, str], state: str

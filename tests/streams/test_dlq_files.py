@@ -115,6 +115,7 @@ def test_a_line_that_cannot_be_read_again_says_so(tmp_path: Path, then: str, wor
     assert "of `a.csv` cannot" in told[0]
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("kind", ["sqlite", "duckdb"])
 @pytest.mark.parametrize("declared", [False, True])
 def test_letters_are_looked_at_where_the_spec_does_not_fit_the_table(tmp_path: Path, kind: str, declared: bool) -> None:

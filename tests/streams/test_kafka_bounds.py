@@ -11,6 +11,7 @@ from tests.streams.test_kafka_read import read, texts
 from tests.topics import fresh, numbered, produce
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("most", [1, 100_000, 64 << 20])
 @pytest.mark.parametrize("properties", [
     {}, {"receive.message.max.bytes": 20_000_000}, {"receive.message.max.bytes": "1600"},

@@ -148,6 +148,7 @@ def test_every_message_arrives_once(place: tuple[str, str]) -> None:
     database.close()
 
 
+@pytest.mark.covering(2)
 @pytest.mark.parametrize("point", ["positions", "rows", "committed"])
 @pytest.mark.parametrize("count", [0, 2])
 def test_a_worker_that_is_cut_off_anywhere_loses_and_repeats_nothing(

@@ -189,6 +189,7 @@ FAR = {
 }  # fmt: skip
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("far", FAR.values(), ids=FAR)
 @pytest.mark.parametrize("more", ["", "dedupe: { keys: [id], within: 1m }"], ids=["plain", "dedupe"])
 def test_an_event_time_of_a_file_that_is_far_away_is_bad(

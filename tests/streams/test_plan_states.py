@@ -190,6 +190,7 @@ MORE = "sum(id + 7) AS s, max(id * 10) AS m, count(*) AS n, min(id + 1) FILTER (
 LESS = "min(id + 1) FILTER (WHERE id > 2) AS l, count(*) AS n, max(id * 10) AS m"
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("running", [False, True], ids=["window", "running"])
 def test_groups_go_on_with_fewer_aggregates_in_another_order(either: Project, running: bool) -> None:
     window, ttl = WINDOW.replace("count(*) AS n", "{}"), ""

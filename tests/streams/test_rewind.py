@@ -219,6 +219,7 @@ def test_waiting_dead_letters_of_what_is_read_again_are_removed(tmp_path: Path, 
     assert counts(wh) == {2: 2}
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("point", ["moved in the store", "positions", "committed"])
 @pytest.mark.parametrize("to", [APPEND, f"[{APPEND}, {{ connection: side, table: copy }}]"], ids=["one", "two"])
 def test_a_rewind_that_is_killed_is_finished_by_the_next(

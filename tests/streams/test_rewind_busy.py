@@ -57,6 +57,7 @@ def copies(tmp_path: Path) -> dict[int, int]:
     return counts(("sqlite", {"path": str(tmp_path / "side.db")}), "copy")
 
 
+@pytest.mark.covering
 @each_place
 @each_target
 def test_a_move_forward_never_goes_below_where_the_stream_is_by_then(

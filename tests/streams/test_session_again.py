@@ -179,6 +179,7 @@ EVENTS = {
 }  # fmt: skip
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("longest", [FOREVER, 20])
 @pytest.mark.parametrize("times", EVENTS.values(), ids=EVENTS)
 def test_all_permutations_of_up_to_six_events(times: list[int], longest: int) -> None:

@@ -55,6 +55,7 @@ def _model(given: Given, within: int | None) -> list[tuple[int, int]]:
     return model(dict(enumerate(given.values())), within)
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize(
     ("state", "within", "targets"), [(None, None, 1), ("wh", 30, 1), ("state", 30, 1), ("state", 30, 2)]
 )

@@ -241,6 +241,7 @@ class Two:
         return int(count)
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("moving", [False, True], ids=["at the restart", "all the time"])
 @pytest.mark.parametrize("point", ["intended", "target 0"])
 @pytest.mark.parametrize("count", [0, 4])

@@ -226,6 +226,7 @@ def _kind(opened: Open) -> str:
     return database.kind
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize(("state", "every"), with_extended([("wh", 0.0), ("state", 1000.0)], [("state", 0.0)]))
 def test_a_worker_that_is_cut_off_between_any_two_steps_drops_the_same_rows(
     opened: Open, state: str, every: float

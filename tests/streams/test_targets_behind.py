@@ -111,6 +111,7 @@ def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("damage", [Stream.drop, Stream.put_back])
 def test_a_target_that_lost_rows_stops_the_stream(tmp_path: Path, kind: str, damage: Callable[[Stream], None]) -> None:
     stream = Stream(tmp_path, kind)
@@ -173,6 +174,7 @@ def test_a_table_that_is_gone_beside_its_positions_stops_the_stream(tmp_path: Pa
     assert stream.ids() == [1, 2, 3, 4]
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("more", ["", DEDUPE])
 def test_a_target_of_several_that_lost_rows_stops_all(tmp_path: Path, kind: str, more: str) -> None:
     stream = Stream(tmp_path, kind, OTHER, more=more)

@@ -78,6 +78,7 @@ def test_what_is_gathered_is_committed_when_nothing_more_comes(tmp_path: Path) -
     writer.close()
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("keys", [(), ("id",)], ids=["append", "merge"])
 @pytest.mark.parametrize("point", ["taken", "rows", "committed"])
 def test_a_worker_that_is_cut_off_anywhere_loses_and_repeats_nothing(

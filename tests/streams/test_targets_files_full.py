@@ -16,6 +16,7 @@ from flowc.runtime.streams.targets.fileformats import maker
 from tests.streams.test_targets_files import COLUMNS, SPAN
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize(("form", "how"), [
     *(("jsonl", how) for how in ("none", "gzip", "zstd", "bzip2", "lz4", "xz", "brotli")),
     ("parquet", "zstd"), ("orc", "zstd"),

@@ -94,6 +94,7 @@ def _carry_on(writer: KafkaWriter, count: int) -> None:
         writer.write(each)
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("near", [True, False], ids=["positions", "epochs"])
 @pytest.mark.parametrize("point", ["produced", "offsets", "committed"])
 def test_a_worker_that_is_cut_off_anywhere_loses_and_repeats_nothing(

@@ -86,6 +86,7 @@ def _goes_on(project: Inside, place: str, id_: int) -> None:
         assert done.code == 0, done.out + done.err
 
 
+@pytest.mark.covering
 def test_a_table_that_apply_creates_again_stops_the_stream_until_a_rewind(project: Inside, store: Store) -> None:
     store.run("DROP TABLE events")
     _apply(project)
@@ -117,6 +118,7 @@ def _rows_around(replaced: Callable[[], None], project: Inside, store: Store, mo
     return report.rows
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("store", ["sqlite", "postgres", "mysql"], indirect=True)
 @pytest.mark.parametrize("project", ["positions alone", "own state"], indirect=True)
 def test_a_table_that_apply_creates_again_under_a_worker_stops_it(

@@ -195,6 +195,7 @@ def _quiet(messages: Messages, seed: int) -> Quiet:
     return log
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("state", ["wh", "state"])
 def test_windows_close_as_time_passes_on_a_silent_stream_once_each(opened: Open, state: str) -> None:
     kind, messages = states._kind(opened), states._messages(1, 14)
@@ -211,6 +212,7 @@ def test_windows_close_as_time_passes_on_a_silent_stream_once_each(opened: Open,
         assert states._rows(opened, cut + 1) == model(messages), f"cut at {cut}: {whole.points[cut]}"
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("state", ["wh", "state"])
 def test_the_end_of_the_input_lets_everything_out_once_and_the_stream_goes_on_later(opened: Open, state: str) -> None:
     kind, messages = states._kind(opened), states._messages(2, 15)
@@ -235,6 +237,7 @@ def test_the_end_of_the_input_lets_everything_out_once_and_the_stream_goes_on_la
     }
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("state", ["wh", "state"])
 def test_a_drain_that_is_cut_off_is_finished_by_the_next(opened: Open, state: str) -> None:
     kind, messages = states._kind(opened), states._messages(3, 6)
@@ -313,6 +316,7 @@ class Sleeper(Worker):
             Worker(self.plan, self.opened, drain=self.drain).run(_quiet(states._messages(6, 6), 5))
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("drain", [True, False])
 def test_a_worker_that_sleeps_anywhere_while_another_one_goes_on_repeats_nothing(opened: Open, *, drain: bool) -> None:
     """An epoch of time alone moves no position: its number tells that another worker has written it meanwhile."""

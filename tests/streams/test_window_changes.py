@@ -249,6 +249,7 @@ def test_the_target_is_as_all_rows_have_it_that_were_allowed(place: Any, shape: 
     assert model.late > 0
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize(
     ("lies", "of", "told"),
     [
@@ -264,6 +265,7 @@ def test_sessions_and_cumulating_windows_reopen(place: Any, lies: str, of: Any, 
     assert check(place(window, told), 6, model).late > 0
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize(("option", "seed"), [("reopen", 4), ("both", 5)])
 def test_rows_that_no_longer_pass_a_filter_behind_are_removed(
     place: Any, option: str, seed: int, monkeypatch: pytest.MonkeyPatch

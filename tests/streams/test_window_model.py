@@ -511,6 +511,7 @@ def test_windows_that_are_forgotten_do_not_reopen(before: int, now: int, decisio
     )
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("allowed", [0, 5])
 @pytest.mark.parametrize("late", ["drop", "reopen"])
 @pytest.mark.parametrize("shape", [("tumbling", 10, 10, 0), ("hopping", 12, 4, 0), ("cumulating", 12, 4, 0)], ids=str)

@@ -122,6 +122,7 @@ def _twice(folder: Folder, kafka: str, topic: str, asked: Asked) -> None:
     assert rows(asked) == OUT + THEN + END
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("more", ["", "state: { connection: wh }"], ids=["own", "beside"])
 def test_windows_come_out_over_runs_into_a_database(
     tmp_path: Path, kafka: str, wh: tuple[str, Mapping[str, object]], more: str
@@ -130,6 +131,7 @@ def test_windows_come_out_over_runs_into_a_database(
     _twice(project(tmp_path, kafka, topic, _database(wh), more=more), kafka, topic, table(*wh))
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("more", ["", "state: { connection: wh }"], ids=["own", "beside"])
 def test_an_edited_window_is_made_anew_of_what_the_broker_still_has(
     tmp_path: Path, kafka: str, wh: tuple[str, Mapping[str, object]], more: str

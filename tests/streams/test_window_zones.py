@@ -144,6 +144,7 @@ def _cases(zone: str, change: str, shape: Shape, late: Late, allowed: int, emit:
     return driven, Model(_days(zone, change), shape, allowed if late == "reopen" else 0, emit)
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize(("zone", "change"), CHANGES)
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: f"{shape[0]}-{shape[1] // HOUR}h")
 @settings(max_examples=3, deadline=None)
