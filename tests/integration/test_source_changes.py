@@ -139,3 +139,23 @@ def test_an_event_time_in_another_case_is_the_column(changing: Callable, kind: s
         assert at.run(at.planned(apply, day)).error is None
     found = [tuple(map(str, row)) for row in at.rows("id, b, valid_from, valid_to")]
     assert found == [("1", "v1", "1", "2"), ("1", "v2", "2", "None")]
+
+
+@pytest.mark.parametrize("dedupe", [None, "b"])
+@pytest.mark.parametrize("kind", ["sqlite", "duckdb", "postgres", "mysql"])
+def test_an_event_time_that_the_table_spells_in_another_case_makes_no_version(
+    changing: Callable, kind: str, dedupe: str | None
+) -> None:
+    """A row of another time whose content is that of the version before is no version."""
+    at = changing(kind, "duckdb")
+    q = "`" if kind == "mysql" else '"'
+    text = "VARCHAR(9)"
+    at.near.execute(
+        f"CREATE TABLE tgt (id BIGINT, {q}A{q} {text}, b {text}, valid_from {text}, valid_to {text}, is_current BOOLEAN)"
+    )
+    apply = at.apply("scd2", keys=("id",), event_time="a", dedupe=dedupe)
+    for day, b in ((1, "v1"), (2, "v1"), (3, "v3")):
+        at.put({"id": 1, "a": day, "b": b})
+        assert at.run(at.planned(apply, day)).error is None
+    found = [tuple(map(str, row)) for row in at.rows("id, b, valid_from, valid_to")]
+    assert found == [("1", "v1", "1", "3"), ("1", "v3", "3", "None")]

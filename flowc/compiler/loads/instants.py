@@ -36,11 +36,7 @@ class Instants:
     @property
     def column(self) -> Column | None:
         """The column of the rows that holds the event time; None without one."""
-        event_time = self.load.apply.event_time
-        if event_time is None:
-            return None
-        own = next((f.target for f in self.load.loaded if f.source is not None and f.source.name == event_time), None)
-        return own or self.load.row_column(event_time)
+        return None if self.load.event_time is None else self.load.row_column(self.load.event_time)
 
     def arrival(self, alias: str) -> Conversion:
         """When a row counts from."""

@@ -208,11 +208,18 @@ class Load:
         return () if lacks_numbers(self.apply, self.columns, self.table) else self.apply.keys
 
     @cached_property
+    def event_time(self) -> str | None:
+        """The column of the rows that holds the event time: the target's may be spelled in another way."""
+        wanted = self.apply.event_time
+        own = (f.target.name for f in self.loaded if f.source is not None and f.source.name == wanted)
+        return next(own, wanted)
+
+    @cached_property
     def compare(self) -> tuple[str, ...]:
         """The columns whose change makes a row different. By default all but keys, event time and the soft delete."""
         apart = {*self.keys, self.apply.soft_delete_column if self.apply.deletes == "soft" else None}
         if self.apply.mode == "scd2":
-            apart.add(self.apply.event_time)
+            apart.add(self.event_time)
         return self.apply.compare or tuple(n for n in self.names if n not in apart)
 
     @property

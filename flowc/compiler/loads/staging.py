@@ -387,5 +387,4 @@ def _sortable(load: Load, field: Field) -> str:
 
 def _instant(load: Load) -> tuple[str, ...]:
     """In scd2 each instant of a key is a row of its own."""
-    event_time = load.apply.event_time
-    return (event_time,) if load.apply.mode == "scd2" and event_time is not None else ()
+    return (load.event_time,) if load.apply.mode == "scd2" and load.event_time is not None else ()
