@@ -64,12 +64,12 @@ class Changing:
         target = Target("c", self.kind, TableName(None, "tgt"), None)
         return h.apply_for(self.kind, mode, **{"input": self.node, "target": target, "compare": None} | more)
 
-    def planned(self, apply: Apply, day: int = 0) -> LoadPlan:
+    def planned(self, apply: Apply, day: int = 0, *, same_database: bool = False) -> LoadPlan:
         columns, live = describe(read_of(self.node), self.sources), self.near.table(TableName(None, "tgt"))
         stored = stored_watermark(apply, self.near)
         return plan_load(
             apply, columns=columns, live=live, watermark=stored.value if stored else None, now=h.moment(day),
-            same_database=False, kept=stored.kept if stored else None,
+            same_database=same_database, kept=stored.kept if stored else None,
         )  # fmt: skip
 
     def run(self, plan: LoadPlan) -> LoadResult:
@@ -159,3 +159,15 @@ def test_an_event_time_that_the_table_spells_in_another_case_makes_no_version(
         assert at.run(at.planned(apply, day)).error is None
     found = [tuple(map(str, row)) for row in at.rows("id, b, valid_from, valid_to")]
     assert found == [("1", "v1", "1", "3"), ("1", "v3", "3", "None")]
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_a_column_fills_no_other_whose_name_differs_in_case(changing: Callable, beside: bool) -> None:
+    at = changing("postgres", "postgres")
+    at.near.execute('CREATE TABLE tgt (id BIGINT, a TEXT, "A" TEXT, b TEXT)')
+    at.near.execute("INSERT INTO tgt VALUES (1, 'old', 'other', 'y')")
+    at.put(ROW)
+    apply = at.apply("merge", keys=("id",))
+    plan = at.planned(apply, same_database=beside)
+    assert at.run(plan).error is None
+    assert at.rows('id, a, "A", b') == [(1, "x", "other", "y")]

@@ -129,14 +129,19 @@ class Load:
 
     @cached_property
     def loaded(self) -> tuple[Loaded, ...]:
-        """The target's columns that the source or a normaliser fills, in the target's order."""
+        """The target's columns that the source or a normaliser fills, in the target's order.
+
+        A source column that has the very name of one column fills no other whose name differs in case alone.
+        """
         own = HISTORY if self.apply.mode == "scd2" else ()
-        normalizers, source = {n.column: n for n in self.apply.normalize}, finder(self.columns)
-        found = (
-            Loaded(column, source(column.name), normalizers.get(column.name))
-            for column in self.table.columns
-            if column.name not in own
-        )
+        normalizers, given = {n.column: n for n in self.apply.normalize}, finder(self.columns)
+        filled = finder(self.table.columns)
+
+        def source(target: Column) -> Column | None:
+            column = given(target.name)
+            return column if column is not None and filled(column.name) == target else None
+
+        found = (Loaded(c, source(c), normalizers.get(c.name)) for c in self.table.columns if c.name not in own)
         return tuple(f for f in found if f.source is not None or f.normalize is not None)
 
     @cached_property
