@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import Path
 
 from flowc.errors import UsageError
 
@@ -31,6 +33,11 @@ def local_path(place: str, option: str) -> str:
         raise UsageError(message, code="not-runnable-yet", help="name a place on this machine by its path")
     help = "write a path, or `file:///` before an absolute one; `./` goes before a name that holds a colon"
     raise UsageError(f"{option} is no path on this machine", code="unusable-option", help=help)
+
+
+def absolute(path: str, root: str | Path) -> str:
+    """A path starting at the project root; `:memory:` stays as it is."""
+    return path if path.startswith(":") else os.path.normpath(Path(root) / os.path.expanduser(path))
 
 
 def without_scheme(place: str) -> str:

@@ -15,9 +15,10 @@ from flowc.api.linted import Where, stream_names
 from flowc.api.opening import OpenPipelines, OpenProject, names_before, open_pipelines, open_project
 from flowc.api.results import RunResult
 from flowc.api.specs import DEFAULT_SPECS, Specs, spec_paths
-from flowc.compiler.front.places import places_of
 from flowc.compiler.loads.identity import Identity
 from flowc.compiler.loads.load import Reread
+from flowc.compiler.passes.writers import shared_tables
+from flowc.compiler.sql.tableplaces import keys_in
 from flowc.controls import json_text
 from flowc.durations import instant_text, parse_instant
 from flowc.errors import FlowcError, UsageError
@@ -164,7 +165,8 @@ def open_once(
         return Once(open_project(where), streams)
     opened = open_pipelines(where, [name for name in names if name not in streams])
     if reread is not None:
-        check_reread(reread, opened.pipelines, opened.ir, places_of(opened.checked.project.connections))
+        shared = shared_tables(opened.checked, opened.ir, keys_in(opened.sessions.database)) if reread.whole else []
+        check_reread(reread, opened.pipelines, shared)
     streams = streams if names else tuple(opened.checked.project.streams)
     if streams and not opened.checked.project.pipelines and not opened.broken:
         return Once(OpenProject(opened.checked, opened.ir, opened.sessions, opened.found, opened.names), streams)

@@ -67,43 +67,6 @@ def test_what_cannot_be_translated_is_an_error(tmp_path: Path):
     assert lowered(tmp_path, text)[1] == [Found("untranslatable-sql", "my_function(note")]
 
 
-PLACES = [
-    ("sqlite", "path: a.db", "path: ./a.db", True),
-    ("sqlite", "path: a.db", "path: b.db", False),
-    ("sqlite", "path: ':memory:'", "path: ':memory:'", False),
-    ("duckdb", "path: x/../a.db", "path: a.db", True),
-    ("postgres", "url: postgresql://w:p@Host:5432/d", "url: postgresql://r@host:5432/d?sslmode=require", True),
-    ("postgres", "url: postgresql://w:p@host/d", "url: postgresql://w:p@host/e", False),
-    (
-        "postgres",
-        "url: postgresql://h/d?options=-csearch_path%3Da",
-        "url: postgresql://h/d?options=-csearch_path%3Db",
-        False,
-    ),
-    ("postgres", "url: 'postgresql:///d?host=/a'", "url: 'postgresql:///d?host=/b'", False),
-    ("postgres", "url: '${URL}'", "url: '${URL}'", True),
-    ("mysql", "url: mysql://w@host/d", "url: mysql://w@other/d", False),
-]
-
-
-@pytest.mark.parametrize(("kind", "writes", "reads", "waits"), PLACES)
-def test_a_pipeline_waits_for_who_writes_by_another_connection(
-    tmp_path: Path, kind: str, writes: str, reads: str, waits: bool
-):
-    text = f"""
-connections:
-  w: {{ kind: {kind}, {writes} }}
-  r: {{ kind: {kind}, {reads} }}
-pipelines:
-  b: {{ from: r, sql: SELECT id FROM t, to: {{ connection: w, table: u }} }}
-  a: {{ from: w, sql: SELECT 1 AS id, to: {{ connection: w, table: t }} }}
-"""
-    checked, problems = check(tmp_path, text)
-    assert (problems, checked is not None) == ([], True)
-    ir = lower(checked, Reporter(), env={})
-    assert {each.name: each.depends_on for each in ir.pipelines}["b"] == (("a",) if waits else ())
-
-
 def test_pipelines_come_after_what_they_read(tmp_path: Path):
     ir, problems = lowered(
         tmp_path,

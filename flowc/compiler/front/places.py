@@ -1,37 +1,133 @@
-"""Which connections name one database, as far as their text tells."""
+"""Which database a connection names: one function for each kind of system.
+
+Addresses are compared without what does not tell databases apart: the user, the password, TLS. Some addresses may or
+may not name one database: two users may have different schemas first in their search path, and a tunnel may listen on
+another port of `127.0.0.1`. These count as one database. A database that is missed costs rows without an error:
+`--full` replaces the rows of another load, and a pipeline runs before the one that writes what it reads. A database
+too many costs a wait, a warning, or a refusal that names both sides. References are compared as they are written,
+until they are resolved: `${A}` and `${B}` name two databases in most projects.
+"""
 
 from __future__ import annotations
 
-import posixpath
-from collections.abc import Mapping
-from urllib.parse import parse_qsl, urlsplit
+import os
+import re
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
-from flowc.compiler.front.spec import ConnectionSpec
+from flowc.errors import UsageError
+from flowc.locations import absolute, local_path, url_path
+from flowc.masking import REFERENCE
 
-_MEMORY = ":memory:"
-_TELLING = ("host", "hostaddr", "port", "dbname", "service", "options", "unix_socket")
-"""Options of a URL that name a server, a database, or the schema of plain names."""
+_Options = Mapping[str, object]
+_HERE = frozenset({
+    "", "localhost", "127.0.0.1", "[::1]", "::1", "/tmp", "/run/postgresql", "/var/run/postgresql", "/tmp/mysql.sock",
+    "/run/mysqld/mysqld.sock", "/var/run/mysqld/mysqld.sock", "/var/lib/mysql/mysql.sock",
+})  # fmt: skip
+"""Names of this machine, and the sockets on which servers listen beside their port."""
+_AUTHORITY = re.compile(r"(?:.*@)?(?P<host>\[[^\]]*\]|[^:]*)(?::(?P<port>.*))?", re.DOTALL)
+_WORDS = re.compile(r"(\w+)\s*=\s*(?:'((?:\\.|[^'\\])*)'|(\S*))")
+_SEARCH_PATH = re.compile(r"search_path=[\s\\]*\"?([^\s,\"\\]+)")
 
 
-def places_of(connections: Mapping[str, ConnectionSpec]) -> Mapping[str, str]:
-    """For each connection the name of the first one that has its file, or its server and database.
+class Place(NamedTuple):
+    """A database, or the server of several, and the schema of plain names where the address says it."""
 
-    Users do not count: one that reads and one that writes find the same tables.
-    """
-    first: dict[tuple[str, ...], str] = {}
-    return {name: first.setdefault(_place(name, each), name) for name, each in connections.items()}
+    at: tuple[str, ...]
+    schema: str | None = None
 
 
-def _place(name: str, connection: ConnectionSpec) -> tuple[str, ...]:
-    kind, options = connection.kind.value, connection.options
-    path, url = options.get("path", options.get("uri")), options.get("url")
-    if isinstance(path, str) and path != _MEMORY:
-        return kind, posixpath.normpath(path) if "path" in options else path
-    if not isinstance(url, str):
-        return kind, "", name
+def place_of(connection: str, kind: str, options: _Options, root: str) -> Place:
+    """The place of a connection; one that nothing is known of is the connection's own."""
+    find = _FINDERS.get(kind)
+    found = find(options, root) if find is not None else None
+    at, schema = found or (("", connection), None)
+    return Place((kind, *at), schema)
+
+
+def _file(options: _Options, root: str) -> Place | None:
+    path = options.get("path")
     try:
-        parts = urlsplit(url)
-    except ValueError:  # of no address; what opens it says so
-        return kind, "", name
-    told = (f"{option}={value}" for option, value in parse_qsl(parts.query) if option in _TELLING)
-    return kind, parts.netloc.rpartition("@")[2].lower(), parts.path, *told
+        return _local(url_path(str(options.get("url", "")), "") if path is None else path, root)
+    except UsageError:  # opening it says why
+        return None
+
+
+def _folder(options: _Options, root: str) -> Place | None:
+    uri, more = options.get("uri"), options.get("options")
+    if not isinstance(uri, str) or (local := _local(uri, root)) is not None:
+        return local if isinstance(uri, str) else None
+    given = more.items() if isinstance(more, Mapping) else ()
+    return Place((uri.rstrip("/"), *sorted(f"{key}={value}" for key, value in given if "endpoint" in key.lower())))
+
+
+def _local(path: object, root: str) -> Place | None:
+    """A file or folder of this machine; None for a database in memory, and what is elsewhere."""
+    if not isinstance(path, str) or path in ("", ":memory:"):
+        return None
+    try:
+        return Place((os.path.realpath(absolute(local_path(path, ""), root)),))
+    except (UsageError, ValueError):
+        return None
+
+
+def _postgres(options: _Options, _root: str, port: str = "5432") -> Place | None:
+    url = str(options.get("url") or "")
+    given = {key: value for key, value in _parameters(url) if value}
+    if not given:
+        return Place((url,)) if url else None
+    host, database = given.get("hostaddr") or given.get("host", ""), given.get("dbname") or given.get("user", "")
+    path = _SEARCH_PATH.search(given.get("options", ""))
+    schema = path[1] if path and path[1] != "$user" else None
+    return Place((given.get("service", ""), _host(host), given.get("port", port), database), schema)
+
+
+def _parameters(url: str) -> list[tuple[str, str]]:
+    """The parameters of an address by their names in libpq, later ones before earlier ones; none where in doubt."""
+    if "://" not in url:
+        return [(name, quoted or bare) for name, quoted, bare in _WORDS.findall(url)]
+    if (parts := _split(url)) is None:
+        return []
+    user = parts.netloc.rpartition("@")[0].partition(":")[0]
+    named = {"user": user, **_authority(parts), "dbname": parts.path.removeprefix("/")}
+    return [*((key, unquote(value)) for key, value in named.items()), *parse_qsl(parts.query)]
+
+
+def _mysql(options: _Options, _root: str) -> Place | None:
+    url = str(options.get("url") or "")
+    if "://" not in url or (parts := _split(url)) is None:
+        return Place((url,)) if url else None
+    given, at = {key.lower(): value for key, value in parse_qsl(parts.query)}, _authority(parts)
+    host, port = _host(given.get("socket") or unquote(at["host"])), unquote(at["port"]) or "3306"
+    return Place((host, "" if host.startswith("/") else port), unquote(parts.path.strip("/")))
+
+
+def _split(url: str) -> SplitResult | None:
+    """The parts of an address, references encoded; None where a password that is not encoded leaves them in doubt."""
+    try:
+        parts = urlsplit(REFERENCE.sub(lambda found: quote(found[0], safe=""), url).replace("#", "%23"))
+    except ValueError:
+        return None
+    return None if "@" in parts.path + parts.query else parts
+
+
+def _authority(parts: SplitResult) -> dict[str, str]:
+    found = _AUTHORITY.fullmatch(parts.netloc)
+    return {"host": found["host"] or "", "port": found["port"] or ""} if found else {"host": parts.netloc, "port": ""}
+
+
+def _host(name: str) -> str:
+    if name.rstrip("/") in _HERE or name.lower() in _HERE:
+        return "localhost"
+    return name if name[:1] in ("/", "$") else name.lower()
+
+
+def _redshift(options: _Options, root: str) -> Place | None:
+    return _postgres(options, root, "5439")
+
+
+_FINDERS: Mapping[str, Callable[[_Options, str], Place | None]] = {
+    "sqlite": _file, "duckdb": _file, "delta": _folder, "files": _folder,
+    "postgres": _postgres, "redshift": _redshift, "mysql": _mysql,
+}  # fmt: skip

@@ -6,7 +6,7 @@ Lowering goes in dependency order, because a pipeline may read what an earlier o
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
 from types import MappingProxyType
@@ -15,7 +15,6 @@ from typing import cast
 from flowc.catalog import Column, Table, TableName
 from flowc.compiler.checked import CheckedPipeline, CheckedSpec, CheckedTarget
 from flowc.compiler.dialects import DIALECTS
-from flowc.compiler.front.places import places_of
 from flowc.compiler.front.spec import PipelineSpec, RetrySpec, TableSpec
 from flowc.compiler.ir import CatchUp, Freshness, Ir, Pipeline, Stream, Timing
 from flowc.compiler.loads.desired import declared_table, history_columns, with_history
@@ -25,24 +24,19 @@ from flowc.compiler.lowering.columndefaults import check_defaults
 from flowc.compiler.lowering.context import Lowering, Watermark
 from flowc.compiler.lowering.inputs import Input, Read, lower_input, read_input
 from flowc.compiler.lowering.streams import lower_found, lower_streams
+from flowc.compiler.lowering.waits import Waits, all_waits, in_order, upstream_waits
 from flowc.compiler.names.doubt import gaps_of, sure_only
 from flowc.compiler.names.paths import reach
 from flowc.compiler.sql.checker import Checker
 from flowc.compiler.sql.relations import Relation, table_key
-from flowc.diagnostics import Note, Reporter
-from flowc.source import Span
+from flowc.diagnostics import Reporter
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _NO_COLUMNS: Mapping[str, tuple[Column, ...]] = MappingProxyType({})
 ATTEMPTS = 3
 """How often a due time is tried in all where `retry` does not say."""
-_Writers = Mapping[tuple[str, str, str], list[str]]
 _NEAR = 0.87
 """So near that they differ by one letter, or by an ending."""
-_Waits = Mapping[str, Span]
-"""The pipelines that one waits for, and where that is written (the `depends_on` entry, or the table in the SQL)."""
-_SHOWN = 8
-"""How many pipelines of a cycle are named at either end."""
 
 
 def lower(
@@ -55,10 +49,8 @@ def lower(
     lowering = Lowering(checked, reporter, env, checker=checker)
     tables = _declare(lowering)
     inputs = {name: _read(pipeline, lowering) for name, pipeline in checked.pipelines.items()}
-    places = places_of(checked.project.connections)
-    writers = _writers(checked.pipelines.values(), places)
-    waits = {name: _dependencies(checked.pipelines[name], given, writers, places) for name, given in inputs.items()}
-    lowered = (_pipeline(name, inputs[name], waits[name], lowering) for name in _in_order(waits, reporter))
+    waits = all_waits(checked, inputs)
+    lowered = (_pipeline(name, inputs[name], waits[name], lowering) for name in in_order(waits, reporter))
     pipelines = tuple(pipeline for pipeline in lowered if pipeline is not None)
     streams = lower_streams(lowering)
     _report_near_misses(inputs.values(), lowering)
@@ -102,28 +94,14 @@ def lower_pipeline(
     _declare(lowering)
     inputs = {name: read_input(checked.pipelines[name], lowering)}
     lowering.reporter = Reporter()
-    waits = _upstream(name, inputs, lowering)
-    pipeline = None
-    for step in _in_order(waits, lowering.reporter):
-        lowering.reporter, lowering.found = (reporter, found) if step == name else (Reporter(), {})
-        pipeline = _pipeline(step, inputs[step], waits[step], lowering)
-    return pipeline
-
-
-def _upstream(name: str, inputs: dict[str, Input], lowering: Lowering) -> dict[str, _Waits]:
-    """The dependencies of a pipeline and of all it waits for; the last one in order is the pipeline itself."""
-    pipelines = lowering.checked.pipelines
-    places = places_of(lowering.checked.project.connections)
-    writers = _writers(pipelines.values(), places)
-    waits: dict[str, _Waits] = {}
-    pending = [name]
-    while pending:
-        step = pending.pop()
-        if step not in inputs:
-            inputs[step] = read_input(pipelines[step], lowering)
-        waits[step] = _dependencies(pipelines[step], inputs[step], writers, places)
-        pending += [name for name in waits[step] if name in pipelines and name not in waits and name not in pending]
-    return {name: waits.pop(name), **waits}
+    waits = upstream_waits(name, inputs, lowering)
+    for step in in_order(waits, lowering.reporter):
+        if step == name:
+            break
+        lowering.reporter, lowering.found = Reporter(), {}
+        _pipeline(step, inputs[step], waits[step], lowering)
+    lowering.reporter, lowering.found = reporter, found
+    return _pipeline(name, inputs[name], waits[name], lowering)
 
 
 def _declare(lowering: Lowering) -> dict[str, Table]:
@@ -150,41 +128,12 @@ def _relation(key: str, table: Table, spec: TableSpec) -> Relation:
     return replace(relation, key=table.primary_key)
 
 
-def _writers(pipelines: Iterable[CheckedPipeline], places: Mapping[str, str]) -> _Writers:
-    """Which pipelines write a table, by whatever connection of its database."""
-    found: dict[tuple[str, str, str], list[str]] = {}
-    for pipeline in pipelines:
-        for target in pipeline.targets:
-            place = places.get(target.connection.name.value, target.connection.name.value)
-            key = table_key(place, target.connection.kind.value, target.name)
-            found.setdefault(key, []).append(pipeline.spec.name.value)
-    return found
-
-
-def _dependencies(
-    pipeline: CheckedPipeline, given: Input, writers: _Writers, places: Mapping[str, str]
-) -> _Waits:  # fmt: skip
-    """What a pipeline waits for: what it says, else the pipelines whose targets it reads."""
-    spec = pipeline.spec
-    if "depends_on" in spec.gaps:
-        return {}
-    if spec.depends_on is not None:
-        return {name.value: name.span for name in spec.depends_on}
-    found: dict[str, Span] = {}
-    for read in given.reads:
-        names = writers.get(table_key(places.get(read.connection, read.connection), read.kind, read.table), ())
-        fresh = [name for name in names if name not in found] if found else names
-        found |= dict.fromkeys(fresh, read.span)
-    found.pop(spec.name.value, None)
-    return found
-
-
 def _read(pipeline: CheckedPipeline, lowering: Lowering) -> Input:
     with sure_only(lowering, gaps_of(pipeline.spec, lowering.checked.project)):
         return read_input(pipeline, lowering)
 
 
-def _pipeline(name: str, given: Input, waits: _Waits, lowering: Lowering) -> Pipeline | None:
+def _pipeline(name: str, given: Input, waits: Waits, lowering: Lowering) -> Pipeline | None:
     gaps, noted = gaps_of(lowering.checked.pipelines[name].spec, lowering.checked.project), len(lowering.statements)
     with sure_only(lowering, gaps):
         lowered = _lowered(name, given, waits, lowering)
@@ -193,7 +142,7 @@ def _pipeline(name: str, given: Input, waits: _Waits, lowering: Lowering) -> Pip
     return lowered
 
 
-def _lowered(name: str, given: Input, waits: _Waits, lowering: Lowering) -> Pipeline | None:
+def _lowered(name: str, given: Input, waits: Waits, lowering: Lowering) -> Pipeline | None:
     pipeline, before = lowering.checked.pipelines[name], lowering.reporter.errors
     lowered = lower_input(pipeline, given, lowering)
     columns = None
@@ -292,51 +241,3 @@ def _near(read: Read, lowering: Lowering) -> TableName | None:
 
 def _digits(name: str) -> str:
     return "".join(letter for letter in name if letter.isdigit())
-
-
-def _in_order(dependencies: Mapping[str, _Waits], reporter: Reporter) -> tuple[str, ...]:
-    """The pipelines with each after what it waits for, otherwise as written. A place that closes cycles closes one."""
-    done: dict[str, None] = {}
-    closing: set[tuple[str, int]] = set()
-    closed: set[int] = set()  # thousands of waits may be for the writers of one table, all at one place
-    for start in dependencies:
-        path: list[tuple[str, Span | None]] = [(start, None)]
-        places = {start: 0}
-        open_ = [iter(dependencies[start].items())] if start not in done else []
-        while open_:
-            ahead = (
-                (name, span) for name, span in open_[-1]
-                if name in dependencies and name not in done and (name not in places or id(span) not in closed)
-            )  # fmt: skip
-            step = next(ahead, None)
-            if step is None:
-                open_.pop()
-                name, _ = path.pop()
-                del places[name]
-                done[name] = None
-            elif step[0] not in places:
-                places[step[0]] = len(path)
-                path.append(step)
-                open_.append(iter(dependencies[step[0]].items()))
-            else:
-                closed.add(id(step[1]))
-                if (place := (step[1].file.path, step[1].start)) not in closing:
-                    closing.add(place)
-                    _report_cycle([*path[places[step[0]] :], step], step[1], reporter)
-    return tuple(done)
-
-
-def _report_cycle(steps: Sequence[tuple[str, Span | None]], closing: Span, reporter: Reporter) -> None:
-    left_out = len(steps) > 2 * _SHOWN
-    named = [
-        [f"`{name}`" for name, _ in part] for part in ((steps[:_SHOWN], steps[-_SHOWN:]) if left_out else (steps,))
-    ]
-    chain = " -> … -> ".join(" -> ".join(part) for part in named)
-    shown = [*steps[1:_SHOWN], *steps[-_SHOWN:-1]] if left_out else steps[1:-1]
-    reporter.error(
-        "dependency-cycle",
-        f"pipelines wait for each other: {chain}",
-        closing,
-        notes=[Note(f"`{name}` is waited for here", span) for name, span in shown],
-        helps=["leave one out: `depends_on: []` on the pipeline that may run first"],
-    )

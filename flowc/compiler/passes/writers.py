@@ -8,13 +8,14 @@ from functools import partial
 
 from flowc.catalog import TableName
 from flowc.compiler.checked import CheckedPipeline, CheckedSpec, CheckedTarget
-from flowc.compiler.front.places import places_of
 from flowc.compiler.front.streamspec import StreamSpec
 from flowc.compiler.ir import Apply, Ir, Stream, Target
-from flowc.compiler.sql.relations import table_key
+from flowc.compiler.sql.tableplaces import KeyOf, TableKey, keys_as_written
 from flowc.compiler.tables.letters import letters_place
 from flowc.source import Span
 
+_Table = tuple[str, str, TableName]
+"""A connection, its kind, and the name of a table there."""
 DEAD_LETTERS = "dead letters"
 """What stands for the mode where dead letters are written."""
 
@@ -39,34 +40,37 @@ class TableWriter:
         return f"stream `{self.name}`" if self.stream else f"`{self.name}`"
 
 
-def shared_tables(checked: CheckedSpec, ir: Ir | None) -> list[list[TableWriter]]:
-    """The writers of each table that has several, pipelines first, by whatever connection of its database."""
-    found: dict[tuple[str, str, str], list[Callable[[], TableWriter]]] = {}
-    places = places_of(checked.project.connections)
-    for (connection, schema, name), writer in _writers(checked, ir):
-        found.setdefault((places.get(connection, connection), schema, name), []).append(writer)
+def shared_tables(checked: CheckedSpec, ir: Ir | None, key_of: KeyOf | None = None) -> list[list[TableWriter]]:
+    """The writers of each table that has several, pipelines first, by whatever connection of its database.
+
+    `key_of` tells tables apart; without it, the text of connections does.
+    """
+    found: dict[TableKey, list[Callable[[], TableWriter]]] = {}
+    key_of = key_of or keys_as_written(checked.project)
+    for (connection, kind, name), writer in _writers(checked, ir):
+        found.setdefault(key_of(connection, kind, name), []).append(writer)
     return [[writer() for writer in writers] for writers in found.values() if len(writers) > 1]
 
 
-def _writers(checked: CheckedSpec, ir: Ir | None) -> Iterator[tuple[tuple[str, str, str], Callable[[], TableWriter]]]:
-    """The place of each table that is written and what tells by whom: asked of few, for most have one writer."""
+def _writers(checked: CheckedSpec, ir: Ir | None) -> Iterator[tuple[_Table, Callable[[], TableWriter]]]:
+    """Each table that is written and what tells by whom: asked of few, for most have one writer."""
     for pipeline in checked.pipelines.values():
         for target in pipeline.targets:
             connection = target.connection
-            place = table_key(connection.name.value, connection.kind.value, target.name)
-            yield place, partial(_of_pipeline, pipeline, target)
+            table = connection.name.value, connection.kind.value, target.name
+            yield table, partial(_of_pipeline, pipeline, target)
     for stream in ir.streams if ir is not None else ():
         for apply in stream.applies:
-            yield _place(apply.target), partial(_of_stream, stream, apply)
+            yield _table(apply.target), partial(_of_stream, stream, apply)
         letters = letters_place(stream) if stream.sets_aside else None
         if isinstance(letters, Target):
             span = letters_span(checked.project.streams[stream.name])
             writer = partial(TableWriter, stream.name, True, letters.name, DEAD_LETTERS, False, (), span, span)
-            yield _place(letters), writer
+            yield _table(letters), writer
 
 
-def _place(target: Target) -> tuple[str, str, str]:
-    return table_key(target.connection, target.kind, target.name)
+def _table(target: Target) -> _Table:
+    return target.connection, target.kind, target.name
 
 
 def _of_pipeline(pipeline: CheckedPipeline, target: CheckedTarget) -> TableWriter:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -14,7 +12,7 @@ from flowc.compiler.front.connections import EMBEDDED
 from flowc.compiler.front.kinds import secret_options, secrets_of
 from flowc.compiler.front.spec import ConnectionSpec
 from flowc.errors import UsageError
-from flowc.locations import PATH_OPTIONS, local_path, url_path
+from flowc.locations import PATH_OPTIONS, absolute, local_path, url_path
 from flowc.masking import MASK, REFERENCE, is_password, mask_address, names_secret, secret_places
 from flowc.service.access.secrets import Resolver
 
@@ -48,7 +46,7 @@ def open_options(connection: ConnectionSpec, resolver: Resolver) -> OpenOptions:
         values["path"] = local_path(path, _called("url", connection))
         del values["url"]
     for key in values.keys() & PATH_OPTIONS:
-        values[key] = _absolute(local_path(str(values[key]), _called(key, connection)), resolver.root)
+        values[key] = absolute(local_path(str(values[key]), _called(key, connection)), resolver.root)
     if kind == "duckdb":  # its SQL reads files
         values["files"] = str(resolver.root)
     return OpenOptions(kind, values)
@@ -56,11 +54,6 @@ def open_options(connection: ConnectionSpec, resolver: Resolver) -> OpenOptions:
 
 def _called(option: str, connection: ConnectionSpec) -> str:
     return f"`{option}` of connection `{connection.name.value}`"
-
-
-def _absolute(path: str, root: Path) -> str:
-    """A path starting at the project root; `:memory:` stays as it is."""
-    return path if path.startswith(":") else os.path.normpath(root / os.path.expanduser(path))
 
 
 def _check_address(url: str, connection: str) -> None:

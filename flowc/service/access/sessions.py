@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from flowc.compiler.front import places
 from flowc.compiler.front.spec import ConnectionSpec
 from flowc.compiler.front.streamkinds import is_folder
 from flowc.compiler.lowering.functioncode import code_of
@@ -132,6 +133,15 @@ class Sessions:
         parts = urlsplit(str(options.values.get("url", "")))
         user, _, host = parts.netloc.rpartition("@")
         return options.kind, host.lower(), user.partition(":")[0], parts.path, parts.query
+
+    def database(self, connection: str) -> places.Place:
+        """The database that a connection names, whoever its user is; as its text says where a secret is missing."""
+        spec = self.connections[connection]
+        try:
+            options: Mapping[str, object] = self.options(connection).values
+        except FlowcError:
+            options = spec.options
+        return places.place_of(connection, spec.kind.value, options, str(self.resolver.root))
 
     def leads(self, connection: str) -> Place:
         """The place of a connection; one whose secrets are not there leads nowhere else."""

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from flowc.catalog import Column
 from flowc.compiler.dialects import DIALECTS
-from flowc.compiler.ir import Apply, Ir, Pipeline
+from flowc.compiler.ir import Apply, Pipeline
 from flowc.compiler.loads.cursor import TO, canonical
 from flowc.compiler.loads.load import Reread, find_column
 from flowc.compiler.loads.reads import read_of
 from flowc.compiler.loads.watermark import forget_watermark, place_of_watermarks, set_watermark
-from flowc.compiler.sql.relations import table_key
+from flowc.compiler.passes.writers import TableWriter
 from flowc.errors import FlowcError, UsageError
 from flowc.loadplan import PROJECT
 from flowc.runtime.connector import Database, TableStore
@@ -168,25 +168,22 @@ def require_incremental(pipeline: Pipeline, help: str) -> None:
         raise UsageError(message, code="not-incremental", help=help)
 
 
-def check_reread(reread: Reread, pipelines: Sequence[Pipeline], ir: Ir, places: Mapping[str, str]) -> None:
+def check_reread(reread: Reread, pipelines: Sequence[Pipeline], shared: Sequence[Sequence[TableWriter]]) -> None:
     """Raises UsageError for a load that cannot read a part again, or whose table holds rows of others too.
 
-    `places` say which connections name one database (`places_of`).
+    `shared` has the writers of each table that has several.
     """
     for pipeline in pipelines:
         if not reread.whole:
             require_incremental(pipeline, "leave out `--from` and `--to`")
-        elif other := _other_writer(pipeline, ir, places):
-            message = f"`--full` would replace the rows that `{other}` has appended to the table of `{pipeline.name}`"
+        elif other := _other_writer(pipeline.name, shared):
+            message = f"`--full` would replace the rows that {other} has appended to the table of `{pipeline.name}`"
             raise UsageError(message, code="shared-target", help="load a range with `--from` and `--to`")
 
 
-def _other_writer(pipeline: Pipeline, ir: Ir, places: Mapping[str, str]) -> str | None:
-    def table_of(apply: Apply) -> tuple[str, str, str]:
-        target = apply.target
-        return table_key(places.get(target.connection, target.connection), target.kind, target.name)
-
-    replaced = {table_of(apply) for apply in pipeline.applies if apply.mode == "append"}
-    others = [(each.name, each.applies) for each in ir.pipelines if each.name != pipeline.name]
-    others += [(each.name, each.applies) for each in ir.streams]
-    return next((name for name, a in others if any(table_of(o) in replaced for o in a)), None)
+def _other_writer(pipeline: str, shared: Sequence[Sequence[TableWriter]]) -> TableWriter | None:
+    for writers in shared:
+        mine = [writer for writer in writers if writer.name == pipeline and not writer.stream]
+        if any(writer.mode == "append" for writer in mine):
+            return next((writer for writer in writers if writer not in mine), None)
+    return None

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from flowc.catalog import TableName
 from flowc.compiler.ir import Ir, Pipeline, Source, Sql, Stream
 from flowc.compiler.sql.relations import table_key
+from flowc.compiler.sql.tableplaces import KeyOf, keys_in
 from flowc.service.loads.report import PipelineReport, RunReport, Status
 from flowc.service.loads.run import Run, run_pipelines
 from flowc.service.streams.run import StreamReport
@@ -34,7 +35,8 @@ def run_both(
     A pipeline that reads a table of a stream that failed is skipped.
     """
     chosen = sorted((each for each in ir.streams if each.name in streams), key=lambda each: streams.index(each.name))
-    last = [stream for stream in chosen if _looks_up(stream, run.pipelines)]
+    key_of = keys_in(run.sessions.database)
+    last = [stream for stream in chosen if _looks_up(stream, run.pipelines, key_of)]
     first = [(stream, catch_up(stream.name)) for stream in chosen if stream not in last]
     failed = [stream for stream, report in first if report.error]
     skipped = {p.name: found for p in run.pipelines if (found := _skipped(p, failed)) is not None}
@@ -43,9 +45,11 @@ def run_both(
     return Both(done, [*(report for _, report in first), *(catch_up(stream.name) for stream in last)])
 
 
-def _looks_up(stream: Stream, pipelines: Sequence[Pipeline]) -> bool:
-    written = {(apply.target.connection, apply.target.name.name) for p in pipelines for apply in p.applies}
-    return any((look.connection, read.name) in written for look in stream.lookups for read in look.reads)
+def _looks_up(stream: Stream, pipelines: Sequence[Pipeline], key_of: KeyOf) -> bool:
+    """Whether a stream looks up what a pipeline writes, by whatever connection of its database."""
+    looks = [key_of(look.connection, look.kind, read) for look in stream.lookups for read in look.reads]
+    targets = (apply.target for pipeline in pipelines if looks for apply in pipeline.applies)
+    return any(key_of(target.connection, target.kind, target.name) in looks for target in targets)
 
 
 def _skipped(pipeline: Pipeline, failed: Sequence[Stream]) -> PipelineReport | None:
