@@ -249,6 +249,43 @@ def test_rows_of_a_load_that_spells_the_table_otherwise_are_not_replaced(folder,
     assert "error[shared-target]: `--full` would replace the rows that `also` has appended" in done.err
 
 
+FILE_OF = "{ kind: sqlite, path: '${%s}' }"
+STREAM = """
+  also:
+    source: { connection: drop, path: "*.jsonl", format: jsonl, columns: { id: bigint } }
+    on_error: dlq
+    dead_letter: { connection: again, table: t }
+    to: { connection: other, table: u }
+"""
+
+
+def test_rows_of_a_load_by_another_reference_to_the_database_are_not_replaced(folder):
+    folder.env.update({"ONE": "target.db", "TWO": str(folder.path / "target.db")})
+    write(folder, FILE_OF % "ONE", mode="append")
+    other = "{ from: source, sql: SELECT id FROM s, to: { connection: again, table: t } }"
+    folder.write("specs/b.yaml", f"connections: {{ again: {FILE_OF % 'TWO'} }}\npipelines: {{ also: {other} }}\n")
+    run(folder)
+    assert "error[shared-target]" in folder.flowc("run", "fill", "--full").err
+    folder.env["TWO"] = "other.db"
+    assert folder.flowc("run", "fill", "--full").code == 0
+
+
+def test_rows_of_a_load_that_has_errors_are_not_replaced(folder, targets):
+    write(folder, targets["sqlite"], mode="append")
+    folder.write("specs/b.yaml", "pipelines: { also: { from: source, sql: SELECT nope( FROM s, to: t } }\n")
+    run(folder)
+    done = folder.flowc("run", "fill", "--full")
+    assert (done.code, "`--full` would replace the rows that `also` has appended" in done.err) == (2, True), done.err
+
+
+def test_dead_letters_of_a_stream_are_not_replaced(folder, targets):
+    write(folder, targets["sqlite"], mode="append")
+    connections = f"again: {targets['sqlite']}, other: {{ kind: sqlite, path: o.db }}, drop: {{ kind: files, uri: . }}"
+    folder.write("specs/b.yaml", f"connections: {{ {connections} }}\nstreams:{STREAM}")
+    done = folder.flowc("run", "fill", "--full")
+    assert (done.code, "would replace the rows that stream `also` has" in done.err) == (2, True), done.err
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_plan_knows_that_a_load_has_run(folder, targets, kind):
     write(folder, targets[kind], mode="merge")

@@ -84,8 +84,10 @@ def test_pipelines_run_on_what_streams_of_the_same_run_wrote(folder: Folder) -> 
     assert (again.code, "2 pipelines" in again.out, "ingest" in again.out) == (0, True, True), again.out
 
 
-def test_a_stream_runs_after_the_pipeline_whose_table_it_looks_up(folder: Folder) -> None:
-    folder.write("specs/named.yaml", NAMED)
+@pytest.mark.parametrize("look", ["connection: db, table: names", "connection: again, table: main.Names"])
+def test_a_stream_runs_after_the_pipeline_whose_table_it_looks_up(folder: Folder, look: str) -> None:
+    again = "connections: { again: { kind: sqlite, path: ./out.db } }"
+    folder.write("specs/named.yaml", again + NAMED.replace("connection: db, table: names", look))
     done = folder.flowc("run", "--once", "--json")
     assert done.code == 0, done.err
     assert [stream["stream"] for stream in done.json["streams"]] == ["ingest", "named"]
