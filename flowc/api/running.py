@@ -17,7 +17,7 @@ from flowc.api.results import RunResult
 from flowc.api.specs import DEFAULT_SPECS, Specs, spec_paths
 from flowc.compiler.loads.identity import Identity
 from flowc.compiler.loads.load import Reread
-from flowc.compiler.passes.writers import shared_tables
+from flowc.compiler.passes.writers import shared_tables, with_unresolved
 from flowc.compiler.sql.tableplaces import keys_in
 from flowc.controls import json_text
 from flowc.durations import instant_text, parse_instant
@@ -165,7 +165,8 @@ def open_once(
         return Once(open_project(where), streams)
     opened = open_pipelines(where, [name for name in names if name not in streams])
     if reread is not None:
-        shared = shared_tables(opened.checked, opened.ir, keys_in(opened.sessions.database)) if reread.whole else []
+        key_of = keys_in(opened.sessions.database)
+        shared = shared_tables(with_unresolved(opened.checked), opened.ir, key_of) if reread.whole else []
         check_reread(reread, opened.pipelines, shared)
     streams = streams if names else tuple(opened.checked.project.streams)
     if streams and not opened.checked.project.pipelines and not opened.broken:

@@ -270,9 +270,10 @@ def test_rows_of_a_load_by_another_reference_to_the_database_are_not_replaced(fo
     assert folder.flowc("run", "fill", "--full").code == 0
 
 
-def test_rows_of_a_load_that_has_errors_are_not_replaced(folder, targets):
+@pytest.mark.parametrize("other", ["from: source, sql: SELECT nope( FROM s", "from: nowhere, sql: SELECT id FROM s"])
+def test_rows_of_a_load_that_has_errors_are_not_replaced(folder, targets, other):
     write(folder, targets["sqlite"], mode="append")
-    folder.write("specs/b.yaml", "pipelines: { also: { from: source, sql: SELECT nope( FROM s, to: t } }\n")
+    folder.write("specs/b.yaml", f"pipelines: {{ also: {{ {other}, to: t }} }}\n")
     run(folder)
     done = folder.flowc("run", "fill", "--full")
     assert (done.code, "`--full` would replace the rows that `also` has appended" in done.err) == (2, True), done.err

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from flowc.catalog import TableName
 from flowc.compiler.checked import CheckedPipeline, CheckedSpec, CheckedTarget
 from flowc.compiler.front.streamspec import StreamSpec
 from flowc.compiler.ir import Apply, Ir, Stream, Target
+from flowc.compiler.names.lookup import Lookup
+from flowc.compiler.names.targets import resolve_targets
 from flowc.compiler.sql.tableplaces import KeyOf, TableKey, keys_as_written
 from flowc.compiler.tables.letters import letters_place
+from flowc.diagnostics import Reporter
 from flowc.source import Span
 
 _Table = tuple[str, str, TableName]
@@ -50,6 +53,16 @@ def shared_tables(checked: CheckedSpec, ir: Ir | None, key_of: KeyOf | None = No
     for (connection, kind, name), writer in _writers(checked, ir):
         found.setdefault(key_of(connection, kind, name), []).append(writer)
     return [[writer() for writer in writers] for writers in found.values() if len(writers) > 1]
+
+
+def with_unresolved(checked: CheckedSpec) -> CheckedSpec:
+    """The project with its pipelines that could not be resolved, as far as their targets tell where they write."""
+    lookup = Lookup(checked.project, Reporter())
+    missing = {
+        name: CheckedPipeline(spec, None, (), "", "", resolve_targets(spec, lookup), "ignore")
+        for name, spec in checked.project.pipelines.items() if name not in checked.pipelines
+    }  # fmt: skip
+    return replace(checked, pipelines={**checked.pipelines, **missing})
 
 
 def _writers(checked: CheckedSpec, ir: Ir | None) -> Iterator[tuple[_Table, Callable[[], TableWriter]]]:
