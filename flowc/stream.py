@@ -197,6 +197,8 @@ class TableTarget:
     """The rows are dead letters, of the columns of `DEAD_LETTER`."""
     lock: bool = False
     """Two streams wait for each other at the table, where the engine would have one of them fail."""
+    types: str = ""
+    """A query of the types of the table's columns; '' where nobody alters them while a worker runs."""
     savepoints: bool = False
     """The database can take back a part of a transaction."""
     folders: tuple[str, ...] = ()

@@ -135,6 +135,9 @@ class TableRules:
     identity: str = ""
     """An expression that tells the table `{text}`, a literal of its quoted name, from one that had its name before;
     empty where the engine knows none."""
+    column_types: str = ""
+    """A query of the `name` and `type` of each column of the table `{text}`, as above, which others may alter while a
+    session has it open; `{schema}` and `{name}` are literals of the parts of the name. Empty where nobody else can."""
     ensure_schema: str = "CREATE SCHEMA IF NOT EXISTS {schema}"
     """Creates a user's schema where it is missing; `{block}` is `schema_block` as a text literal."""
     schema_block: str = ""

@@ -149,6 +149,8 @@ MYSQL = Dialect(
         author=as_sessions_read_it,
     ),
     tables=TableRules(
+        column_types="SELECT column_name AS name, column_type AS type FROM information_schema.columns "
+        "WHERE table_schema = {schema} AND table_name = {name}",
         comments=True,
         inline_comments=True,
         inline_indexes=True,

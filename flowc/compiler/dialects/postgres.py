@@ -118,6 +118,8 @@ POSTGRES = Dialect(
     ),
     tables=TableRules(
         identity="CAST(CAST(to_regclass({text}) AS oid) AS text)",
+        column_types="SELECT attname AS name, format_type(atttypid, atttypmod) AS type FROM pg_attribute "
+        "WHERE attrelid = to_regclass({text}) AND attnum > 0 AND NOT attisdropped",
         ensure_sequence="CREATE SEQUENCE IF NOT EXISTS {name}",
         renames_indexes=True,
         comments=True,

@@ -117,6 +117,7 @@ SQLITE = Dialect(
         typed=False,
     ),
     tables=TableRules(
+        column_types="SELECT name, type FROM pragma_table_info({name})",
         renames_in_code=True,
         ensure=("CREATE TABLE IF NOT EXISTS {table} ({columns})",),
     ),

@@ -16,6 +16,13 @@ def identity(name: TableName, dialect: Dialect) -> str | None:
     return dialect.tables.identity.format(text=text(table(name), dialect)) or None
 
 
+def column_types(name: TableName, dialect: Dialect) -> str:
+    """A query of the names and types of a table's columns; '' where nobody alters them while a session is open."""
+    schema = text(name.schema, dialect) if name.schema else "DATABASE()"
+    parts = {"text": text(table(name), dialect), "schema": schema, "name": text(name.name, dialect)}
+    return dialect.tables.column_types.format(**parts)
+
+
 def look_at(name: TableName, dialect: Dialect) -> str:
     """A query of one row: whether a table has rows, and its identity."""
     filled = f"EXISTS (SELECT 1 FROM {table(name)}) AS {ident('filled')}"

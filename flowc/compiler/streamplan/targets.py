@@ -13,6 +13,7 @@ from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Apply, FilesOutput, OtherOutput, Output, Stream, Target, TopicOutput
 from flowc.compiler.loads.attach import table_to_be
 from flowc.compiler.loads.changes import CODE, Refusal, takes
+from flowc.compiler.loads.lifetimes import column_types
 from flowc.compiler.loads.load import finder
 from flowc.compiler.loads.shape import target_table
 from flowc.compiler.loads.sqlplan import plan_load
@@ -189,6 +190,7 @@ def table_target(
         apply.target.connection, apply.target.kind, wanted.name, columns, load, positions, create,
         keys_of(apply, columns), savepoints=dialect.transactions.savepoints, changes=changes,
         lock=load.lock and bool(apply.keys) and not dialect.transactions.row_waits,
+        types=column_types(wanted.name, dialect),
     )  # fmt: skip
 
 

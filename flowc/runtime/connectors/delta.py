@@ -107,6 +107,12 @@ class Delta:
         version = -1 if found is None else found.version()
         self._change = Change(self._work(), step, self._lake.path(name), found, version)
 
+    def attached(self) -> Table | None:
+        """The table as it was attached; None where there was none."""
+        assert self._change is not None
+        found = self._change.found
+        return None if found is None else described(found, self._change.step.table.name)
+
     def view(self, table: TableName) -> None:
         self._forget()
         found = self._viewed[table] = self._lake.open(table)

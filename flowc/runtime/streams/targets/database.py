@@ -16,7 +16,6 @@ from typing import Any
 
 import pyarrow as pa
 
-from flowc.catalog import Table
 from flowc.errors import DataError, EngineError, FlowcError, UsageError
 from flowc.loadplan import PROJECT, LoadPlan
 from flowc.nodes import Changelog
@@ -28,7 +27,9 @@ from flowc.runtime.renewal import renewed
 from flowc.runtime.streams.epoch import Epoch, Partition, Range
 from flowc.runtime.streams.marks import Mark
 from flowc.runtime.streams.targets.changes import reduced, refused
+from flowc.runtime.streams.targets.columns import ColumnTypes
 from flowc.runtime.streams.targets.contract import Fenced, Held, PutBack
+from flowc.runtime.streams.targets.positionrows import is_another, last, older_read
 from flowc.runtime.streams.targets.refused import Trial
 from flowc.stream import PositionSql, TableTarget
 
@@ -65,8 +66,12 @@ class DatabaseWriter:
     """The partitions that have a stored position."""
     mark: Mark = field(default=Mark(), init=False)
     """What the positions tell, as this worker knows it."""
+    _types: ColumnTypes = field(init=False)
     _placed: bool = field(default=False, init=False)
     _unclaimed: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        self._types = ColumnTypes(self.plan.types, self.plan.load.columns)
 
     def open(self) -> Held:
         """Makes the tables and the place for positions where they are missing; gives what is held.
@@ -83,6 +88,7 @@ class DatabaseWriter:
         if not held.absent:
             self._make(held)
             self._adopt(found)
+            self._types.remember(self.database)
         self.mark = held.mark
         return held
 
@@ -202,7 +208,7 @@ class DatabaseWriter:
         positions = {(str(row["source"]), str(row["partition"])): str(row["next"]) for row in rows}
         logs = {(str(row["source"]), str(row["partition"])): str(row["log_id"]) for row in rows if row["log_id"]}
         self.known = set(positions)
-        return Held(_last(rows), positions, logs, absent=self._is_absent(rows))
+        return Held(last(rows), positions, logs, absent=self._is_absent(rows))
 
     def _is_absent(self, rows: list[dict[str, Any]]) -> bool:
         """Whether the table of these positions is gone: dropped, or created again since."""
@@ -269,6 +275,8 @@ class DatabaseWriter:
             self.database.rollback()
             if isinstance(error, Fenced):
                 self._require_written()
+            if isinstance(error, DataError):
+                self._require_unaltered()
             raise
         return epoch.number
 
@@ -279,6 +287,8 @@ class DatabaseWriter:
         self._rows(self.plan.load, reduced(epoch.rows, self.plan))
         if self.plan.dead is not None and epoch.dead is not None:
             self._rows(self.plan.dead, epoch.dead)
+        if epoch.rows.num_rows:  # which keep others from altering the table until the end of the transaction
+            self._require_unaltered()
         self.pause("rows")
         self.beside(epoch)
         self.pause("state")
@@ -364,33 +374,16 @@ class DatabaseWriter:
     def _require_written(self) -> None:
         """Raises PutBack where what this worker has written is not there any more: nobody else moved a position."""
         rows = self._of_table(self._read())
-        held = _last(rows)
+        held = last(rows)
         if self._is_absent(rows) or (self._positions.later and held < self.mark.epoch):
             raise PutBack(self.plan.name, held, self.mark.epoch)
+
+    def _require_unaltered(self) -> None:
+        self._types.require(self.database, self.plan.name, self.plan.load.pipeline)
 
     def _rows(self, load: LoadPlan, rows: pa.RecordBatch) -> None:
         if rows.num_rows:
             write_rows(load, self.database, rows)
-
-
-def _last(rows: Sequence[Mapping[str, Any]]) -> int:
-    """The last epoch of positions; those of a table that was dropped have it below zero."""
-    return max((abs(int(row["epoch"])) for row in rows), default=0)
-
-
-def is_another(row: Mapping[str, Any]) -> bool:
-    """Whether the table of a position is not the one that is there, in the same database: no copy of all of it."""
-    held, there = (str(row.get(name) or "") for name in ("table_id", "this_id"))
-    return held != there and bool(held) and _database(held) == _database(there)
-
-
-def _database(table_id: str) -> str:
-    return table_id.rpartition("/")[2]
-
-
-def older_read(there: Table | None, positions: PositionSql) -> str:
-    """The query of positions where an older version made their table, by a column that it lacks; '' else."""
-    return next((read for name, read in positions.before if there is not None and there.column(name) is None), "")
 
 
 def _portions(ranges: Sequence[Range]) -> Iterator[Sequence[Range]]:

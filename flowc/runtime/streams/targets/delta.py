@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
+from flowc.catalog import Table
 from flowc.errors import EngineError, FlowcError, TransientError
-from flowc.loadplan import Attach, LoadPlan
+from flowc.loadplan import LoadPlan
 from flowc.nodes import Changelog
 from flowc.runtime.connectors.delta import Delta
 from flowc.runtime.load import write_rows
@@ -20,6 +21,7 @@ from flowc.runtime.streams.epoch import Epoch
 from flowc.runtime.streams.marks import Mark
 from flowc.runtime.streams.oversize import one_batch
 from flowc.runtime.streams.targets.changes import reduced, with_kinds
+from flowc.runtime.streams.targets.columns import Types, altered
 from flowc.runtime.streams.targets.contract import MOVED, Fenced, Held, PutBack
 from flowc.runtime.streams.targets.rolling import Rolling
 from flowc.stream import TableTarget
@@ -35,6 +37,10 @@ def _nothing(_: object) -> None:
 
 def _application(stream: str) -> str:
     return f"flowc-stream:{stream}"
+
+
+def _types(table: Table | None) -> Types:
+    return {} if table is None else {column.name: str(column.type) for column in table.columns}
 
 
 def _fence(stream: str) -> str:
@@ -59,6 +65,8 @@ class DeltaWriter:
     """The number that the table's log speaks of, as this worker knows it."""
     _fenced: int = field(default=0, init=False)
     """How often the workers of the stream were shut out there when this one opened it."""
+    _columns: Types = field(default_factory=dict, init=False)
+    """The types of the table's columns when this worker opened it."""
 
     def __post_init__(self) -> None:
         self._rolling = Rolling(self._publish, self.age)
@@ -84,6 +92,7 @@ class DeltaWriter:
             if held is None:
                 self._make()
             self._stamped, self._fenced = held or 0, self._fence()
+            self._columns = _types(self.database.table(self.plan.table))
             self._rolling.begin(self._stamped)
             return Held(held or 0)
 
@@ -162,23 +171,20 @@ class DeltaWriter:
                 self.database.lock(load.table)
             write_rows(load, self.database, rows)
             if number is not None:
+                self._require_unaltered(self.database.attached())
                 self._stamp(number)
             self.pause("rows")
             self.database.commit()
         except FlowcError as error:
             self.database.rollback()
             if isinstance(error, TransientError):
-                self._require_unaltered(load)
+                self._require_unaltered(self.database.table(self.plan.table))
             raise
 
-    def _require_unaltered(self, load: LoadPlan) -> None:
+    def _require_unaltered(self, live: Table | None) -> None:
         """Raises EngineError where the table has other columns than the stream was compiled for: it stays so."""
-        live = self.database.table(self.plan.table)
-        planned = next(step.table for step in load.steps if isinstance(step, Attach))
-        differ = set(live.column_names) ^ set(planned.column_names) if live is not None else set()
-        if differ:
-            names = ", ".join(f"`{name}`" for name in sorted(differ))
-            message = f"`{self.plan.name}` got other columns while stream `{self.stream}` ran: {names} came or went"
+        message = altered(self.plan.name, self.stream, self._columns, _types(live)) if live is not None else ""
+        if message:
             raise EngineError(message, code="table-differs", help="start the stream again: nothing is lost")
 
     def _stamp(self, number: int) -> None:
