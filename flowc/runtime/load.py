@@ -78,6 +78,7 @@ class LoadProgress:
 
 
 Progress = Callable[[LoadProgress], None]
+Asked = Callable[[], None] | None
 
 
 @dataclass(slots=True)
@@ -127,19 +128,21 @@ def run_load(
     progress: Progress | None = None,
     commit: bool = True,
     span: Span = NO_SPAN,
+    proof: Callable[[], None] | None = None,
 ) -> LoadResult:
     """Carries the plan out and says what it did.
 
     A `FlowcError` of any step is in the result's `error`, with the target as it was before; any other exception, such
     as KeyboardInterrupt, undoes the load too and goes on to the caller. `sources` opens a connection by its name: a
     session that is used for one read, or a folder of files; `functions` loads those of the project. `guard` raises
-    where the table may not be written, and is asked under the lock of loads. `commit=False` undoes all at the end.
+    where the table may not be written, and is asked under the lock of loads; `proof` raises where what was written may
+    not be committed. `commit=False` undoes all at the end.
     Each step is traced below `span`, by what it is for: its SQL may hold values.
     """
     result = LoadResult(plan.pipeline, str(plan.table), plan.mode)
     run = _Run(target, sources, progress, result, functions=functions, span=span)
     try:
-        _transact(plan, run, guard, commit=commit)
+        _transact(plan, run, (guard, proof), commit=commit)
     except FlowcError as error:
         run.result.error = error
     finally:
@@ -169,7 +172,9 @@ def _nowhere(connection: str) -> Database | Files:
     raise DataError(f"`{connection}` is not read: the rows are at hand", code="query-refused")
 
 
-def _transact(plan: LoadPlan, run: _Run, guard: Callable[[], None] | None, *, commit: bool) -> None:
+def _transact(plan: LoadPlan, run: _Run, asked: tuple[Asked, Asked], *, commit: bool) -> None:
+    """Of what is `asked`, the first is before the steps, and the second before the commit."""
+    guard, proof = asked
     require_transactions(run.target, plan.writes)
     for step in plan.prepare:
         run.target.execute(step.sql)
@@ -180,6 +185,8 @@ def _transact(plan: LoadPlan, run: _Run, guard: Callable[[], None] | None, *, co
         if guard is not None:
             guard()
         _carry_out(plan.steps, run)
+        if proof is not None and commit:
+            proof()
         with run.timed(COMMIT if commit else "roll back"):
             run.target.commit() if commit else run.target.rollback()
     except BaseException as failed:

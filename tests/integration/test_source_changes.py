@@ -151,7 +151,8 @@ def test_an_event_time_that_the_table_spells_in_another_case_makes_no_version(
     q = "`" if kind == "mysql" else '"'
     text = "VARCHAR(9)"
     at.near.execute(
-        f"CREATE TABLE tgt (id BIGINT, {q}A{q} {text}, b {text}, valid_from {text}, valid_to {text}, is_current BOOLEAN)"
+        f"CREATE TABLE tgt (id BIGINT, {q}A{q} {text}, b {text}, valid_from {text}, valid_to {text}, "
+        "is_current BOOLEAN)"
     )
     apply = at.apply("scd2", keys=("id",), event_time="a", dedupe=dedupe)
     for day, b in ((1, "v1"), (2, "v1"), (3, "v3")):

@@ -25,8 +25,8 @@ class Range:
 
     Positions, as partitions, are text that only the source can read and order (see `flowc.runtime.streams.positions`).
     `log` tells the log that they are of from another one of that name, made when the first was deleted; '' where the
-    source cannot tell. A source of files stores there how it came to the position. `last` says that nothing comes behind them, ever: a closed shard, a snapshot that is read. Those
-    that go on in its place begin in the same batch.
+    source cannot tell. A source of files stores there how it came to the position. `last` says that nothing comes
+    behind them, ever: a closed shard, a snapshot that is read. Those that go on in its place begin in the same batch.
     """
 
     source: str

@@ -14,12 +14,13 @@ from datetime import UTC, datetime
 from time import monotonic
 from typing import Protocol
 
-from flowc.catalog import Column
+from flowc.catalog import Column, Table
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Apply, Mode, Pipeline, Source, Sql
 from flowc.compiler.loads.cursor import FROM, STORED
 from flowc.compiler.loads.identity import Identity, Recorded
+from flowc.compiler.loads.lifetimes import column_types
 from flowc.compiler.loads.load import Reread
 from flowc.compiler.loads.reads import ENGINE, read_of
 from flowc.compiler.loads.sqlplan import plan_load
@@ -29,6 +30,7 @@ from flowc.compiler.lowering.output import check_made, check_output
 from flowc.diagnostics import Reporter, Severity
 from flowc.errors import DataError, EngineError, FlowcError, TransientError, no_memory
 from flowc.loadplan import LoadPlan, LoadResult
+from flowc.runtime.columntypes import ColumnTypes
 from flowc.runtime.connector import Database
 from flowc.runtime.load import COMMIT, LoadProgress, describe, run_load
 from flowc.runtime.tracing import NO_SPAN, Span, ending
@@ -111,7 +113,13 @@ class Prepared:
     apply: Apply
     columns: tuple[Column, ...]
     plan: LoadPlan
+    types: ColumnTypes
     notes: tuple[str, ...] = ()
+
+    def require_types(self, target: Database) -> None:
+        """Raises TransientError where somebody changed the types of the columns that were written."""
+        writer = f"pipeline `{self.plan.pipeline}`"
+        self.types.require(target, str(self.plan.table), writer, self.plan.columns)
 
 
 def run_pipelines(run: Run, broken: Sequence[PipelineReport] = ()) -> RunReport:
@@ -252,6 +260,7 @@ def _load(
         progress=run.observer.progressed,
         commit=run.commit,
         span=span,
+        proof=lambda: prepared.require_types(_target(run, apply)),
     )
     if apply.before or apply.after:
         run.sessions.renew(apply.target.connection)  # a `SET search_path` would count for the loads that follow
@@ -311,6 +320,7 @@ def prepare(
     None when the source's columns do not fit the table, which is then reported. Changes nothing.
     """
     target = _target(run, apply)
+    types = _types_of(apply, target)
     live = target.table(apply.target.name)
     stored = stored_watermark(apply, target, claim=run.commit)
     watermark = stored.value if stored else None
@@ -323,12 +333,7 @@ def prepare(
         return None
     if read_on is None:
         return None
-    apply, columns = read_on
-    if (table := live or apply.target.table) is not None:
-        columns = _untyped_nulls(apply.input, columns)
-        check_output(apply, columns, table, reporter, live=True)
-    else:
-        check_made(apply, columns, reporter, live=True)
+    apply, columns = read_on[0], _checked(*read_on, live, reporter)
     if reporter.has_errors:
         return None
     plan = plan_load(
@@ -346,7 +351,23 @@ def prepare(
         recorded=recorded,
         stale=stored.stale if stored else None,
     )
-    return Prepared(apply, columns, plan, (notes_of(apply, stored) if stored and run.reread is None else ()))
+    return Prepared(apply, columns, plan, types, notes_of(apply, stored) if stored and run.reread is None else ())
+
+
+def _checked(apply: Apply, columns: tuple[Column, ...], live: Table | None, reporter: Reporter) -> tuple[Column, ...]:
+    """The source's columns; reports what of them cannot be written."""
+    if (table := live or apply.target.table) is None:
+        check_made(apply, columns, reporter, live=True)
+        return columns
+    columns = _untyped_nulls(apply.input, columns)
+    check_output(apply, columns, table, reporter, live=True)
+    return columns
+
+
+def _types_of(apply: Apply, target: Database) -> ColumnTypes:
+    types = ColumnTypes(column_types(apply.target.name, DIALECTS[apply.target.kind]))
+    types.remember(target)
+    return types
 
 
 def _anew(apply: Apply, reread: Reread | None) -> Apply:

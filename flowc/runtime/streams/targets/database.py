@@ -20,6 +20,7 @@ from flowc.errors import DataError, EngineError, FlowcError, UsageError
 from flowc.loadplan import PROJECT, LoadPlan
 from flowc.nodes import Changelog
 from flowc.runtime.badrows import BadRow
+from flowc.runtime.columntypes import ColumnTypes
 from flowc.runtime.connector import Database, require_transactions, stored_name
 from flowc.runtime.load import write_rows
 from flowc.runtime.names import literal
@@ -27,7 +28,6 @@ from flowc.runtime.renewal import renewed
 from flowc.runtime.streams.epoch import Epoch, Partition, Range
 from flowc.runtime.streams.marks import Mark
 from flowc.runtime.streams.targets.changes import reduced, refused
-from flowc.runtime.streams.targets.columns import ColumnTypes
 from flowc.runtime.streams.targets.contract import Fenced, Held, PutBack
 from flowc.runtime.streams.targets.positionrows import is_another, last, older_read
 from flowc.runtime.streams.targets.refused import Trial
@@ -71,7 +71,7 @@ class DatabaseWriter:
     _unclaimed: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
-        self._types = ColumnTypes(self.plan.types, self.plan.load.columns)
+        self._types = ColumnTypes(self.plan.types)
 
     def open(self) -> Held:
         """Makes the tables and the place for positions where they are missing; gives what is held.
@@ -379,7 +379,8 @@ class DatabaseWriter:
             raise PutBack(self.plan.name, held, self.mark.epoch)
 
     def _require_unaltered(self) -> None:
-        self._types.require(self.database, self.plan.name, self.plan.load.pipeline)
+        load = self.plan.load
+        self._types.require(self.database, self.plan.name, f"stream `{load.pipeline}`", load.columns)
 
     def _rows(self, load: LoadPlan, rows: pa.RecordBatch) -> None:
         if rows.num_rows:

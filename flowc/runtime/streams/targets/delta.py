@@ -15,13 +15,13 @@ from flowc.catalog import Table
 from flowc.errors import EngineError, FlowcError, TransientError
 from flowc.loadplan import LoadPlan
 from flowc.nodes import Changelog
+from flowc.runtime.columntypes import Types, altered
 from flowc.runtime.connectors.delta import Delta
 from flowc.runtime.load import write_rows
 from flowc.runtime.streams.epoch import Epoch
 from flowc.runtime.streams.marks import Mark
 from flowc.runtime.streams.oversize import one_batch
 from flowc.runtime.streams.targets.changes import reduced, with_kinds
-from flowc.runtime.streams.targets.columns import Types, altered
 from flowc.runtime.streams.targets.contract import MOVED, Fenced, Held, PutBack
 from flowc.runtime.streams.targets.rolling import Rolling
 from flowc.stream import TableTarget
@@ -183,7 +183,8 @@ class DeltaWriter:
 
     def _require_unaltered(self, live: Table | None) -> None:
         """Raises EngineError where the table has other columns than the stream was compiled for: it stays so."""
-        message = altered(self.plan.name, self.stream, self._columns, _types(live)) if live is not None else ""
+        writer = f"stream `{self.stream}`"
+        message = altered(self.plan.name, writer, self._columns, _types(live)) if live is not None else ""
         if message:
             raise EngineError(message, code="table-differs", help="start the stream again: nothing is lost")
 
