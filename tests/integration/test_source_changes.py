@@ -172,3 +172,13 @@ def test_a_column_fills_no_other_whose_name_differs_in_case(changing: Callable, 
     plan = at.planned(apply, same_database=beside)
     assert at.run(plan).error is None
     assert at.rows('id, a, "A", b') == [(1, "x", "other", "y")]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "duckdb", "postgres", "mysql"])
+def test_two_first_loads_that_replace_leave_the_rows_once(changing: Callable, kind: str) -> None:
+    at = changing(kind, "sqlite" if kind == "duckdb" else "duckdb")
+    at.put(ROW)
+    apply = at.apply("truncate", keys=())
+    for plan in [at.planned(apply), at.planned(apply)]:
+        at.run(plan)
+    assert at.rows("id, a, b") == [(1, "x", "y")]

@@ -99,8 +99,11 @@ def _loaded_copies(load: Load) -> str:
 
 
 def stream(load: Load, step: Ingest | Execute) -> Iterator[Step]:
-    """Append or truncate with nothing to check: straight into the target."""
-    if load.apply.mode == "truncate" and load.exists:
+    """Append or truncate with nothing to check: straight into the target.
+
+    Where making the table is no part of the transaction, another first load may have made and filled it meanwhile.
+    """
+    if load.apply.mode == "truncate" and (load.exists or not load.dialect.transactions.ddl):
         guarded = not load.apply.allow_empty
         if guarded:
             yield _remember_rows(load)
