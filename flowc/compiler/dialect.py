@@ -75,8 +75,8 @@ class LiteralRules:
 
     typed: bool = True
     """A literal of a temporal type is a CAST; else its canonical text."""
-    utc: str = "UTC"
-    """A name of UTC that the engine knows as a time zone."""
+    zones: Mapping[str, str] = field(default_factory=dict)
+    """Names of time zones that mean something else to the engine, or nothing, each with one that it knows."""
     zoned: bool = True
     """The text of an instant may end in its offset from UTC; else it is in UTC and has none."""
     doubled_backslash: bool = False
@@ -87,6 +87,10 @@ class LiteralRules:
     """A plain default is kept as a value of its column's type, not as its author wrote it."""
     author: Callable[[str], str] = lambda text: text
     """SQL that its author wrote for the engine, as flowc's sessions of it read it."""
+
+    def zone(self, name: str) -> str:
+        """What the engine calls a time zone."""
+        return self.zones.get(name, name)
 
 
 @dataclass(frozen=True, slots=True)

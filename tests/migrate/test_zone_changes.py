@@ -21,6 +21,8 @@ CHANGES = {
     "Europe/Berlin": (datetime(2026, 3, 29, 2), datetime(2026, 10, 25, 2)),
     "America/Sao_Paulo": (datetime(2018, 11, 4), datetime(2018, 2, 18)),
     "Australia/Lord_Howe": (datetime(2026, 10, 4, 2), datetime(2026, 4, 5, 2)),
+    "CET": (datetime(2026, 3, 29, 2), datetime(2026, 10, 25, 2)),
+    "WET": (datetime(2026, 3, 29, 1), datetime(2026, 10, 25, 1)),
     "UTC": (datetime(2026, 3, 29, 2),),
 }
 """Local times around which the clocks of a zone change: at midnight too, and by half an hour."""

@@ -144,7 +144,7 @@ MYSQL = Dialect(
     literals=LiteralRules(
         kept_as_values=True,
         doubled_backslash=True,
-        utc="+00:00",
+        zones={"UTC": "+00:00"},
         zoned=False,
         author=as_sessions_read_it,
     ),

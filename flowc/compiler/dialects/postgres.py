@@ -63,6 +63,10 @@ _ZONE_MISFIT = (
     f"(({_AFTER} AT TIME ZONE 'UTC') AT TIME ZONE {{1}} = {{0}}) ELSE false END ELSE false END"
 )
 
+_ABBREVIATED = {
+    "CET": "Europe/Brussels", "EET": "Europe/Athens", "MET": "Europe/Brussels", "WET": "Europe/Lisbon",
+}  # fmt: skip
+"""Zones whose names are abbreviations to PostgreSQL, which know no summer; they are links to these."""
 _CREATE_SCHEMA = (
     "IF to_regnamespace({schema_text}) IS NULL THEN "
     "BEGIN CREATE SCHEMA IF NOT EXISTS {schema}; EXCEPTION WHEN unique_violation THEN NULL; END; END IF;"
@@ -113,6 +117,7 @@ POSTGRES = Dialect(
         default_schema="public",
     ),
     literals=LiteralRules(
+        zones=_ABBREVIATED,
         kept_as_values=True,
         escaped_text=True,
     ),

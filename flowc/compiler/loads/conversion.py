@@ -197,8 +197,8 @@ def _cast(pair: Pair) -> Conversion:
 def _to_instant(pair: Pair) -> Conversion | None:
     if pair.timezone is None:
         return None
-    named = pair.dialect.literals.utc if pair.timezone == "UTC" else pair.timezone
-    local, zone = pair.cast_as(DataType(Kind.TIMESTAMP)), text(named, pair.dialect)
+    local = pair.cast_as(DataType(Kind.TIMESTAMP))
+    zone = text(pair.dialect.literals.zone(pair.timezone), pair.dialect)
     misfit = pair.dialect.function("zone_misfit", local, zone)
     if pair.source.kind is Kind.TIMESTAMP and pair.source.places > pair.target.places:
         cut = pair.cast_as(pair.source, pair.cast_as(replace(pair.target, kind=Kind.TIMESTAMP)))

@@ -71,7 +71,7 @@ def convert_zoned(x: str, old: DataType, new: DataType, zone: str, dialect: Dial
     """The value in its new type. A local time that the clocks of the zone skip or show twice is a misfit."""
     if new.kind is Kind.TIMESTAMPTZ:
         return _within(x, old, convert(x, old, new, dialect, zone), new, dialect)
-    name = dialect.literals.utc if zone == "UTC" else zone
+    name = dialect.literals.zone(zone)
     local = dialect.function("in_zone", x, text(name, dialect))
     if not dialect.literals.typed:
         value = dialect.function("canonical_time", local, text(str(new.kind), dialect))

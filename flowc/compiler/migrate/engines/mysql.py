@@ -46,7 +46,7 @@ def _session(situation: Situation, alterations: Sequence[Alteration]) -> tuple[s
     zone = next(filter(None, (retype(a.was, a.now, situation).zone for a in changes)), "UTC")
     if zone == "UTC":
         return None
-    there, back = (text(name, situation.dialect) for name in (zone, situation.dialect.literals.utc))
+    there, back = (text(situation.dialect.literals.zone(name), situation.dialect) for name in (zone, "UTC"))
     return f"SET time_zone = {there}", f"SET time_zone = {back}"
 
 
