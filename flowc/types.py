@@ -62,7 +62,7 @@ class DataType:
         if self.kind is Kind.ARRAY:
             return f"{self.element}[]"
         if self.kind is Kind.STRUCT:
-            return "struct(" + ", ".join(f"{name} {kind}" for name, kind in self.fields) + ")"
+            return "struct(" + ", ".join(f"{_field_name(name)} {kind}" for name, kind in self.fields) + ")"
         if self.kind is Kind.TEXT and self.length is not None:
             return f"varchar({self.length})"
         if self.kind is Kind.DECIMAL and self.precision is not None:
@@ -171,7 +171,8 @@ _WIDEN_UNSIGNED = {
 
 _SHAPE = re.compile(r"^(?P<name>[a-z_][a-z0-9_ ]*?)\s*(?:\((?P<args>[^()]*)\)(?P<rest>[a-z ]*))?$")
 _BLANKS = re.compile(r"""(?P<quoted>'(?:[^']|'')*'|"(?:[^"]|"")*")|\s+""")
-_STRUCT = re.compile(r"^(?:struct|row)\s*\((?P<fields>.*)\)$", re.DOTALL)
+_STRUCT = re.compile(r"^(?:struct|row)\s*\((?P<fields>.*)\)$", re.DOTALL | re.IGNORECASE)
+_FIELD = re.compile(r"""^(?P<name>"(?:[^"]|"")*"|[^\s"]+)\s+(?P<type>.+)$""", re.DOTALL)
 
 
 def type_names() -> tuple[str, ...]:
@@ -194,8 +195,8 @@ def parse_type(text: str) -> DataType:
     spelled = one_spaced(text)
     if spelled.endswith("]"):
         return DataType(Kind.ARRAY, element=parse_type(spelled[: spelled.rindex("[")]))
-    if struct := _STRUCT.match(spelled.lower()):
-        return DataType(Kind.STRUCT, fields=_fields(spelled[struct.start("fields") : struct.end("fields")]))
+    if struct := _STRUCT.match(spelled):
+        return DataType(Kind.STRUCT, fields=_fields(struct["fields"]))
     return _scalar(spelled.lower(), text)
 
 
@@ -233,12 +234,25 @@ def _with_arguments(kind: Kind, args: list[int], name: str) -> DataType:
 
 
 def _fields(text: str) -> tuple[tuple[str, DataType], ...]:
-    """The fields of `name type, name type`, split at commas outside parentheses."""
-    parts, depth, start = [], 0, 0
+    """The fields of `name type, name type`, split at commas outside parentheses and quotes."""
+    parts, depth, start, inside = [], 0, 0, False
     for i, char in enumerate(text + ","):
-        depth += (char == "(") - (char == ")")
-        if char == "," and depth == 0:
+        inside ^= char == '"'
+        depth += 0 if inside else (char == "(") - (char == ")")
+        if char == "," and depth == 0 and not inside:
             parts.append(text[start:i].strip())
             start = i + 1
-    pairs = (part.rsplit(" ", 1) if part.startswith('"') else part.split(" ", 1) for part in parts)
-    return tuple((name.strip('"'), parse_type(kind)) for name, kind in pairs)
+    return tuple(_field(part) for part in parts)
+
+
+def _field(text: str) -> tuple[str, DataType]:
+    match = _FIELD.match(text)
+    if match is None:
+        raise ValueError(f"`{text}` is not a field: write its name and its type")
+    name = match["name"]
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name, parse_type(match["type"])
+
+
+def _field_name(name: str) -> str:
+    """The name as `parse_type` reads it."""
+    return name if name.isidentifier() else '"' + name.replace('"', '""') + '"'

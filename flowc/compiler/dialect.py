@@ -225,7 +225,9 @@ class Comparisons:
     collated: str = "{x} COLLATE {collation}"
     """A text `{x}` so that it compares by a collation; `{charset}` is what its name begins with."""
     stored_alike: Mapping[Kind, str] = field(default_factory=dict)
-    """What is compared of `{x}`, as it was sent and as it is stored, to see that a native type kept it."""
+    """What is compared of `{x}`, as it was sent and as it is stored, to see that a native type `{type}` kept it."""
+    stored_told: Mapping[Kind, str] = field(default_factory=dict)
+    """What of `{x}` is compared before that, where it is faster: equal ones say that the type kept it."""
     nulls_last: str = "{x} NULLS LAST"
     """Orders by `{x}`, NULLs after all values."""
     encoded: Mapping[Kind, str] = field(default_factory=dict)

@@ -12,6 +12,13 @@ from flowc.compiler.dialect import (
     WriteRules,
     ascii_fold,
 )
+from flowc.compiler.dialects.duckdb_stored import (
+    JSON_AS_STORED,
+    JSON_TOLD,
+    TEXT_AS_STORED,
+    TEXT_TOLD,
+    digits,
+)
 from flowc.types import DataType, Kind
 
 _UNITS = {0: "TIMESTAMP_S", 3: "TIMESTAMP_MS", 9: "TIMESTAMP_NS"}
@@ -23,15 +30,9 @@ _TRIMMED = "trim({0}, ' ' || chr(9) || chr(10) || chr(13) || chr(12) || chr(11))
 _NUMBER = "[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]{{1,3}})?"
 
 
-def _digits(x: str) -> str:
-    """The digits of a number's text from its first to its last that is not zero."""
-    mantissa = f"regexp_replace({x}, '[eE].*$', '')"
-    return f"regexp_replace(regexp_replace({mantissa}, '[^0-9]', '', 'g'), '^0+|0+$', '', 'g')"
-
-
 _CAST = "TRY_CAST(flowc_v AS {1})"
 # A cast rounds; what it gives has the same digits only where it has not.
-_EXACT = f"{_digits('flowc_v')} = {_digits(f'CAST({_CAST} AS VARCHAR)')}"
+_EXACT = f"{digits('flowc_v')} = {digits(f'CAST({_CAST} AS VARCHAR)')}"
 # The text may be a long expression, so it is named once, in a list of one.
 _PARSED_NUMBER = (
     f"list_transform([{_TRIMMED}], lambda flowc_v: "
@@ -44,13 +45,6 @@ _LONG_NUMBER = "[0-9.]{{16}}|[eE][+-]?[0-9]{{3}}"
 _JSON_TEXT = "CAST(CAST({x} AS JSON) AS VARCHAR)"
 _LONG_NUMBERED = f"CASE WHEN regexp_matches({_JSON_TEXT}, '{_LONG_NUMBER}') THEN {_JSON_TEXT} ELSE '' END"
 _JSON_BY_VALUE = f"ROW(CAST({{x}} AS JSON)::VARIANT, {_LONG_NUMBERED})"
-# What a column stores of JSON may be 1 or 1.0 by its type.
-_SHORTENED = r"""regexp_replace(CAST(json(CAST({x} AS JSON)) AS VARCHAR), '([0-9])[.]0+([],}}]|$)', '\1\2', 'g')"""
-# Of a name that an object has twice, a VARIANT keeps one: the numbers of strings differ.
-_STRINGS = rf"""len(regexp_extract_all({_SHORTENED}, '"(\\.|[^"\\])*"'))"""
-_LONG_SHORTENED = f"CASE WHEN regexp_matches({_SHORTENED}, '{_LONG_NUMBER}') THEN {_SHORTENED} ELSE '' END"
-_JSON_AS_STORED = f"ROW(CAST({_SHORTENED} AS JSON)::VARIANT, {_LONG_SHORTENED}, {_STRINGS})"
-_TEXT_BY_VALUE = 'CAST({x} AS VARCHAR) COLLATE "binary"'
 
 
 # Its JSON has NaN and infinities, as no other reader does: what holds one of them, outside of strings, is a text.
@@ -161,8 +155,9 @@ DUCKDB = Dialect(
         },
     ),
     compare=Comparisons(
-        text_by_value=_TEXT_BY_VALUE,
-        stored_alike={Kind.TEXT: _TEXT_BY_VALUE, Kind.JSON: _JSON_AS_STORED},
+        text_by_value='CAST({x} AS VARCHAR) COLLATE "binary"',
+        stored_told={Kind.TEXT: TEXT_TOLD, Kind.JSON: JSON_TOLD},
+        stored_alike={Kind.TEXT: TEXT_AS_STORED, Kind.JSON: JSON_AS_STORED},
         comparable={Kind.JSON: _JSON_BY_VALUE, Kind.INTERVAL: "CAST({x} AS VARCHAR)"},
         apart={
             **dict.fromkeys((Kind.FLOAT32, Kind.FLOAT64), "CASE WHEN {x} = 0 THEN signbit({x}) END"),

@@ -9,12 +9,12 @@ from functools import cached_property
 from itertools import chain, count
 from typing import Any, TypeVar
 
-from flowc.catalog import Column, Table, TableName, counts
+from flowc.catalog import Column, Native, Table, TableName, counts
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.ir import Apply, Normalize
 from flowc.compiler.loads.apart import apart
 from flowc.compiler.loads.identity import Recorded
-from flowc.compiler.quote import ident, qualified, table
+from flowc.compiler.quote import ident, qualified, table, text
 from flowc.compiler.tables.ddl import ROW, cast
 from flowc.loadplan import LIVE, BadRows, Read
 from flowc.types import Kind
@@ -316,20 +316,24 @@ class Load:
             return self.dialect.compare.text_by_value.format(x=x)
         return self.dialect.compare.comparable.get(column.type.kind, "{x}").format(x=x)
 
-    def as_stored(self, name: str, x: str) -> str:
-        """A value of a column of a native type in the form in which it is compared with what was sent."""
-        column = self.row_column(name)
+    def changed(self, name: str, stored: str, sent: str) -> str:
+        """The condition that a column's native type made another value of what was sent."""
+        column, compare = self.row_column(name), self.dialect.compare
         assert column is not None  # the rows have it
-        if column.native is not None and column.native.alike is not None:
-            return column.native.alike.format(x=x)
-        kind = column.type.kind
-        x = cast(x, column.type, self.dialect) if kind is Kind.ARRAY else x
-        own = self.dialect.compare.stored_alike.get(kind) or (
-            self.dialect.compare.text_by_value if kind in _TEXTUAL else None
-        )
-        if own is not None:
-            return own.format(x=x)
-        return cast(x, column.type, self.dialect) if column.type.is_integer else x
+        forms = [compare.stored_told.get(column.type.kind), self._as_stored(column)]
+        pairs = ((form.format(x=stored), form.format(x=sent)) for form in forms if form is not None)
+        return " AND ".join(compare.differ.format(a=a, b=b) for a, b in pairs)
+
+    def _as_stored(self, column: Column) -> str:
+        """A value `{x}` of a column of a native type in the form in which it is compared with what was sent."""
+        native, kind, compare = column.native or Native(), column.type.kind, self.dialect.compare
+        if native.alike is not None:
+            return native.alike
+        if (own := compare.stored_alike.get(kind)) is not None:
+            spelled = text(native.spelled or "", self.dialect).replace("{", "{{").replace("}", "}}")
+            return own.replace("{type}", spelled)
+        x = cast("{x}", column.type, self.dialect) if kind is Kind.ARRAY or column.type.is_integer else "{x}"
+        return compare.text_by_value.format(x=x) if kind in _TEXTUAL else x
 
     def differs(self, names: Iterable[str], left: str, right: str) -> str:
         """The condition that rows differ in any of the columns, NULLs compared as values."""

@@ -86,14 +86,15 @@ def _natively(load: Load, field: Field) -> Field:
     if native is None:
         return field
     told_apart = field.name in load.keys or any(field.name in e.columns for e in load.apply.expect)
-    own = replace(native, collation=native.collation if told_apart else None)
+    exact = native.exact or (field.source is not None and field.source.spelled == native.spelled is not None)
+    own = replace(native, collation=native.collation if told_apart else None, exact=exact)
     wanted = replace(field.wanted, native=own)
-    if native.exact and not load.same_database and field.staged is not None and field.value.sql == ident(field.name):
+    if exact and not load.same_database and field.staged is not None and field.value.sql == ident(field.name):
         return replace(field, wanted=wanted, staged=replace(field.staged, native=own))
     x = field.value.sql
     stored = load.dialect.writes.native_cast.format(x=x, type=native.spelled) if native.spelled else x
     value = replace(field.value, sql=stored)
-    return replace(field, wanted=wanted, value=value, sent=None if native.exact else x)
+    return replace(field, wanted=wanted, value=value, sent=None if exact else x)
 
 
 def _field(load: Load, loaded: Loaded) -> Field:
@@ -349,13 +350,10 @@ def _changed(load: Load, field: Field) -> Check:
     native, kept = field.wanted.native, ident(field.kept.name)
     assert native is not None  # such a column alone keeps what was sent
     back = cast(ident(field.name), TEXT, load.dialect)
-    differ = load.dialect.compare.differ.format(
-        a=load.as_stored(field.name, ident(field.name)), b=load.as_stored(field.name, kept)
-    )
     return Check(
         f"{field.name} keeps its values",
         f"SELECT {kept} AS {ident(field.name)}, {back} AS {ident('would be stored as')} FROM {load.complete} "
-        f"WHERE {differ} LIMIT {EVIDENCE}",
+        f"WHERE {load.changed(field.name, ident(field.name), kept)} LIMIT {EVIDENCE}",
         "value-does-not-fit",
         f"values for column `{field.name}` of `{load.label}` would be changed by its type, `{native.spelled}`",
         f"convert `{field.name}` in the SQL, correct the rows shown, or give the column another type",

@@ -27,6 +27,7 @@ from flowc.runtime.connectors.duckdb_values import (
     is_loose,
     read_as,
     stored_as,
+    travels,
     type_of,
 )
 from flowc.runtime.databasefiles import note_closed, note_open, opened_by
@@ -230,7 +231,7 @@ class DuckDB:
         live = self._live(table, columns, temporary=temporary)
         counted = Counted(batches, live, refit=live != tuple(columns))
         reader = pa.RecordBatchReader.from_batches(counted.schema, counted)
-        chosen = ", ".join(stored_as(quoted(f"c{i}"), column) for i, column in enumerate(live))
+        chosen = ", ".join(stored_as(quoted(f"c{i}"), column.type) for i, column in enumerate(live))
         into = f"INSERT INTO {qualified(table)} ({listed(column.name for column in columns)})"
         try:
             self._connection.register("flowc_batches", reader)
@@ -278,7 +279,7 @@ class DuckDB:
         return catalog.names(self._rows)
 
     def describe(self, sql: str) -> tuple[Column, ...]:
-        return tuple(Column(name, type_of(spelled)) for name, spelled in self._described(sql))
+        return tuple(Column(n, type_of(own), spelled=own if travels(own) else None) for n, own in self._described(sql))
 
     def _described(self, sql: str) -> list[tuple[str, str]]:
         with self._reading():

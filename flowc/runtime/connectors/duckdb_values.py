@@ -23,9 +23,9 @@ _LISTED = re.compile(r"'((?:[^'\\]|\\.)*)'|([^,'\s][^,']*)")
 # Kinds that travel as text and that DuckDB itself turns into its own.
 _FROM_TEXT = {Kind.UUID: "CAST({} AS UUID)", Kind.JSON: "CAST({} AS JSON)", Kind.INT128: "CAST({} AS HUGEINT)"}
 _AS_TEXT, _AS_JSON = "CAST({} AS VARCHAR)", "CAST(to_json({}) AS VARCHAR)"
-_NESTED = re.compile(r"^(STRUCT|MAP|UNION)\(|\]$")
+_NESTED = re.compile(r"^(STRUCT|MAP|UNION|TUPLE)\(|\]$")
 # Types inside others whose names mean something else to flowc, or less; not inside a quoted name.
-_AMBIGUOUS = re.compile(r'\b(BIT|VARIANT|MAP\(|UNION\()(?=[^"]*(?:"[^"]*"[^"]*)*$)')
+_AMBIGUOUS = re.compile(r'\b(BIT|VARIANT|(MAP|UNION|TUPLE)\()(?=[^"]*(?:"[^"]*"[^"]*)*$)')
 _TO_TEXT = {
     **dict.fromkeys((Kind.UUID, Kind.TEXT, Kind.JSON, Kind.INT128, Kind.UNKNOWN), _AS_TEXT),
     Kind.STRUCT: _AS_JSON,
@@ -66,6 +66,8 @@ class Counted:
 
 def _sent(field: pa.Field) -> pa.Field:
     """The field as DuckDB takes it: it reads no 256-bit decimals."""
+    if pa.types.is_list(field.type):
+        return pa.field(field.name, pa.list_(_sent(field.type.value_field)))
     return pa.field(field.name, pa.string() if pa.types.is_decimal256(field.type) else field.type)
 
 
@@ -74,12 +76,23 @@ def is_loose(kind: DataType) -> bool:
     return kind.kind is Kind.DECIMAL and (kind.precision is None or kind.precision > 38)
 
 
-def stored_as(name: str, column: Column) -> str:
-    """The SQL that stores a value that has arrived, in its column's type."""
-    if column.type.kind is Kind.STRUCT:
-        fields = ", ".join(f"{quoted(field)} {kind}" for field, kind in column.type.fields)
-        return f"CAST(CAST({name} AS JSON) AS STRUCT({fields}))"
-    return _FROM_TEXT.get(column.type.kind, "{}").format(name)
+def stored_as(name: str, kind: DataType) -> str:
+    """The SQL that stores a value that has arrived, in its type. A struct is JSON, which DuckDB's own texts are not."""
+    if kind.kind is Kind.ARRAY and kind.element is not None:
+        inside = stored_as("e", kind.element)
+        return name if inside == "e" else f"[{inside} FOR e IN {name}]"
+    if kind.kind is Kind.STRUCT:
+        return f"CAST(CAST({name} AS JSON) AS {_spelled(kind)})"
+    return _FROM_TEXT.get(kind.kind, "{}").format(name)
+
+
+def _spelled(kind: DataType) -> str:
+    """The type with each name of a field between quotes."""
+    if kind.kind is Kind.ARRAY and kind.element is not None:
+        return f"{_spelled(kind.element)}[]"
+    if kind.kind is Kind.STRUCT:
+        return "STRUCT(" + ", ".join(f"{quoted(name)} {_spelled(field)}" for name, field in kind.fields) + ")"
+    return str(kind)
 
 
 def read_as(name: str, spelled: str) -> str:
@@ -123,14 +136,29 @@ def type_of(spelled: str) -> DataType:
         return DataType(Kind.JSON if nested else Kind.TEXT)
 
 
-_OWN = re.compile(r"^BIT$|\b(ENUM|MAP|UNION)\(|\[[0-9]+\]|^STRUCT\(.*\"")
+_OWN = re.compile(r"^BIT$|\b(ENUM|MAP|UNION|TUPLE)\(|\[[0-9]+\]|^STRUCT\(.*\"")
+
+
+_LOSSY = re.compile(r"\b(VARIANT|JSON)\b")
+_GEOMETRY = (
+    "CASE WHEN CAST({{x}} AS VARCHAR) SIMILAR TO '[A-Za-z0-9 .,()+-]*' "
+    "AND NOT regexp_matches(CAST({{x}} AS VARCHAR), '[0-9.]{{{{17}}}}|[eE][+-]?[0-9]{{{{3}}}}') "
+    "THEN CAST(CAST({{x}} AS {spelled}) AS VARCHAR) ELSE CAST({{x}} AS VARCHAR) END"
+)
+"""A geometry has many texts; what is behind a `;` is no part of it, and numbers are doubles."""
 
 
 def native(spelled: str) -> Native | None:
     """What flowc's type does not tell: DuckDB rounds and cuts what it makes of JSON or of a text."""
     kind = type_of(spelled)
     other = kind.kind is Kind.TEXT and own_name(spelled) is not None and not spelled.startswith("ENUM(")
-    return Native(spelled, exact=False) if other or _as_json(kind, spelled) else None
+    alike = _GEOMETRY.format(spelled=spelled) if spelled.startswith("GEOMETRY") else None
+    return Native(spelled, exact=False, alike=alike) if other or _as_json(kind, spelled) else None
+
+
+def travels(spelled: str) -> bool:
+    """Whether values of a type arrive unchanged. A VARIANT has more types than JSON, of which DuckDB cuts numbers."""
+    return not _LOSSY.search(spelled)
 
 
 def own_name(spelled: str) -> str | None:
