@@ -9,6 +9,8 @@ import socket
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from email.parser import BytesParser
+from email.policy import default
 from threading import Thread
 
 import pytest
@@ -96,6 +98,29 @@ def test_a_mail_is_encrypted_and_logs_in(tmp_path, monkeypatch):
     assert 'it failed: "why" <b> & so' in text
     assert str(wrong) == "the mail server refused the login (535)"
     assert not wrong.again
+
+
+ACTING = replace(ALERT, message="red \x1b[31m \x9b \u202e \x00 half \ud800\nsecond line", error="\ud800\x1b")
+SHOWN = "red ␛[31m � � ␀ half �\nsecond line"
+
+
+def test_no_way_of_telling_passes_on_what_acts_on_its_reader(tmp_path, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
+    lines = []
+    with mail_server() as box, hook(200, 200, 200) as server:
+        for written in (
+            MAIL.format(port=box.port, more=""),
+            f'{{ kind: slack, url: "{server.url}" }}',
+            f'{{ kind: webhook, url: "{server.url}" }}',
+            f'{{ kind: webhook, url: "{server.url}", headers: {{ content-type: text/plain }}, body: "{{{{ alert.message }}}}" }}',
+        ):
+            sender(tmp_path, written)(ACTING)
+        sender(tmp_path, "{ kind: stdout }", write=lines.append)(ACTING)
+    assert SHOWN in BytesParser(policy=default).parsebytes(box.mails[0].content).get_content().replace("\r", "")
+    slack, whole, template = (body for _, _, body in server.got)
+    assert SHOWN in json.loads(slack)["text"]
+    assert json.loads(whole)["message"] == json.loads(lines[0])["message"] == template.decode() == SHOWN
+    assert json.loads(lines[0])["error"] == "�␛"
 
 
 MAIL = "{{ kind: email, host: 127.0.0.1, port: {port}, from: f@example.com, to: [a@example.com]{more} }}"

@@ -8,6 +8,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Literal
 
+from flowc.controls import legible
 from flowc.durations import instant_text
 
 FAILED, GAVE_UP, RECOVERED, STALE, LAG, RESTARTS, RUN_LOG, TEST = (
@@ -59,7 +60,7 @@ class Alert:
     def title(self) -> str:
         """One line: where, who, what."""
         place = f"{self.project} ({self.environment})" if self.environment else self.project
-        return " ".join(f"[{place}] {self.subject} {_TITLES[self.kind]}".split())
+        return legible(" ".join(f"[{place}] {self.subject} {_TITLES[self.kind]}".split()))
 
     @property
     def key(self) -> str:
@@ -87,7 +88,7 @@ class Alert:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]} …"
+    return legible(text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]} …")
 
 
 def _text(at: datetime | None) -> str | None:
