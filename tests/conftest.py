@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests import warmflowc
-from tests.extended import mark_all_but_covering
+from tests.extended import mark_what_is_extended
 from tests.running import running
 from tests.services import service
 from tests.services.databases import Databases
@@ -27,7 +27,7 @@ def pytest_collection_finish() -> None:
 @pytest.hookimpl(tryfirst=True)  # before `-m` is judged
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks what only the long run has."""
-    mark_all_but_covering(items)
+    mark_what_is_extended(items)
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
+from pathlib import Path
 from typing import Any, TypeVar
+from zlib import crc32
 
 import pytest
 
@@ -16,6 +19,12 @@ COVERING = "covering"
 
 Its argument is how many parameters are taken together: with 2, each pair of values is met.
 """
+TURNS = "turns"
+"""The marker of tests whose short run has some values of one parameter; the next test of the module has others.
+
+Its arguments are the parameter and how many of its values each test has.
+"""
+Cases = dict[pytest.Item, Any]
 
 
 def with_extended(cases: Iterable[Any], extended: Iterable[Any]) -> list[Any]:
@@ -24,18 +33,40 @@ def with_extended(cases: Iterable[Any], extended: Iterable[Any]) -> list[Any]:
     return [*cases, *marked]
 
 
-def mark_all_but_covering(items: Iterable[pytest.Item]) -> None:
-    """Marks the cases of `covering` tests as extended, except for those of the short run."""
-    tests: dict[str, dict[pytest.Item, set[Any]]] = {}
-    for item in items:
-        marker = item.get_closest_marker(COVERING)
-        if marker and not item.get_closest_marker(EXTENDED.name):
-            callspec: Any = vars(item)["callspec"]
-            values = enumerate(callspec._idlist)  # one id for each `parametrize`
-            tests.setdefault(item.nodeid.partition("[")[0], {})[item] = set(combinations(values, *marker.args or (1,)))
-    for cases in tests.values():
-        for item in cases.keys() - covering(cases):
+def mark_what_is_extended(items: Iterable[pytest.Item]) -> None:
+    """Marks the cases of `covering` tests, and of those that take turns, that only the long run has."""
+    positions: Counter[Path] = Counter()
+    for cases in _tests(items):
+        test = next(iter(cases))
+        chosen = set(cases)
+        if marker := test.get_closest_marker(COVERING):
+            chosen = covering({item: _together(spec, *marker.args) for item, spec in cases.items()})
+        elif turns := [each.args for each in test.iter_markers(TURNS) if each.args[0] in cases[test].params]:
+            chosen = _in_turn(cases, *turns[0], crc32(test.path.name.encode()) + positions[test.path])
+            positions[test.path] += 1
+        for item in cases.keys() - chosen:
             item.add_marker(EXTENDED)
+
+
+def _tests(items: Iterable[pytest.Item]) -> Iterable[Cases]:
+    """The cases of each test that has parameters, with these, except for cases that are extended anyway."""
+    tests: dict[str, Cases] = {}
+    for item in items:
+        if (spec := vars(item).get("callspec")) and not item.get_closest_marker(EXTENDED.name):
+            tests.setdefault(item.nodeid.partition("[")[0], {})[item] = spec
+    return tests.values()
+
+
+def _together(spec: Any, size: int = 1) -> set[Any]:
+    """The values of a case, or the pairs of them; `parametrize` has one id for what it sets together."""
+    return set(combinations(enumerate(spec._idlist), size))
+
+
+def _in_turn(cases: Cases, parameter: str, count: int, position: int) -> set[pytest.Item]:
+    """The cases with those values of the parameter whose turn it is."""
+    values = {item: str(spec.params[parameter]) for item, spec in cases.items()}
+    wanted = turn(list(dict.fromkeys(values.values())), count, position)
+    return {item for item in cases if values[item] in wanted}
 
 
 def covering(cases: Mapping[T, set[Any]]) -> set[T]:
@@ -46,3 +77,8 @@ def covering(cases: Mapping[T, set[Any]]) -> set[T]:
         missing -= cases[best]
         chosen.add(best)
     return chosen
+
+
+def turn(values: Sequence[str], count: int, position: int) -> set[str]:
+    """As many of the values, which stand apart in their order; with the position, they move on by one."""
+    return {values[(position + len(values) * each // count) % len(values)] for each in range(count)}

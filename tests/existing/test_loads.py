@@ -8,6 +8,8 @@ from tests.commands import Done, Inside
 from tests.existing.making import imported
 from tests.stores import Store
 
+pytestmark = pytest.mark.turns("store", 2)
+
 TABLES = {
     "postgres": """
 CREATE SCHEMA crm;

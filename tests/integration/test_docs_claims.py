@@ -9,6 +9,8 @@ import pytest
 from tests.commands import ROOT
 from tests.stores import HALF, OTHER_HALF, counts
 
+pytestmark = pytest.mark.turns("store", 2)
+
 MODES = """
 connections: {{ w: {connection} }}
 tables:

@@ -4,6 +4,8 @@ import pytest
 
 from tests.stores import counts
 
+pytestmark = pytest.mark.turns("store", 2)
+
 HEAD = "connections: {{ w: {connection} }}\n"
 
 

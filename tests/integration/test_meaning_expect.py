@@ -1,5 +1,9 @@
 """What quality checks, several targets, `before` and `after` do to a load, on every engine."""
 
+import pytest
+
+pytestmark = pytest.mark.turns("store", 2)
+
 CHECKS = [
     ("{ not_null: [v] }", 1, 1),
     ("{ not_null: [id, v], severity: warn }", 0, 1),

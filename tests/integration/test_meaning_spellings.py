@@ -4,6 +4,8 @@ import pytest
 
 from tests.stores import Store, counts
 
+pytestmark = pytest.mark.turns("store", 2)
+
 FOLDING = {
     "sqlite": "TEXT COLLATE NOCASE",
     "duckdb": "VARCHAR COLLATE NOCASE",

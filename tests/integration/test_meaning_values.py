@@ -6,6 +6,8 @@ import pytest
 
 from tests.stores import KINDS, Store, address
 
+pytestmark = pytest.mark.turns("store", 2)
+
 TYPES = {
     "d38": ("numeric(38,10)", "1234567890123456789012345678.0123456789"),
     "big": ("bigint", "-9223372036854775808"),

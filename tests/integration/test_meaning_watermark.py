@@ -5,6 +5,8 @@ import pytest
 from flowc.service.loads import run as loads
 from tests.stores import counts
 
+pytestmark = pytest.mark.turns("store", 2)
+
 SPEC = """
 connections: {{ w: {connection} }}
 tables:

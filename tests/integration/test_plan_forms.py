@@ -27,6 +27,8 @@ from tests.commands import ROOT, Inside
 from tests.stores import Store, address
 from tests.waiting import PATIENCE
 
+pytestmark = pytest.mark.turns("store", 2)
+
 SCHEMA = json.loads((ROOT / "schemas" / "plan.json").read_text("utf-8"))
 
 BEFORE = """

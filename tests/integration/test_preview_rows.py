@@ -8,6 +8,8 @@ import pytest
 
 from tests.commands import Folder, Inside
 
+pytestmark = pytest.mark.turns("kind", 2)
+
 KINDS = ("sqlite", "duckdb", "postgres", "mysql", "delta")
 SPECS = """connections:
   files: {{ kind: files, uri: . }}

@@ -12,6 +12,8 @@ from tests.commands import Inside
 from tests.older import make_older, own
 from tests.stores import HALF, OTHER_HALF, Store
 
+pytestmark = pytest.mark.turns("store", 2)
+
 KEPT = ("migrations", "migration_steps", "watermarks", "positions")
 
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 from functools import partial
 
+import pytest
+
 from flowc.service.access.owners import Owners
 from tests.commands import Inside
 from tests.integration.test_projects import Make, appending, done, made, refused
 from tests.older import make_older, own
 from tests.stores import HALF, OTHER_HALF, Store
+
+pytestmark = pytest.mark.turns("store", 2)
 
 __all__ = ["made"]  # fixtures
 

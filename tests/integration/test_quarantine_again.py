@@ -8,6 +8,8 @@ import pytest
 
 from tests.integration.test_quarantine import kept, ran
 
+pytestmark = pytest.mark.turns("store", 2)
+
 KEYED = """
 connections: {{ w: {connection} }}
 pipelines:

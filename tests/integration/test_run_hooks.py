@@ -9,6 +9,8 @@ from flowc.runtime.connectors import open_database
 from flowc.runtime.load import run_load
 from tests.stores import KINDS, SERVERS, Store, address
 
+pytestmark = pytest.mark.turns("store", 2)
+
 SPEC = """
 connections: {{ w: {connection} }}
 pipelines:

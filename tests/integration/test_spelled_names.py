@@ -24,6 +24,8 @@ from tests.stores import KINDS, Store, address
 from tests.streams.test_loop_epochs import _ROWS, _plan
 from tests.waiting import until
 
+pytestmark = pytest.mark.turns("place", 2)
+
 
 @dataclass
 class Place:

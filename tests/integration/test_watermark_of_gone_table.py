@@ -11,6 +11,8 @@ import pytest
 from flowc.runtime.connectors import open_database
 from tests.commands import Inside
 
+pytestmark = pytest.mark.turns("project", 2)
+
 SPEC = """
 connections:
   source: {{ kind: sqlite, path: source.db }}

@@ -17,6 +17,8 @@ from tests.migrate.looking import look
 from tests.migrate.projects import specs
 from tests.stores import Store
 
+pytestmark = pytest.mark.turns("any_store", 2)
+
 _COLUMNS = "columns: { id: bigint primary key, a: integer not null, b: integer not null, c: integer }\n"
 _SAME_NAME = "indexes: [{{ columns: [{}], unique: true, name: u }}]"
 _ROLES = (

@@ -26,6 +26,8 @@ from tests.migrate.test_locks import _hold, _locks
 from tests.stores import SERVERS, Store
 from tests.waiting import until
 
+pytestmark = pytest.mark.turns("store", 2)
+
 BEFORE = "columns: { id: bigint primary key, a: integer, b: integer }"
 AFTER = "columns: { id: bigint primary key, a: bigint, b: integer }"
 

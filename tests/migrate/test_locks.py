@@ -26,6 +26,8 @@ from tests.migrate.projects import specs
 from tests.stores import SERVERS, Store
 from tests.waiting import PATIENCE, until
 
+pytestmark = pytest.mark.turns("store", 2)
+
 BEFORE = "columns: { id: bigint primary key, a: integer, b: integer }"
 AFTER = BEFORE + "\nindexes: [{ columns: [a] }, { columns: [b] }]"
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.commands import Inside
 from tests.migrate.looking import values
 from tests.migrate.projects import specs
 from tests.stores import Store
+
+pytestmark = pytest.mark.turns("store", 2)
 
 
 def _apply(project: Inside, store: Store, columns: str, *words: str) -> None:

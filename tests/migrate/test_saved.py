@@ -17,6 +17,8 @@ from tests.migrate.projects import specs
 from tests.stores import Store
 from tests.waiting import PATIENCE
 
+pytestmark = pytest.mark.turns("store", 2)
+
 BEFORE = "columns: { id: bigint primary key, a: integer, b: text }"
 AFTER = "columns: { id: bigint primary key, a: bigint, b: text, c: text }"
 LESS = "columns: { id: bigint primary key }"

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import random
 
+import pytest
+
 from benchmarks.applies.walk import Walk
 from tests.stores import Store
+
+pytestmark = pytest.mark.turns("store", 2)
 
 
 def test_applies_that_are_cut_off_lose_no_column(store: Store):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +14,8 @@ from tests.model import histories as h
 from tests.model.engines import HERE, OWN, WAYS, Engine, shown_by_view
 from tests.model.loads import execute, load, outcome, plan, refused, state, stored, target
 from tests.model.model import Merge, Row, append, merge
+
+pytestmark = pytest.mark.turns("engine", 3)
 
 SOURCES = st.one_of(st.sampled_from(WAYS), st.just(OWN))
 WRITES = (Counter.INSERTED, Counter.UPDATED, Counter.DELETED)

@@ -34,7 +34,10 @@ CHECKS = (
 )
 WAYS = (HERE, "postgres", "csv", HERE)
 BATCHES = st.lists(st.tuples(st.sampled_from(WAYS), h.rows(most=5, odd=20)), min_size=1, max_size=3)
-pytestmark = pytest.mark.parametrize("engine", DATABASES, indirect=True, scope="module")
+pytestmark = [
+    pytest.mark.parametrize("engine", DATABASES, indirect=True, scope="module"),
+    pytest.mark.turns("engine", 2),
+]
 """A lake keeps no rows beside its tables."""
 DELETES = st.sampled_from(["ignore", "hard", "soft"])
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from flowc.loadplan import Counter
 from tests.model import histories as h
 from tests.model.engines import Engine
 from tests.model.loads import load, state
 from tests.model.model import History
 from tests.model.test_model_scd2 import applied
+
+pytestmark = pytest.mark.turns("engine", 2)
 
 
 def row(at: int, content: str, key: int = 1) -> dict[str, Any]:

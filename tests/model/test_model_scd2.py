@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +15,8 @@ from tests.model import histories as h
 from tests.model.engines import HERE, WAYS, Engine
 from tests.model.loads import load, outcome, refused, state, target
 from tests.model.model import History, Table, key_of, scd2
+
+pytestmark = pytest.mark.turns("engine", 2)
 
 
 def expected(table: Table, *, soft: bool) -> list[tuple]:

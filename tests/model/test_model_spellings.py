@@ -28,6 +28,8 @@ from tests.model.model import History, Merge, merge, scd2
 from tests.model.test_model_merge import shown
 from tests.model.test_model_scd2 import expected
 
+pytestmark = pytest.mark.turns("folding", 2)
+
 FOLDING = {
     "sqlite": "TEXT COLLATE NOCASE",
     "duckdb": "VARCHAR COLLATE NOCASE",

@@ -16,7 +16,7 @@ from tests import lakes
 from tests.commands import Inside
 from tests.stores import KINDS, Store, address
 
-pytestmark = pytest.mark.usefixtures("warm_runs")
+pytestmark = [pytest.mark.usefixtures("warm_runs"), pytest.mark.turns("kind", 2)]
 BEFORE, NOON, ONE = "2026-03-10T11:59:00Z", "2026-03-10T12:00:00Z", "2026-03-10T13:00:00Z"
 LATER, LAST = "2037-03-10T12:00:00Z", "2037-03-10T13:00:00Z"
 SPEC = """

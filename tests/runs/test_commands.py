@@ -19,7 +19,7 @@ from flowc.service.runs.records import RunRecord
 from tests.commands import Inside
 from tests.waiting import until
 
-pytestmark = pytest.mark.usefixtures("warm_runs")
+pytestmark = [pytest.mark.usefixtures("warm_runs"), pytest.mark.turns("store", 2)]
 NOON = "2026-03-10T12:00:00Z"
 BEFORE = "2026-03-10T11:59:00Z"
 SPEC = """

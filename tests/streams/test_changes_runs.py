@@ -35,7 +35,7 @@ from tests.stores import KINDS
 from tests.streams.changes import plan, table_apply, topic
 from tests.streams.test_state_runs import Cut, Log, Messages
 
-pytestmark = pytest.mark.usefixtures("kept_files")
+pytestmark = [pytest.mark.usefixtures("kept_files"), pytest.mark.turns("wh", 2)]
 
 COLUMNS = (Column("id", BIGINT), Column("n", BIGINT))
 ROWS = pa.schema([("id", pa.int64()), ("n", pa.int64())])

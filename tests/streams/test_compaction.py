@@ -23,7 +23,7 @@ from flowc.runtime.streams.targets.contract import Fenced
 from tests.stores import KINDS
 from tests.streams.test_state_store import Open, made, opened
 
-pytestmark = pytest.mark.usefixtures("kept_files")
+pytestmark = [pytest.mark.usefixtures("kept_files"), pytest.mark.turns("made", 2)]
 
 __all__ = ["made", "opened"]
 DATABASES = pytest.mark.parametrize("made", KINDS, indirect=True)

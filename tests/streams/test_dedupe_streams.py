@@ -17,7 +17,7 @@ from tests.stores import KINDS
 from tests.topics import Message, fresh, produce
 from tests.waiting import PATIENCE
 
-pytestmark = pytest.mark.usefixtures("kept_files")
+pytestmark = [pytest.mark.usefixtures("kept_files"), pytest.mark.turns("wh", 2)]
 
 PROJECT = """
 connections:

@@ -15,7 +15,7 @@ from flowc.runtime.connectors import open_database
 from tests.commands import Folder, Inside
 from tests.topics import Message, fresh, produce
 
-pytestmark = pytest.mark.usefixtures("kept_files")
+pytestmark = [pytest.mark.usefixtures("kept_files"), pytest.mark.turns("wh", 2)]
 
 PROJECT = """
 connections:

@@ -14,7 +14,7 @@ from tests.topics import fresh
 from tests.waiting import PATIENCE, until
 from tests.warmflowc import Command
 
-pytestmark = pytest.mark.usefixtures("kept_files")
+pytestmark = [pytest.mark.usefixtures("kept_files"), pytest.mark.turns("wh", 2)]
 
 DEDUPE = "dedupe: { keys: [id], within: 30d }\n    watermark: { lateness: 30d }"
 SHARED = f"{DEDUPE}\n    state: {{ connection: wh }}"

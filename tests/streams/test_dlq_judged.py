@@ -18,7 +18,7 @@ from tests.streams.test_dlq_dedupe import PLACES, check_beside, check_killed_rep
 from tests.streams.test_dlq_killed import ids
 from tests.topics import Message, fresh, produce
 
-pytestmark = pytest.mark.usefixtures("kept_files")
+pytestmark = [pytest.mark.usefixtures("kept_files"), pytest.mark.turns("wh", 2)]
 
 BAD = tuple(range(0, 60, 3))
 TWINS = tuple(n for n in BAD if n % 2 == 0)

@@ -11,6 +11,8 @@ from tests.commands import Inside
 from tests.stores import SERVERS, Store, address
 from tests.streams.filefolder import put
 
+pytestmark = pytest.mark.turns("kind", 2)
+
 PROJECT = """
 connections:
   inbox: {{ kind: files, uri: inbox, format: jsonl }}

@@ -26,7 +26,7 @@ from flowc.source import SourceFile, Span
 from flowc.stream import StreamPlan
 from flowc.types import BIGINT
 
-pytestmark = pytest.mark.usefixtures("kept_files")
+pytestmark = [pytest.mark.usefixtures("kept_files"), pytest.mark.turns("place", 2)]
 
 _ROWS = pa.schema([("id", pa.int64()), ("part", pa.int64())])
 _COLUMNS = (Column("id", BIGINT), Column("part", BIGINT))

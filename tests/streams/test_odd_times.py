@@ -17,7 +17,7 @@ from tests.streams.filefolder import aged, put
 from tests.streams.test_dlq import MENDED, Place, counted, project, rows, run
 from tests.topics import Message, fresh, produce
 
-pytestmark = pytest.mark.usefixtures("kept_files")
+pytestmark = [pytest.mark.usefixtures("kept_files"), pytest.mark.turns("wh", 2)]
 
 ANY_TIME = {"message_timestamp_after_max_ms": str(2**63 - 1), "message_timestamp_before_max_ms": str(2**63 - 1)}
 USUAL = 1_760_000_000_000

@@ -27,7 +27,7 @@ from tests.older import make_numbered, make_older, own
 from tests.stores import Store
 from tests.streams.filefolder import put
 
-pytestmark = pytest.mark.usefixtures("kept_files")
+pytestmark = [pytest.mark.usefixtures("kept_files"), pytest.mark.turns("store", 2)]
 
 SPEC = """
 project: {name}

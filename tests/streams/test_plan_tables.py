@@ -17,7 +17,7 @@ from tests.commands import ROOT, Inside
 from tests.streams.filefolder import put
 from tests.topics import Message, drop, fresh, produce
 
-pytestmark = pytest.mark.usefixtures("kept_files")
+pytestmark = [pytest.mark.usefixtures("kept_files"), pytest.mark.turns("wh", 2)]
 
 Wh = tuple[str, Mapping[str, object]]
 SCHEMA = json.loads((ROOT / "schemas" / "plan.json").read_text("utf-8"))

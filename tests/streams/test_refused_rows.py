@@ -11,6 +11,8 @@ from tests.commands import Done, Inside
 from tests.stores import Store
 from tests.streams.filefolder import put
 
+pytestmark = pytest.mark.turns("store", 2)
+
 PROJECT = """
 connections:
   inbox: {{ kind: files, uri: inbox, format: jsonl }}

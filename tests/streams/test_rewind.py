@@ -18,7 +18,7 @@ from tests.streams.test_dlq import Place, rows
 from tests.topics import FIRST_MS, Message, cut, fresh, produce
 from tests.waiting import PATIENCE, until
 
-pytestmark = pytest.mark.usefixtures("kept_files")
+pytestmark = [pytest.mark.usefixtures("kept_files"), pytest.mark.turns("wh", 2)]
 
 PROJECT = """
 connections:

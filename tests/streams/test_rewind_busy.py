@@ -22,6 +22,8 @@ from tests.streams.test_dlq import Place
 from tests.streams.test_rewind import APPEND, counts, fill, project, run
 from tests.topics import Message, fresh, produce
 
+pytestmark = pytest.mark.turns("place", 2)
+
 TWO = f"[{APPEND}, {{ connection: side, table: copy }}]"
 LETTERS = "SELECT id, CAST(name AS BIGINT) AS name FROM source"
 

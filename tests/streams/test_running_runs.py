@@ -23,6 +23,8 @@ from tests.streams.test_window_changes import Place as Writing
 from tests.streams.test_window_changes import _seconds as seconds
 from tests.streams.test_window_changes import messages
 
+pytestmark = pytest.mark.turns("wh", 2)
+
 SPEC = """
 connections:
   bus: {{ kind: kafka, bootstrap_servers: "localhost:9092" }}

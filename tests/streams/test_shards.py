@@ -35,7 +35,7 @@ from tests.stores import KINDS, Store
 from tests.streams.shards import FIRST, Shards, sequence
 from tests.streams.test_state_runs import Cut, Open, Worker, _kind, _messages, _plan, _rows, model, opened
 
-pytestmark = pytest.mark.usefixtures("kept_files")
+pytestmark = [pytest.mark.usefixtures("kept_files"), pytest.mark.turns("store", 2), pytest.mark.turns("opened", 2)]
 
 __all__ = ["opened"]
 Given = Mapping[str, list[tuple[int, int]]]

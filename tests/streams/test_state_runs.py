@@ -32,7 +32,7 @@ from flowc.types import BIGINT
 from tests.extended import with_extended
 from tests.stores import KINDS
 
-pytestmark = pytest.mark.usefixtures("kept_files")
+pytestmark = [pytest.mark.usefixtures("kept_files"), pytest.mark.turns("opened", 2)]
 
 _COLUMNS = (Column("id", BIGINT), Column("n", BIGINT))
 _ROWS = pa.schema([("id", pa.int64()), ("n", pa.int64())])

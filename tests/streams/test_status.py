@@ -15,6 +15,8 @@ from tests.streams.test_rewind import APPEND, Place, fill, project, run
 from tests.topics import Message, fresh, produce
 from tests.waiting import PATIENCE, until
 
+pytestmark = pytest.mark.turns("wh", 2)
+
 
 def test_lag_is_what_was_not_read(tmp_path: Path, kafka: str, wh: Place) -> None:
     topic = fresh(kafka, 2)

@@ -15,7 +15,7 @@ from flowc.runtime.connectors import open_database
 from tests.commands import Inside
 from tests.streams.filefolder import put
 
-pytestmark = pytest.mark.usefixtures("kept_files")
+pytestmark = [pytest.mark.usefixtures("kept_files"), pytest.mark.turns("kind", 2)]
 
 PROJECT = """
 connections:

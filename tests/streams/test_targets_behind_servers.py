@@ -25,6 +25,8 @@ from tests.streams.filefolder import put
 from tests.streams.test_targets_behind import DEDUPE, Stream
 from tests.waiting import until
 
+pytestmark = pytest.mark.turns("server", 3)
+
 PROJECT = """
 connections:
   inbox: { kind: files, uri: inbox }

@@ -27,7 +27,7 @@ from tests.streams.filefolder import put
 from tests.streams.test_targets_behind_servers import Server, at_work
 from tests.waiting import until
 
-pytestmark = pytest.mark.usefixtures("kept_files")
+pytestmark = [pytest.mark.usefixtures("kept_files"), pytest.mark.turns("store", 2)]
 
 PROJECT = """
 connections:

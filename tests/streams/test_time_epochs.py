@@ -42,7 +42,7 @@ from tests.stores import KINDS
 from tests.streams import test_state_runs as states
 from tests.streams.test_state_runs import Cut, Log, Messages, Open
 
-pytestmark = pytest.mark.usefixtures("kept_files")
+pytestmark = [pytest.mark.usefixtures("kept_files"), pytest.mark.turns("opened", 2)]
 
 opened = states.opened  # a fixture
 

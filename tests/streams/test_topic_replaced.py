@@ -23,6 +23,8 @@ from tests.streams.test_rewind import APPEND, counts, fill, project, run
 from tests.topics import committed, fresh, remake
 from tests.waiting import PATIENCE
 
+pytestmark = pytest.mark.turns("wh", 2)
+
 
 def replaced(kafka: str, topic: str, count: int) -> None:
     """Another topic of that name, with more messages than were read of the first."""

@@ -31,7 +31,7 @@ from tests.stores import KINDS
 from tests.streams.compiled import compiled
 from tests.streams.test_state_runs import _ROWS, _START, Log, Messages, _decoded
 
-pytestmark = pytest.mark.usefixtures("kept_files")
+pytestmark = [pytest.mark.usefixtures("kept_files"), pytest.mark.turns("wh", 2)]
 
 SPEC = """
 connections:

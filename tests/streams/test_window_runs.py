@@ -17,7 +17,7 @@ from tests.commands import Folder, Inside
 from tests.daemons import daemon, metrics
 from tests.topics import Message, cut, fresh, produce
 
-pytestmark = pytest.mark.usefixtures("kept_files")
+pytestmark = [pytest.mark.usefixtures("kept_files"), pytest.mark.turns("wh", 2)]
 
 PROJECT = """
 connections:

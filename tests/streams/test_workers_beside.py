@@ -38,6 +38,8 @@ from tests.streams.test_state_runs import (
 from tests.streams.test_state_store import made
 from tests.streams.test_state_store import opened as stores
 
+pytestmark = pytest.mark.turns("opened", 2)
+
 __all__ = ["made", "opened", "stores"]
 _NONE = empty_of(_ROWS)
 

@@ -6,7 +6,7 @@ from itertools import combinations, product
 
 import pytest
 
-from tests.extended import covering
+from tests.extended import covering, turn
 
 AXES = (("sqlite", "duckdb", "postgres", "mysql"), ("append", "merge", "scd2"), ("files", "same"))
 
@@ -17,3 +17,9 @@ def test_each_value_or_pair_is_met_by_few_cases(size: int, fewest: int) -> None:
     chosen = covering(cases)
     assert set().union(*(cases[ids] for ids in chosen)) == set().union(*cases.values())
     assert fewest <= len(chosen) <= fewest + size
+
+
+def test_neighbours_have_other_values_and_a_file_and_a_server_each() -> None:
+    turns = [turn(AXES[0], 2, position) for position in range(7, 11)]
+    assert turns == [{"duckdb", "mysql"}, {"sqlite", "postgres"}] * 2
+    assert set().union(*(turn("abcde", 2, position) for position in range(3))) == set("abcde")
