@@ -145,8 +145,17 @@ def _mysql(still: str, word: str | None, kept: str) -> list[Piece]:
     return pieces
 
 
-def _retyped(name: str) -> list[Piece]:
-    """What a column of PostgreSQL bears that gets another type, and what says nothing of its type."""
+_TYPED = {
+    "sqlite": ("CREATE UNIQUE INDEX typed ON t (u) WHERE {} > '5'",),
+    "duckdb": ("CREATE INDEX typed ON t (lower(CAST({} AS VARCHAR)))",),
+}
+"""Indexes that say something of a column which gets another type."""
+
+
+def _retyped(name: str, kind: str) -> list[Piece]:
+    """What a column bears that gets another type, and what says nothing of its type."""
+    if kind != "postgres":
+        return [Piece("typed index", (sql.format(name),), 0.15) for sql in _TYPED.get(kind, ())]
     return [
         Piece("typed check", (f"ALTER TABLE t ADD CONSTRAINT typed CHECK ({name} IS NOT NULL OR u > -9)",), 0.2),
         Piece("typed grant", (f"GRANT UPDATE ({name}) ON t TO PUBLIC",), 0.2),
@@ -169,5 +178,5 @@ def chosen(kind: str, before: Shape, edited: Edited, chance: random.Random) -> S
     still, some = chance.choice(untouched).name, chance.choice(kept).name
     pieces = _OF[kind](still, chance.choice(words) if words else None, some)
     typed = sorted(name for name, what in edited.touched if what == "type")
-    pieces += _retyped(chance.choice(typed)) if typed and kind == "postgres" else []
+    pieces += _retyped(chance.choice(typed), kind) if typed else []
     return [piece for piece in pieces if chance.random() < piece.often]

@@ -306,3 +306,30 @@ def test_a_definition_of_mysql_is_written_anew_in_its_own_words(
 def _own_words(store: Store) -> str:
     lines = store.raw("SHOW CREATE TABLE t")[0][1].splitlines()
     return next(line for line in lines if line.strip()[1:3] in ('a"', "a`"))
+
+
+@pytest.mark.parametrize("key", ["BIGINT NOT NULL PRIMARY KEY", "INTEGER PRIMARY KEY", "BIGINT, rowid TEXT"])
+def test_full_text_indexes_find_the_rows_that_they_found_before(store: Store, project: Inside, key: str):
+    store.run(
+        f"CREATE TABLE t (id {key}, a TEXT, b INTEGER)",
+        "INSERT INTO t (id, a) VALUES (1, 'one'), (2, 'two'), (3, 'three')",
+        "CREATE VIRTUAL TABLE words USING fts5(a, content='t', content_rowid='oid')",
+        "INSERT INTO words (words) VALUES ('rebuild')",
+        "DELETE FROM words WHERE rowid = 1",
+        "DELETE FROM t WHERE id = 1",
+    )  # fmt: skip
+    found = "SELECT t.a FROM words JOIN t ON t.oid = words.rowid WHERE words MATCH 'two'"
+    assert store.raw(found) == [("two",)]
+    applied(project, store, AFTER if "PRIMARY" in key else "columns: { id: bigint, a: text not null, b: integer }")
+    assert store.raw(found) == [("two",)]
+
+
+@pytest.mark.parametrize("index", ["UNIQUE INDEX i ON t (b) WHERE a > '5'", "UNIQUE INDEX i ON t (b, a || 'x')"])
+def test_no_index_comes_to_mean_something_else_by_a_change_of_type(store: Store, project: Inside, index: str):
+    store.run(
+        "CREATE TABLE t (id BIGINT NOT NULL PRIMARY KEY, a TEXT, b INTEGER)", f"CREATE {index}",
+        "INSERT INTO t VALUES (1, '9', 1), (2, '10', 1)",
+    )  # fmt: skip
+    words = refused(project, store, "columns: { id: bigint primary key, a: integer, b: integer }")
+    assert "what index i says of `a` may mean something else in another type" in words
+    applied(project, store, "columns: { id: bigint primary key, a: text, b: bigint }")

@@ -10,7 +10,7 @@ from flowc.compiler.migrate import alteration as kinds
 from flowc.compiler.migrate.alteration import Alteration, Situation
 from flowc.compiler.migrate.facts import Act, statement
 from flowc.compiler.migrate.retype import retype
-from flowc.compiler.quote import ident, idents, table
+from flowc.compiler.quote import ident, table
 from flowc.compiler.tables.ddl import comments, create_index, create_table, ensure_sequence
 from flowc.compiler.tables.difference import same_column
 from flowc.migration import Statement
@@ -19,8 +19,13 @@ NEW = "__flowc_new"
 """Ends the name of the table that takes the old one's place."""
 
 
-def rebuild(situation: Situation, alterations: tuple[Alteration, ...]) -> tuple[Statement, ...]:
-    """The statements. Columns and indexes that are nobody's of ours are taken along, in the engine's own words."""
+def rebuild(
+    situation: Situation, alterations: tuple[Alteration, ...], row_id: str | None = None
+) -> tuple[Statement, ...]:
+    """The statements. Columns and indexes that are nobody's of ours are taken along, in the engine's own words.
+
+    `row_id` is what the engine calls the number of a row that the copy keeps.
+    """
     made = rebuilt_table(situation, alterations)
     name, new = situation.live.name, _new_name(situation.live.name)
     bare = replace(made, name=new, indexes=tuple(i for i in made.indexes if i.constraint), comment=None)
@@ -34,7 +39,7 @@ def rebuild(situation: Situation, alterations: tuple[Alteration, ...]) -> tuple[
         *((Act.MAKE_SEQUENCE, sql, "make its sequence") for sql in sequences),
         (Act.DROP_TABLE, f"DROP TABLE IF EXISTS {table(new)}", "clear away what an earlier attempt left"),
         *((Act.MAKE_TABLE, sql, "make the table as it will be") for sql in create),
-        (Act.COPY_ROWS, _copy(made, new, situation), "copy the rows"),
+        (Act.COPY_ROWS, _copy(made, new, situation, row_id), "copy the rows"),
         (Act.DROP_TABLE, f"DROP TABLE {table(name)}", "drop the table as it was"),
         (Act.RENAME_TABLE, f"ALTER TABLE {table(new)} RENAME TO {ident(name.name)}", "put the new one in its place"),
         *((Act.CREATE_INDEX, sql, "index it") for sql in indexes),
@@ -86,10 +91,11 @@ def _indexes(situation: Situation, alterations: tuple[Alteration, ...]) -> tuple
     return (*kept, *(a.index for a in alterations if isinstance(a, kinds.CreateIndex)))
 
 
-def _copy(made: Table, new: TableName, situation: Situation) -> str:
+def _copy(made: Table, new: TableName, situation: Situation, row_id: str | None) -> str:
     pairs = [(column, situation.live.column(situation.old_name(column.name))) for column in made.columns]
-    names = idents(column.name for column, was in pairs if was is not None)
-    values = ", ".join(kept_value(was, column, situation) for column, was in pairs if was is not None)
+    kept = [row_id] if row_id else []
+    names = ", ".join([*kept, *(ident(column.name) for column, was in pairs if was is not None)])
+    values = ", ".join([*kept, *(kept_value(was, column, situation) for column, was in pairs if was is not None)])
     return f"INSERT INTO {table(new)} ({names}) SELECT {values} FROM {table(situation.live.name)}"
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable
 
-from flowc.catalog import Index
-from flowc.compiler.migrate.alteration import Alteration, AlterGeneration, Situation
+from flowc.catalog import Column, Index
+from flowc.compiler.migrate.alteration import Alteration, AlterGeneration, AlterType, Situation
 from flowc.compiler.tables.made import way
 from flowc.types import DataType, Kind
 
@@ -58,6 +58,24 @@ def unordered(index: Index, situation: Situation, kinds: Container[str]) -> str 
         if kind.lower() in kinds:
             return f"the engine has no order for a {kind}, which `{name}` is"
     return None
+
+
+def particular(was: Column, now: Column, situation: Situation) -> list[str]:
+    """The indexes whose expression or condition may mean something else, or nothing, in another type of a column."""
+    if alike(was.type, now.type):
+        return []
+    found = (i for i in situation.live.indexes if (i.beyond or i.where is not None) and i.names(was.name))
+    return [f"index {index.name}" for index in found]
+
+
+def retyped_index(alteration: Alteration, situation: Situation) -> str | None:
+    """Why a column does not get another type: what an index says of it was written for the type that it has."""
+    if not isinstance(alteration, AlterType):
+        return None
+    was = alteration.was
+    found = ", ".join(particular(was, alteration.now, situation))
+    words = f"what {found} says of `{was.name}` may mean something else in another type"
+    return f"{words}: drop it first and make it again afterwards" if found else None
 
 
 def from_others(bound: Iterable[str]) -> tuple[str, ...]:

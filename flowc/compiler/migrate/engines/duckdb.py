@@ -9,6 +9,7 @@ from flowc.compiler.migrate import statements
 from flowc.compiler.migrate.alteration import Alteration, Situation
 from flowc.compiler.migrate.facts import Act
 from flowc.compiler.migrate.rebuild import rebuild
+from flowc.compiler.migrate.refusals import retyped_index
 from flowc.compiler.migrate.retype import retype
 from flowc.compiler.migrate.statements import Engine, alter, is_constant, one
 from flowc.compiler.quote import ident
@@ -89,4 +90,4 @@ def _of_free_column(
     assert_never(alteration)
 
 
-DUCKDB = Engine(_statements, rebuild=rebuild, loses=_loses)
+DUCKDB = Engine(_statements, rebuild=rebuild, loses=_loses, refuses=retyped_index)

@@ -8,7 +8,7 @@ from typing import assert_never
 from flowc.catalog import Column, Index, Table
 from flowc.compiler.migrate import alteration as kinds
 from flowc.compiler.migrate.alteration import Alteration, Situation
-from flowc.compiler.migrate.refusals import DIVIDES, FOREIGN, alike, from_others, hindered, not_whole
+from flowc.compiler.migrate.refusals import DIVIDES, FOREIGN, from_others, hindered, not_whole, particular
 from flowc.compiler.tables.made import is_stored, way
 
 _VERSIONED = "system versioning"
@@ -60,8 +60,7 @@ def keeps(live: Table) -> str | None:
 
 def _alter_type(was: Column, now: Column, situation: Situation) -> str | None:
     found = [words for words in was.bound if words.startswith(FOREIGN) or words == DIVIDES]
-    if not alike(was.type, now.type):
-        found += [f"index {index.name}" for index in situation.live.indexes if index.beyond and index.names(was.name)]
+    found += particular(was, now, situation)
     return hindered("change the type of", was.name, found)
 
 

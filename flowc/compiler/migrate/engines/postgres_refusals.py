@@ -9,7 +9,7 @@ from flowc.catalog import REPLICA_IDENTITY, Column, Index, Table
 from flowc.compiler.migrate import alteration as kinds
 from flowc.compiler.migrate.alteration import Alteration, Situation
 from flowc.compiler.migrate.engines.postgres_require import require_name
-from flowc.compiler.migrate.refusals import FOREIGN, alike, from_others, hindered, not_whole, unordered
+from flowc.compiler.migrate.refusals import FOREIGN, alike, from_others, hindered, not_whole, particular, unordered
 from flowc.compiler.tables.made import is_stored, way
 
 _INHERITED = "a table that it is inherited from"
@@ -98,8 +98,7 @@ def _of_another_type(was: Column, now: Column, situation: Situation) -> Iterator
         name = words.removeprefix("constraint ").partition(" on ")[0]
         if words.startswith("constraint ") and name not in known and f"{FOREIGN}{name}" not in was.bound:
             yield f"CHECK {name}"
-    particular = (i for i in situation.live.indexes if (i.beyond or i.where is not None) and i.names(was.name))
-    yield from (f"index {index.name}" for index in particular)
+    yield from particular(was, now, situation)
 
 
 def _identity(marks: tuple[str, ...], successor: Index | None, situation: Situation) -> str | None:

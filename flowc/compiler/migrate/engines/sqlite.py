@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import assert_never
 
-from flowc.catalog import counts, names_word
+from flowc.catalog import Table, counts, names_word
 from flowc.compiler.migrate import alteration as kinds
 from flowc.compiler.migrate import statements
 from flowc.compiler.migrate.alteration import Alteration, Situation
 from flowc.compiler.migrate.facts import Act, statement
-from flowc.compiler.migrate.rebuild import rebuild
+from flowc.compiler.migrate.rebuild import rebuild, rebuilt_table
+from flowc.compiler.migrate.refusals import retyped_index
 from flowc.compiler.migrate.statements import Engine, is_constant
 from flowc.compiler.quote import text
+from flowc.compiler.tables.ddl import spell
 from flowc.compiler.tables.made import is_stored, way
 from flowc.migration import Precheck, Statement
 
@@ -58,12 +60,22 @@ def _rebuild(situation: Situation, alterations: tuple[Alteration, ...]) -> tuple
             "leave views and foreign keys as they are written",
             dialect,
         ),
-        *rebuild(before, kept),
+        *rebuild(before, kept, _row_id(rebuilt_table(before, kept), before)),
         *(statement(Act.CREATE_TRIGGER, sql, "make a trigger again", dialect) for sql in triggers),
         statement(Act.SET_PRAGMA, "PRAGMA legacy_alter_table = OFF", "and back", dialect),
         *(s for a in alterations if isinstance(a, kinds.RenameColumn) for s in statements.rename_column(a, situation)),
         *(s for a in alterations if isinstance(a, kinds.CreateIndex) for s in statements.make_index(a, situation)),
     )
+
+
+def _row_id(made: Table, situation: Situation) -> str | None:
+    """What the number of a row is called where it is no column of the table: full-text indexes point at rows by it."""
+    fold = situation.dialect.names.fold
+    taken = {fold(column.name) for column in (*made.columns, *situation.live.columns)}
+    key = [column for column in made.columns if column.name in made.primary_key]
+    if len(key) == 1 and (key[0].spelled or spell(key[0].type, situation.dialect)).upper() == "INTEGER":
+        return None  # the key itself is that number
+    return next((name for name in situation.dialect.writes.row_ids if name not in taken), None)
 
 
 _LATER = (kinds.RenameColumn, kinds.CreateIndex)
@@ -119,4 +131,4 @@ def _statements(alteration: Alteration, situation: Situation) -> tuple[Statement
     assert_never(alteration)
 
 
-SQLITE = Engine(_statements, rebuild=_rebuild, loses=_loses, unchanged=_unchanged)
+SQLITE = Engine(_statements, rebuild=_rebuild, loses=_loses, unchanged=_unchanged, refuses=retyped_index)
