@@ -212,6 +212,7 @@ DUCKDB = Dialect(
         "at_zone": "({0} AT TIME ZONE {1})",
         "in_zone": "({0} AT TIME ZONE {1})",
         "zone_misfit": _ZONE_MISFIT,
+        "no_json": "NOT json_valid({0})",
         "clock": "now()",
         "add_seconds": "({0} + to_microseconds(CAST(CAST({1} AS DOUBLE) * 1000000 AS BIGINT)))",
         "text_before": "split_part({0}, {1}, 1)",

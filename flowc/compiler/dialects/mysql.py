@@ -244,6 +244,7 @@ MYSQL = Dialect(
             f"OR NOT ({{0}} BETWEEN '1970-01-02' AND '2038-01-18') OR ({_BEFORE} <> {_AFTER} AND "
             f"(convert_tz({_BEFORE}, '+00:00', {{1}}) = {{0}}) = (convert_tz({_AFTER}, '+00:00', {{1}}) = {{0}}))))"
         ),
+        "no_json": "NOT json_valid({0})",
         "clock": "now(6)",
         "lock_wait": "SET SESSION innodb_lock_wait_timeout = {s}, lock_wait_timeout = {s}",
         "lock_wait_over": "SET SESSION innodb_lock_wait_timeout = DEFAULT, lock_wait_timeout = DEFAULT",

@@ -215,6 +215,7 @@ POSTGRES = Dialect(
         "at_zone": "({0} AT TIME ZONE {1})",
         "in_zone": "({0} AT TIME ZONE {1})",
         "zone_misfit": _ZONE_MISFIT,
+        "no_json": "({0} IS NOT NULL AND CAST({0} AS JSONB) IS NULL)",
         "clock": "clock_timestamp()",
         "kept_row": " FOR KEY SHARE",
         "lock_wait": "SET lock_timeout = {ms}",

@@ -47,6 +47,8 @@ def retype(was: Column, now: Column, situation: Situation) -> Retype:
         conversion = convert(x, old, new, dialect, None)
     except DataError:
         return _refused(x, old, new)
+    if (old.kind, new.kind) == (Kind.TEXT, Kind.JSON) and "no_json" in dialect.functions:
+        return Retype(conversion.sql, dialect.function("no_json", x), Risk.DATA_DEPENDENT)
     if (old.kind, new.kind) == (Kind.TEXT, Kind.UUID) and "kept_uuid" in dialect.functions:
         return _kept_uuid(x, conversion, dialect)
     if conversion.misfit:

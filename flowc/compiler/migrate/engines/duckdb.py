@@ -33,7 +33,9 @@ def _alter_type(alteration: kinds.AlterType, situation: Situation) -> tuple[Stat
     was, now = alteration.was, alteration.now
     if was.default is not None:
         return None
-    kind, value = spell(now.type, situation.dialect), retype(was, now, situation).value
+    kind, found = spell(now.type, situation.dialect), retype(was, now, situation)
+    # The engine converts rows, too, that were deleted and are not gone from its file yet.
+    value = f"CASE WHEN {found.misfit} THEN NULL ELSE {found.value} END" if found.misfit else found.value
     action = f"ALTER COLUMN {ident(was.name)} SET DATA TYPE {kind} USING {value}"
     return one(Act.ALTER_TYPE, situation, alter(situation, action), f"change the type of {was.name}")
 
