@@ -327,7 +327,8 @@ def prepare_rewind(
         if not stands:
             message = f"stream `{stream}` has read nothing yet"
             raise UsageError(message, code="unknown-selection", help="`start` says where it begins")
-        places = place_of(to, plan, run, (restored, held), stands)
+        own = {**stands, **_positions(plan, restored, held)}  # a rewind that was cut off moved the store alone
+        places = place_of(to, plan, run, (restored, held), own)
         named = tuple(moves_to(to, plan, run, stands, logs, places=places))
         moves = (*named, *_left(plan, run, restored, held, stands, {move.at for move in named}))
         return Rewind(plan, run, restored, held, moves, Overtaken.of(plan, run.writers, sessions), to, unknown)
