@@ -118,7 +118,8 @@ class FileSource:
 
     def stand(self, positions: Mapping[int, int], logs: Mapping[int, str]) -> None:
         """Learns where the stream stands, and by which paths it came there."""
-        self._stood = positions.get(0, 0), logs.get(0, "")
+        position = positions.get(0, 0)
+        self._stood = position, logs.get(0, "") if position else ""
 
     def assign(self, positions: Mapping[int, int]) -> None:
         """Goes to the stored position, or to where the stream starts.
