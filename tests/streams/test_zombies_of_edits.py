@@ -171,6 +171,31 @@ def test_giving_up_is_cut_off_between_the_tables_and_the_store(tmp_path: Path, t
     assert zombie.report.error is not None
 
 
+@pytest.mark.parametrize("to", TARGETS)
+@pytest.mark.parametrize("point", ["standing", "fenced"])
+def test_an_edit_is_undone_where_giving_up_was_cut_off(tmp_path: Path, to: str, point: str) -> None:
+    folder = edited(tmp_path, to, 10)
+    put(folder, "1", ("a", 1, "00:01"))
+    assert run(folder, lambda _: None).error is None
+    put(folder, "2", ("b", 1, "00:02"))
+    zombie = Paused(folder)
+    edited(tmp_path, to, 100)
+
+    def cut(name: str) -> None:
+        if name == point:
+            raise Cut
+
+    with suppress(Cut):
+        run(folder, cut)
+    edited(tmp_path, to, 10)
+    refused = [decision for _, decision in verdicts(folder) if decision == "refuse"]
+    report = run(folder, lambda _: None)
+    zombie.end()
+    assert (refused, report.error, held(tmp_path, to)) == ([], None, [("a", 10), ("b", 10)])
+    assert to != "tables" or held(tmp_path, "table") == [("a", 10), ("b", 10)]
+    assert zombie.report.error is not None
+
+
 def codes(*reports: StreamReport) -> list[str | None]:
     return [report.error and report.error.code for report in reports]
 

@@ -37,7 +37,7 @@ class FormerRun(StreamRun):
     def finish(self) -> None:
         """Does all that was intended, and keeps the state behind it; gives up the rest where a run before began to."""
         restored, found = opened(self.plan, self.store, self.writers, looking=True)
-        if any(_is_fenced(there, restored) for there in found):
+        if any(is_fenced(there, restored) for there in found):
             self.give_up()
         else:
             self.stand()
@@ -111,7 +111,7 @@ class FormerRun(StreamRun):
         return reduce(Checkpoint.then, (*self._pending, point))
 
 
-def _is_fenced(there: Held, restored: Restored) -> bool:
+def is_fenced(there: Held, restored: Restored) -> bool:
     """Whether giving up epochs was cut off between this table and the store."""
     kept = {**beginnings(restored.intents), **restored.checkpoint.positions}
     return there.epoch > restored.last and there.positions == kept
@@ -119,4 +119,4 @@ def _is_fenced(there: Held, restored: Restored) -> bool:
 
 def unfenced(there: Held, restored: Restored) -> Held:
     """What a target holds: of a table that was fenced, what the checkpoint holds."""
-    return replace(there, epoch=restored.checkpoint.epoch) if _is_fenced(there, restored) else there
+    return replace(there, epoch=restored.checkpoint.epoch) if is_fenced(there, restored) else there

@@ -120,6 +120,7 @@ def _judged(
             if intends(plan):
                 check_former(plan, restored, held, sessions)
         else:
+            held = [unfenced(there, restored) if restored.intents else there for there in held]
             check_known(plan, restored, held, _held(plan, sessions) if plan.state.shared else held)
     except UsageError as error:
         refused = Verdict(Decision.REFUSE, error.message)

@@ -19,7 +19,7 @@ from flowc.runtime.streams.plantext import fingerprint, made_by
 from flowc.runtime.streams.state.contract import Restored
 from flowc.runtime.streams.targets.contract import Fenced, Held
 from flowc.runtime.streams.targets.lettertable import table_of
-from flowc.runtime.streams.unfinished import FormerRun
+from flowc.runtime.streams.unfinished import FormerRun, is_fenced
 from flowc.service.access.sessions import Sessions
 from flowc.service.streams.state import looked_at
 from flowc.service.streams.targets import writers_of
@@ -29,6 +29,8 @@ _log = logging.getLogger("flowc.state")
 
 Made = Callable[[StreamPlan, Sequence[Function]], FormerRun]
 """Puts a run of a plan together, with the functions that it calls."""
+_EDITED = "stream `%s` was edited: what it intended before the edit (%s) is finished first"
+_UNDONE = "stream `%s` was edited, and the edit undone: what no target holds of %s is read again"
 _Runs = Callable[[Sequence[Function]], AbstractContextManager[FormerRun]]
 
 
@@ -38,13 +40,13 @@ def finish_former(plan: StreamPlan, sessions: Sessions, made: Made, stopping: Ev
     Raises UsageError (`unfinished-epochs`) where that plan cannot be had any more, and what it fails with.
     """
     restored = looked_at(replace(plan, state=plan.state or plan.facts), sessions)
-    found = unfinished(plan, restored)
+    found, words = unfinished(plan, restored), _EDITED
+    if not found and _is_fenced(plan, restored, sessions):
+        found, words = _made(restored), _UNDONE
     if not found or (not intends(plan) and _is_moved(plan, restored, sessions)):
         return
     former = former_plan(found, plan, sessions)
-    _log.warning(
-        "stream `%s` was edited: what it intended before the edit (%s) is finished first", plan.name, epochs(found)
-    )
+    _log.warning(words, plan.name, epochs(found))
     try:
         functions = partial(_functions, plan=plan, sessions=sessions)
         _finish(former, partial(_run, made, former, stopping), functions)
@@ -52,6 +54,19 @@ def finish_former(plan: StreamPlan, sessions: Sessions, made: Made, stopping: Ev
         raise
     except FlowcError as error:
         raise _unfinished(plan, found, error.message) from error
+
+
+def _is_fenced(plan: StreamPlan, restored: Restored, sessions: Sessions) -> bool:
+    """Whether another plan had begun to give up what this one has intended, before it was edited back to this one."""
+    if not _made(restored) or not intends(plan):
+        return False
+    tables = filter(None, map(table_of, writers_of(plan, sessions, lambda _: None)))
+    return any(is_fenced(table.look(), restored) for table in tables)
+
+
+def _made(restored: Restored) -> tuple[Intent, ...]:
+    """The epochs behind the checkpoint that a plan has intended."""
+    return tuple(each for each in restored.intents if each.maker is not None)
 
 
 def _is_moved(plan: StreamPlan, restored: Restored, sessions: Sessions) -> bool:
@@ -73,7 +88,7 @@ def _is_moved(plan: StreamPlan, restored: Restored, sessions: Sessions) -> bool:
 def unfinished(plan: StreamPlan, restored: Restored) -> tuple[Intent, ...]:
     """The epochs behind the checkpoint that another plan of the stream has intended."""
     own = fingerprint(plan)
-    return tuple(each for each in restored.intents if each.maker is not None and each.maker.fingerprint != own)
+    return tuple(each for each in _made(restored) if each.maker is not None and each.maker.fingerprint != own)
 
 
 def epochs(intents: Sequence[Intent]) -> str:
