@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
@@ -139,6 +140,22 @@ def test_members_share_hand_over_and_lose_nothing(kafka: str, group: tuple[str, 
     until(lambda: len(store.rows) >= sent[0])
     second.stop()
     assert sorted(map(int, store.rows)) == list(range(sent[0]))
+
+
+def test_streams_whose_connection_names_a_group_read_all_partitions_each(kafka: str) -> None:
+    """One group of two streams would give each of them a part of the messages."""
+    topic, stores = fresh(kafka, PARTITIONS), [Store(), Store()]
+    options = {"bootstrap_servers": kafka, "group_id": f"team-{topic}"}
+    produce(kafka, topic, [Message(b"%d" % n, partition=n % PARTITIONS) for n in range(40)])
+
+    def source(name: str) -> KafkaSource:
+        return KafkaSource("events", topic, options, group=f"flowc-{name}")
+
+    members = [Member(partial(source, name), store).start() for name, store in zip("ab", stores, strict=True)]
+    until(lambda: all(len(store.rows) == 40 for store in stores), lambda: f"{[len(s.rows) for s in stores]}")
+    for member in members:
+        member.stop()
+    topics.drop(kafka, topic)
 
 
 def test_a_group_that_starts_at_the_end_takes_no_partition_for_a_new_one(

@@ -96,7 +96,7 @@ def test_settings_are_the_connections_and_the_users_and_our_own(tmp_path: Path):
     assert made["check.crcs"] == "true"
     assert made["fetch.min.bytes"] == 7
     assert made["enable.auto.commit"] == "false"
-    assert settings({**BASE, "group_id": "own"}, "g")["group.id"] == "own"
+    assert settings({**BASE, "group_id": "own"}, "g")["group.id"] == "own-g"
     assert secrets(made) == ("p",)
 
 

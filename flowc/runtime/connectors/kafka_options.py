@@ -89,7 +89,9 @@ def held(given: Mapping[str, object], most: int) -> dict[str, object]:
 
 
 def settings(options: Mapping[str, object], group: str) -> dict[str, object]:
-    """The settings of a consumer; `group` is what the group is called where the connection does not say.
+    """The settings of a consumer of the group `group`, or of that name behind the one that the connection says.
+
+    Members of one group share its partitions, so that no two streams may be in one, wherever they run.
 
     Raises:
         UsageError: an option is missing or is flowc's own affair.
@@ -99,7 +101,8 @@ def settings(options: Mapping[str, object], group: str) -> dict[str, object]:
         raise _unusable("a Kafka connection needs `bootstrap_servers`", "bootstrap_servers: broker:9092")
     given = _properties(options)
     made = {**_defaults(given), **_security(options), **given, **_OWN}
-    return {**made, "bootstrap.servers": servers, "group.id": text(options, "group_id") or group}
+    own = "-".join(filter(None, (text(options, "group_id"), group)))
+    return {**made, "bootstrap.servers": servers, "group.id": own}
 
 
 def producer_settings(options: Mapping[str, object], transactional_id: str | None) -> dict[str, object]:
