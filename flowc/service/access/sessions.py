@@ -116,11 +116,15 @@ class Sessions:
         return self._open[key], CONTROL
 
     def same(self, left: str, right: str) -> bool:
-        """Whether two connections name one database."""
+        """Whether two connections are one session of one database."""
         return left == right or self.place(left) == self.place(right)
 
+    def is_one(self, left: str, right: str) -> bool:
+        """Whether two connections name one database, whoever their users are."""
+        return left == right or self.database(left) == self.database(right)
+
     def place(self, connection: str) -> Place:
-        """What tells databases apart: the file, or the server, user and database."""
+        """What tells sessions apart: the file, or the server, user and database as the address says them."""
         options = self.options(connection)
         path = options.values.get("path", options.values.get("uri"))
         if path == _MEMORY:
@@ -142,13 +146,6 @@ class Sessions:
         except FlowcError:
             options = spec.options
         return places.place_of(connection, spec.kind.value, options, str(self.resolver.root))
-
-    def leads(self, connection: str) -> Place:
-        """The place of a connection; one whose secrets are not there leads nowhere else."""
-        try:
-            return self.place(connection)
-        except FlowcError:
-            return (connection,)
 
     def redacted(self, error: FlowcError) -> FlowcError:
         """The error, with every secret that was resolved masked in its words."""

@@ -11,6 +11,7 @@ import msgspec
 from flowc import __version__
 from flowc.catalog import Table, TableName
 from flowc.compiler.checked import CheckedSpec
+from flowc.compiler.front.places import Place
 from flowc.compiler.front.project import ProjectSpec
 from flowc.compiler.ir import Apply, Ir, Stream
 from flowc.compiler.lineage import Graph, graph
@@ -42,7 +43,7 @@ from flowc.service.access.history import History, Version
 from flowc.service.access.livedatabase import fingerprint, read_live_database
 from flowc.service.access.owners import refuse_owned, with_owner, without_owned
 from flowc.service.access.scope import plain_name
-from flowc.service.access.sessions import Place, Sessions
+from flowc.service.access.sessions import Sessions
 from flowc.service.changes.prechecks import judged
 from flowc.service.changes.streamlooks import StreamLooks
 from flowc.service.changes.streamstates import stream_states
@@ -129,7 +130,7 @@ def wanted_of(checked: CheckedSpec, ir: Ir, sessions: Sessions) -> tuple[Wanted,
     for name, kind in dict.fromkeys(
         [*((t.connection, t.kind) for t in tables), *map(_end, applies), *(_end(a) for _, a in streams), *known]
     ):
-        place = sessions.leads(name)
+        place = sessions.database(name)
         held = found.get(place, Wanted(name, kind))
         mine = tuple(table for table in tables if table.connection == name)
         own = tuple(apply for apply in applies if apply.target.connection == name)

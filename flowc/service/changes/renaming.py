@@ -13,6 +13,7 @@ from typing import Any
 from flowc.catalog import TableName
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.dialects import DIALECTS
+from flowc.compiler.front.places import Place
 from flowc.compiler.ir import Apply, Ir, Stream, Target
 from flowc.compiler.loads.badrows import bad_rows_of, count_bad_rows, rename_bad_rows
 from flowc.compiler.loads.identity import LOADS, applications, keys_of_project, other_keys
@@ -31,7 +32,7 @@ from flowc.runtime.connectors import open_database
 from flowc.runtime.renewal import renewed
 from flowc.runtime.streams.targets.contract import Writer
 from flowc.service.access.locks import Patience, apply_lock, shared_lock
-from flowc.service.access.sessions import Place, Sessions
+from flowc.service.access.sessions import Sessions
 from flowc.service.streams.run import no_pause, planned
 from flowc.service.streams.state import state_files
 from flowc.service.streams.targets import looking, writers_of
@@ -164,10 +165,12 @@ class Renaming:
         return ()
 
     def _databases(self) -> Iterator[Kept]:
+        written = {apply.target.connection for each in (*self.ir.pipelines, *self.ir.streams) for apply in each.applies}
         places: dict[Place, str] = {}
-        for name, spec in self.checked.project.connections.items():
+        # Of several users of a database, one that writes: the rows are its own.
+        for name, spec in sorted(self.checked.project.connections.items(), key=lambda each: each[0] not in written):
             if spec.kind.value in ENGINES and self.sessions.is_there(name):
-                places.setdefault(self.sessions.place(name), name)
+                places.setdefault(self.sessions.database(name), name)
         for name in places.values():
             database, kind = self.sessions.control(name)
             database.open()
@@ -199,7 +202,7 @@ class Renaming:
     def _letters(self, connection: str) -> Iterator[str]:
         for stream in self.streams:
             place = letters_place(stream)
-            if not isinstance(place, Target) or not self.sessions.same(place.connection, connection):
+            if not isinstance(place, Target) or not self.sessions.is_one(place.connection, connection):
                 continue
             dialect = DIALECTS[place.kind]
             if not dialect.attached and self.sessions.target(connection).table(place.name) is not None:
@@ -210,7 +213,7 @@ class Renaming:
         places = {
             (apply.pipeline, of): DIALECTS[apply.target.kind]
             for apply in self.loads
-            if (of := bad_rows_of(apply)) is not None and self.sessions.same(apply.target.connection, connection)
+            if (of := bad_rows_of(apply)) is not None and self.sessions.is_one(apply.target.connection, connection)
         }
         for (pipeline, of), dialect in places.items():
             database = self.sessions.target(connection)

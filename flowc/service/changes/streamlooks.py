@@ -129,7 +129,7 @@ class StreamLooks:
     def _made(self, stream: Stream, connection: str) -> Iterator[_Made]:
         for apply, columns in undeclared(stream, letters=stream.sets_aside):
             target = apply.target
-            if target.kind in ENGINES and self.sessions.leads(target.connection) == self.sessions.leads(connection):
+            if target.kind in ENGINES and self.sessions.is_one(target.connection, connection):
                 yield apply, columns
 
     def _looked(self, stream: Stream) -> Look:

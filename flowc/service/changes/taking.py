@@ -126,11 +126,11 @@ class Taking(Renaming):
 
     def _is_it(self, target: Target) -> bool:
         mine = self._subject
-        same = self.sessions.same(target.connection, mine.connection)
+        same = self.sessions.is_one(target.connection, mine.connection)
         return same and plain_name(target.name, mine.kind) == plain_name(mine.name, mine.kind)
 
     def _is_here(self, kept: Kept) -> bool:
-        return kept.where in self.checked.project.connections and self.sessions.same(
+        return kept.where in self.checked.project.connections and self.sessions.is_one(
             kept.where, self._subject.connection
         )
 
@@ -165,7 +165,7 @@ class Taking(Renaming):
     def _positions(self, database: Database, dialect: Dialect, of: str) -> list[str]:
         """The names under which streams keep positions of the table; they keep some of each table that they write."""
         at = self._subject
-        same = [name for name in self.checked.project.connections if self.sessions.same(name, at.connection)]
+        same = [name for name in self.checked.project.connections if self.sessions.is_one(name, at.connection)]
         if not any(self.sessions.control(name)[0] is database for name in same):
             return []
         state = table(dialect.state_table(POSITIONS))
@@ -174,7 +174,7 @@ class Taking(Renaming):
         return [name for name in names if stored_name((name,), at.name, database) == name]
 
     def _hold(self, kept: Kept) -> None:
-        if self._is_here(kept) and kept.database is self.sessions.target(self._subject.connection):
+        if self._is_here(kept) and kept.database is self.sessions.target(kept.where):
             kept.database.lock(self._subject.name)
 
     def _more(self, kept: Kept) -> Iterator[str]:
