@@ -107,6 +107,8 @@ class Native:
     collation: str | None = None
     exact: bool = True
     alike: str | None = None
+    travels: bool = True
+    """Whether a value of another database's column of the very type arrives unchanged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,7 @@ class Column:
     Of a live one, `beyond` is what flowc's own definition of a column would not say (ON UPDATE, an enum's values, that
     it is the row id, what depends on it), and `spelled` its type in the engine's own words, told where a change may
     mean writing its definition anew (MySQL, SQLite, DuckDB) or making another column in its place (PostgreSQL).
-    Of a query's column, `spelled` is told where its values arrive unchanged in a column that is spelled alike (DuckDB).
+    Of a query's column, `spelled` is told where `Native.travels` tells more of it (DuckDB).
     `carried` is what a change of its type takes away and has to put back, in the engine's words (`COLLATE "C"`).
     """
 

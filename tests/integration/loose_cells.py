@@ -128,6 +128,8 @@ _TYPES = [
     "CREATE DOMAIN d_timetz AS timetz(0)",
     "CREATE TYPE mood AS ENUM ('a', 'b')",
     "CREATE TYPE plain AS (a int, b text)",
+    "CREATE TYPE exact AS (a bool, b numeric, c text[], d mood)",
+    "CREATE TYPE dated AS (a date)",
     "CREATE TYPE rounds AS (a numeric(3,1))",
     "CREATE TYPE pads AS (a char(5))",
     "CREATE TYPE cuts AS (a timestamp(0))",
@@ -148,7 +150,14 @@ _POSTGRES = [
     ("d_num[]", "text", "{1.234}", None),
     ("d_num[]", "text", '["1.234"]', None),
     ("plain", "text", "(1,a)", "(1,a)"),
+    ("plain", "text", '( 1,"a")', "(1,a)"),
+    ("plain[]", "text", '{"( 1,a)"}', '{"(1,a)"}'),
     ("plain", "text", "(1.5,a)", None),
+    ("plain", "text", "(1,a,2)", None),
+    ("d_positive[]", "text", "{1,  02}", "{1,2}"),
+    ("d_positive[]", "text", "{1.5}", None),
+    ("exact", "text", "(TRUE,1.50,{x},b)", "(t,1.50,{x},b)"),
+    ("dated", "text", "(2024-01-01 10:00:00)", None),
     ("rounds", "text", "(1.5)", "(1.5)"),
     ("rounds", "text", "(1.55)", None),
     ("rounds[]", "text", "{(1.55)}", None),
@@ -331,3 +340,30 @@ _SQLITE_BESIDE = [
 BESIDE = {"duckdb": _DUCKDB_BESIDE, "postgres": _POSTGRES_BESIDE, "mysql": _MYSQL_BESIDE, "sqlite": _SQLITE_BESIDE}
 CELLS = {"duckdb": _DUCKDB, "postgres": _POSTGRES, "mysql": _MYSQL, "sqlite": _SQLITE}
 SETUP = {"postgres": _TYPES}
+
+PARTS = [
+    ("UBIGINT", "18446744073709551615"),
+    ("HUGEINT", "-170141183460469231731687303715884105728"),
+    ("BIGNUM", "'123456789012345678901234567890123456789012345'"),
+    ("FLOAT", "0.1"),
+    ("DOUBLE", "'-0.0'"),
+    ("DECIMAL(38,10)", "1234567890123456789012345678.1234567891"),
+    ("VARCHAR", """'a"b\\' || chr(0) || chr(10) || 'null'"""),
+    ("BLOB", "'\\xAA\\x00\"'"),
+    ("BIT", "'0101'"),
+    ("JSON", "'1.00000000000000000001'"),
+    ("TIMETZ", "'10:00:00.5+02:30'"),
+    ("TIMESTAMP_NS", "'2024-01-01 00:00:00.123456789'"),
+    ("INTERVAL", "'1 month -2 days 3.5 seconds'"),
+    ("ENUM('a','B c')", "'B c'"),
+    ("VARIANT", "DATE '2024-01-01'"),
+]
+"""Types of DuckDB, and a value of each."""
+WHOLES = [
+    ("{0}[]", "[{0}, NULL]"),
+    ('STRUCT("a, b" {0})[]', "[{{'a, b': {0}}}]"),
+    ("MAP(VARCHAR, {0})", "MAP {{'k': {0}}}"),
+    ("STRUCT(s UNION(z {0}, y SMALLINT[]))", "{{'s': union_value(z := {0})}}"),
+    ("TUPLE({0}, INTEGER)", "row({0}, 1)"),
+]
+"""Types that hold one of them, and a value that holds its value."""

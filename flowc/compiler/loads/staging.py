@@ -86,10 +86,11 @@ def _natively(load: Load, field: Field) -> Field:
     if native is None:
         return field
     told_apart = field.name in load.keys or any(field.name in e.columns for e in load.apply.expect)
-    exact = native.exact or (field.source is not None and field.source.spelled == native.spelled is not None)
+    same = field.source is not None and field.source.spelled == native.spelled is not None
+    exact = native.exact or (same and (load.same_database or native.travels))
     own = replace(native, collation=native.collation if told_apart else None, exact=exact)
     wanted = replace(field.wanted, native=own)
-    if exact and not load.same_database and field.staged is not None and field.value.sql == ident(field.name):
+    if exact and (same or not load.same_database) and field.staged is not None and field.value.sql == ident(field.name):
         return replace(field, wanted=wanted, staged=replace(field.staged, native=own))
     x = field.value.sql
     stored = load.dialect.writes.native_cast.format(x=x, type=native.spelled) if native.spelled else x

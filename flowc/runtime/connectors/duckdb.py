@@ -27,7 +27,6 @@ from flowc.runtime.connectors.duckdb_values import (
     is_loose,
     read_as,
     stored_as,
-    travels,
     type_of,
 )
 from flowc.runtime.databasefiles import note_closed, note_open, opened_by
@@ -279,7 +278,7 @@ class DuckDB:
         return catalog.names(self._rows)
 
     def describe(self, sql: str) -> tuple[Column, ...]:
-        return tuple(Column(n, type_of(own), spelled=own if travels(own) else None) for n, own in self._described(sql))
+        return tuple(Column(n, type_of(own), spelled=own) for n, own in self._described(sql))
 
     def _described(self, sql: str) -> list[tuple[str, str]]:
         with self._reading():

@@ -28,7 +28,6 @@ _NESTED = re.compile(r"^(STRUCT|MAP|UNION|TUPLE)\(|\]$")
 _AMBIGUOUS = re.compile(r'\b(BIT|VARIANT|(MAP|UNION|TUPLE)\()(?=[^"]*(?:"[^"]*"[^"]*)*$)')
 _TO_TEXT = {
     **dict.fromkeys((Kind.UUID, Kind.TEXT, Kind.JSON, Kind.INT128, Kind.UNKNOWN), _AS_TEXT),
-    Kind.STRUCT: _AS_JSON,
 }
 
 
@@ -82,7 +81,8 @@ def stored_as(name: str, kind: DataType) -> str:
         inside = stored_as("e", kind.element)
         return name if inside == "e" else f"[{inside} FOR e IN {name}]"
     if kind.kind is Kind.STRUCT:
-        return f"CAST(CAST({name} AS JSON) AS {_spelled(kind)})"
+        struct = f"CAST(CAST({name} AS JSON) AS {_spelled(kind)})"
+        return _unless_cut(struct, name, _AS_JSON.format(struct)) if _holds_json(kind) else struct
     return _FROM_TEXT.get(kind.kind, "{}").format(name)
 
 
@@ -98,7 +98,7 @@ def _spelled(kind: DataType) -> str:
 def read_as(name: str, spelled: str) -> str:
     """The SQL that reads a value of a type in the form in which it travels."""
     kind = type_of(spelled)
-    return _AS_JSON.format(name) if _as_json(kind, spelled) else _read_as(name, kind)
+    return _json_of(name, cut=not travels(spelled)) if _as_json(kind, spelled) else _read_as(name, kind)
 
 
 def _as_json(kind: DataType, spelled: str) -> bool:
@@ -107,10 +107,34 @@ def _as_json(kind: DataType, spelled: str) -> bool:
 
 
 def _read_as(name: str, kind: DataType) -> str:
+    if kind.kind is Kind.STRUCT:
+        return _json_of(name, cut=_holds_json(kind))
     if kind.kind is not Kind.ARRAY or kind.element is None:
         return _TO_TEXT.get(kind.kind, "{}").format(name)
     inside = _read_as("e", kind.element)
     return name if inside == "e" else f"[{inside} FOR e IN {name}]"
+
+
+def _json_of(name: str, *, cut: bool) -> str:
+    json = _AS_JSON.format(name)
+    return _unless_cut(json, _AS_TEXT.format(name), json) if cut else json
+
+
+def _holds_json(kind: DataType) -> bool:
+    """Whether a part of the type is JSON. In what is around it, DuckDB reads its numbers as doubles."""
+    inner = [field for _, field in kind.fields] + ([kind.element] if kind.element is not None else [])
+    return kind.kind is Kind.JSON or any(map(_holds_json, inner))
+
+
+def _unless_cut(value: str, before: str, after: str) -> str:
+    """The SQL of a value, where its text still has each long number of the text before."""
+    kept = f"coalesce(list_has_all({_LONG_NUMBERS.format(after)}, {_LONG_NUMBERS.format(before)}), true)"
+    return f"CASE WHEN {kept} THEN {value} ELSE error('{_CUT}') END"
+
+
+_DIGITS = "[ltrim(rtrim(replace(n, '.', ''), '0'), '0') FOR n IN regexp_extract_all({}, '[0-9.]+')]"
+_LONG_NUMBERS = f"[n FOR n IN {_DIGITS} IF length(n) > 15]"
+_CUT = "a number of JSON inside another type has more digits than DuckDB keeps there"
 
 
 def as_read(reader: pa.RecordBatchReader, columns: Sequence[Column]) -> Iterator[pa.RecordBatch]:
@@ -153,7 +177,8 @@ def native(spelled: str) -> Native | None:
     kind = type_of(spelled)
     other = kind.kind is Kind.TEXT and own_name(spelled) is not None and not spelled.startswith("ENUM(")
     alike = _GEOMETRY.format(spelled=spelled) if spelled.startswith("GEOMETRY") else None
-    return Native(spelled, exact=False, alike=alike) if other or _as_json(kind, spelled) else None
+    other |= _as_json(kind, spelled)
+    return Native(spelled, exact=False, alike=alike, travels=travels(spelled)) if other else None
 
 
 def travels(spelled: str) -> bool:

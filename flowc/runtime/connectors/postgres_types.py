@@ -33,7 +33,10 @@ class PgColumn:
     own: str | None = None
     """Its name where flowc has no word that tells all of it; one made in the database with its schema."""
     form: str = "b"
-    """What `pg_type.typtype` says of the base, or of the elements of an array: base, composite, domain, enum, range."""
+    """What `pg_type.typtype` says of the base, or of the elements of an array: base, composite, domain, enum, range.
+
+    A composite or domain whose parts change no value counts as a base type.
+    """
 
     @property
     def native(self) -> bool:
@@ -116,16 +119,27 @@ def _alike(base: str, column: PgColumn) -> str | None:
     return f"CASE WHEN {whole} ~ '{dropped}' THEN {whole} ELSE CAST(CAST({{x}} AS {bare}) AS TEXT) END COLLATE \"C\""
 
 
+_EXACT = "bool,int2,int4,int8,numeric,text,varchar,bytea,uuid,json,jsonb,inet,macaddr"
 _BASES = """
 WITH RECURSIVE base(oid, at, modifier) AS (
   SELECT t.oid, t.oid, -1 FROM pg_type t WHERE t.oid = ANY(%s::oid[])
   UNION ALL
   SELECT b.oid, t.typbasetype, t.typtypmod FROM base b JOIN pg_type t ON t.oid = b.at WHERE t.typtype = 'd'
 )
-SELECT b.oid, t.typname, b.modifier, b.at, coalesce(e.typtype, t.typtype)::text
-FROM base b JOIN pg_type t ON t.oid = b.at LEFT JOIN pg_type e ON e.oid = t.typelem AND t.typcategory = 'A'
+SELECT b.oid, t.typname, b.modifier, b.at, CASE WHEN part.typtype IN ('c', 'd') AND NOT EXISTS (
+  SELECT FROM (
+    SELECT part.typbasetype, part.typtypmod WHERE part.typtype = 'd' UNION ALL
+    SELECT atttypid, atttypmod FROM pg_attribute
+    WHERE attrelid = part.typrelid AND part.typtype = 'c' AND attnum > 0 AND NOT attisdropped
+  ) AS p(oid, modifier) JOIN pg_type y ON y.oid = p.oid
+  WHERE p.modifier <> -1 OR y.typtype <> 'e' AND (
+    y.typnamespace <> 'pg_catalog'::regnamespace OR ltrim(y.typname, '_') <> ALL('{EXACT}'))
+) THEN 'b' ELSE part.typtype::text END
+FROM base b JOIN pg_type t ON t.oid = b.at
+LEFT JOIN pg_type e ON e.oid = t.typelem AND t.typcategory = 'A'
+JOIN pg_type AS part ON part.oid = coalesce(e.oid, t.oid)
 WHERE t.typtype <> 'd'
-"""
+""".replace("EXACT", _EXACT)
 
 
 _FIXED = 10_000
