@@ -210,6 +210,8 @@ class Comparisons:
     """Its opposite."""
     comparable: Mapping[Kind, str] = field(default_factory=dict)
     """How `{x}` of a kind is made comparable by value, where `=` does not do it."""
+    native: Mapping[Kind, str] = field(default_factory=dict)
+    """The same for a column of a native type."""
     apart: Mapping[Kind, str] = field(default_factory=dict)
     """What of `{x}` of a kind differs between values that are stored as different bytes and that `=` holds equal."""
     finite: Mapping[Kind, str] = field(default_factory=dict)

@@ -158,6 +158,7 @@ DUCKDB = Dialect(
         text_by_value='CAST({x} AS VARCHAR) COLLATE "binary"',
         stored_told={Kind.TEXT: TEXT_TOLD, Kind.JSON: JSON_TOLD},
         stored_alike={Kind.TEXT: TEXT_AS_STORED, Kind.JSON: JSON_AS_STORED},
+        native={Kind.JSON: "ROW({x}, CAST({x} AS VARCHAR), CAST(to_json({x}) AS VARCHAR))"},
         comparable={Kind.JSON: _JSON_BY_VALUE, Kind.INTERVAL: "CAST({x} AS VARCHAR)"},
         apart={
             **dict.fromkeys((Kind.FLOAT32, Kind.FLOAT64), "CASE WHEN {x} = 0 THEN signbit({x}) END"),

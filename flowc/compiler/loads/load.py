@@ -312,9 +312,11 @@ class Load:
         column = self.row_column(name)
         if column is None:
             return x
-        if column.native is not None and column.type.kind in _TEXTUAL:
-            return self.dialect.compare.text_by_value.format(x=x)
-        return self.dialect.compare.comparable.get(column.type.kind, "{x}").format(x=x)
+        kind, compare = column.type.kind, self.dialect.compare
+        if column.native is not None and kind in _TEXTUAL:
+            return compare.text_by_value.format(x=x)
+        own = compare.native.get(kind) if column.native is not None else None
+        return (own or compare.comparable.get(kind, "{x}")).format(x=x)
 
     def changed(self, name: str, stored: str, sent: str) -> str:
         """The condition that a column's native type made another value of what was sent."""
