@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.extended import EXTENDED
+
 pytestmark = pytest.mark.long
 ROOT = Path(__file__).resolve().parents[1]
 VERSIONS = ("3.11", "3.13")
@@ -71,6 +73,7 @@ def another() -> str:
     return next(filter(None, map(interpreter, [*wanted, own])))
 
 
+@EXTENDED
 def test_the_quick_start_runs_from_the_wheel(wheel: Path, tmp_path: Path):
     python = another()
     environment = tmp_path / "environment"

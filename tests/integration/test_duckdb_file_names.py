@@ -14,6 +14,7 @@ from flowc.errors import EngineError
 from flowc.runtime.connectors import open_database
 from tests import keptfiles
 from tests.commands import Inside
+from tests.extended import with_extended
 
 SPEC = """
 connections:
@@ -52,7 +53,7 @@ def ask(path: Path, sql: str) -> list[tuple]:
         return session.execute(sql).fetchall()
 
 
-@pytest.mark.parametrize(("file", "schema"), [("flowc.duckdb", "main"), ("Sales.duckdb", "sales")])
+@pytest.mark.parametrize(("file", "schema"), with_extended([("flowc.duckdb", "main")], [("Sales.duckdb", "sales")]))
 def test_everything_works(tmp_path: Path, file: str, schema: str):
     project = Inside(tmp_path)
     names = {"file": file, "schema": schema}

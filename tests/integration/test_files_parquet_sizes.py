@@ -13,6 +13,7 @@ import pytest
 from flowc.runtime.connectors import parquetsizes
 from flowc.runtime.connectors.parquetsizes import rows_together
 from flowc.stream import MAX_BYTES
+from tests.extended import with_extended
 from tests.integration.test_files_bounded import peak
 from tests.streams.filefolder import aged, put
 
@@ -49,7 +50,7 @@ def repeated(values: list[str], rows: int) -> pa.Array:
 SMALL = {"compression": "zstd", "store_schema": False, "write_statistics": False, "dictionary_pagesize_limit": 1 << 30}
 
 
-@pytest.mark.parametrize("name", ["p", "s"])
+@pytest.mark.parametrize("name", with_extended(["p"], ["s"]))
 def test_values_that_stand_once_in_a_file_take_no_more_memory_than_others(project, name):
     path = write(project, pa.table({"id": range(700), "v": repeated(["x" * (1 << 20)], 700)}), **SMALL)
     assert path.stat().st_size < 10_000

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands import Folder, Inside
+from tests.extended import EXTENDED, with_extended
 
 SPECS = """
 project: x
@@ -32,7 +33,7 @@ def test_a_working_folder_that_was_removed_is_told(tmp_path: Path) -> None:
     assert done.stderr.startswith("error[unusable-file]: the working folder was removed\n")
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
+@pytest.mark.parametrize("encoding", with_extended(["ascii"], ["latin-1", "cp1252"]))
 def test_letters_that_the_output_lacks_end_no_command(tmp_path: Path, encoding: str) -> None:
     folder = Folder(tmp_path)
     folder.write("specs/a.yaml", SPECS.replace("t: {", "ordeřs→: {"))
@@ -236,7 +237,7 @@ def test_functions_in_what_is_no_module(project: Inside, what: str) -> None:
     assert "`odd.py`" in done.out
 
 
-@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)])
+@pytest.mark.parametrize("closed", [pytest.param((0,), marks=EXTENDED), (1,), (2,), (0, 1, 2)])
 def test_streams_that_are_closed_are_nowhere(tmp_path: Path, closed: tuple[int, ...]) -> None:
     folder = Folder(tmp_path)
     folder.write("specs/main.yaml", STREAM + LOAD.removeprefix(SPECS))

@@ -27,6 +27,7 @@ from flowc.service.daemon.job import Job
 from flowc.service.daemon.stats import Counts, Event, Failure, Line, Report
 from tests.commands import Done, Folder, Inside
 from tests.daemons import daemon
+from tests.extended import with_extended
 
 PRINTABLE = string.digits + string.ascii_letters + string.punctuation
 SEEDS = int(os.environ.get("FLOWC_TEST_SECRETS", "1"))
@@ -132,7 +133,7 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("patience")
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", with_extended(NAMES[::2], NAMES[1::2]))
 def test_no_command_shows_a_secret(name: str, tmp_path: Path, postgres: str, mysql: str, kafka_address: str) -> None:
     """Written in the spec and in the environment by turns, the more the more seeds there are."""
     place = places(postgres, kafka_address, mysql)[name]

@@ -13,6 +13,7 @@ from flowc.runtime.connectors import open_database
 from flowc.runtime.streams.letternotes import JUDGED, SEEN_BY_SOME, noted
 from flowc.service.streams.run import run_stream
 from tests.commands import Done, Folder
+from tests.extended import with_extended
 from tests.streams.test_dlq import Place, counted, fill, run
 from tests.streams.test_dlq_dedupe import PLACES, check_beside, check_killed_replay, made
 from tests.streams.test_dlq_killed import ids
@@ -164,11 +165,10 @@ def test_letters_that_some_of_several_dedupes_have_judged_are_left(tmp_path: Pat
 
 @pytest.mark.parametrize(
     ("place", "point"),
-    [
-        ("state in a file", "judged"), ("state in the target's transactions", "judged"),
-        ("state in the target's transactions", "committed"), ("several targets", "target 0"),
+    with_extended([
+        ("state in a file", "judged"), ("state in the target's transactions", "committed"),
         ("letters in another database", "target 0"),
-    ],
+    ], [("state in the target's transactions", "judged"), ("several targets", "target 0")]),
 )  # fmt: skip
 def test_a_replay_that_is_killed_is_finished_by_the_next(
     tmp_path: Path, kafka: str, postgres: str, place: str, point: str
@@ -178,7 +178,7 @@ def test_a_replay_that_is_killed_is_finished_by_the_next(
     check_killed_replay(folder, kafka, topic, wh, point)
 
 
-@pytest.mark.parametrize("place", ["state in a file", "state in the target's transactions"])
+@pytest.mark.parametrize("place", with_extended(["state in the target's transactions"], ["state in a file"]))
 def test_a_replay_beside_a_busy_worker(tmp_path: Path, kafka: str, postgres: str, place: str) -> None:
     wh = ("postgres", {"url": postgres})
     topic, folder = _with_letters(tmp_path, kafka, wh, place)

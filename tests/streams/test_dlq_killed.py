@@ -10,6 +10,7 @@ import pytest
 from flowc.runtime.connectors import open_database
 from tests import warm
 from tests.commands import Folder
+from tests.extended import with_extended
 from tests.streams.test_dlq import MENDED, TO, Place, counted, fill, project, rows, run
 from tests.topics import fresh
 from tests.waiting import PATIENCE, until
@@ -40,7 +41,7 @@ def ids(wh: Place, table: str = "clean") -> list[int]:
     return [row["id"] for row in rows(wh, f"SELECT id FROM {table} ORDER BY id")]
 
 
-@pytest.mark.parametrize(("kind", "to", "more", "point"), CASES)
+@pytest.mark.parametrize(("kind", "to", "more", "point"), with_extended(CASES[::2], CASES[1::2]))
 def test_a_replay_that_is_killed_is_finished_by_the_next(
     tmp_path: Path, request: pytest.FixtureRequest, kafka: str, kind: str, to: str, more: str, point: str
 ) -> None:

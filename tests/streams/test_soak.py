@@ -12,8 +12,10 @@ import pytest
 
 from benchmarks.soak.samples import memory
 from tests.commands import ROOT
+from tests.extended import EXTENDED
 
 
+@EXTENDED
 @pytest.mark.long
 @pytest.mark.usefixtures("kafka_address", "postgres_address")  # who has none cannot start any either
 def test_nothing_is_lost_or_twice_while_worker_broker_and_database_die(tmp_path: Path) -> None:

@@ -159,7 +159,7 @@ POINTS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("point", "after"), POINTS)
+@pytest.mark.parametrize(("point", "after"), with_extended(POINTS[::2], POINTS[1::2]))
 def test_a_worker_killed_at_any_point_leaves_every_target_whole(
     tmp_path: Path, bus: Bus, point: str, after: int
 ) -> None:

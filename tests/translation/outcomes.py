@@ -89,6 +89,7 @@ def outcomes_of(runs: Mapping[str, Run]) -> Outcomes:
     return {(case, engine): outcome(case, engine, run) for case in cases() for engine, run in runs.items()}
 
 
+@cache
 def is_ordered(case: Case) -> bool:
     """Whether the query says in which order its rows come."""
     tree = parsed(case)
