@@ -15,6 +15,8 @@ from flowc.service.loads.resets import make_moves, plan_moves
 from tests.commands import Folder, Inside
 from tests.extended import with_extended
 
+pytestmark = pytest.mark.turns("kind", 2)
+
 KINDS = ("sqlite", "duckdb", "postgres", "mysql")
 SPECS = """connections:
   source: {{ kind: sqlite, path: source.db }}

@@ -17,6 +17,8 @@ from tests.extended import with_extended
 from tests.integration.loose_cells import BESIDE, CELLS, PARTS, SETUP, WHOLES
 from tests.stores import Store, address, counts
 
+pytestmark = pytest.mark.turns("store", 3)
+
 REFUSED = {
     "value-does-not-fit", "value-refused", "type-mismatch", "incompatible-types", "constraint-violated",
     "query-refused",

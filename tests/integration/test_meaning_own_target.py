@@ -6,6 +6,8 @@ from deltalake import DeltaTable, write_deltalake
 
 from tests.stores import Store
 
+pytestmark = pytest.mark.turns("store", 2)
+
 HEAD = """
 connections:
   w: {connection}

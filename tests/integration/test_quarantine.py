@@ -15,6 +15,8 @@ import pytest
 
 from tests.stores import Store
 
+pytestmark = pytest.mark.turns("store", 2)
+
 MANY = 140
 COLUMNS = {
     "id": "bigint", "big": "numeric(38,10)", "price": "numeric(10,2)", "ratio": "double", "yes": "boolean",

@@ -101,6 +101,7 @@ PAIRS = [
 ]  # fmt: skip
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("mode", ["append", "merge"])
 @pytest.mark.parametrize(("kind", "source"), PAIRS)
 def test_columns_that_change_places_before_the_read(changing: Callable, kind: str, source: str, mode: str) -> None:

@@ -164,6 +164,7 @@ class Pairs:
         return {row["k"]: row[f"x{self.pairs[row['k']][0]}"] for row in rows}
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("group", [PLAIN, NESTED], ids=["plain", "nested"])
 @pytest.mark.parametrize("mode", ["merge", "part", "scd2"])
 def test_what_is_counted_is_written(engine: Engine, mode: str, group: dict[str, Values]) -> None:

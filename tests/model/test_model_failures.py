@@ -21,6 +21,8 @@ from tests.model import histories as h
 from tests.model.engines import TARGETS, WAYS, Engine
 from tests.model.loads import load, plan, state
 
+pytestmark = pytest.mark.turns("engine", 3)
+
 FIRST = [
     {"k1": 1, "K 2": "x", "a": "1", "b": 0, "note": "n", "at": 1},
     {"k1": 2, "K 2": "x", "a": "2", "b": 0, "note": "n", "at": 2},

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from tests.commands import ROOT, Folder, Inside
+from tests.extended import with_extended
 from tests.services.k8s import Cluster, cluster
 from tests.waiting import until
 
@@ -188,7 +189,7 @@ def test_sigterm_of_a_worker_hands_the_run_back(shop):
     assert shop.attempts()[-2] == (1, "ok")
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP])
+@pytest.mark.parametrize("number", with_extended([signal.SIGKILL, signal.SIGSTOP], [signal.SIGTERM]))
 def test_a_scheduler_that_dies_or_hangs_leaves_its_runs_and_the_next_one_watches_them(shop, number):
     shop.cluster.pull = 2 * LEASE
     shop.write(schedule="0 0 1 1 *")

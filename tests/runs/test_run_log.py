@@ -17,6 +17,8 @@ from flowc.service.runs.log import RunLog, run_id
 from flowc.service.runs.records import FAILED, LOST, OK, RUNNING, Claim, Condition, Outcome, RunRecord
 from tests.stores import SERVERS
 
+pytestmark = pytest.mark.turns("store", 2)
+
 DUE = datetime(2026, 3, 10, 12, tzinfo=UTC)
 
 

@@ -94,6 +94,7 @@ def held(folder: Path, to: str) -> list[tuple[object, ...]]:
     return sorted((r["id"], r["x"]) for r in deltalake.DeltaTable(folder / "lake" / "t").to_pyarrow_table().to_pylist())
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("to", TARGETS)
 @pytest.mark.parametrize("point", ["intended", "target 0", "never"])
 def test_nothing_of_a_plan_that_was_edited_comes_behind_what_was_given_up(tmp_path: Path, to: str, point: str) -> None:
@@ -116,6 +117,7 @@ def test_nothing_of_a_plan_that_was_edited_comes_behind_what_was_given_up(tmp_pa
     assert zombie.report.error is not None
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("to", TARGETS)
 @pytest.mark.parametrize("point", ["standing", "fenced"])
 def test_a_worker_wakes_up_while_its_epoch_is_given_up(tmp_path: Path, to: str, point: str) -> None:
