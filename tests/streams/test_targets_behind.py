@@ -230,6 +230,19 @@ def test_a_stream_whose_state_is_gone_reads_all_again(tmp_path: Path, more: str)
     assert stream.ids("sqlite", "near.db") == [1, 2, 3, 4]
 
 
+def test_a_target_comes_back_beside_one_whose_transactions_have_the_state(tmp_path: Path) -> None:
+    """Nothing is new to be read when it comes back: the run that begins has to see it all the same."""
+    stream = Stream(tmp_path, "sqlite", OTHER, more=f"{DEDUPE}\n    state: {{ connection: other }}")
+    stream.run(1, 2)
+    stream.write(OTHER, more=stream.more)
+    stream.run(3)
+    stream.write(stream.target, OTHER, more=stream.more)
+    assert "comes back" in stream.stops()
+    assert "`near.rows` will hold" in stream.rewind("held")
+    stream.run(4)
+    assert sorted(set(stream.ids())) == [1, 2, 3, 4]
+
+
 def test_a_plan_tells_of_targets_that_go_and_come(tmp_path: Path, kind: str) -> None:
     stream = Stream(tmp_path, kind, OTHER)
     stream.run(1, 2)

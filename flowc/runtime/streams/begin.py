@@ -45,20 +45,21 @@ def opened(
     if intends(plan):
         return restored, overtaken(plan, restored, held, writers)
     after = writers[0].look()
-    if not looking and _trails(restored, after):
+    if not looking and _trails(plan, restored, after):
         check_behind(plan, restored, [after])
         after = _caught_up(writers[0], restored.checkpoint)
     return restored, [after if looking else _shared(restored.checkpoint, held[0], after, plan)]
 
 
-def _trails(restored: Restored, held: Held) -> bool:
+def _trails(plan: StreamPlan, restored: Restored, held: Held) -> bool:
     """Whether the only table holds an earlier epoch than the state that its transactions keep from now on.
 
     The last checkpoint is of a plan with other targets, which `check_behind` judges: the table may be new, or lack
-    epochs without rows. Where the table and its state are written in one transaction, the checkpoint has no marks.
+    epochs without rows.
     """
     point = restored.checkpoint
-    return point.targets is not None and held.epoch < point.epoch and restored.last <= point.epoch
+    others = point.targets is not None and point.targets.keys() != set(target_names(plan))
+    return others and held.epoch < point.epoch and restored.last <= point.epoch
 
 
 def _caught_up(writer: Writer, point: Checkpoint) -> Held:
@@ -143,7 +144,7 @@ def check_known(plan: StreamPlan, restored: Restored, held: Sequence[Held], afte
     if intends(plan):
         check_held(restored, held, plan)
     else:
-        if not _trails(restored, after[0]):
+        if not _trails(plan, restored, after[0]):
             _shared(restored.checkpoint, held[0], after[0], plan)
         check_behind(plan, restored, held)
 

@@ -251,7 +251,7 @@ class StreamRun:
         none = self._nothing()
         intent = Intent(self._number, self.clock(), none.ranges)
         repeats = [self.compute.repeats(each, intent) for each in polled]
-        return repeats, Epoch(intent, none.messages, 0, checkpoint=self._marked(self._snapshot()))
+        return repeats, Epoch(intent, none.messages, 0, checkpoint=self._snapshot())
 
     def restore(self, held: Held) -> None:
         """Takes the state that is stored in the transaction, which is open, of the only target that holds this."""
@@ -420,7 +420,7 @@ class StreamRun:
         return self._snapshot()
 
     def _snapshot(self) -> Checkpoint:
-        return self.compute.snapshot(Checkpoint(self._number, dict(self._read), logs=dict(self._logs)))
+        return self._marked(self.compute.snapshot(Checkpoint(self._number, dict(self._read), logs=dict(self._logs))))
 
     def _commit(self, epoch: Epoch) -> None:
         """The caller's part: makes an epoch durable."""
@@ -500,8 +500,8 @@ class StreamRun:
             self.pause("checkpoint")
 
     def _marked(self, point: Checkpoint) -> Checkpoint:
-        """A checkpoint of a store with what each target holds by now."""
-        return replace(point, targets=marks_of(self.plan, self.writers)) if self._intends else point
+        """A checkpoint with what each target holds by now; the epoch whose transaction it is part of is not counted."""
+        return replace(point, targets=marks_of(self.plan, self.writers))
 
     def _settle(self) -> None:
         """At the end of a run, everything is durable and nothing has to be read again."""

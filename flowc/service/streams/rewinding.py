@@ -274,7 +274,7 @@ class Rewind:
             number, {**positions, **{move.at: move.after for move in self.moves}},
             dropped=frozenset(segment.node for segment in self.restored.checkpoint.segments),
             logs={at: log for at, log in {**logs, **moved}.items() if log != LOST},
-            targets=marks_held(self.plan, self.held) if intends(self.plan) else None,
+            targets=marks_held(self.plan, self.held),
         )  # fmt: skip
 
     def _from(self, held: Held, checkpoint: Checkpoint) -> Epoch:

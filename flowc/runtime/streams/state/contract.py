@@ -45,7 +45,7 @@ class Checkpoint:
     microseconds; `fingerprints` are those of the nodes that there were; `logs` are those that the positions are of, as
     in `Range`. `times` are the columns that event time was in, by sources; `trail` tells from where it is read again
     (`flowc.runtime.streams.trail`), and is there where a node may ask for that. `targets` are the marks of the stream's
-    targets; None where that is not known, as in a target's own transaction.
+    targets; None where that is not known.
     """
 
     epoch: int = 0
