@@ -367,3 +367,14 @@ WHOLES = [
     ("TUPLE({0}, INTEGER)", "row({0}, 1)"),
 ]
 """Types that hold one of them, and a value that holds its value."""
+CHANGES = [
+    ("MAP(VARCHAR, INTEGER)", "MAP {'a': 1, 'b': 2}", "MAP {'b': 2, 'a': 1}"),
+    ("MAP(VARCHAR, DOUBLE)", "MAP {'a': 0.0}", "MAP {'a': '-0.0'::DOUBLE}"),
+    ("MAP(VARCHAR, INTERVAL)", "MAP {'a': INTERVAL 30 DAY}", "MAP {'a': INTERVAL 1 MONTH}"),
+    ("MAP(VARCHAR, JSON)", "MAP {'a': '1.0'::JSON}", "MAP {'a': '1.00000000000000000001'::JSON}"),
+    ("UNION(n INTEGER, m BIGINT)", "union_value(n := 1)", "union_value(m := 1)"),
+    ("VARIANT", "DATE '2024-01-01'", "'2024-01-01'"),
+    ("TIMETZ", "'10:00:00+00'", "'12:00:00+02'"),
+    ("UHUGEINT", "340282366920938463463374607431768211455", "340282366920938463463374607431768211454"),
+]
+"""Values of one type that DuckDB, or JSON, holds equal in part, and that are not the same."""

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.extended import with_extended
-from tests.integration.loose_cells import BESIDE, CELLS, PARTS, SETUP, WHOLES
+from tests.integration.loose_cells import BESIDE, CELLS, CHANGES, PARTS, SETUP, WHOLES
 from tests.stores import Store, address, counts
 
 pytestmark = pytest.mark.turns("store", 3)
@@ -156,3 +156,25 @@ def test_values_of_the_very_type_stay(project, tmp_path, file):
         if not refused if done[n] else came != held:
             wrong.append((kind, value, done[n], came, held))
     assert not wrong, "\n".join(map(str, wrong))
+
+
+@pytest.mark.parametrize("mode", ["merge", "scd2"])
+def test_changes_of_values_are_written(project, tmp_path, mode):
+    store = Store("duckdb", tmp_path)
+    for n, (kind, *values) in enumerate(CHANGES):
+        for place, value in enumerate(values):
+            store.run(f"CREATE TABLE s{n}_{place} AS SELECT 1 AS i, ({value})::{kind} AS k")
+    for place in (0, 1):
+        if place == 0:
+            tables(project, store, [cell[0] for cell in CHANGES], mode, lambda n: f"from: w, table: s{n}_0")
+        else:
+            spec = tmp_path / "specs/p.yaml"
+            spec.write_text(spec.read_text().replace("_0,", "_1,"))
+        done = counts(project.flowc("run", "--once", "--json"))
+    held = "WHERE is_current" if mode == "scd2" else ""
+    same = (
+        "CAST(s.k AS VARCHAR) = CAST(t.k AS VARCHAR) AND CAST(to_json(s.k) AS VARCHAR) = CAST(to_json(t.k) AS VARCHAR)"
+    )
+    kept = [store.raw(f"SELECT {same} FROM s{n}_1 AS s, (FROM t{n} {held}) AS t") for n in range(len(CHANGES))]
+    assert kept == [[(True,)]] * len(CHANGES), kept
+    assert all(found[2] == 1 for found in done.values()), done
