@@ -89,11 +89,11 @@ _LONG = "[0-9.]{{17}}|:[0-9]{{2}}[.][0-9]{{7}}"
 _DROPPED = {
     "date": ":|[A-Za-z]",
     "ts": _LONG + "|[A-SU-Za-z]|:[0-9.]* ?[+-]",
-    "timetz": _LONG + "|[A-SU-Ya-z]",
+    "timetz": _LONG + '|[A-SU-Ya-z]|(^|[{{,"])[0-9:.]+($|[}},"])|-[0-9]+-',
 }
 """The same for ranges of dates, which drop times, of timestamps, which drop time zones, and for times of named zones.
 
-`T` stands before a time, and `Z` says UTC.
+`T` stands before a time, and `Z` says UTC. A time without an offset would get that of the session.
 """
 _MODIFIER = re.compile(r"\([0-9]+\)")
 
