@@ -117,6 +117,15 @@ _DUCKDB_BESIDE = [
     ("VARCHAR", "UHUGEINT", "'1'", "1"),
     ("VARCHAR", "UHUGEINT", "'1.5'", None),
     ("BIT", "BIT", "'0101'", "0101"),
+    ("STRUCT(a JSON)", "JSON", "{'a': '1.00000000000000000001'}", None),
+    ("STRUCT(a JSON)", "JSON", "{'a': '1.5'}", '{"a":1.5}'),
+    ("JSON[]", "JSON", "['1.00000000000000000001']", None),
+    ("JSON[]", "JSON[]", "['1.00000000000000000001']", "[1.00000000000000000001]"),
+    ("MAP(VARCHAR, JSON)", "JSON", "MAP {'a': '1.00000000000000000001'}", None),
+    ("MAP(VARCHAR, JSON)", "VARIANT", "MAP {'a': '1.00000000000000000001'}", None),
+    ("VARIANT", "JSON", "CAST(1.00000000000000000001 AS DECIMAL(38,20))", None),
+    ("MAP(VARCHAR, VARCHAR)", "VARCHAR", "MAP {'a': 'x'}", '{"a":"x"}'),
+    ("UNION(n INTEGER, s VARCHAR)", "VARCHAR", "union_value(s := '1')", '{"s":"1"}'),
 ]
 
 _TYPES = [

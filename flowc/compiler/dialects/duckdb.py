@@ -47,6 +47,13 @@ _LONG_NUMBERED = f"CASE WHEN regexp_matches({_JSON_TEXT}, '{_LONG_NUMBER}') THEN
 _JSON_BY_VALUE = f"ROW(CAST({{x}} AS JSON)::VARIANT, {_LONG_NUMBERED})"
 
 
+# In JSON inside another type, DuckDB reads numbers as doubles: what has more digits is refused.
+_DIGITS = "[ltrim(rtrim(replace(n, '.', ''), '0'), '0') FOR n IN regexp_extract_all(CAST({} AS VARCHAR), '[0-9.]+')]"
+_LONG_DIGITS = f"[n FOR n IN {_DIGITS} IF length(n) > 15]"
+_WHOLE = f"coalesce(list_has_all({_LONG_DIGITS.format('to_json({0})')}, {_LONG_DIGITS.format('{0}')}), true)"
+_CUT = "a number of JSON inside another type has more digits than DuckDB keeps there"
+
+
 # Its JSON has NaN and infinities, as no other reader does: what holds one of them, outside of strings, is a text.
 _OUTSIDE = r"""regexp_replace({x}, '"(\\.|[^"\\])*"', '', 'g')"""
 _STRICT_JSON = (
@@ -199,6 +206,7 @@ DUCKDB = Dialect(
         "matches": "regexp_matches({0}, {1})",
         "unreadable": "(NOT ({1}) OR ({0} IS NOT NULL AND TRY_CAST({0} AS {2}) IS NULL))",
         "to_json": "to_json({0})",
+        "whole_json": f"CASE WHEN {_WHOLE} THEN to_json({{0}}) ELSE error('{_CUT}') END",
         "lower": "lower({0})",
         "upper": "upper({0})",
         "trim": _TRIMMED,

@@ -17,6 +17,7 @@ from flowc.compiler.loads.conversion import between, convert
 from flowc.compiler.loads.conversion_pair import Conversion
 from flowc.compiler.loads.load import HELD_BACK, ROWS, SIFTED, STAGE, Load, Loaded
 from flowc.compiler.loads.longdecimals import by_value
+from flowc.compiler.loads.nested import as_from_elsewhere
 from flowc.compiler.loads.reads import query_text
 from flowc.compiler.quote import ident, idents, table, text
 from flowc.compiler.tables.ddl import (
@@ -230,12 +231,14 @@ def without_copies(load: Load, name: str, number: int) -> Iterator[Execute]:
 
 def selection(load: Load) -> str:
     """The source's query, its columns named and ordered as they are staged."""
-    parts = ", ".join(_renamed(f.source.name, f.name) for f in fields(load) if f.source is not None)
+    parts = ", ".join(_selected(load, f, f.source) for f in fields(load) if f.source is not None)
     return f"SELECT {parts} FROM (\n{query_text(load.read)}\n) AS flowc_source"
 
 
-def _renamed(given: str, wanted: str) -> str:
-    return ident(given) if given == wanted else f"{ident(given)} AS {ident(wanted)}"
+def _selected(load: Load, field: Field, source: Column) -> str:
+    given, wanted = ident(source.name), ident(field.name)
+    x = as_from_elsewhere(given, source, field.wanted, load)
+    return given if x == wanted else f"{x} AS {wanted}"
 
 
 def values(load: Load, relation: str) -> str:
