@@ -94,3 +94,18 @@ def test_what_json_has_not_is_null():
     rows = pa.array([{"x": float("nan")}, {"x": float("inf")}])
     assert plain(rows).to_pylist() == ['{"x":null}', '{"x":null}']
     assert plain(pa.array([{"x": 'a "NaN"'}])).to_pylist() == ['{"x":"a \\"NaN\\""}']
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        'struct("a b" bigint)',
+        'struct("a, b" timestamptz, c numeric(5,2))',
+        'struct("a ""b" struct("(" text)[], İ text)',
+        "struct(a double, b struct(c text))",
+    ],
+)
+def test_names_of_fields_survive_their_spelling(spelled):
+    kind = parse_type(spelled)
+    assert parse_type(str(kind)) == kind
+    assert data_type(arrow_field(Column("x", DataType(Kind.ARRAY, element=kind)))).element == kind
