@@ -25,6 +25,7 @@ from flowc.runtime.connectors import lines as lines_of_bytes
 from flowc.runtime.connectors.files import CsvOptions
 from flowc.runtime.connectors.filestream import FileSource
 from flowc.runtime.connectors.filestream_registry import SHIFT
+from flowc.runtime.streams.targets.contract import Fenced
 from flowc.types import BIGINT, TEXT
 from tests.streams.filefolder import Memory, aged, drain, put, source
 from tests.waiting import PATIENCE
@@ -235,11 +236,14 @@ def test_a_position_that_the_store_does_not_know_is_refused(tmp_path: Path) -> N
 
 
 class Meddled(Memory):
-    """Facts into which another worker writes at the same moment."""
+    """Facts into which another worker writes each time before this one."""
 
     def remember(self, facts: Mapping[str, str]) -> None:
         other = json.dumps({"path": "other.csv", "size": 1, "mtime": 1})
-        super().remember({name: other if name[-1].isdigit() else text for name, text in facts.items()})
+        numbers = [name for name in facts if name.split(".")[2].isdigit()]
+        super().remember({**facts, **dict.fromkeys(numbers, other)})
+        if numbers:
+            raise Fenced("another worker has stored other facts")
 
 
 def test_two_workers_never_give_one_number_to_two_files(tmp_path: Path) -> None:

@@ -189,14 +189,18 @@ def test_a_zombie_is_fenced_although_what_it_would_collide_with_was_pruned(opene
     assert other.open().checkpoint.segments == (segment("a", 1, 3, b"3"),)
 
 
-def test_facts_are_added_and_replaced(opened: Open) -> None:
-    store = opened()
+def test_facts_are_added_and_never_replaced(opened: Open) -> None:
+    store, zombie = opened(), opened()
     store.open()
-    store.remember({"columns of 'x'": '{"a\\b": "bigint", "ü": "text"}', "other": "1"})
-    store.remember({"other": "100% {not a template}\n'"})
+    store.remember({"columns of 'x'": '{"a\\b": "bigint", "ü": "text"}', "other": "100% {not a template}\n'"})
+    zombie.open()
+    with pytest.raises(Fenced):
+        zombie.remember({"other": "1", "more": "2"})
+    zombie.remember({"other": "100% {not a template}\n'", "last": "3"})
     assert opened().facts() == {
         "columns of 'x'": '{"a\\b": "bigint", "ü": "text"}',
         "other": "100% {not a template}\n'",
+        "last": "3",
     }
 
 

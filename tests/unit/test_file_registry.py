@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -130,6 +131,48 @@ class Counted(Passing):
         asked = list(names)
         self.read += len(asked)
         return super().recall(asked)
+
+
+@dataclass
+class Raced(Passing):
+    """Facts of a worker before which another one stores its own."""
+
+    other: Callable[[], object] = lambda: None
+
+    def remember(self, facts: Mapping[str, str]) -> None:
+        other, self.other = self.other, lambda: None
+        other()
+        super().remember(facts)
+
+
+def test_a_worker_takes_no_number_that_another_one_has_given(tmp_path: Path) -> None:
+    one, other = Clocks(tmp_path), Clocks(tmp_path)
+    one.registry.path, other.registry.path = "a*.csv", "b*.csv"
+    one.registry.begin(-EVER)
+    other.registry.facts = one.registry.facts
+    other.registry.load()
+    for name in ("a.csv", "b.csv"):
+        write(tmp_path, name, NOON - HOUR)
+    one.registry.facts = Raced(one.registry.facts.facts(), other.look)
+    assert (one.look(), other.look()) == (["b.csv", "a.csv"], ["b.csv"])
+    assert [json.loads(other.registry.facts.facts()[f"files.s.{n}"])["path"] for n in (0, 1)] == ["b.csv", "a.csv"]
+
+
+def test_a_worker_leaves_out_nothing_more_behind_the_start_of_another_one(tmp_path: Path) -> None:
+    write(tmp_path, "a.csv", NOON - HOUR)
+    one, other = Clocks(tmp_path), Clocks(tmp_path)
+
+    def first() -> None:
+        other.registry.begin(EVER)
+        write(tmp_path, "b.csv", NOON - HOUR)
+
+    other.registry.facts = Passing()
+    one.registry.facts = Raced(other.registry.facts.facts(), first)
+    one.registry.begin(EVER)
+    third = Clocks(tmp_path)
+    third.registry.facts = one.registry.facts
+    third.registry.load()
+    assert (third.look(), one.look()) == (["b.csv"], ["b.csv"])
 
 
 @pytest.mark.parametrize("before", [10, 2000])

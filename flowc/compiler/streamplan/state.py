@@ -261,7 +261,6 @@ def _templates(stream: Owner, dialect: Dialect) -> dict[str, str]:
         "pair": f"({ident('first_sequence')} = {{first}} AND {ident('sequence')} = {{last}})",
         "replace": f"DELETE FROM {segments} {of} AND {node} AND {group}",
         "drop": f"DELETE FROM {segments} {of} AND {node}",
-        "forget": f"DELETE FROM {facts} {of} AND {ident('name')} = '{{name}}'",
         "recall": f"SELECT {ident('body')} FROM {facts} {of} AND {ident('name')} = '{{name}}'",
         "remember": f"{_insert(facts, FACTS)} VALUES ({own}, '{{name}}', '{{body}}')",
         "payloads": f"SELECT {idents(['name', 'epoch', 'data'])} FROM {payloads} {of} "

@@ -36,6 +36,8 @@ _SETTLED = 2 * 10**9
 """Nanoseconds for which a file must not have changed before it is taken to be whole."""
 _DIGEST, _TOGETHER = 16, 4096
 """Bytes by which a file that does not count is remembered, and how many of them stand in one fact."""
+_TRIES = 5
+"""How often numbers are given that other workers may take first."""
 _FEW = 1000
 """Numbers up to which each is asked for by its name."""
 _UNFINISHED = (".tmp", ".part")
@@ -51,7 +53,7 @@ class Facts(Protocol):
         """Those of some names that there are."""
 
     def remember(self, facts: Mapping[str, str]) -> None:
-        """Adds facts, or replaces them."""
+        """Adds facts. Raises Fenced where others are stored under these names."""
 
 
 @dataclass
@@ -70,6 +72,8 @@ class Passing:
 
     def remember(self, facts: Mapping[str, str]) -> None:
         """Adds facts for as long as this lives."""
+        if any(self.known.get(name, value) != value for name, value in facts.items()):
+            raise Fenced("another worker has stored other facts")
         self.known.update(facts)
 
 
@@ -183,8 +187,12 @@ class Registry:
         left = [_digest(seen) for seen in there if seen.mtime < since and seen.path not in self._numbers]
         parts = (left[first : first + _TOGETHER] for first in range(0, max(1, len(left)), _TOGETHER))
         facts = {self._named(f"left.{n}"): b64encode(b"".join(part)).decode() for n, part in enumerate(parts)}
-        self.facts.remember({self._named("since"): str(since), **facts})
-        self._since, self._left = since, frozenset(left)
+        try:
+            self.facts.remember({self._named("since"): str(since), **facts})
+        except Fenced:  # another worker began first
+            self.load()
+        else:
+            self._since, self._left = since, frozenset(left)
 
     def look(self) -> bool:
         """Gives numbers to the whole files that have none; says whether others are still being written.
@@ -231,13 +239,16 @@ class Registry:
     def _register(self, whole: list[Seen]) -> None:
         if not whole:
             return
-        self._renew(len(whole))  # numbers that another worker gave stay
-        fresh = [seen for seen in whole if seen.path not in self._numbers]
-        first = len(self.files)
-        self.facts.remember({self._named(str(first + i)): _text(seen) for i, seen in enumerate(fresh)})
+        for left in reversed(range(_TRIES)):
+            self._renew(len(whole))  # numbers that another worker gave stay
+            fresh = [seen for seen in whole if seen.path not in self._numbers]
+            try:
+                self.facts.remember({self._named(str(n)): _text(seen) for n, seen in enumerate(fresh, len(self.files))})
+                break
+            except Fenced:
+                if not left:
+                    raise
         self._renew(len(fresh))
-        if self.files[first : first + len(fresh)] != fresh:
-            raise Fenced(f"another worker reads the files of source `{self.source}`")
 
     def _renew(self, count: int) -> None:
         """Takes the numbers that were given since, of which `count` are expected: what was taken is not read again."""

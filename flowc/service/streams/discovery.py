@@ -28,6 +28,7 @@ from flowc.runtime.connectors.filestream_registry import Facts, Passing, Registr
 from flowc.runtime.connectors.folder import Folder
 from flowc.runtime.engine import Engine
 from flowc.runtime.streams.source import PlacedSource
+from flowc.runtime.streams.targets.contract import Fenced
 from flowc.service.access.sessions import Sessions
 from flowc.service.streams.sides import described
 from flowc.service.streams.sources import StoredFacts, sampled
@@ -68,8 +69,17 @@ def _discovered(stream: Stream, sessions: Sessions, facts: Facts | None) -> dict
         text = kept.get(_fact(source.name))
         found[source.name] = _read(text) if text is not None else _found(source, stream, sessions)
         if text is None:
-            facts.remember({_fact(source.name): _written(found[source.name])})
+            _remember(facts, source.name, found)
     return found
+
+
+def _remember(facts: Facts, source: str, found: dict[str, tuple[Column, ...]]) -> None:
+    """Stores the columns of a source, or takes those that another worker has found first."""
+    name = _fact(source)
+    try:
+        facts.remember({name: _written(found[source])})
+    except Fenced:
+        found[source] = _read(facts.recall([name])[name])
 
 
 def remembered(checked: CheckedSpec, stream: Stream, sessions: Sessions) -> Stream:

@@ -48,7 +48,7 @@ class StoredFacts:
         return self._with(lambda store: store.recall(names))
 
     def remember(self, facts: Mapping[str, str]) -> None:
-        """Adds facts, or replaces them."""
+        """Adds facts. Raises Fenced where another worker has stored others under these names."""
         self._with(lambda store: store.remember(facts))
 
     def _with(self, work: Callable[[DatabaseStore], Answer]) -> Answer:

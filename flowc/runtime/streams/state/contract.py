@@ -171,4 +171,8 @@ class StateStore(Protocol):
         """What is remembered by name, for instance the columns that were discovered."""
 
     def remember(self, facts: Mapping[str, str]) -> None:
-        """Adds facts, or replaces them."""
+        """Adds facts, which stay as they are.
+
+        Raises:
+            Fenced: another worker has stored others under these names.
+        """

@@ -125,7 +125,8 @@ class MemoryStore:
         return dict(self.memory.facts)
 
     def remember(self, facts: Mapping[str, str]) -> None:
-        """Adds facts, or replaces them."""
+        """Adds facts."""
+        self._require(all(self.memory.facts.get(name, value) == value for name, value in facts.items()))
         self.memory.facts.update(facts)
 
     def _require(self, kept: bool) -> None:

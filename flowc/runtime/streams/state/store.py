@@ -342,10 +342,22 @@ class DatabaseStore:
         return {name: decoded(found[0]["body"]) for name, found in rows.items() if found}
 
     def remember(self, facts: Mapping[str, str]) -> None:
-        """Adds facts, or replaces them."""
+        """Adds facts.
+
+        Raises:
+            Fenced: another worker has stored others under these names.
+        """
+        try:
+            self._add(facts)
+        except DataError:  # a name is taken
+            there = self.recall(facts)
+            if any(facts[name] != value for name, value in there.items()):
+                raise Fenced(f"another worker goes on with stream `{self.stream}`") from None
+            self._add({name: value for name, value in facts.items() if name not in there})
+
+    def _add(self, facts: Mapping[str, str]) -> None:
         with self._transaction():
             for name, value in facts.items():
-                self.database.execute(self._filled("forget", name=encoded(name)))
                 self.database.execute(self._filled("remember", name=encoded(name), body=encoded(value)))
 
     def _keep(self, point: Checkpoint, before: int) -> None:
