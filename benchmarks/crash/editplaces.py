@@ -47,7 +47,7 @@ class Feed(Protocol):
 
     @property
     def source(self) -> str:
-        """The keys of the source that say where it is."""
+        """The keys of the source that say where it is, with the place of the `path` that files have."""
 
     def put(self, messages: Sequence[Message]) -> None:
         """Adds messages."""
@@ -64,7 +64,7 @@ class Files:
     name = "drop"
     letter = "topic"
     connection = "kind: files, uri: in"
-    source = 'connection: drop, path: "*.jsonl"'
+    source = 'connection: drop, path: "{path}"'
 
     def put(self, messages: Sequence[Message]) -> None:
         """Writes them."""

@@ -51,6 +51,8 @@ class Plan:
     """The connection that holds the state; empty for a file of the project."""
     rows: int = 1
     """How many rows an epoch has."""
+    path: str = "*.jsonl"
+    """The files that are read: all of them, however that is written. A topic has none."""
 
     @property
     def step(self) -> int:
@@ -62,6 +64,7 @@ class Plan:
         named = "".join(f"  {name}: {{ {text} }}\n" for name, text in connections.items())
         state = f"    state: {{ connection: {self.state} }}\n" if self.state else ""
         letters = f"    dead_letter: {{ connection: first, table: letters_{self.table} }}\n" * (self.on_error == "dlq")
+        read = source.format(path=self.path)
         ttl = "    group_ttl: never\n" if self.operator == "running" else ""
         return f"""\
 connections:
@@ -70,7 +73,7 @@ connections:
   worth: {{ python: "own:worth", args: [bigint], returns: bigint }}
 streams:
   {stream}:
-    source: {{ {source}, columns: {{ n: bigint, id: text, k: bigint, x: bigint, at: timestamptz }}, event_time: at }}
+    source: {{ {read}, columns: {{ n: bigint, id: text, k: bigint, x: bigint, at: timestamptz }}, event_time: at }}
     watermark: {{ lateness: {self.lateness}s }}
     lookups: {{ weights: {{ connection: ref, sql: "SELECT {self.lookup} AS w, 1 AS one" }} }}
 {ttl}{state}    sql: |
@@ -131,13 +134,27 @@ def edited(plan: Plan, chance: random.Random) -> Plan:
 
 def _edit(plan: Plan, chance: random.Random) -> Plan:
     what = chance.choice(
-        ("least", "code", "lookup", "factor", "factor", "size", "lateness", "on_error", "targets", "targets", "rows")
+        (
+            "least",
+            "code",
+            "lookup",
+            "factor",
+            "factor",
+            "size",
+            "lateness",
+            "on_error",
+            "targets",
+            "targets",
+            "rows",
+            "path",
+        )
     )
     if what == "targets":
         return replace(plan, targets=_targets(plan, chance))
     values: Mapping[str, tuple[object, ...]] = {
         "least": (0, 30, 60), "code": (1, 2, 3), "lookup": (1, 5, 7), "factor": (1, 10, 100), "lateness": (25, 30, 60),
         "on_error": ("fail", "drop", "dlq"), "rows": (1, 2, 3),
+        "path": ("*.jsonl", "./*.jsonl", "**/*.jsonl", "[0-9]*.jsonl"),
         "size": (1, 2) if plan.operator == "dedupe" else (40, 60, 120),
     }  # fmt: skip
     other = [value for value in values[what] if value != getattr(plan, what)]
