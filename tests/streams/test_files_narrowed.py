@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from flowc.cli.opened import open_project
+from flowc.errors import EngineError
 from flowc.runtime.connectors.filestream import FileSource
 from flowc.runtime.connectors.filestream_registry import SHIFT
 from flowc.runtime.connectors.folder import is_named
@@ -131,6 +132,53 @@ def test_a_worker_with_a_wider_path_wakes_up_when_a_file_was_left_out(tmp_path: 
     with Asleep(tmp_path, "[ac]*.jsonl"):
         assert run(tmp_path, "a*.jsonl") == (0, [1])
     assert [run(tmp_path, "[ac]*.jsonl") for _ in range(2)] == [(0, [1, 3])] * 2
+
+
+WINDOWS = """
+connections:
+  drop: {{ kind: files, uri: drop }}
+  wh: {{ kind: sqlite, path: wh.db }}
+streams:
+  s:
+    source:
+      {{ connection: drop, path: "{path}", format: jsonl, columns: {{ id: bigint, at: timestamptz }}, event_time: at }}
+    sql: SELECT window_end, sum(id) AS id FROM tumble(source, INTERVAL '{minutes} minutes') GROUP BY window_end
+    to: {{ connection: wh, table: t, mode: append }}
+"""
+
+
+def windows(folder: Path, path: str, minutes: int, *more: str) -> list[int]:
+    made = Inside(folder)
+    made.write("specs/s.yaml", WINDOWS.format(path=path, minutes=minutes))
+    done = made.flowc("run", "s", "--once", *more)
+    assert done.code == 0, done.err
+    with sqlite3.connect(folder / "wh.db") as db:
+        return [id_ for (id_,) in db.execute("SELECT id FROM t ORDER BY id")]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "total"),
+    [("*.jsonl", "a*.jsonl", 3), ("a*.jsonl", "*.jsonl", 3), ("a*.jsonl", "[ac]*.jsonl", 1)],
+)
+def test_edited_windows_are_made_anew_of_the_files_that_were_read(
+    tmp_path: Path, first: str, second: str, total: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both files are found before the first path is in use; what it left out is read behind it, once."""
+    a, b = (f'{{"id": {n}, "at": "2026-01-01T10:00:0{n}Z"}}' for n in (1, 2))
+    files(tmp_path, a=a, b=b)
+    made = Inside(tmp_path)
+    made.write("specs/s.yaml", WINDOWS.format(path="*.jsonl", minutes=10))
+    with monkeypatch.context() as patched:
+        patched.setattr(FileSource, "poll", fails)
+        assert made.flowc("run", "s", "--once").code == 1
+    assert windows(tmp_path, first, 10) == []
+    assert windows(tmp_path, second, 5) == []
+    files(tmp_path, a=a, b=b, a2='{"id": 0, "at": "2026-01-01T10:00:03Z"}')
+    assert windows(tmp_path, second, 5, "--drain") == [total]
+
+
+def fails(*_: object) -> None:
+    raise EngineError("it is cut off", code="file-not-found")
 
 
 def test_many_files_that_are_left_out_cost_little(tmp_path: Path) -> None:

@@ -164,7 +164,7 @@ class FileSource:
         last = (end >> SHIFT) + ((end & _LINES) > 0)
         for number in reversed(range(start >> SHIFT, min(last, len(self._registry.files)))):
             try:
-                if self._registry.names(number):
+                if self._registry.names(number, number << SHIFT):
                     self._registry.check(number)
             except FlowcError:
                 return self._files.folder / self._registry.files[number].path, (number + 1) << SHIFT
@@ -277,7 +277,7 @@ class FileSource:
             number = self._at >> SHIFT
             if number >= len(self._registry.files):
                 return None
-            if self._blocks is None and not self._registry.names(number):
+            if self._blocks is None and not self._registry.names(number, self._at):
                 self._at = (number + 1) << SHIFT
                 continue
             path, line = self._registry.check(number), self._at & ((1 << SHIFT) - 1)

@@ -299,14 +299,17 @@ class Registry:
         at = path.stat() if folder.holds(path) else path.lstat()
         return None if stat.S_ISDIR(at.st_mode) else Seen(at.st_mtime_ns, name, at.st_size)
 
-    def names(self, number: int) -> bool:
-        """Whether a file is read under a number: `path` names it, and it was not read under an earlier one.
+    def names(self, number: int, position: int) -> bool:
+        """Whether a file is read from a position on: `path` names it, and it was not read under an earlier number.
 
-        A link that leads out counts as named, as it was found: it is to be refused.
+        A link that leads out counts as named, as it was found: it is to be refused. Before the place where the stream
+        stands, what was read then is read again, whatever `path` names by now.
         """
         name = self.files[number].path
         if self._numbers.get(name) != number:
             return False
+        if position < self._place[0]:
+            return True
         return is_named(name, self.path) or not Folder(self.folder).holds(self.folder / name)
 
     def check(self, number: int) -> Path:
