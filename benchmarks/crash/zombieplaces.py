@@ -36,7 +36,10 @@ streams:
     sql: SELECT id, {factor} * grown(x) AS x FROM {source}
     to: [{to}]
     batch: {{ max_rows: 1 }}
-"""
+{letters}"""
+_LETTERS = "    on_error: dlq\n    dead_letter: { connection: one, table: letters }\n"
+BAD = "b1"
+"""The file whose row is a dead letter, in a stream that keeps letters."""
 _TO = {
     "one": "{ connection: one, table: t }",
     "other": "{ connection: other, table: t }",
@@ -64,6 +67,7 @@ class Stream:
     folder: Path
     targets: tuple[Target, ...]
     source: str
+    letters: bool = False
     plan: Plan = Plan()
     files: int = 0
 
@@ -72,7 +76,8 @@ class Stream:
         """A stream with or without state, of one target or of two."""
         for name in ("specs", "in", "lake", "out"):
             (folder / name).mkdir()
-        return cls(folder, chance.choice(_TARGETS), chance.choice(("source", "dedupe(source, id, INTERVAL '1 hour')")))
+        source = chance.choice(("source", "dedupe(source, id, INTERVAL '1 hour')"))
+        return cls(folder, chance.choice(_TARGETS), source, chance.random() < 0.4)
 
     def edit(self, **values: object) -> None:
         """Changes the spec."""
@@ -83,7 +88,8 @@ class Stream:
         for name in names:
             self.files += 1
             path = self.folder / "in" / f"{name}.jsonl"
-            row = {"id": name, "x": 1, "at": f"2026-01-01T10:00:{self.files:02}Z"}
+            x = "none" if self.letters and name == BAD else 1
+            row = {"id": name, "x": x, "at": f"2026-01-01T10:00:{self.files:02}Z"}
             path.write_text(f"{json.dumps(row)}\n", "utf-8")
             os.utime(path, (_OLD + self.files, _OLD + self.files))
 
@@ -94,7 +100,8 @@ class Stream:
             code = f"def grown(x):\n    return x * {self.plan.code}\n"
             (self.folder / f"grow{self.plan.code}.py").write_text(code, "utf-8")
             to = ", ".join(_TO[target] for target in self.targets)
-            text = _SPEC.format(to=to, source=self.source, **vars(self.plan))
+            letters = _LETTERS if self.letters else ""
+            text = _SPEC.format(to=to, source=self.source, letters=letters, **vars(self.plan))
             (self.folder / "specs/s.yaml").write_text(text, "utf-8")
             return open_project([Path("specs")], None, "nothing was run")
 
@@ -112,6 +119,10 @@ class Stream:
             with closing(prepared):
                 prepared.make()
 
+    def letter_count(self) -> int:
+        """The dead letters that there are."""
+        return len(_table(self.folder / "one.db", "topic", "letters"))
+
     def held(self) -> Mapping[Target, Counter[tuple[str, int]]]:
         """The rows of each target."""
         return {target: self.rows(target) for target in self.targets}
@@ -124,7 +135,7 @@ class Stream:
         elif target == "delta":
             made = _delta(self.folder / "lake/t")
         else:
-            made = _table(self.folder / f"{target}.db")
+            made = _table(self.folder / f"{target}.db", "id, x", "t")
         return Counter((row["id"], row["x"]) for row in made)
 
 
@@ -134,10 +145,10 @@ def _delta(path: Path) -> list[dict[str, object]]:
     return DeltaTable(path).to_pyarrow_table().to_pylist() if path.exists() else []
 
 
-def _table(path: Path) -> list[dict[str, object]]:
+def _table(path: Path, columns: str, name: str) -> list[dict[str, object]]:
     if not path.exists():
         return []
     with closing(sqlite3.connect(path, timeout=10)) as database:
-        there = database.execute("SELECT count(*) FROM sqlite_master WHERE name = 't'").fetchone()[0]
-        found = database.execute("SELECT id, x FROM t").fetchall() if there else []
-    return [{"id": id_, "x": x} for id_, x in found]
+        database.row_factory = sqlite3.Row
+        there = database.execute("SELECT count(*) FROM sqlite_master WHERE name = ?", (name,)).fetchone()[0]
+        return [dict(row) for row in database.execute(f"SELECT {columns} FROM {name}")] if there else []
