@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
+from fnmatch import fnmatchcase, translate
 from functools import lru_cache
 from pathlib import Path, PurePath
 
@@ -121,6 +122,9 @@ def naming(pattern: str) -> Callable[[str], bool]:
     """As `is_named`, for many paths."""
     plain = without_dots(pattern)
     parts = plain.split("/")
+    if len(parts) == 1 and plain != "**":
+        match = re.compile(translate(plain)).match
+        return lambda name: name == plain or ("/" not in name and match(name) is not None)
     return lambda name: name == plain or _matches(name.split("/"), parts)
 
 
