@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from flowc.catalog import TableName
 from flowc.errors import TransientError
-from flowc.runtime.connector import Database
+from flowc.runtime.connector import Database, TableStore
 
 Types = Mapping[str, str]
 
@@ -21,13 +22,14 @@ def altered(target: str, writer: str, before: Types, now: Types) -> str:
 
 @dataclass
 class ColumnTypes:
-    """The types of the columns of one table, which `query` reads; nothing is read where it is ''.
+    """The types of the columns of one table, which `query` reads; where it is '', those of a lake's table `name`.
 
     Engines convert a value to the type of its column where that loses digits, so rows that were fitted to other types
     would be changed without an error.
     """
 
     query: str
+    name: TableName | None = None
     _before: Types = field(default_factory=dict, init=False)
 
     def remember(self, database: Database) -> None:
@@ -47,6 +49,9 @@ class ColumnTypes:
             raise TransientError(message, code="table-differs", help="run it again: nothing is lost")
 
     def _now(self, database: Database) -> Types:
+        if self.name is not None and isinstance(database, TableStore):
+            found = database.table(self.name)
+            return {column.name: column.kind for column in found.columns} if found is not None else {}
         rows = database.query(self.query).to_pylist() if self.query else ()
         return {str(row["name"]): str(row["type"]) for row in rows}
 

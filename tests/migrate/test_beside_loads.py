@@ -9,6 +9,7 @@ import pytest
 
 from flowc.runtime import load
 from tests.commands import Done, Inside
+from tests.lakes import Lake
 from tests.stores import SERVERS, Store, address
 
 _PROJECT = """\
@@ -31,14 +32,25 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
 
 
 @pytest.fixture
+def project_of_delta(tmp_path: Path) -> Inside:
+    return made(tmp_path, {})
+
+
+@pytest.fixture
 def project(store: Store, tmp_path: Path) -> Inside:
+    return made(tmp_path, {"STORE": store.dsn})
+
+
+def made(tmp_path: Path, variables: dict[str, str]) -> Inside:
+    """A project with a source of one row."""
     source = Store("sqlite", tmp_path, file="source")
     source.run("CREATE TABLE s (id BIGINT, at TIMESTAMP)", "INSERT INTO s VALUES (1, '2026-07-01 12:00:00.000000')")
-    return Inside(tmp_path, {"STORE": store.dsn})
+    return Inside(tmp_path, variables)
 
 
-def declare(project: Inside, store: Store, column: str, mode: str) -> None:
+def declare(project: Inside, store: Store | Lake, column: str, mode: str) -> None:
     where = "url: '${STORE}'" if store.kind in SERVERS else f"path: store.{store.kind}"
+    where = "uri: ./lake" if store.kind == "delta" else where
     project.write("specs/p.yaml", _PROJECT.format(kind=store.kind, where=where, column=column, mode=mode))
 
 
@@ -53,6 +65,24 @@ def loaded_beside(project: Inside, patch: pytest.MonkeyPatch, act: Any) -> Done:
 
     patch.setattr(load, "_begin", acted)
     return project.flowc("run", "--once")
+
+
+@pytest.mark.parametrize("mode", _MODES)
+def test_a_load_into_delta_writes_nothing_into_columns_of_other_types(
+    project_of_delta: Inside, tmp_path: Path, mode: str, monkeypatch: pytest.MonkeyPatch
+):
+    lake = Lake(tmp_path)
+    declare(project_of_delta, lake, _LOCAL, mode)
+    assert project_of_delta.flowc("apply", "--yes").code == 0
+
+    def changed() -> None:
+        declare(project_of_delta, lake, _INSTANT, mode)
+        assert project_of_delta.flowc("apply", "--yes").code == 0
+
+    done = loaded_beside(project_of_delta, monkeypatch, changed)
+    assert "error[table-differs]" in done.err, done.out
+    assert lake.raw("SELECT * FROM t") == []
+    assert project_of_delta.flowc("run", "--once").code == 1  # local times are no instants without a `timezone`
 
 
 @pytest.mark.parametrize("mode", _MODES)

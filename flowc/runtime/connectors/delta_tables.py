@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import pyarrow as pa
 import pyarrow.dataset as datasets
 
-from flowc.catalog import Column, Table, TableName
+from flowc.catalog import Column, Table, TableName, names_word
 from flowc.errors import DataError, EngineError, FlowcError, TransientError, UsageError
 from flowc.locations import local_path
 from flowc.runtime.arrow import data_type
@@ -26,6 +26,8 @@ from flowc.runtime.options import text
 _READER_FEATURES = frozenset({"timestampNtz", "v2Checkpoint", "vacuumProtocolCheck"})
 _WRITER_FEATURES = frozenset({"appendOnly", "invariants", "checkConstraints", "changeDataFeed", "timestampNtz"})
 _MADE_VALUES = ("delta.generationExpression", "delta.identity.start", "delta.identity.step", "CURRENT_DEFAULT")
+_CHECK, _APPEND_ONLY = "delta.constraints.", "delta.appendOnly"
+_APPENDED = ("the rule that rows are only appended",)
 # What the library cannot open in a path.
 _UNREADABLE = frozenset("\\[]^|")
 _REFUSED = re.compile(r"invalid data|invariant|constraint|validation check|append.only", re.IGNORECASE)
@@ -128,8 +130,23 @@ def _unsupported(name: TableName, features: set[str], verb: str) -> EngineError:
 def described(found: Any, name: TableName) -> Table:
     """What flowc knows of a table: Delta keeps no keys, no indexes and no defaults."""
     fields, metadata = pa.schema(found.schema().to_arrow()), found.metadata()
-    columns = tuple(Column(f.name, data_type(f), f.nullable, None, _comment(f)) for f in fields)
-    return Table(name, columns, comment=metadata.description or None, partition_by=tuple(metadata.partition_columns))
+    settings = metadata.configuration
+    columns = tuple(
+        Column(f.name, data_type(f), f.nullable, None, _comment(f), bound=tuple(_bound(f, settings))) for f in fields
+    )
+    return Table(
+        name, columns, comment=metadata.description or None, beyond=_APPENDED * (settings.get(_APPEND_ONLY) == "true"),
+        partition_by=tuple(metadata.partition_columns),
+    )  # fmt: skip
+
+
+def _bound(field: pa.Field, settings: Mapping[str, str]) -> Iterator[str]:
+    """The conditions on rows that name a column."""
+    if b"delta.invariants" in (field.metadata or {}):
+        yield f"the invariant of {field.name}"
+    for key, condition in settings.items():
+        if key.startswith(_CHECK) and names_word(condition, field.name):
+            yield f"CHECK {key.removeprefix(_CHECK)}"
 
 
 def _comment(field: pa.Field) -> str | None:

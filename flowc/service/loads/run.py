@@ -365,7 +365,7 @@ def _checked(apply: Apply, columns: tuple[Column, ...], live: Table | None, repo
 
 
 def _types_of(apply: Apply, target: Database) -> ColumnTypes:
-    types = ColumnTypes(column_types(apply.target.name, DIALECTS[apply.target.kind]))
+    types = ColumnTypes(column_types(apply.target.name, DIALECTS[apply.target.kind]), apply.target.name)
     types.remember(target)
     return types
 

@@ -19,6 +19,7 @@ from flowc.compiler.migrate import statements
 from flowc.compiler.migrate.alteration import Alteration, Situation
 from flowc.compiler.migrate.facts import Act, statement
 from flowc.compiler.migrate.rebuild import kept_value, rebuilt_table
+from flowc.compiler.migrate.refusals import alike, hindered
 from flowc.compiler.migrate.statements import Engine, alter
 from flowc.compiler.quote import ident, idents, table, text
 from flowc.compiler.tables.ddl import spell
@@ -169,10 +170,23 @@ def _statements(alteration: Alteration, situation: Situation) -> tuple[Statement
     assert_never(alteration)
 
 
+def _refuses(alteration: Alteration, situation: Situation) -> str | None:
+    """Conditions on rows stay as they are written, and name columns."""
+    match alteration:
+        case kinds.DropColumn(was):
+            return hindered("drop", was.name, was.bound)
+        case kinds.RenameColumn(was):
+            return hindered("rename", was.name, was.bound)
+        case kinds.AlterType(was, now) if not alike(was.type, now.type):
+            return hindered("change the type of", was.name, was.bound)
+    return None
+
+
 _OLD_FILES = "the files of the version before stay until VACUUM, and older versions can be read meanwhile"
 DELTA = Engine(
     _statements,
     rebuild=_rebuild,
+    refuses=_refuses,
     create=_create,
     drop=_drop,
     notes={
