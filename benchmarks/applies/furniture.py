@@ -148,14 +148,15 @@ def _mysql(still: str, word: str | None, kept: str) -> list[Piece]:
 _TYPED = {
     "sqlite": ("CREATE UNIQUE INDEX typed ON t (u) WHERE {} > '5'",),
     "duckdb": ("CREATE INDEX typed ON t (lower(CAST({} AS VARCHAR)))",),
+    "mysql": ("ALTER TABLE t ADD COLUMN typed VARCHAR(80) AS (concat({}, 'x')) STORED",),
 }
-"""Indexes that say something of a column which gets another type."""
+"""What says something of a column that gets another type."""
 
 
 def _retyped(name: str, kind: str) -> list[Piece]:
     """What a column bears that gets another type, and what says nothing of its type."""
     if kind != "postgres":
-        return [Piece("typed index", (sql.format(name),), 0.15) for sql in _TYPED.get(kind, ())]
+        return [Piece("reader of a type", (sql.format(name),), 0.15) for sql in _TYPED.get(kind, ())]
     return [
         Piece("typed check", (f"ALTER TABLE t ADD CONSTRAINT typed CHECK ({name} IS NOT NULL OR u > -9)",), 0.2),
         Piece("typed grant", (f"GRANT UPDATE ({name}) ON t TO PUBLIC",), 0.2),

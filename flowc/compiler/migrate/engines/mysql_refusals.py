@@ -8,13 +8,16 @@ from typing import assert_never
 from flowc.catalog import Column, Index, Table
 from flowc.compiler.migrate import alteration as kinds
 from flowc.compiler.migrate.alteration import Alteration, Situation
-from flowc.compiler.migrate.refusals import DIVIDES, FOREIGN, from_others, hindered, not_whole, particular
+from flowc.compiler.migrate.refusals import DIVIDES, FOREIGN, alike, from_others, hindered, not_whole, particular
 from flowc.compiler.tables.made import is_stored, way
+from flowc.types import DataType
 
 _VERSIONED = "system versioning"
 _FREE = (kinds.CreateIndex, kinds.DropIndex, kinds.CommentTable)
 """What the engine does to a table whose old rows it keeps."""
 _COUNTER = "AUTO_INCREMENT"
+_READERS = "column ", "CHECK "
+"""How the words begin of what computes with a column."""
 _SETS_NULL = "which sets it NULL"
 
 
@@ -61,7 +64,16 @@ def keeps(live: Table) -> str | None:
 def _alter_type(was: Column, now: Column, situation: Situation) -> str | None:
     found = [words for words in was.bound if words.startswith(FOREIGN) or words == DIVIDES]
     found += particular(was, now, situation)
+    others = [] if _reads_alike(was.type, now.type) else [w for w in was.bound if w.startswith(_READERS)]
+    if others and not found:
+        words = f"{', '.join(others)} would take the values of `{was.name}` for something else"
+        return f"{words}: drop it first and make it again afterwards"
     return hindered("change the type of", was.name, found)
+
+
+def _reads_alike(old: DataType, new: DataType) -> bool:
+    """Whether expressions get the same of a value in both types: 5 and 5.00 are different texts."""
+    return alike(old, new) and (old.kind is new.kind or (old.is_integer and new.is_integer))
 
 
 def _alter_generation(was: Column, now: Column, situation: Situation) -> str | None:
