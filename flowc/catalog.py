@@ -179,6 +179,8 @@ class Index:
     sql: str | None = None
     beyond: tuple[str, ...] = ()
     marks: tuple[str, ...] = field(default=(), compare=False)
+    building: bool = field(default=False, compare=False)
+    """Another session is building it, so that it is not valid yet (PostgreSQL)."""
 
     @property
     def declarable(self) -> bool:

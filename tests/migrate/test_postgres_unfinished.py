@@ -170,3 +170,24 @@ def test_an_index_that_fails_for_good_leaves_nothing(store: Store, project: Insi
     assert done.code == 2
     assert "could not create unique index" in done.err
     assert store.raw("SELECT count(*) FROM pg_index WHERE indrelid = 't'::regclass") == [(0,)]
+
+
+@pytest.mark.parametrize("wanted", ["columns: { id: bigint not null, a: { type: integer, unique: true } }", PLAIN])
+def test_an_index_that_somebody_builds_just_now_is_not_dropped(store: Store, project: Inside, wanted: str):
+    specs(project, store, {"t": wanted})
+    with psycopg.connect(store.dsn) as writer:
+        writer.execute("INSERT INTO t VALUES (3, 7)")
+        build = "CREATE UNIQUE INDEX CONCURRENTLY theirs ON t (a)"
+        builder = threading.Thread(target=lambda: psycopg.connect(store.dsn, autocommit=True).execute(build))
+        builder.start()
+        while not store.raw("SELECT 1 FROM pg_stat_progress_create_index WHERE phase LIKE 'waiting%'"):
+            pass
+        found = project.flowc("plan")
+        done = project.flowc("apply", "--yes")
+        writer.rollback()
+        builder.join()
+    assert ("another session is building `theirs`, which does the same" in found.out) == (wanted is not PLAIN)
+    assert (done.code, "- drop" in found.out) == (2 if wanted is not PLAIN else 0, False), done.err
+    assert store.raw("SELECT indisvalid FROM pg_index WHERE indexrelid = 'theirs'::regclass") == [(True,)]
+    assert project.flowc("apply", "--yes").code == 0
+    assert store.raw("SELECT count(*) FROM pg_index WHERE indrelid = 't'::regclass") == [(1,)]

@@ -266,6 +266,8 @@ def _repeats(index: Index, situation: Situation) -> Iterator[Precheck]:
 
 def _taken(index: Index, situation: Situation) -> str | None:
     """Why an index cannot have its name: another one has it, which does not do the same and is not flowc's to drop."""
+    if building := [i.name for i in situation.renamed_live.indexes if i.building and i.identity == index.identity]:
+        return f"another session is building `{building[0]}`, which does the same: plan again when that has ended"
     name = situation.dialect.names.fold(index.name or index_name(situation.live.name, index.columns))
     for other in situation.live.indexes:
         if not other.declarable and not situation.whole and situation.dialect.names.fold(other.name or "") == name:

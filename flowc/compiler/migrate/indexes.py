@@ -126,8 +126,9 @@ def is_left(index: Index, situation: Situation) -> bool:
     if index.name == key_index(live.name):
         return not index.valid or index.identity != key or live.primary_key == wanted.primary_key
     own = live.plain and index.name in (index_name(live.name, index.columns), made_name(live.name.name, "_pkey"))
-    own = own or _is_temporary(index)
-    return not index.valid and (own or index.identity in (key, *(i.identity for i in wanted.indexes)))
+    own = own or _is_temporary(index) or index.name in [final_name(i, situation) for i in wanted.indexes]
+    same = index.identity in (key, *(i.identity for i in wanted.indexes)) and not index.building
+    return not index.valid and (own or same)
 
 
 def key_index(name: TableName) -> str:

@@ -70,7 +70,10 @@ SELECT i.indrelid, c.relname, i.indisunique, i.indisprimary, pg_get_expr(i.indpr
          CASE WHEN i.indisreplident OR (i.indisprimary AND i.indrelid IN (SELECT oid FROM identified)) OR EXISTS (
            SELECT FROM pg_inherits h JOIN pg_index p ON p.indexrelid = h.inhrelid
            WHERE h.inhparent = i.indexrelid AND p.indisreplident) THEN 'REPLICA IDENTITY' END,
-         CASE WHEN i.indisclustered THEN 'CLUSTER' END], NULL)
+         CASE WHEN i.indisclustered THEN 'CLUSTER' END], NULL),
+       NOT i.indisvalid AND EXISTS (
+         SELECT FROM pg_stat_progress_create_index g JOIN pg_locks l ON l.pid = g.pid
+         WHERE l.relation = i.indrelid AND l.granted AND l.database = g.datid)
 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam
 LEFT JOIN pg_constraint x ON x.conindid = i.indexrelid AND x.contype IN ('u', 'x') AND x.conrelid = i.indrelid
 CROSS JOIN LATERAL (SELECT array_remove(ARRAY[
@@ -168,9 +171,9 @@ def _code(borne: Borne, what: str, name: TableName, columns: Sequence[Column]) -
 
 def _index(row: Any) -> Index:
     """An index; one that flowc would not make, with the statement that makes it."""
-    _, name, unique, _, where, valid, constraint, columns, beyond, sql, marks = row
+    _, name, unique, _, where, valid, constraint, columns, beyond, sql, marks, building = row
     own = sql if beyond or where is not None else None
-    return Index(tuple(columns), unique, name, where, valid, constraint, own, tuple(beyond), tuple(marks))
+    return Index(tuple(columns), unique, name, where, valid, constraint, own, tuple(beyond), tuple(marks), building)
 
 
 def _columns(connection: Any, oids: Sequence[int], borne: Mapping[int, Borne]) -> Mapping[int, list[Column]]:
