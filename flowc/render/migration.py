@@ -83,6 +83,8 @@ def _unchanged(plan: MigrationPlan, *, edited: bool) -> str:
 
 def drift_text(plan: MigrationPlan, style: Style) -> str:
     """What changed outside flowc, as the statements that would do the same."""
+    if not plan.changes and not any(database.snapshot.tables for database in plan.databases):
+        return "Nothing to compare: no table of the project was applied yet."
     if not plan.changes:
         return "No drift: columns, keys, indexes and comments are as they were applied."
     page = _Page(style)

@@ -40,6 +40,16 @@ def test_odd_types_and_tables_without_columns(request: pytest.FixtureRequest, tm
     assert project.flowc("drift").out == "No drift: columns, keys, indexes and comments are as they were applied.\n"
 
 
+def test_names_that_no_spec_can_say_are_left_out(tmp_path: Path) -> None:
+    store = Store("sqlite", tmp_path)
+    project = made(store, 'CREATE TABLE "" (a INT);\nCREATE TABLE e ("" TEXT, b TEXT);\nCREATE TABLE " " (" " INT)')
+    assert project.flowc("drift").out == "Nothing to compare: no table of the project was applied yet.\n"
+    done = project.flowc("import", "w", "--out", "specs/tables.yaml")
+    assert "it has no name that a spec can declare, and is left out" in done.err
+    assert (done.code, project.flowc("lint").code) == (0, 0), project.flowc("lint").err
+    assert project.flowc("plan", "--detailed-exitcode").code == 0
+
+
 STRANGE = {
     "postgres": (
         "CREATE TABLE t (id bigint, CONSTRAINT \"no\x1b[2J\u202ecancel\" CHECK (id > 0))",

@@ -26,7 +26,7 @@ def find_drift(checked: CheckedSpec, ir: Ir, sessions: Sessions, ignore: Sequenc
     `ignore` are patterns (`warehouse.public.audit_*`) of objects that do not count.
     """
     found = (_drift(wanted, sessions, ignore) for wanted in wanted_of(checked, ir, sessions))
-    return MigrationPlan(tuple(plan for plan in found if plan.tables), project=sessions.scope.project)
+    return MigrationPlan(tuple(plan for plan in found if plan.snapshot.tables), project=sessions.scope.project)
 
 
 def _drift(wanted: Wanted, sessions: Sessions, ignore: Sequence[str]) -> DatabasePlan:
@@ -39,7 +39,10 @@ def _drift(wanted: Wanted, sessions: Sessions, ignore: Sequence[str]) -> Databas
         for t in tables
     )
     changed = tuple(table for table in kept if table.changes)
-    return DatabasePlan(wanted.connection, wanted.kind, changes_only(changed), version=live.history.last)
+    history = live.history
+    return DatabasePlan(
+        wanted.connection, wanted.kind, changes_only(changed), snapshot=history.snapshot, version=history.last
+    )
 
 
 def changes_only(tables: Sequence[TableChanges]) -> tuple[TableChanges, ...]:

@@ -66,8 +66,8 @@ def import_tables(
     kept = [] if chosen else [name for name in names if _keeps_bad_rows(tables[name])]
     notes += [f"{name}: it holds bad rows of pipelines, and is left out" for name in kept]
     for name in (name for name in names if name not in kept):
-        if not any(is_held(column, tables[name]) for column in tables[name].columns):
-            notes.append(f"{name}: it has no column that a spec can declare, and is left out")
+        if why := _undeclarable(tables[name]):
+            notes.append(f"{name}: it has no {why} that a spec can declare, and is left out")
             continue
         key = _key(name, taken)
         taken.add(key)
@@ -75,6 +75,13 @@ def import_tables(
         found.append(_shown(key, _entry(tables[name], connection, key, kind), left))
         notes += [f"{name}: {words}" for words in left]
     return Imported("".join(("tables:\n" if found else "tables: {}\n", *found)), tuple(notes))
+
+
+def _undeclarable(table: Table) -> str | None:
+    """What a table lacks that an entry of a spec must have."""
+    if not table.name.name:
+        return "name"
+    return None if any(is_held(column, table) for column in table.columns) else "column"
 
 
 def _counter(table: Table, database: Database) -> Iterator[str]:

@@ -83,7 +83,7 @@ def is_held(column: Column, table: Table) -> bool:
     """Whether a spec can declare the column."""
     if any((left.kind, left.name) == ("column", column.name) for left in table.leftovers):
         return False
-    if column.type == UNKNOWN and column.own is None:
+    if not column.name or (column.type == UNKNOWN and column.own is None):
         return False
     words = written_type(column)  # of a CHAR(0) there are none that a spec may say
     found = _read(words)
