@@ -156,6 +156,8 @@ ROW_ID = "the row id"
 
 REPLICA_IDENTITY = "REPLICA IDENTITY"
 """The role of the index by which replication finds the old version of a row (PostgreSQL)."""
+INDEX_OF_HEIR = "the index "
+"""How the words begin that are of an index of a partition or an heir alone, with an expression or a condition."""
 CLUSTER = "CLUSTER"
 """The role of the index that orders the rows when the table is written anew (PostgreSQL)."""
 

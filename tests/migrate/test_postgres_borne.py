@@ -168,3 +168,28 @@ def test_what_is_hung_on_the_column_while_it_is_filled_stops_the_swap(
     assert done.code == 0, done.err
     assert store.raw("SELECT pg_typeof(a)::text, a FROM t ORDER BY id") == [("bigint", 5), ("bigint", 6)]
     assert store.raw("SELECT count(*) FROM pg_class WHERE relname = 'late'") == [(int("INDEX" in made),)]
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        ("ALTER TABLE p0 ADD CONSTRAINT few CHECK (a > '1')", "CHECK few"),
+        ("CREATE INDEX part_i ON p0 (b) WHERE a > '1'", "the index part_i on p0"),
+        ("CREATE INDEX part_i ON p0 (lower(a))", "the index part_i on p0"),
+    ],
+)
+@pytest.mark.parametrize("whole", ["partitioned", "inherited"])
+def test_what_a_part_of_a_table_says_of_a_column_is_named(
+    store: Store, project: Inside, whole: str, made: str, said: str
+):
+    divided, part = (" PARTITION BY LIST (b)", "PARTITION OF t DEFAULT") if whole == "partitioned" else ("", "")
+    store.run(
+        f"CREATE TABLE t (id bigint, a text, b text){divided}",
+        f"CREATE TABLE p0 {part or '() INHERITS (t)'}", "INSERT INTO p0 VALUES (1, '5', 'x')", made,
+    )  # fmt: skip
+    specs(project, store, {"t": "columns: { id: bigint, a: integer, b: text }"})
+    done = project.flowc("apply", "--yes")
+    assert (done.code, f"while there is {said}" in done.err) == (2, True), done.err
+    assert store.raw("SELECT a FROM t") == [("5",)]
+    specs(project, store, {"t": "columns: { id: bigint, a: varchar(90), b: text }"})
+    assert project.flowc("apply", "--yes").code == 0

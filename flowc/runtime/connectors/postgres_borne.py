@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from flowc.catalog import REQUIRED_MARK, SHADOW_MARK, Leftover
+from flowc.catalog import INDEX_OF_HEIR, REQUIRED_MARK, SHADOW_MARK, Leftover
 
 
 @dataclass
@@ -118,6 +118,16 @@ LEFT JOIN pg_constraint k ON d.classid = 'pg_constraint'::regclass AND k.oid = d
 WHERE (f.adrelid, f.adnum) IS DISTINCT FROM (a.attrelid, a.attnum)
   AND k.contype IS DISTINCT FROM 'n' AND NOT EXISTS (SELECT FROM req WHERE req.oid = k.oid)
 UNION
+SELECT b.root, 'column', b.attname, 'constraint ' || quote_ident(k.conname) || ' on ' || k.conrelid::regclass::text
+FROM all_of b JOIN pg_constraint k ON k.conrelid = b.attrelid AND b.attnum = ANY(k.conkey)
+WHERE b.root <> b.attrelid AND k.contype = 'c' AND k.coninhcount = 0
+UNION
+SELECT b.root, 'column', b.attname, %(heirs)s || quote_ident(c.relname) || ' on ' || i.indrelid::regclass::text
+FROM all_of b JOIN pg_index i ON i.indrelid = b.attrelid JOIN pg_class c ON c.oid = i.indexrelid
+WHERE b.root <> b.attrelid AND NOT c.relispartition AND (i.indpred IS NOT NULL OR i.indexprs IS NOT NULL) AND EXISTS (
+  SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
+    AND d.refclassid = 'pg_class'::regclass AND d.refobjid = b.attrelid AND d.refobjsubid = b.attnum)
+UNION
 SELECT a.attrelid, 'column', a.attname, pg_describe_object(x.classid, x.objid, x.objsubid)
 FROM a JOIN pg_attrdef f ON f.adrelid = a.attrelid AND f.adnum = a.attnum JOIN pg_depend x ON
   x.refclassid = 'pg_attrdef'::regclass AND x.refobjid = f.oid AND x.deptype = 'n'
@@ -167,7 +177,7 @@ ORDER BY 1, 2, 4
 def read_borne(connection: Any, oids: Sequence[int]) -> dict[int, Borne]:
     """By the identity of the table."""
     found: dict[int, Borne] = defaultdict(Borne)
-    asked = {"oids": list(oids), "mark": SHADOW_MARK, "required": REQUIRED_MARK}
+    asked = {"oids": list(oids), "mark": SHADOW_MARK, "required": REQUIRED_MARK, "heirs": INDEX_OF_HEIR}
     for oid, kind, part, words in connection.execute(_BORNE, asked).fetchall():
         if kind == "leftover":
             found[oid].leftovers.append(Leftover(part, words))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import assert_never
 
-from flowc.catalog import REPLICA_IDENTITY, Column, Index, Table
+from flowc.catalog import INDEX_OF_HEIR, REPLICA_IDENTITY, Column, Index, Table
 from flowc.compiler.migrate import alteration as kinds
 from flowc.compiler.migrate.alteration import Alteration, Situation
 from flowc.compiler.migrate.engines.postgres_require import require_name
@@ -98,6 +98,7 @@ def _of_another_type(was: Column, now: Column, situation: Situation) -> Iterator
         name = words.removeprefix("constraint ").partition(" on ")[0]
         if words.startswith("constraint ") and name not in known and f"{FOREIGN}{name}" not in was.bound:
             yield f"CHECK {name}"
+    yield from (words for words in was.beyond if words.startswith(INDEX_OF_HEIR))
     yield from particular(was, now, situation)
 
 
