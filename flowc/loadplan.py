@@ -170,6 +170,10 @@ on which the row begins, why, and the row as it stands, where bytes that are no 
 says that the file was read. Of a row that fails a check, file and line are NULL, and the row is JSON."""
 
 
+AFTER = "after"
+"""What the statements of the user's are for that run behind all others."""
+
+
 @dataclass(frozen=True, slots=True)
 class Execute:
     """Runs a statement; the rows it touched are added to `counts`, and to `also` where they mean two things.

@@ -22,6 +22,7 @@ import pyarrow as pa
 from flowc.catalog import Column
 from flowc.errors import DataError, EngineError, FlowcError, written_at
 from flowc.loadplan import (
+    AFTER,
     BAD_ROWS,
     Attach,
     Counter,
@@ -173,7 +174,7 @@ def _nowhere(connection: str) -> Database | Files:
 
 
 def _transact(plan: LoadPlan, run: _Run, asked: tuple[Asked, Asked], *, commit: bool) -> None:
-    """Of what is `asked`, the first is before the steps, and the second before the commit."""
+    """Of what is `asked`, the first is before the steps, and the second once the rows are written."""
     guard, proof = asked
     require_transactions(run.target, plan.writes)
     for step in plan.prepare:
@@ -184,9 +185,7 @@ def _transact(plan: LoadPlan, run: _Run, asked: tuple[Asked, Asked], *, commit: 
             run.target.lock(plan.table)
         if guard is not None:
             guard()
-        _carry_out(plan.steps, run)
-        if proof is not None and commit:
-            proof()
+        _carry_out(plan.steps, run, proof if commit else None)
         with run.timed(COMMIT if commit else "roll back"):
             run.target.commit() if commit else run.target.rollback()
     except BaseException as failed:
@@ -197,11 +196,17 @@ def _transact(plan: LoadPlan, run: _Run, asked: tuple[Asked, Asked], *, commit: 
         raise
 
 
-def _carry_out(steps: Sequence[Step], run: _Run) -> None:
+def _carry_out(steps: Sequence[Step], run: _Run, proof: Asked = None) -> None:
+    """`proof` is asked once the rows are written: statements of the user's behind that may move the table."""
     for run.at, part in enumerate(steps):
+        if proof is not None and isinstance(part, Execute) and part.purpose == AFTER:
+            proof()
+            proof = None
         written = part.written if isinstance(part, Execute | Expect) else None
         with run.timed(_step_name(part)), written_at(written):
             _STEPS[type(part)](part, run)
+    if proof is not None:
+        proof()
 
 
 def _step_name(part: Step) -> str:

@@ -110,3 +110,11 @@ def test_a_column_that_comes_meanwhile_stops_no_load(store: Store, project: Insi
     done = loaded_beside(project, monkeypatch, lambda: store.run("ALTER TABLE t ADD COLUMN more INTEGER"))
     assert done.code == 0, done.err
     assert store.rows("SELECT * FROM t") == [(1, "2026-07-01 12:00:00", None)]
+
+
+def test_a_table_that_the_load_itself_moves_afterwards_stops_no_load(store: Store, project: Inside):
+    declare(project, store, _LOCAL, "mode: truncate, after: [ALTER TABLE t RENAME TO moved]")
+    assert project.flowc("apply", "--yes").code == 0
+    done = project.flowc("run", "--once")
+    assert done.code == 0, done.err
+    assert store.rows("SELECT * FROM moved") == [(1, "2026-07-01 12:00:00")]

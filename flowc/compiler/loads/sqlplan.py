@@ -34,7 +34,7 @@ from flowc.compiler.loads.watermark import WATERMARKS, forget, place, remember, 
 from flowc.compiler.quote import idents, table
 from flowc.compiler.tables.ddl import create_schema, create_table
 from flowc.errors import UsageError
-from flowc.loadplan import REFUSED, Counter, Execute, Expect, Ingest, LoadPlan, Read, Step
+from flowc.loadplan import AFTER, REFUSED, Counter, Execute, Expect, Ingest, LoadPlan, Read, Step
 
 MODES: Mapping[str, Callable[[Load], Iterator[Step]]] = {
     "append": append,
@@ -173,7 +173,7 @@ def _steps(load: Load) -> Iterator[Step]:
     if streams(load):
         yield from stream(load, _straight(load))
         yield from _bad_rows(load)
-        yield from _own(load, "after", apply.after)
+        yield from _own(load, AFTER, apply.after)
         return
     if apply.mode in ("merge", "scd2") or load.sifts:
         yield from (Execute("memory for the joins", sql) for sql in load.dialect.transactions.settings)
@@ -186,7 +186,7 @@ def _steps(load: Load) -> Iterator[Step]:
     yield from unshadowed(load, MODES[apply.mode](load))
     yield from after_writing(load)
     yield from expectations(load)
-    yield from _own(load, "after", apply.after)
+    yield from _own(load, AFTER, apply.after)
     yield from dropping(load)
     yield from dropping_keys(load)
 

@@ -366,7 +366,8 @@ def _checked(apply: Apply, columns: tuple[Column, ...], live: Table | None, repo
 
 def _types_of(apply: Apply, target: Database) -> ColumnTypes:
     types = ColumnTypes(column_types(apply.target.name, DIALECTS[apply.target.kind]), apply.target.name)
-    types.remember(target)
+    if not apply.before:  # behind statements of the user's, the name may mean another table
+        types.remember(target)
     return types
 
 
