@@ -44,7 +44,7 @@ def retype(was: Column, now: Column, situation: Situation) -> Retype:
     if new.kind is Kind.TEXT and old.kind is not Kind.TEXT:
         return _as_text(x, old, new, dialect)
     try:
-        conversion = convert(x, old, new, dialect, None)
+        conversion = _convert(x, old, new, dialect)
     except DataError:
         return _refused(x, old, new)
     if (old.kind, new.kind) == (Kind.TEXT, Kind.JSON) and "no_json" in dialect.functions:
@@ -55,6 +55,22 @@ def retype(was: Column, now: Column, situation: Situation) -> Retype:
         return Retype(_cast(x, new, dialect, conversion.sql), conversion.misfit, Risk.DATA_DEPENDENT)
     risk = Risk.WIDENING if old.kind is new.kind or (old.is_number and new.is_number) else Risk.INCOMPATIBLE
     return Retype(_cast(x, new, dialect, conversion.sql), None, risk)
+
+
+_MAGNITUDES = {Kind.FLOAT32: ("1.5e-45", "3.4e38"), Kind.FLOAT64: ("5e-324", "1.797e308")}
+"""Of numbers between these, each has a next value of the type."""
+
+
+def _convert(x: str, old: DataType, new: DataType, dialect: Dialect) -> Conversion:
+    """The conversion of loads. A cast of a number beyond a float fails, and would say so of no row."""
+    found = convert(x, old, new, dialect, None)
+    unlimited = dialect.literals.typed and dialect.types.widest is None and old == DataType(Kind.DECIMAL)
+    if not unlimited or not new.is_float or not found.misfit:
+        return found
+    within = f"{x} = 0 OR abs({x}) BETWEEN {' AND '.join(_MAGNITUDES[new.kind])}"
+    special = f"{cast(x, DataType(Kind.TEXT), dialect)} IN ('NaN', 'Infinity', '-Infinity')"
+    misfit = f"CASE WHEN {within} THEN {found.misfit} WHEN {special} THEN false ELSE {x} IS NOT NULL END"
+    return Conversion(found.sql, misfit)
 
 
 def _kept_uuid(x: str, found: Conversion, dialect: Dialect) -> Retype:
@@ -128,7 +144,7 @@ def _read_text(x: str, old: DataType, new: DataType, dialect: Dialect) -> Retype
         return None
     number, kind = parsed_int(x, dialect) if new.is_integer else parsed_numeric(x, new, dialect)
     try:
-        conversion = convert(number, kind, new, dialect, None)
+        conversion = _convert(number, kind, new, dialect)
     except DataError:
         return None
     misfits = [f"({x} IS NOT NULL AND {number} IS NULL)", *([f"({conversion.misfit})"] if conversion.misfit else [])]
