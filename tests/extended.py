@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
@@ -25,6 +26,11 @@ TURNS = "turns"
 Its arguments are the parameter and how many of its values each test has.
 """
 Cases = dict[pytest.Item, Any]
+
+
+def examples(count: int) -> int:
+    """How many examples hypothesis takes of a test: so many in the long run, and half of them in the short one."""
+    return count if "FLOWC_TEST_LONG" in os.environ else (count + 1) // 2
 
 
 def with_extended(cases: Iterable[Any], extended: Iterable[Any]) -> list[Any]:

@@ -21,6 +21,7 @@ from flowc.runtime.arrow import data_type
 from flowc.runtime.enginecontext import new_context
 from flowc.runtime.streams.aggregates.accumulators import Accumulators
 from flowc.types import BIGINT, DataType, Kind
+from tests.extended import examples
 
 _TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=6)
 _FLOATS = st.floats(width=32, allow_subnormal=False, min_value=-1e6, max_value=1e6)
@@ -138,7 +139,7 @@ def _same(found: Any, wanted: Any, near: float = 0.0) -> bool:
 
 
 @pytest.mark.parametrize("name", VALUES)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(12), deadline=None)
 @given(data=st.data())
 def test_each_aggregate_of_each_type_is_the_engines(name: str, data: st.DataObject) -> None:
     kind, values = VALUES[name]
@@ -156,7 +157,7 @@ def test_each_aggregate_of_each_type_is_the_engines(name: str, data: st.DataObje
         assert all(_same(*both, near) for both in zip(given, wanted, strict=True)), (call, given, wanted)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(data=st.data())
 def test_panes_that_are_combined_are_as_rows_that_are_added(data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(["i64", "f32", "long", "text", "zoned"]), "type")

@@ -29,6 +29,7 @@ from flowc.runtime.streams.source import Membership, NumberedSource, PlacedSourc
 from flowc.runtime.streams.state.memory import MemoryStore
 from flowc.runtime.streams.targets.memory import Kept
 from flowc.stream import MAX_BYTES, BatchLimits, StreamPlan, WatermarkPlan
+from tests.extended import examples
 from tests.streams.compiled import compiled
 from tests.topics import Message, fresh, produce
 from tests.waiting import PATIENCE
@@ -329,7 +330,7 @@ def test_partitions_of_a_broker_are_held_and_lose_nothing(plans: Mapping[int, St
     assert played.most < 300 + 30 + 2 * 66 + 5 * 100, "of 4400"
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(
     logs=st.lists(
         st.dictionaries(st.integers(0, 2), st.lists(st.integers(0, 3000), max_size=60), min_size=1),

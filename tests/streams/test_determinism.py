@@ -31,6 +31,7 @@ from flowc.runtime.streams.state.store import DatabaseStore
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.service.streams.run import planned
 from flowc.stream import StreamPlan, TableTarget
+from tests.extended import with_extended
 from tests.streams.epochs import Cut
 from tests.unit.project import write
 
@@ -291,7 +292,7 @@ LIVES = st.lists(
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("shape", with_extended(SHAPES[1::2], SHAPES[::2]), ids=str)
 @settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
 @given(tape=tapes(), lives=LIVES, last=st.integers(0, 2**32), largest=st.sampled_from((1, 4, 50)))
 def test_the_same_messages_make_the_same_tables(

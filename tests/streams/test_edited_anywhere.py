@@ -98,7 +98,7 @@ def edited_between_messages(kind: str) -> Sequence[Tables]:
     return found
 
 
-OFTEN = ("dedupe", "running", "join")
+OFTEN = ("dedupe", "running")
 """Of every run; the others edit the same operators, or none."""
 
 

@@ -27,6 +27,7 @@ from flowc.runtime.connectors.filestream import FileSource
 from flowc.runtime.connectors.filestream_registry import SHIFT
 from flowc.runtime.streams.targets.contract import Fenced
 from flowc.types import BIGINT, TEXT
+from tests.extended import examples
 from tests.streams.filefolder import Memory, aged, drain, put, source
 from tests.waiting import PATIENCE
 
@@ -332,7 +333,7 @@ def _spelled(value: str) -> str:
     return '"' + value.replace('"', '""') + '"' if set(value) & set(',"\n') or not value else value
 
 
-@settings(max_examples=75, deadline=None)
+@settings(max_examples=examples(75), deadline=None)
 @given(
     st.lists(st.lists(st.tuples(st.integers(), _TEXT), max_size=12), min_size=1, max_size=4),
     st.lists(st.integers(1, 5), min_size=1, max_size=8),
@@ -361,7 +362,7 @@ _ARRIVAL = st.tuples(st.integers(-2 * 10**9, 7 * 10**8), st.integers(1, 4), st.i
 """The age of a file, its rows, and how many rows are taken after it has come."""
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(
     st.lists(_ARRIVAL, min_size=1, max_size=10),
     st.integers(1, 3),

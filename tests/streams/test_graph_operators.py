@@ -26,6 +26,7 @@ from flowc.runtime.streams.operators.contract import Decision, Emitted, Least, O
 from flowc.runtime.streams.operators.dedupe import Dedupe
 from flowc.runtime.streams.state.contract import Checkpoint, Segment
 from flowc.stream import SourcePlan, StreamPlan
+from tests.extended import examples
 from tests.streams.compiled import NOON, Computed, messages
 from tests.streams.compiled import plan as planned
 
@@ -235,7 +236,7 @@ class Driven:
         self.graph.states.restore(self.point)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(
     rows=st.lists(
         st.tuples(st.sampled_from("ab"), st.integers(7, 9), st.integers(1, 3), st.integers(0, 60)), max_size=16

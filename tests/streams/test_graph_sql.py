@@ -31,6 +31,7 @@ from flowc.runtime.streams.state.contract import Checkpoint
 from flowc.stream import StreamPlan
 from flowc.types import BIGINT
 from tests.commands import Inside
+from tests.extended import examples
 from tests.streams.compiled import NOON, Computed, messages
 from tests.streams.compiled import plan as planned
 from tests.streams.filefolder import put
@@ -77,7 +78,7 @@ def rows_of(found: Sequence[Epoch]) -> list[tuple[Any, ...]]:
 ROWS = st.lists(st.tuples(st.integers(-1, 2), st.sampled_from(("a", " a", "b ")), st.integers(0, 40)), max_size=25)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(rows=ROWS, data=st.data())
 def test_the_same_rows_as_the_model_whatever_batches_and_restarts(rows: list[Row], data: st.DataObject) -> None:
     cuts = sorted(data.draw(st.sets(st.integers(0, len(rows)), max_size=4)))

@@ -22,6 +22,7 @@ from flowc.runtime.streams.keyed.segments import joined
 from flowc.runtime.streams.operators.contract import NO_MESSAGE, Decision, Emitted
 from flowc.runtime.streams.operators.join import IntervalJoin
 from flowc.runtime.streams.state.contract import Segment
+from tests.extended import examples
 
 Kind = Literal["inner", "left", "right", "full"]
 KINDS: tuple[Kind, ...] = ("inner", "left", "right", "full")
@@ -134,7 +135,7 @@ def small():
     keyed._SMALL = before
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=examples(50))
 @given(st.data())
 def test_the_same_pairs_as_the_model_whatever_batches_restarts_and_order(data: st.DataObject) -> None:
     kind, (least, most) = data.draw(st.sampled_from(KINDS), "kind"), data.draw(BOUNDS, "bounds")
@@ -170,7 +171,7 @@ def test_the_same_pairs_as_the_model_whatever_batches_restarts_and_order(data: s
     assert (driven.late, driven.dropped) == ((late, 0) if driven.plan.late == "dlq" else ([], len(late)))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(st.data())
 def test_late_rows_within_what_is_allowed_find_their_partners(data: st.DataObject) -> None:
     kind, (least, most) = data.draw(st.sampled_from(KINDS[:3]), "kind"), data.draw(BOUNDS, "bounds")
@@ -217,7 +218,7 @@ def test_what_it_promises_is_behind_by_what_is_allowed(kind: Kind, allowed: int,
     assert made.watermark == 100 - delay
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(st.data())
 def test_time_lets_out_what_no_partner_can_come_for_and_nothing_else(data: st.DataObject) -> None:
     kind, (least, most) = data.draw(st.sampled_from(KINDS), "kind"), data.draw(BOUNDS, "bounds")

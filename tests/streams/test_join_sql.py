@@ -35,6 +35,7 @@ from flowc.runtime.streams.origins import fail
 from flowc.runtime.streams.state.contract import Checkpoint
 from flowc.service.streams.run import planned
 from flowc.stream import StreamPlan
+from tests.extended import examples
 from tests.streams.compiled import NOON, messages
 from tests.unit.project import write
 
@@ -183,7 +184,7 @@ def _rows(name: str) -> st.SearchStrategy[list[Row]]:
 
 
 @pytest.mark.parametrize("sql", QUERIES)
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=examples(5), deadline=None)
 @given(data=st.data())
 def test_the_same_rows_as_duckdb_over_the_whole_whatever_order_and_restarts(sql: str, data: st.DataObject) -> None:
     rows = {name: data.draw(_rows(name), name) for name in COLUMNS}

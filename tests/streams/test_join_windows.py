@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from flowc.compiler.ir import IntervalJoin
 from flowc.runtime.streams.epoch import END
+from tests.extended import with_extended
 from tests.streams import test_join_sql
 from tests.streams.test_join_sql import COLUMNS, Computed, _found, _rows, plan_of, stream, whole
 
@@ -57,7 +58,7 @@ _TUMBLED = re.compile(r"tumble\((\w+), (INTERVAL '[^']*')\)")
 _SPREAD = r"(SELECT *, time_bucket(\2, _event_ts) AS window_start, window_start + \2 AS window_end FROM \1)"
 
 
-@pytest.mark.parametrize("sql", QUERIES)
+@pytest.mark.parametrize("sql", with_extended(QUERIES[::2], QUERIES[1::2]))
 @settings(max_examples=3, deadline=None)
 @given(data=st.data())
 def test_the_same_rows_as_duckdb_over_the_whole_whatever_order_and_restarts(sql: str, data: st.DataObject) -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from flowc.catalog import Column
 from flowc.runtime.codecs.json import JsonDecoder
 from flowc.types import DataType, Kind, parse_type
+from tests.extended import examples
 from tests.streams import json_model as model
 
 KINDS = (
@@ -190,7 +191,7 @@ GARBAGE = st.sampled_from(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(batches())
 def test_rows_come_back_and_exactly_the_garbage_is_reported(made):
     kinds, rows, messages, garbage = made
@@ -209,7 +210,7 @@ MUTATIONS = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(LITERALS), MUTATIONS), min_size=1, max_size=6), st.sampled_from(KINDS))
 def test_broken_messages_agree_with_the_model(made, kind):
     messages = []

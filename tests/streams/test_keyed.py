@@ -17,6 +17,7 @@ from flowc.runtime.streams.keyed.segments import joined, read
 from flowc.runtime.streams.keyed.table import Table
 from flowc.runtime.streams.state.compaction import FEW, due
 from flowc.runtime.streams.state.contract import Segment
+from tests.extended import examples
 
 _SCHEMA = pa.schema([("text", pa.string()), ("n", pa.int64())])
 _KEYS = [(0, 0), (0, 1), (2**64 - 1, 0), (1 << 58, 3), (1 << 58, 4), (5 << 59, 9)]
@@ -63,7 +64,7 @@ def small():
     keyed._SMALL = before
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 @given(st.data())
 def test_a_table_does_as_a_list_of_rows(data: st.DataObject) -> None:
     table, model, kept, number = Table("t", "f", _SCHEMA), list[Row](), Kept(), 0

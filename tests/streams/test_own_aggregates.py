@@ -21,6 +21,7 @@ from flowc.runtime.streams.aggregates.accumulators import Accumulators
 from flowc.runtime.streams.epoch import END
 from flowc.runtime.streams.graph.graph import Graph
 from flowc.types import BIGINT, DataType, Kind
+from tests.extended import examples
 from tests.streams import test_session_model as sessions
 from tests.streams import test_window_model as windows
 from tests.streams.compiled import plan
@@ -106,7 +107,7 @@ def _drive(driven: Any, data: st.DataObject, rows: Sequence[Any]) -> None:
     [(windows.SHAPES[0], {}), (windows.SHAPES[3], {}), (windows.SHAPES[6], {}), (windows.SHAPES[3], {"emit": 5})],
     ids=["tumbling", "hopping", "cumulating", "hopping early"],
 )
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=examples(8), deadline=None)
 @given(data=st.data())
 def test_windows_have_sketches_and_own_functions(
     shape: windows.Shape, more: dict[str, Any], data: st.DataObject
@@ -119,7 +120,7 @@ def test_windows_have_sketches_and_own_functions(
         _check(row)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(data=st.data())
 def test_sessions_have_sketches_and_own_functions(data: st.DataObject) -> None:
     plan = sessions.session(10, 30, aggregates=AGGREGATES)

@@ -31,6 +31,7 @@ from flowc.runtime.streams.targets.memory import Kept
 from flowc.runtime.streams.trail import NEVER, Trail, places_before
 from flowc.runtime.streams.watermark import WHOLE
 from flowc.stream import StreamPlan
+from tests.extended import examples
 from tests.streams.compiled import NOON, Computed, compiled, messages
 
 SPEC = """
@@ -163,7 +164,7 @@ def topics(draw: st.DrawFn) -> Rows:
     return made
 
 
-@settings(max_examples=15)
+@settings(max_examples=examples(15))
 @given(
     topics(),
     st.sampled_from(sorted(FORMS)),
@@ -190,7 +191,7 @@ def test_an_edited_window_goes_on_as_if_it_had_been_so_all_along(
     assert all(early[window] >= count for window, count in least.items())
 
 
-@settings(max_examples=8)
+@settings(max_examples=examples(8))
 @given(
     topics(),
     st.lists(st.tuples(st.sampled_from(sorted(FORMS)), st.floats(0, 1), st.booleans()), min_size=3, max_size=5),
@@ -256,7 +257,7 @@ def _end(row: str) -> int:
     return pa.scalar(datetime.fromisoformat(json.loads(row)["window_end"]), pa.timestamp("us", "UTC")).value
 
 
-@settings(max_examples=8)
+@settings(max_examples=examples(8))
 @given(topics(), st.sampled_from(["one aggregate more", "another key", "no key"]))
 def test_what_the_end_of_a_run_let_out_stays_out(rows: Rows, after: str) -> None:
     edited, always = Memory(), Memory()

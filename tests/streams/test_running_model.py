@@ -22,6 +22,7 @@ from flowc.runtime.streams.operators.running import Running
 from flowc.runtime.streams.state.contract import Checkpoint
 from flowc.stream import SourcePlan, StreamPlan
 from flowc.types import BIGINT, DataType, Kind
+from tests.extended import examples
 
 _MICROS = pa.timestamp("us", "UTC")
 ROWS = pa.schema([("k", pa.string()), ("l", pa.int64()), ("x", pa.int64()), ("f", pa.float64()), ("w", pa.bool_())])
@@ -137,7 +138,7 @@ def rows_of(times: st.SearchStrategy[int]) -> st.SearchStrategy[Row]:
 TTL = st.sampled_from([None, 1, 7, 30])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(data=st.data())
 def test_the_table_is_that_of_the_model_after_each_epoch_whatever_restarts(data: st.DataObject) -> None:
     """Rows come in any order, far behind the watermark too: late ones change a group at the watermark."""
@@ -153,7 +154,7 @@ def test_the_table_is_that_of_the_model_after_each_epoch_whatever_restarts(data:
         watermark = (-40 if watermark is None else watermark) + data.draw(st.integers(0, 25), "more")
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(data=st.data())
 def test_batches_and_restarts_do_not_matter_to_rows_within_the_lateness(data: st.DataObject) -> None:
     ttl, lateness = data.draw(TTL, "ttl"), data.draw(st.integers(0, 10), "lateness")
@@ -174,7 +175,7 @@ def test_batches_and_restarts_do_not_matter_to_rows_within_the_lateness(data: st
     assert driven.table == model.table
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(data=st.data())
 def test_without_end_it_is_the_same_group_by_over_all_rows(data: st.DataObject) -> None:
     driven, rows = Driven(running()), list[Row]()

@@ -21,6 +21,7 @@ from flowc.runtime.streams.operators.contract import Decision
 from flowc.runtime.streams.operators.sessionagain import SessionsAgain
 from flowc.runtime.streams.state.contract import Checkpoint
 from flowc.types import BIGINT, DataType, Kind
+from tests.extended import examples
 from tests.streams.test_session_model import FOREVER, ROWS, Row, _plain, _stream, batch, session
 
 COUNT = (AggregatePlan("n", "count", BIGINT),)
@@ -145,7 +146,7 @@ _ROW = st.tuples(
 _SHAPES = st.sampled_from([(10, FOREVER), (10, 30), (10, 25), (7, 7), (1, 5), (20, 20), (5, 3)])
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(data=st.data())
 def test_the_target_has_the_sessions_of_all_rows_in_time(data: st.DataObject) -> None:
     gap, longest = data.draw(_SHAPES, "shape")

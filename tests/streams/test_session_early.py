@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from flowc.nodes import KIND, TIME, Change, WindowPlan
 from flowc.runtime.streams.epoch import END
 from flowc.runtime.streams.operators.session import Sessions
+from tests.extended import examples
 from tests.streams.test_session_again import _ROW, _SHAPES, COUNT, Key, Target, bare
 from tests.streams.test_session_model import FOREVER, Model, _shown, session
 
@@ -70,7 +71,7 @@ class Shown(Model):
                 self.table[key, found.first] = _shown(key, found, self.gap)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(data=st.data())
 def test_the_target_has_open_sessions_as_of_their_step(data: st.DataObject) -> None:
     gap, longest = data.draw(_SHAPES, "shape")

@@ -28,6 +28,7 @@ from flowc.runtime.streams.operators.sessionsplit import let_in
 from flowc.runtime.streams.state.contract import Checkpoint, Segment
 from flowc.stream import SourcePlan, StreamPlan
 from flowc.types import BIGINT, DataType, Kind
+from tests.extended import examples
 from tests.streams.compiled import NOON, Computed, messages
 from tests.streams.compiled import plan as planned
 
@@ -327,7 +328,7 @@ def _drawn(data: st.DataObject) -> list[Epoch]:
     return epochs
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(data=st.data())
 def test_sessions_are_those_of_the_model_whatever_batches_and_restarts(data: st.DataObject) -> None:
     gap, longest = data.draw(_SHAPES, "shape")
@@ -350,7 +351,7 @@ def test_sessions_are_those_of_the_model_whatever_batches_and_restarts(data: st.
     assert (driven.dropped, driven.late) == ((len(wanted.late), []) if policy == "drop" else (0, wanted.late))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(data=st.data())
 def test_rows_in_time_give_the_same_bits_whatever_their_order_of_arrival(data: st.DataObject) -> None:
     gap, longest = data.draw(_SHAPES, "shape")
@@ -378,7 +379,7 @@ def test_rows_in_time_give_the_same_bits_whatever_their_order_of_arrival(data: s
         assert times == [[part[0], part[-1], len(part)] for part in own]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(data=st.data())
 def test_what_the_end_let_out_stays_closed_in_later_runs(data: st.DataObject) -> None:
     gap, longest = data.draw(_SHAPES, "shape")

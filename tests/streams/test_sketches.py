@@ -19,6 +19,7 @@ from flowc.runtime.streams.aggregates.percentiles import Percentiles
 from flowc.runtime.streams.aggregates.sketches import Approximate
 from flowc.runtime.streams.keyed.slots import slot_column
 from flowc.types import BIGINT, DataType, Kind
+from tests.extended import examples
 from tests.streams.test_aggregates import VALUES
 
 FLOAT = DataType(Kind.FLOAT64)
@@ -55,7 +56,7 @@ _ROWS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 30)), max_size=60)
 
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("name", PARTS)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=_ROWS, data=st.data())
 def test_batches_and_restarts_change_no_bit(name: str, rows: list[tuple[int, int]], data: st.DataObject) -> None:
     whole, parts, slots = _made(name), _made(name), np.arange(3)
@@ -72,7 +73,7 @@ def test_batches_and_restarts_change_no_bit(name: str, rows: list[tuple[int, int
 
 
 @pytest.mark.usefixtures("small")
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=_ROWS, data=st.data())
 def test_different_values_are_counted_alike_in_any_order_and_in_panes(
     rows: list[tuple[int, int]], data: st.DataObject
@@ -86,7 +87,7 @@ def test_different_values_are_counted_alike_in_any_order_and_in_panes(
 
 
 @pytest.mark.usefixtures("small")
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=_ROWS)
 def test_panes_of_percentiles_are_put_together_in_their_order(rows: list[tuple[int, int]]) -> None:
     panes, at_once, one_by_one = _made("percentiles", 6), _made("percentiles"), _made("percentiles")
@@ -123,7 +124,7 @@ def _accumulated(plans: Sequence[AggregatePlan], values: pa.Array, slots: Any = 
 
 
 @pytest.mark.parametrize("name", VALUES)
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=examples(5), deadline=None)
 @given(data=st.data())
 def test_few_values_of_each_type_are_counted_exactly(name: str, data: st.DataObject) -> None:
     kind, values = VALUES[name]

@@ -24,6 +24,7 @@ from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.state.contract import Checkpoint
 from flowc.stream import StreamPlan
 from tests.commands import ROOT, Inside
+from tests.extended import examples
 from tests.golden_format import Block, read_cases
 from tests.streams.compiled import NOON, Computed, messages
 from tests.streams.compiled import plan as planned
@@ -106,7 +107,7 @@ ROWS = st.lists(
 
 
 @pytest.mark.parametrize("case", CASES)
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=examples(6), deadline=None)
 @given(rows=ROWS, data=st.data())
 def test_the_same_rows_as_over_the_whole_input_whatever_batches_and_restarts(
     case: str, rows: list[Row], data: st.DataObject

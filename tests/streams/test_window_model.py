@@ -24,6 +24,7 @@ from flowc.runtime.streams.operators.window import Windows
 from flowc.runtime.streams.state.contract import Checkpoint
 from flowc.stream import SourcePlan, StreamPlan
 from flowc.types import BIGINT, DataType, Kind
+from tests.extended import examples
 
 ROWS = pa.schema([("k", pa.string()), ("x", pa.int64()), ("f", pa.float64())])
 _TIME = pa.timestamp("us", "UTC")
@@ -206,7 +207,7 @@ _ROW = st.tuples(
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=examples(6), deadline=None)
 @given(data=st.data())
 def test_windows_are_those_of_the_model_whatever_batches_and_restarts(shape: Shape, data: st.DataObject) -> None:
     steps = st.lists(st.tuples(st.lists(_ROW, max_size=12), st.one_of(st.none(), st.integers(-45, 60))), max_size=7)
@@ -246,7 +247,7 @@ def test_what_the_end_let_out_stays_closed_in_later_runs(shape: Shape, data: st.
 
 
 @pytest.mark.parametrize("shape", [SHAPES[0], SHAPES[2], SHAPES[3], *SHAPES[6:]], ids=str)
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=examples(5), deadline=None)
 @given(data=st.data())
 def test_windows_that_come_out_early_are_whole_behind_an_end_and_a_restart(shape: Shape, data: st.DataObject) -> None:
     """A worker may go on behind the end of a drained run that it finishes for another, and be restarted then."""
@@ -304,7 +305,7 @@ def _net(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("shape", [SHAPES[0], SHAPES[2], SHAPES[3], *SHAPES[6:]], ids=str)
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=examples(6), deadline=None)
 @given(data=st.data())
 def test_windows_reopen_for_late_rows_as_long_as_it_is_allowed(shape: Shape, data: st.DataObject) -> None:
     allowed = data.draw(st.sampled_from([1, 7, 25]), "allowed")
@@ -339,7 +340,7 @@ def _bits(rows: Iterable[dict[str, Any]]) -> list[Any]:
 
 
 @pytest.mark.parametrize("shape", SHAPES[:1] + SHAPES[2:4] + SHAPES[6:8], ids=str)
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=examples(6), deadline=None)
 @given(data=st.data())
 def test_floats_are_the_same_to_the_last_bit_and_rows_in_the_same_order(shape: Shape, data: st.DataObject) -> None:
     value = st.floats(-1e9, 1e9, allow_subnormal=False)
@@ -537,7 +538,7 @@ def _stepped(shape: Shape, **more: Any) -> Driven:
 
 
 @pytest.mark.parametrize("shape", [SHAPES[0], SHAPES[2], SHAPES[3], SHAPES[8]], ids=str)
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=examples(6), deadline=None)
 @given(data=st.data())
 def test_windows_that_come_early_are_the_same_over_every_restart(shape: Shape, data: st.DataObject) -> None:
     """What comes out of each epoch is, and in the end each window is as it is without `emit`."""
