@@ -256,7 +256,6 @@ EVENTS = {
 CAPS = (FOREVER, 20, 10)
 
 
-@pytest.mark.covering
 @pytest.mark.parametrize("longest", CAPS)
 @pytest.mark.parametrize("times", EVENTS.values(), ids=EVENTS)
 def test_all_permutations_of_events_give_the_same_sessions(times: list[int], longest: int) -> None:
@@ -287,7 +286,6 @@ def test_all_permutations_of_events_give_the_same_sessions(times: list[int], lon
 _MARKS = ([0, 10, 20, 31, 42], [-5, 16, 17, 30, 31], [20, 20, 21, 30, 41])
 
 
-@pytest.mark.covering
 @pytest.mark.parametrize("longest", [FOREVER, 20])
 @pytest.mark.parametrize("events", ["mixed", "ties", "six"])
 @pytest.mark.parametrize("marks", _MARKS, ids=str)
