@@ -28,9 +28,14 @@ Its arguments are the parameter and how many of its values each test has.
 Cases = dict[pytest.Item, Any]
 
 
+def amount(short: int, long: int) -> int:
+    """How many of them a test takes in the short run, and in the long one."""
+    return long if "FLOWC_TEST_LONG" in os.environ else short
+
+
 def examples(count: int) -> int:
     """How many examples hypothesis takes of a test: so many in the long run, and half of them in the short one."""
-    return count if "FLOWC_TEST_LONG" in os.environ else (count + 1) // 2
+    return amount((count + 1) // 2, count)
 
 
 def with_extended(cases: Iterable[Any], extended: Iterable[Any]) -> list[Any]:
@@ -43,14 +48,14 @@ def mark_what_is_extended(items: Iterable[pytest.Item]) -> None:
     """Marks the cases of `covering` tests, and of those that take turns, that only the long run has."""
     positions: Counter[Path] = Counter()
     for cases in _tests(items):
-        test = next(iter(cases))
-        chosen = set(cases)
-        if marker := test.get_closest_marker(COVERING):
-            chosen = covering({item: _together(spec, *marker.args) for item, spec in cases.items()})
-        elif turns := [each.args for each in test.iter_markers(TURNS) if each.args[0] in cases[test].params]:
+        test, chosen = next(iter(cases)), cases
+        if turns := [each.args for each in test.iter_markers(TURNS) if each.args[0] in cases[test].params]:
             chosen = _in_turn(cases, *turns[0], crc32(test.path.name.encode()) + positions[test.path])
             positions[test.path] += 1
-        for item in cases.keys() - chosen:
+        if marker := test.get_closest_marker(COVERING):
+            together = {item: _together(spec, *marker.args) for item, spec in chosen.items()}
+            chosen = {item: cases[item] for item in covering(together)}
+        for item in cases.keys() - chosen.keys():
             item.add_marker(EXTENDED)
 
 
@@ -68,11 +73,11 @@ def _together(spec: Any, size: int = 1) -> set[Any]:
     return set(combinations(enumerate(spec._idlist), size))
 
 
-def _in_turn(cases: Cases, parameter: str, count: int, position: int) -> set[pytest.Item]:
+def _in_turn(cases: Cases, parameter: str, count: int, position: int) -> Cases:
     """The cases with those values of the parameter whose turn it is."""
     values = {item: str(spec.params[parameter]) for item, spec in cases.items()}
     wanted = turn(list(dict.fromkeys(values.values())), count, position)
-    return {item for item in cases if values[item] in wanted}
+    return {item: spec for item, spec in cases.items() if values[item] in wanted}
 
 
 def covering(cases: Mapping[T, set[Any]]) -> set[T]:

@@ -17,13 +17,14 @@ import yaml
 
 from tests.commands import Inside
 from tests.existing import chance
+from tests.extended import amount
 from tests.running import running
 from tests.services import service
 from tests.services.databases import Databases
 from tests.services.mysql import fresh_database
 from tests.stores import KINDS, SERVERS, Store
 
-TRIALS = 5
+TRIALS = amount(3, 5)
 _ENGINE = ("query-refused", "value-refused", "constraint-violated")
 """Errors of an engine, which no apply may end with that a plan did not refuse."""
 

@@ -8,11 +8,12 @@ import pytest
 
 from tests import warm
 from tests.commands import ROOT
+from tests.extended import amount
 from tests.services import variable
 from tests.stores import KINDS, SERVERS
 
 pytestmark = pytest.mark.long
-TRIALS = 2
+TRIALS = amount(1, 2)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from itertools import product
 
 import pytest
 
@@ -12,11 +11,13 @@ from benchmarks.crash.__main__ import EVENTS
 from benchmarks.crash.places import PLACES, SHARED, TIMED
 from tests import warm, warmflowc
 from tests.commands import ROOT
-from tests.extended import with_extended
+from tests.extended import amount, with_extended
 
 pytestmark = pytest.mark.long
 TRIALS = 2
-"""Of each kind in the long run, where two kinds meet all ways of workers; in the short run four kinds do."""
+"""Of each kind where there are two ways."""
+FEW = amount(1, TRIALS)
+"""Of each kind elsewhere: of four kinds that follow each other, each meets another one of four ways."""
 FEWER = 4000
 """Messages that daemons do not get through before each of them has had its turn: they take two at a time."""
 SHORT = 2500
@@ -26,16 +27,13 @@ BEHIND = 9
 """The column of stops with `target-behind`."""
 LONG = ("windows beside", "hopping", "sessions", "running beside", "join", "reopened sessions", "reopened join")
 """Kinds that are like another one but for their operator or where they keep state: the campaign itself has them."""
-KINDS = [kind for kind in PLACES if kind not in LONG]
 
 
-@pytest.mark.parametrize(("kind", "trials"), with_extended(product(KINDS, [1]), product(KINDS, [TRIALS])))
-def test_every_event_is_there_once_whatever_happened_to_the_workers(
-    kind: str, trials: int, env: Mapping[str, str]
-) -> None:
+@pytest.mark.parametrize("kind", [kind for kind in PLACES if kind not in LONG])
+def test_every_event_is_there_once_whatever_happened_to_the_workers(kind: str, env: Mapping[str, str]) -> None:
     events = SHORT if kind in TIMED else EVENTS
-    row = campaign(kind, env, "points", "moments", "beside", "zombie", events=events, trials=trials)
-    assert f"| {kind} | {trials} |" in row
+    row = campaign(kind, env, "points", "moments", "beside", "zombie", events=events, trials=FEW)
+    assert f"| {kind} | {FEW} |" in row
 
 
 @pytest.mark.parametrize("kind", with_extended(SHARED[:1], SHARED[1:]))
@@ -53,13 +51,10 @@ def test_what_operators_were_told_is_what_happened(kind: str, env: Mapping[str, 
     assert "rewind 1 dlq-replay 1" in row or "dlq-replay 1 rewind 1" in row
 
 
-@pytest.mark.parametrize("trials", with_extended([1], [TRIALS]))
-def test_every_event_is_there_once_when_others_look_at_workers_that_are_killed(
-    trials: int, env: Mapping[str, str]
-) -> None:
-    row = campaign("dedupe", env, "looked-at", events=FEWER, trials=trials)
-    assert f"| dedupe | {trials} |" in row
-    assert f"looked-at {trials}" in row
+def test_every_event_is_there_once_when_others_look_at_workers_that_are_killed(env: Mapping[str, str]) -> None:
+    row = campaign("dedupe", env, "looked-at", events=FEWER, trials=FEW)
+    assert f"| dedupe | {FEW} |" in row
+    assert f"looked-at {FEW}" in row
 
 
 @pytest.mark.parametrize("kind", with_extended(["dedupe"], ["sqlite"]))
