@@ -7,7 +7,6 @@ import json
 import shlex
 import shutil
 import subprocess
-import sys
 from fnmatch import fnmatch
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 import yaml
 
 import flowc
+from tests import warm, warmflowc
 from tests.commands import Folder, Inside
 from tests.daemons import daemon
 from tests.waiting import until
@@ -59,7 +59,7 @@ def fits(schema: dict[str, object], value: object) -> None:
 def on_the_path(starter: Folder, command: str) -> str:
     """What a command prints in a shell where `flowc` is on the PATH."""
     environment = starter.environment()
-    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
+    environment["PATH"] = f"{warm.commands()}:{environment['PATH']}"
     done = subprocess.run(
         ["bash", "-c", command], cwd=starter.path, env=environment, capture_output=True, text=True, check=False
     )
@@ -119,7 +119,7 @@ def test_the_manifests_are_kuberneteses(starter):
 
 def succeeded(made: Folder) -> set[str]:
     """The pipelines that ran, by the run log."""
-    done = made.flowc("runs", "list", "--json")
+    done = Inside(made.path, made.env).flowc("runs", "list", "--json")
     assert done.code == 0, done.err
     assert {run["status"] for run in done.json} <= {"running", "ok"}
     return {run["pipeline"] for run in done.json if run["status"] == "ok"}
@@ -133,7 +133,7 @@ def test_the_daemon_runs_streams_and_pipelines_side_by_side(tmp_path):
     made.write("specs/project.yaml", specs.replace('schedule: "0 * * * *"', 'schedule: "*/15 * * * * *"'))
     with daemon(made) as running:
         running.until(lambda: running.worker("visits")["rows"] == 3)
-        until(lambda: succeeded(made) == {"load_orders", "sum_up_days"})
+        until(lambda: succeeded(made) == {"load_orders", "sum_up_days"}, pause=0.2)
         assert running.stop() == 0
 
 
@@ -186,7 +186,12 @@ def test_the_units_are_systemds(starter, tmp_path):
     Inside(tmp_path).flowc("init", "shop")
     made = Folder(tmp_path / "shop")
     for now in ("2026-03-10T11:59:00Z", "2026-03-10T12:00:00Z"):  # the first tick begins the schedules
-        on_the_path(made, f"{due['Service']['ExecStart']} --now {now}")
+        program, name, *words = shlex.split(due["Service"]["ExecStart"])
+        assert (program, name) == ("/usr/bin/env", "flowc")
+        done = warm.run(
+            warmflowc.NAME, name, warm.server(), *words, "--now", now, cwd=made.path, env=made.environment()
+        )
+        assert done.returncode == 0, done.stderr
     assert succeeded(made) == {"load_orders", "sum_up_days"}
     if shutil.which("systemd-analyze"):
         done = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, text=True, check=False)

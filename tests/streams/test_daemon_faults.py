@@ -88,7 +88,7 @@ def _waits(running: Running) -> list[float]:
     return [float(wait) for wait in re.findall(r"retry_in=([\d.]+)", running.log())]
 
 
-@pytest.mark.parametrize("workers", with_extended([2], [1]))
+@pytest.mark.parametrize("workers", with_extended([1], [2]))
 def test_a_broker_that_goes_and_comes_back_degrades_the_stream_and_loses_nothing(
     tmp_path: Path, broker: Broker, postgres: str, workers: int
 ) -> None:
