@@ -34,8 +34,8 @@ RARE = {"tests": 10, "loads": 7}
 STUCK = 20.0
 NEVER = 8.0
 """Seconds without a word after which what does not end is taken for that: longer than any mutant that ends."""
-COSTLY = ("acts", "eats", "refuses", "sleeps", "doubles")
-"""Faults that take seconds to be found."""
+QUICK = ("dies", "writes", "breaks json", "miscounts")
+"""Faults of every run, in the process, the statements, the words and the rows; the others test the tests alike."""
 
 
 def test_no_mutant_breaks_a_rule(tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ def test_a_large_spec_is_answered_within_the_bounds(shape: str, tmp_path: Path) 
     assert found == []
 
 
-@pytest.mark.parametrize("fault", with_extended((each for each in FAULTS if each not in COSTLY), COSTLY))
+@pytest.mark.parametrize("fault", with_extended(QUICK, (each for each in FAULTS if each not in QUICK)))
 def test_a_fault_is_found(fault: str, tmp_path: Path) -> None:
     """In no more mutants, of the kind that is there to find it, than the short campaign has."""
     _, rule, kind = FAULTS[fault]

@@ -122,7 +122,7 @@ def loaded(tmp_path) -> Inside:
     return inside
 
 
-@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("name", with_extended(TABLES[1::2], TABLES[::2]))
 def test_a_foreign_writer_between_reading_and_commit_is_not_overwritten(loaded, monkeypatch, name):
     """The load fails whole, and goes through when it is run again."""
     path, stranger = loaded.path / "lake" / name, 1000
