@@ -6,7 +6,6 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -16,8 +15,6 @@ from tests.model import histories as h
 from tests.model.cursors import CURSORS, ZONE, Cursor, apply_for, fill, fits
 from tests.model.engines import HERE, TARGETS, Engine
 from tests.model.loads import execute, plan, stored
-
-pytestmark = pytest.mark.turns("engine", 3)
 
 WAYS = (HERE, *TARGETS, "csv", "parquet")
 HOLD_ODD = ("duckdb", "postgres", "delta", "parquet", HERE)

@@ -10,7 +10,7 @@ from benchmarks.crash.attempts import KINDS, main
 from tests.services import variable
 from tests.stores import SERVERS
 
-pytestmark = [pytest.mark.long, pytest.mark.turns("kind", 2)]
+pytestmark = pytest.mark.long
 TRIALS = 3
 
 
