@@ -102,6 +102,18 @@ def stored_name(names: Iterable[str], table: TableName, database: Database) -> s
     return next((name for name in names if name == own or _means(name, here.table, database)), own)
 
 
+def stored_target(stored: Iterable[object], connection: str, table: TableName, database: Database) -> str:
+    """Under which name flowc's own tables speak of the target of a load: `stored` has the name of a connection first.
+
+    That may be the name that the connection had before: it is this database that holds the rows.
+    """
+    own = f"{connection}."
+    names = sorted(map(str, stored), key=lambda name: not name.startswith(own))
+    tables = {name: name.removeprefix(own) if name.startswith(own) else name.partition(".")[2] for name in names}
+    called = stored_name(tables.values(), table, database)
+    return next((name for name, kept in tables.items() if kept == called), own + called)
+
+
 def _means(name: str, table: TableName, database: Database) -> bool:
     try:
         return database.resolved(TableName.parse(name)).table == table

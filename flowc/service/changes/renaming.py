@@ -273,9 +273,9 @@ class Renaming:
         return self._lake(apply.target).stamps(apply.target.name, applications(self.old, apply.pipeline))
 
     def _renamed(self, stamp: Stamp, apply: Apply) -> str:
-        """The application of a stamp as the project of the specs calls it, and the target's connection."""
+        """The application of a stamp as the project of the specs calls it."""
         rest = stamp.application.removeprefix(applications(self.old, apply.pipeline))
-        return f"{applications(self.new, apply.pipeline)}{apply.target.connection}.{rest.partition('.')[2]}"
+        return applications(self.new, apply.pipeline) + rest
 
     def _marks(self, target: Target) -> list[dict[str, Any]]:
         """The watermarks of the project that lie with a table."""

@@ -223,7 +223,8 @@ class Taking(Renaming):
 
     def _split(self, held: Snapshot, ours: History) -> tuple[Snapshot, Snapshot]:
         """What of a snapshot goes, as this project calls it, and what stays."""
-        mine, names = self._subject, {each.name for each in self.moving}
+        mine = self._subject
+        names = {each.name: f"{t.connection}.{t.name}" for each in self.moving for t in _targets(each) if self._is_it(t)}
         tables = [e for e in held.tables if self._means(f".{e.table.name}", ours.here)]
         loads = [p for p in held.pipelines if p.name in names and self._means(p.target, ours.here)]
         renames = [r for r in held.renames if self._means(f".{r.table}", ours.here)]
@@ -234,7 +235,7 @@ class Taking(Renaming):
             renames=tuple(r for r in held.renames if r not in renames),
         )
         taken = tuple(replace(r, table=mine.name) for r in renames)
-        return Snapshot(going, tuple(replace(p, target=str(mine)) for p in loads), renames=taken), stays
+        return Snapshot(going, tuple(replace(p, target=names[p.name]) for p in loads), renames=taken), stays
 
     def _version(self, kept: Kept, project: str, history: History, snapshot: Snapshot) -> Iterator[str]:
         version, now, dialect = history.last + 1, datetime.now(UTC), DIALECTS[kept.kind]

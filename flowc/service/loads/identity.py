@@ -27,7 +27,7 @@ from flowc.compiler.loads.watermark import WATERMARKS, place_of_watermarks
 from flowc.durations import parse_instant
 from flowc.errors import EngineError
 from flowc.loadplan import PROJECT, Counter, ExpectResult, Stamp
-from flowc.runtime.connector import Database, TableStore, stored_name
+from flowc.runtime.connector import Database, TableStore, stored_target
 from flowc.runtime.recorded import overtaken
 from flowc.service.access.sessions import Sessions
 from flowc.service.loads.report import TargetReport
@@ -66,7 +66,7 @@ def _of_no_table(apply: Apply, found: Recorded, target: Database) -> Recorded:
 
 
 def _stamped(apply: Apply, identity: Identity, target: TableStore) -> Recorded:
-    name = f"{apply.target.connection}.{target.resolved(apply.target.name).kept}"
+    name = str(target.resolved(apply.target.name).kept)  # the log is the table's own, whatever its connection is called
     called = application(apply, name, identity)
     found = Recorded(identity, name, due_of(target.stamp(apply.target.name, called) or 0))
     if not found.same:
@@ -75,12 +75,11 @@ def _stamped(apply: Apply, identity: Identity, target: TableStore) -> Recorded:
 
 
 def _stored(apply: Apply, identity: Identity, target: Database) -> Recorded:
-    prefix, stored = f"{apply.target.connection}.", _rows(apply, identity, target)
-    rows = {name.removeprefix(prefix): row for row in stored if (name := str(row["target"])).startswith(prefix)}
-    called = stored_name(rows, apply.target.name, target)
+    rows = {str(row["target"]): row for row in _rows(apply, identity, target)}
+    called = stored_target(rows, apply.target.connection, apply.target.name, target)
     if (row := rows.get(called)) is None:
-        return Recorded(identity, prefix + called)
-    return Recorded(identity, prefix + called, parse_instant(row["due_at"]), row["detail"])
+        return Recorded(identity, called)
+    return Recorded(identity, called, parse_instant(row["due_at"]), row["detail"])
 
 
 def _rows(apply: Apply, identity: Identity, target: Database) -> Sequence[dict[str, Any]]:

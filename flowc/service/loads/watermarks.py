@@ -17,7 +17,7 @@ from flowc.compiler.loads.watermark import WATERMARKS, adopt_table, claim_waterm
 from flowc.compiler.lowering.context import Bound
 from flowc.errors import UsageError
 from flowc.loadplan import PROJECT
-from flowc.runtime.connector import Database, TableStore, stored_name
+from flowc.runtime.connector import Database, TableStore, stored_target
 from flowc.runtime.renewal import is_old, renewed
 from flowc.service.access.locks import waiting_for
 
@@ -87,8 +87,7 @@ def _has_no_files(name: TableName, target: TableStore) -> bool:
 
 def _refuse_renamed(apply: Apply, target: Database, rows: Sequence[dict[str, Any]]) -> None:
     for row in rows:
-        called = f"{apply.target.connection}.{str(row['target']).partition('.')[2]}"  # whatever it calls the database
-        if _watermark(apply, target, [{**row, "target": called}]).value is not None:
+        if _watermark(apply, target, [row]).value is not None:
             other = row[PROJECT]
             renamed = ("flowc", "project", "rename", other, apply.project)
             taken = ("flowc", "project", "take", f"{apply.target.connection}.{apply.target.name}", "--from", other)
@@ -103,9 +102,7 @@ def _refuse_renamed(apply: Apply, target: Database, rows: Sequence[dict[str, Any
 def _watermark(apply: Apply, target: Database, rows: Sequence[dict[str, Any]]) -> Watermark:
     """The watermark among those that are stored, the newest first."""
     assert apply.incremental is not None
-    prefix = f"{apply.target.connection}."
-    names = [str(row["target"]).removeprefix(prefix) for row in rows if str(row["target"]).startswith(prefix)]
-    kept = prefix + stored_name(names, apply.target.name, target)
+    kept = stored_target((row["target"] for row in rows), apply.target.connection, apply.target.name, target)
     wanted = kept, apply.incremental.column.lower()
     own = (row for row in rows if (row["target"], str(row["column_name"]).lower()) == wanted)
     row = next(own, None)

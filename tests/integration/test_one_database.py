@@ -1,0 +1,70 @@
+"""One database that several connections name, by other addresses and users, is planned, taken and renamed once."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.commands import Inside
+from tests.integration.test_projects import Make, done, made
+from tests.stores import Store
+
+__all__ = ["made"]  # fixtures
+
+
+def other_address(dsn: str) -> str:
+    """Another spelling of an address, and one for which a session of its own is opened."""
+    return dsn.replace("127.0.0.1", "LOCALHOST") + ("&" if "?" in dsn else "?") + "connect_timeout=14"
+
+
+def respelled(project: Inside, dsn: str) -> None:
+    """Has the load write by another connection of the database, which is declared first."""
+    text = (project.path / "specs/project.yaml").read_text()
+    again = f'  again: {{ kind: postgres, url: "{other_address(dsn)}" }}\n'
+    text = re.sub(r"    to: \{ table: (\w+) \}", r"    to: { connection: again, table: \1 }", text)
+    project.write("specs/project.yaml", text.replace("connections:\n", "connections:\n" + again))
+
+
+def test_a_database_of_two_addresses_has_one_plan(tmp_path: Path, postgres: str):
+    project = Inside(tmp_path, {"A": postgres, "B": other_address(postgres)})
+    tables = "{ ta: { connection: a, columns: { id: bigint } }, tb: { connection: b, columns: { id: bigint } } }"
+    project.write(
+        "specs/a.yaml",
+        "connections: { a: { kind: postgres, url: '${A}' }, b: { kind: postgres, url: '${B}' } }\n"
+        f"tables: {tables}\n",
+    )
+    done(project, "apply", "--yes")
+    assert "No changes" in done(project, "plan")
+    project.write("specs/a.yaml", (project.path / "specs/a.yaml").read_text().replace("connection: b", "connection: a"))
+    assert "No changes" in done(project, "plan")
+
+
+@pytest.mark.parametrize("store", ["postgres"], indirect=True)
+def test_a_load_by_another_connection_goes_with_the_table_that_is_taken(store: Store, made: Make):
+    orders, shop = made("orders"), made("shop", table="orders")
+    for project in (orders, shop):
+        respelled(project, str(store.dsn))
+    done(orders, "apply", "--yes")
+    done(orders, "run", "--once", "load")
+    shop.write("rows.csv", "id,name\n2,orders\n3,more\n")
+    done(shop, "project", "take", "wh.orders", "--from", "orders", "--yes")
+    assert "pipeline load" not in done(shop, "plan")
+    done(shop, "run", "--once", "load")
+    assert store.rows("SELECT id, name FROM orders ORDER BY id") == [(1, "orders"), (2, "orders"), (3, "more")]
+
+
+@pytest.mark.parametrize("store", ["postgres"], indirect=True)
+def test_a_project_is_renamed_in_a_database_of_two_addresses(store: Store, made: Make):
+    orders = made("orders")
+    respelled(orders, str(store.dsn))
+    done(orders, "apply", "--yes")
+    done(orders, "run", "--once", "load")
+    text = (orders.path / "specs/project.yaml").read_text()
+    orders.write("specs/project.yaml", text.replace("connections:", "project: sales\nconnections:", 1))
+    done(orders, "project", "rename", "orders", "sales", "--yes")
+    assert "No changes" in done(orders, "plan")
+    orders.write("rows.csv", "id,name\n2,orders\n3,more\n")
+    done(orders, "run", "--once", "load")
+    assert store.rows("SELECT id, name FROM orders ORDER BY id") == [(1, "orders"), (2, "orders"), (3, "more")]
