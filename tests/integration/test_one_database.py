@@ -41,6 +41,18 @@ def test_a_database_of_two_addresses_has_one_plan(tmp_path: Path, postgres: str)
     assert "No changes" in done(project, "plan")
 
 
+def test_a_table_that_two_connections_declare_is_made_once(tmp_path: Path):
+    project = Inside(tmp_path)
+    connections = "connections: { a: { kind: sqlite, path: a.db }, b: { kind: sqlite, path: ./a.db } }\n"
+    tables = "{{ ta: {{ connection: a, columns: {{ id: bigint }} }}, tb: {{ connection: b, name: TA, columns: {} }} }}"
+    project.write("specs/a.yaml", f"{connections}tables: {tables.format('{ id: bigint }')}\n")
+    done(project, "apply", "--yes")
+    assert "No changes" in done(project, "plan")
+    project.write("specs/a.yaml", f"{connections}tables: {tables.format('{ id: bigint, more: text }')}\n")
+    found = project.flowc("plan")
+    assert (found.code, "error[duplicate-table]: `ta` and `tb` are one table" in found.err) == (2, True), found.err
+
+
 @pytest.mark.parametrize("store", ["postgres"], indirect=True)
 def test_a_load_by_another_connection_goes_with_the_table_that_is_taken(store: Store, made: Make):
     orders, shop = made("orders"), made("shop", table="orders")

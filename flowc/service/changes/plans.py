@@ -25,7 +25,7 @@ from flowc.compiler.migrate.tableplan import plan_tables
 from flowc.compiler.migrate.unfinished import from_applied
 from flowc.compiler.migrate.wanted import wanted_tables
 from flowc.diagnostics import Reporter
-from flowc.errors import DataError, FlowcError
+from flowc.errors import DataError, FlowcError, UsageError
 from flowc.migration import (
     AppliedPipeline,
     Change,
@@ -132,7 +132,7 @@ def wanted_of(checked: CheckedSpec, ir: Ir, sessions: Sessions) -> tuple[Wanted,
     ):
         place = sessions.database(name)
         held = found.get(place, Wanted(name, kind))
-        mine = tuple(table for table in tables if table.connection == name)
+        mine = tuple(_undeclared(held.tables, [table for table in tables if table.connection == name]))
         own = tuple(apply for apply in applies if apply.target.connection == name)
         written = tuple(applied_pipeline(apply, loads.get(_load_key(apply), "")) for apply in own)
         written += tuple(applied_stream(s, a) for s, a in streams if a.target.connection == name)
@@ -141,6 +141,25 @@ def wanted_of(checked: CheckedSpec, ir: Ir, sessions: Sessions) -> tuple[Wanted,
             looks, checked.project,
         )  # fmt: skip
     return tuple(found.values())
+
+
+def _undeclared(held: Sequence[WantedTable], more: Sequence[WantedTable]) -> Iterator[WantedTable]:
+    """The tables that no other connection of the database declares, too.
+
+    Raises UsageError where it declares one otherwise.
+    """
+    known = {plain_name(table.table.name, table.kind): table for table in held}
+    for table in more:
+        first = known.get(plain_name(table.table.name, table.kind))
+        if first is None:
+            yield table
+        elif replace(table.table, name=first.table.name) != first.table:
+            message = (
+                f"`{first.key}` and `{table.key}` are one table, as `{first.connection}` and `{table.connection}` "
+                "name one database, and they differ"
+            )
+            help = "declare it once, or with the same columns and indexes"
+            raise UsageError(message, code="duplicate-table", help=help)
 
 
 def _end(apply: Apply) -> tuple[str, str]:
