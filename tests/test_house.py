@@ -130,8 +130,8 @@ SYSTEMS = {
 }
 OF_EACH_SYSTEM = {
     "flowc/compiler/dialects/__init__.py", "flowc/compiler/dialects/delta.py", "flowc/compiler/front/connections.py",
-    "flowc/compiler/front/places.py",
-    "flowc/compiler/ir.py", "flowc/compiler/migrate/engines/__init__.py", "flowc/compiler/migrate/facts.py",
+    "flowc/compiler/front/places.py", "flowc/compiler/ir.py",
+    "flowc/compiler/migrate/engines/__init__.py", "flowc/compiler/migrate/facts.py",
     "flowc/compiler/names/tables.py", "flowc/runtime/streams/targets/kafka_producer.py",
     "flowc/service/access/reach.py",
     "flowc/service/streams/replayplans.py", "flowc/service/streams/sources.py", "flowc/service/testing/streams.py",

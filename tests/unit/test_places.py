@@ -11,6 +11,7 @@ from flowc.catalog import TableName
 from flowc.compiler.front.places import place_of
 from flowc.compiler.ir import Ir
 from flowc.compiler.lowering.lower import lower, lower_pipeline
+from flowc.compiler.passes import run_lints
 from flowc.compiler.sql.tableplaces import keys_as_written
 from flowc.diagnostics import Reporter
 from tests.unit.project import Found, check, found
@@ -67,7 +68,9 @@ MYSQL = [
     ["${{URL}}"],
     ["mysql://u:a/b@h/d"],
 ]
+KAFKA = [["h:1,G:2", "g:2, h:1"], ["h:1"], ["${{BUS}}"]]
 SPELLINGS = [
+    *(("kafka", "bootstrap_servers", group) for group in KAFKA),
     *(("sqlite", "path", group) for group in FILES),
     *(("duckdb", "path", group) for group in FILES),
     ("sqlite", "url", MADE_BY_URL),
@@ -112,7 +115,8 @@ def test_spellings_of_one_database_are_one_place_and_others_are_not(root: str):
         ("postgres", {"url": ""}),
         ("mysql", {"url": ""}),
         ("snowflake", {"account": "x"}),
-        ("kafka", {"bootstrap_servers": "x"}),
+        ("kinesis", {"region": "x"}),
+        ("kafka", {}),
     ],
 )
 def test_a_place_that_nothing_is_known_of_is_the_connections_own(root: str, kind: str, options: dict[str, object]):
@@ -221,3 +225,42 @@ def test_a_cycle_that_one_connection_closes_with_another_leaves_the_sure_wait(tm
     )
     assert problems == []
     assert {pipeline.name: pipeline.depends_on for pipeline in ir.pipelines} == {"p": ("q",), "q": ()}
+
+
+@pytest.mark.parametrize(
+    ("more", "codes"),
+    [
+        ("pipelines: { p: { from: one, sql: SELECT 1 AS id, to: [{ connection: one, table: t }, "
+         "{ connection: two, table: t }] } }", ["duplicate-target"]),
+        ("streams: { s: { source: { connection: bus, topic: t, columns: { id: bigint } }, to: { connection: bus2, "
+         "topic: t } } }", ["stream-reads-target"]),
+        ("streams: { s: { source: { connection: bus, topic: t, columns: { id: bigint } }, to: [{ connection: one, "
+         "table: t }, { connection: two, table: T }] } }", ["duplicate-target"]),
+        ("run_log: { connection: two }\npipelines: { p: { from: one, sql: SELECT 1 AS id, to: { connection: one, "
+         "table: t } } }", ["unsupported-target"]),
+    ],
+)  # fmt: skip
+def test_places_that_must_not_meet_do_not_meet_by_two_connections(tmp_path: Path, more: str, codes: list[str]):
+    connections = """
+connections:
+  one: { kind: sqlite, path: a.db }
+  two: { kind: sqlite, path: ./a.db }
+  bus: { kind: kafka, bootstrap_servers: "localhost:9092" }
+  bus2: { kind: kafka, bootstrap_servers: "LOCALHOST:9092" }
+"""
+    _, problems = check(tmp_path, connections + more + "\n")
+    assert [problem.code for problem in problems] == codes
+
+
+def test_bad_rows_do_not_go_into_a_table_that_another_connection_writes(tmp_path: Path):
+    text = """
+  p: { from: ro, sql: SELECT 1 AS id, to: { connection: rw, table: t },
+       expect: [{ not_null: [id], severity: quarantine }], quarantine: { table: bad } }
+  q: { from: ro, sql: SELECT 1 AS id, to: { connection: ro, table: bad } }
+"""
+    checked, problems = check(tmp_path, HEAD + text)
+    assert (problems, checked is not None) == ([], True)
+    assert checked is not None
+    reporter = Reporter()
+    run_lints(checked, lower(checked, Reporter()), reporter)
+    assert [problem.code for problem in reporter.sorted()] == ["conflicting-options"]

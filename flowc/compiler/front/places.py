@@ -32,7 +32,7 @@ _SEARCH_PATH = re.compile(r"search_path=[\s\\]*\"?([^\s,\"\\]+)")
 
 
 class Place(NamedTuple):
-    """A database, or the server of several, and the schema of plain names where the address says it."""
+    """A database or a cluster, or the server of several, and the schema of plain names where the address says it."""
 
     at: tuple[str, ...]
     schema: str | None = None
@@ -123,11 +123,17 @@ def _host(name: str) -> str:
     return name if name[:1] in ("/", "$") else name.lower()
 
 
+def _kafka(options: _Options, _root: str) -> Place | None:
+    servers = options.get("bootstrap_servers")
+    given = servers.split(",") if isinstance(servers, str) else servers if isinstance(servers, list) else ()
+    return Place(tuple(sorted(_host(str(each).strip()) for each in given))) if given else None
+
+
 def _redshift(options: _Options, root: str) -> Place | None:
     return _postgres(options, root, "5439")
 
 
 _FINDERS: Mapping[str, Callable[[_Options, str], Place | None]] = {
     "sqlite": _file, "duckdb": _file, "delta": _folder, "files": _folder,
-    "postgres": _postgres, "redshift": _redshift, "mysql": _mysql,
+    "postgres": _postgres, "redshift": _redshift, "mysql": _mysql, "kafka": _kafka,
 }  # fmt: skip

@@ -32,17 +32,12 @@ def check_run_log(lookup: Lookup) -> None:
 
 def _check_file(name: Name, connection: ConnectionSpec, lookup: Lookup) -> None:
     """Reports a file that pipelines load into: a load keeps everybody else out of it, signs of life too."""
-    places = {key: str(spec.options.get("path", spec.options.get("url"))) for key, spec in _connections(lookup)}
-    own = places.get(connection.name.value)
-    written = next((pipeline for pipeline, to in _targets(lookup) if places.get(to, to) == own), None)
+    own, known = lookup.database(connection), lookup.project.connections
+    written = next((name for name, to in _targets(lookup) if to in known and lookup.database(known[to]) == own), None)
     if written is not None:
         message = f"pipeline `{written}` loads into the file of `{name.value}`, which keeps the run log waiting"
         helps = ("give the run log a file of its own, or leave `run_log` out: then it is `.flowc/runs.sqlite`",)
         lookup.reporter.error("unsupported-target", message, name.span, helps=helps)
-
-
-def _connections(lookup: Lookup) -> Iterator[tuple[str, ConnectionSpec]]:
-    yield from lookup.project.connections.items()
 
 
 def _targets(lookup: Lookup) -> Iterator[tuple[str, str]]:

@@ -3,46 +3,39 @@
 from __future__ import annotations
 
 from flowc.catalog import TableName
-from flowc.compiler.checked import CheckedStream, CheckedStreamSource, CheckedStreamTarget
+from flowc.compiler.checked import CheckedStream, CheckedStreamTarget
+from flowc.compiler.front.places import Place
 from flowc.compiler.names.lookup import Lookup
 from flowc.compiler.tables.places import table_place
 from flowc.diagnostics import Note
 
-Place = tuple[str, str]
-"""A connection, and what is read or written of it."""
+_Written = tuple[Place, str]
+"""A database, cluster or folder, and what is read or written of it."""
 
 
 def check_places(stream: CheckedStream, lookup: Lookup) -> None:
     """Checks all of them."""
     name = stream.spec.name.value
-    read = {_read(source) for source in stream.sources}
-    seen: dict[Place, CheckedStreamTarget] = {}
+    read = {(lookup.database(source.connection), source.address or "") for source in stream.sources}
+    seen: dict[_Written, CheckedStreamTarget] = {}
     for target in stream.targets:
-        place = _written(target)
-        if place is None:
+        address = target.name or next((name.value for name in target.spec.addresses.values()), None)
+        if address is None:
             continue
-        if place in read:
-            message = f"stream `{name}` reads `{place[1]}` in `{place[0]}` and writes into it: it would never end"
+        database, where = lookup.database(target.connection), f"`{address}` in `{target.connection.name.value}`"
+        if (database, str(address)) in read:
+            message = f"stream `{name}` reads {where} and writes into it: it would never end"
             lookup.reporter.error("stream-reads-target", message, target.span, helps=("write into another one",))
-        first = seen.setdefault(_key(target, place), target)
+        first = seen.setdefault((database, _called(target, str(address))), target)
         if first is not target:
             note = Note("it is first named here", first.span)
-            message = f"`{place[1]}` in `{place[0]}` is a target of stream `{name}` twice"
+            message = f"{where} is a target of stream `{name}` twice"
             helps = ("remove one",)
             lookup.reporter.error("duplicate-target", message, target.span, notes=(note,), helps=helps)
 
 
-def _read(source: CheckedStreamSource) -> Place:
-    return source.connection.name.value, source.address or ""
-
-
-def _written(target: CheckedStreamTarget) -> Place | None:
-    address = target.name or next((name.value for name in target.spec.addresses.values()), None)
-    return None if address is None else (target.connection.name.value, str(address))
-
-
-def _key(target: CheckedStreamTarget, place: Place) -> Place:
+def _called(target: CheckedStreamTarget, address: str) -> str:
     """What tells a place apart, however a table is spelled."""
     if target.name is None:
-        return place
-    return place[0], str(TableName(*table_place(target.connection.kind.value, target.name)))
+        return address
+    return str(TableName(*table_place(target.connection.kind.value, target.name)))

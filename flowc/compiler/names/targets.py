@@ -7,6 +7,7 @@ from typing import cast
 from flowc.catalog import TableName
 from flowc.compiler.checked import CheckedTarget
 from flowc.compiler.front.kinds import LOAD_TARGET, able, can, is_database
+from flowc.compiler.front.places import Place
 from flowc.compiler.front.spec import ConnectionSpec, Name, PipelineSpec, TableSpec, TargetSpec
 from flowc.compiler.front.streamkinds import source_kind
 from flowc.compiler.ir import Mode
@@ -14,7 +15,7 @@ from flowc.compiler.names.lookup import Lookup
 from flowc.compiler.names.paths import check_below
 from flowc.compiler.names.tablenames import table_name
 from flowc.compiler.tables.places import table_place
-from flowc.diagnostics import Note, Reporter
+from flowc.diagnostics import Note
 from flowc.source import Located
 
 DEFAULT_MODE = "append"
@@ -29,7 +30,7 @@ def resolve_targets(spec: PipelineSpec, lookup: Lookup) -> tuple[CheckedTarget, 
     """The targets that could be resolved; the others have been reported."""
     found = [_target(spec, target, lookup) for target in spec.to]
     targets = tuple(target for target in found if target)
-    _check_twice(targets, lookup.reporter)
+    _check_twice(targets, lookup)
     return targets
 
 
@@ -128,12 +129,13 @@ def _check_keys(spec: PipelineSpec, target: CheckedTarget, keys: tuple[Name, ...
             lookup.column(key, target.table, columns, "key")
 
 
-def _check_twice(targets: tuple[CheckedTarget, ...], reporter: Reporter) -> None:
-    seen: dict[tuple[str, str, str], CheckedTarget] = {}
+def _check_twice(targets: tuple[CheckedTarget, ...], lookup: Lookup) -> None:
+    seen: dict[tuple[Place, str, str], CheckedTarget] = {}
     for target in targets:
         connection = target.connection.name.value
-        first = seen.setdefault((connection, *table_place(target.connection.kind.value, target.name)), target)
+        place = lookup.database(target.connection), *table_place(target.connection.kind.value, target.name)
+        first = seen.setdefault(place, target)
         if first is not target:
             note = Note("it is first named here", first.spec.span)
             message = f"`{target.name}` in `{connection}` is named as a target twice"
-            reporter.error("duplicate-target", message, target.spec.span, notes=(note,), helps=("remove one",))
+            lookup.reporter.error("duplicate-target", message, target.spec.span, notes=(note,), helps=("remove one",))

@@ -165,7 +165,8 @@ class Renaming:
         return ()
 
     def _databases(self) -> Iterator[Kept]:
-        written = {apply.target.connection for each in (*self.ir.pipelines, *self.ir.streams) for apply in each.applies}
+        written = {apply.target.connection for pipeline in self.ir.pipelines for apply in pipeline.applies}
+        written |= {apply.target.connection for stream in self.ir.streams for apply in stream.applies}
         places: dict[Place, str] = {}
         # Of several users of a database, one that writes: the rows are its own.
         for name, spec in sorted(self.checked.project.connections.items(), key=lambda each: each[0] not in written):

@@ -224,7 +224,9 @@ class Taking(Renaming):
     def _split(self, held: Snapshot, ours: History) -> tuple[Snapshot, Snapshot]:
         """What of a snapshot goes, as this project calls it, and what stays."""
         mine = self._subject
-        names = {each.name: f"{t.connection}.{t.name}" for each in self.moving for t in _targets(each) if self._is_it(t)}
+        names = {
+            each.name: f"{t.connection}.{t.name}" for each in self.moving for t in _targets(each) if self._is_it(t)
+        }
         tables = [e for e in held.tables if self._means(f".{e.table.name}", ours.here)]
         loads = [p for p in held.pipelines if p.name in names and self._means(p.target, ours.here)]
         renames = [r for r in held.renames if self._means(f".{r.table}", ours.here)]
