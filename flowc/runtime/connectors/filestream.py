@@ -112,6 +112,10 @@ class FileSource:
         """Takes what is remembered of files."""
         self._registry.load()
 
+    def shares(self, former: str) -> bool:
+        """Whether it reads files that a source read before that the stream has no more."""
+        return self._registry.shares(former)
+
     def close(self) -> None:
         """Leaves the file that is open."""
         self._blocks = self._block = None

@@ -299,6 +299,12 @@ class Registry:
         at = path.stat() if folder.holds(path) else path.lstat()
         return None if stat.S_ISDIR(at.st_mode) else Seen(at.st_mtime_ns, name, at.st_size)
 
+    def shares(self, former: str) -> bool:
+        """Whether a file that is there was found by the source of that name, which the stream had before."""
+        before = Registry(former, self.folder, self.path, self.facts)
+        before.load()
+        return not set(before.files).isdisjoint(self._there())
+
     def names(self, number: int, position: int) -> bool:
         """Whether a file is read from a position on: `path` names it, and it was not read under an earlier number.
 

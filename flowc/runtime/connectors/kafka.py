@@ -86,6 +86,10 @@ class KafkaSource:
         """The id of the topic that is read."""
         return self._id.known
 
+    def shares(self, _: str) -> bool:
+        """The log tells."""
+        return False
+
     def open(self) -> None:
         """Connects, and finds the partitions."""
         if self._consumer is not None:

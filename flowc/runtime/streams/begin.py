@@ -9,6 +9,7 @@ import pyarrow as pa
 from flowc.errors import EngineError, FlowcError, UsageError
 from flowc.runtime.streams.behind import check_behind, check_recorded, overtaken, target_names
 from flowc.runtime.streams.epoch import Epoch, Intent, Maker, Partition, Range
+from flowc.runtime.streams.loop import Seekable
 from flowc.runtime.streams.source import STREAM, replaced
 from flowc.runtime.streams.state.contract import Checkpoint, Restored, StateStore
 from flowc.runtime.streams.targets.contract import Fenced, Held, Writer
@@ -171,6 +172,25 @@ def check_log(stored: Mapping[Partition, str], source: str, log: str) -> None:
     """
     if any(own != log for (name, _), own in stored.items() if name == source) and log:
         raise replaced(source)
+
+
+def check_renamed(
+    plan: StreamPlan, read: Mapping[Partition, str], logs: Mapping[Partition, str], name: str, reader: Seekable
+) -> None:
+    """A source that gets another name has no positions under that: all that it has given would come again.
+
+    `read` are the positions of the stream, and `logs` the logs that these are of. Raises UsageError where a source
+    without positions reads what another one has read that the stream has no more.
+    """
+    known = {source for source, _ in read}
+    former = set() if name in known else known - {source.name for source in plan.sources}
+    same = {source for (source, _), log in logs.items() if log and log == reader.log}
+    for before in sorted(former):
+        if before in same or reader.shares(before):
+            message = f"`{name}` reads what `{before}` has read, which is no source of stream `{plan.name}` any more"
+            help = f"call the source `{before}` again, or give the stream another name: it begins anew, with its rows "
+            help += "in another table"
+            raise UsageError(f"{message}: all of it would come twice", code="source-renamed", help=help)
 
 
 def named(error: FlowcError, plan: StreamPlan) -> FlowcError:

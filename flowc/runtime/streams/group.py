@@ -71,6 +71,10 @@ class GroupReader:
         """What tells the log that is read from another of its name."""
         return self.source.log
 
+    def shares(self, former: str) -> bool:
+        """Whether it reads what another source read before."""
+        return self.source.shares(former)
+
     @property
     def caught_up(self) -> bool:
         """Whether the last poll handed on all that was there."""

@@ -85,6 +85,9 @@ class Seekable(Reader, Protocol):
     def log(self) -> str:
         """What tells the log that is read from another of its name, as in `Range`; known after `seek`."""
 
+    def shares(self, former: str) -> bool:
+        """Whether it reads what the source of that name read, which the stream has no more, where no log tells."""
+
     def seek(self, positions: Mapping[Partition, str]) -> None:
         """Goes to the stored positions; partitions without one begin where the stream starts."""
 

@@ -103,6 +103,10 @@ class QueueReader:
         """Nothing tells."""
         return ""
 
+    def shares(self, _: str) -> bool:
+        """What a queue gives once, it gives nobody again."""
+        return False
+
     def poll(self, wait: float) -> Polled | None:
         """The next messages that were not taken before."""
         self._acknowledge()

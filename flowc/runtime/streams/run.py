@@ -26,6 +26,7 @@ from flowc.runtime.streams.begin import (
     check_log,
     check_lost,
     check_maker,
+    check_renamed,
     intends,
     keeps_versions,
     named,
@@ -348,6 +349,7 @@ class StreamRun:
                 reader.stand(self._read, self._logs)
             reader.seek(positions)
             check_log(self._logs, name, reader.log)
+            check_renamed(self.plan, self._read, self._logs, name, reader)
 
     def _epoch(self, turn: Turn) -> Epoch | None:
         """The worker's part: what becomes of what was polled, or of the time that has passed."""

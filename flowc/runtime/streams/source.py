@@ -80,6 +80,9 @@ class PlacedSource(Protocol[Place]):
         Known once it is open; '' where nothing tells.
         """
 
+    def shares(self, former: str) -> bool:
+        """Whether it reads what the source of that name read, which the stream has no more, where no log tells."""
+
     def open(self) -> None:
         """Connects, and finds the partitions."""
 
@@ -181,6 +184,10 @@ class NumberedSource:
     def log(self) -> str:
         """What tells the log that is read from another of its name."""
         return self.inner.log
+
+    def shares(self, former: str) -> bool:
+        """Whether it reads what another source read before."""
+        return self.inner.shares(former)
 
     def open(self) -> None:
         """Connects, and finds the partitions."""

@@ -44,9 +44,13 @@ class Standing:
 
     stored: int = 0
     positions: tuple[StoredPosition, ...] = ()
+    new: tuple[str, ...] = ()
+    """The sources without positions, of a stream that has some."""
 
     def __str__(self) -> str:
-        return f"{self.stored} stored position{'' if self.stored == 1 else 's'}: it goes on from there"
+        told = f"{self.stored} stored position{'' if self.stored == 1 else 's'}: it goes on from there"
+        names = ", ".join(f"`{name}`" for name in self.new)
+        return f"{told}, and reads {names} from the beginning" if names else told
 
 
 @dataclass
@@ -112,7 +116,9 @@ class StreamLooks:
         found = (
             StoredPosition(*place, at[place], lag_of(at[place], ends.get(place))) for place in sorted(at, key=in_order)
         )
-        return Standing(len(at), tuple(position for position in found if position.source in counted))
+        known = {source for source, _ in at}
+        new = tuple(source.name for source in plan.sources if at and source.name not in known)
+        return Standing(len(at), tuple(position for position in found if position.source in counted), new)
 
     def _ends(self, plan: StreamPlan, held: Held) -> Ends:
         """The ends of its topics. A broker that does not answer is asked once."""

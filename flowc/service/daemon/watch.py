@@ -186,6 +186,10 @@ class WatchedReader:
         if isinstance(self.inner, Standing):
             self.inner.stand(positions, logs)
 
+    def shares(self, former: str) -> bool:
+        """Whether it reads what another source read before."""
+        return self.inner.shares(former)
+
     def seek(self, positions: Mapping[Partition, str]) -> None:
         """Goes to the stored positions."""
         self.inner.seek(positions)

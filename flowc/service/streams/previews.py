@@ -104,6 +104,10 @@ class Few:
         """What tells the log that is read from another of its name."""
         return self.inner.log
 
+    def shares(self, former: str) -> bool:
+        """Whether it reads what another source read before."""
+        return self.inner.shares(former)
+
     def seek(self, positions: Mapping[Partition, str]) -> None:
         """Goes to where the stream starts."""
         self.inner.seek(positions)

@@ -51,6 +51,10 @@ class Feed:
         """Nothing tells."""
         return ""
 
+    def shares(self, _: str) -> bool:
+        """Each source of a test has messages of its own."""
+        return False
+
     def seek(self, positions: Mapping[Partition, str]) -> None:
         """Goes to the first message that is not behind the positions: those before it were read in this order."""
         new = (number for number, polled in enumerate(self.messages) if _is_new(polled.ranges[0], positions))
