@@ -108,10 +108,16 @@ def live_text(daemon: Daemon, rates: Mapping[int, float], style: Style) -> str:
 def _live(worker: WorkerState, rate: float) -> tuple[str, ...]:
     counts, name = worker.counts, worker.job.stream
     name = f"{name}[{worker.job.worker}]" if worker.job.workers > 1 else name
-    lag = sum(sum(partitions.values()) for partitions in worker.report.lag.values())
+    lag = _lag(worker)
     times = (_milliseconds(counts.latency.quantile(share)) for share in (0.5, 0.99))
     restarts = str(worker.restarts + counts.retries)
-    return name, worker.status, f"{counts.rows:,}", f"{rate:,.0f}", f"{lag:,}", *times, restarts
+    return name, worker.status, f"{counts.rows:,}", f"{rate:,.0f}", "-" if lag is None else f"{lag:,}", *times, restarts
+
+
+def _lag(worker: WorkerState) -> int | None:
+    """Messages that wait; None where no source can tell, as of files."""
+    lags = worker.report.lag.values()
+    return sum(sum(partitions.values()) for partitions in lags) if any(lags) else None
 
 
 def _milliseconds(seconds: float | None) -> str:
@@ -122,7 +128,8 @@ def progress_events(daemon: Daemon, rates: Mapping[int, float]) -> Sequence[Even
     """A line for each worker where there is no terminal."""
     found = []
     for i, worker in enumerate(daemon.workers):
-        counts, lag = worker.counts, sum(sum(p.values()) for p in worker.report.lag.values())
-        fields = {"rows": counts.rows, "rows_per_second": round(rates.get(i, 0.0)), "lag": lag, "epochs": counts.epochs}
+        counts, lag = worker.counts, _lag(worker)
+        told = {"lag": lag} if lag is not None else {}
+        fields = {"rows": counts.rows, "rows_per_second": round(rates.get(i, 0.0)), **told, "epochs": counts.epochs}
         found.append(Event("info", worker.status, worker.job.stream, worker.job.worker, fields))
     return found

@@ -95,6 +95,27 @@ def test_a_command_says_what_errors_in_the_specs_keep_it_from(tmp_path, argument
     assert done.err.rstrip().endswith(f"; nothing was {undone}")
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT id FROM source",
+        "SELECT window_start, count(*) AS n FROM tumble(source, INTERVAL '1 minute') GROUP BY window_start, window_end",
+    ],
+)
+def test_a_wrong_connection_of_a_source_is_one_error(tmp_path, sql):
+    project = Inside(tmp_path)
+    project.write("specs/p.yaml", f"""
+connections: {{ drop: {{ kind: files, uri: in, format: jsonl }}, store: {{ kind: sqlite, path: t.db }} }}
+streams:
+  s:
+    source: {{ connection: dorp, path: a.jsonl, columns: {{ id: bigint, at: timestamptz }}, event_time: at }}
+    sql: {sql}
+    to: {{ connection: store, table: t }}
+""")  # fmt: skip
+    done = project.flowc("lint", "--format", "concise")
+    assert [line.partition("[")[2].partition("]")[0] for line in done.out.splitlines()] == ["unknown-connection"]
+
+
 def test_lint_does_not_call_an_event_time_that_nobody_declares_no_time(folder):
     history = "mode: scd2, keys: [id], event_time: upd, ttl: 30d, to: { connection: store, table: h }"
     query = 'sql: "SELECT id, {} AS upd FROM shop.anything"'

@@ -92,6 +92,8 @@ def lower_found(name: str, lowering: Lowering) -> Stream | None:
 
 def _lower(stream: CheckedStream, lowering: Lowering) -> Stream | None:
     before, spec = lowering.reporter.errors, stream.spec
+    if len(stream.sources) < max(1, len(spec.sources)):
+        return None  # what is wrong with a source is reported: the SQL would be said to read no such table
     sources = tuple(_source(source, stream, lowering) for source in stream.sources)
     own, lookups = _query(stream, sources, lowering), tuple(stream_lookups(stream, lowering))
     query = _whole(own, stream, sources, lowering)
