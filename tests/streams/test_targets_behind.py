@@ -232,11 +232,12 @@ def test_a_stream_whose_state_is_gone_reads_all_again(tmp_path: Path, more: str)
 
 def test_a_target_comes_back_beside_one_whose_transactions_have_the_state(tmp_path: Path) -> None:
     """Nothing is new to be read when it comes back: the run that begins has to see it all the same."""
-    stream = Stream(tmp_path, "sqlite", OTHER, more=f"{DEDUPE}\n    state: {{ connection: other }}")
+    more = f"{DEDUPE}\n    state: {{ connection: other }}"
+    stream = Stream(tmp_path, "sqlite", OTHER, more=more)
     stream.run(1, 2)
-    stream.write(OTHER, more=stream.more)
+    stream.write(OTHER, more=more)
     stream.run(3)
-    stream.write(stream.target, OTHER, more=stream.more)
+    stream.write(stream.target, OTHER, more=more)
     assert "comes back" in stream.stops()
     assert "`near.rows` will hold" in stream.rewind("held")
     stream.run(4)
