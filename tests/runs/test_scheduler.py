@@ -232,6 +232,15 @@ def test_secrets_are_masked_in_what_is_recorded(world):
     assert (run.error, run.detail["said"]) == ("pw=***", "***!")
 
 
+def test_run_due_leaves_what_comes_due_meanwhile_to_the_next_tick(world):
+    pipelines = hourly("up"), hourly("down", ["up"])
+    world.at(NOON - MINUTE, *pipelines)
+    looks = iter(range(40))
+    world.log.now = lambda: NOON + 20 * MINUTE * next(looks, 40)  # a tick takes longer than the schedule's hour
+    assert world.at(None, *pipelines) == [("up", NOON, 1), ("down", NOON, 1)]
+    assert [due for _, due, _ in world.at(None, *pipelines)] > [NOON]
+
+
 def test_run_due_ends_where_the_run_log_stays_away(world):
     world.at(NOON - MINUTE, hourly())
     world.log.lease = 0.0

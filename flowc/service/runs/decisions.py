@@ -79,15 +79,17 @@ class Decisions:
 
 def decide(
     pipelines: Sequence[Scheduled], standings: Mapping[str, Standing], limits: Limits, now: datetime,
-    chosen: frozenset[str] | None = None,
+    chosen: frozenset[str] | None = None, *, until: datetime | None = None,
 ) -> Decisions:  # fmt: skip
     """What a scheduler does now. `pipelines` are those of the project, in dependency order: who waits comes behind.
 
     Of them only the `chosen` begin, all for None; the others count where one waits for them, and for the limits.
+    Due times after `until` are left to others.
     """
     known = {each.name: each for each in pipelines}
     mine = [each for each in pipelines if chosen is None or each.name in chosen]
-    judged = [_judge(each, standings.get(each.name), known, standings, now) for each in mine]
+    ends = now if until is None else until
+    judged = [_judge(each, standings.get(each.name), known, standings, now, ends) for each in mine]
     candidates = sorted((each for each in judged if isinstance(each, Start)), key=lambda start: start.due_at)
     running = [known[name] for name, at in standings.items() if at.run_id is not None and name in known]
     starts, held = _within(candidates, running, limits)
@@ -109,7 +111,7 @@ _Judged = Start | Waiting | datetime | str | None
 
 def _judge(
     pipeline: Scheduled, at: Standing | None, known: Mapping[str, Scheduled], standings: Mapping[str, Standing],
-    now: datetime,
+    now: datetime, until: datetime,
 ) -> _Judged:  # fmt: skip
     """What becomes of one pipeline; an instant where due times until then are passed by."""
     if at is None:
@@ -123,10 +125,10 @@ def _judge(
             return Waiting(at, at.due_at, f"attempt {at.attempt} failed, and the next one waits")
         reason: Reason = "retry" if at.attempt else "schedule"
         return _when_ready(Start(pipeline, at, at.due_at, at.attempt + 1, reason), known, standings)
-    due = next_due(pipeline, at, now)
-    if due is None or due > now:
+    due = next_due(pipeline, at, until)
+    if due is None or due > until:
         return None
-    if pipeline.timing.catch_up == "none" and now - due > GRACE:
+    if pipeline.timing.catch_up == "none" and until - due > GRACE:
         return due
     return _when_ready(Start(pipeline, at, due, 1, "schedule"), known, standings)
 

@@ -61,6 +61,8 @@ class Scheduler:
     token: int | None = None
     seen: tuple[Mapping[str, Standing], datetime] | None = None
     """Where schedules were when they were looked at last, and when that was."""
+    _until: datetime | None = None
+    """The last due time that is run; None for what comes due as long as it works."""
     _purged: float = float("-inf")
     _led: bool | None = None
     _held: float = float("-inf")
@@ -114,9 +116,11 @@ class Scheduler:
     def run_due(self, stop: threading.Event) -> None:
         """Runs what is due now, retries too, and what waits for that; returns when nothing of it is left.
 
-        Raises FlowcError where the run log cannot be used, and nothing runs.
+        What comes due meanwhile is left to the next tick. Raises FlowcError where the run log cannot be used, and
+        nothing runs.
         """
         try:
+            self._until = self._present()
             while not stop.is_set():
                 if not self.tick():
                     return
@@ -136,7 +140,7 @@ class Scheduler:
         standings = self.log.standings()
         self.seen = standings, now
         sound = {name: at for name, at in standings.items() if not at.damaged}
-        return decisions.decide(self.pipelines, sound, self.limits, now, self.chosen), now
+        return decisions.decide(self.pipelines, sound, self.limits, now, self.chosen, until=self._until), now
 
     def tick(self) -> int:
         """Looks once at what is due and begins it; tells how many runs it began, or gave up as lost."""
