@@ -80,9 +80,14 @@ _RAW_KINDS = frozenset({Kind.TEXT, Kind.BINARY})
 
 def lower_streams(lowering: Lowering) -> tuple[Stream, ...]:
     """Every stream that is whole and has no errors; what is wrong with the others is reported."""
-    streams = (stream for stream in lowering.checked.streams.values() if not stream.spec.gaps)
+    streams = (each for each in lowering.checked.streams.values() if not each.spec.gaps and _has_sources(each))
     lowered = (_lower(stream, lowering) for stream in streams)
     return tuple(stream for stream in lowered if stream is not None)
+
+
+def _has_sources(stream: CheckedStream) -> bool:
+    """Whether all of its sources are known: without one of them, an error of the SQL follows from another error."""
+    return len(stream.sources) >= max(1, len(stream.spec.sources))
 
 
 def lower_found(name: str, lowering: Lowering) -> Stream | None:
@@ -92,8 +97,6 @@ def lower_found(name: str, lowering: Lowering) -> Stream | None:
 
 def _lower(stream: CheckedStream, lowering: Lowering) -> Stream | None:
     before, spec = lowering.reporter.errors, stream.spec
-    if len(stream.sources) < max(1, len(spec.sources)):
-        return None  # what is wrong with a source is reported: the SQL would be said to read no such table
     sources = tuple(_source(source, stream, lowering) for source in stream.sources)
     own, lookups = _query(stream, sources, lowering), tuple(stream_lookups(stream, lowering))
     query = _whole(own, stream, sources, lowering)
