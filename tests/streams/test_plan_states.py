@@ -280,10 +280,9 @@ def test_edits_beside_the_query(either: Project, edit: str) -> None:
     spec = either.folder.path / "specs/s.yaml"
     spec.write_text(spec.read_text().replace(before, after))
     (decision, reason), *targets = either.told().values()
-    embedded = edit == "the target's table" and not either.options["state"]
-    assert [each for each, _ in targets] == (["keep", "reset"] if embedded else [])  # the new table, and the old one
-    # state in the transactions of a table is of no other one
-    assert decision == ("refuse" if edit == "the target's table" and either.options["state"] else said)
+    moved = edit == "the target's table"
+    assert [each for each, _ in targets] == (["keep", "reset"] if moved else [])  # the new table, and the old one
+    assert decision == said
     status, error = either.run()
     assert status == ("failed" if decision == "refuse" else "ok"), error
     assert decision == "keep" or reason in error

@@ -185,7 +185,7 @@ def test_what_a_run_says_that_fails_is_shown(browser: Browser):
 
 def test_plan_and_drift_are_looked_at_when_an_operator_asks(browser: Browser):
     browser.sign_in(OPERATOR)
-    for path, words in (("/plan", "Plan: "), ("/drift", "No drift")):
+    for path, words in (("/plan", "Plan: "), ("/drift", "Nothing to compare")):
         assert "Nobody has looked yet" in browser.get(path).text
         assert browser.post(path).place == f"{path}?done=looking"
         until(lambda path=path, words=words: words in browser.get(path).text)
