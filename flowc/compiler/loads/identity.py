@@ -15,6 +15,7 @@ from flowc.catalog import Column
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.ir import Apply
 from flowc.compiler.loads.cursor import now_literal
+from flowc.compiler.loads.lifetimes import TABLE_ID
 from flowc.compiler.quote import ident, table, text
 from flowc.compiler.tables.state import PROJECT_COLUMN, ensure_state
 from flowc.durations import instant_text
@@ -22,7 +23,7 @@ from flowc.loadplan import PROJECT, kept_name
 from flowc.types import TEXT, TIMESTAMPTZ
 
 LOADS = "loads"
-COLUMNS = (
+_COLUMNS = (
     PROJECT_COLUMN,
     Column("pipeline_name", TEXT, nullable=False),
     Column("target", TEXT, nullable=False),
@@ -91,6 +92,10 @@ class Recorded:
     """What that load counted, as JSON."""
     plan: str | None = None
     """Tells apart what the pipeline lowers to now."""
+    table_id: str | None = None
+    """Which table was loaded, where that is known."""
+    empty: bool = False
+    """The table that is there has no rows."""
 
     @property
     def same(self) -> bool:
@@ -125,9 +130,14 @@ def due_of(number: int) -> datetime | None:
     return _EPOCH + number * _MICROSECOND if number else None
 
 
+def columns_of(dialect: Dialect) -> tuple[Column, ...]:
+    """The columns of the table of recorded loads."""
+    return (*_COLUMNS, TABLE_ID) if dialect.tables.identity else _COLUMNS
+
+
 def place_of_loads(dialect: Dialect) -> Iterator[str]:
     """Statements that make the table where it is missing."""
-    yield from ensure_state(LOADS, COLUMNS, KEY, dialect)
+    yield from ensure_state(LOADS, columns_of(dialect), KEY, dialect)
 
 
 def key_of(apply: Apply, target: str, lane: str) -> Mapping[str, str]:
@@ -148,7 +158,8 @@ def of_singles() -> str:
 def read_loads(key: Mapping[str, str], dialect: Dialect) -> str:
     """A query of the rows of a key, or of a part of one."""
     # SQLite takes a name that no column has for a text, unless it stands behind that of a table.
-    names = ", ".join(f"l.{ident(name)}" for name in ("target", "due_at", "detail", "loaded_at"))
+    wanted = ("target", "due_at", "detail", "loaded_at", *((TABLE_ID.name,) if dialect.tables.identity else ()))
+    names = ", ".join(f"l.{ident(name)}" for name in wanted)
     return f"SELECT {names} FROM {table(dialect.state_table(LOADS))} AS l WHERE {of_key(key, dialect)}"
 
 

@@ -7,7 +7,17 @@ from datetime import timedelta
 
 from flowc.catalog import TableName
 from flowc.compiler.loads.cursor import now_literal
-from flowc.compiler.loads.identity import COLUMNS, LOADS, Recorded, application, key_of, number, of_key, of_singles
+from flowc.compiler.loads.identity import (
+    LOADS,
+    Recorded,
+    application,
+    columns_of,
+    key_of,
+    number,
+    of_key,
+    of_singles,
+)
+from flowc.compiler.loads.lifetimes import TABLE_ID, identity
 from flowc.compiler.loads.load import Load
 from flowc.compiler.quote import ident, table, text
 from flowc.controls import json_text
@@ -72,13 +82,17 @@ def _statement(load: Load, own: Recorded) -> tuple[str, str]:
     """Adds the row, or changes it where it is still as it was seen: what stands before its detail, and behind it."""
     dialect, key = load.dialect, key_of(load.apply, own.target, own.identity.lane)
     state, now = table(dialect.state_table(LOADS)), now_literal(load.now, TIMESTAMPTZ, dialect)
-    due = text(own.identity.due, dialect)
+    due, table_id = text(own.identity.due, dialect), identity(load.table.name, dialect)
     if own.before is None:
         fixed = ", ".join(text(value, dialect) for value in key.values())
-        names = ", ".join(ident(column.name) for column in COLUMNS)
-        return f"INSERT INTO {state} ({names}) VALUES ({fixed}, {due}, ", f", {now})"
+        names = ", ".join(ident(column.name) for column in columns_of(dialect))
+        return (
+            f"INSERT INTO {state} ({names}) VALUES ({fixed}, {due}, ",
+            f", {now}{(table_id and f', {table_id}') or ''})",
+        )
     at, seen = ident("due_at"), text(own.before, dialect)
-    head = f"UPDATE {state} SET {at} = {due}, {ident('loaded_at')} = {now}, {ident('detail')} = "
+    of_table = f"{ident(TABLE_ID.name)} = {table_id}, " if table_id else ""
+    head = f"UPDATE {state} SET {at} = {due}, {ident('loaded_at')} = {now}, {of_table}{ident('detail')} = "
     return head, f" WHERE {of_key(key, dialect)} AND {at} = {seen}"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,6 +23,7 @@ from flowc.compiler.loads.identity import (
     place_of_loads,
     read_loads,
 )
+from flowc.compiler.loads.lifetimes import TABLE_ID, look_at
 from flowc.compiler.loads.watermark import WATERMARKS, place_of_watermarks
 from flowc.durations import parse_instant
 from flowc.errors import EngineError
@@ -47,20 +48,34 @@ def recorded_load(
         found = replace(_stamped(apply, identity, target), plan=plan)
     else:
         found = replace(_stored(apply, identity, target), plan=plan)
-    if found.same and not isinstance(target, TableStore) and target.table(apply.target.name) is None:
-        return _of_no_table(apply, found, target)
+    if found.same and not isinstance(target, TableStore):
+        return _of_this_table(apply, found, target)
     if identity.run is None and found.due_at is not None and identity.due_at < found.due_at <= now + _SKEW:
         raise overtaken(apply.pipeline, f"`{apply.target.name}` holds a later due time, {found.before}")
     return found
 
 
-def _of_no_table(apply: Apply, found: Recorded, target: Database) -> Recorded:
-    """What is recorded when the row of a table that was dropped is gone: what another attempt may have loaded since."""
+def _of_this_table(apply: Apply, found: Recorded, target: Database) -> Recorded:
+    """What is recorded of the table that is there: not what was loaded into one that was dropped.
+
+    Where the engine does not tell tables of one name apart, an empty one is in the report. One with rows is believed to
+    be the same, for a restored one has another identity.
+    """
+    if target.table(apply.target.name) is None:
+        return _forgotten(apply, found, target, lambda: target.table(apply.target.name) is None)
+    (seen,) = target.query(look_at(apply.target.name, DIALECTS[apply.target.kind])).to_pylist()
+    if seen["filled"] or found.table_id in (None, seen[TABLE_ID.name]):
+        return replace(found, empty=not seen["filled"])
+    return _forgotten(apply, found, target, lambda: True)
+
+
+def _forgotten(apply: Apply, found: Recorded, target: Database, gone: Callable[[], bool]) -> Recorded:
+    """What is recorded when the row of a table that is gone is removed: what another attempt may have loaded since."""
     dialect = DIALECTS[apply.target.kind]
     key = key_of(apply, found.target, found.identity.lane)
     for row in target.query(read_loads(key, dialect)).to_pylist():
         at = parse_instant(str(row["loaded_at"]))
-        if at is not None and target.table(apply.target.name) is None:
+        if at is not None and row.get(TABLE_ID.name) == found.table_id and gone():
             target.execute(forget_load(key, at, dialect))
     return replace(_stored(apply, found.identity, target), plan=found.plan)
 
@@ -79,7 +94,8 @@ def _stored(apply: Apply, identity: Identity, target: Database) -> Recorded:
     called = stored_target(rows, apply.target.connection, apply.target.name, target)
     if (row := rows.get(called)) is None:
         return Recorded(identity, called)
-    return Recorded(identity, called, parse_instant(row["due_at"]), row["detail"])
+    due_at, table_id = parse_instant(row["due_at"]), row.get(TABLE_ID.name)
+    return Recorded(identity, called, due_at, row["detail"], table_id=table_id)
 
 
 def _rows(apply: Apply, identity: Identity, target: Database) -> Sequence[dict[str, Any]]:
@@ -129,5 +145,7 @@ def pass_by(report: TargetReport, found: Recorded) -> None:
     report.expects = [ExpectResult(**verdict) for verdict in told["expects"]]
     of = f"for {found.before}" if found.identity.run is None else "in the same run"
     report.notes += (f"passed by: an earlier attempt has loaded it {of}",)
+    if found.empty and (report.counts.get("inserted") or report.counts.get("updated")):
+        report.notes += ("the table is empty now: if its rows were not moved on purpose, run the pipeline by hand",)
     if told.get("plan") not in (None, found.plan):
         report.notes += ("the pipeline was edited after that attempt: the target holds rows of the earlier version",)
