@@ -39,6 +39,9 @@ OWN = {
     "mysql": {
         "real": ("FLOAT", "1234567", "1234568"),
         "blob": ("VARBINARY(5)", "'a'", r"'a\0'"),
+        "long": ("LONGBLOB", "repeat('x', 9000000)", "repeat('y', 9000000)"),  # MariaDB's hex() of it is NULL
+        "texts": ("LONGTEXT", "repeat('x', 2000)", "concat(repeat('x', 1999), 'y')"),
+        "shorter": ("LONGTEXT", "repeat('x', 1001)", "repeat('x', 1000)"),
         "wide": ("BIGINT UNSIGNED", "18446744073709551615", "18446744073709551614"),
     },
 }  # fmt: skip
@@ -66,3 +69,16 @@ def test_values_that_differ_at_their_end_are_two(project, kind, request):
     second = project.flowc("run", "--once", "--json")
     assert second.code == 0, second.out + second.err
     assert {name: c[1] for name, c in counts(second).items()} == {n: int(c[2] is not None) for n, c in cases.items()}
+
+
+def test_a_long_text_in_another_character_set_is_the_same(project, mysql):
+    store, text = Store("mysql", project.path, mysql), f"repeat('{chr(228)}', 2000)"
+    store.run("CREATE TABLE s (n BIGINT, v LONGTEXT)", "CREATE TABLE d (n BIGINT, v LONGTEXT CHARACTER SET latin1)")
+    store.run(f"INSERT INTO s VALUES (1, {text})")
+    spec = "mode: append, incremental: { column: n } } }"
+    project.write("specs/p.yaml", f"connections: {{ w: {store.connection} }}\n"
+                  f"pipelines: {{ p: {{ from: w, table: s, to: {{ connection: w, table: d }}, {spec}")  # fmt: skip
+    for _ in range(2):
+        done = project.flowc("run", "--once")
+        assert done.code == 0, done.out + done.err
+    assert store.rows("SELECT count(*) FROM d") == [(1,)]

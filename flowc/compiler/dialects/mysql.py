@@ -74,6 +74,23 @@ _BEFORE, _AFTER = _shifted(-24), _shifted(24)
 """They differ where the offset changes: there a skipped time is right by none of them, one that comes twice by both."""
 
 
+_ENCODED_WHOLE = 1000
+"""Characters of a value that a row's encoding has in it; of a longer one, its digest."""
+
+
+def _encoded(tag: str, value: str, size: str, whole: str) -> str:
+    """The encoding of a long type: `||` gives NULL for more than `max_allowed_packet`, and so does `hex`.
+
+    `whole` is what the digest is of: texts in the session's character set, whatever that of their column.
+    """
+    long = f"WHEN {size} > {_ENCODED_WHOLE} THEN '{tag}' || {size} || ':' || md5({whole})"
+    return f"CASE WHEN {{x}} IS NULL THEN 'n' {long} ELSE '{tag}' || {size} || ':' || {value} END"
+
+
+_TEXT = "CAST({x} AS CHAR)"
+_JSON_TEXT = "CAST(/*M!100700 JSON_NORMALIZE *//*!80017 CAST */({x}/*!80017 AS JSON */) AS CHAR)"
+
+
 def _time_format(template: str) -> str:
     parts = (_LETTERS.get(p) if p in _LETTERS else p.replace("%", "%%") for p in pieces(template))
     return "".join(part or "" for part in parts)
@@ -188,9 +205,12 @@ MYSQL = Dialect(
         comparable={Kind.JSON: "/*M!100700 JSON_NORMALIZE *//*!80017 CAST */({x}/*!80017 AS JSON */)"},
         apart=dict.fromkeys((Kind.FLOAT32, Kind.FLOAT64), "CASE WHEN {x} = 0 THEN CAST({x} AS CHAR) END"),
         finite=dict.fromkeys((Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ), "year({x}) BETWEEN 1 AND 9999"),
+        encoded_whole={
+            Kind.TEXT: _encoded("s", _TEXT, "char_length({x})", _TEXT),
+            Kind.JSON: _encoded("j", _JSON_TEXT, f"char_length({_JSON_TEXT})", _JSON_TEXT),
+            Kind.BINARY: _encoded("x", "hex({x})", "(2 * length({x}))", "{x}"),
+        },
         encoded={
-            Kind.JSON: "CAST(/*M!100700 JSON_NORMALIZE *//*!80017 CAST */({x}/*!80017 AS JSON */) AS CHAR)",
-            Kind.BINARY: "hex({x})",
             Kind.FLOAT32: "CAST({x} + 0e0 AS CHAR)",
             Kind.FLOAT64: "CAST({x} + 0e0 AS CHAR)",
         },
