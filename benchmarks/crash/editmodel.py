@@ -45,6 +45,8 @@ class Moved:
 
     plans: tuple[Plan, ...]
     to: str
+    targets: tuple[str, ...]
+    """The targets of the plan that is rewound; `held` is the last epoch that all of these have."""
 
     @property
     def plan(self) -> Plan:
@@ -121,8 +123,9 @@ class Model:
         for plan in event.plans:
             for count in range(len(plan.targets)):
                 some, part = state.copy(), replace(plan, targets=plan.targets[:count])
+                by_all = some if set(event.targets) <= set(part.targets) else state
                 while True:
-                    starts = {"earliest": [0], "current": [some.at], "held": range(state.at, -1, -1)}[event.to]
+                    starts = {"earliest": [0], "current": [some.at], "held": range(by_all.at, -1, -1)}[event.to]
                     for start in starts:
                         yield _begun_again(some.copy(), start)
                     if not count or some.at == len(self.messages) or not self._read(some, part):
