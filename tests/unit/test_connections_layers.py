@@ -96,6 +96,12 @@ def test_names_and_their_variables(tmp_path: Path) -> None:
     assert find_connection(spec.connections, "other") is None
 
 
+def test_no_name_has_a_dot(tmp_path: Path) -> None:
+    spec = project(tmp_path, env={"FLOWC_DSN_eu.wh": "postgres://h/d"})
+    assert spec.connections["eu_wh"].options == {"url": "${env:FLOWC_DSN_eu.wh}"}
+    assert not any("." in name for name in spec.connections)
+
+
 def test_a_connections_file_is_checked(tmp_path: Path) -> None:
     file = tmp_path / ".flowc" / "connections.yaml"
     file.parent.mkdir()

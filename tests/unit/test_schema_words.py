@@ -30,6 +30,8 @@ from flowc.source import SourceFile
         ("pipelines: { p: { sql: x, to: t, mode: {{ var.m }} } }", ("key-not-text", "{ var.m }", "a key must be a plain name", 'put a template in quotes: `"{{ var.name }}"`')),
         ("version: 2", ("bad-value", "2", "`version` cannot be `2`", "allowed: `1`")),
         ("connections: { a: { kind: postgre, url: x } }", ("bad-value", "postgre", "`kind` of connection `a` cannot be `postgre`", "did you mean `postgres`?")),
+        ("connections: { eu.wh: { kind: sqlite, path: x } }", ("bad-value", "eu.wh", "connection `eu.wh` must have a name without dots", "write `eu_wh`")),
+        ("environments: { prod: { connections: { 1.2: { kind: sqlite, path: x } } } }", ("bad-value", "1.2", "`connections.1.2` of environment `prod` must have a name without dots", "write `1_2`")),
         ("connections: { a: { url: x } }", ("missing-key", "a", "connection `a` needs `kind`", ...)),
         ("connections: { a: { kid: sqlite } }", ("unknown-key", "kid", "unknown key `kid` in connection `a`", "did you mean `kind`?")),
         ("connections: { a: { kind: duckdb } }", ("missing-key", "a", "connection `a` needs `path` or `url`", None)),

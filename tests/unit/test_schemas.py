@@ -75,7 +75,7 @@ def mutated(value: Any, chance: random.Random) -> Any:
     holder, key = chance.choice(places)
     action = chance.randrange(5)
     if action == 0 and isinstance(holder, dict):
-        holder[str(key) + chance.choice(["x", "_", "S"])] = holder.pop(key)
+        holder[str(key) + chance.choice(["x", "_", "S", ".x"])] = holder.pop(key)
     elif action == 1:
         del holder[key]
     elif action == 2 and isinstance(holder, dict):

@@ -104,7 +104,7 @@ def _environment_variables(
     by_variable = {variable_name(name): name for name in names}
     found: dict[str, ConnectionSpec] = {}
     for variable in sorted(key for key in env if key.startswith(f"{_PREFIX}_") and key != f"{_PREFIX}_" and env[key]):
-        name = by_variable.get(variable, variable.removeprefix(f"{_PREFIX}_").lower())
+        name = by_variable.get(variable, variable.removeprefix(f"{_PREFIX}_").lower().replace(".", "_"))
         if spec := _from_dsn(name, variable, env[variable], reporter):
             found[name] = spec
     if env.get(_PREFIX) and "default" not in found and (spec := _from_dsn("default", _PREFIX, env[_PREFIX], reporter)):

@@ -18,6 +18,8 @@ from flowc.diagnostics import did_you_mean
 Path = tuple[str | int, ...]
 """The keys, and the numbers of items, that lead to a value."""
 
+NAMES = "propertyNames"
+"""The keyword that a key breaks, and not a value."""
 _MARK, _NUMERIC = "\0", "+0123456789"
 """What a key begins with that would be lost from a path if it is empty, and read as an item's if it is a number."""
 
@@ -104,6 +106,8 @@ def _fault(error: ValidationError) -> Fault:
     elif keyword == "x-whole":
         keyword = "type"
     path = tuple(_key(step) if isinstance(step, str) else step for step in error.instance_path)
+    if keyword == NAMES:
+        path, error = (*path, _key(value.instance)), value
     schema = schema_at(str(error.absolute_keyword_location).rpartition("/")[0])
     ways = [step for step in error.evaluation_path if step in ("properties", "additionalProperties", "items")]
     return Fault(path, keyword, value, (schema,), named=ways[-1:] == ["additionalProperties"])

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from flowc.compiler.front.cutvalues import cut_item, cut_values, quote_it, rests
-from flowc.compiler.front.faults import Broken, Fault, Path, faults, judged, meant_key, node_at, pieces
+from flowc.compiler.front.faults import NAMES, Broken, Fault, Path, faults, judged, meant_key, node_at, pieces
 from flowc.compiler.front.forms import address_form, example, example_form, flow, list_form, mapping_form, reshaped
 from flowc.compiler.front.schemas import PROJECT, Schema, type_of, validator
 from flowc.compiler.front.yamltree import Node, Scalar, Sequence, TreeMap
@@ -119,6 +119,10 @@ class _Explainer:
                 self._keys([fault for fault in own if fault.keyword in _KEYS], node, place)
 
     def _bad_value(self, fault: Fault, node: Node, place: _Place) -> None:
+        if fault.keyword == NAMES:
+            helps = (f"write `{place.path[-1].replace('.', '_')}`",)
+            self._error(place, "bad-value", f"{place} must have {_wanted(fault)}", place.span, helps=helps)
+            return
         is_text = isinstance(node, Scalar) and isinstance(node.value, str)
         if fault.keyword == "type" or (fault.keyword == "const" and not is_text):
             self._wrong_type(fault.schemas, node, place)

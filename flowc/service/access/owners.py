@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from flowc.catalog import TableName
@@ -97,15 +97,14 @@ def without_owned(managed: Sequence[Managed], kind: str, history: History) -> tu
     return tuple(entry for entry in managed if history.owner(entry.table.name, kind) is None)
 
 
-def table_of(target: str, connections: Iterable[str]) -> str:
-    """The table of a `connection.table`; names of connections may have dots in them."""
-    known = max((each for each in connections if target.startswith(f"{each}.")), key=len, default=None)
-    return target.partition(".")[2] if known is None else target.removeprefix(f"{known}.")
+def table_of(target: str) -> str:
+    """The table of a `connection.table`; no name of a connection has a dot."""
+    return target.partition(".")[2]
 
 
-def with_owner(load: PipelineChange, connections: Iterable[str], kind: str, history: History) -> PipelineChange:
+def with_owner(load: PipelineChange, kind: str, history: History) -> PipelineChange:
     """The change of a load, which says whose table it writes where that is another project's."""
-    name = TableName.parse(table_of(load.target, connections))
+    name = TableName.parse(table_of(load.target))
     owner = history.owner(name, kind)
     if owner is None:
         return load

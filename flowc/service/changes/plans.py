@@ -198,8 +198,7 @@ def plan_database(
         changes = judged(changes, database) if ask else changes
         loads = tuple(with_watermark(load, wanted.applies, database) for load in loads)
         loads = tuple(with_positions(load, wanted.looks) for load in loads) if ask else loads
-    names = {wanted.connection, *(apply.target.connection for apply in wanted.applies)}
-    loads = tuple(with_owner(with_update(load, live.history), names, wanted.kind, live.history) for load in loads)
+    loads = tuple(with_owner(with_update(load, live.history), wanted.kind, live.history) for load in loads)
     return DatabasePlan(
         wanted.connection,
         wanted.kind,

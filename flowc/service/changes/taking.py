@@ -137,7 +137,7 @@ class Taking(Renaming):
     def _means(self, stored: str, here: str | None = None) -> bool:
         """Whether a name that is stored behind that of a connection is the table's."""
         try:
-            name = TableName.parse(table_of(stored, self.checked.project.connections))
+            name = TableName.parse(table_of(stored))
         except ValueError:
             return False
         kind = self._subject.kind
