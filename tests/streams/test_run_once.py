@@ -114,6 +114,22 @@ def test_a_pipeline_that_copies_the_table_of_a_stream_that_failed_is_skipped(fol
     assert found["copy"] == "because stream `ingest` failed"
 
 
+@pytest.mark.parametrize(("path", "skipped"), [("./out.db", True), ("other.db", False)])
+def test_a_table_is_that_of_a_stream_where_its_database_is(folder: Folder, path: str, skipped: bool) -> None:
+    import sqlite3
+
+    with sqlite3.connect(folder.path / "other.db") as other:
+        other.execute("CREATE TABLE events (id bigint)")
+    other.close()
+    copy = "{ from: other, table: events, to: { connection: db, table: copied } }"
+    place = f"connections: {{ other: {{ kind: sqlite, path: {path} }} }}\n"
+    folder.write("specs/copy.yaml", f"{place}pipelines: {{ copy: {copy} }}\n")
+    put(folder.path, "inbox/two.jsonl", '{"id": "no number"}\n')
+    done = folder.flowc("run", "--once", "--json")
+    found = {pipeline["name"]: (pipeline["status"], pipeline["reason"]) for pipeline in done.json["pipelines"]}
+    assert found["copy"] == (("skipped", "because stream `ingest` failed") if skipped else ("ok", None))
+
+
 def test_streams_and_pipelines_can_be_named_together(folder: Folder) -> None:
     done = folder.flowc("run", "ingest", "count_kinds", "--once", "--json")
     assert done.code == 0, done.err

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from flowc.catalog import TableName
 from flowc.compiler.ir import Ir, Pipeline, Source, Sql, Stream
-from flowc.compiler.sql.relations import table_key
-from flowc.compiler.sql.tableplaces import KeyOf, keys_in
+from flowc.compiler.sql.tableplaces import KeyOf, TableKey, keys_in
 from flowc.service.loads.report import PipelineReport, RunReport, Status
 from flowc.service.loads.run import Run, run_pipelines
 from flowc.service.streams.run import StreamReport
@@ -39,7 +37,7 @@ def run_both(
     last = [stream for stream in chosen if _looks_up(stream, run.pipelines, key_of)]
     first = [(stream, catch_up(stream.name)) for stream in chosen if stream not in last]
     failed = [stream for stream, report in first if report.error]
-    skipped = {p.name: found for p in run.pipelines if (found := _skipped(p, failed)) is not None}
+    skipped = {p.name: found for p in run.pipelines if (found := _skipped(p, failed, key_of)) is not None}
     rest = [pipeline for pipeline in run.pipelines if pipeline.name not in skipped]
     done = run_pipelines(replace(run, pipelines=rest), (*broken, *skipped.values()))
     return Both(done, [*(report for _, report in first), *(catch_up(stream.name) for stream in last)])
@@ -52,23 +50,19 @@ def _looks_up(stream: Stream, pipelines: Sequence[Pipeline], key_of: KeyOf) -> b
     return any(key_of(target.connection, target.kind, target.name) in looks for target in targets)
 
 
-def _skipped(pipeline: Pipeline, failed: Sequence[Stream]) -> PipelineReport | None:
-    reads = {read for apply in pipeline.applies for read in _reads(apply.input)}
-    found = next((s for s in failed if any(_table(a.target.kind, a.target.name) in reads for a in s.applies)), None)
-    if found is None:
-        return None
-    return PipelineReport(pipeline.name, Status.SKIPPED, reason=f"because stream `{found.name}` failed")
+def _skipped(pipeline: Pipeline, failed: Sequence[Stream], key_of: KeyOf) -> PipelineReport | None:
+    """The report of a pipeline that reads what a failed stream writes, by whatever connection of its database."""
+    reads = {key for apply in pipeline.applies for key in _reads(apply.input, key_of)}
+    for stream in failed:
+        if any(key_of(a.target.connection, a.target.kind, a.target.name) in reads for a in stream.applies):
+            return PipelineReport(pipeline.name, Status.SKIPPED, reason=f"because stream `{stream.name}` failed")
+    return None
 
 
-def _reads(node: Source | Sql) -> Iterator[tuple[str, str]]:
-    """The tables that a node may read, whole or by its SQL, by whatever connection."""
+def _reads(node: Source | Sql, key_of: KeyOf) -> Iterator[TableKey]:
+    """The tables that a node may read, whole or by its SQL."""
     sources = (node,) if isinstance(node, Source) else node.inputs
     named = node.reads if isinstance(node, Sql) else ()
     for source in sources:
         whole = (source.table,) if source.table is not None else ()
-        yield from (_table(source.kind, name) for name in (*whole, *named))
-
-
-def _table(kind: str, name: TableName) -> tuple[str, str]:
-    _, schema, table = table_key("", kind, name)
-    return schema, table
+        yield from (key_of(source.connection, source.kind, name) for name in (*whole, *named))
