@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import random
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -64,7 +65,12 @@ class Project(Inside):
         if self.kind == "kafka":
             produce(self.kafka, self.places[name], [Message(text.encode())])
         else:
-            put(self.path / "drop", f"{name}{id_}.jsonl", text + "\n", id_)
+            self.send_file(name, id_)
+
+    def send_file(self, letter: str, id_: int) -> None:
+        """A file with one row, which is there for all sources."""
+        text = json.dumps({"id": id_, "at": f"2026-01-01T00:00:{id_:02}Z"})
+        put(self.path / "drop", f"{letter}{id_}.jsonl", text + "\n", id_)
 
     def run(self) -> str:
         """Its errors."""
@@ -139,3 +145,61 @@ def test_a_source_of_new_files_takes_the_place_of_one_whose_files_are_gone(
     made.send("a", 2)
     assert made.run() == ""
     assert _ids(made) == [1, 2]
+
+
+LETTERS = "abcd"
+NAMES = ("a", "b", "c")
+
+
+def _paths(chance: random.Random) -> dict[str, str]:
+    """Disjoint paths of some sources, of one file or several."""
+    letters = list(LETTERS)
+    chance.shuffle(letters)
+    cuts = sorted(chance.sample(range(1, len(LETTERS)), chance.choice((1, 1, 2))))
+    parts = [letters[start:end] for start, end in itertools.pairwise((0, *cuts, len(letters)))]
+    return {name: f"[{''.join(part)}]" for name, part in zip(chance.sample(NAMES, len(parts)), parts, strict=True)}
+
+
+@pytest.mark.parametrize("seed", range(2100, 2106))
+def test_sources_that_exchange_paths_read_no_file_twice(
+    project: Callable[[str, str], Project], monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """A run is refused exactly where a source names a file that another source has read."""
+    made, chance = project("files", random.Random(seed).choice(list(FORMS))), random.Random(seed)
+    monkeypatch.setattr("flowc.runtime.connectors.filestream._LOOK", 0.01)
+    paths: dict[str, str] = {"a": "[ab]", "b": "[cd]"}
+    read: dict[int, tuple[str, str]] = {}
+    for id_ in range(1, 8):
+        letter, edited = chance.choice(LETTERS), chance.choice((paths, _paths(chance), _swapped(paths)))
+        made.places = edited = dict(edited)
+        made.spec({name: name for name in edited})
+        made.send_file(letter, id_)
+        taken = any(letter in edited.get(name, "") for name in NAMES for letter, reader in read.values() if reader != name)
+        error = made.run()
+        assert ("error[source-renamed]" in error) == taken, (edited, read, error)
+        if taken:
+            made.places = paths
+            made.spec({name: name for name in paths})
+            error = made.run()
+        else:
+            paths = edited
+        assert error == ""
+        read[id_] = letter, next(name for name, path in paths.items() if letter in path)
+        assert sorted(_ids(made)) == list(read), (paths, read)
+
+
+def _swapped(paths: Mapping[str, str]) -> dict[str, str]:
+    names = list(paths)
+    return dict(zip(names, [*list(paths.values())[1:], paths[names[0]]], strict=True))
+
+
+def test_two_sources_may_read_the_same_files(project: Callable[[str, str], Project]) -> None:
+    made = project("files", "positions")
+    made.spec({"a": "a"})
+    made.send("a", 1)
+    made.send("b", 2)
+    assert made.run() == ""
+    made.places = {"a": "[ab]", "b": "[ab]"}
+    made.spec({"a": "a", "b": "b"})
+    assert made.run() == ""
+    assert sorted(_ids(made)) == [1, 1, 2, 2]

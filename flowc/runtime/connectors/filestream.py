@@ -112,9 +112,9 @@ class FileSource:
         """Takes what is remembered of files."""
         self._registry.load()
 
-    def shares(self, former: str) -> bool:
-        """Whether it reads files that a source read before that the stream has no more."""
-        return self._registry.shares(former)
+    def read_by(self, former: str, position: str, log: str) -> frozenset[str]:
+        """The files that `path` names and that the source of that name has read, whole or in part."""
+        return self._registry.read_by(former, position, log)
 
     def close(self) -> None:
         """Leaves the file that is open."""

@@ -143,12 +143,12 @@ class Registry:
         """Finds the first number under which each file was read or will be read, as it was found last."""
         newest = {seen.path: seen for seen in self.files}
         self._numbers = {}
-        for number in self._read_numbers():
+        for number in self.read_numbers():
             seen = self.files[number]
             if newest[seen.path] == seen:
                 self._numbers.setdefault(seen.path, number)
 
-    def _read_numbers(self) -> Iterator[int]:
+    def read_numbers(self) -> Iterator[int]:
         """The numbers of the files that were read up to where the stream stands, and of all behind it, in order.
 
         The path at the first position of a file decides for all of it.
@@ -299,11 +299,16 @@ class Registry:
         at = path.stat() if folder.holds(path) else path.lstat()
         return None if stat.S_ISDIR(at.st_mode) else Seen(at.st_mtime_ns, name, at.st_size)
 
-    def shares(self, former: str) -> bool:
-        """Whether a file that is there was found by the source of that name, which the stream had before."""
+    def read_by(self, former: str, position: str, key: str) -> frozenset[str]:
+        """The files that `path` names and that the source of that name has read, whole or in part."""
         before = Registry(former, self.folder, self.path, self.facts)
         before.load()
-        return not set(before.files).isdisjoint(self._there())
+        if not before.files:
+            return frozenset()
+        before.stand(end := int(position), key if before.knows(key) else "")
+        read = {before.files[number] for number in before.read_numbers() if number << SHIFT < end}
+        found = read.intersection(self._there()) if read else ()
+        return frozenset(f"{os.path.realpath(self.folder / seen.path)} {seen.mtime} {seen.size}" for seen in found)
 
     def names(self, number: int, position: int) -> bool:
         """Whether a file is read from a position on: `path` names it, and it was not read under an earlier number.

@@ -86,9 +86,9 @@ class KafkaSource:
         """The id of the topic that is read."""
         return self._id.known
 
-    def shares(self, _: str) -> bool:
+    def read_by(self, former: str, position: str, log: str) -> frozenset[str]:
         """The log tells."""
-        return False
+        return frozenset()
 
     def open(self) -> None:
         """Connects, and finds the partitions."""

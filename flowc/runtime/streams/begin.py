@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import pyarrow as pa
 
@@ -174,23 +174,46 @@ def check_log(stored: Mapping[Partition, str], source: str, log: str) -> None:
         raise replaced(source)
 
 
-def check_renamed(
-    plan: StreamPlan, read: Mapping[Partition, str], logs: Mapping[Partition, str], name: str, reader: Seekable
+def check_sources(
+    plan: StreamPlan, read: Mapping[Partition, str], logs: Mapping[Partition, str], readers: Mapping[str, Seekable]
 ) -> None:
-    """A source that gets another name has no positions under that: all that it has given would come again.
+    """Positions are stored under the names of sources: what one source has read, another one would read again.
 
     `read` are the positions of the stream, and `logs` the logs that these are of. Raises UsageError where a source
-    without positions reads what another one has read that the stream has no more.
+    reads what another one has read and does not read any more.
     """
     known = {source for source, _ in read}
-    former = set() if name in known else known - {source.name for source in plan.sources}
-    same = {source for (source, _), log in logs.items() if log and log == reader.log}
-    for before in sorted(former):
-        if before in same or reader.shares(before):
-            message = f"`{name}` reads what `{before}` has read, which is no source of stream `{plan.name}` any more"
-            help = f"call the source `{before}` again, or give the stream another name: it begins anew, with its rows "
-            help += "in another table"
-            raise UsageError(f"{message}: all of it would come twice", code="source-renamed", help=help)
+    for name, reader in readers.items():
+        former = set() if name in known else known - readers.keys()
+        same = {source for (source, _), log in logs.items() if log and log == reader.log}
+        for before in sorted(known - {name}):
+            if before in former & same or _passed_on(name, before, read, logs, readers):
+                raise _renamed(plan, name, before)
+
+
+def _passed_on(
+    name: str, before: str, read: Mapping[Partition, str], logs: Mapping[Partition, str], readers: Mapping[str, Seekable]
+) -> bool:
+    """Whether a source reads for the first time what another one has read and does not read any more."""
+
+    def shared(reader: str, source: str) -> Iterator[str]:
+        if reader in readers:
+            places = [(position, logs.get(at, "")) for at, position in read.items() if at[0] == source]
+            yield from (each for place in places for each in readers[reader].read_by(source, *place))
+
+    found = set(shared(name, before))
+    return bool(found) and not found <= {*shared(name, name), *shared(before, before)}
+
+
+def _renamed(plan: StreamPlan, name: str, before: str) -> UsageError:
+    if before in {source.name for source in plan.sources}:
+        message = f"`{name}` of stream `{plan.name}` reads what `{before}` has read, which does not read it any more"
+        help = f"let `{before}` read it as before"
+    else:
+        message = f"`{name}` reads what `{before}` has read, which is no source of stream `{plan.name}` any more"
+        help = f"call the source `{before}` again"
+    help += ", or give the stream another name: it begins anew, with its rows in another table"
+    return UsageError(f"{message}: all of it would come twice", code="source-renamed", help=help)
 
 
 def named(error: FlowcError, plan: StreamPlan) -> FlowcError:

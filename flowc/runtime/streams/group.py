@@ -71,9 +71,9 @@ class GroupReader:
         """What tells the log that is read from another of its name."""
         return self.source.log
 
-    def shares(self, former: str) -> bool:
-        """Whether it reads what another source read before."""
-        return self.source.shares(former)
+    def read_by(self, former: str, position: str, log: str) -> frozenset[str]:
+        """What it reads that the source of that name has read."""
+        return self.source.read_by(former, position, log)
 
     @property
     def caught_up(self) -> bool:

@@ -85,8 +85,11 @@ class Seekable(Reader, Protocol):
     def log(self) -> str:
         """What tells the log that is read from another of its name, as in `Range`; known after `seek`."""
 
-    def shares(self, former: str) -> bool:
-        """Whether it reads what the source of that name read, which the stream has no more, where no log tells."""
+    def read_by(self, former: str, position: str, log: str) -> frozenset[str]:
+        """What it reads that the source of that name, which may be itself, has read up to a position.
+
+        Each item identifies the same content in all sources. Empty where `log` identifies what is read.
+        """
 
     def seek(self, positions: Mapping[Partition, str]) -> None:
         """Goes to the stored positions; partitions without one begin where the stream starts."""

@@ -103,9 +103,9 @@ class QueueReader:
         """Nothing tells."""
         return ""
 
-    def shares(self, _: str) -> bool:
+    def read_by(self, former: str, position: str, log: str) -> frozenset[str]:
         """What a queue gives once, it gives nobody again."""
-        return False
+        return frozenset()
 
     def poll(self, wait: float) -> Polled | None:
         """The next messages that were not taken before."""

@@ -26,7 +26,7 @@ from flowc.runtime.streams.begin import (
     check_log,
     check_lost,
     check_maker,
-    check_renamed,
+    check_sources,
     intends,
     keeps_versions,
     named,
@@ -349,7 +349,7 @@ class StreamRun:
                 reader.stand(self._read, self._logs)
             reader.seek(positions)
             check_log(self._logs, name, reader.log)
-            check_renamed(self.plan, self._read, self._logs, name, reader)
+        check_sources(self.plan, self._read, self._logs, self.readers)
 
     def _epoch(self, turn: Turn) -> Epoch | None:
         """The worker's part: what becomes of what was polled, or of the time that has passed."""

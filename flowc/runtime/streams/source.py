@@ -80,8 +80,11 @@ class PlacedSource(Protocol[Place]):
         Known once it is open; '' where nothing tells.
         """
 
-    def shares(self, former: str) -> bool:
-        """Whether it reads what the source of that name read, which the stream has no more, where no log tells."""
+    def read_by(self, former: str, position: str, log: str) -> frozenset[str]:
+        """What it reads that the source of that name, which may be itself, has read up to a position.
+
+        Each item identifies the same content in all sources. Empty where `log` identifies what is read.
+        """
 
     def open(self) -> None:
         """Connects, and finds the partitions."""
@@ -185,9 +188,9 @@ class NumberedSource:
         """What tells the log that is read from another of its name."""
         return self.inner.log
 
-    def shares(self, former: str) -> bool:
-        """Whether it reads what another source read before."""
-        return self.inner.shares(former)
+    def read_by(self, former: str, position: str, log: str) -> frozenset[str]:
+        """What it reads that the source of that name has read."""
+        return self.inner.read_by(former, position, log)
 
     def open(self) -> None:
         """Connects, and finds the partitions."""

@@ -186,9 +186,9 @@ class WatchedReader:
         if isinstance(self.inner, Standing):
             self.inner.stand(positions, logs)
 
-    def shares(self, former: str) -> bool:
-        """Whether it reads what another source read before."""
-        return self.inner.shares(former)
+    def read_by(self, former: str, position: str, log: str) -> frozenset[str]:
+        """What it reads that the source of that name has read."""
+        return self.inner.read_by(former, position, log)
 
     def seek(self, positions: Mapping[Partition, str]) -> None:
         """Goes to the stored positions."""

@@ -104,9 +104,9 @@ class Few:
         """What tells the log that is read from another of its name."""
         return self.inner.log
 
-    def shares(self, former: str) -> bool:
-        """Whether it reads what another source read before."""
-        return self.inner.shares(former)
+    def read_by(self, former: str, position: str, log: str) -> frozenset[str]:
+        """What it reads that the source of that name has read."""
+        return self.inner.read_by(former, position, log)
 
     def seek(self, positions: Mapping[Partition, str]) -> None:
         """Goes to where the stream starts."""
