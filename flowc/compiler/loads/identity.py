@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from typing import Any
 
 from flowc.catalog import Column
 from flowc.compiler.dialect import Dialect
@@ -18,7 +19,7 @@ from flowc.compiler.loads.cursor import now_literal
 from flowc.compiler.loads.lifetimes import TABLE_ID
 from flowc.compiler.quote import ident, table, text
 from flowc.compiler.tables.state import PROJECT_COLUMN, ensure_state
-from flowc.durations import instant_text
+from flowc.durations import instant_text, parse_instant
 from flowc.loadplan import PROJECT, kept_name
 from flowc.types import TEXT, TIMESTAMPTZ
 
@@ -96,6 +97,10 @@ class Recorded:
     """Which table was loaded, where that is known."""
     empty: bool = False
     """The table that is there has no rows."""
+    other: bool = False
+    """The table that is there has rows, and is not the one that was loaded."""
+    anew: bool = False
+    """The table that was loaded is gone, and its row is to be removed."""
 
     @property
     def same(self) -> bool:
@@ -158,7 +163,7 @@ def of_singles() -> str:
 def read_loads(key: Mapping[str, str], dialect: Dialect) -> str:
     """A query of the rows of a key, or of a part of one."""
     # SQLite takes a name that no column has for a text, unless it stands behind that of a table.
-    wanted = ("target", "due_at", "detail", "loaded_at", *((TABLE_ID.name,) if dialect.tables.identity else ()))
+    wanted = ("target", "due_at", "detail", *((TABLE_ID.name,) if dialect.tables.identity else ()))
     names = ", ".join(f"l.{ident(name)}" for name in wanted)
     return f"SELECT {names} FROM {table(dialect.state_table(LOADS))} AS l WHERE {of_key(key, dialect)}"
 
@@ -174,9 +179,9 @@ def other_keys(keys: Iterable[Mapping[str, str]], dialect: Dialect) -> str:
     return " AND ".join(f"NOT ({of_key(key, dialect)})" for key in keys)
 
 
-def forget_load(key: Mapping[str, str], loaded_at: datetime, dialect: Dialect) -> str:
-    """Removes the row of a key, unless another load has written it since."""
-    at = now_literal(loaded_at, TIMESTAMPTZ, dialect)
-    return (
-        f"DELETE FROM {table(dialect.state_table(LOADS))} WHERE {of_key(key, dialect)} AND {ident('loaded_at')} = {at}"
-    )
+def forget_load(row: Mapping[str, Any], dialect: Dialect) -> str:
+    """Removes a recorded load, unless another one was recorded since it was read as that row."""
+    where = of_key({name: str(row[name]) for name in KEY}, dialect)
+    if (loaded_at := parse_instant(str(row["loaded_at"]))) is not None:
+        where += f" AND {ident('loaded_at')} = {now_literal(loaded_at, TIMESTAMPTZ, dialect)}"
+    return f"DELETE FROM {table(dialect.state_table(LOADS))} WHERE {where}"

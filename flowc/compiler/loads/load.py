@@ -103,8 +103,8 @@ class Load:
     """How the target is called in flowc's own tables."""
     beside: bool = False
     """What is read lies, in part at least, in the target's database."""
-    stale: str | None = None
-    """The watermark that is stored of a table that is gone."""
+    gone: tuple[str, ...] = ()
+    """Statements that remove what is stored of loads into a table that is gone."""
     cursor: str | None = None
     """The column in which the cursor comes once more, as the source has it; None where one that is loaded keeps it."""
     rehearsal: bool = False

@@ -61,7 +61,7 @@ def plan_load(
     shown: int = 0,
     changes: bool = False,
     recorded: Recorded | None = None,
-    stale: str | None = None,
+    gone: tuple[str, ...] = (),
 ) -> LoadPlan:
     """The plan of one load of one target, in one transaction from reading to remembering.
 
@@ -73,15 +73,15 @@ def plan_load(
     the last row of each key that its target holds equal; those of the same bytes it is given reduced already. With
     `reread`, the load reads what that says, and not from the watermark on. Of so many rows as `shown` says, a rehearsal
     tells what they would change. With `changes`, the rows of a merge come with a last column that says what each does.
-    `recorded` says which run the load is of, which its target records. `stale` is the watermark
-    of a table that is gone.
+    `recorded` says which run the load is of, which its target records. `gone` are
+    the statements that remove what is stored of loads into a table that is gone.
 
     Raises DataError for types that cannot fit and UsageError for a load that its target cannot take.
     """
     load = _load(
         apply, columns, live, watermark, reread, now=now, same_database=same_database, beside=same_database or beside,
         rehearsal=rehearsal, last_wins=last_wins, shown=shown, changes=changes,
-        recorded=recorded, stale=stale,
+        recorded=recorded, gone=gone,
         kept=kept or f"{apply.target.connection}.{apply.target.name}",
     )  # fmt: skip
     return _planned(load, rehearsal=rehearsal)
@@ -168,6 +168,8 @@ def _steps(load: Load) -> Iterator[Step]:
         yield from attach(load)
     elif not load.exists:
         yield from _create(load)
+    if load.dialect.transactions.ddl and not load.rehearsal:
+        yield from forget(load)
     yield from resume(load)
     yield from _own(load, "before", apply.before)
     if streams(load):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from flowc.catalog import Column, Table, TableName
 from flowc.compiler.dialect import Dialect
@@ -144,7 +145,6 @@ def resume(load: Load) -> Iterator[Execute | Check]:
         return
     if load.dialect.transactions.ddl:
         yield from place(load)
-        yield from forget(load)
     state = table(load.dialect.state_table(WATERMARKS))
     if load.dialect.attached:
         yield Execute(_LEFT, f"INSERT INTO {state} SELECT * FROM {ident(LIVE_WATERMARKS)}")
@@ -152,13 +152,16 @@ def resume(load: Load) -> Iterator[Execute | Check]:
 
 
 def forget(load: Load) -> Iterator[Execute]:
-    """Removes the watermark of a table that is gone, unless another load has moved it meanwhile."""
-    if load.stale is not None:
-        same = f"{ident('value')} = {text(load.stale, load.dialect)}"
-        state = table(load.dialect.state_table(WATERMARKS))
-        yield Execute(
-            "forget the watermark of the table before", f"DELETE FROM {state} WHERE {of_load(load)} AND {same}"
-        )
+    """Removes what is stored of loads into a table that is gone, whatever their pipelines."""
+    for sql in load.gone:
+        yield Execute("forget the loads of the table before", sql)
+
+
+def forget_stored(row: Mapping[str, Any], dialect: Dialect) -> str:
+    """Removes a stored watermark, unless a load has moved it since it was read as that row."""
+    own = {name: str(row[name]) for name in (*_KEY, "value") if name in row}
+    where = " AND ".join(f"{ident(name)} = {text(value, dialect)}" for name, value in own.items())
+    return f"DELETE FROM {table(dialect.state_table(WATERMARKS))} WHERE {where}"
 
 
 def of_load(load: Load) -> str:

@@ -5,13 +5,16 @@ Positions of streams stay, with a mark: the stream stops until a rewind says whe
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from flowc.catalog import TableName
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.dialects import DIALECTS
-from flowc.compiler.loads.identity import LOADS
-from flowc.compiler.loads.watermark import WATERMARKS
+from flowc.compiler.ir import Apply
+from flowc.compiler.loads.identity import LOADS, Recorded, forget_load, key_of
+from flowc.compiler.loads.lifetimes import TABLE_ID, look_at
+from flowc.compiler.loads.watermark import WATERMARKS, forget_stored
 from flowc.compiler.quote import ident, text
 from flowc.compiler.quote import table as quoted
 from flowc.compiler.streamplan.positions import POSITIONS, orphan_positions
@@ -32,6 +35,47 @@ def forget_loads(name: TableName, database: Database, kind: str) -> None:
         for target in _targets(state, name, database):
             with waiting_for(state, database):
                 database.execute(_delete(state, target, dialect))
+
+
+def gone_loads(apply: Apply, database: Database, recorded: Recorded | None) -> tuple[str, ...]:
+    """Statements that remove what is stored of loads into a table that is gone, of all projects.
+
+    What a load has written of the table that is there now stays, and so does the row that this load changes.
+    """
+    if isinstance(database, TableStore):
+        return ()
+    name, dialect = apply.target.name, DIALECTS[apply.target.kind]
+    rows = [(state, row) for state in (WATERMARKS, LOADS) for row in _rows(state, name, database, dialect)]
+    own = key_of(apply, recorded.target, recorded.identity.lane) if recorded and recorded.due_at else None
+    gone = _of_another(name, database, dialect)  # after the rows were read: another load may make the table
+    return tuple(_FORGET[state](row, dialect) for state, row in rows if gone(row) and not _is(own, row))
+
+
+def _rows(state: str, name: TableName, database: Database, dialect: Dialect) -> Iterator[dict[str, Any]]:
+    place = dialect.state_table(state)
+    if database.table(place) is not None:
+        for target in _targets(place, name, database):
+            where = f"{ident('target')} = {text(target, dialect)}"
+            yield from database.query(f"SELECT * FROM {quoted(place)} WHERE {where}").to_pylist()
+
+
+def _of_another(name: TableName, database: Database, dialect: Dialect) -> Callable[[Mapping[str, Any]], bool]:
+    """Whether a row is of a table that is gone: any is where there is none, and none is of a table with rows."""
+    if database.table(name) is None:
+        return lambda _: True
+    (seen,) = database.query(look_at(name, dialect)).to_pylist()
+    known = (None, seen[TABLE_ID.name])
+    return lambda row: not seen["filled"] and row.get(TABLE_ID.name) not in known
+
+
+def _is(key: Mapping[str, str] | None, row: Mapping[str, Any]) -> bool:
+    return key is not None and all(row.get(column) == value for column, value in key.items())
+
+
+_FORGET: Mapping[str, Callable[[Mapping[str, Any], Dialect], str]] = {
+    WATERMARKS: forget_stored,
+    LOADS: forget_load,
+}
 
 
 def orphan_streams(name: TableName, database: Database, kind: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,8 +17,6 @@ from flowc.compiler.loads.identity import (
     Recorded,
     application,
     due_of,
-    forget_load,
-    key_of,
     number,
     place_of_loads,
     read_loads,
@@ -61,23 +59,14 @@ def _of_this_table(apply: Apply, found: Recorded, target: Database) -> Recorded:
     Where the engine does not tell tables of one name apart, an empty one is in the report. One with rows is believed to
     be the same, for a restored one has another identity.
     """
+    gone = replace(found, due_at=None, detail=None, anew=True)
     if target.table(apply.target.name) is None:
-        return _forgotten(apply, found, target, lambda: target.table(apply.target.name) is None)
+        return gone
     (seen,) = target.query(look_at(apply.target.name, DIALECTS[apply.target.kind])).to_pylist()
-    if seen["filled"] or found.table_id in (None, seen[TABLE_ID.name]):
-        return replace(found, empty=not seen["filled"])
-    return _forgotten(apply, found, target, lambda: True)
-
-
-def _forgotten(apply: Apply, found: Recorded, target: Database, gone: Callable[[], bool]) -> Recorded:
-    """What is recorded when the row of a table that is gone is removed: what another attempt may have loaded since."""
-    dialect = DIALECTS[apply.target.kind]
-    key = key_of(apply, found.target, found.identity.lane)
-    for row in target.query(read_loads(key, dialect)).to_pylist():
-        at = parse_instant(str(row["loaded_at"]))
-        if at is not None and row.get(TABLE_ID.name) == found.table_id and gone():
-            target.execute(forget_load(key, at, dialect))
-    return replace(_stored(apply, found.identity, target), plan=found.plan)
+    other = found.table_id not in (None, seen[TABLE_ID.name])
+    if other and not seen["filled"]:
+        return gone
+    return replace(found, empty=not seen["filled"], other=other)
 
 
 def _stamped(apply: Apply, identity: Identity, target: TableStore) -> Recorded:
@@ -147,5 +136,7 @@ def pass_by(report: TargetReport, found: Recorded) -> None:
     report.notes += (f"passed by: an earlier attempt has loaded it {of}",)
     if found.empty and (report.counts.get("inserted") or report.counts.get("updated")):
         report.notes += ("the table is empty now: if its rows were not moved on purpose, run the pipeline by hand",)
+    if found.other:
+        report.notes += ("the table is another one than before: its rows are taken for those of that attempt",)
     if told.get("plan") not in (None, found.plan):
         report.notes += ("the pipeline was edited after that attempt: the target holds rows of the earlier version",)

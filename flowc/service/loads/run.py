@@ -38,9 +38,11 @@ from flowc.service.access.livetables import differing
 from flowc.service.access.owners import Owners
 from flowc.service.access.sessions import Sessions, not_runnable, runnable
 from flowc.service.checking.refusals import report_refusal
+from flowc.service.loads.forgetting import gone_loads
 from flowc.service.loads.identity import pass_by, recorded_load
 from flowc.service.loads.planning import connections, home
 from flowc.service.loads.report import PipelineReport, RunReport, Status, TargetReport
+from flowc.service.loads.watermarks import Watermark as Stored
 from flowc.service.loads.watermarks import bound_of, notes_of, stored_watermark
 from flowc.types import UNKNOWN
 
@@ -349,9 +351,17 @@ def prepare(
         reread=run.reread,
         shown=run.shown,
         recorded=recorded,
-        stale=stored.stale if stored else None,
+        gone=_gone(run, apply, live, stored, recorded),
     )
     return Prepared(apply, columns, plan, types, notes_of(apply, stored) if stored and run.reread is None else ())
+
+
+def _gone(
+    run: Run, apply: Apply, live: Table | None, stored: Stored | None, recorded: Recorded | None
+) -> tuple[str, ...]:
+    """The statements that remove what is stored of loads into a table that is gone; none where it is still there."""
+    lost = live is None or (stored is not None and stored.stale is not None) or (recorded is not None and recorded.anew)
+    return gone_loads(apply, _target(run, apply), recorded) if lost and run.commit else ()
 
 
 def _checked(apply: Apply, columns: tuple[Column, ...], live: Table | None, reporter: Reporter) -> tuple[Column, ...]:
