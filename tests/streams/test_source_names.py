@@ -53,7 +53,7 @@ class Project(Inside):
         columns = "columns: { id: bigint, at: timestamptz }, event_time: at"
 
         def source(name: str) -> str:
-            return f"{{ {KINDS[self.kind].format(self.places[name])}, {columns} }}"
+            return f"{{ {KINDS[self.kind].format(self.places.get(name, name))}, {columns} }}"
 
         several = () if isinstance(names, str) else names.items()
         sources = "sources:" + "".join(f"\n      {name}: {source(place)}" for name, place in several)
@@ -174,7 +174,9 @@ def test_sources_that_exchange_paths_read_no_file_twice(
         made.places = edited = dict(edited)
         made.spec({name: name for name in edited})
         made.send_file(letter, id_)
-        taken = any(letter in edited.get(name, "") for name in NAMES for letter, reader in read.values() if reader != name)
+        taken = any(
+            letter in edited.get(name, "") for name in NAMES for letter, reader in read.values() if reader != name
+        )
         error = made.run()
         assert ("error[source-renamed]" in error) == taken, (edited, read, error)
         if taken:
@@ -203,3 +205,36 @@ def test_two_sources_may_read_the_same_files(project: Callable[[str, str], Proje
     made.spec({"a": "a", "b": "b"})
     assert made.run() == ""
     assert sorted(_ids(made)) == [1, 1, 2, 2]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_path_that_takes_in_the_files_of_a_source_that_goes_does_not_read_them_again(
+    project: Callable[[str, str], Project], form: str
+) -> None:
+    made = project("files", form)
+    made.spec({"a": "a", "b": "b"})
+    made.send("a", 1)
+    made.send("b", 2)
+    assert made.run() == ""
+    made.spec({"a": "[ab]"})
+    for _ in range(2):
+        assert "error[source-renamed]: `a` reads what `b` has read" in made.run()
+    made.spec({"a": "a"})
+    made.send("a", 3)
+    assert made.run() == ""
+    assert _ids(made) == [1, 2, 3]
+
+
+def test_a_source_goes_on_when_another_one_of_the_same_files_goes(project: Callable[[str, str], Project]) -> None:
+    made = project("files", "positions")
+    made.spec({"a": "a", "b": "[ab]"})
+    made.send("a", 1)
+    assert made.run() == ""
+    made.spec({"b": "[ab]"})
+    made.send("a", 2)
+    assert made.run() == ""
+    made.spec({"a": "a", "b": "[ab]"})
+    assert made.run() == ""
+    made.spec({"a": "[a]"})
+    assert made.run() == ""
+    assert _ids(made) == [1, 1, 2, 2]
