@@ -19,9 +19,12 @@ CHECKED = "CONSTRAINT great CHECK (a > '5')"
     [
         ("VARCHAR(10)", COMPUTED, "integer", "column g, which is computed from it"),
         ("INT", COMPUTED, '"numeric(12,2)"', "column g, which is computed from it"),
+        ("NUMERIC(10,2)", COMPUTED, '"numeric(12,4)"', "column g, which is computed from it"),
+        ("TIME(3)", COMPUTED, "time", "column g, which is computed from it"),
         ("VARCHAR(10)", CHECKED, "integer", "CHECK great"),
         ("VARCHAR(10)", COMPUTED, "varchar(20)", ""),
         ("INT", COMPUTED, "bigint", ""),
+        ("NUMERIC(10,2)", COMPUTED, '"numeric(12,2)"', ""),
     ],
 )
 def test_what_reads_a_column_is_named_before_its_type_changes(

@@ -10,7 +10,7 @@ from flowc.compiler.migrate import alteration as kinds
 from flowc.compiler.migrate.alteration import Alteration, Situation
 from flowc.compiler.migrate.refusals import DIVIDES, FOREIGN, alike, from_others, hindered, not_whole, particular
 from flowc.compiler.tables.made import is_stored, way
-from flowc.types import DataType
+from flowc.types import TEMPORAL, DataType
 
 _VERSIONED = "system versioning"
 _FREE = (kinds.CreateIndex, kinds.DropIndex, kinds.CommentTable)
@@ -73,7 +73,10 @@ def _alter_type(was: Column, now: Column, situation: Situation) -> str | None:
 
 def _reads_alike(old: DataType, new: DataType) -> bool:
     """Whether expressions get the same of a value in both types: 5 and 5.00 are different texts."""
-    return alike(old, new) and (old.kind is new.kind or (old.is_integer and new.is_integer))
+    if old.is_integer and new.is_integer:
+        return True
+    same_digits = old.places == new.places if old.kind in TEMPORAL else (old.scale or 0) == (new.scale or 0)
+    return alike(old, new) and old.kind is new.kind and same_digits
 
 
 def _alter_generation(was: Column, now: Column, situation: Situation) -> str | None:
