@@ -35,13 +35,17 @@ class Linted:
     found: tuple[Diagnostic, ...]
 
 
-def lint(where: Where, *, checker: Checker | None = None) -> Linted:
+def lint(
+    where: Where, *, checker: Checker | None = None, databases: stages.Databases = stages.as_written
+) -> Linted:  # fmt: skip
     """The project, whatever is wrong with it; with a checker, engines are asked about the queries.
 
-    Raises SpecErrors where there are no specs.
+    `databases` resolves what connections name. Raises SpecErrors where there are no specs.
     """
     reporter = Reporter(masker=where.masker)
-    found = stages.lint(where.paths, reporter, environment=where.environment, env=os.environ, checker=checker)
+    found = stages.lint(
+        where.paths, reporter, environment=where.environment, env=os.environ, checker=checker, databases=databases
+    )
     if found is None:
         raise SpecErrors(reporter.sorted())
     return Linted(*found, tuple(reporter.sorted()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +11,13 @@ from flowc.api.failures import SpecErrors, errors_of
 from flowc.api.linted import Linted, Where, lint, unknown_pipeline
 from flowc.api.selectors import Takes, expand, has_selectors, may_select, pipelines_only, runnable
 from flowc.compiler.checked import CheckedSpec
+from flowc.compiler.front.places import Place
+from flowc.compiler.front.project import ProjectSpec
 from flowc.compiler.ir import Ir, Pipeline
 from flowc.compiler.sql.checker import Checker
 from flowc.diagnostics import Diagnostic, did_you_mean
 from flowc.errors import UsageError
+from flowc.service.access.databases import resolved_databases
 from flowc.service.access.locks import TABLE_LOCK
 from flowc.service.access.scope import scope_of
 from flowc.service.access.secrets import Resolver
@@ -54,7 +57,7 @@ def open_project(
     among them choose of what the caller `takes`. With a checker, engines are asked about the queries, as `flowc lint`
     does. `lock_wait` is how many seconds sessions wait for others.
     """
-    linted = lint(where, checker=checker)
+    linted = _linted(where, checker)
     names = _expanded(names, linted, takes)
     if _blame(linted).stopping(names) if names else errors_of(linted.found):
         raise SpecErrors(linted.found)
@@ -68,7 +71,7 @@ def open_pipelines(where: Where, names: Sequence[str], takes: Takes = pipelines_
     Selectors among the names choose of what the caller `takes`. Without names, an error of a pipeline's schedule keeps
     back that pipeline alone.
     """
-    linted = lint(where)
+    linted = _linted(where)
     checked, ir, found = linted.checked, linted.ir, _blame(linted)
     names = _expanded(names, linted, takes)
     if not found.shared:  # a file that cannot be read may hold what is named
@@ -82,7 +85,7 @@ def open_pipelines(where: Where, names: Sequence[str], takes: Takes = pipelines_
 
 def names_before(where: Where, names: Sequence[str]) -> list[str]:
     """The names, selectors expanded, for those who have to know them before they open a project."""
-    return _expanded(names, lint(where), runnable) if may_select(names) else list(names)
+    return _expanded(names, _linted(where), runnable) if may_select(names) else list(names)
 
 
 def named(given: Sequence[str], opened: OpenProject) -> tuple[str, ...]:
@@ -103,6 +106,15 @@ def named(given: Sequence[str], opened: OpenProject) -> tuple[str, ...]:
 def selection(names: Sequence[str], opened: OpenProject) -> frozenset[str]:
     """The chosen tables, pipelines and streams with all that they depend on. Raises UsageError as `named`."""
     return close_selection(named(names, opened), opened.checked, opened.ir)
+
+
+def _linted(where: Where, checker: Checker | None = None) -> Linted:
+    """The project as it compiles where connections whose references lead to one database name one database."""
+
+    def databases(project: ProjectSpec) -> Mapping[str, Place]:
+        return resolved_databases(project, Resolver(os.environ, Path(project.root), where.masker))
+
+    return lint(where, checker=checker, databases=databases)
 
 
 def _expanded(names: Sequence[str], linted: Linted, takes: Takes) -> list[str]:

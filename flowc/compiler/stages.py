@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -10,6 +11,7 @@ from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.front.build import CheckedFile, build_project
 from flowc.compiler.front.hiding import read_tree
 from flowc.compiler.front.nodes import Context
+from flowc.compiler.front.places import Place
 from flowc.compiler.front.project import ProjectSpec
 from flowc.compiler.front.reach import Reach
 from flowc.compiler.front.schemacheck import check
@@ -23,9 +25,16 @@ from flowc.compiler.passes.secret_reference import unset_references
 from flowc.compiler.sql.checker import Checker
 from flowc.diagnostics import Reporter
 
-__all__ = ["check_project", "lint", "load_project", "lower", "lower_pipeline", "resolve", "run_lints"]
+__all__ = ["as_written", "check_project", "lint", "load_project", "lower", "lower_pipeline", "resolve", "run_lints"]
 
+Databases = Callable[[ProjectSpec], Mapping[str, Place]]
+"""The places of those connections of a project that are not as their text says."""
 _NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+def as_written(_project: ProjectSpec) -> Mapping[str, Place]:
+    """What the text of connections tells is enough."""
+    return {}
 
 
 def load_project(
@@ -71,10 +80,11 @@ def check_project(
     environment: str | None = None,
     env: Mapping[str, str] = _NOTHING,
     root: Path | None = None,
+    databases: Databases = as_written,
 ) -> CheckedSpec | None:
     """`load_project`, then `resolve`."""
     project = load_project(paths, reporter, environment=environment, env=env, root=root)
-    return resolve(project, reporter) if project else None
+    return resolve(replace(project, databases=databases(project)), reporter) if project else None
 
 
 def lint(
@@ -85,12 +95,14 @@ def lint(
     env: Mapping[str, str] = _NOTHING,
     root: Path | None = None,
     checker: Checker | None = None,
+    databases: Databases = as_written,
 ) -> tuple[CheckedSpec, Ir] | None:
     """Everything that can be known without connecting, all of it reported in one go; None when there are no specs.
 
-    The checker, if there is one, is asked whether engines take the queries.
+    The checker, if there is one, is asked whether engines take the queries. `databases` resolves the places of
+    connections; without it, their text tells which of them name one database.
     """
-    checked = check_project(paths, reporter, environment=environment, env=env, root=root)
+    checked = check_project(paths, reporter, environment=environment, env=env, root=root, databases=databases)
     if checked is None:
         return None
     ir = lower(checked, reporter, env=env, checker=checker)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -80,3 +82,50 @@ def test_a_project_is_renamed_in_a_database_of_two_addresses(store: Store, made:
     orders.write("rows.csv", "id,name\n2,orders\n3,more\n")
     done(orders, "run", "--once", "load")
     assert store.rows("SELECT id, name FROM orders ORDER BY id") == [(1, "orders"), (2, "orders"), (3, "more")]
+
+
+REFERENCES = {
+    "variables": ("${A}", "${env:B}", {"A": "x.db", "B": "./x.db"}, {}),
+    "files": ("${file:a.txt}", "./${B}", {"B": "x.db"}, {"a.txt": "x.db\n"}),
+    "urls": ("", "", {"FLOWC_DSN_A": "sqlite:///x.db", "FLOWC_DSN_B": "sqlite:///./x.db"}, {}),
+}
+
+
+@pytest.fixture(params=REFERENCES)
+def referring(request: pytest.FixtureRequest, tmp_path: Path) -> Inside:
+    """A project of two connections whose references lead to one database, with a table `raw` in it."""
+    one, two, variables, files = REFERENCES[request.param]
+    project = Inside(tmp_path, variables)
+    for name, text in files.items():
+        project.write(name, text)
+    if one:
+        places = f"a: {{ kind: sqlite, path: '{one}' }}, b: {{ kind: sqlite, path: '{two}' }}"
+        project.write("specs/c.yaml", f"connections: {{ {places} }}\n")
+    with closing(sqlite3.connect(tmp_path / "x.db")) as database:
+        database.executescript("CREATE TABLE raw (id bigint); INSERT INTO raw VALUES (1)")
+    return project
+
+
+def test_a_pipeline_waits_for_who_writes_by_a_reference_to_the_same_database(referring: Inside):
+    referring.write(
+        "specs/p.yaml",
+        "pipelines:\n"
+        "  early: { from: b, sql: SELECT id FROM loaded, to: { connection: b, table: early }, mode: truncate }\n"
+        "  late: { from: a, sql: SELECT id FROM raw, to: { connection: a, table: loaded }, mode: truncate }\n",
+    )
+    done(referring, "run", "--once")
+    with closing(sqlite3.connect(referring.path / "x.db")) as database:
+        assert database.execute("SELECT id FROM early").fetchall() == [(1,)]
+
+
+def test_a_target_that_two_references_name_is_refused_and_not_filled_twice(referring: Inside):
+    targets = "[{ connection: a, table: t }, { connection: b, table: t }]"
+    referring.write("specs/p.yaml", f"pipelines: {{ p: {{ from: a, sql: SELECT id FROM raw, to: {targets} }} }}\n")
+    done(referring, "lint")  # which knows no values
+    for command in (("run", "--once"), ("plan",), ("apply", "--yes")):
+        found = referring.flowc(*command)
+        assert found.code != 0
+        assert "error[duplicate-target]" in found.err, found.err
+        assert "`a` and `b` name one database" in found.err
+    with closing(sqlite3.connect(referring.path / "x.db")) as database:
+        assert database.execute("SELECT name FROM sqlite_schema WHERE name = 't'").fetchall() == []

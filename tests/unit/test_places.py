@@ -12,7 +12,7 @@ from flowc.compiler.front.places import place_of
 from flowc.compiler.ir import Ir
 from flowc.compiler.lowering.lower import lower, lower_pipeline
 from flowc.compiler.passes import run_lints
-from flowc.compiler.sql.tableplaces import keys_as_written
+from flowc.compiler.sql.tableplaces import keys_of_project
 from flowc.diagnostics import Reporter
 from tests.unit.project import Found, check, found
 
@@ -150,7 +150,7 @@ def test_a_plain_name_is_in_the_schema_that_the_address_says(
     a, b = (f"{{ kind: {kind}, url: '{url}' }}" for url, _ in (one, two))
     checked, _ = check(tmp_path, f"connections: {{ a: {a}, b: {b} }}\n")
     assert checked is not None
-    key_of = keys_as_written(checked.project)
+    key_of = keys_of_project(checked.project)
     assert (key_of("a", kind, one[1]) == key_of("b", kind, two[1])) is is_one
 
 

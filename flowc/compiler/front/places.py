@@ -4,8 +4,9 @@ Addresses are compared without what does not tell databases apart: the user, the
 may not name one database: two users may have different schemas first in their search path, and a tunnel may listen on
 another port of `127.0.0.1`. These count as one database. A database that is missed costs rows without an error:
 `--full` replaces the rows of another load, and a pipeline runs before the one that writes what it reads. A database
-too many costs a wait, a warning, or a refusal that names both sides. References are compared as they are written,
-until they are resolved: `${A}` and `${B}` name two databases in most projects.
+too many costs a wait, a warning, or a refusal that names both sides. `flowc lint` and `compile` compare references as
+they are written: `${A}` and `${B}` name two databases in most projects. What opens connections compares the values of
+variables and files. References to stores of secrets are compared as they are written until they are resolved.
 """
 
 from __future__ import annotations

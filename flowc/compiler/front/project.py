@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from flowc.compiler.front.alerts import AlertSpec
+from flowc.compiler.front.places import Place, place_of
 from flowc.compiler.front.spec import ConnectionSpec, Json, Name, PipelineSpec, TableSpec
 from flowc.compiler.front.streamspec import FunctionSpec, StreamSpec, TestSpec
 from flowc.source import Located, Span
@@ -91,5 +92,15 @@ class ProjectSpec:
 
     What can be read of them is in the sections all the same, with its `gaps`, so that it is checked; they never run.
     """
+    databases: Mapping[str, Place] = field(default_factory=dict, repr=False, compare=False)
+    """What connections name whose references were resolved. Without an entry, the text of a connection tells."""
     complete: bool = True
     """False when a whole file could not be read, so that any name may be in it."""
+
+    def database(self, connection: str) -> Place:
+        """The database, cluster or folder that a connection names."""
+        if (found := self.databases.get(connection)) is not None:
+            return found
+        spec = self.connections.get(connection)
+        kind, options = (spec.kind.value, spec.options) if spec is not None else ("", {})
+        return place_of(connection, kind, options, self.root)

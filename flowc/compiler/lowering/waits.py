@@ -8,7 +8,7 @@ from flowc.compiler.checked import CheckedPipeline, CheckedSpec
 from flowc.compiler.front.places import Place
 from flowc.compiler.lowering.context import Lowering
 from flowc.compiler.lowering.inputs import Input, read_input
-from flowc.compiler.sql.tableplaces import KeyOf, TableKey, keys_as_written, keys_in
+from flowc.compiler.sql.tableplaces import KeyOf, TableKey, keys_in, keys_of_project
 from flowc.diagnostics import Note, Reporter
 from flowc.source import Span
 
@@ -21,14 +21,14 @@ _SHOWN = 8
 
 def all_waits(checked: CheckedSpec, inputs: Mapping[str, Input]) -> Mapping[str, Waits]:
     """What each pipeline waits for."""
-    find = _finder(checked, keys_as_written(checked.project))
+    find = _finder(checked, keys_of_project(checked.project))
     return _without_circles({name: find(checked.pipelines[name], inputs[name]) for name in inputs}, checked, inputs)
 
 
 def upstream_waits(name: str, inputs: dict[str, Input], lowering: Lowering) -> Mapping[str, Waits]:
     """What a pipeline waits for, and all that it waits for; it is the first. `inputs` gets those that were missing."""
     checked = lowering.checked
-    find = _finder(checked, keys_as_written(checked.project))
+    find = _finder(checked, keys_of_project(checked.project))
     waits: dict[str, Waits] = {}
     pending = [name]
     while pending:

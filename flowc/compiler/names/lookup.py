@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 
 from flowc.catalog import TableName
 from flowc.compiler.front.connections import find_connection, variable_name
-from flowc.compiler.front.places import Place, place_of
+from flowc.compiler.front.places import Place
 from flowc.compiler.front.project import ProjectSpec
 from flowc.compiler.front.spec import ConnectionSpec, Name, TableSpec
 from flowc.diagnostics import Note, Reporter, did_you_mean
@@ -38,7 +38,7 @@ class Lookup:
         """The database, cluster or folder that a connection names."""
         name = connection.name.value
         if name not in self._databases:
-            self._databases[name] = place_of(name, connection.kind.value, connection.options, self.project.root)
+            self._databases[name] = self.project.database(name)
         return self._databases[name]
 
     def connection(self, name: Name) -> ConnectionSpec | None:

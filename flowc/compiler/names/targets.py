@@ -136,6 +136,8 @@ def _check_twice(targets: tuple[CheckedTarget, ...], lookup: Lookup) -> None:
         place = lookup.database(target.connection), *table_place(target.connection.kind.value, target.name)
         first = seen.setdefault(place, target)
         if first is not target:
-            note = Note("it is first named here", first.spec.span)
+            other = first.connection.name.value
+            one = f": `{other}` and `{connection}` name one database" if other != connection else ""
+            note = Note(f"it is first named here{one}", first.spec.span)
             message = f"`{target.name}` in `{connection}` is named as a target twice"
             lookup.reporter.error("duplicate-target", message, target.spec.span, notes=(note,), helps=("remove one",))

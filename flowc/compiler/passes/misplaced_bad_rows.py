@@ -9,7 +9,7 @@ from flowc.compiler.checked import CheckedPipeline, CheckedSpec
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Apply, Ir, Pipeline, Source, Sql
 from flowc.compiler.loads.badrows import bad_rows_of
-from flowc.compiler.sql.tableplaces import KeyOf, TableKey, keys_as_written
+from flowc.compiler.sql.tableplaces import KeyOf, TableKey, keys_of_project
 from flowc.compiler.tables.state import own_tables
 from flowc.diagnostics import Reporter
 from flowc.loadplan import BAD_ROWS
@@ -22,7 +22,7 @@ def misplaced_bad_rows(checked: CheckedSpec, ir: Ir | None, reporter: Reporter) 
     """Reports a table of bad rows that holds something else."""
     if ir is None:
         return
-    key_of = keys_as_written(checked.project)
+    key_of = keys_of_project(checked.project)
     for pipeline in ir.pipelines:
         for apply in pipeline.applies:
             kept = bad_rows_of(apply)

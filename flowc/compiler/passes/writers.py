@@ -12,7 +12,7 @@ from flowc.compiler.front.streamspec import StreamSpec
 from flowc.compiler.ir import Apply, Ir, Stream, Target
 from flowc.compiler.names.lookup import Lookup
 from flowc.compiler.names.targets import resolve_targets
-from flowc.compiler.sql.tableplaces import KeyOf, TableKey, keys_as_written
+from flowc.compiler.sql.tableplaces import KeyOf, TableKey, keys_of_project
 from flowc.compiler.tables.letters import letters_place
 from flowc.diagnostics import Reporter
 from flowc.source import Span
@@ -46,10 +46,10 @@ class TableWriter:
 def shared_tables(checked: CheckedSpec, ir: Ir | None, key_of: KeyOf | None = None) -> list[list[TableWriter]]:
     """The writers of each table that has several, pipelines first, by whatever connection of its database.
 
-    `key_of` tells tables apart; without it, the text of connections does.
+    `key_of` tells tables apart; without it, what the compiler knows of connections does.
     """
     found: dict[TableKey, list[Callable[[], TableWriter]]] = {}
-    key_of = key_of or keys_as_written(checked.project)
+    key_of = key_of or keys_of_project(checked.project)
     for (connection, kind, name), writer in _writers(checked, ir):
         found.setdefault(key_of(connection, kind, name), []).append(writer)
     return [[writer() for writer in writers] for writers in found.values() if len(writers) > 1]

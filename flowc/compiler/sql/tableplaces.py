@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from flowc.catalog import TableName
-from flowc.compiler.front.places import Place, place_of
+from flowc.compiler.front.places import Place
 from flowc.compiler.front.project import ProjectSpec
 from flowc.compiler.sql.relations import table_key
 
@@ -25,15 +25,13 @@ def keys_in(place: Callable[[str], Place]) -> KeyOf:
     return key_of
 
 
-def keys_as_written(project: ProjectSpec) -> KeyOf:
-    """What tells tables apart, as far as the text of connections does."""
+def keys_of_project(project: ProjectSpec) -> KeyOf:
+    """What tells tables apart, as far as the compiler knows the databases of connections."""
     found: dict[str, Place] = {}
 
     def place(name: str) -> Place:
         if name not in found:
-            spec = project.connections.get(name)
-            kind, options = (spec.kind.value, spec.options) if spec is not None else ("", {})
-            found[name] = place_of(name, kind, options, project.root)
+            found[name] = project.database(name)
         return found[name]
 
     return keys_in(place)
