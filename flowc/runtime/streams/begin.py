@@ -192,7 +192,11 @@ def check_sources(
 
 
 def _passed_on(
-    name: str, before: str, read: Mapping[Partition, str], logs: Mapping[Partition, str], readers: Mapping[str, Seekable]
+    name: str,
+    before: str,
+    read: Mapping[Partition, str],
+    logs: Mapping[Partition, str],
+    readers: Mapping[str, Seekable],
 ) -> bool:
     """Whether a source reads for the first time what another one has read and does not read any more."""
 
