@@ -120,6 +120,25 @@ def test_pipelines_that_undo_each_other(tmp_path: Path, first: str, second: str,
     assert [code for code, _ in lints(tmp_path, BASE + pipelines)] == ["shared-target"] * warnings
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "warnings"),
+    [
+        ("incremental: { column: n }", "mode: append", 1),
+        ("incremental: { column: n }", "incremental: { column: n }", 2),
+        ("keys: [n], incremental: { column: n }", "mode: append", 0),
+    ],
+)
+def test_pipelines_that_take_rows_of_others_for_theirs(
+    tmp_path: Path, first: str, second: str, warnings: int
+) -> None:  # fmt: skip
+    to = "from: a, to: { connection: a, table: t }, sql: SELECT 1 AS n"
+    text = f"""
+connections: {{ a: {{ kind: sqlite, path: x.db }} }}
+pipelines: {{ p: {{ {to}, {first} }}, q: {{ {to}, {second} }} }}
+"""
+    assert [code for code, _ in lints(tmp_path, text)] == ["shared-target"] * warnings
+
+
 @pytest.mark.parametrize(("path", "warnings"), [("./x.db", 1), ("y.db", 0)])
 def test_pipelines_that_undo_each_other_by_two_connections(tmp_path: Path, path: str, warnings: int) -> None:
     text = f"""

@@ -1,4 +1,4 @@
-"""`shared-target`: pipelines that would undo in a table what other pipelines and streams do."""
+"""`shared-target`: pipelines whose rows in a table are not safe from other pipelines and streams, or theirs from it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from flowc.diagnostics import Note, Reporter
 
 
 def shared_target(checked: CheckedSpec, ir: Ir | None, reporter: Reporter) -> None:
-    """Warns when a pipeline replaces a table, or deletes from it, that something else writes too."""
+    """Warns when a pipeline replaces a table that something else writes too, deletes from it, or goes by its rows."""
     for shared in shared_tables(checked, ir):
         for writer in shared:
-            if writer.removes:
+            if writer.removes or writer.omits:
                 _warn(writer, shared, reporter)
 
 
@@ -28,6 +28,9 @@ def _warn(writer: TableWriter, shared: Sequence[TableWriter], reporter: Reporter
     message = f"`{writer.name}` {does} `{writer.table}`, which {other} writes too"
     note = Note(f"{other} writes it here", other.span)
     helps = ("load it by one pipeline, or into two tables",)
-    if other.stream:
+    if writer.omits:
+        message = f"`{writer.name}` leaves out rows that equal rows of `{writer.table}`, which {other} writes too"
+        helps = ("give it `keys` that no row of the other has", *helps)
+    elif other.stream:
         helps = ("let the stream write a table of its own: it does not write its rows again",)
     reporter.warning("shared-target", message, writer.span, notes=(note,), helps=helps)

@@ -27,7 +27,8 @@ DEAD_LETTERS = "dead letters"
 class TableWriter:
     """One pipeline or stream, as it writes one table.
 
-    `removes` says whether it replaces the table or deletes rows of it; `keyed` is where its keys are named.
+    `removes` says whether it replaces the table or deletes rows of it, `omits` whether it leaves out rows that equal
+    one of the table; `keyed` is where its keys are named.
     """
 
     name: str
@@ -38,6 +39,7 @@ class TableWriter:
     keys: tuple[str, ...]
     span: Span
     keyed: Span
+    omits: bool = False
 
     def __str__(self) -> str:
         return f"stream `{self.name}`" if self.stream else f"`{self.name}`"
@@ -88,9 +90,10 @@ def _table(target: Target) -> _Table:
 
 def _of_pipeline(pipeline: CheckedPipeline, target: CheckedTarget) -> TableWriter:
     named, removes = target.spec.keys or pipeline.spec.keys, target.mode == "truncate" or pipeline.deletes != "ignore"
+    omits = target.mode == "append" and pipeline.spec.incremental is not None and not target.keys
     return TableWriter(
         pipeline.spec.name.value, False, target.name, target.mode, removes, target.keys, target.spec.span,
-        named[0].span if named else target.spec.span,
+        named[0].span if named else target.spec.span, omits,
     )  # fmt: skip
 
 
