@@ -222,3 +222,24 @@ def test_broken_messages_agree_with_the_model(made, kind):
     columns, wanted = columns_of(kind)
     if not any(b"N" in m or b"Inf" in m or b"e400" in m for m in messages):
         agrees(messages, columns, wanted)
+
+
+TWICE = {
+    "a": ("bigint", "1", "2"), "same": ("bigint", "1", "1"), "null": ("bigint", "null", "2"),
+    "text": ("text", '"a"', '"b"'), "decimal": ("decimal(9,2)", "1.5", "null"), "json": ("json", "{}", "[]"),
+    "struct": ("struct(x bigint)", "{}", "{}"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TWICE)
+def test_a_field_that_stands_twice_is_named(name: str) -> None:
+    kind, first, second = TWICE[name]
+    columns = (Column(name, parse_type(kind)), Column("o", parse_type("struct(x bigint)")))
+    escaped = f'"\\u{ord(name[0]):04x}{name[1:]}"'
+    messages = [f'{{"{name}":{first},"{name}":{second}}}', f'{{"{name}":{first},{escaped}:{second}}}']
+    within = '{"o":{"x":1,"x":1}}'
+    found = JsonDecoder(columns).decode(pa.array([text.encode() for text in (*messages, within, '{"z":1,"z":2}')]))
+    assert [row.message.partition("read: ")[2] for row in found.bad] == [
+        *[f"the field `{name}` stands in it twice"] * 2, "the field `o.x` stands in it twice",
+    ]  # fmt: skip
+    assert found.batch.num_rows == 1

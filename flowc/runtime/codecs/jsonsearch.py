@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import partial
 
@@ -20,6 +21,8 @@ from flowc.types import DataType
 
 Columns = tuple[Column, ...]
 _NUMBER = r'^(null|-?\d[^"]*|"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")$'
+
+_TWICE = re.compile(r"Column\(/(?P<path>.*)\) was specified twice", re.DOTALL)
 
 
 def fields_of(columns: Columns) -> Fields:
@@ -112,4 +115,6 @@ def _plainly(error: Exception) -> str:
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
     words = str(error).removeprefix("JSON parse error: ").removesuffix(" in row 0").rstrip(".")
+    if twice := _TWICE.fullmatch(words):
+        words = f"the field `{twice['path'].replace('/', '.')}` stands in it twice"
     return words[:120]

@@ -94,6 +94,8 @@ class StreamRun:
     """Called before anything is opened: has what another plan of the stream intended finished by that plan."""
     alone: bool = True
     """Whether no other worker moves positions of the stream beside this one."""
+    first: bool = field(default=False, init=False)
+    """Whether the stream had read nothing when the run began."""
     _held: list[int] = field(default_factory=list, init=False)
     _pending: list[Checkpoint] = field(default_factory=list, init=False)
     _read: dict[Partition, str] = field(default_factory=dict, init=False)
@@ -328,6 +330,7 @@ class StreamRun:
             check_behind(self.plan, restored, held)
             self._read, self._number, self._logs = dict(held[0].positions), held[0].epoch, dict(held[0].logs)
         self._stored = self._durable = dict(self._read)
+        self.first = not self._read
         self.compute.restore(restored.checkpoint)
         self._unsettled.recall(restored.delivered)
         return restored

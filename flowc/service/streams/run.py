@@ -32,6 +32,7 @@ from flowc.runtime.streams.operators.query import Query
 from flowc.runtime.streams.origins import Origin, fail
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.unfinished import FormerRun
+from flowc.runtime.streams.unseen import Unseen
 from flowc.service.access.livetables import demand_tables
 from flowc.service.access.owners import Owners
 from flowc.service.access.sessions import Sessions
@@ -63,6 +64,7 @@ class StreamReport:
     stopped: bool = False
     """Whether it was asked to end before it had caught up."""
     examples: list[str] = field(default_factory=list)
+    unseen: Unseen = field(default_factory=Unseen)
 
     @property
     def status(self) -> str:
@@ -117,6 +119,8 @@ def _run(
     try:
         run.drain, run.stopping = drain, stopping or run.stopping
         run.run()
+        if run.first:
+            report.unseen.warn()
         return None
     except FlowcError as error:
         if error.code not in MET:
@@ -256,6 +260,7 @@ def _put_together(
 ) -> Run:  # fmt: skip
     readers, decoders = opened_sources(plan, sessions, once=once, facts=facts)
     writers = writers_of(plan, sessions, pause)
+    decoders = report.unseen.watching(plan, decoders)
     compute = Compute(
         plan, decoders, _on_bad(plan, report), lookups=opened_lookups(plan, sessions), functions=functions
     )
