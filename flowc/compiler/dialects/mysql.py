@@ -46,12 +46,20 @@ def _digits(x: str) -> str:
     return f"regexp_replace(regexp_replace({mantissa}, '[^0-9]', ''), '^0+|0+$', '')"
 
 
-# A CAST rounds, and stops at the greatest number, so the digits are compared. Those of a FLOAT are cut when it becomes
-# a text, and too many when it becomes a DOUBLE before.
+# A CAST rounds, and stops at the greatest number of its type, so digits and magnitudes are compared. Digits of a FLOAT
+# are cut when it becomes a text, and too many when it becomes a DOUBLE before.
 _READ = f"CAST({_TRIMMED} AS {{1}})"
-_EXACT_NUMBER = " OR ".join(
-    f"{_digits(_TRIMMED)} = {_digits(f'CAST({x} AS CHAR)')}" for x in (_READ, f"({_READ} + 0e0)")
+_SAME_DIGITS = (
+    f"({_digits(_TRIMMED)} = {_digits(f'CAST({_READ} AS CHAR)')} OR "
+    f"('{{1}}' = 'FLOAT' AND {_digits(_TRIMMED)} = {_digits(f'CAST({_READ} + 0e0 AS CHAR)')}))"
 )
+_GREATEST = "1.7976931348623157e308"
+"""What a CAST of a greater number gives, too."""
+_NOT_CUT = (
+    f"abs({_READ} + 0e0) >= abs(CAST({_TRIMMED} AS DOUBLE)) * 0.99 "
+    f"AND (abs({_READ} + 0e0) < {_GREATEST} OR {_TRIMMED} REGEXP '^[+-]?1[.]7976931348623157[eE][+]?308\\\\z')"
+)
+_EXACT_NUMBER = f"{_SAME_DIGITS} AND {_NOT_CUT}"
 _LINE = "ord(right({0}, 1)) <> 10"
 """No line ends at the end, where a pattern's `$` allows one."""
 _OFFSET = " ?(Z|[+-][0-9]{{2}}(:?[0-9]{{2}})?)\\\\z"
@@ -240,7 +248,7 @@ MYSQL = Dialect(
         "replacement": "if(version() LIKE '%MariaDB%', {0}, {1})",
         "parse_int": f"CASE WHEN {_TRIMMED} REGEXP '^[+-]?[0-9]{{{{1,65}}}}\\\\z' "
         f"THEN CAST({_TRIMMED} AS DECIMAL({_MOST_DIGITS},0)) END",
-        "parse_numeric": f"CASE WHEN {_TRIMMED} REGEXP '{_NUMBER}' AND ({_EXACT_NUMBER}) THEN {_READ} END",
+        "parse_numeric": f"CASE WHEN {_TRIMMED} REGEXP '{_NUMBER}' AND {_EXACT_NUMBER} THEN {_READ} END",
         "parse_timestamp": (
             f"CASE WHEN {{0}} REGEXP {{2}} AND {_LINE} THEN CAST(str_to_date({{0}}, {{1}}) AS DATETIME(6)) END"
         ),
