@@ -12,6 +12,7 @@ import pytest
 from tests.commands import Inside
 from tests.integration.test_projects import Make, done, made
 from tests.stores import Store
+from tests.streams.filefolder import put
 
 __all__ = ["made"]  # fixtures
 
@@ -41,6 +42,54 @@ def test_a_database_of_two_addresses_has_one_plan(tmp_path: Path, postgres: str)
     assert "No changes" in done(project, "plan")
     project.write("specs/a.yaml", (project.path / "specs/a.yaml").read_text().replace("connection: b", "connection: a"))
     assert "No changes" in done(project, "plan")
+
+
+SCHEMAS = """
+connections:
+  rows: {{ kind: files, uri: . }}
+  a: {{ kind: postgres, url: "{dsn}" }}
+  b: {{ kind: postgres, url: "{dsn}{sign}options=-csearch_path%3Ds2" }}
+tables:
+  ta: {{ connection: a, columns: {{ id: bigint }} }}
+  tb: {{ connection: b, columns: {{ id: bigint }} }}
+  other: {{ connection: {connection}, schema: s2, columns: {{ id: bigint }} }}
+pipelines:
+  load:
+    from: {{ connection: rows, path: rows.csv, columns: {{ id: bigint }} }}
+    to: {{ connection: b, table: tb }}
+    incremental: {{ column: id }}
+    mode: append
+streams:
+  s:
+    source: {{ connection: rows, path: "*.jsonl", columns: {{ id: bigint }} }}
+    to: {{ connection: b, table: made, mode: append }}
+"""
+
+
+@pytest.mark.parametrize("first", "ab")
+def test_a_database_of_two_search_paths_has_one_plan(tmp_path: Path, postgres: str, first: str):
+    project, store = Inside(tmp_path), Store("postgres", tmp_path, postgres)
+    store.run("CREATE SCHEMA s2")
+    text = SCHEMAS.format(dsn=postgres, sign="&" if "?" in postgres else "?", connection=first)
+    if first == "b":
+        text = re.sub("(  ta: .*\n)(  tb: .*\n)", r"\2\1", text)
+    project.write("specs/a.yaml", text)
+    project.write("rows.csv", "id\n1\n")
+    put(tmp_path, "1.jsonl", '{"id": 1}\n')
+    done(project, "apply", "--yes")
+    done(project, "run", "--once")
+    plan = done(project, "plan")
+    assert "No changes" in plan, plan
+    assert "No drift" in done(project, "drift")
+    found = store.rows("SELECT schemaname, tablename FROM pg_tables WHERE schemaname IN ('public', 's2')")
+    assert found == [("public", "ta"), ("s2", "made"), ("s2", "other"), ("s2", "tb")]
+    assert store.rows("SELECT id FROM s2.tb UNION ALL SELECT id FROM s2.made") == [(1,), (1,)]
+    project.write(
+        "specs/a.yaml", text.replace("tb: { connection: b, columns: {", "tb: { connection: b, columns: { t: text,")
+    )
+    assert "1 to add, 0 to change, 0 to drop" in done(project, "plan")
+    project.write("specs/a.yaml", re.sub("  other: .*\n", "", text))
+    assert "0 to add, 0 to change, 1 to drop" in done(project, "plan")
 
 
 def test_a_table_that_two_connections_declare_is_made_once(tmp_path: Path):

@@ -38,6 +38,11 @@ class Place(NamedTuple):
     at: tuple[str, ...]
     schema: str | None = None
 
+    @property
+    def database(self) -> tuple[str, ...]:
+        """What has one set of flowc's own tables: in MySQL, each schema of a server has its own."""
+        return (*self.at, self.schema or "") if self.at[0] == "mysql" else self.at
+
 
 def place_of(connection: str, kind: str, options: _Options, root: str) -> Place:
     """The place of a connection; one that nothing is known of is the connection's own."""

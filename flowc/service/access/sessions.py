@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from flowc.catalog import TableName
+from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.front import places
 from flowc.compiler.front.spec import ConnectionSpec
 from flowc.compiler.front.streamkinds import is_folder
@@ -120,8 +122,15 @@ class Sessions:
         return left == right or self.place(left) == self.place(right)
 
     def is_one(self, left: str, right: str) -> bool:
-        """Whether two connections name one database, whoever their users are."""
-        return left == right or self.database(left) == self.database(right)
+        """Whether two connections name one database, whoever their users are, and whatever schema is theirs."""
+        return left == right or self.database(left).database == self.database(right).database
+
+    def seen_by(self, connection: str, of: str, name: TableName) -> TableName:
+        """What a session of a connection calls a table of another one of its database, whose schema may differ."""
+        mine, schema = self.database(connection), self.database(of).schema
+        if name.schema is not None or schema == mine.schema:
+            return name
+        return TableName(schema or DIALECTS[self.connections[of].kind.value].names.default_schema, name.name)
 
     def place(self, connection: str) -> Place:
         """What tells sessions apart: the file, or the server, user and database as the address says them."""

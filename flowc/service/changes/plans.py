@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import sha256
 
 import msgspec
@@ -11,7 +12,6 @@ import msgspec
 from flowc import __version__
 from flowc.catalog import Table, TableName
 from flowc.compiler.checked import CheckedSpec
-from flowc.compiler.front.places import Place
 from flowc.compiler.front.project import ProjectSpec
 from flowc.compiler.ir import Apply, Ir, Stream
 from flowc.compiler.lineage import Graph, graph
@@ -123,19 +123,22 @@ def wanted_of(checked: CheckedSpec, ir: Ir, sessions: Sessions) -> tuple[Wanted,
     streams = [(s, a) for s in ir.streams for a in s.applies if a.target.kind in ENGINES]
     loads = _loads(ir)
     looks = _looks(checked, ir, sessions)
-    found: dict[Place, Wanted] = {}
+    found: dict[tuple[str, ...], Wanted] = {}
     known = (
         (name, spec.kind.value) for name, spec in checked.project.connections.items() if spec.kind.value in ENGINES
     )
     for name, kind in dict.fromkeys(
         [*((t.connection, t.kind) for t in tables), *map(_end, applies), *(_end(a) for _, a in streams), *known]
     ):
-        place = sessions.database(name)
+        place = sessions.database(name).database
         held = found.get(place, Wanted(name, kind))
-        mine = tuple(_undeclared(held.tables, [table for table in tables if table.connection == name]))
-        own = tuple(apply for apply in applies if apply.target.connection == name)
-        written = tuple(applied_pipeline(apply, loads.get(_load_key(apply), "")) for apply in own)
-        written += tuple(applied_stream(s, a) for s, a in streams if a.target.connection == name)
+        seen = partial(sessions.seen_by, held.connection, name)
+        declared = [replace(t, table=replace(t.table, name=seen(t.table.name))) for t in tables if t.connection == name]
+        mine = tuple(_undeclared(held.tables, declared))
+        here = [apply for apply in applies if apply.target.connection == name]
+        own = tuple(_seen(apply, seen) for apply in here)
+        written = tuple(applied_pipeline(a, loads.get(_load_key(b), "")) for a, b in zip(own, here, strict=True))
+        written += tuple(applied_stream(s, _seen(a, seen)) for s, a in streams if a.target.connection == name)
         found[place] = Wanted(
             held.connection, held.kind, held.tables + mine, held.pipelines + written, held.applies + own,
             looks, checked.project,
@@ -160,6 +163,10 @@ def _undeclared(held: Sequence[WantedTable], more: Sequence[WantedTable]) -> Ite
             )
             help = "declare it once, or with the same columns and indexes"
             raise UsageError(message, code="duplicate-table", help=help)
+
+
+def _seen(apply: Apply, seen: Callable[[TableName], TableName]) -> Apply:
+    return replace(apply, target=replace(apply.target, name=seen(apply.target.name)))
 
 
 def _end(apply: Apply) -> tuple[str, str]:

@@ -13,7 +13,6 @@ from typing import Any
 from flowc.catalog import TableName
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.dialects import DIALECTS
-from flowc.compiler.front.places import Place
 from flowc.compiler.ir import Apply, Ir, Stream, Target
 from flowc.compiler.loads.badrows import bad_rows_of, count_bad_rows, rename_bad_rows
 from flowc.compiler.loads.identity import LOADS, applications, keys_of_project, other_keys
@@ -167,11 +166,11 @@ class Renaming:
     def _databases(self) -> Iterator[Kept]:
         written = {apply.target.connection for pipeline in self.ir.pipelines for apply in pipeline.applies}
         written |= {apply.target.connection for stream in self.ir.streams for apply in stream.applies}
-        places: dict[Place, str] = {}
+        places: dict[tuple[str, ...], str] = {}
         # Of several users of a database, one that writes: the rows are its own.
         for name, spec in sorted(self.checked.project.connections.items(), key=lambda each: each[0] not in written):
             if spec.kind.value in ENGINES and self.sessions.is_there(name):
-                places.setdefault(self.sessions.database(name), name)
+                places.setdefault(self.sessions.database(name).database, name)
         for name in places.values():
             database, kind = self.sessions.control(name)
             database.open()
@@ -205,14 +204,16 @@ class Renaming:
             place = letters_place(stream)
             if not isinstance(place, Target) or not self.sessions.is_one(place.connection, connection):
                 continue
-            dialect = DIALECTS[place.kind]
-            if not dialect.attached and self.sessions.target(connection).table(place.name) is not None:
+            dialect, name = DIALECTS[place.kind], self.sessions.seen_by(connection, place.connection, place.name)
+            if not dialect.attached and self.sessions.target(connection).table(name) is not None:
                 was, now = (kept_name(project, stream.name) for project in (self.old, self.new))
-                yield rename_letters(was, now, place.name, dialect)
+                yield rename_letters(was, now, name, dialect)
 
     def _bad_rows(self, connection: str) -> Iterator[BadRowsKept]:
         places = {
-            (apply.pipeline, of): DIALECTS[apply.target.kind]
+            (apply.pipeline, self.sessions.seen_by(connection, apply.target.connection, of)): DIALECTS[
+                apply.target.kind
+            ]
             for apply in self.loads
             if (of := bad_rows_of(apply)) is not None and self.sessions.is_one(apply.target.connection, connection)
         }

@@ -65,7 +65,7 @@ class StreamLooks:
     def names(self, connection: str, select: frozenset[str]) -> tuple[TableName, ...]:
         """The tables in a database that streams write and no spec declares; `select` are streams, none means all."""
         written = (made for stream in self.chosen(select) for made in self._made(stream, connection))
-        return tuple(dict.fromkeys(apply.target.name for apply, _ in written))
+        return tuple(dict.fromkeys(self._name(apply, connection) for apply, _ in written))
 
     def tables(
         self, connection: str, select: frozenset[str], live: Mapping[TableName, Table]
@@ -73,9 +73,10 @@ class StreamLooks:
         """The same tables, with what the streams make of them. `live` are those that are there."""
         looks = (self.look(s.name) for s in self.chosen(select) if any(self._made(s, connection)))
         return tuple(
-            _table(look, made, live.get(made[0].target.name))
+            _table(look, made, name, live.get(name))
             for look in looks
             for made in self._made(look.stream, connection)
+            for name in (self._name(made[0], connection),)
         )
 
     def outputs(self, select: frozenset[str]) -> Iterator[StreamOutput]:
@@ -138,6 +139,10 @@ class StreamLooks:
             if target.kind in ENGINES and self.sessions.is_one(target.connection, connection):
                 yield apply, columns
 
+    def _name(self, apply: Apply, connection: str) -> TableName:
+        """What a session of the connection calls the table."""
+        return self.sessions.seen_by(connection, apply.target.connection, apply.target.name)
+
     def _looked(self, stream: Stream) -> Look:
         try:
             stream = typed(remembered(self.checked, stream, self.sessions))
@@ -156,20 +161,18 @@ def _planned(stream: Stream) -> Look:
     return Look(stream, planned(stream))
 
 
-def _table(look: Look, written: _Made, live: Table | None) -> StreamTable:
+def _table(look: Look, written: _Made, name: TableName, live: Table | None) -> StreamTable:
     """One table as the stream would make it, or find it: judged by what a run does when it starts."""
     apply, columns = written
     target = apply.target
     letters = apply not in look.stream.applies
-    entry = StreamTable(
-        target.connection, target.kind, look.stream.name, target.name, refused=look.refused, letters=letters
-    )
+    entry = StreamTable(target.connection, target.kind, look.stream.name, name, refused=look.refused, letters=letters)
     if look.plan is None or columns is None:
         return replace(entry, unknown=look.unknown)
     try:
         if live is None or not _lacking(apply, columns, live):  # keys that it lacks are told as columns are
             table_target(apply, columns, look.stream, live)
-        return replace(entry, made=made_table(apply, columns))
+        return replace(entry, made=replace(made_table(apply, columns), name=name))
     except FlowcError as error:
         return replace(entry, refused=error.message)
 

@@ -126,8 +126,10 @@ class Taking(Renaming):
 
     def _is_it(self, target: Target) -> bool:
         mine = self._subject
-        same = self.sessions.is_one(target.connection, mine.connection)
-        return same and plain_name(target.name, mine.kind) == plain_name(mine.name, mine.kind)
+        if not self.sessions.is_one(target.connection, mine.connection):
+            return False
+        name = self.sessions.seen_by(mine.connection, target.connection, target.name)
+        return plain_name(name, mine.kind) == plain_name(mine.name, mine.kind)
 
     def _is_here(self, kept: Kept) -> bool:
         return kept.where in self.checked.project.connections and self.sessions.is_one(
