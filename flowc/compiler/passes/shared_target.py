@@ -27,7 +27,7 @@ def _warn(writer: TableWriter, shared: Sequence[TableWriter], reporter: Reporter
     does = "replaces" if writer.mode == "truncate" else "deletes rows of"
     message = f"`{writer.name}` {does} `{writer.table}`, which {other} writes too"
     note = Note(f"{other} writes it here", other.span)
-    helps = ("load it by one pipeline, or into two tables",)
+    helps: tuple[str, ...] = ("load it by one pipeline, or into two tables",)
     if writer.omits:
         message = f"`{writer.name}` leaves out rows that equal rows of `{writer.table}`, which {other} writes too"
         helps = ("give it `keys` that no row of the other has", *helps)
