@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from time import monotonic
 
 import click
 
+from flowc.api.failures import errors_of
 from flowc.api.specs import default_specs, exists
 from flowc.cli.arguments import environment_option, format_option, specs_and_names
 from flowc.cli.console import conceal, out, say, say_errors, style_for
@@ -21,7 +22,7 @@ from flowc.compiler.front.reach import Reach
 from flowc.compiler.front.schemacheck import check
 from flowc.compiler.front.spec import ConnectionSpec
 from flowc.compiler.front.yamltree import Scalar, parse
-from flowc.diagnostics import Reporter, did_you_mean
+from flowc.diagnostics import Diagnostic, Reporter, did_you_mean
 from flowc.errors import FlowcError, UsageError
 from flowc.masker import Masker
 from flowc.render.failure import failure
@@ -118,18 +119,34 @@ def reaching_project(specs: tuple[str, ...], environment: str | None, *about: st
 
     Raises UsageError for a folder without specs that was named.
     """
+    project, found = _loaded(specs, environment)
+    say_errors(each for each in found if project is None or any(word in each.message for word in about))
+    if project is None:
+        raise click.exceptions.Exit(1)
+    return project
+
+
+def sound_project(specs: tuple[str, ...], environment: str | None) -> ProjectSpec:
+    """The project, of which only connections are known without specs. Says its errors, and exits where it has some.
+
+    Raises UsageError for a folder without specs that was named.
+    """
+    project, found = _loaded(specs, environment)
+    if project is None or errors_of(found):
+        say_errors(found)
+        raise click.exceptions.Exit(1)
+    return project
+
+
+def _loaded(specs: tuple[str, ...], environment: str | None) -> tuple[ProjectSpec | None, Sequence[Diagnostic]]:
     reporter = Reporter(masker=conceal(Masker()))
     if not specs and default_specs() is None:
         root = Path.cwd()
         layers = layered_connections(Reach(root), reporter, env=os.environ, project={}, environment={})
-        say_errors(reporter.sorted())
-        return ProjectSpec(str(root), connections=layers)
+        return ProjectSpec(str(root), connections=layers), reporter.sorted()
     paths, _ = specs_and_names(specs)
     project = stages.load_project(paths, reporter, environment=environment, env=os.environ)
-    say_errors(d for d in reporter.sorted() if project is None or any(word in d.message for word in about))
-    if project is None:
-        raise click.exceptions.Exit(1)
-    return project
+    return project, reporter.sorted()
 
 
 def unknown_connection(name: str, known: Mapping[str, ConnectionSpec]) -> UsageError:

@@ -7,20 +7,17 @@ from pathlib import Path
 
 import click
 
-from flowc.api.specs import default_specs
 from flowc.catalog import TableName
 from flowc.cli.arguments import environment_option
-from flowc.cli.connections import project_connections, unknown_connection
-from flowc.cli.console import conceal, out, say
-from flowc.compiler import stages
+from flowc.cli.connections import sound_project, unknown_connection
+from flowc.cli.console import conceal, concealed, out, say
 from flowc.compiler.front.project import ProjectSpec
 from flowc.compiler.migrate.engines import ENGINES
-from flowc.diagnostics import Reporter
 from flowc.errors import UsageError
 from flowc.render.style import printable
 from flowc.service.access.livedatabase import history_of
 from flowc.service.access.locks import TABLE_LOCK
-from flowc.service.access.scope import Scope, scope_of
+from flowc.service.access.scope import scope_of
 from flowc.service.access.secrets import Resolver
 from flowc.service.access.sessions import Sessions
 from flowc.service.access.writing import write_whole
@@ -41,7 +38,8 @@ def command(
     The YAML goes to stdout, or to the file of `--out`. `flowc plan` on it says that nothing changes, and the next
     `flowc apply` takes the tables into flowc's care.
     """
-    found, root = project_connections((str(specs),) if specs else (), environment)
+    project = sound_project((str(specs),) if specs else (), environment)
+    found = project.connections
     if connection not in found:
         raise unknown_connection(connection, found)
     kind = found[connection].kind.value
@@ -49,10 +47,9 @@ def command(
         message = f"tables cannot be imported from `{connection}`, a connection of kind `{kind}`"
         known = ", ".join(f"`{name}`" for name in sorted(ENGINES))
         raise UsageError(message, code="not-runnable-yet", help=f"import from {known}")
-    resolver = Resolver(os.environ, root)
+    resolver = Resolver(os.environ, Path(project.root))
     conceal(resolver.masker)
-    project = _project(specs, environment)
-    sessions = Sessions(found, resolver, scope_of(project) if project else Scope(), TABLE_LOCK)
+    sessions = Sessions(found, resolver, scope_of(project), TABLE_LOCK)
     database = sessions.target(connection)
     declared = _known(project, connection)
     imported = import_tables(database, kind, connection, tables, declared, history_of(sessions, connection))
@@ -62,19 +59,17 @@ def command(
     return _write(imported.text, file)
 
 
-def _project(specs: Path | None, environment: str | None) -> ProjectSpec | None:
-    path = specs or default_specs()
-    return stages.load_project([path], Reporter(), environment=environment, env=os.environ) if path else None
-
-
-def _known(project: ProjectSpec | None, connection: str) -> dict[str, TableName | None]:
+def _known(project: ProjectSpec, connection: str) -> dict[str, TableName | None]:
     """The keys of the tables that the project declares already, and the tables of the connection that they mean."""
-    tables = project.tables if project else {}
-    return {key: t.table_name if t.connection.value == connection else None for key, t in tables.items()}
+    tables = project.tables.items()
+    return {key: t.table_name if t.connection.value == connection else None for key, t in tables}
 
 
 def _write(text: str, file: Path | None) -> int:
     if file is None:
+        if concealed(text) != text:
+            message = "the specs hold a text that is a secret of the connection, and flowc prints no secrets"
+            raise UsageError(message, code="secret-not-printed", help="write them to a file with `--out FILE`")
         out(text.rstrip())
         return 0
     if file.exists():

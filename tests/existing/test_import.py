@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
 import yaml
 
+from tests.commands import Inside
 from tests.existing.making import imported, made
 from tests.existing.rich import LEFT, TYPES
 from tests.stores import Store
@@ -84,3 +90,31 @@ def _undone(kind: str) -> tuple[str, ...]:
         "CREATE INDEX customers_name ON customers (name)",
     }
     return tuple(gone[kind].split(";"))
+
+
+def test_specs_with_a_secret_go_to_a_file_only(tmp_path: Path):
+    project = Inside(tmp_path, {"PLACE_SECRET": "orders.db"})
+    project.write("specs/c.yaml", "connections: { w: { kind: sqlite, path: '${PLACE_SECRET}' } }\n")
+    with closing(sqlite3.connect(tmp_path / "orders.db")) as database:
+        database.execute("CREATE TABLE t (id bigint PRIMARY KEY, origin text DEFAULT 'orders.db')")
+    printed = project.flowc("import", "w")
+    assert (printed.code, printed.out, "error[secret-not-printed]" in printed.err) == (2, "", True), printed.err
+    assert project.flowc("import", "w", "--out", "specs/tables.yaml").code == 0
+    assert project.flowc("plan", "--detailed-exitcode").code == 0
+
+
+BROKEN = {
+    "a connection": "connections: { w: { kind: sqlite, path: t.db }, x: { kind: sqlit, path: t.db } }\n",
+    "a table": "connections: { w: { kind: sqlite, path: t.db } }\ntables: { t: { conection: w, columns: {} } }\n",
+    "a file": "connections: { w: { kind: sqlite, path: t.db } }\ntables: { t: {\n",
+}
+
+
+@pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN)
+def test_nothing_is_imported_beside_specs_that_cannot_be_read(tmp_path: Path, text: str):
+    project = Inside(tmp_path, {"FLOWC_DSN_W": "sqlite:///t.db"})
+    project.write("specs/c.yaml", text)
+    with closing(sqlite3.connect(tmp_path / "t.db")) as database:
+        database.execute("CREATE TABLE t (id bigint PRIMARY KEY)")
+    done = project.flowc("import", "w", "--out", "specs/tables.yaml")
+    assert (done.code, "error[" in done.err, (tmp_path / "specs/tables.yaml").exists()) == (1, True, False), done.err
