@@ -56,7 +56,7 @@ def plan_stream(
     letters = letters and _delivered(letters, stream.delivery)
     all_targets = targets if letters is None else (*targets, letters)
     kept = plan_state(owner, all_targets, *state, remembers=remembers, sources=sources)
-    if kept is not None:
+    if kept is not None or stream.parallelism == 1:
         targets, letters = tuple(map(counted, targets)), letters and counted(letters)
     return StreamPlan(
         stream.name, sources, nodes, targets, stream.start, stream.on_error, stream.batch, lookups=_lookups(stream),

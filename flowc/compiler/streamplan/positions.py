@@ -121,7 +121,10 @@ def _begun(values: Iterable[str], dialect: Dialect) -> str:
 
 
 def counted(target: TargetPlan) -> TargetPlan:
-    """A target of a stream whose store counts the epochs: what it holds goes on to later ones only."""
+    """A target of a stream whose epochs one worker counts: what it holds goes on to later ones only.
+
+    So a worker that was overtaken is fenced even where it finds the position that it left, behind a rewind.
+    """
     if not isinstance(target, TableTarget) or target.positions is None:
         return target
     return replace(target, positions=replace(target.positions, later=f" AND {ident('epoch')} < {{epoch}}"))
