@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from contextlib import closing
+from collections.abc import Callable
+from contextlib import chdir, closing
 from pathlib import Path
 
 import pytest
 
+from flowc.cli.opened import open_project
+from flowc.service.streams.run import run_stream
 from tests import topics
 from tests.commands import Done, Inside
 from tests.streams.epochs import Cut
+from tests.streams.filefolder import put
 from tests.streams.test_replay_fewer import cut_run
 
 PROJECT = """
@@ -97,3 +101,44 @@ def test_letters_that_are_ahead_of_the_store_stop_the_stream(tmp_path: Path, kaf
         read = {row[0] for row in near.execute("SELECT CAST(message AS TEXT) FROM letters")}
     assert read == {f'{{"id": "{n}"x}}' for n in (2, 3, 4, 5)}
     topics.drop(kafka, topic)
+
+
+WINDOWS = """
+connections:
+  drop: { kind: files, uri: in }
+  near: { kind: sqlite, path: near.db }
+  far: { kind: sqlite, path: far.db }
+streams:
+  s:
+    source: { connection: drop, path: "*.jsonl", columns: { id: bigint, at: timestamptz }, event_time: at }
+    sql: SELECT window_end, count(*) AS n FROM tumble(source, INTERVAL '1 minute') GROUP BY window_end
+    to: [{ connection: near, table: t, mode: append }, { connection: far, table: t, mode: append }]
+"""
+
+
+def test_a_table_at_the_position_of_an_older_store_is_not_taken_for_a_fenced_one(tmp_path: Path) -> None:
+    """Epochs of time alone, and a rewind to where the stream stands, leave the position as it is."""
+    folder, state = Inside(tmp_path), tmp_path / ".flowc" / "state"
+    folder.write("specs/s.yaml", WINDOWS)
+    put(tmp_path / "in", "a.jsonl", '{"id": 1, "at": "2026-01-01T00:00:01Z"}\n')
+    assert folder.flowc("run", "s", "--once").code == 0
+
+    def copy(point: str) -> None:
+        if point == "intended":
+            shutil.copytree(state, tmp_path / "older")
+
+    drain(tmp_path, copy)
+    assert folder.flowc("rewind", "s", "--to", "current", "--yes").code == 0
+    shutil.rmtree(state)
+    (tmp_path / "older").rename(state)
+    done = folder.flowc("run", "s", "--once", "--drain")
+    with closing(sqlite3.connect(tmp_path / "near.db")) as database:
+        rows = database.execute("SELECT n FROM t").fetchall()
+    assert (done.code, "error[state-lost]" in done.err, rows) == (1, True, [(1,)]), done.out + done.err
+
+
+def drain(folder: Path, pause: Callable[[str], None]) -> None:
+    with chdir(folder):
+        opened = open_project([Path("specs")], None, "nothing was run")
+    with closing(opened.sessions):
+        assert run_stream(opened.checked, opened.ir, "s", opened.sessions, pause, drain=True).error is None

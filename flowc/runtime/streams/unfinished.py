@@ -112,9 +112,12 @@ class FormerRun(StreamRun):
 
 
 def is_fenced(there: Held, restored: Restored) -> bool:
-    """Whether giving up epochs was cut off between this table and the store."""
+    """Whether giving up epochs was cut off between this table and the store.
+
+    The position alone does not show it: epochs of time leave it as it is, and the store may be an older copy.
+    """
     kept = {**beginnings(restored.intents), **restored.checkpoint.positions}
-    return there.epoch > restored.last and there.positions == kept
+    return there.epoch > restored.last + BEYOND // 2 and there.positions == kept
 
 
 def unfenced(there: Held, restored: Restored) -> Held:
