@@ -61,7 +61,7 @@ def plan_stream(
     return StreamPlan(
         stream.name, sources, nodes, targets, stream.start, stream.on_error, stream.batch, lookups=_lookups(stream),
         state=kept, facts=state_plan(owner, *state), letters=letters, delivery=stream.delivery, project=stream.project,
-        watermark=stream.watermark, passing=passing,
+        watermark=stream.watermark, passing=passing, parallelism=stream.parallelism,
     )  # fmt: skip
 
 

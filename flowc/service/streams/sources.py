@@ -24,6 +24,7 @@ from flowc.runtime.streams.reader import SourceReader
 from flowc.runtime.streams.source import NumberedSource, PlacedSource, Source
 from flowc.runtime.streams.state.store import DatabaseStore
 from flowc.service.access.sessions import Sessions
+from flowc.service.streams.groups import group_name
 from flowc.service.streams.state import own_state
 from flowc.stream import SourcePlan, StatePlan, StreamPlan
 from flowc.types import Kind
@@ -81,8 +82,9 @@ def _kafka(
 ) -> tuple[Source, Decoding]:
     reading = KafkaSource(
         source.name, source.address, sessions.options(source.connection).values,
-        columns=columns_of(source, letters=plan.sets_aside), start=plan.start, group=f"flowc-{plan.kept}",
-        once=once, max_bytes=plan.batch.max_bytes, fills=plan.batch.fills,
+        columns=columns_of(source, letters=plan.sets_aside), start=plan.start, once=once,
+        group=group_name(source, plan, sessions, shared=not once), max_bytes=plan.batch.max_bytes,
+        fills=plan.batch.fills,
     )  # fmt: skip
     return NumberedSource(reading), decoding_of(source)
 
