@@ -39,7 +39,7 @@ def test_a_transaction_that_does_not_end_is_told_with_its_mend(kafka: str, monke
     topic, stream = fresh(kafka, 2), f"s{uuid.uuid4().hex[:8]}"
     writer = KafkaWriter(TopicTarget("bus", topic, "json", COLUMNS), stream, {"bootstrap_servers": kafka})
     assert _opened(writer) == 0
-    other = TopicProducer({"bootstrap_servers": kafka}, f"flowc-epochs-{stream}", f"other-{stream}")
+    other = TopicProducer({"bootstrap_servers": kafka}, f"flowc-epochs-{stream}-{topic}", f"other-{stream}")
     other.open()
     with other.transaction():
         other.offsets({(topic, 0): 7}, {})
@@ -47,7 +47,7 @@ def test_a_transaction_that_does_not_end_is_told_with_its_mend(kafka: str, monke
         with pytest.raises(TransientError) as told:
             writer.look()
         monkeypatch.undo()
-    assert f"a transaction with offsets of group `flowc-epochs-{stream}` hangs" in (told.value.help or "")
+    assert f"a transaction with offsets of group `flowc-epochs-{stream}-{topic}` hangs" in (told.value.help or "")
     other.close()
     writer.close()
     drop(kafka, topic)

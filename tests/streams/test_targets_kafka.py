@@ -163,6 +163,20 @@ def test_positions_move_without_rows(kafka: str, out: str, events: str, stream: 
     assert topics.committed(kafka, out) == []
 
 
+def test_another_topic_has_its_own_positions(kafka: str, out: str, events: str, stream: str) -> None:
+    """A stream of one project may write another topic in each environment that uses the cluster."""
+    writer = _writer(kafka, stream, out, positions=(("source", events),))
+    writer.open()
+    writer.write(epoch(1, numbered(1)))
+    writer.close()
+    topic = topics.fresh(kafka)
+    other = _writer(kafka, stream, topic, positions=(("source", events),))
+    held = other.open()
+    assert (held.epoch, held.positions, held.absent) == (0, {}, False)
+    other.close()
+    topics.drop(kafka, topic)
+
+
 def test_at_least_once_needs_no_transactions(kafka: str, out: str, stream: str) -> None:
     writer = _writer(kafka, stream, out, transactions=False)
     writer.open()

@@ -109,7 +109,7 @@ class OnlyKafka:
 
     @property
     def group(self) -> str:
-        return f"flowc-epochs-{kept_name(self.out, 's')}"
+        return f"flowc-epochs-{kept_name(self.out, 's')}-{self.out}"
 
     def lost(self) -> None:
         failed = self.folder.flowc("run", "s", "--once")

@@ -66,7 +66,8 @@ class KafkaWriter:
         self._producer = self._kept_as(self.stream)
 
     def _kept_as(self, stream: str) -> TopicProducer:
-        name, group = f"flowc-{stream}-{self.plan.topic}", f"flowc-epochs-{stream}"
+        name = f"flowc-{stream}-{self.plan.topic}"
+        group = f"flowc-epochs-{stream}-{self.plan.topic}"  # of an environment that writes another topic, another one
         topics = [topic for topic in (self.plan.topic, self.plan.dead_topic) if topic is not None]
         return TopicProducer(self.options, group, name if self.plan.transactions else None, topics)
 
