@@ -20,6 +20,7 @@ from pathlib import Path
 
 from flowc.compiler.ir import Timing
 from flowc.runtime.connectors import open_database
+from flowc.runtime.interrupts import outside_handler
 from flowc.service.runs import log as runlog
 from flowc.service.runs.decisions import Scheduled
 from flowc.service.runs.executors import Project, Running
@@ -113,7 +114,7 @@ def main() -> None:
     kind, options, folder, name, wrong, *kubeconfig = sys.argv[1:]
     skew(float(wrong))
     stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    signal.signal(signal.SIGTERM, lambda *_: outside_handler(stop.set))
     log = opened(kind, json.loads(options), name)
     jobs = Jobs.of(JobOptions("etl", "x", kubeconfig=kubeconfig[0], patience=20), PROJECT) if kubeconfig else None
     scheduler = Scheduler(

@@ -29,7 +29,7 @@ from flowc.compiler.ir import Pipeline
 from flowc.diagnostics import did_you_mean
 from flowc.errors import UsageError
 from flowc.render.daemon import live_text, progress_events, status_json
-from flowc.runtime.interrupts import before_the_end
+from flowc.runtime.interrupts import before_the_end, outside_handler
 from flowc.service.alerts.streams import StreamLooks
 from flowc.service.daemon.http import Page
 from flowc.service.daemon.job import Job
@@ -166,7 +166,7 @@ def _on_signals(daemon: Daemon, stop: threading.Event, stack: ExitStack) -> None
     before_the_end(daemon.kill)
 
     def handle(_number: int, _: FrameType | None) -> None:
-        stop.set()
+        outside_handler(stop.set)
 
     for name in (signal.SIGTERM, signal.SIGINT):
         stack.callback(signal.signal, name, signal.signal(name, handle))

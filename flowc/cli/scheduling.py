@@ -19,6 +19,7 @@ from flowc.cli.eventlog import Log
 from flowc.cli.opened import OpenProject
 from flowc.compiler.ir import Pipeline
 from flowc.errors import FlowcError, TransientError, UsageError
+from flowc.runtime.interrupts import outside_handler
 from flowc.runtime.tracing import NO_SPAN, Span
 from flowc.service.alerts.told import Telling
 from flowc.service.daemon.stats import Event
@@ -207,7 +208,7 @@ def until_signal() -> Iterator[threading.Event]:
     stop = threading.Event()
 
     def handle(_number: int, _: FrameType | None) -> None:
-        stop.set()
+        outside_handler(stop.set)
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
     try:

@@ -26,6 +26,7 @@ from flowc.compiler.loads.load import Reread
 from flowc.errors import FlowcError
 from flowc.render.loads import run_text
 from flowc.render.streams import stream_failures, streams_text
+from flowc.runtime.interrupts import outside_handler
 from flowc.service.streams.run import StreamReport
 
 
@@ -96,6 +97,9 @@ def stopping() -> Iterator[_Stop]:
 
     def handle(number: int, _: FrameType | None) -> None:
         stop.number = number
+        outside_handler(tell)
+
+    def tell() -> None:
         stop.event.set()
         say("stopping after the epoch in hand; once more ends it at once, and nothing is lost either")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from _thread import start_new_thread
 from collections.abc import Callable
 from os import _exit  # which functions of a project are kept from
 
@@ -19,6 +20,15 @@ _last: list[Callable[[], None]] = []
 def before_the_end(what: Callable[[], None]) -> None:
     """Has something done in the last moment: nothing that waits."""
     _last.append(what)
+
+
+def outside_handler(what: Callable[[], object]) -> None:
+    """Calls a function in a new thread, for a signal handler.
+
+    A handler interrupts the main thread anywhere, also where it holds the lock of the event that the handler sets, or
+    that of the stream that the handler writes to. Neither lock is reentrant, so the process would hang.
+    """
+    start_new_thread(what, ())
 
 
 def end_at_the_second() -> None:

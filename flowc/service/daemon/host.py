@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from contextvars import ContextVar
 from pathlib import Path
 
-from flowc.runtime.interrupts import end_at_the_second
+from flowc.runtime.interrupts import end_at_the_second, outside_handler
 from flowc.runtime.lean import without_pandas
 from flowc.service.access.secrets import Resolver
 from flowc.service.daemon.channel import Channel, Wire
@@ -112,7 +112,7 @@ def _listen(workers: Sequence[Worker]) -> None:
     """Stops at a signal, or when the daemon is gone; without delay when it takes too long."""
     asked = threading.Event()
 
-    def stop(*_: object) -> None:
+    def stop() -> None:
         if not asked.is_set():
             asked.set()
             for worker in workers:
@@ -126,8 +126,8 @@ def _listen(workers: Sequence[Worker]) -> None:
             pass
         stop()
 
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: outside_handler(stop))
     threading.Thread(target=orphaned, name="flowc-parent", daemon=True).start()
 
 
