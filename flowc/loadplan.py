@@ -24,18 +24,6 @@ def kept_name(project: str, name: str) -> str:
     return f"{project}/{name}" if project else name
 
 
-@dataclass(frozen=True, slots=True)
-class Renewal:
-    """How one of flowc's own tables that an older version made, which lacks a column, becomes as the next one made it.
-
-    Those of one table are done in their order.
-    """
-
-    table: TableName
-    statements: tuple[str, ...]
-    lacks: str = PROJECT
-
-
 class Counter(StrEnum):
     """What a load counts and reports, per target."""
 

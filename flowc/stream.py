@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 from flowc.catalog import Column, TableName
-from flowc.loadplan import FunctionPlan, LoadPlan, Renewal, kept_name
+from flowc.loadplan import FunctionPlan, LoadPlan, kept_name
 from flowc.nodes import Changelog, JoinPlan, NodePlan, RunningPlan, SqlPlan, WindowPlan
 from flowc.types import BIGINT, TEXT, TIMESTAMPTZ, DataType, Kind
 
@@ -116,11 +116,8 @@ class PositionSql:
     target: str = ""
     """The table as its spec spells it, as a literal: what `{target}` is where no other name of it is stored."""
     project: str = ""
-    before: tuple[tuple[str, str], ...] = ()
-    """`read` where older versions made the table, the oldest first, each with a column that such a table lacks."""
-    renewals: tuple[Renewal, ...] = ()
-    claim: tuple[str, ...] = ()
-    """Takes up what an older version left of the stream, which is of no project."""
+    columns: tuple[str, ...] = ()
+    """The names of the columns of the table."""
     later: str = ""
     locked: str = ""
     any_row: str = ""
@@ -314,25 +311,14 @@ class StateSql:
     tables: tuple[TableName, ...]
     """All of them, `segments` too."""
     points: TableName
-    """The table of checkpoints, by whose columns older versions are told."""
-    groups: TableName
-    """The table in which the version before kept key groups."""
+    """The table of checkpoints."""
+    columns: tuple[str, ...]
+    """The names of its columns."""
     project: str = ""
-    unclaimed: Mapping[str, str] = field(default_factory=dict)
-    """The templates that read, for what an older version left of the stream."""
-    before: Mapping[str, str] = field(default_factory=dict)
-    """The same where an older version made the tables."""
-    renewals: tuple[Renewal, ...] = ()
-    claim: tuple[str, ...] = ()
-    """Takes up what an older version left; the first touches a row where there is anything."""
     payloads: TableName | None = None
     """The table of what epochs took from outside and cannot be read again."""
     strangers: str = ""
     """A query of other projects that have a stream of that name, where they must be this one under another name."""
-    regroup: Mapping[str, str] = field(default_factory=dict)
-    """How these become segments, by the name of what a statement does."""
-    taking: Mapping[str, str] = field(default_factory=dict)
-    """How an embedded store takes over what it shared with other streams; see `runtime.streams.state.sharedfile`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -419,8 +405,8 @@ class StreamPlan:
     delivery: str = "exactly_once"
     parallelism: int = 1
     project: str = ""
-    former: str | None = None
-    """The name under which it was kept before it is as now; None for that of an older version."""
+    former: str = ""
+    """The name under which it was stored before its project was renamed."""
     version: int = VERSION
     passing: bool = False
     """Its messages have passed the nodes that keep state, which let all of them through."""
@@ -446,10 +432,3 @@ class StreamPlan:
     def kept(self) -> str:
         """Under which name it is kept where no column tells projects apart: names of files, groups, applications."""
         return kept_name(self.project, self.name)
-
-    @property
-    def was(self) -> str:
-        """Under which name it was kept there before: that of an older version, unless another one is told."""
-        if self.former is not None:
-            return self.former
-        return self.name if self.project else ""

@@ -53,6 +53,10 @@ class Store:
         words = {"timestamp": "DATETIME(6)", "timestamptz": "TIMESTAMP(6) NULL"} if self.kind == "mysql" else {}
         return words.get(name, name.upper())
 
+    def own(self, name: str) -> str:
+        """How one of flowc's own tables is called there."""
+        return f"flowc.{name}" if self.kind in ("postgres", "duckdb") else f"flowc_{name}"
+
     @property
     def characters(self) -> str:
         """The type that a CAST to text names."""

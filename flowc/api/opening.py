@@ -19,7 +19,6 @@ from flowc.diagnostics import Diagnostic, did_you_mean
 from flowc.errors import UsageError
 from flowc.service.access.databases import resolved_databases
 from flowc.service.access.locks import TABLE_LOCK
-from flowc.service.access.scope import scope_of
 from flowc.service.access.secrets import Resolver
 from flowc.service.access.sessions import Sessions, not_runnable
 from flowc.service.changes.plans import close_selection
@@ -130,7 +129,7 @@ def _blame(linted: Linted) -> Blame:
 
 def _sessions(checked: CheckedSpec, where: Where, lock_wait: float) -> Sessions:
     resolver = Resolver(os.environ, Path(checked.project.root), where.masker)
-    return Sessions(checked.project.connections, resolver, scope_of(checked.project), lock_wait)
+    return Sessions(checked.project.connections, resolver, checked.project.name, lock_wait)
 
 
 def _check_names(checked: CheckedSpec, found: Blame, names: Sequence[str]) -> None:

@@ -199,7 +199,7 @@ def run_once(
     if not isinstance(opened, OpenPipelines):
         return _told(opened, None, _run_streams(once, drain=drain, around=around))
     project, shared = opened.checked.project, opened.sessions
-    sessions = Sessions(project.connections, shared.resolver, shared.scope)
+    sessions = Sessions(project.connections, shared.resolver, shared.project)
     watching = _recorded(once, observer or Silent(), recording)
     plans = {pipeline.name: plan_id(pipeline) for pipeline in opened.pipelines}
     span_of = watching.span_of if isinstance(watching, Recorded) else lambda _: recording.span

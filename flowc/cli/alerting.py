@@ -15,7 +15,6 @@ from flowc.cli.opened import OpenProject
 from flowc.compiler.front.alerts import AlertSpec
 from flowc.compiler.ir import Pipeline
 from flowc.errors import FlowcError
-from flowc.service.access.scope import scope_of
 from flowc.service.access.sessions import Sessions
 from flowc.service.alerts.alert import Alert
 from flowc.service.alerts.delivery import Alerter
@@ -73,7 +72,7 @@ def telling_of(
 
 def _sessions(opened: OpenProject) -> Sessions:
     project = opened.checked.project
-    return Sessions(project.connections, opened.sessions.resolver, scope_of(project), _LOCK_WAIT)
+    return Sessions(project.connections, opened.sessions.resolver, project.name, _LOCK_WAIT)
 
 
 def _subjects(spec: AlertSpec, opened: OpenProject) -> frozenset[str] | None:

@@ -17,7 +17,6 @@ from flowc.errors import UsageError
 from flowc.render.style import printable
 from flowc.service.access.livedatabase import history_of
 from flowc.service.access.locks import TABLE_LOCK
-from flowc.service.access.scope import scope_of
 from flowc.service.access.secrets import Resolver
 from flowc.service.access.sessions import Sessions
 from flowc.service.access.writing import write_whole
@@ -49,7 +48,7 @@ def command(
         raise UsageError(message, code="not-runnable-yet", help=f"import from {known}")
     resolver = Resolver(os.environ, Path(project.root))
     conceal(resolver.masker)
-    sessions = Sessions(found, resolver, scope_of(project), TABLE_LOCK)
+    sessions = Sessions(found, resolver, project.name, TABLE_LOCK)
     database = sessions.target(connection)
     declared = _known(project, connection)
     imported = import_tables(database, kind, connection, tables, declared, history_of(sessions, connection))

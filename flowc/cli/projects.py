@@ -17,8 +17,6 @@ from flowc.render.style import printable
 from flowc.service.changes.renaming import Renaming
 from flowc.service.changes.taking import taking
 
-_NOBODY = "-"
-
 
 @click.group()
 def command() -> None:
@@ -43,7 +41,7 @@ def take(arguments: tuple[str, ...], of: str | None, yes: bool, environment: str
         raise click.UsageError("say which table: `flowc project take TABLE`")
     *specs, name = arguments
     opened = open_project([Path(path) for path in specs_only(specs)], environment, "nothing was taken over")
-    moved = taking(opened.checked, opened.ir, opened.sessions, name, "" if of == _NOBODY else of)
+    moved = taking(opened.checked, opened.ir, opened.sessions, name, of)
     try:
         moved.look()
         out(taking_text(moved, style_for(sys.stdout)))
@@ -65,15 +63,14 @@ def rename(arguments: tuple[str, ...], yes: bool, environment: str | None) -> in
     """Give all that is kept of project OLD to the name NEW, which its specs have now.
 
     History, owned tables, watermarks, recorded runs, positions, state, dead letters and bad rows move: in each
-    database in one transaction. Tables and their rows stay as they are. OLD may be `-`: what an older version of flowc
-    left without a name. Shows what there is and asks, unless `--yes` is given. Stop the workers of OLD first: one that
-    still runs is fenced.
+    database in one transaction. Tables and their rows stay as they are. Shows what
+    there is and asks, unless `--yes` is given. Stop the workers of OLD first: one that still runs is fenced.
     """
     if len(arguments) < 2:
         raise click.UsageError("say two names: `flowc project rename OLD NEW`")
     *specs, old, new = arguments
     opened = open_project([Path(path) for path in specs_only(specs)], environment, "nothing was renamed")
-    renaming = Renaming(opened.checked, opened.ir, opened.sessions, "" if old == _NOBODY else old, new)
+    renaming = Renaming(opened.checked, opened.ir, opened.sessions, old, new)
     try:
         renaming.look()
         out(renaming_text(renaming, style_for(sys.stdout)))

@@ -90,7 +90,7 @@ def _site(
     looking = run_log(project, resolver, options.run_log, looks=True)
     board = Board(facts_of(checked, ir, datetime.now(UTC)), looking, pipelines, limits_of(project), daemons)
     works = Works(
-        checked, ir, lambda: Sessions(project.connections, resolver, shared.scope, _WAIT),
+        checked, ir, lambda: Sessions(project.connections, resolver, shared.project, _WAIT),
         lambda: run_log(project, resolver, options.run_log), {each.name: each for each in pipelines},
         Project(tuple(str(path.resolve()) for path in paths), environment, os.getcwd()),
         Masking(shared, ir.pipelines),

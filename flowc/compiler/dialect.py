@@ -113,25 +113,6 @@ class TableRules:
     ensure: tuple[str, ...] = ("CREATE TABLE IF NOT EXISTS {table} ({columns})",)
     """Creates one of flowc's own tables where it is missing; `{schema}`, `{table}`, `{columns}`, and literals of the
     first two, `{schema_text}` and `{text}`."""
-    renew: tuple[str, ...] = (
-        "CREATE TEMPORARY TABLE {copy} AS SELECT * FROM {table}",
-        "DROP TABLE {table}",
-        "CREATE TABLE {table} ({columns})",
-        "INSERT INTO {table} ({names}) SELECT {old} FROM {copy} AS o",
-        "DROP TABLE {copy}",
-    )
-    """Gives one of flowc's own tables its `{columns}` where an older version made it with others: `{names}` are filled
-    with `{old}`, or `{project}` is added and `{changes}` made to the others, with another `{key}`. What speaks of the
-    column `{was}`, which is called `{now}`, is left out where none has another name."""
-    retype: tuple[str, ...] = (
-        "CREATE TEMPORARY TABLE {copy} AS SELECT * FROM {table}",
-        "DROP TABLE {table}",
-        "CREATE TABLE {table} ({columns})",
-        "INSERT INTO {table} ({names}) SELECT {old} FROM {copy} AS o",
-        "DROP TABLE {copy}",
-    )
-    """Gives one of flowc's own tables columns of other names and types in place of some: `{names}` are filled with
-    `{old}`, or `{changes}` are made, or each column `{was}` becomes `{now}` of a `{type}`."""
     renames_in_code: bool = False
     """A column that is renamed gets its new name in views and triggers too."""
     ensure_sequence: str = ""

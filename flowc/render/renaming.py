@@ -6,21 +6,20 @@ from collections.abc import Sequence
 
 from flowc.render.style import Style, printable
 from flowc.render.tables import table
-from flowc.service.access.owners import UNNAMED
 from flowc.service.changes.renaming import Renaming
 from flowc.service.changes.taking import Taking
 
 _WORDS = {
     "migrations": "applied versions", "migration_steps": "recorded statements", "watermarks": "watermarks",
     "loads": "recorded runs", "positions": "positions of streams", "checkpoints": "checkpoints of streams",
-    "epochs": "epochs of streams", "state": "pieces of state", "segments": "pieces of state",
+    "epochs": "epochs of streams", "segments": "pieces of state",
     "facts": "facts of streams", "payloads": "payloads of epochs",
 }  # fmt: skip
 
 
 def taking_text(taking: Taking, style: Style) -> str:
     """The same for a table that is taken over, and what that means for both projects."""
-    told, name = f"project `{taking.old}`" if taking.old else UNNAMED, printable(str(taking.subject))
+    told, name = f"project `{taking.old}`", printable(str(taking.subject))
     yield_ = f"{told} leaves `{name}` alone from then on: it neither changes nor drops it"
     own = ((printable(str(taking.subject)), "the table", ""),) if taking.owned else ()
     lines = [renaming_text(taking, style, own), ""]

@@ -48,7 +48,7 @@ def stream_object(plan: StreamPlan) -> dict[str, object]:
 def _target_object(target: TargetPlan) -> dict[str, object]:
     shown = json_value(target)
     assert isinstance(shown, dict)
-    if shown.get("changes") == Changelog.INSERT_ONLY:  # as all were before there were others
+    if shown.get("changes") == Changelog.INSERT_ONLY:
         shown.pop("changes")
     if isinstance(target, TableTarget):
         loads = {"load": target.load, "first": target.first}

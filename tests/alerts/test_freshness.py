@@ -14,7 +14,6 @@ import pytest
 from flowc.compiler import stages
 from flowc.diagnostics import Reporter
 from flowc.errors import TransientError, UsageError
-from flowc.service.access.scope import scope_of
 from flowc.service.access.secrets import Resolver
 from flowc.service.access.sessions import Sessions
 from flowc.service.alerts.freshness import Asker, newest, watched
@@ -48,7 +47,7 @@ def project(folder: Path, connection: str, column: str):
 
 def asked(folder: Path, connection: str, column: str):
     (checked, ir), _ = project(folder, connection, column)
-    sessions = Sessions(checked.project.connections, Resolver({}, folder), scope_of(checked.project))
+    sessions = Sessions(checked.project.connections, Resolver({}, folder), checked.project.name)
     try:
         (each,) = watched(ir.pipelines)
         return newest(each, sessions)

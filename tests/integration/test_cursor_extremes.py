@@ -61,8 +61,8 @@ def test_nothing_but_such_values_leaves_no_watermark(project, database):
         assert done.code == 0, done.out + done.err
         assert counts(done)["p"] == expected
     assert database.rows("SELECT value FROM flowc.watermarks") == []
-    # One that an older version has stored is not read on from.
-    database.run("INSERT INTO flowc.watermarks VALUES ('', 'p', 'w.d', 'c', 'NaN', '2026-01-01')")
+    # One that somebody has stored is not read on from.
+    database.run(f"INSERT INTO flowc.watermarks VALUES ('{project.path.name}', 'p', 'w.d', 'c', 'NaN', '2026-01-01')")
     done = project.flowc("run", "--once", "--json")
     assert done.code == 1
     assert "unreadable-watermark" in done.out

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.commands import Inside
-from tests.older import make_older, own
 from tests.stores import HALF, OTHER_HALF, Store
 
 pytestmark = pytest.mark.turns("store", 2)
@@ -85,8 +83,8 @@ def test_two_projects_with_the_same_names_do_not_meet(store: Store, made: Make):
         assert store.rows(f"SELECT id, name FROM {table}") == [(1, table), (2, table), (3, "more")]
         assert store.rows(f"SELECT id FROM {table}_ticks") == [(1,), (2,)]
     for name in ("migrations", "watermarks"):
-        assert store.rows(f"SELECT DISTINCT project FROM {own(store, name)}") == [("orders",), ("sales",)]
-    places = store.rows(f"SELECT project, stream_name, target FROM {own(store, 'positions')}")
+        assert store.rows(f"SELECT DISTINCT project FROM {store.own(name)}") == [("orders",), ("sales",)]
+    places = store.rows(f"SELECT project, stream_name, target FROM {store.own('positions')}")
     assert {place[:2] for place in places} == {("orders", "ticks"), ("sales", "ticks")}
 
 
@@ -144,86 +142,6 @@ def test_a_moved_folder_is_told_and_nothing_is_read_twice(store: Store, made: Ma
     assert store.rows("SELECT count(*) FROM orders_ticks") == [(1,)]
 
 
-def test_what_an_older_version_wrote_is_taken_up(store: Store, made: Make):
-    orders = made("orders")
-    done(orders, "apply", "--yes")
-    done(orders, "run", "--once")
-    make_older(store, KEPT)
-    assert "No changes" in done(orders, "plan")
-    orders.write("rows.csv", "id,name\n2,again\n3,more\n")
-    orders.write("ticks-2.jsonl", '{"id": 2, "name": "more"}\n')
-    done(orders, "run", "--once")
-    assert store.rows("SELECT id FROM orders") == [(1,), (2,), (3,)]
-    assert store.rows("SELECT id FROM orders_ticks") == [(1,), (2,)]
-    done(orders, "apply", "--yes")
-    for name in KEPT:
-        assert store.rows(f"SELECT DISTINCT project FROM {own(store, name)}") == [("orders",)]
-    assert [row[0] for row in store.rows(f"SELECT version FROM {own(store, 'migrations')}")] == [1, 2]
-
-
-@HALF
-def test_a_load_that_goes_on_from_an_older_version_is_previewed(store: Store, made: Make):
-    orders = made("orders")
-    done(orders, "run", "--once", "load")
-    make_older(store, ("watermarks",))
-    before = store.rows(f"SELECT * FROM {own(store, 'watermarks')}")
-    orders.write("rows.csv", "id,name\n2,again\n3,more\n")
-    assert "3   more" in done(orders, "preview", "load")
-    assert store.rows(f"SELECT * FROM {own(store, 'watermarks')}") == before
-    done(orders, "run", "--once", "load")
-    assert store.rows("SELECT id FROM orders") == [(1,), (2,), (3,)]
-
-
-@OTHER_HALF
-def test_a_rewind_that_is_not_confirmed_takes_nothing_up(store: Store, made: Make):
-    orders = made("orders")
-    done(orders, "run", "--once", "load")
-    make_older(store, ("watermarks",))
-    before = store.rows(f"SELECT * FROM {own(store, 'watermarks')}")
-    assert "nobody-to-ask" in refused(orders, "rewind", "load", "--to", "1")
-    assert store.rows(f"SELECT * FROM {own(store, 'watermarks')}") == before
-    done(orders, "rewind", "load", "--to", "1", "--yes")
-    assert store.rows(f"SELECT project, value FROM {own(store, 'watermarks')}") == [("orders", "1")]
-
-
-@HALF
-def test_what_an_older_version_wrote_is_not_of_any_project(store: Store, made: Make):
-    orders, sales = made("orders"), made("sales")
-    done(orders, "apply", "--yes")
-    done(orders, "run", "--once")
-    make_older(store, KEPT)
-    plan = done(sales, "plan")
-    assert "orders" not in plan
-    done(sales, "apply", "--yes")
-    done(sales, "run", "--once")
-    thief = made("thief", table="orders", rest="")
-    text = (thief.path / "specs/project.yaml").read_text()
-    thief.write(
-        "specs/project.yaml", text.replace("tables:", "tables:\n  other: { connection: wh, columns: { id: bigint } }")
-    )
-    assert "No changes" in done(orders, "plan")
-    done(orders, "run", "--once")
-    assert store.rows("SELECT id FROM orders") == [(1,), (2,)]
-    assert store.rows("SELECT id FROM sales") == [(1,), (2,)]
-    assert store.rows("SELECT count(*) FROM orders_ticks") == [(1,)]
-
-
-def test_statements_of_an_older_version_fail(store: Store, made: Make):
-    orders = made("orders")
-    done(orders, "apply", "--yes")
-    done(orders, "run", "--once")
-    make_older(store, KEPT)
-    orders.write("rows.csv", "id,name\n3,more\n")
-    done(orders, "run", "--once")
-    for query in (
-        f"SELECT next_offset FROM {own(store, 'positions')} WHERE stream = 'ticks'",
-        f"UPDATE {own(store, 'positions')} SET epoch = 9 WHERE stream = 'ticks'",
-        f"SELECT target FROM {own(store, 'watermarks')} WHERE pipeline = 'load'",
-    ):
-        with pytest.raises(Exception, match=r"(?i)stream|pipeline|next_offset"):
-            store.raw(query)
-
-
 @HALF
 def test_a_project_is_renamed(store: Store, made: Make):
     orders, sales = made("orders"), made("sales")
@@ -241,7 +159,7 @@ def test_a_project_is_renamed(store: Store, made: Make):
     done(renamed, "run", "--once", "load")
     assert store.rows("SELECT id FROM orders") == [(1,), (2,), (3,)]
     assert "No changes" in done(sales, "plan")
-    names = store.rows(f"SELECT DISTINCT project FROM {own(store, 'positions')}")
+    names = store.rows(f"SELECT DISTINCT project FROM {store.own('positions')}")
     assert names == [("orders of today",), ("sales",)]
     said = refused(renamed, "project", "rename", "order", "orders of today", "--yes")
     assert "error[unknown-project]" in said
@@ -255,17 +173,6 @@ def test_a_rename_onto_a_project_that_is_there_is_refused(store: Store, made: Ma
         done(project, "apply", "--yes")
     assert "error[project-exists]" in refused(sales, "project", "rename", "orders", "sales", "--yes")
     assert "error[unknown-project]" in refused(orders, "project", "rename", "orders", "sales", "--yes")
-
-
-@OTHER_HALF
-def test_what_an_older_version_wrote_is_given_a_name_by_hand(store: Store, made: Make):
-    done(made("orders"), "apply", "--yes")
-    done(made("orders"), "run", "--once", "load")
-    make_older(store, ("migrations", "migration_steps", "watermarks"))
-    other = made("other", table="orders")
-    done(other, "project", "rename", "-", "other", "--yes")
-    assert "No changes" in done(other, "plan")
-    assert store.rows(f"SELECT DISTINCT project FROM {own(store, 'migrations')}") == [("other",)]
 
 
 @HALF
@@ -295,47 +202,6 @@ def test_import_takes_tables_of_its_own_database_alone(store: Store, made: Make)
     assert "belongs to project `orders`, and left out" in found.err
     assert "error[table-of-another-project]" in refused(sales, "import", "wh", "orders")
     assert "name: orders" in done(orders, "import", "wh", "orders")
-
-
-@HALF
-def test_letters_of_an_older_version_are_seen_before_the_first_run(store: Store, made: Make):
-    orders, sales = made("orders", rest="    on_error: dlq\n"), made("sales", rest="    on_error: dlq\n")
-    for project in (orders, sales):
-        project.write("ticks-2.jsonl", '{"id": "x"}\n{"id": "y"}\n')
-        done(project, "run", "--once", "ticks")
-    make_older(store, ("positions",))
-    letters = own(store, "dead_letters")
-    store.run(f"UPDATE {letters} SET stream = 'ticks' WHERE stream = 'orders/ticks'")
-    positions = own(store, "positions")
-    store.run(f"DELETE FROM {positions} WHERE target LIKE '%sales_ticks'")
-    before = store.rows(f"SELECT * FROM {letters}")
-    assert [each["letters"] for each in json.loads(done(orders, "dlq", "list", "--json"))] == [2]
-    assert json.loads(done(sales, "dlq", "list", "--json"))[0]["letters"] == 2
-    assert [each["error"] for each in json.loads(done(orders, "dlq", "show", "ticks", "--json"))]
-    assert json.loads(done(orders, "status", "ticks", "--json"))[0]["dead_letters"] == 2
-    assert "nobody-to-ask" in refused(orders, "dlq", "purge", "ticks")
-    assert store.rows(f"SELECT * FROM {letters}") == before
-    assert json.loads(refused(orders, "dlq", "replay", "ticks", "--json"))["failed"] == 2
-    assert store.rows(f"SELECT stream, attempt FROM {letters}") == [
-        ("orders/ticks", 2), ("orders/ticks", 2), ("sales/ticks", 1), ("sales/ticks", 1)
-    ]  # fmt: skip
-    store.run(f"UPDATE {letters} SET stream = 'ticks' WHERE stream = 'orders/ticks'")
-    done(orders, "run", "--once", "ticks")
-    assert store.rows(f"SELECT count(*) FROM {letters} WHERE stream = 'orders/ticks'") == [(2,)]
-    store.run(f"UPDATE {letters} SET stream = 'ticks' WHERE stream = 'sales/ticks'")
-    assert done(orders, "dlq", "purge", "ticks", "--yes") == "ticks: 2 removed\n"
-    assert store.rows(f"SELECT stream FROM {letters}") == [("ticks",), ("ticks",)], "taken up once"
-
-
-@OTHER_HALF
-def test_letters_of_an_older_version_are_purged_before_the_first_run(store: Store, made: Make):
-    orders = made("orders", rest="    on_error: dlq\n")
-    orders.write("ticks-2.jsonl", '{"id": "x"}\n')
-    done(orders, "run", "--once", "ticks")
-    make_older(store, ("positions",))
-    store.run(f"UPDATE {own(store, 'dead_letters')} SET stream = 'ticks'")
-    assert done(orders, "dlq", "purge", "ticks", "--yes") == "ticks: 1 removed\n"
-    assert store.rows(f"SELECT stream FROM {own(store, 'dead_letters')}") == []
 
 
 def appending(project: Inside) -> Inside:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 
 import pytest
-from deltalake import CommitProperties, DeltaTable, Transaction
 
 from tests.commands import Inside
 from tests.lakes import Lake
@@ -169,44 +167,3 @@ def test_a_lake_that_has_another_name_here(tmp_path: Path, lake: Lake, increment
     assert rows(lake, "orders") == [(1, "orders"), (2, "orders")]
     if incremental:
         assert json.loads(done(shop, "status", "load", "--json"))[0]["watermark"] == "2"
-
-
-def test_a_watermark_of_an_older_version_is_moved(tmp_path: Path, lake: Lake):
-    orders = make(tmp_path, "orders")
-    done(orders, "run", "--once", "load")
-    _older(lake)
-    assert "lake.orders: 2 → forgotten" in done(orders, "rewind", "load", "--to", "earliest", "--yes")
-    assert json.loads(done(orders, "status", "load", "--json"))[0]["watermark"] is None
-    assert "lake.orders: no watermark → 2" in done(orders, "rewind", "load", "--to", "2", "--yes")
-    orders.write("rows.csv", "id,name\n2,orders\n3,more\n")
-    done(orders, "run", "--once", "load")
-    assert rows(lake, "orders") == [(1, "orders"), (2, "orders"), (3, "more")]
-
-
-def test_a_watermark_of_an_older_version_is_taken_up_and_stops_that(tmp_path: Path, lake: Lake):
-    orders = make(tmp_path, "orders")
-    done(orders, "run", "--once", "load")
-    _older(lake)
-    orders.write("rows.csv", "id,name\n2,orders\n3,more\n")
-    done(orders, "run", "--once", "load")
-    assert rows(lake, "orders") == [(1, "orders"), (2, "orders"), (3, "more")]
-    log = DeltaTable(lake.path("orders"))
-    number = log.transaction_version("flowc:load:lake.orders")
-    # An older version reads the file of that number, and stops where there is none.
-    assert number is not None
-    assert not list(lake.path("orders").glob(f"_flowc/*/{number}.json"))
-
-
-def _older(lake: Lake) -> None:
-    """Turns the one watermark of a table into what the version before projects would have left."""
-    folder = lake.path("orders") / "_flowc"
-    (file,) = folder.glob("*/1.json")
-    row = json.loads(file.read_text())
-    del row["project"]
-    row["pipeline"] = row.pop("pipeline_name")
-    name = f"flowc:{row['pipeline']}:{row['target']}"
-    file.parent.rename(folder / hashlib.sha256(name.encode()).hexdigest()[:24])
-    (folder / hashlib.sha256(name.encode()).hexdigest()[:24] / "1.json").write_text(json.dumps(row))
-    table = DeltaTable(lake.path("orders"))
-    properties = CommitProperties(app_transactions=[Transaction(name, 1)])
-    table.create_write_transaction([], "append", table.schema(), commit_properties=properties)

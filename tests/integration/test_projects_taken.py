@@ -10,7 +10,6 @@ import pytest
 from flowc.service.access.owners import Owners
 from tests.commands import Inside
 from tests.integration.test_projects import Make, appending, done, made, refused
-from tests.older import make_older, own
 from tests.stores import HALF, OTHER_HALF, Store
 
 pytestmark = pytest.mark.turns("store", 2)
@@ -34,9 +33,9 @@ def test_a_table_is_taken_over_with_the_watermark_of_its_load(store: Store, made
     shop.write("specs/project.yaml", specs)
     shop.write("rows.csv", "id,name\n2,again\n3,more\n")
     assert "project take house.orders`" in refused(shop, "plan")
-    before = store.rows(f"SELECT project, version FROM {own(store, 'migrations')}")
+    before = store.rows(f"SELECT project, version FROM {store.own('migrations')}")
     assert "nobody-to-ask" in refused(shop, "project", "take", "orders")
-    assert store.rows(f"SELECT project, version FROM {own(store, 'migrations')}") == before
+    assert store.rows(f"SELECT project, version FROM {store.own('migrations')}") == before
     told = done(shop, "project", "take", "house.orders", "--from", "orders", "--yes")
     assert "project `orders` leaves `house.orders` alone from then on" in told
     assert "No changes" in done(shop, "plan")
@@ -84,7 +83,7 @@ def test_a_load_of_a_table_that_was_taken_stops_whatever_it_is_called(store: Sto
 def test_a_load_stops_where_another_project_was_the_first_to_apply_meanwhile(store: Store, made: Make, monkeypatch):
     orders, shop = made("orders"), made("shop", table="orders")
     done(shop, "apply", "--yes")
-    store.run(f"DELETE FROM {own(store, 'migrations')}")
+    store.run(f"DELETE FROM {store.own('migrations')}")
     look, applied = Owners.refuse, partial(done, shop, "apply", "--yes")
     if store.kind == "duckdb":  # whose file one process holds
         applied()
@@ -125,32 +124,9 @@ def test_what_cannot_be_taken_over_is_told(store: Store, made: Make):
         (("wh.orders_ticks",), "nothing-to-take"),
     ):
         assert f"error[{code}]" in refused(sales, "project", "take", *words, "--yes")
-    store.run(f"UPDATE {own(store, 'migrations')} SET status = 'failed'")
+    store.run(f"UPDATE {store.own('migrations')} SET status = 'failed'")
     assert "error[apply-unfinished]" in refused(sales, "project", "take", "orders", "--yes")
-    assert store.rows(f"SELECT project, version FROM {own(store, 'migrations')}") == [("orders", 1)]
-
-
-@OTHER_HALF
-def test_a_table_that_an_older_version_left_to_nobody_is_taken_over(store: Store, made: Make):
-    orders = made("orders")
-    text = (orders.path / "specs/project.yaml").read_text()
-    more = "".join(f"\n  t{n}: {{ connection: wh, columns: {{ id: bigint }} }}" for n in range(3))
-    orders.write("specs/project.yaml", text.replace("tables:", f"tables:{more}"))
-    done(orders, "apply", "--yes")
-    done(orders, "run", "--once", "load")
-    make_older(store, ("migrations", "migration_steps", "watermarks"))
-    shop = made("shop", table="orders")
-    shop.write("rows.csv", "id,name\n2,again\n3,more\n")
-    assert "error[table-of-another-project]" in refused(shop, "plan")
-    told = done(shop, "project", "take", "orders", "--yes")
-    assert "watermarks" in told
-    done(shop, "run", "--once", "load")
-    assert store.rows("SELECT id FROM orders") == [(1,), (2,), (3,)]
-    assert "No changes" not in done(shop, "plan"), "of the stream, which was not applied here"
-    text = (orders.path / "specs/project.yaml").read_text()
-    orders.write("specs/project.yaml", text.partition("pipelines:")[0].replace("  orders:", "  mine:"))
-    assert " 0 to drop" in done(orders, "plan")
-    assert store.rows(f"SELECT project, version FROM {own(store, 'migrations')}") == [("", 1), ("", 2), ("shop", 1)]
+    assert store.rows(f"SELECT project, version FROM {store.own('migrations')}") == [("orders", 1)]
 
 
 def two_targets(project: Inside, source: Inside, *tables: str) -> None:
@@ -168,7 +144,7 @@ def test_what_a_stream_keeps_of_another_table_stays(store: Store, made: Make):
     two_targets(shop, orders, "orders_ticks")
     done(orders, "run", "--once", "ticks")
     done(shop, "project", "take", "wh.orders_ticks", "--from", "orders", "--yes")
-    kept = store.rows(f"SELECT project, target FROM {own(store, 'positions')}")
+    kept = store.rows(f"SELECT project, target FROM {store.own('positions')}")
     assert [(project, str(target).rpartition(".")[2]) for project, target in kept] == [
         ("orders", "others"),
         ("shop", "orders_ticks"),

@@ -30,7 +30,6 @@ from flowc.service.streams.run import run_stream
 from flowc.service.streams.status import stream_status
 from flowc.stream import BatchLimits, SourcePlan, StreamPlan
 from tests.commands import Inside
-from tests.older import own
 from tests.stores import KINDS, Store
 from tests.streams.shards import FIRST, Shards, sequence
 from tests.streams.test_state_runs import Cut, Open, Worker, _kind, _messages, _plan, _rows, model, opened
@@ -229,6 +228,6 @@ def test_a_stream_is_moved_to_texts(project: Inside, store: Store, to: str) -> N
     with pytest.raises(UsageError, match="no place in a source"):
         _rewind(f"{shard}:12")
     if to == ONE:
-        assert store.rows(f"SELECT partition_name, next_position FROM {own(store, 'positions')}") == sorted(
+        assert store.rows(f"SELECT partition_name, next_position FROM {store.own('positions')}") == sorted(
             (each, sequence(each, 19)) for each in (shard, other)
         )

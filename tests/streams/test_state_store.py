@@ -6,7 +6,7 @@ import itertools
 import json
 import random
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,9 @@ from flowc.compiler.streamplan.state import Owner, state_plan
 from flowc.errors import FlowcError
 from flowc.nodes import DedupePlan
 from flowc.runtime.connectors import open_database
-from flowc.runtime.renewal import _renew
 from flowc.runtime.streams.epoch import Intent, Range
 from flowc.runtime.streams.graph.build import Node
 from flowc.runtime.streams.graph.state import States
-from flowc.runtime.streams.keyed.segments import read
 from flowc.runtime.streams.lookups import Version
 from flowc.runtime.streams.operators.dedupe import Dedupe
 from flowc.runtime.streams.state import payloads
@@ -31,7 +29,6 @@ from flowc.runtime.streams.state.memory import Memory, MemoryStore
 from flowc.runtime.streams.state.payloads import PIECE
 from flowc.runtime.streams.state.store import DatabaseStore
 from flowc.runtime.streams.targets.contract import Fenced
-from tests.older import group, make_groups, make_older, own
 from tests.stores import KINDS, Store, address
 
 pytestmark = pytest.mark.usefixtures("kept_files")
@@ -221,78 +218,6 @@ def test_streams_of_one_name_in_two_projects_do_not_meet(opened: Open) -> None:
         {("source", "0"): "5"},
         [b"one"],
     )
-
-
-@pytest.mark.parametrize("made", KINDS, indirect=True)
-def test_what_an_older_version_kept_is_taken_up_once(opened: Open, made: Store) -> None:
-    first = opened()
-    first.open()
-    first.intend(_intent(1))
-    first.intend(_intent(2))
-    point = Checkpoint(1, {("source", "0"): "5"}, fingerprints={"a 'b'": "{f}"})
-    first.save(point)
-    first.remember({"fact": "kept"})
-    first.close()
-    rows = [(n << 50, 7, n - 500) for n in range(1, 9000)]
-    kept = {number: rows[number::3] for number in range(3)}
-    make_groups(made, [(PROJECT, NAME, "a 'b'", number, group(part)) for number, part in kept.items()])
-    make_older(made, ("checkpoints", "epochs", "state", "facts"))
-    looked = opened()
-    assert looked.look().checkpoint.positions == {("source", "0"): "5"}
-    assert looked.recalled() == {"fact": "kept"}
-    looked.close()
-    again = opened()
-    found = again.open()
-    assert (replace(found.checkpoint, segments=()), found.intents, found.last) == (point, (_intent(2),), 2)
-    assert {(each.node, each.fingerprint, each.sequence) for each in found.checkpoint.segments} == {("a 'b'", "{f}", 1)}
-    assert all(
-        (piece.rows.group == each.group).all() for each in found.checkpoint.segments for piece in [read(each.data)]
-    )
-    assert sum(each.rows for each in found.checkpoint.segments) == len(rows)
-    assert _rows_of(found.checkpoint.segments) == sorted(rows)
-    assert again.facts() == {"fact": "kept"}
-    again.intend(_intent(3))
-    again.close()
-    other = opened(project="other")
-    assert other.open().last == 0
-    other.close()
-    assert opened().open().checkpoint.segments == found.checkpoint.segments
-    with pytest.raises(Exception, match=r"(?i)stream"):
-        made.run(f"INSERT INTO {own(made, 'checkpoints')} (stream, epoch, intended, body) VALUES ('s', 0, 0, '')")
-    # Workers of the version before find another fingerprint, and no table to write into.
-    ((body,),) = made.rows(f"SELECT body FROM {own(made, 'checkpoints')} WHERE intended = 3")
-    assert '"2:{f}"' in str(body)
-    with pytest.raises(Exception, match=r"(?i)state"):
-        made.run(f"DELETE FROM {own(made, 'state')}")
-
-
-def _rows_of(segments: Iterable[Segment]) -> list[tuple[int, int, int]]:
-    """The keys and times of the rows of segments."""
-    pieces = [read(each.data).rows for each in segments]
-    return sorted(row for run in pieces for row in zip(run.hi.tolist(), run.lo.tolist(), run.at.tolist(), strict=True))
-
-
-@pytest.mark.parametrize("made", KINDS, indirect=True)
-def test_state_that_a_worker_of_the_version_before_wrote_behind_it_is_not_taken(opened: Open, made: Store) -> None:
-    first = opened()
-    first.open()
-    first.save(Checkpoint(1, segments=(segment("a", 1, 1, b"kept"),), fingerprints={"a": "f"}))
-    made.run(f"""UPDATE {own(made, "checkpoints")} SET body = replace(body, '"2:', '"')""")
-    assert opened().open().checkpoint.fingerprints == {"a": "1:f"}
-
-
-@pytest.mark.parametrize("made", KINDS, indirect=True)
-def test_two_workers_that_renew_the_tables_at_once_lose_nothing(opened: Open, made: Store) -> None:
-    first = opened()
-    first.open()
-    first.save(Checkpoint(1, {("source", "0"): "5"}, fingerprints={"a": "f"}))
-    make_groups(made, [(PROJECT, NAME, "a", 3, group([(5, 6, 7)]))])
-    make_older(made, ("checkpoints", "epochs", "state", "facts"))
-    for each in first.sql.renewals:
-        for _ in range(2):  # the second one has looked before the first one was done
-            _renew(first.database, each)
-    assert _rows_of(first.open().checkpoint.segments) == [(5, 6, 7)]
-    assert _rows_of(first.open().checkpoint.segments) == [(5, 6, 7)]
 
 
 def _batch(first: int, count: int, size: int = 1) -> pa.RecordBatch:

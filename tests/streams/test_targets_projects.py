@@ -1,4 +1,4 @@
-"""Targets that are no tables of a database: streams of one name in two projects, and what older versions left."""
+"""Targets that are no tables of a database: streams of one name in two projects, and those of a renamed project."""
 
 from __future__ import annotations
 
@@ -33,28 +33,28 @@ SPAN = Span(SourceFile("s.yaml", ""), 0, 0)
 
 
 class Place:
-    """A folder, a Delta table or a topic, and those who write it as streams of some name."""
+    """A fformer, a Delta table or a topic, and those who write it as streams of some name."""
 
-    def __init__(self, kind: str, folder: Path, kafka: str, topic: str) -> None:
-        self.kind, self.folder, self.kafka, self.topic = kind, folder, kafka, topic
+    def __init__(self, kind: str, fformer: Path, kafka: str, topic: str) -> None:
+        self.kind, self.fformer, self.kafka, self.topic = kind, fformer, kafka, topic
         self.prefix = uuid.uuid4().hex[:8]
 
     def writer(self, stream: str, was: str = "") -> Any:
         stream, was = (f"{self.prefix}{name}" if name else "" for name in (stream, was))
         if self.kind == "files":
             plan = files_target(FilesOutput("out", "rows", "jsonl", {}, (), SPAN), COLUMNS, "s")
-            return FilesWriter(plan, stream, str(self.folder), was=was)
+            return FilesWriter(plan, stream, str(self.fformer), was=was)
         if self.kind == "delta":
-            return DeltaWriter(delta_plan(), stream, open_database("delta", {"uri": str(self.folder)}), was)
+            return DeltaWriter(delta_plan(), stream, open_database("delta", {"uri": str(self.fformer)}), was)
         options = {"bootstrap_servers": self.kafka}
         return KafkaWriter(TopicTarget("bus", self.topic, "json", COLUMNS), stream, options, was=was)
 
     def ids(self) -> list[int]:
         if self.kind == "files":
-            files = list((self.folder / "rows").glob("*.jsonl"))
+            files = list((self.fformer / "rows").glob("*.jsonl"))
             return sorted(json.loads(line)["id"] for path in files for line in path.read_text().splitlines())
         if self.kind == "delta":
-            table: Any = DeltaTable(str(self.folder / "events")).to_pyarrow_table()
+            table: Any = DeltaTable(str(self.fformer / "events")).to_pyarrow_table()
             return sorted(table.column("id").to_pylist())
         return sorted(json.loads(m.value() or b"")["id"] for m in topics.committed(self.kafka, self.topic))
 
@@ -87,10 +87,10 @@ def test_streams_of_one_name_in_two_projects_do_not_meet(place: Place):
     assert place.ids() == sorted([*range(30), *range(10)])
 
 
-def test_what_an_older_version_wrote_is_taken_up_once(place: Place):
+def test_what_was_written_under_the_former_name_is_taken_up_once(place: Place):
     epochs = numbers(3)
-    older = place.writer("s")
-    wrote(older, 0, epochs[:2])
+    former = place.writer("s")
+    wrote(former, 0, epochs[:2])
     looking = place.writer("a/s", "s")
     assert looking.look().epoch == 2
     looking.close()
@@ -100,17 +100,17 @@ def test_what_an_older_version_wrote_is_taken_up_once(place: Place):
     assert place.ids() == list(range(30))
 
 
-def test_a_worker_of_an_older_version_is_stopped(place: Place):
+def test_a_worker_of_the_former_name_is_stopped(place: Place):
     epochs = numbers(4)
-    older = place.writer("s")
-    older.open()
+    former = place.writer("s")
+    former.open()
     for each in epochs[:2]:
-        older.write(each)
-    older.flush()
+        former.write(each)
+    former.flush()
     wrote(place.writer("a/s", "s"), 2, epochs[2:3])
     with pytest.raises(FlowcError):
-        _written(older, epochs[2])
-    older.close()
+        _written(former, epochs[2])
+    former.close()
     assert place.ids() == list(range(30))
     again = place.writer("s")
     if place.kind == "files":

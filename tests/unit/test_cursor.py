@@ -1,4 +1,4 @@
-"""Where a read goes on: as exactly as the cursor's type says it, also from what older versions have stored."""
+"""Where a read goes on: as exactly as the cursor's type says it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def bound(kind: str, watermark: str, *, lag: float = 0, start: str | None = None
     ("kind", "watermark", "expected"),
     [
         ("timestamp", "2026-01-01 12:00:00.000000", "2026-01-01 12:00:00.000000"),
-        # As versions before kept it: the instant in the target.
+        # An instant, of which the cursor has the time in its zone.
         ("timestamp", "2026-01-01 17:00:00.000000+00:00", "2026-01-01 12:00:00.000000"),
         ("date", "2026-01-02 05:00:00.000000+00:00", "2026-01-02"),
         ("date", "2026-01-02 00:00:00.000000", "2026-01-02"),
@@ -79,17 +79,9 @@ def test_no_digit_of_a_decimal_is_rounded(digits):
     assert Decimal(bound("numeric", value, lag=1)) == int(value) - 1
 
 
-@given(st.floats(1e-300, 1e300) | st.floats(-1e300, -1e-300), st.booleans())
-def test_a_double_is_never_read_as_a_greater_one(number: float, rounded: bool):
-    """Whether all of its digits were kept or fifteen of them."""
-    found = float(bound("double", f"{number:.15g}" if rounded else repr(number)))
-    assert found <= number
-    assert number - found <= 1.6e-14 * abs(number)
-
-
-def test_a_lower_float_is_not_before_the_start():
-    assert float(bound("double", "5", start="5")) == 5
-    assert float(bound("double", "6", start="5")) < 6
+@given(st.floats(1e-300, 1e300) | st.floats(-1e300, -1e-300))
+def test_a_double_is_read_as_it_was_stored(number: float):
+    assert float(bound("double", repr(number))) == number
 
 
 @pytest.mark.parametrize(

@@ -182,8 +182,6 @@ MYSQL = Dialect(
         options=_OPTIONS,
         index_length=191,
         ensure=("CREATE TABLE IF NOT EXISTS {table} ({columns})" + _OPTIONS,),
-        retype=("ALTER TABLE {table} {changes}",),
-        renew=("ALTER TABLE {table} ADD COLUMN {project} FIRST, {changes}DROP PRIMARY KEY, ADD PRIMARY KEY ({key})",),
     ),
     temporary=TemporaryTables(
         schema=None,

@@ -135,19 +135,6 @@ POSTGRES = Dialect(
             + _CREATE_SCHEMA
             + " CREATE TABLE IF NOT EXISTS {table} ({columns}); END IF; END $flowc$",
         ),
-        # The table stays the one on which rights were granted.
-        renew=(
-            "LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE",
-            "ALTER TABLE {table} RENAME COLUMN {was} TO {now}",
-            "ALTER TABLE {table} ADD COLUMN {project} DEFAULT '', DROP CONSTRAINT {constraint}, "
-            "ADD PRIMARY KEY ({key})",
-            'ALTER TABLE {table} ALTER COLUMN "project" DROP DEFAULT',
-        ),
-        retype=(
-            "LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE",
-            "ALTER TABLE {table} RENAME COLUMN {was} TO {now}",
-            "ALTER TABLE {table} ALTER COLUMN {now} TYPE {type}",
-        ),
     ),
     temporary=TemporaryTables(
         schema="pg_temp",

@@ -26,8 +26,6 @@ _TIMES = (Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ)
 _TEXTS = (Kind.TEXT, Kind.UNKNOWN)
 _UNORDERED = (Kind.BOOL, Kind.JSON, Kind.ARRAY, Kind.STRUCT, Kind.INTERVAL)
 _DOUBLE = DataType(Kind.FLOAT64)
-_ROUNDED = {Kind.FLOAT32: 6, Kind.FLOAT64: 15}
-"""The digits that older versions kept of a float, some of them rounded up."""
 STORED, START, FROM, TO = "the stored watermark", "start", "--from", "--to"
 """Where a value of a cursor is from: what its user has to mend if it is none."""
 _FORGET = "forget it with `flowc rewind NAME --to earliest`, or say with `--to` where the load goes on"
@@ -137,9 +135,9 @@ def bound_value(
     if watermark is None:
         return start
     watermark = _edge(watermark, column.type, timezone, of=of) if of == FROM else watermark
-    moved = _moved(_unrounded(watermark, column.type), column, incremental.lag, timezone, of)
+    moved = _moved(watermark, column, incremental.lag, timezone, of)
     # What lies before `start` was left out by the first load, and stays out however far `lag` reaches.
-    if start is None or not (incremental.lag or column.type.is_float):
+    if start is None or not incremental.lag:
         return moved
     order = Decimal if column.type.is_number else str
     return max(moved, min(start, canonical(watermark, column, timezone, of=of), key=order), key=order)
@@ -151,15 +149,6 @@ def canonical(value: str, column: Column, timezone: str | None = None, *, of: st
     Raises UsageError for what is no value of the column.
     """
     return _moved(value, column, 0, timezone, of)
-
-
-def _unrounded(value: str, kind: DataType) -> str:
-    """A float that older versions may have rounded up, so much less that nothing after the true one is left out."""
-    digits = _ROUNDED.get(kind.kind)
-    number = Decimal(value) if digits and _is_number(value) else None
-    if digits is None or not number or len(number.normalize(_EXACT).as_tuple().digits) > digits:
-        return value
-    return str(_EXACT.subtract(number, Decimal(1).scaleb(number.adjusted() - digits + 1)))
 
 
 def _is_number(value: str) -> bool:
@@ -223,7 +212,7 @@ def _local(value: str, lag: float, timezone: str | None) -> datetime:
 
 
 def local_time(value: str, timezone: str | None) -> datetime:
-    """The text of a time without a zone; older versions kept an instant of it, which is that time in its zone."""
+    """The text of a time without a zone; of an instant, that is its time in the zone."""
     moment = datetime.fromisoformat(value)
     if moment.tzinfo is None:
         return moment

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from flowc.catalog import Column, Table, TableName
+from flowc.catalog import Column, TableName
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.ir import Apply
 from flowc.compiler.loads.cursor import (
@@ -27,9 +27,9 @@ from flowc.compiler.loads.reads import repeated
 from flowc.compiler.loads.staging import Field, fields, one_step
 from flowc.compiler.quote import ident, table, text
 from flowc.compiler.tables.ddl import is_decimal_text, stored
-from flowc.compiler.tables.state import PROJECT_COLUMN, ensure_state, move_project, renewal
+from flowc.compiler.tables.state import PROJECT_COLUMN, ensure_state
 from flowc.errors import UsageError
-from flowc.loadplan import LIVE_WATERMARKS, PROJECT, Check, Execute, Renewal
+from flowc.loadplan import LIVE_WATERMARKS, PROJECT, Check, Execute
 from flowc.types import TEXT, TIMESTAMPTZ
 
 CURSOR = "flowc_cursor"
@@ -81,34 +81,21 @@ def place_of_watermarks(dialect: Dialect) -> Iterator[str]:
     yield from ensure_state(WATERMARKS, _columns(dialect), _KEY, dialect)
 
 
-def of_pipeline(pipeline: str, dialect: Dialect, held: Table) -> str:
+def columns_of_watermarks(dialect: Dialect) -> Iterator[str]:
+    """The names of the columns of the table of watermarks."""
+    return (column.name for column in _columns(dialect))
+
+
+def of_pipeline(pipeline: str, dialect: Dialect) -> str:
     """A query of all watermarks of pipelines of that name, whatever their projects, targets and cursors, newest first.
 
-    `held` is their table as it is: an older version may have made it.
+    Columns: project, target, column_name, value, and table_id where the engine identifies tables.
     """
-    old = held.column(PROJECT) is None
-    project, name = (f"'' AS {ident(PROJECT)}", "pipeline") if old else (f"w.{ident(PROJECT)}", "pipeline_name")
-    known = f"w.{ident(TABLE_ID.name)}" if held.column(TABLE_ID.name) is not None else f"NULL AS {ident(TABLE_ID.name)}"
-    columns = ", ".join((project, *(ident(name) for name in ("target", "column_name", "value")), known))
     # SQLite takes a name that no column has for a text, unless it stands behind that of a table.
-    where = f"w.{ident(name)} = {text(pipeline, dialect)} ORDER BY {ident('loaded_at')} DESC, {ident('target')}"
-    return f"SELECT {columns} FROM {table(dialect.state_table(WATERMARKS))} AS w WHERE {where}"
-
-
-def renew_watermarks(dialect: Dialect) -> tuple[Renewal, ...]:
-    """How the table of watermarks becomes that of this version where an older one made it."""
-    projects = renewal(WATERMARKS, _COLUMNS, _KEY, dialect)
-    if not dialect.tables.identity:
-        return (projects,)
-    add = f"ALTER TABLE {table(projects.table)} ADD COLUMN IF NOT EXISTS {ident(TABLE_ID.name)} TEXT"
-    return (projects, Renewal(projects.table, (add,), TABLE_ID.name))
-
-
-def claim_watermark(project: str, pipeline: str, target: str, dialect: Dialect) -> str:
-    """Takes up the watermark that an older version left of a load."""
-    own = (("pipeline_name", pipeline), ("target", target))
-    where = " AND ".join(f"{ident(name)} = {text(value, dialect)}" for name, value in own)
-    return move_project(WATERMARKS, "", project, dialect, where)
+    names = [name for name in columns_of_watermarks(dialect) if name not in ("pipeline_name", "loaded_at")]
+    columns, of = ", ".join(f"w.{ident(name)}" for name in names), table(dialect.state_table(WATERMARKS))
+    where = f"w.{ident('pipeline_name')} = {text(pipeline, dialect)}"
+    return f"SELECT {columns} FROM {of} AS w WHERE {where} ORDER BY {ident('loaded_at')} DESC, {ident('target')}"
 
 
 def forget_watermark(apply: Apply, target: str, dialect: Dialect) -> str:
@@ -141,7 +128,7 @@ def _identity(name: TableName, dialect: Dialect) -> tuple[str, ...]:
 
 def resume(load: Load) -> Iterator[Execute | Check]:
     """A place for the watermark, and the proof that no other load has moved it since this one was planned."""
-    if load.apply.incremental is None or load.rehearsal:  # which may find what an older version made
+    if load.apply.incremental is None or load.rehearsal:
         return
     if load.dialect.transactions.ddl:
         yield from place(load)
@@ -170,12 +157,8 @@ def of_load(load: Load) -> str:
     cursor = apply.incremental.column if apply.incremental is not None else ""
     own = (("pipeline_name", apply.pipeline), ("target", load.kept))
     parts = [f"{ident(name)} = {text(value, dialect)}" for name, value in own]
-    # What an older version left in the log of a table becomes the project's with the commit of the load.
-    project = text(apply.project, dialect)
-    whose = f"IN ('', {project})" if dialect.attached and load.watermark is not None else f"= {project}"
-    return " AND ".join(
-        [f"{ident(PROJECT)} {whose}", *parts, f"lower({ident('column_name')}) = lower({text(cursor, dialect)})"]
-    )
+    whose = f"{ident(PROJECT)} = {text(apply.project, dialect)}"
+    return " AND ".join([whose, *parts, f"lower({ident('column_name')}) = lower({text(cursor, dialect)})"])
 
 
 def _unmoved(load: Load, state: str) -> Check:

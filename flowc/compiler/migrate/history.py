@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 
 from flowc.catalog import Column
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.quote import ident, idents, text
 from flowc.compiler.tables.rowsql import clock, insert, state_name, value
-from flowc.compiler.tables.state import PROJECT_COLUMN, WAS, ensure_state, move_project, renewal
-from flowc.loadplan import PROJECT, Renewal
+from flowc.compiler.tables.state import PROJECT_COLUMN, ensure_state, move_project
+from flowc.loadplan import PROJECT
 from flowc.types import BIGINT, TEXT, TIMESTAMPTZ
 
 MIGRATIONS, STEPS, LOCKS = "migrations", "migration_steps", "locks"
@@ -55,11 +56,6 @@ def ensure_history(dialect: Dialect) -> tuple[str, ...]:
     return tuple(statement for name, columns, key in _TABLES for statement in ensure_state(name, columns, key, dialect))
 
 
-def renew_history(dialect: Dialect) -> tuple[Renewal, ...]:
-    """How the tables of the history become those of this version where an older one made them."""
-    return tuple(renewal(name, columns, key, dialect) for name, columns, key in _TABLES)
-
-
 def ensure_locks(dialect: Dialect) -> tuple[str, ...]:
     """Makes the table of locks where it is missing."""
     return ensure_state(LOCKS, _LOCKS, ("name",), dialect)
@@ -70,31 +66,28 @@ def locks_table(dialect: Dialect) -> str:
     return str(dialect.state_table(LOCKS))
 
 
-def read_history(project: str, dialect: Dialect, *, old: bool = False) -> str:
-    """All versions of a project and those of none, oldest first, without their snapshots.
-
-    With `old`, the tables are as they were before there were projects.
-    """
-    names = ", ".join(_column(column, old=old) for column in _MIGRATIONS if column.name != "snapshot")
-    whose = f"{ident(PROJECT)} IN ('', {text(project, dialect)})"
-    of = "" if old else f" WHERE {whose}"
-    return f"SELECT {names} FROM {state_name(MIGRATIONS, dialect)}{of} ORDER BY {ident('version')}"
+def columns_of_history() -> Iterator[str]:
+    """The names of the columns of the table of versions."""
+    return (column.name for column in _MIGRATIONS)
 
 
-def _column(column: Column, *, old: bool) -> str:
-    if column.name == PROJECT:
-        return f"'' AS {ident(PROJECT)}" if old else ident(PROJECT)
-    called = WAS.get(column.name, column.name)
-    return ident(called) if old or called == column.name else f"{ident(column.name)} AS {ident(called)}"
+def read_history(project: str, dialect: Dialect) -> str:
+    """All versions of a project, oldest first, without their snapshots; `plan_id` is called `plan`."""
+    names = ", ".join(_column(name) for name in columns_of_history() if name not in (PROJECT, "snapshot"))
+    of = f"{ident(PROJECT)} = {text(project, dialect)}"
+    return f"SELECT {names} FROM {state_name(MIGRATIONS, dialect)} WHERE {of} ORDER BY {ident('version')}"
 
 
-def read_snapshots(dialect: Dialect, *, old: bool = False) -> str:
+def _column(name: str) -> str:
+    return f"{ident(name)} AS {ident('plan')}" if name == "plan_id" else ident(name)
+
+
+def read_snapshots(dialect: Dialect) -> str:
     """The snapshots that count: for each project that of its last finished version, and of those begun after it."""
     name = state_name(MIGRATIONS, dialect)
     last = f"SELECT MAX(d.{ident('version')}) FROM {name} AS d WHERE d.{ident('status')} = 'done'"
-    last += "" if old else f" AND d.{ident(PROJECT)} = m.{ident(PROJECT)}"
-    project = f"'' AS {ident(PROJECT)}" if old else f"m.{ident(PROJECT)}"
-    columns = ", ".join((project, *(f"m.{ident(n)}" for n in ("version", "status", "snapshot"))))
+    last += f" AND d.{ident(PROJECT)} = m.{ident(PROJECT)}"
+    columns = ", ".join(f"m.{ident(n)}" for n in (PROJECT, "version", "status", "snapshot"))
     return (
         f"SELECT {columns} FROM {name} AS m WHERE m.{ident('snapshot')} IS NOT NULL "
         f"AND m.{ident('version')} >= COALESCE(({last}), 0) ORDER BY m.{ident('version')}"
@@ -107,9 +100,9 @@ def count_versions(project: str, dialect: Dialect) -> str:
     return f"SELECT COUNT(*) AS n, {mine} AS mine FROM {state_name(MIGRATIONS, dialect)}"
 
 
-def read_snapshot(project: str, version: int, dialect: Dialect, *, old: bool = False) -> str:
+def read_snapshot(project: str, version: int, dialect: Dialect) -> str:
     """The snapshot of one version that was finished."""
-    of = f"{ident('version')} = {version}" if old else _of(project, version, dialect)
+    of = _of(project, version, dialect)
     return (
         f"SELECT {ident('snapshot')} FROM {state_name(MIGRATIONS, dialect)} WHERE {of} AND {ident('status')} = 'done'"
     )

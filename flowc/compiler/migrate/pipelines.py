@@ -99,7 +99,7 @@ def _changed(old: AppliedPipeline | None, new: AppliedPipeline, broken: tuple[st
         return PipelineChange(new.name, new.target, "add", effects=(_first(new),), breaks=broken)
     changed = tuple(_differences(old, new))
     sql = (old.sql, new.sql) if old.sql != new.sql else None
-    was, now = (_loading(text) for text in (old.load, new.load))
+    was, now = old.load, new.load
     load = (was, now) if was and now and was != now else None
     if not (changed or sql or load or broken):
         return None
@@ -166,7 +166,7 @@ def load_text(plan: LoadPlan) -> str:
 
 
 def _loading(text: str) -> str:
-    """The text of a load without what it does with its watermark, which older versions kept in it."""
+    """The text of a load without what it does with its watermark."""
     parts = re.split(r";\n(?=-- )", text)
     return ";\n".join(part for part in parts if part.partition("\n")[0].removeprefix("-- ") not in PURPOSES)
 

@@ -11,7 +11,6 @@ from flowc.compiler.dialect import Dialect
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.quote import ident, idents, instant, table, text
 from flowc.compiler.tables.ddl import cast
-from flowc.loadplan import kept_name
 from flowc.stream import DEAD_LETTER, LettersSql
 from flowc.types import TIMESTAMPTZ
 
@@ -26,11 +25,6 @@ class Chosen:
     before: datetime | None = None
 
 
-def claim_letters(project: str, stream: str, of: TableName, dialect: Dialect) -> str:
-    """Gives the letters that an older version kept of a stream the name under which they are kept now; a template."""
-    return rename_letters(stream, kept_name(project, stream), of, dialect).replace("{", "{{").replace("}", "}}")
-
-
 def rename_letters(was: str, now: str, of: TableName, dialect: Dialect) -> str:
     """Gives the letters of a stream to another name under which it is kept."""
     names = (text(name, dialect) for name in (now, was))
@@ -38,11 +32,11 @@ def rename_letters(was: str, now: str, of: TableName, dialect: Dialect) -> str:
 
 
 def letters_sql(
-    streams: Sequence[str], of: TableName, kind: str, sources: Sequence[str], chosen: Chosen | None = None
+    stream: str, of: TableName, kind: str, sources: Sequence[str], chosen: Chosen | None = None
 ) -> LettersSql:
-    """The statements on the dead letters of a stream in one dialect; `streams` are the names under which it is kept."""
+    """The statements on the dead letters of a stream in one dialect; `stream` is its name there."""
     dialect, letters = DIALECTS[kind], table(of)
-    every = f"{ident('stream')} IN ({', '.join(_literal(stream, dialect) for stream in streams)})"
+    every = f"{ident('stream')} = {_literal(stream, dialect)}"
     some = " AND ".join((every, *_conditions(chosen or Chosen(), dialect)))
     of_source, columns = f"{ident('source')} = {{source}}", idents(column.name for column in DEAD_LETTER)
     partition, offset = (ident(name) for name in _ORDER)

@@ -9,8 +9,8 @@ from flowc.catalog import Column, TableName
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.loads.lifetimes import TABLE_ID, identity
 from flowc.compiler.quote import ident, idents, table, text
-from flowc.compiler.tables.state import PROJECT_COLUMN, ensure_state, renewal, retyping
-from flowc.loadplan import PROJECT, Renewal
+from flowc.compiler.tables.state import PROJECT_COLUMN, ensure_state
+from flowc.loadplan import PROJECT
 from flowc.stream import PositionSql, TableTarget, TargetPlan
 from flowc.types import BIGINT, TEXT
 
@@ -29,9 +29,6 @@ _COLUMNS = (
     *_BESIDE,
 )
 _KEY = (*(column.name for column in _WHOSE), "partition_name")
-_WAS = {"partition_name": "partition_number", "next_position": "next_offset"}
-"""What the columns were called whose values were numbers. Older versions fail for that, and misread none."""
-_NUMBERED = tuple(Column(_WAS[c.name], BIGINT, nullable=False) if c.name in _WAS else c for c in _COLUMNS)
 _CALLED = ("target", "source", "partition", "next", "epoch", "log_id")
 
 
@@ -39,9 +36,9 @@ def _columns(dialect: Dialect) -> tuple[Column, ...]:
     return (*_COLUMNS, TABLE_ID) if dialect.tables.identity else _COLUMNS
 
 
-def _read_of(columns: Iterable[Column]) -> str:
+def _read() -> str:
     # SQLite takes a name that no column has for a text, unless it stands behind that of a table.
-    names = [column.name for column in columns if column.name not in (PROJECT, "stream_name")]
+    names = [column.name for column in _COLUMNS if column.name not in (PROJECT, "stream_name")]
     return ", ".join(f"p.{ident(name)} AS {ident(as_)}" for name, as_ in zip(names, _CALLED, strict=True))
 
 
@@ -51,7 +48,6 @@ def position_sql(project: str, stream: str, target: TableName, sources: list[str
     The name under which the table stands there is filled in by who asks the database for it.
     """
     state, named = table(dialect.state_table(POSITIONS)), f"{ident('stream_name')} = {_literal(stream, dialect)}"
-    read, numbered = (_read_of(columns) for columns in (_COLUMNS, _NUMBERED))
     of, this = f" FROM {state} AS p WHERE p.", _table_identity(target, dialect)
     held = f"{_own(project, stream, dialect)} AND {ident('target')} = {{target}}"
     at = f"{ident('source')} = {{source}} AND {ident('partition_name')} = {{partition}}"
@@ -60,12 +56,11 @@ def position_sql(project: str, stream: str, target: TableName, sources: list[str
     epoch = ident("epoch")
     adopt = f", {ident(TABLE_ID.name)} = {_braced(this)}" if this else ""
     known = f", p.{ident(TABLE_ID.name)} AS {ident(TABLE_ID.name)}, {this} AS {ident('this_id')}" if this else ""
-    older = (("partition_name", numbered), *(((TABLE_ID.name, read),) if this else ()))
     ends, logs = f"{ident('next_position')} = CASE {{ends}} END", f"{ident('log_id')} = CASE {{logs}} END"
     return PositionSql(
         dialect.state_table(POSITIONS),
         ensure_state(POSITIONS, _columns(dialect), _KEY, dialect),
-        f"SELECT p.{ident(PROJECT)}, {read}{known}{of}{named.format()}",
+        f"SELECT p.{ident(PROJECT)}, {_read()}{known}{of}{named.format()}",
         f"UPDATE {state} SET {epoch} = ABS({epoch}){adopt} WHERE {held}",
         _begin(state, held, this, dialect),
         f"UPDATE {state} SET {ends}, {logs}, {epoch} = {{epoch}}{adopt} WHERE {held} AND {_unchanged(this)} "
@@ -77,15 +72,7 @@ def position_sql(project: str, stream: str, target: TableName, sources: list[str
         tuple((source, text(source, dialect)) for source in sources),
         text(str(target), dialect),
         project,
-        (
-            (PROJECT, f"SELECT '' AS {ident(PROJECT)}, {numbered}{of}{ident('stream')} = {text(stream, dialect)}"),
-            *((name, f"SELECT p.{ident(PROJECT)}, {columns}{of}{named.format()}") for name, columns in older),
-        ),
-        renew_positions(dialect),
-        (
-            f"UPDATE {state} SET {ident(PROJECT)} = {_literal(project, dialect)} WHERE {ident(PROJECT)} = '' "
-            f"AND {named} AND {ident('target')} = {{target}}",
-        ),
+        tuple(column.name for column in _columns(dialect)),
         any_row=f"SELECT 1 AS {ident('one')} FROM {table(target)} LIMIT 1",
         locked=f" AND NOT EXISTS (SELECT 1 FROM {_braced(table(target))} WHERE 1 = 0)" if this else "",
     )
@@ -128,15 +115,6 @@ def counted(target: TargetPlan) -> TargetPlan:
     if not isinstance(target, TableTarget) or target.positions is None:
         return target
     return replace(target, positions=replace(target.positions, later=f" AND {ident('epoch')} < {{epoch}}"))
-
-
-def renew_positions(dialect: Dialect) -> tuple[Renewal, ...]:
-    """How the table of positions becomes that of this version where an older one made it."""
-    numbered = (*_KEY[:-1], _WAS["partition_name"])
-    retyped = retyping(POSITIONS, _WAS, _COLUMNS, _KEY, dialect)
-    add = f"ALTER TABLE {table(retyped.table)} ADD COLUMN IF NOT EXISTS {ident(TABLE_ID.name)} TEXT"
-    known = (Renewal(retyped.table, (add,), TABLE_ID.name),) if dialect.tables.identity else ()
-    return (renewal(POSITIONS, _NUMBERED, numbered, dialect), retyped, *known)
 
 
 def hold_positions(project: str, stream: str, dialect: Dialect) -> str:

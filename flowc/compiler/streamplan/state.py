@@ -12,8 +12,8 @@ from flowc.catalog import Column
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.quote import ident, idents, table, text
-from flowc.compiler.tables.state import PROJECT_COLUMN, ensure_state, move_project, renewal
-from flowc.loadplan import PROJECT, Renewal
+from flowc.compiler.tables.state import PROJECT_COLUMN, ensure_state
+from flowc.loadplan import PROJECT
 from flowc.stream import SourcePlan, StatePlan, StateSql, TableTarget, TargetPlan
 from flowc.types import BIGINT, TEXT, DataType, Kind
 
@@ -31,12 +31,8 @@ class Owner:
 
 
 CHECKPOINTS, EPOCHS, SEGMENTS, FACTS, PAYLOADS = "checkpoints", "epochs", "segments", "facts", "payloads"
-GROUPS = "state"
-"""Where the version before kept each key group as a whole."""
 REPLAYED, JUDGED = ".dead-letters", ".judged-letters"
 """Behind the name of a stream, those under which its replays are counted; the second where `dedupe` judges letters."""
-MOVED = '{"moved":true'
-"""How the checkpoint begins, in the file that all streams shared, of one that has a file of its own by now."""
 EMBEDDED = "sqlite"
 """The kind of the store that a stream has when it names no connection."""
 _STREAM = Column("stream_name", TEXT, nullable=False)
@@ -54,7 +50,6 @@ PAYLOAD_COLUMNS = (
     PROJECT_COLUMN, _STREAM, Column("name", TEXT, nullable=False), _EPOCH, Column("piece", BIGINT, nullable=False),
     _DATA,
 )  # fmt: skip
-_GROUP_COLUMNS = (PROJECT_COLUMN, _STREAM, Column("operator", TEXT, nullable=False), _NUMBER, _DATA)
 _OF = (PROJECT, "stream_name")
 _TABLES: dict[str, tuple[tuple[Column, ...], tuple[str, ...]]] = {
     CHECKPOINTS: ((PROJECT_COLUMN, _STREAM, _EPOCH, Column("intended", BIGINT, nullable=False), _BODY), _OF),
@@ -63,10 +58,6 @@ _TABLES: dict[str, tuple[tuple[Column, ...], tuple[str, ...]]] = {
     FACTS: ((PROJECT_COLUMN, _STREAM, Column("name", TEXT, nullable=False), _BODY), (*_OF, "name")),
     PAYLOADS: (PAYLOAD_COLUMNS, (*_OF, "name", "epoch", "piece")),
 }
-_OLD_TABLES = tuple(name for name in _TABLES if name != PAYLOADS)
-"""Those with what an older version may have left."""
-_MOVING = ("epoch", "intended", "body")
-"""What changes in the row of a stream that goes on."""
 _OWN_FILE = ("PRAGMA journal_mode = WAL",)
 """Readers, and the merging of segments, do not keep the worker of the stream from its embedded store."""
 
@@ -109,7 +100,7 @@ def state_plan(stream: Owner, connection: str | None, kind: str = EMBEDDED, *, s
     dialect = DIALECTS[kind]
     sql = state_sql(stream, dialect)
     if connection is None:
-        sql = replace(sql, ensure=(*_OWN_FILE, *sql.ensure), taking=_taking(stream.stream or stream.name))
+        sql = replace(sql, ensure=(*_OWN_FILE, *sql.ensure))
     return StatePlan(connection, kind, sql, shared, stream=stream.stream or stream.name)
 
 
@@ -122,88 +113,18 @@ def state_sql(stream: Owner, dialect: Dialect) -> StateSql:
     made = (ensure_state(name, columns, key, dialect) for name, (columns, key) in _TABLES.items())
     ensure = tuple(dict.fromkeys(statement for statements in made for statement in statements))
     tables = tuple(dialect.state_table(name) for name in _TABLES)
-    named = _named(stream, dialect, "stream_name")
     return StateSql(
         ensure, _templates(stream, dialect), dialect.state_table(SEGMENTS), tables,
-        dialect.state_table(CHECKPOINTS), dialect.state_table(GROUPS), stream.project,
-        _reads(_of(Owner("", stream.name), dialect, "s."), dialect),
-        _reads(f"WHERE s.{_named(stream, dialect, 'stream')}", dialect),
-        renew_state(dialect),
-        tuple(move_project(name, "", stream.project, dialect, named.format()) for name in _OLD_TABLES),
-        payloads=dialect.state_table(PAYLOADS), regroup=_regroup(dialect),
+        dialect.state_table(CHECKPOINTS), tuple(column.name for column in _TABLES[CHECKPOINTS][0]), stream.project,
+        payloads=dialect.state_table(PAYLOADS),
     )  # fmt: skip
-
-
-def _regroup(dialect: Dialect) -> dict[str, str]:
-    """How what the version before kept by groups is read and taken out; of all streams that are kept there.
-
-    `{whose}` is that condition, in which `{project}` and `{stream_name}` are finished literals.
-    """
-    groups, points = (table(dialect.state_table(name)) for name in (GROUPS, CHECKPOINTS))
-    return {
-        "streams": f"SELECT {idents([*_OF, 'epoch', 'body'])} FROM {points}",
-        "hold": f"UPDATE {points} SET {ident('intended')} = {ident('intended')}",
-        "groups": f"SELECT {idents(['operator', 'data'])} FROM {groups} WHERE {{whose}}",
-        "whose": " AND ".join(f"{ident(name)} = {{{name}}}" for name in _OF),
-        "body": f"UPDATE {points} SET {ident('body')} = '{{body}}' WHERE {{whose}}",
-        "empty": f"DELETE FROM {groups}",
-        "kept": f"SELECT count(*) AS {ident('n')} FROM {table(dialect.state_table(SEGMENTS))} WHERE {{whose}}",
-        "drop": f"DROP TABLE IF EXISTS {groups}",
-    }
-
-
-def renew_state(dialect: Dialect) -> tuple[Renewal, ...]:
-    """How the tables of a store become those of this version where an older one made them."""
-    before = {**_TABLES, GROUPS: (_GROUP_COLUMNS, (*_OF, "operator", "group_number"))}
-    # Whoever looks asks the table of checkpoints first, which is renewed when all others are.
-    order = sorted((name for name in before if name not in (SEGMENTS, PAYLOADS)), key=lambda name: name == CHECKPOINTS)
-    return tuple(renewal(name, *before[name], dialect) for name in order)
 
 
 def _strangers(stream: Owner) -> str:
     dialect = DIALECTS[EMBEDDED]
     named = _named(stream, dialect, "stream_name").format()
-    others = f"{ident(PROJECT)} NOT IN ('', {text(stream.project, dialect)})"
+    others = f"{ident(PROJECT)} <> {text(stream.project, dialect)}"
     return f"SELECT {ident(PROJECT)} FROM {table(dialect.state_table(CHECKPOINTS))} WHERE {named} AND {others} LIMIT 1"
-
-
-def _taking(stream: str) -> dict[str, str]:
-    """How a file takes over what the one that all streams shared, attached as `before`, holds of its stream.
-
-    `{file}` is the other one as a finished literal, and so are `{project}` and `{name}`, of which `whose` chooses.
-    """
-    dialect, columns = DIALECTS[EMBEDDED], {name: idents(c.name for c in of) for name, (of, _) in _TABLES.items()}
-    columns[GROUPS] = idents(column.name for column in _GROUP_COLUMNS)
-    named = ", ".join(_literal(f"{stream}{end}", dialect) for end in ("", REPLAYED, JUDGED))
-    tables = {name: ident(str(dialect.state_table(name))) for name in (*_TABLES, GROUPS)}
-    points, moved = f"before.{tables[CHECKPOINTS]}", _literal(MOVED + "%", dialect)
-    empty = _literal(MOVED + ',"positions":[],"watermarks":[],"fingerprints":{},"logs":[]}', dialect)
-    further = " OR ".join(f"o.{ident(name)} > b.{ident(name)}" for name in ("intended", "epoch"))
-    same = " AND ".join(f"o.{ident(name)} = b.{ident(name)}" for name in _OF)
-    found = {
-        "attach": "ATTACH DATABASE {file} AS before", "detach": "DETACH DATABASE before",
-        "columns": f"SELECT name FROM pragma_table_info('{dialect.state_table(CHECKPOINTS)}', 'before')",
-        # Whoever has gone on in the file of its own is not put back to what somebody has copied here.
-        "left": f"SELECT b.{ident(PROJECT)}, b.{ident('stream_name')}, "
-        f"EXISTS (SELECT 1 FROM main.{tables[CHECKPOINTS]} AS o WHERE {same} AND ({further})) AS is_behind "
-        f"FROM {points} AS b WHERE b.{ident('stream_name')} IN ({named}) AND b.{ident('body')} NOT LIKE {moved}",
-        "whose": f"{ident(PROJECT)} = {{project}} AND {ident('stream_name')} = {{name}}",
-        "groups": f"CREATE TABLE IF NOT EXISTS main.{tables[GROUPS]} AS SELECT * FROM before.{tables[GROUPS]} WHERE 0",
-        "guard": f"CREATE TRIGGER IF NOT EXISTS before.flowc_moved BEFORE UPDATE OF {idents(_MOVING)} "
-        f"ON {tables[CHECKPOINTS]} WHEN OLD.{ident('body')} LIKE {moved} BEGIN SELECT RAISE(ABORT, "
-        "'a newer version of flowc keeps the state of this stream in a file of its own: run that version'); END",
-        "mark": f"UPDATE {points} SET {ident('body')} = CASE WHEN {ident('body')} = '' THEN {empty} "
-        f"ELSE {_literal(MOVED + ',', dialect)} || substr({ident('body')}, 2) END WHERE {{whose}}",
-    }  # fmt: skip
-    for name in (CHECKPOINTS, EPOCHS, FACTS, GROUPS):
-        found[f"clear {name}"] = f"DELETE FROM main.{tables[name]} WHERE {{whose}}"
-        found[f"copy {name}"] = (
-            f"INSERT INTO main.{tables[name]} ({columns[name]}) SELECT {columns[name]} FROM before.{tables[name]} "
-            "WHERE {whose}"
-        )
-        if name != CHECKPOINTS:
-            found[f"take {name}"] = f"DELETE FROM before.{tables[name]} WHERE {{whose}}"
-    return found
 
 
 def _named(stream: Owner, dialect: Dialect, column: str) -> str:

@@ -18,14 +18,13 @@ from flowc.compiler.loads.load import finder
 from flowc.compiler.loads.shape import target_table
 from flowc.compiler.loads.sqlplan import plan_load
 from flowc.compiler.streamplan.filetargets import files_target
-from flowc.compiler.streamplan.letters import claim_letters
 from flowc.compiler.streamplan.positions import position_sql
 from flowc.compiler.tables.ddl import create_schema, create_table
 from flowc.compiler.tables.letters import letters_place
 from flowc.errors import UsageError
 from flowc.loadplan import LoadPlan
 from flowc.nodes import KIND, Changelog
-from flowc.stream import DEAD_LETTER, PositionSql, TableTarget, TargetPlan, TopicTarget
+from flowc.stream import DEAD_LETTER, TableTarget, TargetPlan, TopicTarget
 from flowc.types import UNKNOWN, Kind
 
 LiveTableOf = Callable[[Target], Table | None]
@@ -117,7 +116,7 @@ def _with_letters(target: TargetPlan, wanted: Target | Output, stream: Stream, l
     if target.positions is None or target.connection != wanted.connection:
         return None
     dead = table_target(_letters_apply(wanted, stream), DEAD_LETTER, stream, live(wanted))
-    return replace(target, dead=dead.load, create_dead=dead.create, positions=_claiming(target.positions, dead, stream))
+    return replace(target, dead=dead.load, create_dead=dead.create)
 
 
 def _letters_alone(wanted: Target | Output, stream: Stream, live: LiveTableOf) -> TargetPlan:
@@ -125,15 +124,8 @@ def _letters_alone(wanted: Target | Output, stream: Stream, live: LiveTableOf) -
         return _letters_topic(wanted)
     if isinstance(wanted, Target):
         made = table_target(_letters_apply(wanted, stream), DEAD_LETTER, stream, live(wanted))
-        held = None if made.positions is None else _claiming(made.positions, made, stream)
-        return replace(made, letters=True, positions=held)
+        return replace(made, letters=True)
     raise _not_yet(wanted, stream)
-
-
-def _claiming(positions: PositionSql, letters: TableTarget, stream: Stream) -> PositionSql:
-    """The positions, with which the letters of an older version are taken up too."""
-    claim = claim_letters(stream.project, stream.name, letters.table, DIALECTS[letters.kind])
-    return replace(positions, claim=(*positions.claim, claim))
 
 
 def _letters_apply(target: Target, stream: Stream) -> Apply:

@@ -141,7 +141,7 @@ class Delta:
         folder, found = self._lake.path(table), self._told[table]
         stamps = {delta_watermarks.application(row): delta_watermarks.TAKEN for row in gone}
         for row in rows:
-            stamps |= {**delta_watermarks.former(row, found), **dict([delta_watermarks.write(folder, row, found)])}
+            stamps |= dict([delta_watermarks.write(folder, row, found)])
         self._stamp(table, found, stamps)
         for name, number in stamps.items():
             delta_watermarks.forget(folder, name, number)

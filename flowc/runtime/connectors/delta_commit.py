@@ -62,7 +62,6 @@ class Change:
     """Numbers of applications that the commit carries beside those of watermarks."""
     notes: dict[str, str] = field(default_factory=dict)
     """What the commit tells of itself."""
-    _taken: tuple[tuple[str, int], ...] = field(default=(), init=False)
 
     def commit(self) -> None:
         """Writes it.
@@ -74,8 +73,6 @@ class Change:
         self._require_partitions()
         moved = self._moved()
         marks = [delta_watermarks.write(self.folder, row, self.found) for row in moved]
-        former = (delta_watermarks.former(row, self.found) for row in moved)
-        self._taken = tuple(each for numbers in former for each in numbers.items())
         if not (marks or self.gone or self.new or self._created or self._emptied):
             return
         try:
@@ -154,7 +151,7 @@ class Change:
 
     def _write(self, marks: list[tuple[str, int]]) -> None:
         deltalake = driver("deltalake", "delta")
-        numbers = (*marks, *self.stamps, *self._taken)
+        numbers = (*marks, *self.stamps)
         transactions = [deltalake.Transaction(name, number) for name, number in numbers]
         # A load that looked at the table must find it unchanged; one that only adds may come after others.
         retries = {} if self.step.blind and self.found is not None else {"max_commit_retries": 0}

@@ -30,7 +30,7 @@ _SCHEMA = pa.schema(
 )
 _FORGETS = "delta.setTransactionRetentionDuration"
 TAKEN = 1 << 62
-"""The number of a load that goes on under another name; no file has it, so that an older version stops.
+"""The number of a load that goes on under another name; no file has it.
 
 If it comes back to its name, it goes on with greater ones."""
 _KEPT = 8
@@ -40,13 +40,6 @@ _KEPT = 8
 def application(row: Mapping[str, Any]) -> str:
     """The name under which a load's number stands in the log."""
     return f"flowc:{kept_name(row['project'], row['pipeline_name'])}:{row['target']}"
-
-
-def former(row: Mapping[str, Any], found: Any | None) -> dict[str, int]:
-    """What the log says from now on of what an older version kept of a load: it must not go on with that."""
-    name = application({**row, "project": ""})
-    held = found.transaction_version(name) if found is not None and row["project"] else None
-    return {} if held in (None, TAKEN) else {name: TAKEN}
 
 
 def committed(folder: Path, found: Any | None) -> pa.Table:
@@ -104,8 +97,6 @@ def _current(files: Path, found: Any) -> dict[str, Any] | None:
 def _read(path: Path) -> dict[str, Any]:
     try:
         row = json.loads(path.read_bytes())
-        if "pipeline" in row:  # of a version that knew no projects
-            row |= {"project": "", "pipeline_name": row.pop("pipeline")}
         return {**row, "loaded_at": datetime.fromisoformat(row["loaded_at"])}
     except (OSError, ValueError, KeyError) as error:
         message = f"the watermark in `{path}` cannot be read: {error}"

@@ -203,8 +203,6 @@ class Registry:
             DataError: a file that has a number is another one now.
             Fenced: another worker gives numbers at the same time.
         """
-        if self._left is None and self._since is not None:  # an older version kept no more
-            self._leave(self._since)
         now = self.steady()
         fresh = {seen: self._young.get(seen, now - self._age(seen)) for seen in self._fresh()}
         self._looked = True

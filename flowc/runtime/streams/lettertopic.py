@@ -68,14 +68,10 @@ class TopicLetters:
             letter
             for message, letter in letters
             if letter is not None
-            and self._is_own(letter)
+            and letter["stream"] == self.stream
             and (message["_offset"] >= int(replayed.get((_NAME, str(message["_partition"])), 0))
                  or letter["attempt"] > self.attempts)
         ]  # fmt: skip
-
-    def _is_own(self, letter: Mapping[str, Any]) -> bool:
-        """Whether a letter is of the stream; older versions named no project."""
-        return letter["stream"] in (self.stream, self.stream.partition("/")[2])
 
     def close(self) -> None:
         """Leaves the topic."""
@@ -129,7 +125,7 @@ class TopicLetters:
 
     def _letters(self, messages: pa.RecordBatch) -> pa.RecordBatch:
         found = (letter for letter in map(_letter, messages.to_pylist()) if letter is not None)
-        own = [letter for letter in found if self._is_own(letter) and letter["attempt"] <= self.attempts]
+        own = [letter for letter in found if letter["stream"] == self.stream and letter["attempt"] <= self.attempts]
         return single(pa.RecordBatch.from_pylist(own, schema=SCHEMA))
 
 

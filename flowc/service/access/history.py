@@ -15,9 +15,9 @@ from flowc.compiler.migrate import history as sql
 from flowc.errors import UsageError
 from flowc.migration import Managed, Rename, Snapshot
 from flowc.runtime.connector import Database
-from flowc.runtime.renewal import is_old, renewed
+from flowc.runtime.layout import require_layout
 from flowc.service.access.locks import waiting_for
-from flowc.service.access.scope import Scope, plain_name
+from flowc.service.access.plainnames import plain_name
 
 _FORMAT = 1
 _Row = Mapping[str, Any]
@@ -55,9 +55,7 @@ class History:
     unfinished: tuple[Managed, ...] = ()
     """The tables as the versions after that one set out to leave them."""
     owners: Mapping[TableName, str] = field(default_factory=dict)
-    """The tables of other projects there, by their plain names; "" owns what an older version left to nobody."""
-    unclaimed: bool = False
-    """It is what an older version left, which this project takes up with its next apply."""
+    """The tables of other projects there, by their plain names."""
     here: str | None = None
     """The schema that a name without one means, where the connection says which."""
 
@@ -77,7 +75,7 @@ class History:
         return self.owners.get(plain_name(name, kind, self.here)) if self.owners else None
 
 
-def read_history(database: Database, kind: str, scope: Scope, of: str | None = None) -> History:
+def read_history(database: Database, kind: str, project: str, of: str | None = None) -> History:
     """The history of a project; empty where it never applied anything. Changes nothing.
 
     `kind` is that of the database in which the history is, `of` that of its tables where it is another one.
@@ -86,12 +84,12 @@ def read_history(database: Database, kind: str, scope: Scope, of: str | None = N
     name = dialect.state_table(sql.MIGRATIONS)
     with waiting_for(name, database):
         there = database.table(name)
+        require_layout(there, sql.columns_of_history())
         if there is None:
             return History()
-        old = is_old(there)
-        rows = database.query(sql.read_history(scope.project, dialect, old=old)).to_pylist()
-        held = database.query(sql.read_snapshots(dialect, old=old)).to_pylist()
-    return _history(rows, held, scope, _Named(of or kind, database))
+        rows = database.query(sql.read_history(project, dialect)).to_pylist()
+        held = database.query(sql.read_snapshots(dialect)).to_pylist()
+    return _history(rows, held, project, _Named(of or kind, database))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,42 +104,33 @@ class _Named:
         return self.database.resolved(TableName(None, "t")).table.schema if self.kind == "mysql" else None
 
 
-def _history(rows: Sequence[_Row], held: Sequence[_Row], scope: Scope, named: _Named) -> History:
+def _history(rows: Sequence[_Row], held: Sequence[_Row], project: str, named: _Named) -> History:
     done = {str(row["project"]): decode_snapshot(row["snapshot"]) for row in held if row["status"] == "done"}
-    whose, nobodys = scope.project, done.get("", Snapshot())
-    unclaimed = bool(whose) and not any(row["project"] == whose for row in rows)
-    unclaimed = unclaimed and any(row["project"] == "" for row in rows) and scope.matches(nobodys, named.kind)
-    mine = "" if unclaimed else whose
-    versions = tuple(
-        Version(**{name: value for name, value in row.items() if name != "project"})
-        for row in rows
-        if row["project"] == mine
-    )
-    others = [row for row in held if row["project"] != mine]
+    versions = tuple(Version(**row) for row in rows)
+    others = [row for row in held if row["project"] != project]
     here = named.here() if others else None
     owners = {
         plain_name(entry.table.name, named.kind, here): str(row["project"])
         for row in others
         for entry in decode_snapshot(row["snapshot"]).tables
     }
-    last = done.get(mine, Snapshot())
-    left = [decode_snapshot(row["snapshot"]) for row in held if row["project"] == mine and row["status"] != "done"]
+    last = done.get(project, Snapshot())
+    left = [decode_snapshot(row["snapshot"]) for row in held if row["project"] == project and row["status"] != "done"]
     begun = tuple(name for snapshot in left for name in snapshot.begun)
     # A version that begins notes the renames of those before it, too.
     renames = (left[-1] if left else last).renames
     tables = tuple(entry for snapshot in left for entry in snapshot.tables)
-    return History(versions, last, begun, renames, tables, owners, unclaimed, here)
+    return History(versions, last, begun, renames, tables, owners, here)
 
 
-def read_snapshot(database: Database, kind: str, version: int, history: History, scope: Scope) -> Snapshot:
-    """What a finished version of a project left; `history` is the project's.
+def read_snapshot(database: Database, kind: str, version: int, project: str) -> Snapshot:
+    """What a finished version of a project left.
 
     Raises UsageError for a version that is not there or was not finished.
     """
     dialect = DIALECTS[kind]
     there = database.table(dialect.state_table(sql.MIGRATIONS))
-    project = "" if history.unclaimed else scope.project
-    query = sql.read_snapshot(project, version, dialect, old=is_old(there))
+    query = sql.read_snapshot(project, version, dialect)
     rows = database.query(query).to_pylist() if there is not None else []
     held = rows[0]["snapshot"] if rows else None
     if held is None:
@@ -150,19 +139,13 @@ def read_snapshot(database: Database, kind: str, version: int, history: History,
     return decode_snapshot(held)
 
 
-def claim_history(database: Database, kind: str, scope: Scope, of: str | None = None) -> None:
-    """Makes the tables of the history, or renews them, and takes up what an older version left of the project."""
+def make_history(database: Database, kind: str) -> None:
+    """Makes the tables of the history where they are missing."""
     dialect = DIALECTS[kind]
     names = "` or `".join(str(dialect.state_table(name)) for name in (sql.MIGRATIONS, sql.STEPS))
     with waiting_for(names, database):
         for statement in sql.ensure_history(dialect):
             database.execute(statement)
-        renewed(database, sql.renew_history(dialect))
-    if read_history(database, kind, scope, of).unclaimed:
-        database.begin()
-        for statement in sql.move_history("", scope.project, dialect):
-            database.execute(statement)
-        database.commit()
 
 
 def encode_snapshot(snapshot: Snapshot) -> str:

@@ -38,7 +38,7 @@ def read_live_database(sessions: Sessions, connection: str, names: Iterable[Tabl
 def history_of(sessions: Sessions, connection: str, *, make: bool = False) -> History:
     """The history of the project in a database."""
     kind = sessions.options(connection).kind
-    return read_history(*sessions.control(connection, make=make), sessions.scope, kind)
+    return read_history(*sessions.control(connection, make=make), sessions.project, kind)
 
 
 def fingerprint(tables: Mapping[TableName, Table]) -> str:

@@ -35,7 +35,7 @@ _BUSY, _TAKEN, _DENIED = "write-conflict", "constraint-violated", "access-denied
 """The codes of what a transaction of others kept waiting too long, of a lock that somebody has, and of what no waiting
 helps."""
 SHARED = "apply"
-"""The lock of flowc's own tables, which all projects of a database share; older versions hold it for a whole apply."""
+"""The lock of flowc's own tables, which all projects of a database share."""
 
 
 def lock_of(project: str) -> str:

@@ -16,11 +16,8 @@ from flowc.errors import EngineError, UsageError
 from flowc.migration import Managed, PipelineChange
 from flowc.service.access.history import History
 from flowc.service.access.livedatabase import history_of
-from flowc.service.access.scope import plain_name
+from flowc.service.access.plainnames import plain_name
 from flowc.service.access.sessions import Sessions
-
-UNNAMED = "an older version of flowc, for a project that it gave no name"
-"""Who owns what was applied before there were projects, and was taken up by none."""
 
 
 def refuse_owned(names: Sequence[TableName], connection: str, kind: str, history: History, sessions: Sessions) -> None:
@@ -32,7 +29,7 @@ def refuse_owned(names: Sequence[TableName], connection: str, kind: str, history
         raise UsageError(message, code="table-of-flowc", help="remove it from `tables:`")
     found = {name: owner for name in names if (owner := history.owner(name, kind)) is not None}
     if found:
-        raise _owned(found, connection, sessions.scope.project)
+        raise _owned(found, connection, sessions.project)
 
 
 @dataclass
@@ -61,7 +58,7 @@ class Owners:
     def _look(self, target: Target) -> tuple[History, object] | None:
         try:
             history = history_of(self.sessions, target.connection)
-            return history, self._count(target) if history.versions and not history.unclaimed else None
+            return history, self._count(target) if history.versions else None
         except EngineError as error:
             if error.code != "access-denied":
                 raise
@@ -69,26 +66,26 @@ class Owners:
 
     def _count(self, target: Target) -> object:
         database, kind = self.sessions.control(target.connection)
-        return database.query(count_versions(self.sessions.scope.project, DIALECTS[kind])).to_pylist()
+        return database.query(count_versions(self.sessions.project, DIALECTS[kind])).to_pylist()
 
     def _refuse(self, target: Target, history: History) -> None:
         if owner := history.owner(target.name, target.kind):
-            raise _owned({target.name: owner}, target.connection, self.sessions.scope.project)
+            raise _owned({target.name: owner}, target.connection, self.sessions.project)
 
 
 def _owned(found: dict[TableName, str], connection: str, project: str) -> UsageError:
     owner = next(iter(found.values()))
-    told = f"project `{owner}`" if owner else UNNAMED
+    told = f"project `{owner}`"
     name, more = next(iter(found)), len(found) - 1
     words = f"table `{connection}.{name}` belongs" if not more else f"{more + 1} tables of `{connection}` belong"
     take = shlex.join(("flowc", "project", "take", f"{connection}.{name}"))
-    rename = shlex.join(("flowc", "project", "rename", owner or "-", project))
+    rename = shlex.join(("flowc", "project", "rename", owner, project))
     return UsageError(
         f"{words} to {told}, and project `{project}` declares {'them' if more else 'it'} too",
         code="table-of-another-project",
         help=f"take {'each' if more else 'it'} over with `{take}`; if this is that project under a new name, run "
         f"`{rename}`; else declare a table of another name",
-        details=tuple(f"{connection}.{name}: of {f'project `{of}`' if of else UNNAMED}" for name, of in found.items()),
+        details=tuple(f"{connection}.{name}: of project `{of}`" for name, of in found.items()),
     )
 
 
@@ -108,4 +105,4 @@ def with_owner(load: PipelineChange, kind: str, history: History) -> PipelineCha
     owner = history.owner(name, kind)
     if owner is None:
         return load
-    return replace(load, effects=(*load.effects, f"its table belongs to {f'project `{owner}`' if owner else UNNAMED}"))
+    return replace(load, effects=(*load.effects, f"its table belongs to project `{owner}`"))

@@ -28,7 +28,6 @@ from flowc.runtime.functions import Function, is_loaded, load_functions
 from flowc.runtime.private import make_private
 from flowc.service.access.locks import limit_waits
 from flowc.service.access.options import OpenOptions, open_options
-from flowc.service.access.scope import Scope
 from flowc.service.access.secrets import Resolver
 
 CONTROL = "sqlite"
@@ -47,7 +46,8 @@ class Sessions:
 
     connections: Mapping[str, ConnectionSpec]
     resolver: Resolver
-    scope: Scope = field(default_factory=Scope)
+    project: str = ""
+    """The name of the project that is at work."""
     lock_wait: float | None = None
     """How many seconds statements wait for others; None as servers say, which is for ever."""
     _options: dict[str, OpenOptions] = field(default_factory=dict, repr=False)

@@ -26,10 +26,9 @@ from flowc.compiler.migrate.unfinished import planned_renames
 from flowc.errors import FlowcError, TransientError, UsageError
 from flowc.migration import Change, DatabasePlan, Snapshot, Statement
 from flowc.runtime.connector import Database, TableStore
-from flowc.service.access.history import claim_history, encode_snapshot
+from flowc.service.access.history import encode_snapshot, make_history
 from flowc.service.access.locks import TABLE_LOCK, Patience, apply_lock, shared_lock, waiting_for
 from flowc.service.access.origin import Origin
-from flowc.service.access.scope import Scope
 from flowc.service.changes.around import between, forgetting
 from flowc.service.changes.prechecks import ask, count, judged, refuse_blocked, refuse_losses
 
@@ -82,7 +81,7 @@ class Apply:
     replan: Callable[[], DatabasePlan]
     unowned: Callable[[], None]
     """Raises UsageError where another project owns one of the tables."""
-    scope: Scope
+    project: str
     watcher: Watcher
     by: Origin = field(default_factory=Origin)
     limits: Limits = field(default_factory=Limits)
@@ -91,11 +90,6 @@ class Apply:
     """The most rows that the destructive change of an object may lose, for those that somebody has looked at."""
     planned: tuple[Change, ...] = ()
     """All changes, once they are known."""
-
-    @property
-    def project(self) -> str:
-        """The project that applies."""
-        return self.scope.project
 
     @property
     def dialect(self) -> Dialect:
@@ -111,7 +105,7 @@ def apply_database(work: Apply) -> Applied:
     began, patience = time.monotonic(), Patience(work.limits.lock, work.limits.table_lock)
     with apply_lock(*work.control, patience, work.second, work.project) as prove:
         with shared_lock(*work.control, patience):
-            claim_history(*work.control, work.scope, work.kind)
+            make_history(*work.control)
         plan = work.replan()
         # What was asked when the plan was made may have changed since.
         plan = replace(plan, tables=judged(plan.tables, work.database))

@@ -26,7 +26,7 @@ def find_drift(checked: CheckedSpec, ir: Ir, sessions: Sessions, ignore: Sequenc
     `ignore` are patterns (`warehouse.public.audit_*`) of objects that do not count.
     """
     found = (_drift(wanted, sessions, ignore) for wanted in wanted_of(checked, ir, sessions))
-    return MigrationPlan(tuple(plan for plan in found if plan.snapshot.tables), project=sessions.scope.project)
+    return MigrationPlan(tuple(plan for plan in found if plan.snapshot.tables), project=sessions.project)
 
 
 def _drift(wanted: Wanted, sessions: Sessions, ignore: Sequence[str]) -> DatabasePlan:

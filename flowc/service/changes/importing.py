@@ -62,7 +62,7 @@ def import_tables(
     taken, found, notes = set(known), list[str](), list[str]()
     if not chosen:
         notes += [f"{name}: declared already, and left out" for name in near if name not in (*fresh, *owned)]
-        notes += [f"{name}: belongs to {_whose(owned[name])}, and left out" for name in near if name in owned]
+        notes += [f"{name}: belongs to project `{owned[name]}`, and left out" for name in near if name in owned]
     kept = [] if chosen else [name for name in names if _keeps_bad_rows(tables[name])]
     notes += [f"{name}: it holds bad rows of pipelines, and is left out" for name in kept]
     for name in (name for name in names if name not in kept):
@@ -142,14 +142,10 @@ def _refuse_owned(names: Sequence[TableName], owned: Mapping[TableName, str]) ->
     found = next((name for name in names if name in owned), None)
     if found is not None:
         raise UsageError(
-            f"table `{found}` belongs to {_whose(owned[found])}",
+            f"table `{found}` belongs to project `{owned[found]}`",
             code="table-of-another-project",
             help="if this is that project, give it that name: `project:` in its specs",
         )
-
-
-def _whose(owner: str) -> str:
-    return f"project `{owner}`" if owner else "what an older version of flowc applied"
 
 
 def _plain_name(name: TableName, kind: str) -> TableName:

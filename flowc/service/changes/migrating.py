@@ -72,7 +72,7 @@ def _has_work(request: Request, plan: DatabasePlan) -> bool:
     if plan.changes or plan.pipelines:
         return True
     held = history_of(request.sessions, plan.connection)
-    return held.snapshot != plan.snapshot or held.open is not None or held.unclaimed
+    return held.snapshot != plan.snapshot or held.open is not None
 
 
 def _work(request: Request, plan: DatabasePlan) -> Apply:
@@ -90,7 +90,7 @@ def _work(request: Request, plan: DatabasePlan) -> Apply:
 
     return Apply(
         request.sessions.target(plan.connection), plan.kind, control, plan_id, replan, unowned,
-        request.sessions.scope, request.watcher, origin_of(request.checked.project.root),
+        request.sessions.project, request.watcher, origin_of(request.checked.project.root),
         request.limits, _second(request, plan), _approved(plan) if request.looked_at else {},
     )  # fmt: skip
 

@@ -42,7 +42,7 @@ from flowc.runtime.connector import Database, Rehearsing
 from flowc.service.access.history import History, Version
 from flowc.service.access.livedatabase import fingerprint, read_live_database
 from flowc.service.access.owners import refuse_owned, with_owner, without_owned
-from flowc.service.access.scope import plain_name
+from flowc.service.access.plainnames import plain_name
 from flowc.service.access.sessions import Sessions
 from flowc.service.changes.prechecks import judged
 from flowc.service.changes.streamlooks import StreamLooks
@@ -76,7 +76,7 @@ def make_plan(checked: CheckedSpec, ir: Ir, sessions: Sessions, select: frozense
     plans = tuple(plan for plan in found if plan is not None)
     looks = _looks(checked, ir, sessions)
     outputs, states = tuple(looks.outputs(select)), tuple(stream_states(looks, select))
-    return MigrationPlan(plans, outputs, sessions.scope.project, states)
+    return MigrationPlan(plans, outputs, sessions.project, states)
 
 
 def with_failures(

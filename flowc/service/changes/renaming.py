@@ -16,19 +16,16 @@ from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Apply, Ir, Stream, Target
 from flowc.compiler.loads.badrows import bad_rows_of, count_bad_rows, rename_bad_rows
 from flowc.compiler.loads.identity import LOADS, applications, keys_of_project, other_keys
-from flowc.compiler.loads.watermark import renew_watermarks
 from flowc.compiler.migrate.engines import ENGINES
-from flowc.compiler.migrate.history import renew_history
 from flowc.compiler.streamplan.letters import rename_letters
-from flowc.compiler.streamplan.positions import renew_positions
-from flowc.compiler.streamplan.state import EMBEDDED, renew_state
+from flowc.compiler.streamplan.state import EMBEDDED
 from flowc.compiler.tables.letters import letters_place
-from flowc.compiler.tables.state import KEPT, count_project, move_project, own_tables
+from flowc.compiler.tables.state import KEPT, count_project, list_projects, move_project, own_tables
 from flowc.errors import EngineError, FlowcError, UsageError
-from flowc.loadplan import PROJECT, Renewal, Stamp, kept_name
+from flowc.loadplan import PROJECT, Stamp, kept_name
 from flowc.runtime.connector import Database, TableStore
 from flowc.runtime.connectors import open_database
-from flowc.runtime.renewal import renewed
+from flowc.runtime.layout import require_layout
 from flowc.runtime.streams.targets.contract import Writer
 from flowc.service.access.locks import Patience, apply_lock, shared_lock
 from flowc.service.access.sessions import Sessions
@@ -187,16 +184,11 @@ class Renaming:
 
     def _rows(self, database: Database, kind: str, project: str) -> dict[str, int]:
         """How many rows of a project that move each of flowc's own tables holds, where it holds any."""
-        there, dialect = _present(database, kind), DIALECTS[kind]
-        names = dict(zip(KEPT, own_tables(dialect), strict=False))
-        old = {name for name in there if (found := database.table(names[name])) and found.column("project") is None}
-        counted = {}
-        for name in there:
-            if name in old and project:
-                continue
-            where = self._where(name, database, kind)
-            query = count_project(name, None if name in old else project, dialect, where)
-            counted[name] = int(database.query(query).column(0)[0].as_py())
+        queries = {
+            name: count_project(name, project, DIALECTS[kind], self._where(name, database, kind))
+            for name in _present(database, kind)
+        }
+        counted = {name: int(database.query(query).column(0)[0].as_py()) for name, query in queries.items()}
         return {name: count for name, count in counted.items() if count}
 
     def _letters(self, connection: str) -> Iterator[str]:
@@ -232,7 +224,6 @@ class Renaming:
         with ExitStack() as locks:
             held = [apply_lock(database, kept.kind, patience, None, project) for project in (self.old, self.new)]
             proofs = [locks.enter_context(lock) for lock in (*held, shared_lock(database, kept.kind, patience))]
-            renewed(database, _renewals(kept.kind))
             more = tuple(self._more(kept))
             bad = [rename_bad_rows(each.was, each.now, each.table, dialect) for each in kept.bad]
             moves = [
@@ -315,31 +306,26 @@ def _holds(writer: Writer) -> bool:
 
 
 def _unknown(old: str, places: Iterable[Kept]) -> UsageError:
-    known = sorted({name for kept in places for name in _projects(kept.database, kept.kind) if name})
+    known = sorted({name for kept in places for name in _projects(kept.database, kept.kind)})
     told = f"there are {', '.join(f'`{name}`' for name in known)}" if known else "nothing of any project is kept there"
-    words = f"project `{old}`" if old else "a project without a name"
-    return UsageError(f"nothing is kept of {words} in the databases of the specs", code="unknown-project", help=told)
+    return UsageError(
+        f"nothing is kept of project `{old}` in the databases of the specs", code="unknown-project", help=told
+    )
 
 
 def _present(database: Database, kind: str) -> Sequence[str]:
     names = dict(zip(KEPT, own_tables(DIALECTS[kind]), strict=False))
     there = database.tables(tuple(names[name] for name in KEPT))
+    for name in names.values():
+        require_layout(there.get(name), (PROJECT,))
     return [name for name in KEPT if names[name] in there]
 
 
 def _projects(database: Database, kind: str) -> Iterator[str]:
     dialect = DIALECTS[kind]
-    names = dict(zip(KEPT, own_tables(dialect), strict=False))
     for name in _present(database, kind):
-        found = database.table(names[name])
-        if found is not None and found.column("project") is not None:
-            rows = database.query(count_project(name, None, dialect, each=True)).to_pylist()
-            yield from (str(row["project"]) for row in rows)
-
-
-def _renewals(kind: str) -> tuple[Renewal, ...]:
-    dialect = DIALECTS[kind]
-    return (*renew_history(dialect), *renew_watermarks(dialect), *renew_positions(dialect), *renew_state(dialect))
+        rows = database.query(list_projects(name, dialect)).to_pylist()
+        yield from (str(row["project"]) for row in rows)
 
 
 def _lakes(ir: Ir) -> Iterator[Target]:

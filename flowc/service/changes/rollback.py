@@ -25,7 +25,7 @@ def plan_rollback(ir: Ir, sessions: Sessions, connection: str, version: int) -> 
     """The plan that makes one database's tables what they were after `version`."""
     wanted = rollback_wanted(sessions, connection, sessions.options(connection).kind, version)
     found = plan_database(wanted, sessions, graph(ir, columns=True), frozenset())
-    return MigrationPlan((found,), project=sessions.scope.project)
+    return MigrationPlan((found,), project=sessions.project)
 
 
 def rollback_target(checked: CheckedSpec, ir: Ir, sessions: Sessions, text: str) -> tuple[str, int]:
@@ -48,7 +48,7 @@ def rollback_target(checked: CheckedSpec, ir: Ir, sessions: Sessions, text: str)
 def rollback_wanted(sessions: Sessions, connection: str, kind: str, version: int) -> Wanted:
     """What was wanted after a version. Columns that were renamed since are renamed back."""
     history = history_of(sessions, connection)
-    then = _snapshot(sessions, connection, version, history)
+    then = _snapshot(sessions, connection, version)
     names, zones = _since(sessions, connection, version, history)
     for entry in then.tables:
         _refuse_reused(entry, names.get(entry.key, {}), history.snapshot)
@@ -80,8 +80,8 @@ def _back(columns: tuple[str, ...], names: Mapping[str, str]) -> tuple[tuple[str
     return tuple((old, new) for new, old in names.items() if old in columns and new != old)
 
 
-def _snapshot(sessions: Sessions, connection: str, version: int, history: History) -> Snapshot:
-    return read_snapshot(*sessions.control(connection), version, history, sessions.scope)
+def _snapshot(sessions: Sessions, connection: str, version: int) -> Snapshot:
+    return read_snapshot(*sessions.control(connection), version, sessions.project)
 
 
 def _since(sessions: Sessions, connection: str, version: int, history: History) -> tuple[_Named, _Zones]:
@@ -90,7 +90,7 @@ def _since(sessions: Sessions, connection: str, version: int, history: History) 
     zones: _Zones = {}
     for number in (v.version for v in history.versions if v.status == "done" and v.version >= version):
         before, names = names, {}
-        for entry in _snapshot(sessions, connection, number, history).tables:
+        for entry in _snapshot(sessions, connection, number).tables:
             held = dict(before.get(entry.key, {}))
             for new, old in entry.renamed if number > version else ():
                 held[new] = held.pop(old, old)

@@ -72,8 +72,6 @@ def _found(look: Look, sessions: Sessions) -> StreamState | None:
         # The store is read behind the targets: a worker that writes meanwhile has intended before what these get.
         held = _held(plan, sessions)
         restored = _stored(plan, state, sessions)
-        if restored is None:
-            return replace(told, unknown="an older version of flowc has kept it: the next run takes it over")
         told = replace(told, unfinished=len(restored.intents), edited=bool(unfinished(plan, restored)))
         verdicts = (*map(_told, _judged(look, plan, restored, held, sessions)), *_targets(plan, restored, held))
         return replace(told, verdicts=verdicts)
@@ -89,7 +87,7 @@ def _before(stream: Stream) -> StatePlan:
     return state_plan(Owner(stream.project, stream.name), connection, kind)
 
 
-def _stored(plan: StreamPlan, state: StatePlan, sessions: Sessions) -> Restored | None:
+def _stored(plan: StreamPlan, state: StatePlan, sessions: Sessions) -> Restored:
     """What is stored; a connection that does not answer is asked once."""
     if state.connection is None:
         return written(plan.name, state, sessions)

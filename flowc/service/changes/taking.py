@@ -23,17 +23,15 @@ from flowc.compiler.loads.watermark import WATERMARKS
 from flowc.compiler.migrate import history as sql
 from flowc.compiler.quote import ident, table, text
 from flowc.compiler.streamplan.positions import POSITIONS
-from flowc.compiler.tables.state import WAS
 from flowc.errors import UsageError
 from flowc.loadplan import PROJECT
 from flowc.migration import Snapshot
 from flowc.runtime.connector import Database, stored_name
-from flowc.runtime.renewal import is_old
-from flowc.service.access.history import History, claim_history, encode_snapshot, read_history
+from flowc.service.access.history import History, encode_snapshot, make_history, read_history
 from flowc.service.access.livedatabase import history_of
 from flowc.service.access.origin import origin_of
 from flowc.service.access.owners import table_of
-from flowc.service.access.scope import Scope, plain_name
+from flowc.service.access.plainnames import plain_name
 from flowc.service.access.sessions import Sessions
 from flowc.service.changes.renaming import Kept, Renaming
 from flowc.service.streams.state import judged_name, replayed_name
@@ -149,8 +147,7 @@ class Taking(Renaming):
         if name in (sql.MIGRATIONS, sql.STEPS):
             return "1 = 0"  # versions stay; newer ones tell of the table
         dialect, column = DIALECTS[kind], _PIPELINE if name in _OF_LOADS else _STREAM
-        old = is_old(database.table(dialect.state_table(name)))
-        named = f"{ident(WAS[column] if old else column)} IN "
+        named = f"{ident(column)} IN "
         if name in _OF_LOADS:
             loads = f"{named}{_listed([each.name for each in self.moving if isinstance(each, Pipeline)], dialect)}"
             targets = _listed([each for each in _stored(name, loads, database, dialect) if self._means(each)], dialect)
@@ -185,7 +182,7 @@ class Taking(Renaming):
         yield from (self._called(kept, name) for name in _OF_LOADS if name in kept.rows)
         yield from self._labels(kept)
         if self.owned:
-            claim_history(kept.database, kept.kind, self.sessions.scope, self._subject.kind)
+            make_history(kept.database, kept.kind)
             yield from self._versions(kept)
 
     def _called(self, kept: Kept, name: str) -> str:
@@ -208,8 +205,7 @@ class Taking(Renaming):
     def _versions(self, kept: Kept) -> Iterator[str]:
         """A version of each project, with the table and without it."""
         theirs, ours = (
-            read_history(kept.database, kept.kind, scope, self._subject.kind)
-            for scope in (Scope(self.old), self.sessions.scope)
+            read_history(kept.database, kept.kind, project, self._subject.kind) for project in (self.old, self.new)
         )
         for project, history in ((self.old, theirs), (self.new, ours)):
             _require_finished(project, history)

@@ -13,7 +13,6 @@ from flowc.runtime.streams.reader import SourceReader
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.targets.contract import Fenced
 from flowc.runtime.streams.targets.database import DatabaseWriter
-from flowc.service.access.scope import scope_of
 from flowc.service.access.sessions import Sessions
 from flowc.service.daemon.careful import Careful
 from flowc.service.daemon.channel import Channel
@@ -92,7 +91,8 @@ class Worker:
 
     def _attempt(self) -> FlowcError | None:
         """One run, with sessions of its own; what ended it, if it was no stop."""
-        given = self.job.checked.project.connections, self.channel.wire.resolver, scope_of(self.job.checked.project)
+        project = self.job.checked.project
+        given = project.connections, self.channel.wire.resolver, project.name
         sessions, others = Sessions(*given), Sessions(*given)
         try:
             run = self._assembled(sessions, others)

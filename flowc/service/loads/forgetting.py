@@ -20,7 +20,6 @@ from flowc.compiler.quote import table as quoted
 from flowc.compiler.streamplan.positions import POSITIONS, orphan_positions
 from flowc.errors import EngineError
 from flowc.runtime.connector import Database, TableStore, stored_name
-from flowc.runtime.renewal import is_old
 from flowc.service.access.locks import waiting_for
 
 
@@ -82,7 +81,7 @@ def orphan_streams(name: TableName, database: Database, kind: str) -> None:
     """Marks the positions of all streams that have filled a table as those of a table that is gone."""
     dialect = DIALECTS[kind]
     state = dialect.state_table(POSITIONS)
-    if isinstance(database, TableStore) or is_old(database.table(state)) or database.table(state) is None:
+    if isinstance(database, TableStore) or database.table(state) is None:
         return
     for target in _stored(state, database):
         if stored_name((target,), name, database) == target:

@@ -16,6 +16,7 @@ from flowc.compiler.loads.identity import (
     Identity,
     Recorded,
     application,
+    columns_of,
     due_of,
     number,
     place_of_loads,
@@ -27,6 +28,7 @@ from flowc.durations import parse_instant
 from flowc.errors import EngineError
 from flowc.loadplan import PROJECT, Counter, ExpectResult, Stamp
 from flowc.runtime.connector import Database, TableStore, stored_target
+from flowc.runtime.layout import require_layout
 from flowc.runtime.recorded import overtaken
 from flowc.service.access.sessions import Sessions
 from flowc.service.loads.report import TargetReport
@@ -94,6 +96,7 @@ def _rows(apply: Apply, identity: Identity, target: Database) -> Sequence[dict[s
         rows: list[dict[str, Any]] = target.query(query).to_pylist()
     except EngineError:  # there is no such table
         target.rollback()
+        require_layout(target.table(dialect.state_table(LOADS)), (column.name for column in columns_of(dialect)))
         _make_place(dialect, target)
         rows = target.query(query).to_pylist()
     return rows

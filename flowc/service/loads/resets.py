@@ -114,7 +114,7 @@ def make_moves(moves: Sequence[Move], sessions: Sessions) -> None:
         if not isinstance(target, TableStore):
             for sql in place_of_watermarks(DIALECTS[move.apply.target.kind]):
                 target.execute(sql)  # apart: where making a table is no part of a transaction, it would end one
-            stored_watermark(move.apply, target, claim=True)  # what an older version left
+            stored_watermark(move.apply, target, adopt=True)
         target.begin()
         try:
             target.lock(move.apply.target.name)

@@ -324,7 +324,7 @@ def prepare(
     target = _target(run, apply)
     types = _types_of(apply, target)
     live = target.table(apply.target.name)
-    stored = stored_watermark(apply, target, claim=run.commit)
+    stored = stored_watermark(apply, target, adopt=run.commit)
     watermark = stored.value if stored else None
     since = watermark if run.reread is None else run.reread.since
     try:

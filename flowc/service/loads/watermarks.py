@@ -13,12 +13,12 @@ from flowc.compiler.ir import Apply, Incremental
 from flowc.compiler.loads.cursor import bound_value
 from flowc.compiler.loads.lifetimes import TABLE_ID, look_at
 from flowc.compiler.loads.load import find_column
-from flowc.compiler.loads.watermark import WATERMARKS, adopt_table, claim_watermark, of_pipeline, renew_watermarks
+from flowc.compiler.loads.watermark import WATERMARKS, adopt_table, columns_of_watermarks, of_pipeline
 from flowc.compiler.lowering.context import Bound
 from flowc.errors import UsageError
 from flowc.loadplan import PROJECT
 from flowc.runtime.connector import Database, TableStore, stored_target
-from flowc.runtime.renewal import is_old, renewed
+from flowc.runtime.layout import require_layout
 from flowc.service.access.locks import waiting_for
 
 
@@ -38,30 +38,26 @@ class Watermark:
     """The table that is there is not the one of which it was stored, and has rows."""
 
 
-def stored_watermark(apply: Apply, target: Database, *, claim: bool = False) -> Watermark | None:
+def stored_watermark(apply: Apply, target: Database, *, adopt: bool = False) -> Watermark | None:
     """The watermark of an incremental load, however its table was spelled when it was stored; None for other loads.
 
-    With `claim`, what an older version left of the load becomes its project's.
+    With `adopt`, a table that has rows and another identity is stored as the table of the watermark.
 
     Raises UsageError where a load of that name in another project goes on with the same table.
     """
     if apply.incremental is None:
         return None
-    rows = _stored(apply, target, claim=claim)
+    rows = _stored(apply, target)
     mine = [row for row in rows if row[PROJECT] == apply.project]
-    found = _watermark(apply, target, mine or [row for row in rows if row[PROJECT] == ""])
-    if found.value is None and not mine:
-        _refuse_renamed(apply, target, [row for row in rows if row[PROJECT]])
-    elif found.value is not None and not mine and claim and not isinstance(target, TableStore):
-        sql = claim_watermark(apply.project, apply.pipeline, found.kept, DIALECTS[apply.target.kind])
-        target.execute(sql)
-    return _of_this_table(found, apply, target, claim=claim)
+    if not mine:
+        _refuse_renamed(apply, target, rows)
+    return _of_this_table(_watermark(apply, target, mine), apply, target, adopt=adopt)
 
 
-def _of_this_table(found: Watermark, apply: Apply, target: Database, *, claim: bool) -> Watermark:
+def _of_this_table(found: Watermark, apply: Apply, target: Database, *, adopt: bool) -> Watermark:
     """A watermark lives as long as its table: of one that was dropped, the rows before it are gone too.
 
-    A table with rows is believed to be the same, for a restored one has another identity; with `claim`, that is stored.
+    A table with rows is believed to be the same, for a restored one has another identity; with `adopt`, that is stored.
     """
     name, dialect = apply.target.name, DIALECTS[apply.target.kind]
     if found.value is None:
@@ -73,7 +69,7 @@ def _of_this_table(found: Watermark, apply: Apply, target: Database, *, claim: b
     (seen,) = target.query(look_at(name, dialect)).to_pylist()
     same = found.table_id == seen[TABLE_ID.name]
     if seen["filled"]:
-        if claim and not same:
+        if adopt and not same:
             target.execute(adopt_table(apply, found.kept, dialect))
         return replace(found, other=found.table_id is not None and not same)
     if found.table_id is not None and not same:
@@ -109,8 +105,8 @@ def _watermark(apply: Apply, target: Database, rows: Sequence[dict[str, Any]]) -
     return Watermark(None, kept) if row is None else Watermark(str(row["value"]), kept, table_id=row.get(TABLE_ID.name))
 
 
-def _stored(apply: Apply, target: Database, *, claim: bool) -> Sequence[dict[str, Any]]:
-    """All watermarks of pipelines of that name there, the newest first; with `claim`, their table is renewed."""
+def _stored(apply: Apply, target: Database) -> Sequence[dict[str, Any]]:
+    """All watermarks of pipelines of that name there, the newest first."""
     if isinstance(target, TableStore):  # they lie with the table itself
         found = target.watermarks(apply.target.name).sort_by([("loaded_at", "descending")]).to_pylist()
         return [row for row in found if row["pipeline_name"] == apply.pipeline]
@@ -118,13 +114,10 @@ def _stored(apply: Apply, target: Database, *, claim: bool) -> Sequence[dict[str
     name = dialect.state_table(WATERMARKS)
     with waiting_for(name, target):
         there = target.table(name)
-        renewals = renew_watermarks(dialect)
-        if claim and any(is_old(there, each.lacks) for each in renewals) and renewed(target, renewals):
-            there = target.table(name)
+        require_layout(there, columns_of_watermarks(dialect))
         if there is None:
             return ()
-        query = of_pipeline(apply.pipeline, dialect, there)
-        rows: list[dict[str, Any]] = target.query(query).to_pylist()
+        rows: list[dict[str, Any]] = target.query(of_pipeline(apply.pipeline, dialect)).to_pylist()
     return rows
 
 

@@ -249,9 +249,9 @@ class RunLog:
     # Conditions
 
     def conditions(self) -> list[Condition]:
-        """All that was seen; nothing where one that looks finds a run log that was made before there were any."""
+        """All that was seen."""
         with self._session() as database:
-            if self._bare or (self.looks and database.table(self._dialect.state_table(sql.CONDITIONS)) is None):
+            if self._bare:
                 return []
             rows = self._rows(database, sql.read_conditions(self.project, self._dialect))
             return [_condition(row) for row in rows if not row.get(DAMAGED)]

@@ -19,7 +19,6 @@ from flowc.runtime.fit import fit
 from flowc.runtime.streams.letterbox import fitted
 from flowc.runtime.streams.lettertopic import TopicLetters
 from flowc.runtime.streams.oversize import one_batch
-from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.service.access.sessions import Sessions
 from flowc.service.streams.run import lowered_stream, plan_to_look
 from flowc.service.streams.state import replayed_name, stored
@@ -128,16 +127,7 @@ class DeadLetters:
         if database.table(self.kept.table) is None:
             return None
         sources = [source.name for source in self.plan.sources]
-        return letters_sql(self._names(database), self.kept.table, self.kept.kind, sources, chosen)
-
-    def _names(self, database: Database) -> tuple[str, ...]:
-        """The names of the stream in its letters: before its first run also that under which an older version did."""
-        targets = (*self.plan.targets, *(() if self.plan.letters is None else (self.plan.letters,)))
-        keeping = (t for t in targets if isinstance(t, TableTarget) and (t.dead is not None or t.letters))
-        target = next((t for t in keeping if t.positions is not None), None)
-        if target is None or not self.plan.was or not DatabaseWriter(target, database).is_unclaimed():
-            return (self.kept_name,)
-        return self.kept_name, self.plan.was
+        return letters_sql(self.kept_name, self.kept.table, self.kept.kind, sources, chosen)
 
     def demand_table(self, what: str) -> None:
         """Raises UsageError for dead letters in a topic."""

@@ -83,7 +83,7 @@ def judging(
     owner = Owner(letters.plan.project, name, letters.stream)
     plan = replace(plan, state=state_plan(owner, state.connection, state.kind))
     assert plan.state is not None
-    store = DatabaseStore(name, plan.state.sql, own.store.database, shared_file=own.store.shared_file)
+    store = DatabaseStore(name, plan.state.sql, own.store.database)
     run = JudgedRun(
         plan, letters.kept_name, box, made.compute, writers, store, fetch, pause,
         own=own, decoders=made.compute.decoders,

@@ -24,8 +24,6 @@ from flowc.stream import StatePlan, StreamPlan
 
 FOLDER = ".flowc"
 """Where flowc's own files are, under the project root."""
-SHARED = "state.sqlite"
-"""The file there that held the state of all streams in the version before."""
 _STATE = "state"
 """The folder there that holds a file for each stream, so that none waits for the commit of another."""
 _TOLD = 120
@@ -41,10 +39,8 @@ def state_file(stream: str) -> str:
 
 
 def state_files(root: Path) -> list[Path]:
-    """All embedded stores that there are, that of the version before too."""
-    return [
-        path for path in (root / FOLDER / SHARED, *sorted((root / FOLDER / _STATE).glob("*.sqlite"))) if path.exists()
-    ]
+    """All embedded stores that there are."""
+    return sorted((root / FOLDER / _STATE).glob("*.sqlite"))
 
 
 def replayed_name(stream: str) -> str:
@@ -81,8 +77,8 @@ def state_of(plan: StreamPlan, writers: Sequence[Writer], sessions: Sessions) ->
 
 def stored(stream: str, plan: StatePlan, sessions: Sessions) -> Held:
     """The last epoch and the positions that a store knows; looks only."""
-    with _looking(stream, plan, sessions) as stores:
-        restored = next((found for store in stores if (found := store.look()) != Restored()), Restored())
+    with _looking(stream, plan, sessions) as store:
+        restored = Restored() if store is None else store.look()
     return Held(max(restored.last, restored.checkpoint.epoch), restored.positions, restored.logs)
 
 
@@ -93,21 +89,20 @@ def looked_at(plan: StreamPlan, sessions: Sessions) -> Restored:
         return Restored()
     if state.connection is not None:
         return open_state(plan.name, state, sessions).look()
-    with _looking(plan.name, state, sessions) as stores:
-        return next((found for store in stores if (found := store.look()) != Restored()), Restored())
+    with _looking(plan.name, state, sessions) as store:
+        return Restored() if store is None else store.look()
 
 
 def sizes(stream: str, plan: StatePlan, sessions: Sessions) -> dict[str, NodeState]:
     """What a store keeps of each node of a stream; looks only."""
-    with _looking(stream, plan, sessions) as stores:
-        return next((found for store in stores if (found := store.sizes())), {})
+    with _looking(stream, plan, sessions) as store:
+        return {} if store is None else store.sizes()
 
 
 def checkpoint_of(stream: str, plan: StatePlan, sessions: Sessions) -> Checkpoint:
     """The last checkpoint of a stream; looks only."""
-    with _looking(stream, plan, sessions) as stores:
-        points = (store.look().checkpoint for store in stores)
-        return next((point for point in points if point != Checkpoint()), Checkpoint())
+    with _looking(stream, plan, sessions) as store:
+        return Checkpoint() if store is None else store.look().checkpoint
 
 
 def marks_of(checkpoint: Checkpoint) -> dict[Partition, int]:
@@ -115,59 +110,49 @@ def marks_of(checkpoint: Checkpoint) -> dict[Partition, int]:
     return {at: mark for at, mark in checkpoint.watermarks.items() if at != WHOLE and mark != ENDED}
 
 
-def written(stream: str, plan: StatePlan, sessions: Sessions) -> Restored | None:
-    """What a store knows, its segments without their bytes; None where an older version kept it. Looks only."""
-    with _looking(stream, plan, sessions) as stores:
-        for store in stores:
-            if store.is_older():
-                return None
-            if (found := store.written()) != Restored():
-                return found
-    return Restored()
+def written(stream: str, plan: StatePlan, sessions: Sessions) -> Restored:
+    """What a store knows, its segments without their bytes. Looks only."""
+    with _looking(stream, plan, sessions) as store:
+        return Restored() if store is None else store.written()
 
 
 def require_own_state(stream: str, plan: StatePlan, sessions: Sessions) -> None:
     """Raises UsageError where a project of another name keeps the stream's state; looks only."""
-    with _looking(stream, plan, sessions) as stores:
-        if all(store.look() == Restored() for store in stores):
-            for store in stores:
-                store.require_own()
+    with _looking(stream, plan, sessions) as store:
+        if store is not None:
+            store.require_own()
 
 
 def recalled(stream: str, plan: StatePlan, sessions: Sessions) -> dict[str, str]:
     """What a stream remembers by name; looks only."""
-    with _looking(stream, plan, sessions) as stores:
-        return next((found for store in stores if (found := store.recalled())), {})
+    with _looking(stream, plan, sessions) as store:
+        return {} if store is None else store.recalled()
 
 
 @contextmanager
-def _looking(stream: str, plan: StatePlan, sessions: Sessions) -> Iterator[list[DatabaseStore]]:
-    """The stores that may hold a stream's state: where it has begun in none of its own yet, the shared one."""
-    if plan.connection is not None and not sessions.is_there(plan.connection):
-        yield []
+def _looking(stream: str, plan: StatePlan, sessions: Sessions) -> Iterator[DatabaseStore | None]:
+    """The store of a stream for one who only looks; None where there is none."""
+    if plan.connection is None:
+        there = (sessions.resolver.root / state_file(plan.stream)).exists()
+    else:
+        there = sessions.is_there(plan.connection)
+    if not there:
+        yield None
         return
+    with closing(_to_look_at(stream, plan, sessions)) as store:
+        yield store
+
+
+def _to_look_at(stream: str, plan: StatePlan, sessions: Sessions) -> DatabaseStore:
     if plan.connection is not None:
-        with closing(open_state(stream, plan, sessions)) as store:
-            yield [store]
-        return
-    folder = sessions.resolver.root
-    files = [file for file in (folder / state_file(plan.stream), folder / FOLDER / SHARED) if file.exists()]
-    stores = [DatabaseStore(stream, plan.sql, open_database(plan.kind, {"path": str(file)})) for file in files]
-    try:
-        yield stores
-    finally:
-        for store in stores:
-            store.close()
+        return open_state(stream, plan, sessions)
+    path = str(sessions.resolver.root / state_file(plan.stream))
+    return DatabaseStore(stream, plan.sql, open_database(plan.kind, {"path": path}))
 
 
 def open_state(stream: str, plan: StatePlan, sessions: Sessions) -> DatabaseStore:
     """The store of a stream; one that is shared uses the session of the stream's target."""
-    return _store(stream, plan, _database(plan, sessions), sessions)
-
-
-def _store(stream: str, plan: StatePlan, database: Database, sessions: Sessions) -> DatabaseStore:
-    shared = sessions.resolver.root / FOLDER / SHARED if plan.connection is None else None
-    return DatabaseStore(stream, plan.sql, database, shared_file=shared)
+    return DatabaseStore(stream, plan.sql, _database(plan, sessions))
 
 
 def _merging(stream: str, plan: StatePlan, sessions: Sessions) -> Compactor | None:
@@ -192,7 +177,7 @@ def own_state(stream: str, plan: StatePlan, sessions: Sessions) -> Iterator[Data
         options = sessions.options(plan.connection)
         database = open_database(options.kind, options.values)
     try:
-        yield _store(stream, plan, database, sessions)
+        yield DatabaseStore(stream, plan.sql, database)
     finally:
         if plan.connection is None or not sessions.in_memory(plan.connection):
             database.close()

@@ -153,7 +153,7 @@ def _of_topic(target: object, plan: StreamPlan, sessions: Sessions) -> Held:
     assert isinstance(target, TopicTarget)
     kafka = importlib.import_module("flowc.runtime.streams.targets.kafka")
     options = sessions.options(target.connection).values
-    with closing(kafka.KafkaWriter(target, plan.kept, options, was=plan.was)) as writer:
+    with closing(kafka.KafkaWriter(target, plan.kept, options)) as writer:
         held: Held = writer.look()
         return held
 

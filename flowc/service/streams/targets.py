@@ -45,10 +45,12 @@ def _writer(target: TargetPlan, plan: StreamPlan, sessions: Sessions, pause: Pau
     options = sessions.options(target.connection)
     if isinstance(target, FilesTarget):
         files = importlib.import_module("flowc.runtime.streams.targets.files")
-        return cast(Writer, files.FilesWriter(target, plan.kept, str(options.values.get("uri", ".")), pause, plan.was))
+        return cast(
+            Writer, files.FilesWriter(target, plan.kept, str(options.values.get("uri", ".")), pause, plan.former)
+        )
     if isinstance(target, TopicTarget):
         kafka = importlib.import_module("flowc.runtime.streams.targets.kafka")
-        return cast(Writer, kafka.KafkaWriter(target, plan.kept, options.values, pause, plan.was))
+        return cast(Writer, kafka.KafkaWriter(target, plan.kept, options.values, pause, plan.former))
     table = _table_writer(target, plan, sessions, pause)
     return LettersWriter(table) if target.letters else table
 
@@ -60,4 +62,4 @@ def _table_writer(target: TableTarget, plan: StreamPlan, sessions: Sessions, pau
     # A session of its own: it commits from a thread of its own when the stream falls silent.
     options = sessions.options(target.connection)
     database = open_database(options.kind, options.values)
-    return cast(Writer, delta.DeltaWriter(target, plan.kept, database, plan.was, pause))
+    return cast(Writer, delta.DeltaWriter(target, plan.kept, database, plan.former, pause))

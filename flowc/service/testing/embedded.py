@@ -18,7 +18,6 @@ from flowc.compiler.ir import Ir
 from flowc.compiler.lowering.lower import lower
 from flowc.compiler.names.resolve import resolve
 from flowc.diagnostics import Reporter
-from flowc.service.access.scope import scope_of
 from flowc.service.access.secrets import Resolver
 from flowc.service.access.sessions import Sessions
 from flowc.service.testing.defaults import with_defaults
@@ -91,9 +90,7 @@ class MemorySessions(Sessions):
 
 def memory_sessions(checked: CheckedSpec) -> MemorySessions:
     """Fresh databases of the embedded project: nothing is in them."""
-    return MemorySessions(
-        checked.project.connections, Resolver({}, Path(checked.project.root)), scope_of(checked.project)
-    )
+    return MemorySessions(checked.project.connections, Resolver({}, Path(checked.project.root)), checked.project.name)
 
 
 def _embedded(spec: ConnectionSpec) -> ConnectionSpec:

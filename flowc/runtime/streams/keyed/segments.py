@@ -7,7 +7,7 @@ then its own rows come. So any neighbours can be made one without knowing what t
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any
@@ -25,8 +25,6 @@ _MAGIC = b"fks2"
 _HEAD = struct.Struct("<4sII4xq")
 """That, how many rows, how many that are gone, and the floor. Columns of 64 bits follow, then values as Arrow."""
 _COLUMNS = ("<u8", "<u8", "<i8", "<i8")
-_BEFORE = {b"flowc": b"dedupe", b"format": b"1"}
-"""What marks the groups of the version before."""
 
 
 @dataclass(frozen=True)
@@ -119,20 +117,3 @@ def by_group(piece: Piece) -> Iterator[tuple[int, Piece]]:
     group = piece.rows.group
     for number in np.unique(group).tolist():
         yield number, piece.where(group == number)
-
-
-def of_groups(parts: Sequence[bytes], node: str) -> Iterator[tuple[int, Piece]]:
-    """The segments, by key group, that stand for all groups that the version before kept of one operator."""
-    found = [_of_group(data, node) for data in parts if data]
-    if found:
-        hi, lo, at = (np.concatenate(column) for column in zip(*found, strict=True))
-        yield from by_group(Piece(Run(hi, lo, at, np.arange(len(hi), dtype=np.int64))))
-
-
-def _of_group(data: bytes, node: str) -> tuple[Any, Any, Any]:
-    with pa.ipc.open_stream(data) as reader:
-        if reader.schema.metadata != _BEFORE:
-            raise unreadable(node)
-        rows = reader.read_next_batch()
-    bits = np.frombuffer(rows.column("key").buffers()[1], "<u8")[: 2 * rows.num_rows].reshape(-1, 2)
-    return bits[:, 0].copy(), bits[:, 1].copy(), rows.column("at").to_numpy()

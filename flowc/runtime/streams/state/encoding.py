@@ -18,10 +18,6 @@ from flowc.runtime.streams.state.contract import Checkpoint
 
 Value = TypeVar("Value")
 
-_SEGMENTS = "2:"
-"""Before each fingerprint of state in segments, so that to the version before it is that of another operator."""
-_GROUPS = "1:"
-"""Before one that lacks it: what the version before has written since is no state of ours."""
 _BARE = ' {}[]",:.()<>/=+'
 
 
@@ -56,7 +52,7 @@ def read_intent(number: int, text: str) -> Intent:
 
 
 def read_lookups(text: str) -> dict[str, int] | None:
-    """The versions of lookups of such a text; None where it names none, as an older version wrote it."""
+    """The versions of lookups of such a text; None where it names none."""
     return json.loads(decoded(text)).get("lookups") or None
 
 
@@ -71,7 +67,7 @@ def checkpoint_text(point: Checkpoint) -> str:
     positions = {at: plain(position) for at, position in point.positions.items()}
     parts = {"positions": _listed(positions), "watermarks": _listed(point.watermarks)}
     trail = {at: [(time, plain(place)) for time, place in places] for at, places in point.trail.items()}
-    named = {"fingerprints": _marked(point.fingerprints), "logs": _listed(point.logs)}
+    named = {"fingerprints": dict(point.fingerprints), "logs": _listed(point.logs)}
     newer = {"times": dict(point.times), "trail": _listed(trail), "targets": dict(point.targets or {})}
     return _text({**parts, **named, **{name: told for name, told in newer.items() if told}})
 
@@ -84,35 +80,11 @@ def read_checkpoint(epoch: int, text: str) -> Checkpoint:
     positions = {at: str(position) for at, position in _by_partition(found["positions"]).items()}
     trail = _by_partition(found.get("trail", ()))
     return Checkpoint(
-        epoch, positions, _by_partition(found["watermarks"]), (), _read(found["fingerprints"]),
+        epoch, positions, _by_partition(found["watermarks"]), (), found["fingerprints"],
         _by_partition(found["logs"]), times=found.get("times", {}),
         trail={at: [(time, str(place)) for time, place in places] for at, places in trail.items()},
         targets={name: Mark(*mark) for name, mark in found["targets"].items()} if "targets" in found else None,
     )  # fmt: skip
-
-
-def marked(text: str) -> tuple[str, dict[str, str]]:
-    """A checkpoint's text of the version before as one of this version, and the fingerprints in it."""
-    if not text:
-        return "", {}
-    found = json.loads(decoded(text))
-    prints = {name: value for name, value in found["fingerprints"].items() if not value.startswith(_SEGMENTS)}
-    return _text({**found, "fingerprints": {**found["fingerprints"], **_marked(prints)}}), prints
-
-
-def is_moved(text: str) -> bool:
-    """Whether the checkpoint of such a text has gone on in another file."""
-    return text.startswith('{"moved":true')
-
-
-def _marked(prints: Mapping[str, str]) -> dict[str, str]:
-    return {name: _SEGMENTS + value for name, value in prints.items()}
-
-
-def _read(prints: Mapping[str, str]) -> dict[str, str]:
-    ours = {name: value for name, value in prints.items() if value.startswith(_SEGMENTS)}
-    others = {name: _GROUPS + value for name, value in prints.items() if name not in ours}
-    return {**{name: value.removeprefix(_SEGMENTS) for name, value in ours.items()}, **others}
 
 
 def _text(value: object) -> str:

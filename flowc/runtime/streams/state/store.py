@@ -11,12 +11,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from flowc.errors import DataError, EngineError, FlowcError, UsageError
 from flowc.loadplan import PROJECT
 from flowc.runtime.connector import Database, require_transactions
-from flowc.runtime.renewal import is_old, renewed
+from flowc.runtime.layout import require_layout
 from flowc.runtime.streams.epoch import Epoch, Intent
 from flowc.runtime.streams.state.compaction import Compactor, compacted
 from flowc.runtime.streams.state.contract import Checkpoint, NodeState, Restored, Saved, Segment
@@ -25,7 +24,6 @@ from flowc.runtime.streams.state.encoding import (
     decoded,
     encoded,
     intent_text,
-    is_moved,
     read_checkpoint,
     read_intent,
     read_lookups,
@@ -33,9 +31,7 @@ from flowc.runtime.streams.state.encoding import (
 )
 from flowc.runtime.streams.state.payloadrows import read_payloads, read_plans, write_payloads
 from flowc.runtime.streams.state.payloads import Kept, Payloads
-from flowc.runtime.streams.state.regroup import regroup
 from flowc.runtime.streams.state.segmentrows import read_places, read_segments, write_segments
-from flowc.runtime.streams.state.sharedfile import take_over
 from flowc.runtime.streams.state.tally import Tally
 from flowc.runtime.streams.targets.contract import Fenced
 from flowc.stream import StateSql
@@ -56,8 +52,6 @@ class DatabaseStore:
     database: Database
     compactor: Compactor | None = None
     """Merges segments in the background; None where a checkpoint that finds many does it itself, behind its commit."""
-    shared_file: Path | None = None
-    """Where an embedded store of the version before was, together with those of other streams."""
     saved: Saved | None = field(default=None, init=False)
     _tally: Tally = field(default_factory=Tally, init=False)
     _point: int = field(default=0, init=False)
@@ -77,9 +71,6 @@ class DatabaseStore:
         self.database.rollback()
         require_transactions(self.database, self.sql.tables)
         self._ensure()
-        if self.shared_file is not None:
-            take_over(self.database, self.sql, self.shared_file)
-        regroup(self.database, self.sql)
         self._begin()
 
     def read(self) -> Restored:
@@ -106,13 +97,11 @@ class DatabaseStore:
     def look(self) -> Restored:
         """What is stored, for those who only watch: nothing is made, and state and payloads but plans are left out."""
         self.database.open()
-        for templates in self._readable():
-            rows = self.database.query(templates["read"].format()).to_pylist()
-            if rows and not is_moved(str(rows[0]["body"])):
-                epoch, intended = int(rows[0]["epoch"]), int(rows[0]["intended"])
-                intents = tuple(self._intents(epoch, templates))
-                return Restored(read_checkpoint(epoch, str(rows[0]["body"])), intents, intended)
-        return Restored()
+        rows = self.database.query(self._filled("read")).to_pylist() if self._is_there() else []
+        if not rows:
+            return Restored()
+        epoch, intended = int(rows[0]["epoch"]), int(rows[0]["intended"])
+        return Restored(read_checkpoint(epoch, str(rows[0]["body"])), tuple(self._intents(epoch)), intended)
 
     def written(self) -> Restored:
         """As `look`, with the segments, which have no bytes here."""
@@ -122,11 +111,6 @@ class DatabaseStore:
         places = read_places(self.database, self.sql)
         segments = tuple(Segment(p.node, p.fingerprint, p.group, p.last, b"", p.rows) for p in places)
         return replace(restored, checkpoint=replace(restored.checkpoint, segments=segments))
-
-    def is_older(self) -> bool:
-        """Whether an older version has kept state here, which is another one's until a worker opens this."""
-        self.database.open()
-        return self.database.table(self.sql.groups) is not None
 
     def sizes(self) -> dict[str, NodeState]:
         """What is kept of each node, for those who only watch: nothing is made."""
@@ -138,14 +122,20 @@ class DatabaseStore:
             found[place.node] = found.get(place.node, NodeState()).plus(place.rows, place.size)
         return found
 
-    def _readable(self) -> Sequence[Mapping[str, str]]:
-        """The templates by which one who only looks may find what is stored, in their order."""
+    def _is_there(self) -> bool:
+        """Whether a worker has made the tables.
+
+        Raises UsageError where another version has made them in another way.
+        """
         points = self.database.table(self.sql.points)
-        if points is None:
-            return ()
-        return (self.sql.before,) if is_old(points) else (self.sql.templates, self.sql.unclaimed)
+        require_layout(points, self.sql.columns)
+        return points is not None
 
     def _ensure(self) -> None:
+        self._is_there()
+        self._make_tables()
+
+    def _make_tables(self) -> None:
         """Makes the tables; two workers that do so at once may get in each other's way, and one tries again."""
         for attempt in range(_TRIES):
             try:
@@ -163,7 +153,7 @@ class DatabaseStore:
         return int(rows[0]["intended"]) if rows else 0
 
     def _begin(self) -> None:
-        if not self._known() and not self._claimed():
+        if not self._known():
             self._refuse_renamed()
             try:
                 self.database.execute(self._filled("begin"))
@@ -171,17 +161,7 @@ class DatabaseStore:
                 self.database.rollback()  # another worker was first
 
     def _known(self) -> bool:
-        try:
-            return bool(self.database.query(self._filled("read")).num_rows)
-        except EngineError:
-            renewed(self.database, self.sql.renewals)  # unless another worker has done so meanwhile
-            return bool(self.database.query(self._filled("read")).num_rows)
-
-    def _claimed(self) -> bool:
-        """Takes up what an older version left of the stream; whether there was anything."""
-        with self._transaction():
-            found = [self.database.execute(statement) for statement in self.sql.claim]
-        return bool(found and found[0])
+        return bool(self.database.query(self._filled("read")).num_rows)
 
     def require_own(self) -> None:
         """Raises UsageError where a project of another name keeps the stream's state here. Looks only."""
@@ -206,8 +186,8 @@ class DatabaseStore:
         row = self.database.query(self._filled("read")).to_pylist()[0]
         return int(row["epoch"]), int(row["intended"]), str(row["body"])
 
-    def _intents(self, after: int, templates: Mapping[str, str]) -> Iterator[Intent]:
-        rows = self.database.query(templates["intents"].format(epoch=after)).to_pylist()
+    def _intents(self, after: int) -> Iterator[Intent]:
+        rows = self.database.query(self._filled("intents", epoch=after)).to_pylist()
         plans = Payloads().read(read_plans(self.database, self.sql)) if rows else Kept()
         for row in rows:
             intent = read_intent(int(row["epoch"]), str(row["body"]))
@@ -325,16 +305,13 @@ class DatabaseStore:
 
     def facts(self) -> dict[str, str]:
         """What is remembered by name."""
-        return self._facts(self.sql.templates)
-
-    def _facts(self, templates: Mapping[str, str]) -> dict[str, str]:
-        rows = self.database.query(templates["facts"].format()).to_pylist()
+        rows = self.database.query(self._filled("facts")).to_pylist()
         return {decoded(row["name"]): decoded(row["body"]) for row in rows}
 
     def recalled(self) -> dict[str, str]:
         """What is remembered by name, for those who only watch: nothing is made."""
         self.database.open()
-        return next((facts for templates in self._readable() if (facts := self._facts(templates))), {})
+        return self.facts() if self._is_there() else {}
 
     def recall(self, names: Iterable[str]) -> dict[str, str]:
         """Those of some names that there are."""

@@ -17,19 +17,19 @@ from typing import Any
 import pyarrow as pa
 
 from flowc.errors import DataError, EngineError, FlowcError, UsageError
-from flowc.loadplan import PROJECT, LoadPlan
+from flowc.loadplan import LoadPlan
 from flowc.nodes import Changelog
 from flowc.runtime.badrows import BadRow
 from flowc.runtime.columntypes import ColumnTypes
 from flowc.runtime.connector import Database, require_transactions, stored_name
+from flowc.runtime.layout import require_layout
 from flowc.runtime.load import write_rows
 from flowc.runtime.names import literal
-from flowc.runtime.renewal import renewed
 from flowc.runtime.streams.epoch import Epoch, Partition, Range
 from flowc.runtime.streams.marks import Mark
 from flowc.runtime.streams.targets.changes import reduced, refused
 from flowc.runtime.streams.targets.contract import Fenced, Held, PutBack
-from flowc.runtime.streams.targets.positionrows import is_another, last, older_read
+from flowc.runtime.streams.targets.positionrows import is_another, last
 from flowc.runtime.streams.targets.refused import Trial
 from flowc.stream import PositionSql, TableTarget
 
@@ -68,7 +68,6 @@ class DatabaseWriter:
     """What the positions tell, as this worker knows it."""
     _types: ColumnTypes = field(init=False)
     _placed: bool = field(default=False, init=False)
-    _unclaimed: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self._types = ColumnTypes(self.plan.types)
@@ -81,6 +80,7 @@ class DatabaseWriter:
         self.database.open()
         dead = () if self.plan.dead is None else self.plan.dead.writes
         require_transactions(self.database, (*self.plan.load.writes, *dead, self._positions.table))
+        self._has_positions()
         for statement in self._positions.ensure:
             self.database.execute(statement)
         found = self._settled()
@@ -121,12 +121,13 @@ class DatabaseWriter:
         """What is held; nothing where no worker has made the place for positions."""
         self.database.open()
         if not self._placed:
-            there = self.database.table(self._positions.table)
-            older = older_read(there, self._positions)
-            if older:
-                return self._held(self.database.query(older).to_pylist())
-            self._placed = there is not None
+            self._placed = self._has_positions()
         return self.held() if self._placed else Held()
+
+    def _has_positions(self) -> bool:
+        there = self.database.table(self._positions.table)
+        require_layout(there, self._positions.columns)
+        return there is not None
 
     def has_rows(self) -> bool | None:
         """Whether the table has rows; None where it is gone, or where a worker may not read it."""
@@ -134,11 +135,6 @@ class DatabaseWriter:
             return bool(self.database.query(self._positions.any_row).num_rows)
         except EngineError:
             return None
-
-    def is_unclaimed(self) -> bool:
-        """Whether what is held is of an older version, and is taken up when a worker opens this."""
-        self.look()
-        return self._unclaimed
 
     def held(self) -> Held:
         """The last epoch, and the next offset of every partition that was ever read."""
@@ -149,28 +145,17 @@ class DatabaseWriter:
         return rows
 
     def _settled(self) -> list[dict[str, Any]]:
-        """The stored positions, those of an older version taken up."""
-        try:
-            found = self._read()
-        except EngineError:
-            renewed(self.database, self._positions.renewals)  # unless another worker has done so meanwhile
-            found = self._read()
-        mine = self._of_table(found)
-        if self._is_unclaimed(mine):
-            self._claim()
-            return self._read()
-        if found and not mine:
+        """The stored positions, none of which are of another project's table alone."""
+        found = self._read()
+        if found and not self._of_table(found):
             self._require_own(found)
         return found
 
     def require_own(self) -> None:
         """Raises UsageError where what is held of the table is of another project's stream of that name. Looks only."""
         self.look()
-        there = self.database.table(self._positions.table)
         if self._placed:
             self._require_own(self._read())
-        elif there is not None and there.column(PROJECT) is not None:
-            self._require_own(self.database.query(older_read(there, self._positions)).to_pylist())
 
     def _require_own(self, found: list[dict[str, Any]]) -> None:
         others = () if self._of_table(found) else sorted({str(row["project"]) for row in found if self._is_stored(row)})
@@ -180,17 +165,6 @@ class DatabaseWriter:
     def _is_stored(self, row: Mapping[str, Any]) -> bool:
         """Whether a position is of the table, under any name of it."""
         return stored_name((str(row["target"]),), self.plan.table, self.database) == str(row["target"])
-
-    def _claim(self) -> None:
-        """Takes up what an older version left of the stream."""
-        self.database.begin()
-        try:
-            for statement in self._positions.claim:
-                self.database.execute(statement.format(target=literal(self.stored, self.database.kind)))
-            self.database.commit()
-        except FlowcError:
-            self.database.rollback()
-            raise
 
     def _renamed(self, other: str) -> UsageError:
         renamed = ("flowc", "project", "rename", other, self._positions.project)
@@ -204,7 +178,6 @@ class DatabaseWriter:
 
     def _held(self, found: list[dict[str, Any]]) -> Held:
         rows = self._of_table(found)
-        self._unclaimed = self._is_unclaimed(rows)
         positions = {(str(row["source"]), str(row["partition"])): str(row["next"]) for row in rows}
         logs = {(str(row["source"]), str(row["partition"])): str(row["log_id"]) for row in rows if row["log_id"]}
         self.known = set(positions)
@@ -214,18 +187,9 @@ class DatabaseWriter:
         """Whether the table of these positions is gone: dropped, or created again since."""
         return any(int(row["epoch"]) < 0 or is_another(row) for row in rows) or (bool(rows) and not self._present)
 
-    def _is_unclaimed(self, rows: list[dict[str, Any]]) -> bool:
-        return any(row["project"] != self._positions.project for row in rows)
-
     def _of_table(self, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The positions of the table, under the name of it that was stored last: of this project, or of none."""
-        own = self._of_project(found, self._positions.project)
-        if own or not found:
-            return own
-        return self._of_project(found, "")  # of several tables, others may be taken up already
-
-    def _of_project(self, found: list[dict[str, Any]], project: str) -> list[dict[str, Any]]:
-        own = [row for row in found if row["project"] == project]
+        """The positions of the project's that are of the table, under the name of it that was stored last."""
+        own = [row for row in found if row["project"] == self._positions.project]
         newest = sorted(own, key=lambda row: (-abs(int(row["epoch"])), str(row["target"])))
         self.stored = stored_name((str(row["target"]) for row in newest), self.plan.table, self.database)
         return [row for row in own if row["target"] == self.stored]

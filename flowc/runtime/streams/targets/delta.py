@@ -55,7 +55,7 @@ class DeltaWriter:
     stream: str
     database: Delta
     was: str = ""
-    """The name under which an older version kept the stream, or one that it had before."""
+    """The name under which the stream was stored before its project was renamed."""
     pause: Callable[[str], None] = _nothing
     """Called with the name of each point between two steps; campaigns of crashes hook in here."""
     age: float = AGE

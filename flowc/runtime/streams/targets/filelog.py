@@ -46,7 +46,7 @@ class FileLog:
     stream: str
     pause: Callable[[str], None] = _nothing
     was: str = ""
-    """The name under which an older version kept the stream, or one that it had before."""
+    """The name under which the stream was stored before its project was renamed."""
     owner: str = field(default="", init=False)
     epoch: int = field(default=0, init=False)
     """The last durable epoch, as this worker knows it."""

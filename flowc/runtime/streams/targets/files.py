@@ -44,7 +44,7 @@ class FilesWriter:
     pause: Callable[[str], None] = _nothing
     """Called with the name of each point between two steps; campaigns of crashes hook in here."""
     was: str = ""
-    """The name under which an older version kept the stream, or one that it had before."""
+    """The name under which the stream was stored before its project was renamed."""
     _home: Path = field(init=False)
     _log: FileLog = field(init=False)
     _rolling: Rolling = field(init=False)

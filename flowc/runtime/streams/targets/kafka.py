@@ -45,7 +45,7 @@ class KafkaWriter:
     pause: Callable[[str], None] = _nothing
     """Called with the name of each point between two steps; campaigns of crashes hook in here."""
     was: str = ""
-    """The name under which an older version kept the stream, or one that it had before."""
+    """The name under which the stream was stored before its project was renamed."""
     _producer: TopicProducer = field(init=False)
     _positions: dict[Partition, str] = field(default_factory=dict, init=False)
     _logs: dict[Partition, str] = field(default_factory=dict, init=False)

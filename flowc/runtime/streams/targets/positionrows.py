@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flowc.catalog import Table
-from flowc.stream import PositionSql
-
 
 def last(rows: Sequence[Mapping[str, Any]]) -> int:
     """The last epoch of positions; those of a table that was dropped have it below zero."""
@@ -22,8 +19,3 @@ def is_another(row: Mapping[str, Any]) -> bool:
 
 def _database(table_id: str) -> str:
     return table_id.rpartition("/")[2]
-
-
-def older_read(there: Table | None, positions: PositionSql) -> str:
-    """The query of positions where an older version made their table, by a column that it lacks; '' else."""
-    return next((read for name, read in positions.before if there is not None and there.column(name) is None), "")
