@@ -94,7 +94,8 @@ class PositionSql:
     finished literals too, and `{log}` of letters, digits, `-` and `_`.
 
     `later` is what else `advance` asks of a position where one worker counts the epochs: to be of an earlier one. For
-    an epoch of time alone moves none, and a rewind may bring back a position that a worker left. Where it is '', several workers may count their epochs each for itself.
+    an epoch of time alone moves none, and a rewind may bring back a position that a worker left. Where it is '',
+    several workers may count their epochs each for itself.
 
     Where the engine tells a table from another one of its name, rows of `read` have `table_id`, the table that the
     position is of, and `this_id`, the table that is there. Neither `advance` nor `begin` touches a row where these
