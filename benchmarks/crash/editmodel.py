@@ -44,14 +44,15 @@ class Moved:
     """A rewind to `held`, `earliest` or `current`; some targets may hold epochs of a plan that it gave up."""
 
     plans: tuple[Plan, ...]
+    """Those of the workers since the rewind before, the last one first."""
     to: str
-    targets: tuple[str, ...]
-    """The targets of the plan that is rewound; `held` is the last epoch that all of these have."""
+    by: Plan
+    """The plan that is rewound; `held` is the last epoch that all of its targets have."""
 
     @property
     def plan(self) -> Plan:
-        """The last of them."""
-        return self.plans[0]
+        """The plan of the last worker."""
+        return self.plans[0] if self.plans else self.by
 
 
 Event = Run | Moved
@@ -120,10 +121,10 @@ class Model:
 
     def _moved(self, state: State, event: Moved) -> Iterator[State]:
         """Some messages may be in the first targets alone."""
-        for plan in event.plans:
-            for count in range(len(plan.targets)):
+        for plan in event.plans or (event.by,):
+            for count in range(len(plan.targets) if event.plans else 1):
                 some, part = state.copy(), replace(plan, targets=plan.targets[:count])
-                by_all = some if set(event.targets) <= set(part.targets) else state
+                by_all = some if set(event.by.targets) <= set(part.targets) else state
                 while True:
                     starts = {"earliest": [0], "current": [some.at], "held": range(by_all.at, -1, -1)}[event.to]
                     for start in starts:

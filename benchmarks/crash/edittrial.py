@@ -226,7 +226,7 @@ class Trial:
             code, text = self._command("rewind", self.name, "--to", place, "--yes")
             self.story.append(f"rewind to {place} ends with {code}: {text[-600:]}")
             if code == DONE:
-                self.events.append(Moved(tuple(dict.fromkeys(self._trailing)), place, self.plan.targets))
+                self.events.append(Moved(tuple(dict.fromkeys(self._trailing)), place, self.plan))
                 self.refused = None
                 return True
         return False

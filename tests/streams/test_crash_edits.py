@@ -59,7 +59,7 @@ def test_the_model_finds_rows_that_are_lost_twice_or_of_the_wrong_plan(
 
 
 def test_the_model_lets_the_first_target_alone_have_rows_twice_behind_a_rewind() -> None:
-    events: list[Event] = [Run(ONE, 2, whole=False), Moved((ONE,), "held", TEN.targets), Run(TEN, 4, whole=True)]
+    events: list[Event] = [Run(ONE, 2, whole=False), Moved((ONE,), "held", TEN), Run(TEN, 4, whole=True)]
     twice, once = made(1, 1, 10, 10) + made(0, 10), made(1, 10, 10, 10)
     assert Model(MESSAGES).fits(events, {"first": twice, "files": once})
     assert not Model(MESSAGES).fits(events, {"first": once, "files": twice})
@@ -69,7 +69,7 @@ def test_the_model_lets_the_first_target_alone_have_rows_twice_behind_a_rewind()
 def test_the_model_goes_on_from_what_the_targets_of_the_rewound_plan_hold(targets: tuple[str, ...]) -> None:
     """The other target has nothing, and is no target of that plan any more."""
     last = replace(TEN, targets=targets)
-    events: list[Event] = [Run(ONE, 2, whole=False), Moved((ONE,), "held", targets), Run(last, 4, whole=True)]
+    events: list[Event] = [Run(ONE, 2, whole=False), Moved((ONE,), "held", last), Run(last, 4, whole=True)]
     held = {"first": made(1, 1, 10, 10), "files": Counter[tuple[object, ...]]()}
     assert Model(MESSAGES).fits(events, held) is (targets == ("first",))
 
