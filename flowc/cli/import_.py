@@ -55,6 +55,9 @@ def command(
     sessions.close()
     for note in imported.notes:
         say(printable(f"note: {note}"))
+    if file is None and not imported.is_same(concealed(imported.text)):
+        message = "the specs hold a text that is a secret of the connection, and flowc prints no secrets"
+        raise UsageError(message, code="secret-not-printed", help="write them to a file with `--out FILE`")
     return _write(imported.text, file)
 
 
@@ -66,9 +69,6 @@ def _known(project: ProjectSpec, connection: str) -> dict[str, TableName | None]
 
 def _write(text: str, file: Path | None) -> int:
     if file is None:
-        if concealed(text) != text:
-            message = "the specs hold a text that is a secret of the connection, and flowc prints no secrets"
-            raise UsageError(message, code="secret-not-printed", help="write them to a file with `--out FILE`")
         out(text.rstrip())
         return 0
     if file.exists():

@@ -33,6 +33,13 @@ class Imported:
     text: str
     notes: tuple[str, ...]
 
+    def is_same(self, text: str) -> bool:
+        """Whether another text means the same specs: only remarks differ."""
+        try:
+            return bool(yaml.safe_load(text) == yaml.safe_load(self.text))
+        except yaml.YAMLError:
+            return False
+
 
 def import_tables(
     database: Database,
