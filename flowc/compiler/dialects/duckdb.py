@@ -221,6 +221,7 @@ DUCKDB = Dialect(
         "at_zone": "({0} AT TIME ZONE {1})",
         "in_zone": "({0} AT TIME ZONE {1})",
         "zone_misfit": _ZONE_MISFIT,
+        "no_timestamp": "({0} IS NOT NULL AND TRY_CAST({0} AS TIMESTAMP) IS NULL)",
         "no_json": "NOT json_valid({0})",
         "clock": "now()",
         "add_seconds": "({0} + to_microseconds(CAST(CAST({1} AS DOUBLE) * 1000000 AS BIGINT)))",

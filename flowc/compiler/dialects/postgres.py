@@ -29,6 +29,10 @@ _COLON = "regexp_replace(regexp_replace({0}, 'Z$', '+0000'), '([+-][0-9]{{2}})([
 _NUMBER = "[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]{{1,3}})?"
 
 
+_KEYS = "length(regexp_replace(regexp_replace({0}, '\"(\\\\.|[^\"\\\\])*\"', '', 'g'), '[^:]', '', 'g'))"
+"""The number of names in all objects of a JSON text: JSONB has the last one of those that are there twice."""
+
+
 def _time_format(template: str) -> str:
     parts = (_LETTERS.get(p) or '"' + p.replace("\\", "\\\\").replace('"', '\\"') + '"' for p in pieces(template))
     return "".join(parts)
@@ -202,7 +206,9 @@ POSTGRES = Dialect(
         "at_zone": "({0} AT TIME ZONE {1})",
         "in_zone": "({0} AT TIME ZONE {1})",
         "zone_misfit": _ZONE_MISFIT,
-        "no_json": "({0} IS NOT NULL AND CAST({0} AS JSONB) IS NULL)",
+        "no_timestamp": "({0} > '294276-12-31' AND isfinite({0}))",
+        "no_json": f"({{0}} IS NOT NULL AND {_KEYS.format('CAST({0} AS TEXT)')} IS DISTINCT FROM "
+        f"{_KEYS.format('CAST(CAST({0} AS JSONB) AS TEXT)')})",
         "clock": "clock_timestamp()",
         "kept_row": " FOR KEY SHARE",
         "lock_wait": "SET lock_timeout = {ms}",

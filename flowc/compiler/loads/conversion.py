@@ -15,7 +15,7 @@ from flowc.compiler.dialect import Dialect
 from flowc.compiler.loads.conversion_pair import Conversion, Pair
 from flowc.compiler.loads.conversion_untyped import convert_untyped
 from flowc.compiler.quote import text
-from flowc.compiler.tables.ddl import reported, spell
+from flowc.compiler.tables.ddl import cast, reported, spell
 from flowc.errors import DataError
 from flowc.types import INTEGER_RANGES, TEMPORAL, DataType, Kind
 
@@ -130,7 +130,17 @@ def _integer_to_float(pair: Pair) -> Conversion:
 
 def _fraction_to_integer(pair: Pair) -> Conversion:
     whole = pair.dialect.functions.get("trunc", "trunc({0})").format(pair.x)
-    return Conversion(pair.cast, f"NOT ({pair.x} = {whole} AND {_range(pair, pair.x)})")
+    return Conversion(pair.cast, f"NOT ({' AND '.join((f'{pair.x} = {whole}', *_bounded(pair)))})")
+
+
+def _bounded(pair: Pair) -> Iterator[str]:
+    """The bounds of an integer type that a value may be beyond; other numbers may be none of the source's type."""
+    room, (low, high) = _room(pair.source), INTEGER_RANGES[pair.target.kind]
+    most = None if room is None or pair.dialect.types.widest is None else 10**room
+    if most is None or -most < low:
+        yield f"{pair.x} >= {low}"
+    if most is None or most > high + 1:
+        yield f"{pair.x} < {high + 1}"
 
 
 def _room(kind: DataType) -> int | None:
@@ -143,6 +153,9 @@ def _decimal_to_decimal(pair: Pair) -> Conversion:
     scale, own_scale = pair.target.scale, pair.source.scale
     if room is None or (own is not None and own <= room and (own_scale or 0) <= (scale or 0)):
         return Conversion(pair.cast)
+    if "try_cast" in pair.dialect.functions:
+        back = tried_cast(tried_cast(pair.x, pair.target, pair.dialect), pair.source, pair.dialect)
+        return Conversion(pair.cast, _unlike(back, pair))
     rounded = f"{pair.x} <> round({pair.x}, {scale or 0})"  # may have a digit more than the type, so it comes second
     return Conversion(pair.cast, f"CASE WHEN abs({pair.x}) < {10**room} THEN {rounded} ELSE {pair.x} IS NOT NULL END")
 
@@ -161,15 +174,24 @@ def _widest_of(kind: DataType, pair: Pair) -> str:
     """A decimal type with the whole digits of `kind` and as many more of the fraction as the engine has."""
     if pair.dialect.types.widest is None:
         return spell(DataType(Kind.DECIMAL), pair.dialect)
-    digits, most = pair.dialect.types.widest
-    room = _room(kind)
-    return f"DECIMAL({digits},{min(most, digits - (28 if room is None else room))})"
+    digits, _ = pair.dialect.types.widest
+    return f"DECIMAL({digits},{digits - _widest_room(kind, pair.dialect.types.widest)})"
+
+
+def _widest_room(kind: DataType, widest: tuple[int, int]) -> int:
+    """The digits before the point of that type."""
+    (digits, most), room = widest, _room(kind)
+    return digits - min(most, digits - (28 if room is None else room))
 
 
 def _decimal_to_float(pair: Pair) -> Conversion:
-    as_text = pair.cast_as(DataType(Kind.TEXT), pair.cast)
-    back = pair.dialect.functions.get("try_cast", "CAST({0} AS {1})").format(as_text, _widest_of(pair.source, pair))
-    return Conversion(pair.cast, f"({pair.x} IS NOT NULL AND ({back} = {pair.x}) IS NOT TRUE)")
+    """A CAST back may stop at the greatest number of its type, as MySQL's does."""
+    as_text, widest = pair.cast_as(DataType(Kind.TEXT), pair.cast), pair.dialect.types.widest
+    tried = pair.dialect.functions.get("try_cast")
+    same = f"{(tried or 'CAST({0} AS {1})').format(as_text, _widest_of(pair.source, pair))} = {pair.x}"
+    if widest is not None and tried is None:
+        same += f" AND abs({pair.cast}) < 1e{_widest_room(pair.source, widest)}"
+    return Conversion(pair.cast, f"({pair.x} IS NOT NULL AND ({same}) IS NOT TRUE)")
 
 
 def _float_to_float(pair: Pair) -> Conversion:
@@ -187,7 +209,25 @@ def _shorter_text(pair: Pair) -> Conversion:
 
 
 def _round_trip(pair: Pair) -> Conversion:
-    return Conversion(pair.cast, f"{pair.cast_as(pair.source, pair.cast)} <> {pair.x}")
+    """A time with more places than six becomes one of six first: DuckDB has no cast from nanoseconds to seconds."""
+    middle = [replace(pair.source, precision=6)] if pair.source.places > 6 else []
+    value = back = pair.x
+    for kind in (*middle, pair.target):
+        value = pair.cast_as(kind, value)
+    for kind in (*middle, pair.target, *middle, pair.source):
+        back = tried_cast(back, kind, pair.dialect)
+    return Conversion(value, _unlike(back, pair) if "try_cast" in pair.dialect.functions else f"{back} <> {pair.x}")
+
+
+def tried_cast(x: str, kind: DataType, dialect: Dialect) -> str:
+    """The value cast to a type, or NULL where the engine has such a cast and the type has no such value."""
+    tried = dialect.functions.get("try_cast")
+    return tried.format(x, spell(kind, dialect)) if tried else cast(x, kind, dialect)
+
+
+def _unlike(back: str, pair: Pair) -> str:
+    """Holds for values that a conversion there and back does not leave as they are."""
+    return f"({pair.x} IS NOT NULL AND ({back} = {pair.x}) IS NOT TRUE)"
 
 
 def _cast(pair: Pair) -> Conversion:
@@ -201,8 +241,8 @@ def _to_instant(pair: Pair) -> Conversion | None:
     zone = text(pair.dialect.literals.zone(pair.timezone), pair.dialect)
     misfit = pair.dialect.function("zone_misfit", local, zone)
     if pair.source.kind is Kind.TIMESTAMP and pair.source.places > pair.target.places:
-        cut = pair.cast_as(pair.source, pair.cast_as(replace(pair.target, kind=Kind.TIMESTAMP)))
-        misfit = f"({misfit} OR {cut} <> {pair.x})"
+        cut = tried_cast(pair.cast_as(replace(pair.target, kind=Kind.TIMESTAMP)), pair.source, pair.dialect)
+        misfit = f"({misfit} OR {_unlike(cut, pair)})"
     return Conversion(pair.dialect.function("at_zone", local, zone), misfit)
 
 

@@ -10,7 +10,7 @@ from flowc.compiler.loads.conversion import convert
 from flowc.compiler.loads.conversion_pair import Conversion
 from flowc.compiler.loads.normalize import parsed_int, parsed_numeric
 from flowc.compiler.migrate.alteration import Situation
-from flowc.compiler.migrate.zones import convert_zoned, needs_zone, zone_of
+from flowc.compiler.migrate.zones import convert_zoned, needs_zone, within_timestamps, zone_of
 from flowc.compiler.quote import ident
 from flowc.compiler.tables.ddl import cast, reported, spell
 from flowc.errors import DataError
@@ -47,8 +47,9 @@ def retype(was: Column, now: Column, situation: Situation) -> Retype:
         conversion = _convert(x, old, new, dialect)
     except DataError:
         return _refused(x, old, new)
-    if (old.kind, new.kind) == (Kind.TEXT, Kind.JSON) and "no_json" in dialect.functions:
-        return Retype(conversion.sql, dialect.function("no_json", x), Risk.DATA_DEPENDENT)
+    as_text = old.kind is Kind.TEXT or was.own == "json"
+    if as_text and new.kind is Kind.JSON and "no_json" in dialect.functions:
+        return Retype(_cast(x, new, dialect, conversion.sql), dialect.function("no_json", x), Risk.DATA_DEPENDENT)
     if (old.kind, new.kind) == (Kind.TEXT, Kind.UUID) and "kept_uuid" in dialect.functions:
         return _kept_uuid(x, conversion, dialect)
     if conversion.misfit:
@@ -63,7 +64,7 @@ _MAGNITUDES = {Kind.FLOAT32: ("1.5e-45", "3.4e38"), Kind.FLOAT64: ("5e-324", "1.
 
 def _convert(x: str, old: DataType, new: DataType, dialect: Dialect) -> Conversion:
     """The conversion of loads. A cast of a number beyond a float fails, and would say so of no row."""
-    found = convert(x, old, new, dialect, None)
+    found = within_timestamps(x, old, new, convert(x, old, new, dialect, None), dialect)
     unlimited = dialect.literals.typed and dialect.types.widest is None and old == DataType(Kind.DECIMAL)
     if not unlimited or not new.is_float or not found.misfit:
         return found

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from flowc.catalog import Column
 from flowc.compiler.dialect import Dialect
-from flowc.compiler.loads.conversion import convert
+from flowc.compiler.loads.conversion import convert, tried_cast
 from flowc.compiler.loads.conversion_pair import Conversion
 from flowc.compiler.migrate.alteration import Situation
 from flowc.compiler.quote import text
@@ -70,17 +70,31 @@ def _blocked(was: Column, situation: Situation, unknown: list[str], earlier: tup
 def convert_zoned(x: str, old: DataType, new: DataType, zone: str, dialect: Dialect) -> Conversion:
     """The value in its new type. A local time that the clocks of the zone skip or show twice is a misfit."""
     if new.kind is Kind.TIMESTAMPTZ:
-        return _within(x, old, convert(x, old, new, dialect, zone), new, dialect)
+        found = _within(x, old, convert(x, old, new, dialect, zone), new, dialect)
+        return within_timestamps(x, old, new, found, dialect)
     name = dialect.literals.zone(zone)
     local = dialect.function("in_zone", x, text(name, dialect))
     if not dialect.literals.typed:
         value = dialect.function("canonical_time", local, text(str(new.kind), dialect))
         return Conversion(value, f"({x} IS NOT NULL AND {value} IS NULL)")
     value = cast(local, new, dialect) if new.kind is Kind.DATE or new.places < old.places else local
-    whole = cast(value, DataType(Kind.TIMESTAMP), dialect)
+    whole = tried_cast(tried_cast(local, new, dialect), DataType(Kind.TIMESTAMP), dialect)
     misfit = dialect.function("zone_misfit", local, text(name, dialect))
-    found = Conversion(value, misfit if value == local else f"({misfit} OR {whole} <> {local})")
+    cut = f"({x} IS NOT NULL AND ({whole} = {local}) IS NOT TRUE)"
+    found = Conversion(value, misfit if value == local else f"({misfit} OR {cut})")
     return _within(x, old, found, new, dialect)
+
+
+def within_timestamps(x: str, old: DataType, new: DataType, found: Conversion, dialect: Dialect) -> Conversion:
+    """The conversion, with dates that the engine has and its timestamps do not among the misfits."""
+    beyond = dialect.functions.get("no_timestamp") if _outlasts(old, new) else None
+    if beyond is None:
+        return found
+    return Conversion(found.sql, f"CASE WHEN {beyond.format(x)} THEN true ELSE {found.misfit or 'false'} END")
+
+
+def _outlasts(old: DataType, new: DataType) -> bool:
+    return old.kind is Kind.DATE and new.kind in (Kind.TIMESTAMP, Kind.TIMESTAMPTZ)
 
 
 def _within(x: str, old: DataType, found: Conversion, new: DataType, dialect: Dialect) -> Conversion:

@@ -15,6 +15,7 @@ from flowc.compiler.migrate.statements import Engine, alter, is_constant, one
 from flowc.compiler.quote import ident
 from flowc.compiler.tables.ddl import spell
 from flowc.migration import Statement
+from flowc.types import Kind
 
 
 def _is_free(situation: Situation, column: str = "") -> bool:
@@ -92,4 +93,14 @@ def _of_free_column(
     assert_never(alteration)
 
 
-DUCKDB = Engine(_statements, rebuild=rebuild, loses=_loses, refuses=retyped_index)
+def _refuses(alteration: Alteration, situation: Situation) -> str | None:
+    """Types that flowc reads as texts become texts or JSON: BIT '101' is the number 5 to the engine."""
+    if not isinstance(alteration, kinds.AlterType):
+        return None
+    own, new = alteration.was.own or "ENUM", alteration.now.type
+    if not own.startswith("ENUM") and new.kind not in (Kind.TEXT, Kind.JSON):
+        return f"flowc does not know which values of a {own} are values of type {new}: change it by hand"
+    return retyped_index(alteration, situation)
+
+
+DUCKDB = Engine(_statements, rebuild=rebuild, loses=_loses, refuses=_refuses)

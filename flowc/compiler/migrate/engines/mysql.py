@@ -166,6 +166,8 @@ def _converted_otherwise(was: Column, now: Column) -> str | None:
     mend = "add a column, fill it, and drop the old one"
     if kinds_of == (Kind.BOOL, Kind.TEXT):
         return f"the engine would write 1 and 0 for true and false: {mend}"
+    if (was.own or "").startswith("float(") and now.type.kind is Kind.TEXT:
+        return f"the engine would write six digits of the numbers: {mend}"
     if kinds_of == (Kind.TEXT, Kind.TIMESTAMPTZ):
         return f"the engine would not read the offset from UTC in a text: {mend}"
     return None
@@ -210,5 +212,7 @@ MYSQL = Engine(
     limits=(
         "SET SESSION lock_wait_timeout = {lock_s}, innodb_lock_wait_timeout = {lock_s}"
         "/*M! , max_statement_time = {statement_s} */",
+        # A table may hold dates such as 0000-00-00; a statement that writes it anew must leave them as they are.
+        "SET SESSION sql_mode = replace(replace(@@sql_mode, 'NO_ZERO_IN_DATE', ''), 'NO_ZERO_DATE', '')",
     ),
 )
