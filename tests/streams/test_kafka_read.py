@@ -324,6 +324,19 @@ def test_new_partitions_are_found_and_read_from_their_beginning(
     assert found.starts[1] == 0
 
 
+def test_a_gap_in_a_new_partition_is_named(kafka: str, opened: Open) -> None:
+    topic = fresh(kafka, 2)
+    produce(kafka, topic, [*numbered(3), *numbered(10, 1)])
+    topics.cut(kafka, topic, 1, 4)
+    error = failing(lambda: opened(topic, start="latest").assign({0: 3}))
+    assert error.code == "retention-gap"
+    assert f"partition 1 of topic `{topic}`" in error.message
+    assert "4 offsets (0 to 3) are gone" in error.message
+    first = opened(topic)
+    first.assign({})  # a stream that starts reads what is there
+    assert len(read(first, 9).values) == 9
+
+
 def test_paused_partitions_stay_where_they_are(kafka: str, opened: Open) -> None:
     topic = fresh(kafka, 2)
     produce(kafka, topic, [*numbered(50), *numbered(50, 1, 50)])

@@ -20,7 +20,7 @@ from tests.commands import Folder
 from tests.daemons import daemon
 from tests.streams.test_dlq import Place, rows
 from tests.streams.test_rewind import APPEND, counts, fill, project, run
-from tests.topics import committed, fresh, remake
+from tests.topics import Message, committed, cut, flush, fresh, grow, produce, producing, remake, send
 from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.turns("wh", 2)
@@ -30,6 +30,10 @@ def replaced(kafka: str, topic: str, count: int) -> None:
     """Another topic of that name, with more messages than were read of the first."""
     remake(kafka, topic, 2)
     fill(kafka, topic, count, first=1000)
+
+
+def _rows(count: int, partition: int = 0, first: int = 0) -> list[Message]:
+    return [Message(json.dumps({"id": n}).encode(), partition=partition) for n in range(first, first + count)]
 
 
 def refused(folder: Folder) -> None:
@@ -66,6 +70,39 @@ def test_each_partition_is_rewound_by_itself(tmp_path: Path, kafka: str) -> None
     refused(folder)
     assert folder.flowc("rewind", "s", "--to", "1:40", "--yes").code == 0
     assert run(folder)["messages"] == 50
+
+
+def test_a_topic_with_fewer_partitions_is_read_after_a_rewind(tmp_path: Path, kafka: str) -> None:
+    wh, topic = ("sqlite", {"path": str(tmp_path / "wh.db")}), fresh(kafka, 2)
+    fill(kafka, topic, 20)
+    folder = project(tmp_path, kafka, topic, wh)
+    run(folder)
+    remake(kafka, topic, 1)
+    produce(kafka, topic, _rows(15, first=1000))
+    refused(folder)
+    status = folder.flowc("status")
+    assert "`flowc rewind s --to earliest`" in status.err, status.err
+    assert folder.flowc("rewind", "s", "--to", "earliest", "--yes").code == 0
+    assert run(folder)["messages"] == 15
+
+
+def test_a_gap_in_a_new_partition_stops_the_stream_until_a_rewind(tmp_path: Path, kafka: str) -> None:
+    wh, topic = ("sqlite", {"path": str(tmp_path / "wh.db")}), fresh(kafka)
+    produce(kafka, topic, _rows(3))
+    folder = project(tmp_path, kafka, topic, wh)
+    run(folder)
+    grow(kafka, topic, 2)
+    with_new = producing(kafka)
+    with_new.list_topics(topic)
+    send(with_new, topic, _rows(10, 1))
+    flush(with_new)
+    cut(kafka, topic, 1, 4)
+    failed = folder.flowc("run", "s", "--once")
+    assert (failed.code, "error[retention-gap]" in failed.err) == (1, True), failed.err
+    assert "flowc rewind s --to 1:4" in failed.err
+    moved = folder.flowc("rewind", "s", "--to", "1:4", "--yes")
+    assert (moved.code, "4 are not read" in moved.out) == (0, True), moved.out
+    assert run(folder)["messages"] == 6
 
 
 def test_a_store_knows_it_too(tmp_path: Path, kafka: str) -> None:

@@ -234,17 +234,16 @@ class KafkaSource:
     def _begin(self, partitions: Iterable[int], stored: Mapping[int, int], *, shared: bool = False) -> dict[int, int]:
         """Where partitions begin: at their stored positions when these are in the log, else where the stream starts.
 
-        Members of a group that starts record the beginnings of all partitions, so that none takes those of another for
-        new ones.
+        Partitions that were added to a topic that is read begin at 0. Members of a group that starts record the
+        beginnings of all partitions, so that none takes those of another for new ones.
         """
         self._id.check()
         owned = tuple(partitions)
         known = {partition: stored[partition] for partition in owned if partition in stored}
-        self._log.check(known)
         unknown = [partition for partition in owned if partition not in stored]
-        if stored:
-            fresh = self._log.beginnings(unknown)
-        else:
+        fresh = dict.fromkeys(unknown, 0) if stored else {}  # the topic got them since
+        self._log.check({**known, **fresh})
+        if not stored:
             fresh = self._log.starts(self._log.partitions() if shared else unknown, self._start, self._at_time)
         recorded = stored if shared else known
         self._unrecorded = {p: at for p, at in {**self._unrecorded, **fresh}.items() if p not in recorded}

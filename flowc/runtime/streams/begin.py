@@ -220,9 +220,9 @@ def _renamed(plan: StreamPlan, name: str, before: str) -> UsageError:
     return UsageError(f"{message}: all of it would come twice", code="source-renamed", help=help)
 
 
-def named(error: FlowcError, plan: StreamPlan) -> FlowcError:
+def named(error: FlowcError, stream: str) -> FlowcError:
     """An error of a source, which does not know the stream that reads it, with the name of that in its help."""
-    error.help = error.help and error.help.replace(STREAM, plan.name)
+    error.help = error.help and error.help.replace(STREAM, stream)
     return error
 
 

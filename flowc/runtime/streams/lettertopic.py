@@ -97,7 +97,8 @@ class TopicLetters:
     def at(self, ranges: Sequence[Range]) -> pa.RecordBatch:
         """The letters of a batch that was given before."""
         self._source.open()
-        self._source.assign(numbers({range_.partition: range_.start for range_ in ranges}))
+        starts = numbers({range_.partition: range_.start for range_ in ranges})
+        self._source.assign({**self._source.starting("earliest"), **starts})
         self._ends = numbers({range_.partition: range_.end for range_ in ranges})
         letters = [self._letters(polled.messages) for polled in self._polled()]
         return single(one_batch(letters)) if letters else empty(DEAD_LETTER)

@@ -132,7 +132,7 @@ class StreamRun:
                 self._loop().run()
                 self.end()
         except FlowcError as error:
-            named(error, self.plan)
+            named(error, self.plan.name)
             raise
 
     def walk(self) -> None:

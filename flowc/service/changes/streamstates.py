@@ -136,7 +136,7 @@ def _unknown_files(plan: StreamPlan, held: Held, sessions: Sessions) -> Iterator
     for name, position in read.items():
         if position and unknown_file(name, facts, position):
             error = lost_list(name, position)
-            help = named(error, plan).help or ""
+            help = named(error, plan.name).help or ""
             yield Judged(name, Verdict(Decision.REFUSE, error.message), error.message, help)
 
 

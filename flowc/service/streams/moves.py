@@ -39,6 +39,8 @@ class Move:
     """Whether that is another one than before: then the position before is not one of this log."""
     lost: bool = False
     """Whether nobody knows how far it was read."""
+    gone: bool = False
+    """Whether that one has no such partition."""
     measure: Callable[[int, int], Extent] | None = field(default=None, repr=False, compare=False)
     """Of files: how much lies between two places."""
     order: Order = field(default=NUMBERS, repr=False, compare=False)
@@ -127,13 +129,30 @@ def moves_to(
             if isinstance(files, FileSource) and reading.order.before(position, stands[at]):
                 _check_files(files, position, stands[at], plan)
             counted = source_kind(source.kind).counted
-            yield Move(*at, stands[at], position, counted, log, other, lost, measure, reading.order)
+            yield Move(*at, stands[at], position, counted, log, other, lost, measure=measure, order=reading.order)
+        if asked is None and reading.log:
+            yield from _gone(reading, source.name, stands, logs)
+
+
+def added(plan: StreamPlan, run: StreamRun, stands: Mapping[Partition, str]) -> dict[Partition, str]:
+    """Where the partitions stand that a topic got since the stream has read it: nothing of them was read."""
+    names = {source.name for source in plan.sources if source_kind(source.kind).counted} & {name for name, _ in stands}
+    found = ((name, p) for name in names for p in opened_source(run, name).starting("earliest"))
+    return {at: "0" for at in found if at not in stands}
+
+
+def _gone(reading: Source, name: str, stands: Mapping[Partition, str], logs: Mapping[Partition, str]) -> Iterator[Move]:
+    """The moves of partitions that a topic does not have which was made anew: of its log, nothing of them was read."""
+    there, log = reading.starting("earliest"), reading.log
+    for at, position in sorted(stands.items()):
+        if at[0] == name and at[1] not in there and logs.get(at, log) != log:
+            yield Move(*at, position, "0", log=log, replaced=True, gone=True, order=reading.order)
 
 
 def _check(reading: Source, goal: Mapping[str, str], asked: str | None) -> None:
     """Has a source say where its log has no such place; one that the user wrote is told as theirs."""
     try:
-        reading.assign(goal)
+        reading.assign({**reading.starting("latest"), **goal})
     except FlowcError as error:
         if asked is None or error.code not in ("position-beyond-end", "state-lost"):  # the latter of files
             raise

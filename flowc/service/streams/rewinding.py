@@ -31,8 +31,9 @@ from flowc.runtime.streams.targets.contract import Fenced, Held, fence_all
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.runtime.streams.targets.kafka import KafkaWriter
 from flowc.runtime.streams.targets.lettertable import table_of
+from flowc.runtime.streams.watermark import ENDED
 from flowc.service.access.sessions import Sessions
-from flowc.service.streams.moves import LOST, Move, moves_to, order_of
+from flowc.service.streams.moves import LOST, Move, added, moves_to, order_of
 from flowc.service.streams.overtaken import Overtaken
 from flowc.service.streams.recovering import HELD, lacks_of, leading, place_of, unknown_ends
 from flowc.service.streams.run import Pause, StreamReport, assembled, no_pause, plan_of
@@ -263,7 +264,7 @@ class Rewind:
         """
         stands = self.unknown or _stands(self.plan, self.run, self.restored, self.held)
         logs = _logs(self.plan, self.restored, self.held)
-        self.moves = tuple(move.by_now(stands[move.at], logs.get(move.at, "")) for move in announced)
+        self.moves = tuple(move.by_now(stands.get(move.at, "0"), logs.get(move.at, "")) for move in announced)
 
     def _checkpoint(self, number: int) -> Checkpoint:
         positions, logs = (
@@ -272,6 +273,7 @@ class Rewind:
         moved = {move.at: move.log for move in self.moves if move.log}
         return Checkpoint(
             number, {**positions, **{move.at: move.after for move in self.moves}},
+            {move.at: ENDED for move in self.moves if move.gone},
             dropped=frozenset(segment.node for segment in self.restored.checkpoint.segments),
             logs={at: log for at, log in {**logs, **moved}.items() if log != LOST},
             targets=marks_held(self.plan, self.held),
@@ -329,7 +331,7 @@ def prepare_rewind(
             raise UsageError(message, code="unknown-selection", help="`start` says where it begins")
         own = {**stands, **_positions(plan, restored, held)}  # a rewind that was cut off moved the store alone
         places = place_of(to, plan, run, (restored, held), own)
-        named = tuple(moves_to(to, plan, run, stands, logs, places=places))
+        named = tuple(moves_to(to, plan, run, added(plan, run, stands) | stands, logs, places=places))
         moves = (*named, *_left(plan, run, restored, held, stands, {move.at for move in named}))
         return Rewind(plan, run, restored, held, moves, Overtaken.of(plan, run.writers, sessions), to, unknown)
     except BaseException:

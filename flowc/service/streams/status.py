@@ -12,7 +12,7 @@ from flowc.compiler.front.streamkinds import is_folder, source_kind
 from flowc.compiler.ir import Ir
 from flowc.errors import FlowcError, TransientError
 from flowc.runtime.connectors.filestream_registry import Known
-from flowc.runtime.streams.begin import check_log, check_lost
+from flowc.runtime.streams.begin import check_log, check_lost, named
 from flowc.runtime.streams.epoch import Partition
 from flowc.runtime.streams.positions import shown
 from flowc.runtime.streams.source import Source
@@ -102,7 +102,7 @@ def stream_status(checked: CheckedSpec, ir: Ir, name: str, sessions: Sessions) -
         check_lost(held, plan)
         status.partitions = tuple(_at(held.positions, ends_of(plan, held, sessions), marks))
     except FlowcError as error:
-        status.error = sessions.redacted(error)
+        status.error = sessions.redacted(named(error, name))
     return status
 
 
