@@ -96,7 +96,7 @@ def _encoded(tag: str, value: str, size: str, whole: str) -> str:
 
 
 _TEXT = "CAST({x} AS CHAR)"
-_JSON_TEXT = "CAST(/*M!100700 JSON_NORMALIZE *//*!80017 CAST */({x}/*!80017 AS JSON */) AS CHAR)"
+_NORMAL_JSON = "/*M!100700 JSON_NORMALIZE *//*!80017 CAST */({x}/*!80017 AS JSON */)"
 
 
 def _time_format(template: str) -> str:
@@ -208,12 +208,12 @@ MYSQL = Dialect(
         text_by_value=f"CONVERT({{x}} USING utf8mb4) COLLATE {_EXACT}",
         united=f"CONVERT({{x}} USING utf8mb4) COLLATE {_EXACT}",
         collated="CONVERT({x} USING {charset}) COLLATE {collation}",
-        comparable={Kind.JSON: "/*M!100700 JSON_NORMALIZE *//*!80017 CAST */({x}/*!80017 AS JSON */)"},
+        comparable={Kind.JSON: _NORMAL_JSON},
         apart=dict.fromkeys((Kind.FLOAT32, Kind.FLOAT64), "CASE WHEN {x} = 0 THEN CAST({x} AS CHAR) END"),
         finite=dict.fromkeys((Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ), "year({x}) BETWEEN 1 AND 9999"),
         encoded_whole={
             Kind.TEXT: _encoded("s", _TEXT, "char_length({x})", _TEXT),
-            Kind.JSON: _encoded("j", _JSON_TEXT, f"char_length({_JSON_TEXT})", _JSON_TEXT),
+            Kind.JSON: _encoded("j", f"CAST({_NORMAL_JSON} AS CHAR)", f"char_length({_NORMAL_JSON})", _NORMAL_JSON),
             Kind.BINARY: _encoded("x", "hex({x})", "(2 * length({x}))", "{x}"),
         },
         encoded={
