@@ -127,8 +127,10 @@ class Sessions:
 
     def seen_by(self, connection: str, of: str, name: TableName) -> TableName:
         """What a session of a connection calls a table of another one of its database, whose schema may differ."""
-        mine, schema = self.database(connection), self.database(of).schema
-        if name.schema is not None or schema == mine.schema:
+        if name.schema is not None or connection == of:
+            return name
+        schema = self.database(of).schema
+        if schema == self.database(connection).schema:
             return name
         return TableName(schema or DIALECTS[self.connections[of].kind.value].names.default_schema, name.name)
 
