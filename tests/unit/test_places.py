@@ -236,6 +236,14 @@ def test_a_cycle_that_one_connection_closes_with_another_leaves_the_sure_wait(tm
          "topic: t } } }", ["stream-reads-target"]),
         ("streams: { s: { source: { connection: bus, topic: t, columns: { id: bigint } }, to: [{ connection: one, "
          "table: t }, { connection: two, table: T }] } }", ["duplicate-target"]),
+        ("pipelines: { p: { from: one, sql: SELECT 1 AS id, to: [{ connection: ma, table: b.t }, "
+         "{ connection: mb, table: t }] } }", ["duplicate-target"]),
+        ("pipelines: { p: { from: one, sql: SELECT 1 AS id, to: [{ connection: ma, table: t }, "
+         "{ connection: mb, table: t }] } }", []),
+        ("streams: { s: { source: { connection: bus, topic: t, columns: { id: bigint } }, to: [{ connection: pg, "
+         "table: b.t }, { connection: pgb, table: t }] } }", ["duplicate-target"]),
+        ("streams: { s: { source: { connection: bus, topic: t, columns: { id: bigint } }, to: [{ connection: pg, "
+         "table: t }, { connection: pgb, table: t }] } }", []),
         ("run_log: { connection: two }\npipelines: { p: { from: one, sql: SELECT 1 AS id, to: { connection: one, "
          "table: t } } }", ["unsupported-target"]),
     ],
@@ -247,6 +255,10 @@ connections:
   two: { kind: sqlite, path: ./a.db }
   bus: { kind: kafka, bootstrap_servers: "localhost:9092" }
   bus2: { kind: kafka, bootstrap_servers: "LOCALHOST:9092" }
+  ma: { kind: mysql, url: "mysql://h/a" }
+  mb: { kind: mysql, url: "mysql://u@H:3306/b" }
+  pg: { kind: postgres, url: "postgres://h/d" }
+  pgb: { kind: postgres, url: "postgres://h/d?options=-csearch_path%3Db" }
 """
     _, problems = check(tmp_path, connections + more + "\n")
     assert [problem.code for problem in problems] == codes

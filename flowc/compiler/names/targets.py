@@ -7,14 +7,13 @@ from typing import cast
 from flowc.catalog import TableName
 from flowc.compiler.checked import CheckedTarget
 from flowc.compiler.front.kinds import LOAD_TARGET, able, can, is_database
-from flowc.compiler.front.places import Place
 from flowc.compiler.front.spec import ConnectionSpec, Name, PipelineSpec, TableSpec, TargetSpec
 from flowc.compiler.front.streamkinds import source_kind
 from flowc.compiler.ir import Mode
 from flowc.compiler.names.lookup import Lookup
 from flowc.compiler.names.paths import check_below
 from flowc.compiler.names.tablenames import table_name
-from flowc.compiler.tables.places import table_place
+from flowc.compiler.tables.places import place_in
 from flowc.diagnostics import Note
 from flowc.source import Located
 
@@ -130,10 +129,10 @@ def _check_keys(spec: PipelineSpec, target: CheckedTarget, keys: tuple[Name, ...
 
 
 def _check_twice(targets: tuple[CheckedTarget, ...], lookup: Lookup) -> None:
-    seen: dict[tuple[Place, str, str], CheckedTarget] = {}
+    seen: dict[tuple[str, ...], CheckedTarget] = {}
     for target in targets:
         connection = target.connection.name.value
-        place = lookup.database(target.connection), *table_place(target.connection.kind.value, target.name)
+        place = place_in(lookup.database(target.connection), target.connection.kind.value, target.name)
         first = seen.setdefault(place, target)
         if first is not target:
             other = first.connection.name.value
