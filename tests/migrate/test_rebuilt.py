@@ -333,3 +333,12 @@ def test_no_index_comes_to_mean_something_else_by_a_change_of_type(store: Store,
     words = refused(project, store, "columns: { id: bigint primary key, a: integer, b: integer }")
     assert "what index i says of `a` may mean something else in another type" in words
     applied(project, store, "columns: { id: bigint primary key, a: text, b: bigint }")
+
+
+@pytest.mark.parametrize("store", ["duckdb", "sqlite"], indirect=True)
+def test_an_index_without_a_name_is_told_without_one(store: Store, project: Inside):
+    store.run("CREATE TABLE t (id BIGINT NOT NULL, a TEXT UNIQUE)")
+    specs(project, store, {"t": "columns: { id: bigint not null, a: text, b: integer }"})
+    plan = project.flowc("plan").out
+    assert "None" not in plan
+    assert "unique index on (a)" in plan or "unique index `sqlite_autoindex" in plan, plan

@@ -250,4 +250,4 @@ def _unmanaged(situation: Situation, managed: Table | None, going: Sequence[Inde
         own = index.name == key_index(situation.live.name) or is_left(index, situation)
         apart = index.identity not in known and index.name not in gone
         if apart and not own and not is_applied(index, situation, managed):
-            yield index_words(index).replace("index on", f"index `{index.name}` on", 1)
+            yield index_words(index, named=True)

@@ -277,11 +277,12 @@ def _taken(index: Index, situation: Situation) -> str | None:
     return None
 
 
-def index_words(index: Index) -> str:
-    """An index as people say it."""
+def index_words(index: Index, *, named: bool = False) -> str:
+    """An index as people say it; with `named`, by its name too, where the engine tells it one."""
+    called = f"`{index.name}` " if named and index.name else ""
     by = f", {', '.join(index.beyond)}" if index.beyond else ""
     where = f" where {index.where}" if index.where else ""
-    return f"{'unique ' if index.unique else ''}index on ({', '.join(index.columns)}){by}{where}"
+    return f"{'unique ' if index.unique else ''}index {called}on ({', '.join(index.columns)}){by}{where}"
 
 
 def _drop_index(alteration: kinds.DropIndex, situation: Situation) -> Change:

@@ -129,4 +129,4 @@ def _is_key(words: str) -> bool:
 def _index_words(index: Index, table: Table) -> str:
     made = index.columns and not index.beyond and _of_foreign_key(index, table)
     why = ", which its foreign key has made" if made else ""
-    return index_words(index).replace("index on", f"index `{index.name}` on", 1) + why
+    return index_words(index, named=True) + why
