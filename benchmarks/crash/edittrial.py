@@ -118,10 +118,11 @@ class Trial:
         found = json.loads(text[text.index("{") :]) if "{" in text else {}
         if code or "states" not in found:
             raise Wrong(f"the plan ended with {code}: {text[-1500:]}")
-        decisions = [each["decision"] for state in found["states"] for each in state["verdicts"]]
-        self.found.verdicts.update(decisions)
+        verdicts = [each for state in found["states"] for each in state["verdicts"]]
+        self.found.verdicts.update(each["decision"] for each in verdicts)
         self.refused = any(state["refused"] for state in found["states"])
-        self.story.append(f"plan says {' '.join(decisions) or 'nothing'}, refused: {self.refused}")
+        told = "; ".join(f"{each['node']} {each['decision']} {each['reason']}" for each in verdicts)
+        self.story.append(f"plan says {told or 'nothing'}, refused: {self.refused}")
 
     def _attempt(self, *, kill: bool, drain: bool = False) -> bool:
         """A worker; whether it has read all. What stops it is seen to."""
