@@ -21,7 +21,7 @@ from flowc.render.style import printable
 from flowc.service.changes.applying import Limits
 from flowc.service.changes.migrating import Request, carry_out, refuse_destructive
 from flowc.service.changes.plans import make_plan, states_of
-from flowc.service.changes.saved import SavedPlan, check_project, read_plan
+from flowc.service.changes.saved import SavedPlan, check_databases, check_project, read_plan
 from flowc.service.checking import checker
 from flowc.service.loads.identity import make_places
 
@@ -79,6 +79,7 @@ def command(
         )
         project = opened.checked.project
         check_project(saved, project.name, {name: spec.kind.value for name, spec in project.connections.items()})
+        check_databases(saved, opened.sessions)
         refuse_destructive(saved.plan, allowed)
         states = states_of(opened.checked, opened.ir, opened.sessions, selection(saved.select, opened))
         yes = False

@@ -23,7 +23,7 @@ from flowc.render.runs import edits_text
 from flowc.render.style import printable
 from flowc.service.changes.plans import make_plan, plan_hash, read_versions, with_failures
 from flowc.service.changes.rollback import plan_rollback, rollback_target
-from flowc.service.changes.saved import SavedPlan, write_plan
+from flowc.service.changes.saved import SavedPlan, identities_of, write_plan
 from flowc.service.checking import checker
 from flowc.service.runs.edits import ScheduleEdit
 
@@ -70,11 +70,12 @@ def command(
     chosen = named((*names, *selected), opened)
     plan, version = _planned(opened, chosen, rollback)
     edits = edited_schedules(opened) if rollback is None and not chosen else []
+    identities = identities_of(plan, opened.sessions) if file is not None else {}
     opened.sessions.close()
     identity = plan_hash(plan)
     if file is not None:
         specs = tuple(str(path) for path in paths)
-        write_plan(file, SavedPlan(plan, specs, environment, chosen, version))
+        write_plan(file, SavedPlan(plan, specs, environment, chosen, version, identities))
         say(printable(f"wrote {file}; carry it out with `flowc apply {file}`"))
     text = _shown(plan, identity, edits, form)
     out(text)

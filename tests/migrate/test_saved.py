@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 import yaml
@@ -123,6 +124,25 @@ def test_a_plan_for_a_database_of_another_kind_is_refused(store: Store, project:
     done = project.flowc("apply", "plan.json", "--allow-destructive", "all")
     assert done.code == 2, done.err
     assert "error[stale-plan]: the plan was made for `w` of kind `sqlite`, and it is of kind `duckdb` now" in done.err
+
+
+@pytest.mark.parametrize("applied", [True, False])
+def test_a_plan_for_another_equal_database_is_refused(tmp_path: Path, applied: bool):
+    project = Inside(tmp_path, {"PLACE": "one.db"})
+    text = "connections: {{ w: {{ kind: sqlite, path: '${{PLACE}}' }} }}\ntables: {{ t: {{ connection: w, {} }} }}\n"
+    twin = Inside(tmp_path, {"PLACE": "two.db"})
+    project.write("specs/project.yaml", text.format(LESS))
+    for each in (project, twin):
+        assert not applied or each.flowc("apply", "--yes").code == 0
+    project.write("specs/project.yaml", text.format(BEFORE))
+    assert project.flowc("plan", "--out", "plan.json").code == 0
+    done = twin.flowc("apply", "plan.json")
+    assert "error[stale-plan]: the plan was made for another database than the one that `w` names" in done.err
+    assert (done.code, (tmp_path / "two.db").exists()) == (2, applied)
+    moved = Inside(tmp_path, {"PLACE": "moved.db" if applied else "./one.db"})
+    if applied:
+        (tmp_path / "one.db").rename(tmp_path / "moved.db")
+    assert moved.flowc("apply", "plan.json").code == 0
 
 
 @one_store

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,12 @@ from flowc.controls import json_text
 from flowc.errors import UsageError
 from flowc.migration import DatabasePlan, MigrationPlan, TableChanges
 from flowc.service.access.history import History
+from flowc.service.access.livedatabase import history_of
+from flowc.service.access.sessions import Sessions
 from flowc.service.access.writing import write_whole
 from flowc.service.changes.applying import statement_hash
 
-FORMAT = 3
+FORMAT = 4
 _HASH = "hash"
 
 
@@ -34,6 +36,8 @@ class SavedPlan:
     select: tuple[str, ...] = ()
     rollback: int | None = None
     """The version that the plan goes back to."""
+    identities: Mapping[str, str] = field(default_factory=dict)
+    """What tells the database of each connection from others, as a hash."""
     flowc: str = __version__
     format: int = FORMAT
 
@@ -123,6 +127,39 @@ def check_project(saved: SavedPlan, project: str, connections: Mapping[str, str]
         if (kind := connections[database.connection]) != database.kind:
             made = f"the plan was made for `{database.connection}` of kind `{database.kind}`"
             raise UsageError(f"{made}, and it is of kind `{kind}` now", code="stale-plan", help=help)
+
+
+def identities_of(plan: MigrationPlan, sessions: Sessions) -> Mapping[str, str]:
+    """What tells the databases of a plan from others that are equal, by connection."""
+    return {each.connection: _identity(each, sessions) for each in plan.databases}
+
+
+def check_databases(saved: SavedPlan, sessions: Sessions) -> None:
+    """Raises UsageError where a connection names another database than the one that the plan was made for."""
+    now = identities_of(saved.plan, sessions)
+    for connection in now:
+        if now[connection] != saved.identities.get(connection):
+            message = f"the plan was made for another database than the one that `{connection}` names"
+            help = "connect as when the plan was made, or make a new one with `flowc plan --out FILE`"
+            raise UsageError(message, code="stale-plan", help=help)
+
+
+def _identity(plan: DatabasePlan, sessions: Sessions) -> str:
+    """A hash of the version that the plan starts from, as the database recorded it; before any, of the address.
+
+    A replica has the versions of its primary, whatever the address.
+    """
+    if not plan.version:
+        place = sessions.database(plan.connection)
+        whole = str(sessions.options(plan.connection).values.get("url"))
+        return "" if whole in place.at else _digest(place)  # an address that is not understood may hold a password
+    versions = history_of(sessions, plan.connection).versions if sessions.is_there(plan.connection) else ()
+    found = [(v.version, v.plan, v.started_at, v.owner) for v in versions if v.version == plan.version]
+    return _digest(found)
+
+
+def _digest(value: object) -> str:
+    return sha256(msgspec.json.encode(value)).hexdigest()
 
 
 def check_fresh(saved: DatabasePlan, now: DatabasePlan, history: History, plan_id: str) -> DatabasePlan:
