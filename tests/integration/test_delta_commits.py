@@ -170,6 +170,29 @@ def test_two_first_loads_at_once_make_one_table(tmp_path, monkeypatch):
     assert lakes.rows(path) == [(77, "theirs", "c")]
 
 
+@pytest.mark.parametrize("name", ["grown", "merged", "whole"])
+def test_a_table_that_takes_the_place_of_the_one_that_was_read_gets_no_rows(tmp_path, monkeypatch, name):
+    """Its log may have the same version, at which the commit would succeed."""
+    inside = Inside(tmp_path)
+    project(inside, 2, "v")
+    assert inside.flowc("run", "--once", name).code == 0
+    path, plain = tmp_path / "lake" / name, Delta.commit
+
+    def replaced(self):
+        monkeypatch.setattr(Delta, "commit", plain)
+        shutil.rmtree(path)
+        lakes.write(path, {"id": [77], "v": ["theirs"], "c": ["c"]}, mode="error")
+        plain(self)
+
+    project(inside, 4, "v2")
+    monkeypatch.setattr(Delta, "commit", replaced)
+    assert "error[write-conflict]" in inside.flowc("run", "--once", name).err
+    assert lakes.rows(path) == [(77, "theirs", "c")]
+    assert inside.flowc("run", "--once", name).code == 0
+    found = [n for n, *_ in lakes.rows(path)]
+    assert found == [1, 2, 3, 4] + [77] * (name == "grown")
+
+
 def test_what_the_library_reports_after_its_commit_is_no_failure(loaded, monkeypatch):
     """A commit is in the log or not; housekeeping that fails afterwards does not undo it."""
     import deltalake

@@ -30,7 +30,7 @@ from flowc.runtime.arrow import data_type
 from flowc.runtime.connectors import delta_watermarks
 from flowc.runtime.connectors.delta_bench import Bench
 from flowc.runtime.connectors.delta_predicates import matching, pruning
-from flowc.runtime.connectors.delta_tables import described, new_schema, speaking
+from flowc.runtime.connectors.delta_tables import described, new_schema, overtaken, speaking
 from flowc.runtime.extras import driver
 from flowc.runtime.names import listed, literal, qualified, quoted
 from flowc.runtime.violations import CODE, Violation, named_columns, shown
@@ -62,6 +62,11 @@ class Change:
     """Numbers of applications that the commit carries beside those of watermarks."""
     notes: dict[str, str] = field(default_factory=dict)
     """What the commit tells of itself."""
+    _entry: tuple[int, int] | None = field(init=False)
+    """Which file was the last one of the log when the table was attached; None where it is gone."""
+
+    def __post_init__(self) -> None:
+        self._entry = self._entry_now()
 
     def commit(self) -> None:
         """Writes it.
@@ -75,6 +80,8 @@ class Change:
         marks = [delta_watermarks.write(self.folder, row, self.found) for row in moved]
         if not (marks or self.gone or self.new or self._created or self._emptied):
             return
+        if self._entry_now() != self._entry:  # of another table, whose version may be the same
+            raise overtaken(self.step.table.name)
         try:
             with speaking(self.step.table.name):
                 self._write(marks)
@@ -95,6 +102,12 @@ class Change:
                 message = f"column `{name}`: an empty text in a partition of `{self.step.table.name}` is read as NULL"
                 help = f"give it a value, or NULL: `empty_to_null`; `{_READ_AS_NULL[1]}` is read so too"
                 raise DataError(message, code="value-does-not-fit", help=help)
+
+    def _entry_now(self) -> tuple[int, int] | None:
+        with suppress(FileNotFoundError):
+            entry = (self.folder / "_delta_log" / f"{self.version:020}.json").stat()
+            return entry.st_ino, entry.st_mtime_ns
+        return None
 
     @property
     def _created(self) -> bool:
