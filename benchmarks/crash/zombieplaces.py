@@ -40,6 +40,8 @@ streams:
 _LETTERS = "    on_error: dlq\n    dead_letter: { connection: one, table: letters }\n"
 BAD = "b1"
 """The file whose row is a dead letter, in a stream that keeps letters."""
+REFUSED = "a2"
+"""The file whose row the first target refuses, where it refuses any."""
 _TO = {
     "one": "{ connection: one, table: t }",
     "other": "{ connection: other, table: t }",
@@ -68,6 +70,7 @@ class Stream:
     targets: tuple[Target, ...]
     source: str
     letters: bool = False
+    refuses: bool = False
     plan: Plan = Plan()
     files: int = 0
 
@@ -77,7 +80,21 @@ class Stream:
         for name in ("specs", "in", "lake", "out"):
             (folder / name).mkdir()
         source = chance.choice(("source", "dedupe(source, id, INTERVAL '1 hour')"))
-        return cls(folder, chance.choice(_TARGETS), source, chance.random() < 0.4)
+        made = cls(folder, chance.choice(_TARGETS), source, chance.random() < 0.4)
+        if made.targets[0] == "one" and chance.random() < 0.4:
+            made.refuse()
+        return made
+
+    def refuse(self) -> None:
+        """Has the first target refuse a row."""
+        self.refuses = True
+        with closing(sqlite3.connect(self.folder / "one.db")) as database:
+            database.execute(f"CREATE TABLE t (id TEXT, x BIGINT, CHECK (id <> '{REFUSED}'))")
+
+    @property
+    def aside(self) -> tuple[str, ...]:
+        """The files whose rows no target gets."""
+        return (BAD,) * self.letters + (REFUSED,) * self.refuses
 
     def edit(self, **values: object) -> None:
         """Changes the spec."""
@@ -100,7 +117,7 @@ class Stream:
             code = f"def grown(x):\n    return x * {self.plan.code}\n"
             (self.folder / f"grow{self.plan.code}.py").write_text(code, "utf-8")
             to = ", ".join(_TO[target] for target in self.targets)
-            letters = _LETTERS if self.letters else ""
+            letters = _LETTERS if self.letters else "    on_error: drop\n" * self.refuses
             text = _SPEC.format(to=to, source=self.source, letters=letters, **vars(self.plan))
             (self.folder / "specs/s.yaml").write_text(text, "utf-8")
             return open_project([Path("specs")], None, "nothing was run")

@@ -17,7 +17,10 @@ _HEADERS = ("source", "partition", "from", "to", "messages")
 
 def rewind_text(rewind: Rewind, style: Style) -> str:
     """Each partition, and what follows for targets and state."""
-    rows = [(move.source, move.partition, move.before, move.after, _change(move)) for move in rewind.moves]
+    rows = [
+        (move.source, move.partition, move.shown(move.before), move.shown(move.after), _change(move))
+        for move in rewind.moves
+    ]
     return "\n".join((table(_HEADERS, rows, style, right=(1, 2, 3, 4)), *_consequences(rewind)))
 
 

@@ -15,7 +15,7 @@ from benchmarks.crash.zombies import Cut, Sleeper
 
 
 def _stream(folder: Path) -> Stream:
-    """A stream whose only table keeps the positions, over the files `x`, `a` and `b`, which has two rows."""
+    """A stream whose only table keeps the positions, over files of which the last has two rows."""
     stream = Stream.drawn(folder, random.Random(0))
     stream.targets, stream.source, stream.letters = ("one",), "source", False
     stream.put("x", "a", "b")

@@ -163,6 +163,15 @@ class FileSource:
         rows = self._rows(start, end) if self._read.format == "parquet" else None
         return Extent(len(seen), sum(file.size for file in seen), rows)
 
+    def shown(self, position: int) -> str:
+        """A position for people: the file that is read on there, and the line of it."""
+        number, line = position >> SHIFT, position & _LINES
+        files = self._registry.files
+        if number >= len(files):
+            return f"behind {shown(files[-1].path)}" if files else "the beginning"
+        what = "row" if self._read.format == "parquet" else "line"
+        return f"{shown(files[number].path)}{f', {what} {line + 1}' if line else ''}"
+
     def unreadable(self, start: int, end: int) -> tuple[Path, int] | None:
         """The last file between two positions that is gone or is another one now, and the position behind it."""
         last = (end >> SHIFT) + ((end & _LINES) > 0)

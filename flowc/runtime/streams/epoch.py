@@ -76,7 +76,8 @@ class Intent:
     `watermark` is the one before its rows, in the same unit. `messages` are there of a source that cannot be read
     again, with the `_id` of each. `versions` are those of the lookups, where a replay must see them again. `maker` is
     the plan that makes the rows; None for an epoch that has none, whoever writes it. `count` is the number of messages
-    that were read; None where nobody counted them.
+    that were read; None where nobody counted them. `refused` are the rows that the first target refuses, where others
+    get the epoch without them.
     """
 
     number: int
@@ -87,6 +88,7 @@ class Intent:
     versions: Mapping[str, Version] | None = field(default=None, compare=False, repr=False)
     maker: Maker | None = field(default=None, compare=False, repr=False)
     count: int | None = field(default=None, compare=False)
+    refused: tuple[BadRow, ...] = field(default=(), compare=False)
 
     @property
     def shuts(self) -> bool:

@@ -468,11 +468,13 @@ class StreamRun:
     def _written(self, epoch: Epoch) -> Epoch:
         """Has every target take an epoch; gives it without the rows that one cannot take, or the first one refuses."""
         epoch = measured(epoch, self.writers)
+        if epoch.intent.refused and epoch.without is not None:
+            kept = epoch.without(epoch.intent.refused)
+            epoch = measured(replace(kept, checkpoint=epoch.checkpoint), self.writers)
         try:
             self._write(epoch, range(len(self.writers)))
         except DataError as error:
             epoch = measured(self._reduced(epoch, error), self.writers)
-            # The target that judges comes last: until it holds the epoch, it judges alike when this is done again.
             self._write(epoch, (*range(1, len(self.writers)), 0))
         return epoch
 
@@ -493,7 +495,13 @@ class StreamRun:
         bad = judge.refused(epoch, 1 if self.plan.on_error == "fail" else None)
         if not bad:
             raise error
-        return replace(epoch.without(bad), checkpoint=epoch.checkpoint)
+        made = replace(epoch.without(bad), checkpoint=epoch.checkpoint)
+        if self._intends and not epoch.intent.refused and len(self.writers) > 1:
+            # Another target may get the epoch when this one holds it and judges it no more.
+            assert self.store is not None
+            self.store.refuse(epoch.number, bad)
+            self.pause("refused")
+        return made
 
     def _save(self) -> None:
         """Keeps the last checkpoint that every target holds the epoch of, with all changes up to it."""

@@ -44,6 +44,12 @@ class Move:
     measure: Callable[[int, int], Extent] | None = field(default=None, repr=False, compare=False)
     """Of files: how much lies between two places."""
     order: Order = field(default=NUMBERS, repr=False, compare=False)
+    place: Callable[[int], str] | None = field(default=None, repr=False, compare=False)
+    """Of files: a position for people."""
+
+    def shown(self, position: str) -> str:
+        """A position for people."""
+        return position if self.place is None else self.place(int(position))
 
     @property
     def at(self) -> Partition:
@@ -129,7 +135,10 @@ def moves_to(
             if isinstance(files, FileSource) and reading.order.before(position, stands[at]):
                 _check_files(files, position, stands[at], plan)
             counted = source_kind(source.kind).counted
-            yield Move(*at, stands[at], position, counted, log, other, lost, measure=measure, order=reading.order)
+            place = files.shown if isinstance(files, FileSource) else None
+            yield Move(
+                *at, stands[at], position, counted, log, other, lost, measure=measure, order=reading.order, place=place
+            )
         if asked is None and reading.log:
             yield from _gone(reading, source.name, stands, logs)
 

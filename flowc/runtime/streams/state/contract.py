@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
+from flowc.runtime.badrows import BadRow
 from flowc.runtime.streams.epoch import Epoch, Intent, Partition, Range, after, logs_after
 from flowc.runtime.streams.marks import Marks
 
@@ -143,6 +144,13 @@ class StateStore(Protocol):
 
         Raises:
             Fenced: the epoch before it is not the last one here: another worker goes on with this stream.
+        """
+
+    def refuse(self, epoch: int, rows: Sequence[BadRow]) -> None:
+        """Adds to an intent which rows the first target refuses, before another target gets the epoch without them.
+
+        Raises:
+            Fenced: the epoch is not intended any more, or another worker has added some.
         """
 
     def release(self, epoch: int) -> None:

@@ -7,10 +7,11 @@ what another one wrote.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 from urllib.parse import quote, unquote
 
+from flowc.runtime.badrows import BadRow
 from flowc.runtime.streams.epoch import Intent, Partition, Range
 from flowc.runtime.streams.marks import Mark
 from flowc.runtime.streams.positions import plain
@@ -48,7 +49,20 @@ def read_intent(number: int, text: str) -> Intent:
     """The intent of such a text."""
     found = json.loads(decoded(text))
     ranges = (Range(source, str(at), str(start), str(end), *more) for source, at, start, end, *more in found["ranges"])
-    return Intent(number, found["time"], tuple(ranges), found["watermark"], count=found.get("count"))
+    refused = found.get("refused", {"rows": [], "words": []})
+    bad = tuple(BadRow(index, *refused["words"][words]) for index, words in refused["rows"])
+    return Intent(number, found["time"], tuple(ranges), found["watermark"], count=found.get("count"), refused=bad)
+
+
+def with_refused(text: str, rows: Sequence[BadRow]) -> str | None:
+    """The text of an intent with the rows that a target refuses; None where it has some."""
+    found = json.loads(decoded(text))
+    if "refused" in found:
+        return None
+    words = list(dict.fromkeys((row.code, row.message) for row in rows))
+    numbers = {each: number for number, each in enumerate(words)}
+    told = [[row.index, numbers[row.code, row.message]] for row in rows]
+    return _text({**found, "refused": {"rows": told, "words": words}})
 
 
 def read_lookups(text: str) -> dict[str, int] | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from flowc.runtime.badrows import BadRow
 from flowc.runtime.streams.epoch import Epoch, Intent
 from flowc.runtime.streams.state.contract import Checkpoint, Restored, Saved, Segment
 from flowc.runtime.streams.targets.contract import Fenced
@@ -68,6 +69,13 @@ class MemoryStore:
         self._require(self.memory.last == intent.number - 1)
         self.memory.last = intent.number
         self.memory.intents[intent.number] = intent
+
+    def refuse(self, epoch: int, rows: Sequence[BadRow]) -> None:
+        """Adds to an intent which rows the first target refuses. Raises Fenced where another worker has done so."""
+        intent = self.memory.intents.get(epoch)
+        self._require(intent is not None and not intent.refused)
+        assert intent is not None
+        self.memory.intents[epoch] = replace(intent, refused=tuple(rows))
 
     def release(self, epoch: int) -> None:
         """The messages of epochs up to this one are acknowledged."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from flowc.errors import DataError, EngineError, FlowcError, UsageError
 from flowc.loadplan import PROJECT
+from flowc.runtime.badrows import BadRow
 from flowc.runtime.connector import Database, require_transactions
 from flowc.runtime.layout import require_layout
 from flowc.runtime.streams.epoch import Epoch, Intent
@@ -28,6 +29,7 @@ from flowc.runtime.streams.state.encoding import (
     read_intent,
     read_lookups,
     read_maker,
+    with_refused,
 )
 from flowc.runtime.streams.state.payloadrows import read_payloads, read_plans, write_payloads
 from flowc.runtime.streams.state.payloads import Kept, Payloads
@@ -228,6 +230,22 @@ class DatabaseStore:
         body = intent_text(intent, self._payloads.lookups(intent), self._payloads.maker(intent))
         self.database.execute(self._filled("log", epoch=intent.number, body=body))
         self._keep_payloads(intent)
+
+    def refuse(self, epoch: int, rows: Sequence[BadRow]) -> None:
+        """Adds to an intent which rows the first target refuses.
+
+        Raises:
+            Fenced: the epoch is not intended any more, or another worker has added some.
+        """
+        with self._transaction():
+            self.database.execute(self._filled("hold"))
+            there = self.database.query(self._filled("intents", epoch=epoch - 1)).to_pylist()
+            body = next((str(row["body"]) for row in there if int(row["epoch"]) == epoch), None)
+            body = with_refused(body, rows) if body is not None else None
+            if body is None:
+                raise Fenced(f"another worker goes on with stream `{self.stream}`")
+            self.database.execute(self._filled("withdraw", epoch=epoch))
+            self.database.execute(self._filled("log", epoch=epoch, body=body))
 
     def release(self, epoch: int) -> None:
         """The messages of epochs up to this one are acknowledged: they go with what is written next."""
