@@ -100,3 +100,16 @@ def test_a_plan_tells_that_the_state_of_a_stream_of_files_is_gone(folder: Inside
     assert "flowc rewind s --to" in failed.err
     assert "REFUSE" in planned, planned
     assert "flowc rewind s --to" in planned, planned
+
+
+def test_places_in_files_are_shown_by_file_and_line(folder: Inside) -> None:
+    put(folder.path / "drop", "b.csv", "id\n3\n4\n", 1)
+    assert folder.flowc("run", "s", "--once").code == 0
+    for to, before, after in (
+        ("earliest", "behind b.csv", "a.csv"), (f"0:{(1 << 40) + 2}", "a.csv", "b.csv, line 3"),
+        ("latest", "b.csv, line 3", "behind b.csv"),
+    ):  # fmt: skip
+        done = folder.flowc("rewind", "s", "--to", to, "--yes")
+        (row,) = [line.split("  ") for line in done.out.splitlines() if line.startswith("source ") and ".csv" in line]
+        cells = [cell.strip() for cell in row if cell.strip()]
+        assert cells[2:4] == [before, after], done.out
