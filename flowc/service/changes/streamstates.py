@@ -113,10 +113,12 @@ def _judged(
         return ()
     try:
         if unfinished(plan, restored):
-            held = [unfenced(there, restored) for there in held]
-            check_held(restored, held, plan)
             if intends(plan):
                 check_former(plan, restored, held, sessions)
+            if adoptable(_behind_former(plan, restored), held, plan) is not None:
+                return ()
+            held = [unfenced(there, restored) for there in held]
+            check_held(restored, held, plan)
         else:
             held = [unfenced(there, restored) if restored.intents else there for there in held]
             check_known(plan, restored, held, _held(plan, sessions) if plan.state.shared else held)
@@ -156,6 +158,11 @@ def _finished(plan: StreamPlan, restored: Restored) -> Checkpoint:
     return replace(point, epoch=restored.last, fingerprints=prints, positions=restored.positions)
 
 
+def _behind_former(plan: StreamPlan, restored: Restored) -> Restored:
+    """What the store holds when the former plan has finished what it intended."""
+    return replace(restored, checkpoint=_finished(plan, restored), intents=())
+
+
 def _targets(plan: StreamPlan, restored: Restored, held: Sequence[Held]) -> Iterator[StateVerdict]:
     """The targets that the spec has added or removed since the stream ran."""
     added, removed = added_and_removed(plan, restored, held)
@@ -181,7 +188,9 @@ def _states(stream: Stream, plan: StreamPlan) -> States:
 
 
 def _held(plan: StreamPlan, sessions: Sessions) -> list[Held]:
-    return [_of(target, plan, sessions) for target in plan.targets]
+    return [
+        _of(target, plan, sessions) for target in (*plan.targets, *(() if plan.letters is None else (plan.letters,)))
+    ]
 
 
 def _of(target: TargetPlan, plan: StreamPlan, sessions: Sessions) -> Held:
