@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from flowc.runtime.connectors.filestream_registry import Registry
 from tests.commands import Inside
 from tests.stores import Store
 from tests.streams.filefolder import put
@@ -238,3 +239,23 @@ def test_a_source_goes_on_when_another_one_of_the_same_files_goes(project: Calla
     made.spec({"a": "[a]"})
     assert made.run() == ""
     assert _ids(made) == [1, 1, 2, 2]
+
+
+def test_sources_whose_paths_stay_are_not_compared(
+    project: Callable[[str, str], Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Comparing files reads the whole list of each source: that is for edits alone."""
+    compared: list[str] = []
+    read_by = Registry.read_by
+    monkeypatch.setattr(Registry, "read_by", lambda self, *at: (compared.append(at[0]), read_by(self, *at))[1])
+    made = project("files", "positions")
+    made.spec({"a": "a", "b": "b"})
+    for id_ in range(3):
+        made.send("a", id_ * 2)
+        made.send("b", id_ * 2 + 1)
+        assert made.run() == ""
+    assert compared == []
+    made.places = {"a": "[ac]", "b": "b"}
+    made.spec({"a": "a", "b": "b"})
+    assert made.run() == ""
+    assert compared

@@ -125,6 +125,11 @@ class FileSource:
         position = positions.get(0, 0)
         self._stood = position, logs.get(0, "") if position else ""
 
+    @property
+    def unedited(self) -> bool:
+        """Whether it goes on to read by the path of the last epoch."""
+        return self._registry.unedited
+
     def assign(self, positions: Mapping[int, int]) -> None:
         """Goes to the stored position, or to where the stream starts.
 

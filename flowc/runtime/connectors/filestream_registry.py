@@ -132,6 +132,11 @@ class Registry:
         self._place, self.stretch = (position, key), Paths(self._paths).following(self.path, position, key)
         self._assign_numbers()
 
+    @property
+    def unedited(self) -> bool:
+        """Whether files are read by the same path as before the position."""
+        return self.stretch.key == self._place[1]
+
     def store_stretch(self) -> None:
         """Stores by which path files are read from now on, before a position refers to it."""
         key = self.stretch.key

@@ -9,7 +9,7 @@ import pyarrow as pa
 from flowc.errors import EngineError, FlowcError, UsageError
 from flowc.runtime.streams.behind import check_behind, check_recorded, overtaken, target_names
 from flowc.runtime.streams.epoch import Epoch, Intent, Maker, Partition, Range
-from flowc.runtime.streams.loop import Seekable
+from flowc.runtime.streams.loop import Seekable, Standing
 from flowc.runtime.streams.source import STREAM, replaced
 from flowc.runtime.streams.state.contract import Checkpoint, Restored, StateStore
 from flowc.runtime.streams.targets.contract import Fenced, Held, Writer
@@ -187,7 +187,8 @@ def check_sources(
         former = set() if name in known else known - readers.keys()
         same = {source for (source, _), log in logs.items() if log and log == reader.log}
         for before in sorted(known - {name}):
-            if before in former & same or _passed_on(name, before, read, logs, readers):
+            goes_on = isinstance(reader, Standing) and reader.unedited
+            if before in former & same or (not goes_on and _passed_on(name, before, read, logs, readers)):
                 raise _renamed(plan, name, before)
 
 

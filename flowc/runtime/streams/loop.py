@@ -111,6 +111,10 @@ class Standing(Protocol):
     def stand(self, positions: Mapping[Partition, str], logs: Mapping[Partition, str]) -> None:
         """Learns where the stream stands. Called before `seek`, which may go to an earlier position."""
 
+    @property
+    def unedited(self) -> bool:
+        """Whether it goes on to read by the `path` of the last epoch, and so nothing that it did not read before."""
+
 
 def _nothing() -> None:
     return

@@ -36,6 +36,11 @@ class SourceReader:
         if isinstance(self.source, StandingSource):
             self.source.stand(self._own(positions), self._own(logs))
 
+    @property
+    def unedited(self) -> bool:
+        """Whether its source goes on to read by the same path."""
+        return isinstance(self.source, StandingSource) and self.source.unedited
+
     def seek(self, positions: Mapping[Partition, str]) -> None:
         """Goes to the stored positions; partitions without one begin where the stream starts."""
         self.source.open()

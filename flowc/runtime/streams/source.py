@@ -158,6 +158,10 @@ class StandingSource(Protocol[Place]):
     def stand(self, positions: Mapping[Place, Place], logs: Mapping[Place, str]) -> None:
         """Learns where the stream stands. Called before `assign`, which may go to an earlier position."""
 
+    @property
+    def unedited(self) -> bool:
+        """Whether it goes on to read by the `path` of the last epoch, and so nothing that it did not read before."""
+
 
 class Source(PlacedSource[str], Protocol):
     """A source as all others know it: partitions and positions are text that it alone can read and order."""
@@ -204,6 +208,11 @@ class NumberedSource:
         """Tells where the stream stands, if that is asked for."""
         if isinstance(self.inner, StandingSource):
             self.inner.stand(numbers(positions), {int(partition): log for partition, log in logs.items()})
+
+    @property
+    def unedited(self) -> bool:
+        """Whether it goes on to read by the same path."""
+        return isinstance(self.inner, StandingSource) and self.inner.unedited
 
     def assign(self, positions: Mapping[str, str]) -> None:
         """Reads all partitions, from the stored positions."""

@@ -186,6 +186,11 @@ class WatchedReader:
         if isinstance(self.inner, Standing):
             self.inner.stand(positions, logs)
 
+    @property
+    def unedited(self) -> bool:
+        """Whether the reader goes on to read by the same path."""
+        return isinstance(self.inner, Standing) and self.inner.unedited
+
     def read_by(self, former: str, position: str, log: str) -> frozenset[str]:
         """What it reads that the source of that name has read."""
         return self.inner.read_by(former, position, log)
