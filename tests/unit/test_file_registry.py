@@ -91,20 +91,6 @@ def test_what_does_not_count_of_a_large_folder_is_remembered_in_few_facts(
     assert again.look() == ["more.csv"]
 
 
-def test_what_an_older_version_left_out_stays_left_out(tmp_path: Path) -> None:
-    """It kept only from when on files count."""
-    write(tmp_path, "old.csv", NOON - HOUR)
-    at = Clocks(tmp_path)
-    at.registry.facts.remember({"files.s.since": str(NOON)})
-    at.registry.load()
-    assert at.look() == []
-    write(tmp_path, "copy.csv", NOON - HOUR)
-    at.wait(1)
-    assert at.look() == []
-    at.wait(2)
-    assert at.look() == ["copy.csv"]
-
-
 def test_nothing_is_left_out_for_ever_of_a_folder_that_is_not_there(tmp_path: Path) -> None:
     folder = tmp_path / "share"
     at = Clocks(folder)
