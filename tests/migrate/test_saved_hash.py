@@ -128,7 +128,7 @@ def test_a_plan_of_an_older_format_is_refused_with_words(project: Inside):
     plan = json.loads(file.read_text("utf-8"))
     file.write_text(json.dumps({**plan, "format": 1}), "utf-8")
     code, said = apply(project)
-    assert (code, "`plan.json` has format 1, and this version of flowc reads format 3" in said) == (2, True), said
+    assert (code, "`plan.json` has format 1, and this version of flowc reads format 4" in said) == (2, True), said
     assert "flowc plan --out" in said
 
 
