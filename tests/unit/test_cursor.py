@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from datetime import UTC, datetime, timedelta
+import re
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from struct import pack, unpack
 from zoneinfo import ZoneInfo
 
 import duckdb
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from flowc.catalog import Column
@@ -131,6 +132,29 @@ def test_a_range_of_instants_holds_every_local_time_of_it(kind: str, zone: str |
         condition = between(column, since, until, DIALECTS["duckdb"], zone)
         query = f"SELECT count(*) FROM (SELECT unnest({values[i:j]})::{kind} AS c) WHERE {condition}"
         assert duckdb.sql(query).fetchall() == [(j - i,)], (since, until)
+
+
+CHANGES = {
+    "Europe/Berlin": datetime(2026, 10, 25, 1), "America/New_York": datetime(2026, 11, 1, 6),
+    "Australia/Lord_Howe": datetime(2026, 4, 4, 15), "America/Santiago": datetime(2026, 4, 5, 3),
+    "Asia/Beirut": datetime(2026, 10, 24, 21), "Antarctica/Troll": datetime(2026, 10, 25, 1),
+    "Pacific/Apia": datetime(2011, 12, 30, 10), "Africa/Casablanca": datetime(2026, 3, 22, 2),
+}  # fmt: skip
+"""Changes of clocks, in UTC: by an hour, two and a half; at night, at midnight, over a whole day."""
+
+
+@given(
+    st.sampled_from(sorted(CHANGES)), st.sampled_from(["timestamp", "date"]),
+    st.tuples(*[st.integers(-1500, 1500)] * 3).map(sorted),
+)  # fmt: skip
+def test_a_range_of_instants_holds_its_local_times_in_every_zone(zone: str, kind: str, minutes: list[int]):
+    since, at, until = (CHANGES[zone].replace(tzinfo=UTC) + timedelta(minutes=each) for each in minutes)
+    assume(at < until)
+    condition = between(Column("c", parse_type(kind)), since.isoformat(), until.isoformat(), DIALECTS["duckdb"], zone)
+    first, last = re.findall(r"'([^']+)'", condition)
+    shown = at.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+    read = datetime.fromisoformat if kind == "timestamp" else date.fromisoformat
+    assert read(first) <= (shown if kind == "timestamp" else shown.date()) < read(last)
 
 
 @pytest.mark.parametrize(
