@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from flowc.compiler.lowering.lower import lower, lower_pipeline
 from flowc.compiler.passes import run_lints
 from flowc.compiler.sql.tableplaces import keys_of_project
 from flowc.diagnostics import Reporter
+from flowc.service.access.databases import resolved_databases
+from flowc.service.access.secrets import Resolver
 from tests.unit.project import Found, check, found
 
 FILES = [
@@ -276,3 +279,13 @@ def test_bad_rows_do_not_go_into_a_table_that_another_connection_writes(tmp_path
     reporter = Reporter()
     run_lints(checked, lower(checked, Reporter()), reporter)
     assert [problem.code for problem in reporter.sorted()] == ["conflicting-options"]
+
+
+def test_a_pipe_is_left_to_the_one_who_opens_the_connection(tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe")
+    with open(os.open(tmp_path / "pipe", os.O_RDWR | os.O_NONBLOCK), "w+b", buffering=0) as pipe:
+        pipe.write(b"a.db")
+        checked, _ = check(tmp_path, "connections: { a: { kind: sqlite, path: '${file:pipe}' } }\n")
+        assert checked is not None
+        assert resolved_databases(checked.project, Resolver({}, tmp_path)) == {}
+        assert pipe.read(4) == b"a.db"
