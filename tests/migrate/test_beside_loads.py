@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from flowc.runtime import load
+from flowc.runtime.connectors.mysql import MySQL
 from tests.commands import Done, Inside
 from tests.lakes import Lake
 from tests.stores import SERVERS, Store, address
@@ -118,3 +119,22 @@ def test_a_table_that_the_load_itself_moves_afterwards_stops_no_load(store: Stor
     done = project.flowc("run", "--once")
     assert done.code == 0, done.err
     assert store.rows("SELECT * FROM moved") == [(1, "2026-07-01 12:00:00")]
+
+
+def test_a_load_that_makes_the_table_before_an_apply_does_stays_recorded(mysql, tmp_path, monkeypatch):
+    """The apply fails then, and on MySQL nothing that it did before is undone."""
+    store, project = Store("mysql", tmp_path, mysql), made(tmp_path, {"STORE": mysql})
+    declare(project, store, _LOCAL, "mode: append")
+    run, execute, ran = ("run", "--once", "--run-id", "r"), MySQL.execute, list[Done]()
+
+    def beside(self: MySQL, sql: str) -> int:
+        if not ran and "INSERT" in sql and "migration_steps" in sql:
+            monkeypatch.setattr(MySQL, "execute", execute)
+            ran.append(project.flowc(*run))
+        return execute(self, sql)
+
+    monkeypatch.setattr(MySQL, "execute", beside)
+    assert "already exists" in project.flowc("apply", "--yes").err
+    assert (ran[0].code, project.flowc("apply", "--yes").code) == (0, 0)
+    assert "passed by" in project.flowc(*run).out
+    assert len(store.rows("SELECT id FROM t")) == 1

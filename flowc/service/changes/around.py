@@ -41,4 +41,5 @@ def forgetting(change: Change, statement: Statement, database: Database, kind: s
 
 def _forget(name: TableName, database: Database, kind: str) -> None:
     forget_loads(name, database, kind)
-    orphan_streams(name, database, kind)
+    if database.table(name) is None:  # else a load or a stream has made it meanwhile
+        orphan_streams(name, database, kind)

@@ -24,30 +24,36 @@ from flowc.service.access.locks import waiting_for
 
 
 def forget_loads(name: TableName, database: Database, kind: str) -> None:
-    """Removes all that is stored of loads into a table, of all projects; the log of a lake's table goes with it."""
+    """Removes all that is stored of loads into a table that is gone, of all projects.
+
+    The log of a lake's table goes with it.
+    """
     if isinstance(database, TableStore):
         return
     dialect = DIALECTS[kind]
-    for state in (dialect.state_table(each) for each in (WATERMARKS, LOADS)):
-        if database.table(state) is None:
-            continue
-        for target in _targets(state, name, database):
-            with waiting_for(state, database):
-                database.execute(_delete(state, target, dialect))
+    for state, row in _gone(name, database, dialect):
+        with waiting_for(dialect.state_table(state), database):
+            database.execute(_FORGET[state](row, dialect))
 
 
 def gone_loads(apply: Apply, database: Database, recorded: Recorded | None) -> tuple[str, ...]:
-    """Statements that remove what is stored of loads into a table that is gone, of all projects.
-
-    What a load has written of the table that is there now stays, and so does the row that this load changes.
-    """
+    """Statements that do the same beside a load, whose own row stays where the load changes it."""
     if isinstance(database, TableStore):
         return ()
-    name, dialect = apply.target.name, DIALECTS[apply.target.kind]
-    rows = [(state, row) for state in (WATERMARKS, LOADS) for row in _rows(state, name, database, dialect)]
+    dialect = DIALECTS[apply.target.kind]
     own = key_of(apply, recorded.target, recorded.identity.lane) if recorded and recorded.due_at else None
-    gone = _of_another(name, database, dialect)  # after the rows were read: another load may make the table
-    return tuple(_FORGET[state](row, dialect) for state, row in rows if gone(row) and not _is(own, row))
+    gone = _gone(apply.target.name, database, dialect)
+    return tuple(_FORGET[state](row, dialect) for state, row in gone if not _is(own, row))
+
+
+def _gone(name: TableName, database: Database, dialect: Dialect) -> list[tuple[str, Mapping[str, Any]]]:
+    """What is stored of loads into a table that is gone, each with which of flowc's own tables holds it.
+
+    What a load has written of the table that is there now is not: another load may make it at any time.
+    """
+    rows = [(state, row) for state in (WATERMARKS, LOADS) for row in _rows(state, name, database, dialect)]
+    gone = _of_another(name, database, dialect)  # after the rows were read
+    return [(state, row) for state, row in rows if gone(row)]
 
 
 def _rows(state: str, name: TableName, database: Database, dialect: Dialect) -> Iterator[dict[str, Any]]:
@@ -104,7 +110,3 @@ def _targets(state: TableName, name: TableName, database: Database) -> Iterator[
                 yield stored
         except (ValueError, EngineError):  # a name of which this database can make nothing
             continue
-
-
-def _delete(state: TableName, target: str, dialect: Dialect) -> str:
-    return f"DELETE FROM {quoted(state)} WHERE {ident('target')} = {text(target, dialect)}"
