@@ -69,6 +69,17 @@ def test_an_epoch_that_a_topic_may_hold_is_not_written_again_unasked(server: Ser
     assert server.ids() == [1, 2, 3, 3, 4]
 
 
+def test_an_epoch_behind_others_without_rows_is_not_written_again_unasked(server: Server, kafka: str) -> None:
+    server.write()
+    spec = server.folder.path / "specs/s.yaml"
+    spec.write_text(spec.read_text("utf-8").replace("FROM source", "FROM source WHERE id > 1"), "utf-8")
+    server.run(1)
+    server.put(3)
+    _forget(kafka, _cut_off(server))
+    failed = server.folder.flowc("run", "s", "--once")
+    assert (failed.code, "error[positions-lost]" in failed.err, server.ids()) == (1, True, [3]), failed.out + failed.err
+
+
 def test_a_topic_that_may_have_rows_twice_gets_them(server: Server, kafka: str) -> None:
     server.write(f"{DEDUPE}\n    delivery: at_least_once")
     server.run(1, 2)

@@ -226,8 +226,8 @@ class KafkaWriter:
 
     @property
     def _expires(self) -> bool:
-        """Whether the number of an epoch stands there, and is to be renewed."""
-        return bool(self._number) and time.monotonic() - self._renewed >= _RENEWAL
+        """Whether the number of an epoch is to be renewed, or none is recorded: its loss would not be noticed."""
+        return not self._number or time.monotonic() - self._renewed >= _RENEWAL
 
     def _says(self, epoch: Epoch) -> bool:
         dead = epoch.dead is not None and epoch.dead.num_rows > 0
