@@ -34,7 +34,7 @@ _WAKING = {
 _CUTS = {**_WAKING, "rewind": ("shut", "moved in the store", "positions", "rows", "committed")}
 _EDITS: Sequence[Mapping[str, object]] = (
     {"code": 100}, {"factor": 2}, {"path": "a*.jsonl"}, {"path": "[a]*.jsonl", "code": 100},
-    {"path": "a*.jsonl", "factor": 3},
+    {"path": "a*.jsonl", "factor": 3}, {"path": "b*.jsonl"}, {"path": "[!a]*.jsonl", "factor": 2},
 )  # fmt: skip
 _FILES = ("a1", "b1", "a2")
 _ALL = Plan().path
