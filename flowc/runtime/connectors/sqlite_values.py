@@ -85,6 +85,7 @@ _ACCEPTED: dict[Kind, frozenset[type]] = {
     Kind.JSON: _NUMBERS | _WORDS, Kind.BINARY: frozenset({bytes}), Kind.UNKNOWN: frozenset(),
 }  # fmt: skip
 _NONE = type(None)
+_DECIMAL = r"^[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]+)?$"
 
 
 def read_type(kind: DataType) -> pa.DataType:
@@ -126,11 +127,18 @@ def _real(values: Sequence[Any], kind: DataType) -> pa.Array:
 def _decimal(values: Sequence[Any], kind: DataType) -> pa.Array:
     text = pa.array([None if v is None else str(v) for v in values], pa.string())
     wanted = arrow_type(kind)
-    return text if pa.types.is_string(wanted) else to_decimal(text, wanted)
+    if not pa.types.is_string(wanted):
+        return to_decimal(text, wanted)
+    words = pa.array([v if isinstance(v, str) else None for v in values], pa.string())
+    if pc.any(pc.invert(pc.match_substring_regex(words, _DECIMAL))).as_py():
+        raise Misfit
+    return text
 
 
 def _json(values: Sequence[Any], _kind: DataType) -> pa.Array:
-    return pa.array([v if v is None or isinstance(v, str) else json.dumps(v) for v in values], pa.string())
+    """Of a number its JSON; infinities have none, and raise a ValueError."""
+    texts = [v if v is None or isinstance(v, str) else json.dumps(v, allow_nan=False) for v in values]
+    return pa.array(texts, pa.string())
 
 
 def _from_text(values: Sequence[Any], kind: DataType) -> pa.Array:
@@ -138,20 +146,26 @@ def _from_text(values: Sequence[Any], kind: DataType) -> pa.Array:
 
 
 def _array(values: Sequence[Any], kind: DataType) -> pa.Array:
-    rows = [None if v is None else json.loads(v) for v in values]
-    return _elements(rows, kind)
+    inmost = kind
+    while inmost.element is not None:
+        inmost = inmost.element
+    reader = json.JSONDecoder(parse_float=str if inmost.kind is Kind.DECIMAL else float)
+    return _elements([None if v is None else reader.decode(v) for v in values], kind)
 
 
 def _elements(rows: list[Any], kind: DataType) -> pa.Array:
     """Parsed JSON arrays as Arrow lists: the elements of all rows are read as one column."""
     element = kind.element or UNKNOWN
+    if not set(map(type, rows)) <= {list, _NONE}:
+        raise Misfit  # an object or a text in the place of an array
     flat = [value for row in rows if row is not None for value in row]
     if element.kind is Kind.ARRAY:
         inside = _elements(flat, element)
     elif element.kind is Kind.BINARY:
         inside = pa.array([None if v is None else bytes.fromhex(v) for v in flat], pa.binary())
     else:
-        inside = _loaded([int(v) if v is True or v is False else v for v in flat], element)
+        truths = element.kind is Kind.BOOL
+        inside = _loaded([int(v) if truths and isinstance(v, bool) else v for v in flat], element)
     ends = [0]
     for row in rows:
         ends.append(ends[-1] + len(row or ()))
