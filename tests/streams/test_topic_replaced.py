@@ -20,7 +20,7 @@ from tests.commands import Folder
 from tests.daemons import daemon
 from tests.streams.test_dlq import Place, rows
 from tests.streams.test_rewind import APPEND, counts, fill, project, run
-from tests.topics import Message, committed, cut, flush, fresh, grow, produce, producing, remake, send
+from tests.topics import FIRST_MS, Message, committed, cut, flush, fresh, grow, produce, producing, remake, send
 from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.turns("wh", 2)
@@ -84,6 +84,19 @@ def test_a_topic_with_fewer_partitions_is_read_after_a_rewind(tmp_path: Path, ka
     assert "`flowc rewind s --to earliest`" in status.err, status.err
     assert folder.flowc("rewind", "s", "--to", "earliest", "--yes").code == 0
     assert run(folder)["messages"] == 15
+
+
+def test_windows_do_not_wait_for_partitions_that_a_topic_lost(tmp_path: Path, kafka: str) -> None:
+    wh, topic = ("sqlite", {"path": str(tmp_path / "wh.db")}), fresh(kafka, 2)
+    fill(kafka, topic, 2)
+    sql = "SELECT window_start, count(*) AS n FROM tumble(source, INTERVAL '1 minute') GROUP BY window_start"
+    folder = project(tmp_path, kafka, topic, wh, sql=sql)
+    run(folder)
+    remake(kafka, topic, 1)
+    produce(kafka, topic, [Message(b"{}", at=FIRST_MS + minute * 60_000) for minute in (0, 0, 5)])
+    assert folder.flowc("rewind", "s", "--to", "earliest", "--yes").code == 0
+    assert run(folder)["messages"] == 3
+    assert [row["n"] for row in rows(wh, "SELECT n FROM result")] == [2]
 
 
 def test_a_gap_in_a_new_partition_stops_the_stream_until_a_rewind(tmp_path: Path, kafka: str) -> None:
