@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
-from tests.commands import Inside
+from tests.commands import Folder, Inside
 
 SPEC = """
 project: shop
@@ -86,3 +88,36 @@ def test_the_words_are_about_the_files(tmp_path: Path, damage):
     if damage in (first_commit, middle_commit, rows):
         said = folder.flowc("run", "reads", "--once").err
         assert "missing" in said, said
+
+
+FULL_DISK = """
+import resource, runpy, signal, sys
+sys.dont_write_bytecode = True
+import flowc.runtime.connectors.delta
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+sys.argv = ["flowc", "run", "many", "--once", "--run-log", "memory"]
+runpy.run_module("flowc", run_name="__main__")
+"""
+MANY = """
+project: shop
+connections: { lake: { kind: delta, uri: lake }, inbox: { kind: files, uri: inbox } }
+pipelines:
+  many:
+    from: { connection: inbox, path: many.csv, columns: { a: text } }
+    sql: SELECT sha256(a) AS a FROM source
+    to: { connection: lake, table: many }
+    mode: append
+"""
+
+
+def test_a_disk_that_is_full(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    folder.write("specs/main.yaml", MANY)
+    folder.write("inbox/many.csv", "a\n" + "".join(f"{i}\n" for i in range(20_000)))
+    script = [sys.executable, "-c", FULL_DISK]
+    done = subprocess.run(script, env=folder.environment(), capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 1, done
+    assert "error[unwritable-file]: many, lake.many: the files of `many` cannot be written: " in done.stderr, done
+    assert "File too large" in done.stderr
+    assert "help: make room on its disk" in done.stderr

@@ -18,7 +18,7 @@ from flowc.catalog import Column, Table, TableName, names_word
 from flowc.errors import DataError, EngineError, FlowcError, TransientError, UsageError
 from flowc.locations import local_path
 from flowc.runtime.arrow import data_type
-from flowc.runtime.connectors.delta_words import missing_words, plain_words
+from flowc.runtime.connectors.delta_words import is_full, missing_words, plain_words
 from flowc.runtime.connectors.folder import Folder
 from flowc.runtime.extras import driver
 from flowc.runtime.options import text
@@ -195,6 +195,9 @@ def _failure(name: TableName, words: str, error: Exception) -> FlowcError:
     if (missing := missing_words(error)) is not None:
         message = f"table `{name}` cannot be read: {missing}"
         return EngineError(message, code="unreadable-file", help="bring the files back from a copy of the table")
+    if is_full(error):
+        message = f"the files of `{name}` cannot be written: {words}"
+        return EngineError(message, code="unwritable-file", help="make room on its disk")
     if isinstance(error, OSError):
         return EngineError(f"the files of `{name}` cannot be reached: {words}", code="connection-failed")
     return EngineError(f"`{name}`: {words}", code="query-refused")

@@ -22,6 +22,13 @@ _MISSING: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
     (re.compile(r"Object at location (.*?) not found"), lambda found: f"its file `{found[1]}` is missing"),
 )  # fmt: skip
 
+_FULL = re.compile(r"No space left on device|Disk quota exceeded|File too large")
+
+
+def is_full(error: Exception) -> bool:
+    """Whether the disk holds no more."""
+    return _FULL.search(str(error)) is not None
+
 
 def missing_words(error: Exception) -> str | None:
     """Which files of a table are missing; None where the error is of something else."""
