@@ -28,8 +28,8 @@ Its arguments are the parameter and how many of its values each test has.
 Cases = dict[pytest.Item, Any]
 
 
-def amount(short: int, long: int) -> int:
-    """How many of them a test takes in the short run, and in the long one."""
+def amount(short: T, long: T) -> T:
+    """How many of them, or which, a test takes in the short run, and in the long one."""
     return long if "FLOWC_TEST_LONG" in os.environ else short
 
 

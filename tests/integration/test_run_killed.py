@@ -14,7 +14,7 @@ from tests.commands import Folder, at_once
 from tests.sessions import await_no_other
 from tests.stores import SERVERS
 
-pytestmark = [pytest.mark.long, pytest.mark.turns("folder", 3)]
+pytestmark = [pytest.mark.long, pytest.mark.turns("folder", 2)]
 KILLS = int(os.environ.get("FLOWC_KILLS", "2"))
 """Kills per engine; a campaign sets more."""
 ROWS = 4_000

@@ -44,6 +44,7 @@ def begin_anew(store: Store, project: Inside) -> None:
     specs(project, store, {"t": AFTER})
 
 
+@pytest.mark.turns("store", 2)  # `test_apply_campaign` kills applies on all of them
 def test_an_apply_that_was_killed_anywhere_is_ended_by_the_next(store: Store):
     project = Inside(store.folder, {"STORE": store.dsn})
     # Six calls make a statement with its records, so that this comes by each place between two of them.

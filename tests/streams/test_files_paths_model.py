@@ -18,6 +18,7 @@ import pytest
 from flowc.errors import FlowcError
 from flowc.runtime.connectors.filestream import FileSource
 from flowc.runtime.connectors.filestream_registry import SHIFT
+from tests.extended import amount
 from tests.streams.filefolder import Memory, aged, source
 
 NAMES = "abcd"
@@ -156,7 +157,7 @@ class History:
         assert (missing, max(rows.values(), default=1)) == (set(), 1), (self.path, rows, self.story)
 
 
-@pytest.mark.parametrize("seed", range(1300, 1400))
+@pytest.mark.parametrize("seed", range(1300, 1300 + amount(40, 100)))
 def test_each_file_that_path_names_is_read_once(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
     history = History(tmp_path, chance)

@@ -31,6 +31,7 @@ def cut_off(folder: Folder, to: str, point: str) -> None:
             opened.sessions.close()
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("point", ["shut", "moved in the store", "positions", "committed"])
 @pytest.mark.parametrize("to", ["held", "current", "earliest"])
 def test_a_rewind_is_made_again(tmp_path: Path, to: str, point: str, monkeypatch: pytest.MonkeyPatch) -> None:

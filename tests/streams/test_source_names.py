@@ -92,6 +92,7 @@ def _ids(project: Project) -> list[int]:
     return [int(str(id_)) for (id_,) in Store("sqlite", project.path).rows("SELECT id FROM clean")]
 
 
+@pytest.mark.covering(2)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("case", RENAMED)

@@ -9,7 +9,7 @@ import pytest
 
 from flowc.compiler.tables import runlog
 from tests.commands import Inside
-from tests.extended import with_extended
+from tests.extended import amount, with_extended
 from tests.web.browser import SPEC, VIEWER, site
 
 VALUES = {
@@ -31,6 +31,7 @@ COLUMNS = [
     if column.name != "project"
 ]  # fmt: skip
 PAGES = ("/", "/runs", "/pipelines/up")
+"""In the short run a column is read by one of them with each value, by all of them with some."""
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +66,7 @@ def test_no_page_fails_by_a_value_of_another_type(filled: Inside, kind: str):
     with site(filled) as browser, closing(sqlite3.connect(path)) as log:
         browser.sign_in(VIEWER)
         log.execute("PRAGMA busy_timeout = 20000")
-        for table, column in COLUMNS:
+        for place, (table, column) in enumerate(COLUMNS, list(VALUES).index(kind)):
             row, before = log.execute(f"SELECT rowid, {column} FROM flowc_{table} ORDER BY rowid").fetchone()
             written = value if isinstance(value, str) and value.startswith("CAST") else "?"
             given = [] if written != "?" else [value]
@@ -74,7 +75,7 @@ def test_no_page_fails_by_a_value_of_another_type(filled: Inside, kind: str):
             except sqlite3.IntegrityError:  # NULL where that may not be
                 continue
             log.commit()
-            for page in PAGES:
+            for page in amount([PAGES[place % len(PAGES)]], PAGES):
                 answer = browser.get(page)
                 if answer.status != 200 or "up" not in answer.text:
                     broken.append((table, column, page, answer.status, answer.text[-300:]))
