@@ -13,14 +13,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from flowc.catalog import Column, Table
+from flowc.compiler.dialects.delta import DELTA
 from flowc.compiler.loads.instants import Instants
 from flowc.compiler.loads.load import IS_CURRENT, VALID_FROM, VALID_TO, Load
 from flowc.compiler.loads.watermark import WATERMARKS, cursor_column
 from flowc.compiler.quote import ident, idents, qualified
-from flowc.compiler.tables.ddl import create_schema, create_table
+from flowc.compiler.tables.ddl import create_schema, create_table, reported
 from flowc.errors import UsageError
 from flowc.loadplan import BEFORE, LIVE, Attach, Execute
-from flowc.types import BIGINT, Kind
+from flowc.types import BIGINT, DataType, Kind
 
 PARTING = (
     Kind.BOOL, Kind.INT8, Kind.INT16, Kind.INT32, Kind.INT64, Kind.UINT8, Kind.UINT16, Kind.UINT32, Kind.TEXT,
@@ -67,7 +68,16 @@ def table_to_be(wanted: Table) -> Table:
                 message, code="unstorable-type", help="partition by a whole number, a text, a date or a time"
             )
     keyed = (replace(c, nullable=c.nullable and c.name not in wanted.primary_key) for c in wanted.columns)
-    return replace(wanted, columns=tuple(keyed))
+    return replace(wanted, columns=tuple(replace(c, type=_of_few_digits(c.type)) for c in keyed))
+
+
+def _of_few_digits(kind: DataType) -> DataType:
+    """The type with the digits that its decimals have in the table."""
+    if kind.element is not None:
+        return replace(kind, element=_of_few_digits(kind.element))
+    if kind.fields:
+        return replace(kind, fields=tuple((name, _of_few_digits(field)) for name, field in kind.fields))
+    return reported(kind, DELTA) if kind.kind is Kind.DECIMAL else kind
 
 
 def bring(load: Load) -> Iterator[Execute]:
