@@ -135,6 +135,8 @@ def test_pipelines_that_all_read_and_write_one_table_are_told_in_seconds(tmp_pat
         ("sql: SELECT note FROM orders, to: dim, mode: merge", [("missing-column", "dim")]),
         ("sql: 'SELECT id, note AS nope FROM orders', to: dim", [("unknown-output-column", "nope")]),
         ("sql: 'SELECT id, count(*) FROM orders GROUP BY 1', to: dim", [("unnamed-column", "count(*")]),
+        ("sql: 'SELECT id::bigint, CAST((orders.note::text) AS text) FROM orders', to: dim", []),
+        ("sql: 'SELECT id, lower(note)::text FROM orders', to: dim", [("unnamed-column", "lower(note")]),
         ("sql: 'SELECT id, count(*), max(note) FROM orders GROUP BY 1', to: { connection: db, table: made }", []),
         ("sql: 'SELECT id, note, id FROM orders', to: dim", [("duplicate-output-column", "id")]),
         ("sql: 'SELECT id, note, id FROM orders', to: { connection: db, table: made }",

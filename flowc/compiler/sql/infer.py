@@ -296,6 +296,9 @@ class _Inference(Sources):
         """
         if isinstance(node, exp.Alias):
             return output_name(node.args["alias"], self.engine)
+        if self.engine == "postgres":  # `score::numeric` is `score`, of whatever type
+            while isinstance(node, exp.Cast | exp.Paren) and isinstance(node.this, exp.Cast | exp.Paren | exp.Column):
+                node = node.this
         if isinstance(node, exp.Column) and isinstance(node.this, exp.Identifier):
             return output_name(node.this, self.engine)
         if isinstance(node, exp.Dot) and isinstance(node.expression, exp.Identifier):
