@@ -24,13 +24,19 @@ def refuse_exits() -> None:
 
 @contextmanager
 def in_their_code() -> Iterator[None]:
-    """Marks that this thread runs an author's code."""
-    thread = threading.get_ident()
+    """Marks that this thread runs an author's code.
+
+    A child that the code forked ends when the code returns in it: it lacks the threads of the engine, and would wait
+    for them for ever, with the output of the run open.
+    """
+    thread, process = threading.get_ident(), os.getpid()
     outer = _at_work.get(thread)
-    _at_work[thread] = os.getpid()
+    _at_work[thread] = process
     try:
         yield
     finally:
+        if os.getpid() != process:
+            _exit(1)
         if outer is None:
             del _at_work[thread]
 
