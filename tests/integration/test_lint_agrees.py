@@ -48,17 +48,6 @@ def test_a_load_that_a_later_version_runs_is_said_to_be_one(folder: Inside, targ
     assert "error[not-runnable-yet]: the load of `p` cannot run yet" in compiled.err
 
 
-@pytest.mark.parametrize("name", ["my.db", "..", "a.b.c"])
-def test_a_connection_may_have_dots_in_its_name(folder: Inside, name: str):
-    folder.write(
-        "specs/a.yaml",
-        f'connections: {{ "{name}": {{ kind: duckdb, path: a.duckdb }} }}\n'
-        f"pipelines: {{ p: {{ from: '{name}', sql: SELECT 1 AS id, to: {{ connection: '{name}', table: t }} }} }}\n",
-    )
-    assert folder.flowc("lint").code == 0
-    assert "pipeline p" in folder.flowc("plan").out
-
-
 @pytest.mark.parametrize("form", ["text", "concise", "json", "github", "sarif"])
 def test_no_form_of_lint_shows_characters_that_act(folder: Inside, form: str):
     folder.write(

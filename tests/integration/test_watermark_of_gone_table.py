@@ -229,11 +229,10 @@ def test_all_pipelines_of_a_table_that_was_dropped_read_from_the_start(two, reco
     assert held(kind, options) == [1, 2, 3, 11, 12, 13]
 
 
+@pytest.mark.parametrize("project", ["postgres"], indirect=True)  # which alone tells tables of one name apart
 @pytest.mark.parametrize("recorded", [(), ("--run-id", "r")])
 def test_all_pipelines_of_a_table_that_was_made_anew_read_from_the_start(two, recorded):
     folder, kind, options = two
-    if kind != "postgres":
-        pytest.skip("the engine does not tell tables of one name apart")
     assert folder.flowc("run", "--once", *recorded).code == 0
     anew(kind, options)
     assert folder.flowc("run", "--once", *recorded).code == 0

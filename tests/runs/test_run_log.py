@@ -9,8 +9,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from flowc.compiler.dialects import DIALECTS
-from flowc.compiler.tables.rowsql import state_name
-from flowc.compiler.tables.runlog import CONDITIONS
 from flowc.errors import FlowcError
 from flowc.runtime.connectors import open_database
 from flowc.service.runs.log import RunLog, run_id
@@ -223,17 +221,6 @@ def test_a_condition_is_changed_by_one_of_those_who_have_seen_it(store, log):
     assert len(held) == 2
     assert opened(store, project="q").conditions() == []
     other.close()
-
-
-def test_who_looks_at_a_run_log_from_before_sees_no_conditions(store, log):
-    log.ensure()
-    dialect = DIALECTS[store.kind]
-    with log._session() as database:
-        database.execute(f"DROP TABLE {state_name(CONDITIONS, dialect)}")
-    looker = opened(store)
-    looker.looks = True
-    assert looker.conditions() == []
-    looker.close()
 
 
 def _many(log):

@@ -117,6 +117,10 @@ class Player:
         """Nothing tells."""
         return ""
 
+    def read_by(self, former: str, position: str, log: str) -> frozenset[str]:
+        """No two sources of a tape have messages in common."""
+        return frozenset()
+
     def seek(self, positions: Mapping[Partition, str]) -> None:
         own = [number for source, number in self.tape if source == self.name]
         self.at = {number: int(positions.get((self.name, str(number)), 0)) for number in own}

@@ -113,12 +113,14 @@ def _judged(
         return ()
     try:
         if unfinished(plan, restored):
+            there = [unfenced(each, restored) for each in held]
+            adopts = adoptable(_behind_former(plan, restored), held, plan) is not None
+            if not adopts:
+                check_held(restored, there, plan)
             if intends(plan):
-                check_former(plan, restored, held, sessions)
-            if adoptable(_behind_former(plan, restored), held, plan) is not None:
+                check_former(plan, restored, there, sessions)
+            if adopts:
                 return ()
-            held = [unfenced(there, restored) for there in held]
-            check_held(restored, held, plan)
         else:
             held = [unfenced(there, restored) if restored.intents else there for there in held]
             check_known(plan, restored, held, _held(plan, sessions) if plan.state.shared else held)
