@@ -101,7 +101,6 @@ def test_a_rewind_that_a_worker_undoes_says_so(
     tmp_path: Path, kafka: str, postgres: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A worker of an earlier version, which does not look at what is stored before it writes over it."""
-    monkeypatch.setattr(service, "_SECONDS", 0.3)
     monkeypatch.setattr(service, "_UNFENCED_TRIES", 2)
     monkeypatch.setattr(KafkaWriter, "_prove", lambda _: None)
     done = threading.Event()
