@@ -9,7 +9,7 @@ from flowc.catalog import Column
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.quote import ident, idents, text
 from flowc.compiler.tables.rowsql import clock, insert, state_name, value
-from flowc.compiler.tables.state import PROJECT_COLUMN, ensure_state, move_project
+from flowc.compiler.tables.state import PROJECT_COLUMN, ensure_state
 from flowc.loadplan import PROJECT
 from flowc.types import BIGINT, TEXT, TIMESTAMPTZ
 
@@ -106,11 +106,6 @@ def read_snapshot(project: str, version: int, dialect: Dialect) -> str:
     return (
         f"SELECT {ident('snapshot')} FROM {state_name(MIGRATIONS, dialect)} WHERE {of} AND {ident('status')} = 'done'"
     )
-
-
-def move_history(old: str, new: str, dialect: Dialect) -> tuple[str, ...]:
-    """Gives all versions of a project to another name."""
-    return tuple(move_project(name, old, new, dialect) for name, _, _ in _TABLES)
 
 
 def start(

@@ -21,12 +21,12 @@ _WHOSE = (
     Column("target", TEXT, nullable=False),
     Column("source", TEXT, nullable=False),
 )
-_BESIDE = (Column("epoch", BIGINT, nullable=False), Column("log_id", TEXT, nullable=False))
 _COLUMNS = (
     *_WHOSE,
     Column("partition_name", TEXT, nullable=False),
     Column("next_position", TEXT, nullable=False),
-    *_BESIDE,
+    Column("epoch", BIGINT, nullable=False),
+    Column("log_id", TEXT, nullable=False),
 )
 _KEY = (*(column.name for column in _WHOSE), "partition_name")
 _CALLED = ("target", "source", "partition", "next", "epoch", "log_id")

@@ -7,7 +7,7 @@ then its own rows come. So any neighbours can be made one without knowing what t
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any
@@ -110,10 +110,3 @@ def joined(parts: Iterable[bytes], node: str, *, whole: bool) -> Piece:
     """Neighbours, in their order, as one; `whole` where nothing is before the first of them."""
     made = reduce(Piece.then, (read(part, node) for part in parts))
     return Piece(made.rows, made.values) if whole else made
-
-
-def by_group(piece: Piece) -> Iterator[tuple[int, Piece]]:
-    """The rows of each key group; they have none that are gone."""
-    group = piece.rows.group
-    for number in np.unique(group).tolist():
-        yield number, piece.where(group == number)
