@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.json as arrow_json
 
 from flowc.catalog import Column
-from flowc.runtime.codecs.json import JsonDecoder
+from flowc.runtime.formats.json.decode import JsonDecoder
 from flowc.types import parse_type
 
 COLUMNS = {

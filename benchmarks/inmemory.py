@@ -12,18 +12,18 @@ import pyarrow as pa
 from flowc.compiler import stages
 from flowc.compiler.lowering.lower import lower
 from flowc.diagnostics import Reporter
-from flowc.runtime.codecs.contract import Decoded
-from flowc.runtime.codecs.json import JsonDecoder
-from flowc.runtime.connectors import open_database
+from flowc.runtime.contracts.decoder import Decoded
+from flowc.runtime.contracts.epoch import Epoch, Range
+from flowc.runtime.contracts.source import Polled
+from flowc.runtime.contracts.target import Writer
+from flowc.runtime.formats.json.decode import JsonDecoder
 from flowc.runtime.streams.compute import Compute
 from flowc.runtime.streams.decoding import Decoding
-from flowc.runtime.streams.epoch import Epoch, Range
-from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.origins import fail
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.state.store import DatabaseStore
-from flowc.runtime.streams.targets.contract import Writer
 from flowc.runtime.streams.targets.memory import Kept
+from flowc.runtime.systems import open_database
 from flowc.service.streams.run import planned
 from flowc.service.testing.messages import Feed
 from flowc.stream import StreamPlan

@@ -15,8 +15,8 @@ from dataclasses import replace
 from benchmarks.context import Context
 from benchmarks.measure import Result, Side, compare
 from benchmarks.report import Row, speed_row
-from flowc.runtime.connectors.kafka import KafkaSource
-from flowc.runtime.streams.source import RAW
+from flowc.runtime.contracts.source import RAW
+from flowc.runtime.systems.kafka.source import KafkaSource
 
 MESSAGES, PARTITIONS, BATCH = 1_000_000, 4, 20_000
 Read = Callable[[], int]

@@ -23,12 +23,12 @@ from benchmarks.context import Context
 from benchmarks.report import Row, seconds
 from flowc.compiler.streamplan.state import Owner, state_plan
 from flowc.nodes import DedupePlan, JoinPlan
-from flowc.runtime.connectors import open_database
+from flowc.runtime.contracts.state import Checkpoint
 from flowc.runtime.streams.operators.dedupe import Dedupe
 from flowc.runtime.streams.operators.join import IntervalJoin
 from flowc.runtime.streams.state.compaction import compacted
-from flowc.runtime.streams.state.contract import Checkpoint
 from flowc.runtime.streams.state.store import DatabaseStore
+from flowc.runtime.systems import open_database
 
 KEYS, SHARE, CHECKPOINTS, EPOCH = 1_000_000, 100, 20, 20_000
 HOUR, CHECKPOINT_ROWS = 3_600_000_000, 1_000_000

@@ -26,7 +26,7 @@ from flowc.compiler.tables.rowsql import insert
 from flowc.compiler.tables.runlog import RUNS
 from flowc.controls import json_text
 from flowc.loadplan import PROJECT
-from flowc.runtime.connectors import open_database
+from flowc.runtime.systems import open_database
 from flowc.service.runs.due import scheduled
 from flowc.service.runs.log import RunLog
 

@@ -18,7 +18,7 @@ from benchmarks.context import Context
 from benchmarks.report import Row, seconds
 from flowc.loadplan import FunctionPlan
 from flowc.nodes import ROW, TIME, AggregatePlan, RunningPlan, WindowKind, WindowPlan
-from flowc.runtime.functions import Function
+from flowc.runtime.engine.functions import Function
 from flowc.runtime.streams.operators.running import Running
 from flowc.runtime.streams.operators.session import Sessions
 from flowc.runtime.streams.operators.sessionagain import SessionsAgain

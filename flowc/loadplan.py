@@ -434,3 +434,8 @@ class LoadResult:
     error: Exception | None = None
     notes: tuple[str, ...] = ()
     shown: list[ShownRow] = field(default_factory=list)
+
+    def add(self, counter: Counter | None, rows: int) -> None:
+        """Adds to what one counter counts."""
+        if counter is not None:
+            self.counts[counter] = self.counts.get(counter, 0) + rows

@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT))
 from flowc.cli.main import run  # noqa: E402
 from flowc.cli.opened import open_project  # noqa: E402
 from flowc.cli.serving import WebOptions, serving  # noqa: E402
-from flowc.runtime.connectors import open_database  # noqa: E402
+from flowc.runtime.systems import open_database  # noqa: E402
 from flowc.service.runs.log import RunLog, run_id  # noqa: E402
 from flowc.service.runs.records import Outcome, RunRecord  # noqa: E402
 from tests.web.chromium import chromium  # noqa: E402

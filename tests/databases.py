@@ -7,11 +7,11 @@ from pathlib import Path
 
 from flowc.catalog import Column, TableName
 from flowc.loadplan import Execute, Ingest, LoadPlan, LoadResult, QueryRead, Read
-from flowc.runtime.connector import Database
-from flowc.runtime.connectors import open_database
-from flowc.runtime.connectors.files import Files
-from flowc.runtime.load import run_load
+from flowc.runtime.contracts.database import Database
+from flowc.runtime.loads.load import run_load
 from flowc.runtime.names import quoted
+from flowc.runtime.stores.files import Files
+from flowc.runtime.systems import open_database
 
 KINDS = ("sqlite", "duckdb", "postgres", "mysql")
 

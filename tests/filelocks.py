@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flowc.runtime.databasefiles import BESIDE
+from flowc.runtime.stores.databasefiles import BESIDE
 
 LISTED = Path("/proc/locks")
 needs_list = pytest.mark.skipif(not LISTED.exists(), reason="only Linux lists the locks of files")

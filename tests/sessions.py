@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from flowc.runtime.connectors import open_database
+from flowc.runtime.systems import open_database
 from tests.waiting import until
 
 _OTHERS = {

@@ -37,7 +37,7 @@ LIBRARIES = (
     "flowc.service.streams.run", "flowc.service.daemon.supervisor", "flowc.service.daemon.worker",
     *(f"flowc.service.testing.{name}" for name in ("run", "streams", "pipelines")),
     *(f"flowc.service.checking.{name}" for name in ("datafusion", "duckdb", "postgres", "sqlite", "places")),
-    *(f"flowc.runtime.connectors.{name}" for name in (*_KINDS, "delta", "kafka", "files")),
+    *(f"flowc.runtime.systems.{name}" for name in (*_KINDS, "delta", "kafka", "files")),
     *(f"sqlglot.dialects.{name}" for name in _KINDS), "flowc.runtime.interrupts", "pgparse",
     "sqlglot.optimizer", "datafusion", "duckdb", "deltalake", "confluent_kafka", "psycopg", "pgpq", "pymysql",
     "adbc_driver_postgresql.dbapi", "pyarrow.parquet", "pyarrow.dataset", "jinja2", "jsonschema", "jsonschema_rs",

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from flowc.errors import TransientError
-from flowc.runtime.connectors import CONNECTORS
+from flowc.runtime.systems import CONNECTORS
 
 VARIABLE = "CAMPAIGN_FAULT"
 _CALLS = ("begin", "lock", "execute", "query", "ingest", "table", "commit")

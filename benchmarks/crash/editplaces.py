@@ -13,7 +13,7 @@ from typing import Protocol
 
 from benchmarks.crash.editmodel import Message
 from benchmarks.crash.editplans import LETTERS
-from flowc.runtime.connectors import open_database
+from flowc.runtime.systems import open_database
 from tests import topics
 
 _OLD = 1_000_000_000

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from benchmarks.crash.feeds import Item, distinct, pair, pairs, sessions, total, totals, window, windows
 from benchmarks.crash.losses import Damage, of_files, of_topic, often
-from flowc.runtime.connectors import open_database
+from flowc.runtime.systems import open_database
 from tests import topics
 from tests.services.mysql import ask, fresh_database
 
@@ -166,7 +166,7 @@ def delta(folder: Path) -> Iterator[Place]:
         return [int(value) for value in table["id"].to_pylist()]
 
     def tune() -> None:
-        from flowc.runtime.streams.targets import delta as target
+        from flowc.runtime.systems.delta import target
 
         target.ROWS = 900
 

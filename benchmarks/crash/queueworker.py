@@ -13,14 +13,14 @@ from pathlib import Path
 from flowc.catalog import Column, TableName
 from flowc.compiler.ir import Apply, Dedupe, Source, Stream, Target
 from flowc.compiler.streamplan.plan import plan_stream
-from flowc.runtime.connectors import open_database
+from flowc.runtime.contracts.target import Writer
 from flowc.runtime.streams.compute import Compute
 from flowc.runtime.streams.queues import QueueReader
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.state.store import DatabaseStore
-from flowc.runtime.streams.targets.contract import Writer
 from flowc.runtime.streams.targets.database import DatabaseWriter
-from flowc.runtime.streams.targets.files import FilesWriter
+from flowc.runtime.systems import open_database
+from flowc.runtime.systems.files.target import FilesWriter
 from flowc.service.streams.sources import decoding_of
 from flowc.source import SourceFile, Span
 from flowc.stream import FilesTarget, Roll, StreamPlan, TopicTarget

@@ -19,8 +19,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from flowc.compiler.ir import Timing
-from flowc.runtime.connectors import open_database
 from flowc.runtime.interrupts import outside_handler
+from flowc.runtime.systems import open_database
 from flowc.service.runs import log as runlog
 from flowc.service.runs.decisions import Scheduled
 from flowc.service.runs.executors import Project, Running

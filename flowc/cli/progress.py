@@ -10,7 +10,7 @@ from time import monotonic
 
 from flowc.cli.console import is_terminal, shown
 from flowc.render.style import printable
-from flowc.runtime.load import LoadProgress
+from flowc.runtime.loads.load import LoadProgress
 from flowc.service.loads.report import PipelineReport
 
 Show = Callable[[str], None]

@@ -8,7 +8,7 @@ from datetime import datetime
 from flowc.render.failure import error_object
 from flowc.render.style import Style, printable
 from flowc.render.tables import cut, table
-from flowc.runtime.streams.letternotes import LEFT_OUT, TIME, parted, written
+from flowc.runtime.contracts.letternotes import LEFT_OUT, TIME, parted, written
 from flowc.service.streams.deadletters import Counted, DeadLetters, Letter
 from flowc.service.streams.letterreplay import Replayed
 

@@ -18,7 +18,7 @@ from flowc.migration import (
     StreamState,
 )
 from flowc.render.runs import edit_object
-from flowc.runtime.streams.positions import plain
+from flowc.runtime.contracts.positions import plain
 from flowc.service.changes.prechecks import failed
 from flowc.service.runs.edits import ScheduleEdit
 

@@ -8,8 +8,8 @@ from flowc.durations import micros_text
 from flowc.render.failure import error_object, failure
 from flowc.render.style import Style, printable
 from flowc.render.tables import table
-from flowc.runtime.streams.positions import plain
-from flowc.runtime.streams.state.contract import NodeState
+from flowc.runtime.contracts.positions import plain
+from flowc.runtime.contracts.state import NodeState
 from flowc.service.streams.status import At, StreamStatus
 
 _HEADERS = ("stream", "epoch", "lag", "dead letters", "remembers", "positions in", "state in")

@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flowc.catalog import Column
-from flowc.runtime.decimaltext import decimal_text as decimal_text
-from flowc.runtime.hexadecimal import uuid_text
-from flowc.runtime.jsontext import TYPE as TYPE
-from flowc.runtime.jsontext import json_text as json_text
+from flowc.runtime.text.decimals import decimal_text as decimal_text
+from flowc.runtime.text.hexadecimal import uuid_text
+from flowc.runtime.text.json import TYPE as TYPE
+from flowc.runtime.text.json import json_text as json_text
 from flowc.types import UNKNOWN, DataType, Kind, parse_type
 
 MAX_DECIMAL = 76

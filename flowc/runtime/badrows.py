@@ -13,8 +13,8 @@ from flowc.catalog import Column
 from flowc.runtime.arrow import arrow_schema, data_type, plain
 from flowc.runtime.convert import Misfit, convert
 from flowc.runtime.fit import CODE, fit, fit_column, shorten, shown_value
-from flowc.runtime.jsontext import of_column
 from flowc.runtime.misfits import certain_misfits
+from flowc.runtime.text.json import of_column
 from flowc.types import DataType
 
 MISSING = "missing-value"

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flowc.runtime.arrow import arrow_type, decimal_text, relist
-from flowc.runtime.jsontext import made_json, raw
-from flowc.runtime.spelled import kept_by_double, same_number, to_decimal
+from flowc.runtime.text.json import made_json, raw
+from flowc.runtime.text.spelled import kept_by_double, same_number, to_decimal
 from flowc.types import INTEGER_RANGES, DataType, Kind
 
 

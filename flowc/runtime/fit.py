@@ -15,7 +15,7 @@ from flowc.catalog import Column
 from flowc.errors import DataError, EngineError
 from flowc.runtime.arrow import arrow_field, arrow_type, data_type, plain
 from flowc.runtime.convert import Misfit, convert
-from flowc.runtime.jsontext import of_column
+from flowc.runtime.text.json import of_column
 from flowc.types import DataType, Kind
 
 CODE = "value-does-not-fit"

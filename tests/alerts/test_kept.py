@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from flowc.errors import TransientError
-from flowc.runtime.connectors import open_database
+from flowc.runtime.systems import open_database
 from flowc.service.runs.log import RunLog
 from flowc.service.runs.records import OK, Claim, Outcome
 from flowc.service.runs.scheduler import Happened

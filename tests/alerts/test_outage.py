@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from flowc.errors import TransientError
-from flowc.runtime.connectors import open_database
+from flowc.runtime.systems import open_database
 from flowc.service.alerts import kept, outage
 from flowc.service.alerts.outage import AWAY, Outage, mark_of
 from flowc.service.runs.log import RunLog

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from flowc.runtime.streams.source import NumberedSource
+from flowc.runtime.contracts.source import NumberedSource
 from flowc.service.alerts.streams import StreamLooks
 from flowc.service.daemon import watch as watching
 from flowc.service.daemon.behind import Behind

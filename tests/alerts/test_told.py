@@ -13,7 +13,7 @@ import pytest
 from flowc.compiler.front.alerts import AlertSpec
 from flowc.compiler.ir import Freshness, Timing
 from flowc.errors import TransientError
-from flowc.runtime.connectors import open_database
+from flowc.runtime.systems import open_database
 from flowc.service.alerts.alert import Alert
 from flowc.service.alerts.delivery import Alerter
 from flowc.service.alerts.freshness import Asked, Watched

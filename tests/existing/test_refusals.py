@@ -13,8 +13,8 @@ from flowc.catalog import Column, Index, Native, Table
 from flowc.compiler.migrate.tableplan import plan_tables
 from flowc.errors import FlowcError
 from flowc.migration import Managed, TableChanges, WantedTable
-from flowc.runtime.connector import Database
-from flowc.runtime.connectors import open_database
+from flowc.runtime.contracts.database import Database
+from flowc.runtime.systems import open_database
 from flowc.service.changes.plans import rehearsed
 from flowc.service.changes.prechecks import failed, judged
 from flowc.types import UNKNOWN, parse_type

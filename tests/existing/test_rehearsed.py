@@ -11,8 +11,8 @@ import yaml
 
 from flowc.catalog import TableName
 from flowc.compiler.quote import table as quoted
-from flowc.runtime.connector import Rehearsing
-from flowc.runtime.connectors import open_database
+from flowc.runtime.contracts.database import Rehearsing
+from flowc.runtime.systems import open_database
 from tests.commands import Inside
 from tests.existing.making import changed, imported, made
 from tests.stores import Store, address

@@ -19,9 +19,10 @@ from flowc.compiler.sql import readonly
 from flowc.diagnostics import Reporter
 from flowc.errors import UsageError
 from flowc.render import diagnostics
-from flowc.runtime.aside import Aside
-from flowc.runtime.connectors import duckdb_catalog, sqlite_catalog
+from flowc.runtime.formats.aside import Aside
 from flowc.runtime.streams import compute
+from flowc.runtime.systems.duckdb import catalog as duckdb_catalog
+from flowc.runtime.systems.sqlite import catalog as sqlite_catalog
 from flowc.service.testing import compare as testing_compare
 from flowc.service.testing import run as testing
 from tests.fuzz.mutant import SECRET

@@ -14,7 +14,8 @@ from typing import Any
 import deltalake
 
 from flowc.cli.main import main
-from flowc.runtime.connectors import delta_commit, delta_watermarks
+from flowc.runtime.systems.delta import commit as delta_commit
+from flowc.runtime.systems.delta import watermarks as delta_watermarks
 
 CALLS = (
     (delta_watermarks, "write"), (delta_watermarks, "forget"), (deltalake, "write_deltalake"),

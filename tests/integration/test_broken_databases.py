@@ -10,7 +10,7 @@ from contextlib import closing
 
 import pytest
 
-from flowc.runtime.connectors import open_database
+from flowc.runtime.systems import open_database
 from tests.commands import Inside
 
 SPEC = """

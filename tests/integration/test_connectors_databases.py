@@ -14,7 +14,7 @@ import pytest
 from flowc.catalog import Column, Index, TableName
 from flowc.errors import DataError, EngineError
 from flowc.loadplan import EngineRead, FilesRead, Ingest, LoadPlan, QueryRead
-from flowc.runtime.load import describe, run_load
+from flowc.runtime.loads.load import describe, run_load
 from flowc.runtime.names import quoted
 from flowc.types import parse_type
 from tests.databases import KINDS, databases, load
@@ -325,8 +325,8 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from flowc.catalog import Column, TableName
 from flowc.loadplan import Ingest, LoadPlan, QueryRead
-from flowc.runtime.connectors import open_database
-from flowc.runtime.load import run_load
+from flowc.runtime.systems import open_database
+from flowc.runtime.loads.load import run_load
 from flowc.types import parse_type
 
 def open(kind):

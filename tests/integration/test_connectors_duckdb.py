@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 from flowc.errors import EngineError, FlowcError, TransientError
-from flowc.runtime.connectors.duckdb import DuckDB
+from flowc.runtime.systems.duckdb.session import DuckDB
 
 OPENED = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
 
 FULL = """
 import resource, signal, sys
 from flowc.errors import FlowcError
-from flowc.runtime.connectors.duckdb import DuckDB
+from flowc.runtime.systems.duckdb.session import DuckDB
 
 def told(call, *given):
     try:

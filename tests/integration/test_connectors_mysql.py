@@ -14,9 +14,9 @@ import pytest
 from flowc.catalog import Column, Index, TableName
 from flowc.errors import DataError, EngineError, FlowcError, TransientError, UsageError
 from flowc.runtime.arrow import arrow_schema
-from flowc.runtime.connectors import open_database
-from flowc.runtime.connectors.mysql import MySQL, _LocalForbidden
-from flowc.runtime.connectors.mysql_address import connect_arguments
+from flowc.runtime.systems import open_database
+from flowc.runtime.systems.mysql.address import connect_arguments
+from flowc.runtime.systems.mysql.session import MySQL, _LocalForbidden
 from flowc.types import parse_type
 from tests.commands import Inside
 from tests.services.mysql import ask

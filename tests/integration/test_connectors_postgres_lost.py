@@ -10,7 +10,7 @@ import pytest
 
 from flowc.catalog import Column, TableName
 from flowc.errors import TransientError
-from flowc.runtime.connectors.postgres import Postgres
+from flowc.runtime.systems.postgres.session import Postgres
 from flowc.types import BIGINT
 
 TABLE, COLUMNS = TableName(None, "t"), (Column("a", BIGINT),)

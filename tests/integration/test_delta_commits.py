@@ -9,8 +9,8 @@ import threading
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from flowc.runtime.connectors.delta import Delta
-from flowc.runtime.connectors.delta_lock import FileLock
+from flowc.runtime.stores.lock import FileLock
+from flowc.runtime.systems.delta.session import Delta
 from tests import lakes, warm
 from tests.commands import Folder, Inside
 from tests.extended import with_extended

@@ -93,7 +93,7 @@ def test_the_words_are_about_the_files(tmp_path: Path, damage):
 FULL_DISK = """
 import resource, runpy, signal, sys
 sys.dont_write_bytecode = True
-import flowc.runtime.connectors.delta
+import flowc.runtime.systems.delta.session
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 sys.argv = ["flowc", "run", "many", "--once", "--run-log", "memory"]

@@ -11,7 +11,7 @@ import pytest
 
 from flowc.catalog import TableName
 from flowc.errors import EngineError
-from flowc.runtime.connectors import open_database
+from flowc.runtime.systems import open_database
 from tests import keptfiles
 from tests.commands import Inside
 from tests.extended import with_extended

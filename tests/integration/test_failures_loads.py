@@ -8,8 +8,8 @@ import pytest
 from flowc.catalog import Column, TableName
 from flowc.errors import DataError, EngineError, TransientError, UsageError
 from flowc.loadplan import Check, Counter, Execute, Expect, Ingest, LoadPlan, Measure, QueryRead
-from flowc.runtime.connectors import open_database
-from flowc.runtime.load import run_load
+from flowc.runtime.loads.load import run_load
+from flowc.runtime.systems import open_database
 from flowc.types import parse_type
 from tests.databases import KINDS, databases
 
@@ -206,7 +206,7 @@ def test_a_lock_timeout_is_transient(three):
 
 
 def test_a_locked_sqlite_file_is_transient(three, monkeypatch):
-    monkeypatch.setattr("flowc.runtime.connectors.sqlite._BUSY_SECONDS", 0.1)
+    monkeypatch.setattr("flowc.runtime.systems.sqlite.session._BUSY_SECONDS", 0.1)
     target, other = prepared(three, "sqlite"), three.session("sqlite")
     other.begin()
     result = run(three, target, [Execute("write", "INSERT INTO t VALUES (1)")])

@@ -94,7 +94,7 @@ ITEMS = [{"id": n, "name": f'n{n} ]}}[{{," \\', "price": n / 4, "more": {"a": [1
 @pytest.mark.parametrize("more", [COLUMNS, "format: json"])
 @pytest.mark.parametrize("ending", ["", ".zst"])
 def test_an_array_is_read_as_lines_are(project, indent, more, ending, monkeypatch):
-    monkeypatch.setattr("flowc.runtime.connectors.lines.BLOCK", 997)
+    monkeypatch.setattr("flowc.runtime.stores.lines.BLOCK", 997)
     keep = ITEMS if more == COLUMNS else [{k: v for k, v in item.items() if k != "more"} for item in ITEMS]
     put(project.path, f"a.json{ending}", "\ufeff \n" + json.dumps(keep, indent=indent) + "\n")
     write(project, f"a.json{ending}", "", more)

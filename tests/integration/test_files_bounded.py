@@ -18,12 +18,12 @@ import pytest
 from flowc.catalog import Column
 from flowc.errors import DataError
 from flowc.loadplan import FilesRead
-from flowc.runtime.codecs.discover import discover
-from flowc.runtime.connectors.files import Files
-from flowc.runtime.jsonkinds import schema_of
-from flowc.runtime.jsonrows import JsonRows
-from flowc.runtime.rowpieces import CELLS
-from flowc.runtime.rowwise import rows_of
+from flowc.runtime.engine.rowwise import rows_of
+from flowc.runtime.formats.json.discover import discover
+from flowc.runtime.formats.json.kinds import schema_of
+from flowc.runtime.formats.json.rows import JsonRows
+from flowc.runtime.formats.pieces import CELLS
+from flowc.runtime.stores.files import Files
 from flowc.types import BIGINT, TEXT
 from tests.extended import with_extended
 from tests.streams.filefolder import put

@@ -13,10 +13,10 @@ import pytest
 from flowc.catalog import Column, TableName
 from flowc.errors import FlowcError
 from flowc.loadplan import EngineRead, FilesRead, Ingest, LoadPlan
-from flowc.runtime import jsonl
-from flowc.runtime.connectors import open_database
-from flowc.runtime.connectors.files import Files
-from flowc.runtime.load import describe, run_load
+from flowc.runtime.formats.json import lines as jsonl
+from flowc.runtime.loads.load import describe, run_load
+from flowc.runtime.stores.files import Files
+from flowc.runtime.systems import open_database
 from flowc.types import parse_type
 
 FORMS = ("csv", "jsonl")

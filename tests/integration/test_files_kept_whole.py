@@ -9,7 +9,7 @@ from contextlib import closing
 
 import pytest
 
-from flowc.runtime.connectors import open_database
+from flowc.runtime.systems import open_database
 from tests.integration.test_files_bounded import bad_rows, ids, write
 from tests.integration.test_files_silence import outcomes
 from tests.streams.filefolder import put

@@ -9,7 +9,7 @@ import zlib
 
 import pytest
 
-from flowc.runtime.connectors.members import MOST_MEMORY
+from flowc.runtime.stores.members import MOST_MEMORY
 from tests.integration.test_files_bounded import DECLARED, ids, write
 from tests.integration.test_files_silence import outcomes
 from tests.streams.filefolder import aged

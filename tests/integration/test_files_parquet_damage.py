@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from flowc.errors import DataError
-from flowc.runtime.parquetdamage import demand_sizes
+from flowc.runtime.engine.parquetdamage import demand_sizes
 from tests.integration.test_files_parquet import put, tried
 
 ROWS, TOGETHER = 60, 25

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from flowc.runtime.connectors import parquetsizes
-from flowc.runtime.connectors.parquetsizes import rows_together
+from flowc.runtime.formats.parquet import sizes as parquetsizes
+from flowc.runtime.formats.parquet.sizes import rows_together
 from flowc.stream import MAX_BYTES
 from tests.extended import with_extended
 from tests.integration.test_files_bounded import peak

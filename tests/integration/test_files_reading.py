@@ -15,9 +15,9 @@ import pytest
 from flowc.catalog import Column, TableName
 from flowc.errors import FlowcError
 from flowc.loadplan import EngineRead, FilesRead, Ingest, LoadPlan
-from flowc.runtime.connectors import open_database
-from flowc.runtime.connectors.files import Files
-from flowc.runtime.load import describe, run_load
+from flowc.runtime.loads.load import describe, run_load
+from flowc.runtime.stores.files import Files
+from flowc.runtime.systems import open_database
 from flowc.types import parse_type
 
 
@@ -205,7 +205,7 @@ ANY_SHAPE = (
 
 @pytest.mark.parametrize("block", [8, 1 << 20])
 def test_json_columns_hold_the_text_of_the_file(rows, monkeypatch, block):
-    monkeypatch.setattr("flowc.runtime.jsonl._BLOCK", block)
+    monkeypatch.setattr("flowc.runtime.formats.json.lines._BLOCK", block)
     lines = [f'{{"id": {i}, "payload": {text}, "name": "n{i}"}}' for i, text in enumerate(ANY_SHAPE)]
     lines += ['{"id": 6, "payload": null}', "", '{"name": "n7"}']
     (rows.folder / "a.jsonl").write_text("\n".join(lines))

@@ -11,10 +11,10 @@ import yaml
 from flowc.catalog import Column, TableName
 from flowc.compiler import quote
 from flowc.compiler.dialects import DIALECTS
-from flowc.runtime.connector import Database
-from flowc.runtime.connectors import open_database
-from flowc.runtime.connectors.mysql_types import _default
+from flowc.runtime.contracts.database import Database
 from flowc.runtime.names import literal, qualified, quoted
+from flowc.runtime.systems import open_database
+from flowc.runtime.systems.mysql.types import _default
 from flowc.types import parse_type
 from tests.commands import Inside
 from tests.stores import Store

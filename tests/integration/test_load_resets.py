@@ -10,7 +10,7 @@ import pytest
 from flowc.catalog import TableName
 from flowc.cli.opened import open_project
 from flowc.errors import TransientError, UsageError
-from flowc.runtime.connector import TableStore
+from flowc.runtime.contracts.database import TableStore
 from flowc.service.loads.resets import make_moves, plan_moves
 from tests.commands import Folder, Inside
 from tests.extended import with_extended

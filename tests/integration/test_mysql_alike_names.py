@@ -3,7 +3,7 @@
 import pytest
 
 from flowc.catalog import TableName
-from flowc.runtime.connectors import open_database
+from flowc.runtime.systems import open_database
 from tests.stores import Store, counts
 
 ALIKE = ("sa", "\u00dfa", "e1", "\u00e91")

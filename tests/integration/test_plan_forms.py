@@ -21,7 +21,7 @@ from flowc.render.migration import migration_text
 from flowc.render.migration_markdown import LONGEST, migration_markdown
 from flowc.render.migration_sql import SESSIONS
 from flowc.render.style import Style, width
-from flowc.runtime.connectors import mysql
+from flowc.runtime.systems.mysql import session as mysql
 from tests import warm
 from tests.commands import ROOT, Inside
 from tests.stores import Store, address

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from flowc.runtime.connectors.folder import Folder
+from flowc.runtime.stores.folder import Folder
 from tests import warm
 from tests.commands import Folder as Made
 from tests.commands import Inside

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from flowc.errors import FlowcError
-from flowc.runtime.connector import Database
-from flowc.runtime.connectors import open_database
+from flowc.runtime.contracts.database import Database
+from flowc.runtime.systems import open_database
 from tests.commands import Done, Inside
 from tests.stores import Store
 

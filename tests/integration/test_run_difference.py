@@ -10,8 +10,8 @@ from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.tables.ddl import create_table, spell
 from flowc.compiler.tables.difference import differences
 from flowc.errors import UsageError
-from flowc.runtime.connector import Database
-from flowc.runtime.connectors import open_database
+from flowc.runtime.contracts.database import Database
+from flowc.runtime.systems import open_database
 from flowc.types import parse_type
 from tests.stores import SERVERS, address
 

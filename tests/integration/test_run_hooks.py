@@ -5,8 +5,8 @@ import pytest
 from flowc.catalog import TableName
 from flowc.compiler.dialects import DIALECTS
 from flowc.loadplan import Execute, LoadPlan
-from flowc.runtime.connectors import open_database
-from flowc.runtime.load import run_load
+from flowc.runtime.loads.load import run_load
+from flowc.runtime.systems import open_database
 from tests.stores import KINDS, SERVERS, Store, address
 
 pytestmark = pytest.mark.turns("store", 2)

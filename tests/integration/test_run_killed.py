@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from flowc.runtime.connectors import open_database
+from flowc.runtime.systems import open_database
 from tests import lakes, warm
 from tests.commands import Folder, at_once
 from tests.sessions import await_no_other

@@ -19,8 +19,8 @@ import pytest
 from flowc.errors import EngineError
 from flowc.masker import _tells
 from flowc.masking import MASK
-from flowc.runtime.connectors import kafka
-from flowc.runtime.connectors.kafka_brokers import brokers
+from flowc.runtime.systems.kafka import source as kafka
+from flowc.runtime.systems.kafka.brokers import brokers
 from flowc.service.access.secrets import Resolver
 from flowc.service.daemon.channel import Channel, Wire
 from flowc.service.daemon.job import Job

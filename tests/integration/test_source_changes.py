@@ -16,9 +16,9 @@ from flowc.compiler.ir import Apply, Incremental, Source, Target
 from flowc.compiler.loads.reads import read_of
 from flowc.compiler.loads.sqlplan import plan_load
 from flowc.loadplan import LoadPlan, LoadResult
-from flowc.runtime.connectors import open_database
-from flowc.runtime.connectors.files import Files
-from flowc.runtime.load import describe, run_load
+from flowc.runtime.loads.load import describe, run_load
+from flowc.runtime.stores.files import Files
+from flowc.runtime.systems import open_database
 from flowc.service.loads.watermarks import stored_watermark
 from tests.model import histories as h
 

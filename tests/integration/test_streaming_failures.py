@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flowc.errors import DataError, EngineError, FlowcError
-from flowc.runtime.connectors import open_database
+from flowc.runtime.systems import open_database
 
 ROWS = 300_000
 """More than the first batches of every engine."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import deltalake
 import pytest
 
-from flowc.runtime.connectors import open_database
+from flowc.runtime.systems import open_database
 from tests.commands import Inside
 
 pytestmark = pytest.mark.turns("project", 2)

@@ -10,9 +10,9 @@ import duckdb
 from flowc.catalog import Column
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.tables.ddl import spell
-from flowc.runtime.connectors.sqlite_functions import register
-from flowc.runtime.engine import engine_schema
-from flowc.runtime.enginecontext import new_context
+from flowc.runtime.engine.context import new_context
+from flowc.runtime.engine.engine import engine_schema
+from flowc.runtime.systems.sqlite.functions import register
 from flowc.types import parse_type
 from tests.lint_corpus.corpus import HERE, columns, judge
 

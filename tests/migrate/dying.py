@@ -12,9 +12,9 @@ import sys
 from typing import Any
 
 from flowc.cli.main import run
-from flowc.runtime.connectors.delta import Delta
-from flowc.runtime.connectors.delta_bench import Bench
-from flowc.runtime.connectors.sqlite import SQLite
+from flowc.runtime.systems.delta.bench import Bench
+from flowc.runtime.systems.delta.session import Delta
+from flowc.runtime.systems.sqlite.session import SQLite
 
 _RECORDS = ('INTO "flowc_migrations"', 'flowc_migration_steps" (', 'flowc_migration_steps" SET', '"status" =')
 

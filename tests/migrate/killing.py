@@ -14,7 +14,10 @@ _CALLS = ("execute", "commit")
 
 def connector(kind: str) -> Any:
     """The class of an engine's sessions."""
-    from flowc.runtime.connectors import duckdb, mysql, postgres, sqlite
+    from flowc.runtime.systems.duckdb import session as duckdb
+    from flowc.runtime.systems.mysql import session as mysql
+    from flowc.runtime.systems.postgres import session as postgres
+    from flowc.runtime.systems.sqlite import session as sqlite
 
     classes = {"duckdb": duckdb.DuckDB, "mysql": mysql.MySQL, "postgres": postgres.Postgres, "sqlite": sqlite.SQLite}
     return classes[kind]

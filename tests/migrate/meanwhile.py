@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from flowc.runtime.connectors.postgres import Postgres
+from flowc.runtime.systems.postgres.session import Postgres
 from tests.commands import Inside
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from flowc.runtime import load
-from flowc.runtime.connectors.mysql import MySQL
+from flowc.runtime.loads import load
+from flowc.runtime.systems.mysql.session import MySQL
 from tests.commands import Done, Inside
 from tests.lakes import Lake
 from tests.stores import SERVERS, Store, address

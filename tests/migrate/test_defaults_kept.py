@@ -14,8 +14,8 @@ from flowc.compiler.migrate.tableplan import plan_tables
 from flowc.compiler.tables.ddl import create_table
 from flowc.compiler.tables.difference import differences
 from flowc.migration import Managed, WantedTable
-from flowc.runtime.connector import Database
-from flowc.runtime.connectors import open_database
+from flowc.runtime.contracts.database import Database
+from flowc.runtime.systems import open_database
 from flowc.types import BIGINT, parse_type
 from tests.stores import KINDS, address
 

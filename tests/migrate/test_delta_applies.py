@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
-from flowc.runtime.connectors.delta_bench import Bench
+from flowc.runtime.systems.delta.bench import Bench
 from tests import lakes, warm
 from tests.commands import ROOT, Folder, Inside
 from tests.extended import with_extended

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from flowc.runtime.connectors.postgres import Postgres
+from flowc.runtime.systems.postgres.session import Postgres
 from tests.commands import Inside
 from tests.migrate.looking import look
 from tests.migrate.projects import specs

@@ -17,8 +17,8 @@ import pymysql
 import pytest
 
 from flowc.errors import UsageError
-from flowc.runtime.connector import Database
-from flowc.runtime.connectors import open_database
+from flowc.runtime.contracts.database import Database
+from flowc.runtime.systems import open_database
 from flowc.service.access import locks
 from tests.commands import Done, Folder, Inside
 from tests.migrate.projects import specs

@@ -18,8 +18,8 @@ import pymysql
 import pytest
 
 from flowc.errors import FlowcError, UsageError
-from flowc.runtime.connectors import open_database
-from flowc.runtime.connectors.sqlite import SQLite
+from flowc.runtime.systems import open_database
+from flowc.runtime.systems.sqlite.session import SQLite
 from flowc.service.access import locks
 from tests.commands import Done, Folder, Inside
 from tests.migrate.projects import specs

@@ -16,8 +16,8 @@ from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.migrate.engines import ENGINES
 from flowc.compiler.tables.ddl import spellable, stored
 from flowc.compiler.tables.difference import same_type
-from flowc.runtime.connector import Database
-from flowc.runtime.connectors import open_database
+from flowc.runtime.contracts.database import Database
+from flowc.runtime.systems import open_database
 from flowc.service.changes.prechecks import judged
 from flowc.types import DataType, Kind
 from tests.migrate.nativevalues import NATIVE

@@ -13,8 +13,8 @@ import pytest
 from flowc.catalog import Column, Table
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.tables.ddl import create_table, spellable, stored
-from flowc.runtime.connector import Database
-from flowc.runtime.connectors import open_database
+from flowc.runtime.contracts.database import Database
+from flowc.runtime.systems import open_database
 from flowc.service.changes.prechecks import judged
 from flowc.types import BIGINT, TEXT, DataType, parse_type
 from tests.migrate.test_type_pairs import NAME, apply, found, planned

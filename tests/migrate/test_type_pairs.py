@@ -18,8 +18,8 @@ from flowc.compiler.tables.ddl import create_table, reported, spellable, stored
 from flowc.compiler.tables.difference import same_type
 from flowc.migration import Change, Managed, Risk, TableChanges, WantedTable
 from flowc.runtime.arrow import arrow_type
-from flowc.runtime.connector import Database
-from flowc.runtime.connectors import open_database
+from flowc.runtime.contracts.database import Database
+from flowc.runtime.systems import open_database
 from flowc.service.changes.prechecks import judged
 from flowc.types import BIGINT, DataType, Kind
 from tests.migrate.typepairs import TYPES, edges, same

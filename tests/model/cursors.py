@@ -24,8 +24,8 @@ from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Apply, Incremental, Source, Target
 from flowc.compiler.tables.ddl import create_table, stored
 from flowc.runtime.arrow import arrow_schema
-from flowc.runtime.connector import Database
-from flowc.runtime.connectors.delta import Delta
+from flowc.runtime.contracts.database import Database
+from flowc.runtime.systems.delta.session import Delta
 from flowc.types import BIGINT, DataType, Kind, parse_type
 from tests.model import histories as h
 from tests.model.engines import HERE, Engine, lake_of

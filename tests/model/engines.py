@@ -21,11 +21,11 @@ from flowc.compiler.ir import Source
 from flowc.compiler.quote import table
 from flowc.compiler.tables.ddl import create_table
 from flowc.runtime.arrow import arrow_schema
-from flowc.runtime.connector import Database
-from flowc.runtime.connectors import open_database
-from flowc.runtime.connectors.delta import Delta
-from flowc.runtime.connectors.files import Files
+from flowc.runtime.contracts.database import Database
 from flowc.runtime.names import quoted
+from flowc.runtime.stores.files import Files
+from flowc.runtime.systems import open_database
+from flowc.runtime.systems.delta.session import Delta
 from tests.lakes import reading
 from tests.model import histories as h
 

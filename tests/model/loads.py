@@ -17,7 +17,7 @@ from flowc.compiler.loads.sqlplan import plan_load
 from flowc.compiler.quote import table
 from flowc.errors import DataError
 from flowc.loadplan import Counter, LoadPlan
-from flowc.runtime.load import describe, run_load
+from flowc.runtime.loads.load import describe, run_load
 from flowc.service.loads.watermarks import stored_watermark
 from tests.model import histories as h
 from tests.model.engines import HERE, OWN, Engine

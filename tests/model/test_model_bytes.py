@@ -16,7 +16,7 @@ from flowc.compiler.ir import Source
 from flowc.compiler.loads.reads import read_of
 from flowc.compiler.loads.sqlplan import plan_load
 from flowc.loadplan import Counter
-from flowc.runtime.load import describe
+from flowc.runtime.loads.load import describe
 from tests.model import histories as h
 from tests.model.engines import Engine
 from tests.model.loads import execute

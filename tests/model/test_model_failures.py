@@ -13,8 +13,8 @@ import pytest
 from flowc.compiler.ir import Apply, Expectation, Incremental, Statement
 from flowc.errors import FlowcError
 from flowc.loadplan import LoadPlan
-from flowc.runtime.connector import Database
-from flowc.runtime.load import run_load
+from flowc.runtime.contracts.database import Database
+from flowc.runtime.loads.load import run_load
 from flowc.source import MappedText, SourceFile
 from tests.extended import with_extended
 from tests.model import histories as h

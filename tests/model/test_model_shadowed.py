@@ -23,8 +23,8 @@ from flowc.compiler.loads.sqlplan import plan_load
 from flowc.compiler.tables.ddl import create_table
 from flowc.loadplan import LoadPlan
 from flowc.runtime.arrow import arrow_schema
-from flowc.runtime.connector import Database
-from flowc.runtime.load import describe
+from flowc.runtime.contracts.database import Database
+from flowc.runtime.loads.load import describe
 from flowc.service.loads.watermarks import stored_watermark
 from flowc.types import BIGINT, BOOLEAN, TIMESTAMPTZ, DataType, Kind
 from tests.extended import with_extended

@@ -10,7 +10,7 @@ import pytest
 from flowc.compiler.loads.identity import Recorded
 from flowc.durations import parse_instant
 from flowc.errors import TransientError
-from flowc.runtime.connectors import CONNECTORS
+from flowc.runtime.systems import CONNECTORS
 from flowc.service.loads.identity import recorded_load
 from tests import lakes
 from tests.commands import Inside

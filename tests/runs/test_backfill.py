@@ -10,7 +10,7 @@ import pytest
 
 from flowc.compiler.front.build import LONGEST_PROJECT
 from flowc.compiler.front.project import ProjectSpec
-from flowc.runtime.connectors import open_database
+from flowc.runtime.systems import open_database
 from flowc.service.access.secrets import Resolver
 from flowc.service.runs.log import RunLog
 from flowc.service.runs.opening import run_log

@@ -13,7 +13,7 @@ import pytest
 
 from flowc.render.runs import run_text
 from flowc.render.style import Style
-from flowc.runtime.connectors import open_database
+from flowc.runtime.systems import open_database
 from flowc.service.runs.log import RunLog
 from flowc.service.runs.records import RunRecord
 from tests.commands import Inside

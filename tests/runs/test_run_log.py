@@ -10,7 +10,7 @@ import pytest
 
 from flowc.compiler.dialects import DIALECTS
 from flowc.errors import FlowcError
-from flowc.runtime.connectors import open_database
+from flowc.runtime.systems import open_database
 from flowc.service.runs.log import RunLog, run_id
 from flowc.service.runs.records import FAILED, LOST, OK, RUNNING, Claim, Condition, Outcome, RunRecord
 from tests.stores import SERVERS

@@ -10,7 +10,7 @@ import pytest
 
 from flowc.compiler.ir import Timing
 from flowc.errors import EngineError, UsageError
-from flowc.runtime.connectors import open_database
+from flowc.runtime.systems import open_database
 from flowc.service.runs.decisions import Limits, Scheduled
 from flowc.service.runs.executors import Project
 from flowc.service.runs.log import RunLog

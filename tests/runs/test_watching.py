@@ -11,7 +11,7 @@ import pytest
 
 from flowc.compiler.ir import Timing
 from flowc.errors import FlowcError, TransientError, UsageError
-from flowc.runtime.connectors import open_database
+from flowc.runtime.systems import open_database
 from flowc.service.runs import minding, watching
 from flowc.service.runs.decisions import Scheduled
 from flowc.service.runs.executors import Project

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from flowc.runtime.connectors.mysql_address import connected
+from flowc.runtime.systems.mysql.address import connected
 from tests.services.machine import MissingService, Server, free_port, prepared, temporary_folder, tied
 
 USER = PASSWORD = "flowc"

@@ -16,7 +16,7 @@ from flowc.compiler.ir import Apply, Output, Source, Stream, Target, TopicOutput
 from flowc.compiler.streamplan.plan import plan_stream
 from flowc.nodes import KIND, Change, Changelog
 from flowc.runtime.arrow import arrow_schema
-from flowc.runtime.streams.epoch import Epoch, Intent, Range
+from flowc.runtime.contracts.epoch import Epoch, Intent, Range
 from flowc.source import SourceFile, Span
 from flowc.stream import StreamPlan
 from flowc.types import BIGINT, TEXT, TIMESTAMPTZ, DataType, Kind

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flowc.runtime.connectors.duckdb import DuckDB
+from flowc.runtime.systems.duckdb.session import DuckDB
 from tests import keptfiles
 
 

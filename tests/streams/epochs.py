@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from flowc.errors import FlowcError
-from flowc.runtime.streams.epoch import Epoch, Intent, Range
+from flowc.runtime.contracts.epoch import Epoch, Intent, Range
 
 ROWS = pa.schema([("id", pa.int64()), ("name", pa.string())])
 

@@ -14,8 +14,8 @@ import pyarrow as pa
 
 from flowc.catalog import Column
 from flowc.loadplan import FilesRead
-from flowc.runtime.connectors.files import Files
-from flowc.runtime.connectors.filestream import FileSource
+from flowc.runtime.stores.files import Files
+from flowc.runtime.systems.files.source import FileSource
 from tests.waiting import PATIENCE
 
 _OLD = 1_000_000_000

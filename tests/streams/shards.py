@@ -15,10 +15,9 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 
 from flowc.errors import EngineError
-from flowc.runtime.streams.epoch import Range
-from flowc.runtime.streams.loop import Polled
-from flowc.runtime.streams.positions import Order
-from flowc.runtime.streams.source import Membership
+from flowc.runtime.contracts.epoch import Range
+from flowc.runtime.contracts.positions import Order
+from flowc.runtime.contracts.source import Membership, Polled
 from flowc.stream import MAX_BYTES
 
 FIRST = "TRIM_HORIZON"

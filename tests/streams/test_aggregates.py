@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from flowc.errors import DataError, UsageError
 from flowc.nodes import TIME, AggregatePlan
 from flowc.runtime.arrow import data_type
-from flowc.runtime.enginecontext import new_context
+from flowc.runtime.engine.context import new_context
 from flowc.runtime.streams.aggregates.accumulators import Accumulators
 from flowc.types import BIGINT, DataType, Kind
 from tests.extended import examples

@@ -16,18 +16,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowc.runtime.codecs.json import JsonDecoder
-from flowc.runtime.connectors.kafka import KafkaSource
+from flowc.runtime.contracts.epoch import Epoch, Range
+from flowc.runtime.contracts.source import Membership, NumberedSource, PlacedSource, Polled
+from flowc.runtime.formats.json.decode import JsonDecoder
 from flowc.runtime.streams.alignment import Alignment
 from flowc.runtime.streams.compute import Compute
 from flowc.runtime.streams.decoding import Decoding
-from flowc.runtime.streams.epoch import Epoch, Range
-from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.reader import SourceReader
 from flowc.runtime.streams.run import StreamRun
-from flowc.runtime.streams.source import Membership, NumberedSource, PlacedSource
 from flowc.runtime.streams.state.memory import MemoryStore
 from flowc.runtime.streams.targets.memory import Kept
+from flowc.runtime.systems.kafka.source import KafkaSource
 from flowc.stream import MAX_BYTES, BatchLimits, StreamPlan, WatermarkPlan
 from tests.extended import examples
 from tests.streams.compiled import compiled

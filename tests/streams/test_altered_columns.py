@@ -14,7 +14,7 @@ import pytest
 
 from flowc.catalog import Column
 from flowc.errors import FlowcError, TransientError
-from flowc.runtime.streams.epoch import Epoch, Intent, Range
+from flowc.runtime.contracts.epoch import Epoch, Intent, Range
 from flowc.types import BIGINT, parse_type
 from tests.commands import Inside
 from tests.services.mysql import ask

@@ -13,10 +13,10 @@ import pytest
 from flowc.catalog import Column
 from flowc.errors import DataError, EngineError, UsageError
 from flowc.runtime.badrows import fit_rows
-from flowc.runtime.codecs.discover import discover
-from flowc.runtime.codecs.json import JsonDecoder
-from flowc.runtime.codecs.raw import RawDecoder
 from flowc.runtime.fit import fit
+from flowc.runtime.formats.json.decode import JsonDecoder
+from flowc.runtime.formats.json.discover import discover
+from flowc.runtime.formats.raw.decode import RawDecoder
 from flowc.types import parse_type
 
 NAN, INF = float("nan"), float("inf")

@@ -14,13 +14,12 @@ import pytest
 
 from flowc.errors import EngineError
 from flowc.nodes import ROW
-from flowc.runtime.connectors import filestream
-from flowc.runtime.connectors.kafka import KafkaSource
-from flowc.runtime.streams.loop import Polled
-from flowc.runtime.streams.oversize import counted, one_batch
+from flowc.runtime.contracts.oversize import counted, one_batch
+from flowc.runtime.contracts.source import Polled, Source
 from flowc.runtime.streams.rowwise import Rowwise
-from flowc.runtime.streams.source import Source
 from flowc.runtime.streams.transform import Transform
+from flowc.runtime.systems.files import source as filestream
+from flowc.runtime.systems.kafka.source import KafkaSource
 from tests.commands import Folder
 from tests.extended import EXTENDED
 from tests.streams.filefolder import Memory, put, source

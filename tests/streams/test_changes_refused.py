@@ -18,21 +18,21 @@ from flowc.errors import DataError, UsageError
 from flowc.nodes import KIND, ROW, Change, Changelog, NodePlan
 from flowc.render.streamplans import stream_object, stream_sql
 from flowc.runtime.arrow import arrow_schema
-from flowc.runtime.codecs.contract import Decoded
-from flowc.runtime.connectors import open_database
+from flowc.runtime.contracts.decoder import Decoded
+from flowc.runtime.contracts.epoch import Partition, Range
+from flowc.runtime.contracts.source import Polled
+from flowc.runtime.contracts.state import StateStore
 from flowc.runtime.streams.compute import Compute
 from flowc.runtime.streams.decoding import Decoding
-from flowc.runtime.streams.epoch import Partition, Range
 from flowc.runtime.streams.graph import build
 from flowc.runtime.streams.graph.build import Node
-from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.operators.contract import Emitted
 from flowc.runtime.streams.origins import Origin
 from flowc.runtime.streams.run import StreamRun
-from flowc.runtime.streams.state.contract import StateStore
 from flowc.runtime.streams.state.store import DatabaseStore
 from flowc.runtime.streams.targets.database import DatabaseWriter
-from flowc.runtime.streams.targets.kafka import KafkaWriter
+from flowc.runtime.systems import open_database
+from flowc.runtime.systems.kafka.target import KafkaWriter
 from flowc.stream import FilesTarget, StreamPlan, TableTarget, TopicTarget
 from flowc.types import BIGINT, TEXT
 from tests import topics

@@ -14,20 +14,20 @@ import pytest
 
 from flowc.catalog import Column
 from flowc.nodes import KIND, Change
-from flowc.runtime.codecs.contract import Decoded
-from flowc.runtime.connectors import open_database
+from flowc.runtime.contracts.decoder import Decoded
+from flowc.runtime.contracts.epoch import Epoch
+from flowc.runtime.contracts.target import Writer
 from flowc.runtime.streams.compute import Compute
 from flowc.runtime.streams.decoding import Decoding
-from flowc.runtime.streams.epoch import Epoch
 from flowc.runtime.streams.graph.build import Node
 from flowc.runtime.streams.graph.graph import Build
 from flowc.runtime.streams.operators.contract import Emitted, Operator, Stateless
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.state.store import DatabaseStore
-from flowc.runtime.streams.targets.contract import Writer
 from flowc.runtime.streams.targets.database import DatabaseWriter
-from flowc.runtime.streams.targets.delta import DeltaWriter
-from flowc.runtime.streams.targets.kafka import KafkaWriter
+from flowc.runtime.systems import open_database
+from flowc.runtime.systems.delta.target import DeltaWriter
+from flowc.runtime.systems.kafka.target import KafkaWriter
 from flowc.stream import StreamPlan, TableTarget
 from flowc.types import BIGINT
 from tests import topics

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 
 from flowc.errors import EngineError, TransientError
-from flowc.runtime.connector import Database
-from flowc.runtime.streams.epoch import Intent, Range
+from flowc.runtime.contracts.database import Database
+from flowc.runtime.contracts.epoch import Intent, Range
+from flowc.runtime.contracts.state import Checkpoint, Segment
+from flowc.runtime.contracts.target import Fenced
 from flowc.runtime.streams.keyed.table import Table
 from flowc.runtime.streams.state import compaction
 from flowc.runtime.streams.state.compaction import FEW, Compactor, compacted
-from flowc.runtime.streams.state.contract import Checkpoint, Segment
 from flowc.runtime.streams.state.segmentrows import read_places
 from flowc.runtime.streams.state.store import DatabaseStore
-from flowc.runtime.streams.targets.contract import Fenced
 from tests.stores import KINDS
 from tests.streams.test_state_store import Open, made, opened
 

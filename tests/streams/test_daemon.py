@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from flowc.runtime.connectors import open_database
+from flowc.runtime.systems import open_database
 from tests.commands import Folder
 from tests.daemons import daemon, lives, metrics
 from tests.topics import Message, fresh, produce

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from flowc.runtime.connectors import open_database
+from flowc.runtime.systems import open_database
 from tests.daemons import Running, daemon
 from tests.extended import with_extended
 from tests.running import running

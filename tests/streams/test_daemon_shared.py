@@ -8,7 +8,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from flowc.runtime.connectors import open_database
+from flowc.runtime.systems import open_database
 from flowc.service.daemon.sharing import together
 from tests.commands import Folder
 from tests.daemons import Running, daemon

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from flowc.errors import FlowcError
-from flowc.runtime.connectors import open_database
+from flowc.runtime.systems import open_database
 from tests.commands import Folder
 from tests.daemons import Running, daemon, lives
 from tests.streams.filefolder import put

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowc.nodes import DedupePlan
+from flowc.runtime.contracts.state import Segment
 from flowc.runtime.streams.operators.dedupe import Dedupe
-from flowc.runtime.streams.state.contract import Segment
 
 Row = tuple[int | None, str | None, int]
 """Two key columns, and an event time."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from flowc.runtime.connectors import open_database
+from flowc.runtime.systems import open_database
 from tests.commands import Inside
 from tests.sessions import await_no_other
 from tests.stores import KINDS
@@ -250,9 +250,9 @@ def test_the_embedded_store_survives_workers_of_many_streams_at_once(tmp_path: P
     script = """
 import sys
 from flowc.compiler.streamplan.state import Owner, state_plan
-from flowc.runtime.connectors import open_database
-from flowc.runtime.streams.epoch import Intent, Range
-from flowc.runtime.streams.state.contract import Checkpoint, Segment
+from flowc.runtime.systems import open_database
+from flowc.runtime.contracts.epoch import Intent, Range
+from flowc.runtime.contracts.state import Checkpoint, Segment
 from flowc.runtime.streams.state.store import DatabaseStore
 name, file = sys.argv[1:]
 store = DatabaseStore(name, state_plan(Owner("p", name), None).sql, open_database("sqlite", {"path": file}))

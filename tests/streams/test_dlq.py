@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from flowc.runtime.connectors import open_database
+from flowc.runtime.systems import open_database
 from tests.commands import Folder, Inside
 from tests.topics import Message, fresh, produce
 

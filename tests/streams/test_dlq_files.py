@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flowc.runtime.connectors import open_database
+from flowc.runtime.systems import open_database
 from tests.commands import Folder, Inside
 from tests.streams.filefolder import put
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from flowc.cli.opened import open_project
-from flowc.runtime.connectors import open_database
-from flowc.runtime.streams.letternotes import JUDGED, SEEN_BY_SOME, noted
+from flowc.runtime.contracts.letternotes import JUDGED, SEEN_BY_SOME, noted
+from flowc.runtime.systems import open_database
 from flowc.service.streams.run import run_stream
 from tests.commands import Done, Folder
 from tests.extended import with_extended

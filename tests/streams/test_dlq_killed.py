@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flowc.runtime.connectors import open_database
+from flowc.runtime.systems import open_database
 from tests import warm
 from tests.commands import Folder
 from tests.extended import with_extended

@@ -12,8 +12,8 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from flowc.cli.opened import open_project
-from flowc.runtime.streams.targets import kafka as target
-from flowc.runtime.streams.targets.kafka import KafkaWriter
+from flowc.runtime.systems.kafka import target
+from flowc.runtime.systems.kafka.target import KafkaWriter
 from flowc.service.streams.run import StreamReport, assembled, plan_of
 from flowc.stream import TopicTarget
 from tests import topics

@@ -15,9 +15,9 @@ import pytest
 from flowc.catalog import Column
 from flowc.errors import DataError, FlowcError, UsageError
 from flowc.loadplan import EngineRead, FilesRead
-from flowc.runtime.codecs.csv import CsvDecoder
-from flowc.runtime.connectors.files import CsvOptions, Files
-from flowc.runtime.engine import Engine
+from flowc.runtime.engine.engine import Engine
+from flowc.runtime.formats.csv.decode import CsvDecoder
+from flowc.runtime.stores.files import CsvOptions, Files
 from flowc.types import BIGINT, TEXT
 from tests.streams.filefolder import Memory, aged, drain, put, source
 from tests.streams.test_files_source_runs import _project, _report, _rows

@@ -13,10 +13,10 @@ import pytest
 
 from flowc.cli.opened import open_project
 from flowc.errors import EngineError
-from flowc.runtime.connectors.filestream import FileSource
-from flowc.runtime.connectors.filestream_registry import SHIFT
-from flowc.runtime.connectors.folder import is_named
-from flowc.runtime.streams.loop import Polled
+from flowc.runtime.contracts.source import Polled
+from flowc.runtime.stores.folder import is_named
+from flowc.runtime.systems.files.registry import SHIFT
+from flowc.runtime.systems.files.source import FileSource
 from flowc.service.streams.run import run_stream
 from tests.commands import Inside
 from tests.streams.filefolder import Memory, aged, drain, put, source

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from flowc.errors import FlowcError
-from flowc.runtime.connectors.filestream import FileSource
-from flowc.runtime.connectors.filestream_registry import SHIFT
+from flowc.runtime.systems.files.registry import SHIFT
+from flowc.runtime.systems.files.source import FileSource
 from tests.extended import amount
 from tests.streams.filefolder import Memory, aged, source
 

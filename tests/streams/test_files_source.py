@@ -18,14 +18,14 @@ from hypothesis import strategies as st
 
 from flowc.catalog import Column
 from flowc.errors import FlowcError
-from flowc.runtime.codecs.csv import CsvDecoder
-from flowc.runtime.codecs.parquet import ParquetDecoder
-from flowc.runtime.connectors import filestream
-from flowc.runtime.connectors import lines as lines_of_bytes
-from flowc.runtime.connectors.files import CsvOptions
-from flowc.runtime.connectors.filestream import FileSource
-from flowc.runtime.connectors.filestream_registry import SHIFT
-from flowc.runtime.streams.targets.contract import Fenced
+from flowc.runtime.contracts.target import Fenced
+from flowc.runtime.formats.csv.decode import CsvDecoder
+from flowc.runtime.formats.parquet.decode import ParquetDecoder
+from flowc.runtime.stores import lines as lines_of_bytes
+from flowc.runtime.stores.files import CsvOptions
+from flowc.runtime.systems.files import source as filestream
+from flowc.runtime.systems.files.registry import SHIFT
+from flowc.runtime.systems.files.source import FileSource
 from flowc.types import BIGINT, TEXT
 from tests.extended import examples
 from tests.streams.filefolder import Memory, aged, drain, put, source

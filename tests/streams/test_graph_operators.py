@@ -18,13 +18,13 @@ from hypothesis import strategies as st
 from flowc.errors import DataError
 from flowc.nodes import ROW, TIME, DedupePlan, SqlPlan
 from flowc.runtime.badrows import BadRow
-from flowc.runtime.streams.epoch import END, Intent, Range
+from flowc.runtime.contracts.epoch import END, Intent, Range
+from flowc.runtime.contracts.source import Polled
+from flowc.runtime.contracts.state import Checkpoint, Segment
 from flowc.runtime.streams.graph.build import Node, built
 from flowc.runtime.streams.graph.graph import Build, Graph
-from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.operators.contract import Decision, Emitted, Least, Operator, Verdict
 from flowc.runtime.streams.operators.dedupe import Dedupe
-from flowc.runtime.streams.state.contract import Checkpoint, Segment
 from flowc.stream import SourcePlan, StreamPlan
 from tests.extended import examples
 from tests.streams.compiled import NOON, Computed, messages

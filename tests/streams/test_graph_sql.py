@@ -24,10 +24,10 @@ from flowc.compiler.streamplan.nodes import plan_nodes
 from flowc.diagnostics import Reporter
 from flowc.errors import UsageError
 from flowc.nodes import ROW
-from flowc.runtime.streams.epoch import Epoch, Intent, Range
-from flowc.runtime.streams.letternotes import JUDGED, parted
-from flowc.runtime.streams.loop import Polled
-from flowc.runtime.streams.state.contract import Checkpoint
+from flowc.runtime.contracts.epoch import Epoch, Intent, Range
+from flowc.runtime.contracts.letternotes import JUDGED, parted
+from flowc.runtime.contracts.source import Polled
+from flowc.runtime.contracts.state import Checkpoint
 from flowc.stream import StreamPlan
 from flowc.types import BIGINT
 from tests.commands import Inside

@@ -9,9 +9,9 @@ import pytest
 from flowc.compiler import stages
 from flowc.compiler.lowering.lower import lower
 from flowc.diagnostics import Reporter
-from flowc.runtime.connectors.kafka import KafkaSource
+from flowc.runtime.contracts.source import NumberedSource
 from flowc.runtime.streams.reader import SourceReader
-from flowc.runtime.streams.source import NumberedSource
+from flowc.runtime.systems.kafka.source import KafkaSource
 from flowc.service.access.secrets import Resolver
 from flowc.service.access.sessions import Sessions
 from flowc.service.streams.run import planned

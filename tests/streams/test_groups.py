@@ -19,13 +19,13 @@ from hypothesis import strategies as st
 
 from flowc.errors import EngineError
 from flowc.nodes import TIME, AggregatePlan
+from flowc.runtime.contracts.state import Segment
 from flowc.runtime.streams.aggregates.accumulators import Accumulators
 from flowc.runtime.streams.keyed import index
 from flowc.runtime.streams.keyed.groupkeys import GroupKeys
 from flowc.runtime.streams.keyed.groups import Groups
 from flowc.runtime.streams.keyed.index import Index
 from flowc.runtime.streams.keyed.segments import joined
-from flowc.runtime.streams.state.contract import Segment
 from flowc.types import BIGINT, DataType, Kind
 
 _KEYS = pa.schema([("a", pa.int64()), ("b", pa.string())])

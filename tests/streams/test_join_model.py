@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 
 from flowc.errors import EngineError
 from flowc.nodes import ROW, TIME, JoinPlan
-from flowc.runtime.streams.epoch import END
+from flowc.runtime.contracts.epoch import END
+from flowc.runtime.contracts.state import Segment
 from flowc.runtime.streams.keyed import table as keyed
 from flowc.runtime.streams.keyed.segments import joined
 from flowc.runtime.streams.operators.contract import NO_MESSAGE, Decision, Emitted
 from flowc.runtime.streams.operators.join import IntervalJoin
-from flowc.runtime.streams.state.contract import Segment
 from tests.extended import examples
 
 Kind = Literal["inner", "left", "right", "full"]

@@ -24,15 +24,15 @@ from flowc.compiler.ir import Sql, Stream
 from flowc.compiler.lowering.lower import lower
 from flowc.diagnostics import Reporter
 from flowc.nodes import JoinPlan
-from flowc.runtime.codecs.json import JsonDecoder
+from flowc.runtime.contracts.epoch import END, Intent, Range
+from flowc.runtime.contracts.source import Polled
+from flowc.runtime.contracts.state import Checkpoint
+from flowc.runtime.formats.json.decode import JsonDecoder
 from flowc.runtime.streams.compute import Compute
 from flowc.runtime.streams.decoding import Decoding
-from flowc.runtime.streams.epoch import END, Intent, Range
-from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.operators.contract import Decision
 from flowc.runtime.streams.operators.join import IntervalJoin
 from flowc.runtime.streams.origins import fail
-from flowc.runtime.streams.state.contract import Checkpoint
 from flowc.service.streams.run import planned
 from flowc.stream import StreamPlan
 from tests.extended import examples

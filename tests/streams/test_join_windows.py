@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowc.compiler.ir import IntervalJoin
-from flowc.runtime.streams.epoch import END
+from flowc.runtime.contracts.epoch import END
 from tests.extended import with_extended
 from tests.streams import test_join_sql
 from tests.streams.test_join_sql import COLUMNS, Computed, _found, _rows, plan_of, stream, whole

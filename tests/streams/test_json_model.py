@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowc.catalog import Column
-from flowc.runtime.codecs.json import JsonDecoder
+from flowc.runtime.formats.json.decode import JsonDecoder
 from flowc.types import DataType, Kind, parse_type
 from tests.extended import examples
 from tests.streams import json_model as model

@@ -8,7 +8,7 @@ import uuid
 
 from confluent_kafka import Consumer, TopicPartition
 
-from flowc.runtime.connectors.kafka import KafkaSource
+from flowc.runtime.systems.kafka.source import KafkaSource
 from tests.topics import fresh, numbered, produce
 from tests.waiting import PATIENCE, until
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from flowc.runtime.connectors.kafka import KafkaSource
+from flowc.runtime.systems.kafka.source import KafkaSource
 from tests.streams.test_kafka_read import read, texts
 from tests.topics import fresh, numbered, produce
 

@@ -12,9 +12,9 @@ from urllib.parse import parse_qsl
 import pytest
 
 from flowc.errors import FlowcError, TransientError
-from flowc.runtime.connectors.kafka import KafkaSource
-from flowc.runtime.connectors.kafka_brokers import brokers
-from flowc.runtime.streams.source import Membership
+from flowc.runtime.contracts.source import Membership
+from flowc.runtime.systems.kafka.brokers import brokers
+from flowc.runtime.systems.kafka.source import KafkaSource
 from tests.commands import Done, Inside
 from tests.running import running
 from tests.services.kafka import PASSWORD, USER, Broker, own_broker
@@ -124,7 +124,7 @@ def test_brokers_that_do_not_answer_are_waited_for_no_longer_than_that() -> None
 def test_a_wrong_password_is_named_at_once_and_not_shown(
     listeners: Mapping[str, str], mechanism: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flowc.runtime.connectors.kafka.SECONDS", 600.0)
+    monkeypatch.setattr("flowc.runtime.systems.kafka.source.SECONDS", 600.0)
     source = KafkaSource("events", "t", options(listeners, "sasl", mechanism=mechanism, password="wrong-secret"))
     began = time.monotonic()
     with pytest.raises(FlowcError) as caught:

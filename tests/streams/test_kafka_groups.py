@@ -13,9 +13,8 @@ import pytest
 from confluent_kafka import TopicPartition
 
 from flowc.errors import FlowcError
-from flowc.runtime.connectors.kafka import KafkaSource
-from flowc.runtime.streams.loop import Polled
-from flowc.runtime.streams.source import Membership
+from flowc.runtime.contracts.source import Membership, Polled
+from flowc.runtime.systems.kafka.source import KafkaSource
 from tests import topics
 from tests.topics import Message, fresh, produce
 from tests.waiting import PATIENCE, until

@@ -12,12 +12,11 @@ import pyarrow as pa
 import pytest
 
 from flowc.errors import FlowcError, TransientError
-from flowc.runtime.connectors.kafka import KafkaSource
-from flowc.runtime.connectors.kafka_arrow import TYPES
-from flowc.runtime.connectors.kafka_offsets import TopicLog
-from flowc.runtime.streams.epoch import Range
-from flowc.runtime.streams.loop import Polled
-from flowc.runtime.streams.source import RAW
+from flowc.runtime.contracts.epoch import Range
+from flowc.runtime.contracts.source import RAW, Polled
+from flowc.runtime.systems.kafka.arrow import TYPES
+from flowc.runtime.systems.kafka.offsets import TopicLog
+from flowc.runtime.systems.kafka.source import KafkaSource
 from tests import topics, waiting
 from tests.topics import FIRST_MS, Message, fresh, numbered, produce
 from tests.waiting import PATIENCE
@@ -312,7 +311,7 @@ def test_a_start_at_the_end_is_recorded_so_that_nothing_is_lost_after_it(kafka: 
 def test_new_partitions_are_found_and_read_from_their_beginning(
     kafka: str, opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flowc.runtime.connectors.kafka._DISCOVERY", 0.2)
+    monkeypatch.setattr("flowc.runtime.systems.kafka.source._DISCOVERY", 0.2)
     topic = fresh(kafka)
     source = opened(topic, start="latest")
     source.assign({})
@@ -446,7 +445,7 @@ def test_a_topic_that_is_not_there_is_named(kafka: str, opened: Open) -> None:
 
 
 def test_nobody_at_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flowc.runtime.connectors.kafka.SECONDS", 1.0)
+    monkeypatch.setattr("flowc.runtime.systems.kafka.source.SECONDS", 1.0)
     source = KafkaSource("events", "t", {"bootstrap_servers": "127.0.0.1:1"})
     assert failing(source.open).code == "connection-failed"
 

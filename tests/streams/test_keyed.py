@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowc.errors import EngineError
+from flowc.runtime.contracts.state import Segment
 from flowc.runtime.streams.keyed import table as keyed
 from flowc.runtime.streams.keyed.runs import Run
 from flowc.runtime.streams.keyed.segments import joined, read
 from flowc.runtime.streams.keyed.table import Table
 from flowc.runtime.streams.state.compaction import FEW, due
-from flowc.runtime.streams.state.contract import Segment
 from tests.extended import examples
 
 _SCHEMA = pa.schema([("text", pa.string()), ("n", pa.int64())])

@@ -14,8 +14,8 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 
 from flowc.catalog import Column
 from flowc.errors import TransientError
-from flowc.runtime.streams.targets.contract import Measuring
-from flowc.runtime.streams.targets.kafka import KafkaWriter
+from flowc.runtime.contracts.target import Measuring
+from flowc.runtime.systems.kafka.target import KafkaWriter
 from flowc.service.daemon.watch import Watch, WatchedWriter
 from flowc.stream import TopicTarget
 from flowc.types import BIGINT, TEXT

@@ -12,16 +12,16 @@ from flowc.catalog import Column, TableName
 from flowc.compiler.ir import Apply, Source, Stream, Target
 from flowc.compiler.streamplan.plan import plan_stream
 from flowc.errors import FlowcError
-from flowc.runtime.codecs.contract import Decoded
-from flowc.runtime.connector import Database
-from flowc.runtime.connectors import open_database
+from flowc.runtime.contracts.database import Database
+from flowc.runtime.contracts.decoder import Decoded
+from flowc.runtime.contracts.epoch import Epoch, Intent, Partition, Range
+from flowc.runtime.contracts.source import Polled
+from flowc.runtime.contracts.target import Fenced
 from flowc.runtime.streams.compute import Compute
 from flowc.runtime.streams.decoding import Decoding
-from flowc.runtime.streams.epoch import Epoch, Intent, Partition, Range
-from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.run import StreamRun
-from flowc.runtime.streams.targets.contract import Fenced
 from flowc.runtime.streams.targets.database import DatabaseWriter
+from flowc.runtime.systems import open_database
 from flowc.source import SourceFile, Span
 from flowc.stream import StreamPlan
 from flowc.types import BIGINT

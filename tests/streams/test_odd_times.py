@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from flowc.runtime.connectors import open_database
+from flowc.runtime.systems import open_database
 from tests.commands import Folder, Inside
 from tests.streams.filefolder import aged, put
 from tests.streams.test_dlq import MENDED, Place, counted, project, rows, run

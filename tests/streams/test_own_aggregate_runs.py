@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from flowc.runtime.connectors import open_database
+from flowc.runtime.systems import open_database
 from tests.commands import Inside
 
 pytestmark = pytest.mark.usefixtures("kept_files")

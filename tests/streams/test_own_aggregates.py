@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from flowc.errors import DataError, UsageError
 from flowc.loadplan import FunctionPlan
 from flowc.nodes import KIND, TIME, AggregatePlan
-from flowc.runtime.functions import Function
+from flowc.runtime.contracts.epoch import END
+from flowc.runtime.engine.functions import Function
 from flowc.runtime.streams.aggregates.accumulators import Accumulators
-from flowc.runtime.streams.epoch import END
 from flowc.runtime.streams.graph.graph import Graph
 from flowc.types import BIGINT, DataType, Kind
 from tests.extended import examples

@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 
 from flowc.catalog import Table, TableName
-from flowc.runtime.connectors import open_database
+from flowc.runtime.systems import open_database
 from tests.commands import ROOT, Inside
 from tests.streams.filefolder import put
 from tests.topics import Message, drop, fresh, produce

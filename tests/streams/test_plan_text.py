@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from flowc.catalog import Column
-from flowc.runtime.streams.epoch import Maker
+from flowc.runtime.contracts.epoch import Maker
 from flowc.runtime.streams.plantext import fingerprint, made_by, maker
 from flowc.stream import BatchLimits, StreamPlan
 from flowc.types import BIGINT, TEXT

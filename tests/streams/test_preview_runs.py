@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from flowc.cli.opened import open_project
-from flowc.runtime.codecs.json import JsonDecoder
+from flowc.runtime.contracts.source import Source
+from flowc.runtime.formats.json.decode import JsonDecoder
 from flowc.runtime.streams.decoding import Decoding
-from flowc.runtime.streams.source import Source
 from flowc.service.access.sessions import Sessions
 from flowc.service.streams import sources
 from flowc.service.streams.previews import preview_stream

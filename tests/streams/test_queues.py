@@ -16,11 +16,11 @@ import pytest
 
 from benchmarks.crash.queues import Found, filled, points_of, trial
 from benchmarks.crash.queueworker import KINDS, Place, run
-from flowc.runtime.connectors import open_database
+from flowc.runtime.contracts.epoch import Range
 from flowc.runtime.streams import queues
 from flowc.runtime.streams import run as runs
-from flowc.runtime.streams.epoch import Range
 from flowc.runtime.streams.queues import QueueReader
+from flowc.runtime.systems import open_database
 from flowc.stream import BatchLimits
 from tests import warm
 from tests.commands import ROOT

@@ -21,11 +21,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowc.errors import DataError, EngineError, FlowcError, TransientError, UsageError
+from flowc.runtime.contracts.epoch import Partition, Range
+from flowc.runtime.contracts.source import Polled
+from flowc.runtime.contracts.state import Checkpoint
 from flowc.runtime.streams import replay
-from flowc.runtime.streams.epoch import Partition, Range
-from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.run import StreamRun
-from flowc.runtime.streams.state.contract import Checkpoint
 from flowc.runtime.streams.state.memory import Memory, MemoryStore
 from flowc.runtime.streams.targets.memory import Kept
 from flowc.runtime.streams.trail import NEVER, Trail, places_before

@@ -12,7 +12,7 @@ import pytest
 
 from flowc.cli.opened import open_project
 from flowc.errors import EngineError
-from flowc.runtime.streams.loop import Polled
+from flowc.runtime.contracts.source import Polled
 from flowc.runtime.streams.run import StreamRun
 from flowc.service.streams.run import StreamReport, assembled, plan_of
 from tests.streams.epochs import Cut, CutAt

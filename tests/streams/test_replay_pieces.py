@@ -6,8 +6,8 @@ import pyarrow as pa
 import pytest
 
 from flowc.errors import EngineError
-from flowc.runtime.streams.epoch import Intent, Range
-from flowc.runtime.streams.loop import Polled
+from flowc.runtime.contracts.epoch import Intent, Range
+from flowc.runtime.contracts.source import Polled
 from flowc.runtime.streams.replay import Replay
 
 

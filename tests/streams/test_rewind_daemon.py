@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from flowc.runtime.streams.epoch import Epoch, Intent, Range
-from flowc.runtime.streams.targets.contract import Fenced
-from flowc.runtime.streams.targets.kafka import KafkaWriter
+from flowc.runtime.contracts.epoch import Epoch, Intent, Range
+from flowc.runtime.contracts.target import Fenced
+from flowc.runtime.systems.kafka.target import KafkaWriter
 from flowc.service.streams import rewinding as service
 from flowc.stream import TopicTarget
 from tests.commands import Inside

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from flowc.runtime.connectors import open_database
+from flowc.runtime.systems import open_database
 from tests import topics
 from tests.commands import Folder, Inside
 from tests.sessions import await_no_other

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from flowc.errors import EngineError, UsageError
 from flowc.nodes import KIND, ROW, TIME, AggregatePlan, RunningPlan
-from flowc.runtime.streams.epoch import END, Intent
+from flowc.runtime.contracts.epoch import END, Intent
+from flowc.runtime.contracts.state import Checkpoint
 from flowc.runtime.streams.graph.graph import Graph
 from flowc.runtime.streams.keyed.segments import read
 from flowc.runtime.streams.operators.running import Running
-from flowc.runtime.streams.state.contract import Checkpoint
 from flowc.stream import SourcePlan, StreamPlan
 from flowc.types import BIGINT, DataType, Kind
 from tests.extended import examples

@@ -14,7 +14,7 @@ import duckdb
 import psycopg
 import pytest
 
-from flowc.runtime.streams.epoch import END, Epoch
+from flowc.runtime.contracts.epoch import END, Epoch
 from tests import topics
 from tests.commands import Inside
 from tests.streams.compiled import compiled

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from flowc.errors import EngineError
 from flowc.nodes import KIND, TIME, AggregatePlan, Change, WindowPlan
-from flowc.runtime.streams.epoch import END, Intent
+from flowc.runtime.contracts.epoch import END, Intent
+from flowc.runtime.contracts.state import Checkpoint
 from flowc.runtime.streams.graph.graph import Graph
 from flowc.runtime.streams.operators.contract import Decision
 from flowc.runtime.streams.operators.sessionagain import SessionsAgain
-from flowc.runtime.streams.state.contract import Checkpoint
 from flowc.types import BIGINT, DataType, Kind
 from tests.extended import examples
 from tests.streams.test_session_model import FOREVER, ROWS, Row, _plain, _stream, batch, session

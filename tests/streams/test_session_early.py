@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowc.nodes import KIND, TIME, Change, WindowPlan
-from flowc.runtime.streams.epoch import END
+from flowc.runtime.contracts.epoch import END
 from flowc.runtime.streams.operators.session import Sessions
 from tests.extended import examples
 from tests.streams.test_session_again import _ROW, _SHAPES, COUNT, Key, Target, bare

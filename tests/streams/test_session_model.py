@@ -17,15 +17,15 @@ from hypothesis import strategies as st
 
 from flowc.errors import EngineError
 from flowc.nodes import ROW, TIME, AggregatePlan, SqlPlan, WindowPlan
-from flowc.runtime.streams.epoch import END, Intent, Range
+from flowc.runtime.contracts.epoch import END, Intent, Range
+from flowc.runtime.contracts.source import Polled
+from flowc.runtime.contracts.state import Checkpoint, Segment
 from flowc.runtime.streams.graph.graph import Graph
 from flowc.runtime.streams.keyed.segments import joined
 from flowc.runtime.streams.keyed.waiting import Waiting
-from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.operators.contract import Decision, Verdict
 from flowc.runtime.streams.operators.session import Sessions
 from flowc.runtime.streams.operators.sessionsplit import let_in
-from flowc.runtime.streams.state.contract import Checkpoint, Segment
 from flowc.stream import SourcePlan, StreamPlan
 from flowc.types import BIGINT, DataType, Kind
 from tests.extended import examples

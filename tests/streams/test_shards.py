@@ -11,15 +11,15 @@ import pytest
 
 from flowc.cli.opened import OpenProject, open_project
 from flowc.errors import UsageError
-from flowc.runtime.codecs.json import JsonDecoder
-from flowc.runtime.connector import Database
-from flowc.runtime.connectors import open_database
+from flowc.runtime.contracts.database import Database
+from flowc.runtime.contracts.source import Source
+from flowc.runtime.formats.json.decode import JsonDecoder
 from flowc.runtime.streams.decoding import Decoding
 from flowc.runtime.streams.reader import SourceReader
 from flowc.runtime.streams.run import StreamRun
-from flowc.runtime.streams.source import Source
 from flowc.runtime.streams.state.store import DatabaseStore
 from flowc.runtime.streams.targets.database import DatabaseWriter
+from flowc.runtime.systems import open_database
 from flowc.service.access.sessions import Sessions
 from flowc.service.daemon.careful import Careful
 from flowc.service.daemon.stats import InHand

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from flowc.runtime.connectors.filestream_registry import Registry
+from flowc.runtime.systems.files.registry import Registry
 from tests.commands import Inside
 from tests.stores import Store
 from tests.streams.filefolder import put
@@ -168,7 +168,7 @@ def test_sources_that_exchange_paths_read_no_file_twice(
 ) -> None:
     """A run is refused exactly where a source names a file that another source has read."""
     made, chance = project("files", random.Random(seed).choice(list(FORMS))), random.Random(seed)
-    monkeypatch.setattr("flowc.runtime.connectors.filestream._LOOK", 0.01)
+    monkeypatch.setattr("flowc.runtime.systems.files.source._LOOK", 0.01)
     paths: dict[str, str] = {"a": "[ab]", "b": "[cd]"}
     read: dict[int, tuple[str, str]] = {}
     for id_ in range(1, 8):

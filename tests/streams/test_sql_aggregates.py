@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flowc.errors import FlowcError
-from flowc.runtime.functions import load_functions
+from flowc.runtime.engine.functions import load_functions
 from tests.streams.compiled import Computed, plan
 
 MODULE = """

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from flowc.errors import FlowcError, UsageError
-from flowc.runtime.functions import load_functions
-from flowc.runtime.streams.epoch import END, Intent
-from flowc.runtime.streams.loop import Polled
+from flowc.runtime.contracts.epoch import END, Intent
+from flowc.runtime.contracts.source import Polled
+from flowc.runtime.engine.functions import load_functions
 from tests.streams.compiled import NOON, Computed, messages, plan
 
 MODULE = """

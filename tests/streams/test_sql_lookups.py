@@ -14,17 +14,17 @@ from flowc.compiler import stages
 from flowc.compiler.lowering.lower import lower
 from flowc.diagnostics import Reporter
 from flowc.errors import DataError, FlowcError
-from flowc.runtime.connector import Database
-from flowc.runtime.connectors import open_database
+from flowc.runtime.contracts.database import Database
+from flowc.runtime.contracts.epoch import Range
+from flowc.runtime.contracts.source import Polled
 from flowc.runtime.streams import lookups as module
 from flowc.runtime.streams.compute import Compute
-from flowc.runtime.streams.epoch import Range
 from flowc.runtime.streams.lookups import Lookups, Version, Versions
-from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.origins import fail
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.state.store import DatabaseStore
 from flowc.runtime.streams.targets.database import DatabaseWriter
+from flowc.runtime.systems import open_database
 from flowc.service.streams.run import planned
 from flowc.service.streams.sources import decoding_of
 from flowc.service.testing.messages import Feed

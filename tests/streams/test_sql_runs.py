@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from flowc.runtime.connector import Database
-from flowc.runtime.connectors import open_database
+from flowc.runtime.contracts.database import Database
+from flowc.runtime.systems import open_database
 from tests import topics
 from tests.commands import Inside
 

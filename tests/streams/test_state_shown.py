@@ -14,10 +14,10 @@ from flowc.errors import UsageError
 from flowc.nodes import DedupePlan
 from flowc.render.daemon import status_json
 from flowc.render.metrics import metrics_text
+from flowc.runtime.contracts.state import Checkpoint, NodeState, Saved, Segment
 from flowc.runtime.streams.graph.build import Node
 from flowc.runtime.streams.graph.state import States
 from flowc.runtime.streams.operators.dedupe import Dedupe
-from flowc.runtime.streams.state.contract import Checkpoint, NodeState, Saved, Segment
 from flowc.service.daemon.stats import Counts, Line, Report
 from flowc.service.streams.state import state_file
 from flowc.service.telemetry.metrics import families

@@ -17,18 +17,18 @@ import pytest
 from flowc.compiler.streamplan.state import Owner, state_plan
 from flowc.errors import FlowcError
 from flowc.nodes import DedupePlan
-from flowc.runtime.connectors import open_database
-from flowc.runtime.streams.epoch import Intent, Range
+from flowc.runtime.contracts.epoch import Intent, Range
+from flowc.runtime.contracts.state import Checkpoint, Segment
+from flowc.runtime.contracts.target import Fenced
 from flowc.runtime.streams.graph.build import Node
 from flowc.runtime.streams.graph.state import States
 from flowc.runtime.streams.lookups import Version
 from flowc.runtime.streams.operators.dedupe import Dedupe
 from flowc.runtime.streams.state import payloads
-from flowc.runtime.streams.state.contract import Checkpoint, Segment
 from flowc.runtime.streams.state.memory import Memory, MemoryStore
 from flowc.runtime.streams.state.payloads import PIECE
 from flowc.runtime.streams.state.store import DatabaseStore
-from flowc.runtime.streams.targets.contract import Fenced
+from flowc.runtime.systems import open_database
 from tests.stores import KINDS, Store, address
 
 pytestmark = pytest.mark.usefixtures("kept_files")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flowc.runtime.connectors.kafka import KafkaSource
+from flowc.runtime.systems.kafka.source import KafkaSource
 from tests.commands import Inside
 from tests.streams.test_dlq import project as dlq_project
 from tests.streams.test_dlq import run as dlq_run
@@ -65,7 +65,7 @@ def test_dead_letters_are_counted(tmp_path: Path, kafka: str) -> None:
 
 
 def test_what_cannot_be_reached_is_said(tmp_path: Path, kafka: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flowc.runtime.connectors.kafka.SECONDS", 1.0)
+    monkeypatch.setattr("flowc.runtime.systems.kafka.source.SECONDS", 1.0)
     topic, wh = fresh(kafka, 2), ("sqlite", {"path": str(tmp_path / "wh.db")})
     fill(kafka, topic, 10)
     folder = project(tmp_path, kafka, topic, wh, to=f"[{APPEND}, {{ connection: side, table: copy }}]")
@@ -92,7 +92,7 @@ streams:
 
 def test_a_look_makes_no_files_and_asks_a_silent_broker_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked, reach = list[str](), KafkaSource._reach
-    monkeypatch.setattr("flowc.runtime.connectors.kafka.SECONDS", 0.5)
+    monkeypatch.setattr("flowc.runtime.systems.kafka.source.SECONDS", 0.5)
     monkeypatch.setattr(KafkaSource, "_reach", lambda self, until: (asked.append(self.name), reach(self, until)))
     folder = Inside(tmp_path)
     folder.write("specs/s.yaml", NOWHERE)

@@ -11,7 +11,7 @@ import deltalake
 import pyarrow.parquet as pq
 import pytest
 
-from flowc.runtime.connectors import open_database
+from flowc.runtime.systems import open_database
 from tests.commands import Inside
 from tests.streams.filefolder import put
 

@@ -16,8 +16,8 @@ import pytest
 
 from flowc.cli.opened import open_project
 from flowc.errors import FlowcError
-from flowc.runtime.connectors import open_database
 from flowc.runtime.streams import run as runs
+from flowc.runtime.systems import open_database
 from flowc.service.streams.run import StreamReport, assembled, plan_of
 from tests import topics
 from tests.commands import Inside

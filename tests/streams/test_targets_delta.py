@@ -18,9 +18,9 @@ from flowc.catalog import Column, TableName
 from flowc.compiler.ir import Apply, Source, Stream, Target
 from flowc.compiler.streamplan.targets import table_target
 from flowc.errors import FlowcError, TransientError
-from flowc.runtime.connectors import open_database
-from flowc.runtime.streams.targets.contract import Fenced
-from flowc.runtime.streams.targets.delta import DeltaWriter
+from flowc.runtime.contracts.target import Fenced
+from flowc.runtime.systems import open_database
+from flowc.runtime.systems.delta.target import DeltaWriter
 from flowc.source import SourceFile, Span
 from flowc.stream import TableTarget
 from flowc.types import BIGINT, TEXT, parse_type

@@ -9,8 +9,8 @@ from contextlib import suppress
 import pytest
 
 from flowc.errors import TransientError
-from flowc.runtime.streams.targets.kafka import KafkaWriter
-from flowc.runtime.streams.targets.kafka_producer import TopicProducer
+from flowc.runtime.systems.kafka.producer import TopicProducer
+from flowc.runtime.systems.kafka.target import KafkaWriter
 from flowc.stream import TopicTarget
 from tests.services.kafka import Broker
 from tests.streams.epochs import epoch, numbered
@@ -43,7 +43,7 @@ def test_a_transaction_that_does_not_end_is_told_with_its_mend(kafka: str, monke
     other.open()
     with other.transaction():
         other.offsets({(topic, 0): 7}, {})
-        monkeypatch.setattr("flowc.runtime.streams.targets.kafka_producer._SECONDS", 2.0)
+        monkeypatch.setattr("flowc.runtime.systems.kafka.producer._SECONDS", 2.0)
         with pytest.raises(TransientError) as told:
             writer.look()
         monkeypatch.undo()
@@ -65,8 +65,8 @@ def test_a_writer_outlives_the_death_of_the_broker(broker: Broker, monkeypatch: 
     _opened(writer)
     broker.kill()
     with monkeypatch.context() as impatient:  # so that a dead broker is found out soon
-        impatient.setattr("flowc.runtime.streams.targets.kafka_producer._SECONDS", 2.0)
-        impatient.setattr("flowc.runtime.streams.targets.kafka_producer._COMMIT_SECONDS", 2.0)
+        impatient.setattr("flowc.runtime.systems.kafka.producer._SECONDS", 2.0)
+        impatient.setattr("flowc.runtime.systems.kafka.producer._COMMIT_SECONDS", 2.0)
         with pytest.raises(TransientError):
             writer.write(epoch(2, numbered(2)))
         with pytest.raises(TransientError):

@@ -28,9 +28,9 @@ from flowc.compiler.ir import FilesOutput
 from flowc.compiler.streamplan.filetargets import files_target
 from flowc.errors import DataError, EngineError, UsageError
 from flowc.runtime.arrow import arrow_schema
-from flowc.runtime.streams.targets.contract import Fenced, Publishing
-from flowc.runtime.streams.targets.fileformats import TextFile
-from flowc.runtime.streams.targets.files import FilesWriter
+from flowc.runtime.contracts.target import Fenced, Publishing
+from flowc.runtime.systems.files.formats import TextFile
+from flowc.runtime.systems.files.target import FilesWriter
 from flowc.service.daemon.watch import Watch, WatchedWriter
 from flowc.source import SourceFile, Span
 from flowc.stream import FilesTarget, Roll
@@ -177,7 +177,7 @@ _WORKER = """
 import sys, itertools
 from tests.streams.test_targets_files import _plan
 from tests.streams.epochs import epoch, numbered
-from flowc.runtime.streams.targets.files import FilesWriter
+from flowc.runtime.systems.files.target import FilesWriter
 writer = FilesWriter(_plan(rows=200), "s", sys.argv[1])
 held = writer.open().epoch
 for number in itertools.count(held + 1):
@@ -437,7 +437,7 @@ GIVEN_UP = """
 import gc, pathlib, sys
 from tests.streams.epochs import numbered
 from tests.streams.test_targets_files import COLUMNS, FORMS, _plan
-from flowc.runtime.streams.targets.fileformats import maker
+from flowc.runtime.systems.files.formats import maker
 for form, compression in FORMS:
     file = maker(_plan(form=form, write={"compression": compression}), COLUMNS)(pathlib.Path(sys.argv[1]))
     file.write(numbered(0, 100))

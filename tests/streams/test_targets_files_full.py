@@ -12,7 +12,7 @@ import pytest
 from flowc.compiler.ir import FilesOutput
 from flowc.compiler.streamplan.filetargets import files_target
 from flowc.runtime.arrow import arrow_schema
-from flowc.runtime.streams.targets.fileformats import maker
+from flowc.runtime.systems.files.formats import maker
 from tests.streams.test_targets_files import COLUMNS, SPAN
 
 

@@ -24,10 +24,10 @@ from confluent_kafka.admin import AdminClient
 from flowc.catalog import Column
 from flowc.errors import DataError, TransientError, UsageError
 from flowc.runtime.arrow import arrow_schema
-from flowc.runtime.streams.epoch import Epoch
-from flowc.runtime.streams.targets.contract import Fenced
-from flowc.runtime.streams.targets.kafka import KafkaWriter
-from flowc.runtime.streams.targets.kafka_producer import TopicProducer
+from flowc.runtime.contracts.epoch import Epoch
+from flowc.runtime.contracts.target import Fenced
+from flowc.runtime.systems.kafka.producer import TopicProducer
+from flowc.runtime.systems.kafka.target import KafkaWriter
 from flowc.stream import DEAD_LETTER, TopicTarget
 from flowc.types import BIGINT, TEXT, parse_type
 from tests import topics
@@ -199,7 +199,7 @@ def test_a_missing_topic_is_made(kafka: str, stream: str) -> None:
 
 
 def test_a_broker_that_is_not_there_may_come_back(stream: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flowc.runtime.streams.targets.kafka_producer._SECONDS", 1.0)
+    monkeypatch.setattr("flowc.runtime.systems.kafka.producer._SECONDS", 1.0)
     writer = _writer("127.0.0.1:1", stream, "nothing")
     with pytest.raises(TransientError):
         writer.open()
@@ -208,7 +208,7 @@ def test_a_broker_that_is_not_there_may_come_back(stream: str, monkeypatch: pyte
 
 def test_a_client_that_waits_for_a_broker_that_is_gone_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """librdkafka may pass on offsets for ever after its broker was killed, whatever time it is given."""
-    monkeypatch.setattr("flowc.runtime.streams.targets.kafka_producer._SECONDS", 0.1)
+    monkeypatch.setattr("flowc.runtime.systems.kafka.producer._SECONDS", 0.1)
     gone = threading.Event()
     producer = TopicProducer({}, "group", "stream-topic")
     producer._producer, producer._consumer = MagicMock(), MagicMock()

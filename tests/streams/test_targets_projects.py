@@ -15,12 +15,12 @@ from flowc.catalog import Column
 from flowc.compiler.ir import FilesOutput
 from flowc.compiler.streamplan.filetargets import files_target
 from flowc.errors import EngineError, FlowcError
-from flowc.runtime.connectors import open_database
-from flowc.runtime.streams.epoch import Epoch
-from flowc.runtime.streams.targets.contract import MOVED, Writer
-from flowc.runtime.streams.targets.delta import DeltaWriter
-from flowc.runtime.streams.targets.files import FilesWriter
-from flowc.runtime.streams.targets.kafka import KafkaWriter
+from flowc.runtime.contracts.epoch import Epoch
+from flowc.runtime.contracts.target import MOVED, Writer
+from flowc.runtime.systems import open_database
+from flowc.runtime.systems.delta.target import DeltaWriter
+from flowc.runtime.systems.files.target import FilesWriter
+from flowc.runtime.systems.kafka.target import KafkaWriter
 from flowc.source import SourceFile, Span
 from flowc.stream import TopicTarget
 from flowc.types import BIGINT, TEXT

@@ -15,9 +15,9 @@ import pytest
 from flowc.cli.opened import open_project
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.streamplan.positions import orphan_positions
+from flowc.runtime.contracts.epoch import Epoch, Intent, Range
+from flowc.runtime.contracts.target import PutBack
 from flowc.runtime.streams import run as runs
-from flowc.runtime.streams.epoch import Epoch, Intent, Range
-from flowc.runtime.streams.targets.contract import PutBack
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.service.streams.run import StreamReport, assembled, plan_of
 from tests.commands import Inside

@@ -13,7 +13,7 @@ import deltalake
 import pyarrow.parquet as pq
 import pytest
 
-from flowc.runtime.connectors import open_database
+from flowc.runtime.systems import open_database
 from tests import topics, warm
 from tests.commands import Folder, Inside
 from tests.extended import with_extended

@@ -22,21 +22,21 @@ import pytest
 
 from flowc.nodes import ROW
 from flowc.runtime.badrows import BadRow
-from flowc.runtime.connectors import open_database
+from flowc.runtime.contracts.epoch import END, Epoch, Intent, Range
+from flowc.runtime.contracts.source import Polled
+from flowc.runtime.contracts.state import Segment
+from flowc.runtime.contracts.target import Fenced
 from flowc.runtime.streams.compute import Compute
 from flowc.runtime.streams.decoding import Decoding
-from flowc.runtime.streams.epoch import END, Epoch, Intent, Range
 from flowc.runtime.streams.graph.build import Node, built
 from flowc.runtime.streams.graph.graph import Build
-from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.operators.contract import Decision, Emitted, Verdict
 from flowc.runtime.streams.origins import Origin
 from flowc.runtime.streams.run import StreamRun
-from flowc.runtime.streams.state.contract import Segment
 from flowc.runtime.streams.state.memory import MemoryStore
 from flowc.runtime.streams.state.store import DatabaseStore
-from flowc.runtime.streams.targets.contract import Fenced
 from flowc.runtime.streams.targets.database import DatabaseWriter
+from flowc.runtime.systems import open_database
 from flowc.stream import StreamPlan, TableTarget, WatermarkPlan
 from tests.stores import KINDS
 from tests.streams import test_state_runs as states

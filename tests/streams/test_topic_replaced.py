@@ -14,8 +14,8 @@ from confluent_kafka import ConsumerGroupTopicPartitions
 from confluent_kafka.admin import AdminClient
 
 from flowc.loadplan import kept_name
-from flowc.runtime.connectors import kafka_topics
-from flowc.runtime.connectors.kafka_topics import TopicId
+from flowc.runtime.systems.kafka import topics as kafka_topics
+from flowc.runtime.systems.kafka.topics import TopicId
 from tests.commands import Folder
 from tests.daemons import daemon
 from tests.streams.test_dlq import Place, rows

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from flowc.nodes import DedupePlan, RunningPlan, WindowPlan
-from flowc.runtime.functions import stand_in
+from flowc.runtime.engine.functions import stand_in
 from flowc.runtime.streams.operators.changed import changed
 from flowc.runtime.streams.operators.contract import Decision
 from flowc.runtime.streams.operators.dedupe import Dedupe

@@ -8,11 +8,12 @@ from itertools import groupby
 
 import pyarrow as pa
 
+from flowc.runtime.contracts.epoch import Epoch, Intent, Range
+from flowc.runtime.contracts.positions import NUMBERS
+from flowc.runtime.contracts.source import Polled
+from flowc.runtime.contracts.state import Checkpoint
 from flowc.runtime.streams.alignment import Alignment
-from flowc.runtime.streams.epoch import Epoch, Intent, Range
-from flowc.runtime.streams.loop import Loop, Polled, Turn
-from flowc.runtime.streams.positions import NUMBERS
-from flowc.runtime.streams.state.contract import Checkpoint
+from flowc.runtime.streams.loop import Loop, Turn
 from flowc.runtime.streams.watermark import WHOLE, Watermarks
 from flowc.stream import WatermarkPlan
 

@@ -17,13 +17,13 @@ import pytest
 
 from flowc.compiler.lowering import streams
 from flowc.compiler.lowering.groupnodes import WindowSettings
-from flowc.runtime.connectors import open_database
+from flowc.runtime.contracts.epoch import END, Epoch
 from flowc.runtime.streams.compute import Compute
 from flowc.runtime.streams.decoding import Decoding
-from flowc.runtime.streams.epoch import END, Epoch
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.state.store import DatabaseStore
 from flowc.runtime.streams.targets.database import DatabaseWriter
+from flowc.runtime.systems import open_database
 from flowc.stream import StreamPlan
 from tests import topics
 from tests.commands import Inside

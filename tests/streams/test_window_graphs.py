@@ -19,9 +19,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowc.runtime.streams.epoch import END, Epoch, Intent, Range
-from flowc.runtime.streams.loop import Polled
-from flowc.runtime.streams.state.contract import Checkpoint
+from flowc.runtime.contracts.epoch import END, Epoch, Intent, Range
+from flowc.runtime.contracts.source import Polled
+from flowc.runtime.contracts.state import Checkpoint
 from flowc.stream import StreamPlan
 from tests.commands import ROOT, Inside
 from tests.extended import examples

@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 
 from flowc.errors import EngineError, UsageError
 from flowc.nodes import KIND, ROW, TIME, AggregatePlan, Late, NodePlan, SqlPlan, WindowPlan
-from flowc.runtime.functions import Function
-from flowc.runtime.streams.epoch import END, Intent
+from flowc.runtime.contracts.epoch import END, Intent
+from flowc.runtime.contracts.state import Checkpoint
+from flowc.runtime.engine.functions import Function
 from flowc.runtime.streams.graph.build import Node, built
 from flowc.runtime.streams.graph.graph import Graph
 from flowc.runtime.streams.operators.localtime import LocalTime
 from flowc.runtime.streams.operators.window import Windows
-from flowc.runtime.streams.state.contract import Checkpoint
 from flowc.stream import SourcePlan, StreamPlan
 from flowc.types import BIGINT, DataType, Kind
 from tests.extended import examples

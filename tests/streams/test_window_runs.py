@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pyarrow import parquet
 
-from flowc.runtime.connectors import open_database
+from flowc.runtime.systems import open_database
 from tests import lakes
 from tests.commands import Folder, Inside
 from tests.daemons import daemon, metrics

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pytest
 
 from flowc.nodes import ROW, TIME, AggregatePlan, SqlPlan, WindowPlan
-from flowc.runtime.streams.epoch import END, Epoch, Intent, Range
-from flowc.runtime.streams.letternotes import JUDGED, SEEN_BY_SOME, parted
-from flowc.runtime.streams.loop import Polled
+from flowc.runtime.contracts.epoch import END, Epoch, Intent, Range
+from flowc.runtime.contracts.letternotes import JUDGED, SEEN_BY_SOME, parted
+from flowc.runtime.contracts.source import Polled
 from flowc.runtime.streams.operators.passing import Taken
 from flowc.service.daemon.watch import Watch
 from flowc.service.streams.run import StreamReport

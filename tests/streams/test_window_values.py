@@ -11,8 +11,8 @@ from flowc.compiler import stages
 from flowc.compiler.lowering.lower import lower
 from flowc.diagnostics import Reporter
 from flowc.runtime.arrow import data_type
-from flowc.runtime.streams.epoch import END, Epoch, Intent, Range
-from flowc.runtime.streams.loop import Polled
+from flowc.runtime.contracts.epoch import END, Epoch, Intent, Range
+from flowc.runtime.contracts.source import Polled
 from flowc.service.streams.run import planned
 from flowc.stream import StreamPlan
 from flowc.types import Kind

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowc.nodes import KIND, AggregatePlan, Late
-from flowc.runtime.streams.epoch import END
+from flowc.runtime.contracts.epoch import END
 from flowc.types import BIGINT
 from tests.streams.test_window_model import Driven, Row, Shape, _micros, window, windows_of
 

@@ -11,13 +11,13 @@ import pytest
 
 from flowc.errors import TransientError
 from flowc.runtime.arrow import empty_of
+from flowc.runtime.contracts.epoch import Epoch, Intent, Range
+from flowc.runtime.contracts.state import Checkpoint, Segment
+from flowc.runtime.contracts.target import Fenced, Held
 from flowc.runtime.streams.compute import Compute
 from flowc.runtime.streams.decoding import Decoding
-from flowc.runtime.streams.epoch import Epoch, Intent, Range
 from flowc.runtime.streams.run import StreamRun
-from flowc.runtime.streams.state.contract import Checkpoint, Segment
 from flowc.runtime.streams.state.store import DatabaseStore
-from flowc.runtime.streams.targets.contract import Fenced, Held
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.service.daemon import watch as watching
 from flowc.service.daemon.watch import Watch

@@ -13,8 +13,8 @@ import deltalake
 import pytest
 
 from flowc.cli.opened import open_project
-from flowc.runtime.streams.targets.contract import Publishing, fence_all
-from flowc.runtime.streams.targets.delta import DeltaWriter
+from flowc.runtime.contracts.target import Publishing, fence_all
+from flowc.runtime.systems.delta.target import DeltaWriter
 from flowc.service.streams.run import StreamReport, assembled, plan_of, run_stream
 from tests.commands import Folder, Inside
 from tests.streams.test_edited_intents import Cut, put, verdicts

@@ -15,7 +15,7 @@ import pytest
 
 from flowc.errors import EngineError
 from flowc.render.metrics import metrics_json, metrics_text
-from flowc.runtime.streams.state.contract import NodeState, Saved
+from flowc.runtime.contracts.state import NodeState, Saved
 from flowc.service.daemon.stats import Counts, Report
 from flowc.service.runs.records import Standing
 from flowc.service.telemetry.metrics import METRICS, Family, families

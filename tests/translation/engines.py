@@ -22,13 +22,13 @@ from flowc.catalog import Column, Table
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.dialects.datafusion_arithmetic import arithmetic
 from flowc.errors import FlowcError
-from flowc.runtime.arithmetic import Query
 from flowc.runtime.arrow import arrow_type
-from flowc.runtime.connectors import sqlite_functions
-from flowc.runtime.connectors.mysql import MySQL
-from flowc.runtime.enginecontext import demand_shallow, keep_full_joins
-from flowc.runtime.enginejson import register_json, register_parts, without_json
-from flowc.runtime.postgrestext import output
+from flowc.runtime.engine.arithmetic import Query
+from flowc.runtime.engine.context import demand_shallow, keep_full_joins
+from flowc.runtime.engine.json import register_json, register_parts, without_json
+from flowc.runtime.systems.mysql.session import MySQL
+from flowc.runtime.systems.sqlite import functions as sqlite_functions
+from flowc.runtime.text.postgres import output
 from flowc.types import DataType, Kind
 from tests.translation.tables import ROWS
 

@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 import psycopg
 
-from flowc.runtime.connectors.sqlite_functions import register
+from flowc.runtime.systems.sqlite.functions import register
 
 
 @dataclass(frozen=True)

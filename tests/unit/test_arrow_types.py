@@ -11,7 +11,7 @@ import pytest
 
 from flowc.catalog import Column
 from flowc.runtime.arrow import arrow_field, arrow_type, data_type, decimal_text, plain
-from flowc.runtime.hexadecimal import hex_text, uuid_bytes, uuid_text
+from flowc.runtime.text.hexadecimal import hex_text, uuid_bytes, uuid_text
 from flowc.types import DataType, Kind, parse_type
 
 SPELLINGS = (

@@ -11,7 +11,7 @@ import pytest
 
 from flowc.catalog import Column, TableName
 from flowc.compiler.sql.checker import NamedTable, Statement
-from flowc.runtime.enginecontext import frame_of, new_context, selected
+from flowc.runtime.engine.context import frame_of, new_context, selected
 from flowc.service.checking import checker
 from flowc.source import MappedText, SourceFile
 from flowc.types import DataType, Kind

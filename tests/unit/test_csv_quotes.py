@@ -13,9 +13,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from flowc.runtime.connectors import filestream_records, lines
-from flowc.runtime.connectors.files import CsvOptions
-from flowc.runtime.csvquotes import Quoting
+from flowc.runtime.formats.csv import records as filestream_records
+from flowc.runtime.formats.csv.quotes import Quoting
+from flowc.runtime.stores import lines
+from flowc.runtime.stores.files import CsvOptions
 
 _TEXT = st.lists(
     st.sampled_from(['"', '""', ",", "\n", "\r\n", "a", "\\", "#", '"a"', '"\n', "b\n", ',"x,y"\n']), max_size=25

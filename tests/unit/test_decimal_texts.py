@@ -8,7 +8,7 @@ from decimal import Context, Decimal
 import pyarrow as pa
 import pytest
 
-from flowc.runtime.spelled import to_decimal
+from flowc.runtime.text.spelled import to_decimal
 
 _WIDE = Context(prec=5000)
 _EXPONENTS = ("2147483647", "2147483648", "999999999", "99999999999", "0000000002")

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 from deltalake import DeltaTable, write_deltalake
 
-from flowc.runtime.connectors.delta_tables import dataset
+from flowc.runtime.systems.delta.tables import dataset
 
 LONG = pa.decimal128(38, 10)
 

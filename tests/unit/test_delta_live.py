@@ -8,8 +8,8 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from flowc.runtime.connectors.delta_bench import Bench
-from flowc.runtime.connectors.delta_live import show_live
+from flowc.runtime.systems.delta.bench import Bench
+from flowc.runtime.systems.delta.live import show_live
 
 TEXTS = ["a", "b c", "x=y", "50%", "ü/ö", None, "a%20b", "q'", "t\t", "*?[x]", "\n", ""]
 INSTANTS = [dt.datetime(2024, 1, 1, 1, 2, 3, 456789, tzinfo=dt.UTC), dt.datetime(1960, 1, 1, tzinfo=dt.UTC), None]

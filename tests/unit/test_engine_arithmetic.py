@@ -11,7 +11,7 @@ import pytest
 from flowc.compiler.dialects.datafusion_arithmetic import arithmetic
 from flowc.errors import EngineError
 from flowc.loadplan import Arithmetic
-from flowc.runtime.arithmetic import Query
+from flowc.runtime.engine.arithmetic import Query
 
 COLUMNS = pa.schema(
     [("a", pa.int64()), ("b", pa.int32()), ("u", pa.uint64()), ("x", pa.float64()), ("d", pa.date32()),

@@ -20,15 +20,15 @@ from flowc.catalog import Column
 from flowc.errors import DataError, EngineError
 from flowc.loadplan import EngineRead, FilesRead, FunctionPlan
 from flowc.runtime.arrow import data_type
-from flowc.runtime.connectors import lines
-from flowc.runtime.connectors.files import Files
-from flowc.runtime.engine import Engine
-from flowc.runtime.functions import Function
-from flowc.runtime.inuse import InUse
-from flowc.runtime.jsonrows import JsonRows
+from flowc.runtime.engine.engine import Engine
+from flowc.runtime.engine.functions import Function
+from flowc.runtime.formats.json.rows import JsonRows
+from flowc.runtime.formats.pieces import Piece
 from flowc.runtime.pump import Pump
-from flowc.runtime.rowpieces import Piece
 from flowc.runtime.spool import Spool
+from flowc.runtime.stores import lines
+from flowc.runtime.stores.files import Files
+from flowc.runtime.stores.inuse import InUse
 from flowc.types import BIGINT, parse_type
 from tests.commands import ROOT
 from tests.extended import with_extended
@@ -328,9 +328,9 @@ import os, pathlib, sys
 from flowc.catalog import Column
 from flowc.errors import DataError
 from flowc.loadplan import EngineRead, FilesRead
-from flowc.runtime.connectors.files import Files
-from flowc.runtime.engine import Engine
-from flowc.runtime.inuse import InUse
+from flowc.runtime.stores.files import Files
+from flowc.runtime.engine.engine import Engine
+from flowc.runtime.stores.inuse import InUse
 from flowc.runtime.pump import Pump
 from flowc.types import BIGINT
 path, files = pathlib.Path("a.csv"), InUse()

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from flowc.errors import TransientError
-from flowc.runtime.connectors import filestream_registry
-from flowc.runtime.connectors.filestream_registry import EVER, Passing, Registry
+from flowc.runtime.systems.files import registry as filestream_registry
+from flowc.runtime.systems.files.registry import EVER, Passing, Registry
 
 HOUR, SECOND = 3600 * 10**9, 10**9
 NOON = 1_800_000_000 * SECOND

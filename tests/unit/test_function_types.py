@@ -15,9 +15,9 @@ import pytest
 
 from flowc.errors import DataError
 from flowc.loadplan import FunctionPlan
-from flowc.runtime.enginecontext import new_context
-from flowc.runtime.functions import Function, mistyped, register_all
-from flowc.runtime.functiontypes import declared_type, taken
+from flowc.runtime.engine.context import new_context
+from flowc.runtime.engine.functions import Function, mistyped, register_all
+from flowc.runtime.engine.functiontypes import declared_type, taken
 from flowc.types import goes_into, parse_type
 
 NOON = datetime(2024, 1, 1, 12)

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowc.errors import DataError
-from flowc.runtime.connectors import lines as lines_of_bytes
-from flowc.runtime.jsonarray import Lines, json_lines
+from flowc.runtime.formats.json.array import Lines, json_lines
+from flowc.runtime.stores import lines as lines_of_bytes
 
 _TEXT = st.text(st.sampled_from('a"\\,[]{}\né'), max_size=5)
 _VALUE = st.recursive(

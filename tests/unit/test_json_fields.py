@@ -12,8 +12,8 @@ import pyarrow as pa
 import pytest
 
 from flowc.catalog import Column
-from flowc.runtime.codecs.json import JsonDecoder
-from flowc.runtime.jsonfields import Cutter
+from flowc.runtime.formats.json.decode import JsonDecoder
+from flowc.runtime.text.jsonfields import Cutter
 from flowc.types import parse_type
 from tests.commands import Inside
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowc.runtime.jsontext import json_text
+from flowc.runtime.text.json import json_text
 
 NAN, INF = float("nan"), float("inf")
 ZONED = dt.datetime(2024, 5, 6, 7, 8, 9, 123000, tzinfo=dt.UTC)

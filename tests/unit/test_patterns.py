@@ -10,8 +10,8 @@ import pytest
 
 from flowc.compiler.sql.meaning.core import Untranslatable
 from flowc.compiler.sql.meaning.patterns import Pattern, python_pattern, python_replacement
-from flowc.runtime.connectors.sqlite_functions import regexp_replace
-from flowc.runtime.connectors.sqlite_patterns import regexp_extract, regexp_like, regexp_replace_first
+from flowc.runtime.systems.sqlite.functions import regexp_replace
+from flowc.runtime.systems.sqlite.patterns import regexp_extract, regexp_like, regexp_replace_first
 
 ATOMS = (
     "a", "b", "A", ".", "[ab]", "[^a]", "[a-c]", r"\d", r"\w", r"\s", r"\W", "[0-9b]", r"[\w-]", "(a)", "(ab)",

@@ -12,9 +12,10 @@ import pytest
 
 from flowc.compiler.sql.meaning.core import Untranslatable
 from flowc.compiler.sql.meaning.patterns import SYNTAXES, python_pattern
-from flowc.runtime.connectors import sqlite_failures, sqlite_patterns
-from flowc.runtime.connectors.sqlite_functions import register
-from flowc.runtime.connectors.sqlite_patterns import timed
+from flowc.runtime.systems.sqlite import failures as sqlite_failures
+from flowc.runtime.systems.sqlite import patterns as sqlite_patterns
+from flowc.runtime.systems.sqlite.functions import register
+from flowc.runtime.systems.sqlite.patterns import timed
 from tests.commands import Inside
 from tests.unit.test_regex_replace import ATOMS, QUANTIFIERS, TEXTS
 

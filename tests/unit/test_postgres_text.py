@@ -8,10 +8,10 @@ import pyarrow as pa
 import pytest
 
 from flowc.errors import DataError, EngineError
-from flowc.runtime.intervals import interval, mean, of_parts, span
-from flowc.runtime.jsonbtext import jsonb, key, with_value
-from flowc.runtime.jsonparts import NotJson
-from flowc.runtime.postgrestext import joined, output, outputs, to_text
+from flowc.runtime.text.intervals import interval, mean, of_parts, span
+from flowc.runtime.text.jsonb import jsonb, key, with_value
+from flowc.runtime.text.jsonparts import NotJson
+from flowc.runtime.text.postgres import joined, output, outputs, to_text
 
 
 def test_slices_and_nulls_keep_their_places():

@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 
 from flowc.errors import DataError, EngineError
-from flowc.runtime import private
-from flowc.runtime.connectors import open_database
-from flowc.runtime.connectors.files import Files
-from flowc.runtime.connectors.folder import Folder
-from flowc.runtime.databasefiles import BESIDE
-from flowc.runtime.private import make_private
+from flowc.runtime.stores import private
+from flowc.runtime.stores.databasefiles import BESIDE
+from flowc.runtime.stores.files import Files
+from flowc.runtime.stores.folder import Folder
+from flowc.runtime.stores.private import make_private
+from flowc.runtime.systems import open_database
 from tests.filelocks import locks, needs_list
 
 _FILES = {"sqlite": ("", "-wal", "-shm"), "duckdb": ("", ".wal")}

@@ -18,7 +18,7 @@ from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.loads.replace import replaced
 from flowc.compiler.quote import text
 from flowc.errors import UsageError
-from flowc.runtime.connectors.sqlite_functions import regexp_replace
+from flowc.runtime.systems.sqlite.functions import regexp_replace
 from tests.services.mysql import ask
 
 Ask = Callable[[str], Sequence[tuple[Any, ...]]]

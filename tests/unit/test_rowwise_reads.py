@@ -10,9 +10,9 @@ import pytest
 from flowc.catalog import Column
 from flowc.errors import DataError
 from flowc.loadplan import EngineRead, FilesRead
-from flowc.runtime.aside import Aside
-from flowc.runtime.connectors.files import Files
-from flowc.runtime.engine import Engine
+from flowc.runtime.engine.engine import Engine
+from flowc.runtime.formats.aside import Aside
+from flowc.runtime.stores.files import Files
 from flowc.types import parse_type
 
 TYPES = {

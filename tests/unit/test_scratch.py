@@ -24,7 +24,7 @@ scratch.close()
 STREAM = """
 import sys
 import pyarrow as pa
-from flowc.runtime import enginecontext
+from flowc.runtime.engine import context as enginecontext
 from flowc.runtime.streams.transform import Transform
 enginecontext._memory = lambda: 24 << 20
 context = Transform("SELECT a FROM source", {"source": pa.schema([("a", pa.string())])})._context

@@ -9,7 +9,7 @@ import sqlglot
 from flowc.compiler.dialects.datafusion_sqlglot import DataFusion
 from flowc.compiler.sql.trace import traced
 from flowc.nodes import ROW
-from flowc.runtime.enginecontext import new_context
+from flowc.runtime.engine.context import new_context
 
 LOOKUP = pa.record_batch({"id": [1, 2, 2], "country": ["de", "fr", "be"]})
 SOURCE = pa.record_batch(

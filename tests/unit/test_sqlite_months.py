@@ -8,7 +8,7 @@ from datetime import date, timedelta
 import psycopg
 import pytest
 
-from flowc.runtime.connectors.sqlite_functions import add_months
+from flowc.runtime.systems.sqlite.functions import add_months
 
 
 def test_months_are_those_of_postgres(postgres: str):

@@ -11,7 +11,7 @@ from sqlglot import parse_one
 from flowc.compiler import stages
 from flowc.compiler.sql.tablerefs import outer_tables
 from flowc.diagnostics import Reporter
-from flowc.runtime.enginecontext import depth_of
+from flowc.runtime.engine.context import depth_of
 from flowc.service.checking import checker
 from tests.unit.project import write
 

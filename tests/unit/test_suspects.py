@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowc.runtime.streams.epoch import Intent, Range
-from flowc.runtime.streams.loop import Polled
+from flowc.runtime.contracts.epoch import Intent, Range
+from flowc.runtime.contracts.source import Polled
 from flowc.service.daemon.careful import Careful, CarefulReader, Piece, pieces, without
 from flowc.service.daemon.stats import InHand
 from flowc.service.daemon.suspects import Care, Finding, Suspects, Zone

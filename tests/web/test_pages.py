@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from flowc.errors import TransientError
-from flowc.runtime.connectors import open_database
+from flowc.runtime.systems import open_database
 from flowc.service.runs.log import RunLog
 from flowc.service.runs.records import Outcome, RunRecord
 from flowc.web.daemons import Daemons, status_at, watermarks

@@ -1,6 +1,6 @@
 r"""SQLite (from 3.35), with the functions that flowc registers on its connections.
 
-The runtime registers, by `flowc.runtime.connectors.sqlite_functions.register`:
+The runtime registers, by `flowc.runtime.systems.sqlite.functions.register`:
 
 - `flowc_md5(text)`: hexadecimal MD5 of the UTF-8 text
 - `flowc_lower(text)`, `flowc_upper(text)`: of all letters, not only ASCII

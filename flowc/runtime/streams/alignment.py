@@ -16,7 +16,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from flowc.runtime.streams.epoch import Partition
+from flowc.runtime.contracts.epoch import Partition
 from flowc.stream import WatermarkPlan
 
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 import pyarrow as pa
 
 from flowc.errors import EngineError, FlowcError, UsageError
+from flowc.runtime.contracts.epoch import Epoch, Intent, Maker, Partition, Range
+from flowc.runtime.contracts.source import STREAM, replaced
+from flowc.runtime.contracts.state import Checkpoint, Restored, StateStore
+from flowc.runtime.contracts.target import Fenced, Held, Writer
 from flowc.runtime.streams.behind import check_behind, check_recorded, overtaken, target_names
-from flowc.runtime.streams.epoch import Epoch, Intent, Maker, Partition, Range
 from flowc.runtime.streams.loop import Seekable, Standing
-from flowc.runtime.streams.source import STREAM, replaced
-from flowc.runtime.streams.state.contract import Checkpoint, Restored, StateStore
-from flowc.runtime.streams.targets.contract import Fenced, Held, Writer
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.stream import StreamPlan
 

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from flowc.errors import EngineError, UsageError
-from flowc.runtime.streams.marks import Mark, Marks, is_behind, is_forgotten, is_returning
-from flowc.runtime.streams.state.contract import Restored
-from flowc.runtime.streams.targets.contract import Held, PutBack, Writer
+from flowc.runtime.contracts.marks import Mark, Marks, is_behind, is_forgotten, is_returning
+from flowc.runtime.contracts.state import Restored
+from flowc.runtime.contracts.target import Held, PutBack, Writer
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.stream import StreamPlan, TargetPlan, TopicTarget
 

@@ -14,20 +14,20 @@ from flowc.catalog import Column
 from flowc.errors import DataError
 from flowc.nodes import ROW, TIME
 from flowc.runtime.badrows import BadRow, brief
-from flowc.runtime.functions import Function
+from flowc.runtime.contracts.epoch import END, Epoch, Intent, Partition
+from flowc.runtime.contracts.letternotes import NOT_SEEN, SEEN, SEEN_BY_SOME
+from flowc.runtime.contracts.source import Polled
+from flowc.runtime.contracts.state import Checkpoint
+from flowc.runtime.engine.functions import Function
 from flowc.runtime.streams.decoding import Decoding, read, schema_of
-from flowc.runtime.streams.epoch import END, Epoch, Intent, Partition
 from flowc.runtime.streams.graph.build import built
 from flowc.runtime.streams.graph.flow import Losses
 from flowc.runtime.streams.graph.graph import Build, Graph
-from flowc.runtime.streams.letternotes import NOT_SEEN, SEEN, SEEN_BY_SOME
 from flowc.runtime.streams.letters import letters, marked
 from flowc.runtime.streams.lookups import Lookups, Version
-from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.misfits import Spelled, Taken, misfits, taken
 from flowc.runtime.streams.operators.contract import LATE, NO_MESSAGE
 from flowc.runtime.streams.origins import Origin, origins
-from flowc.runtime.streams.state.contract import Checkpoint
 from flowc.runtime.streams.watermark import Watermarks
 from flowc.stream import SourcePlan, StreamPlan
 from flowc.types import Kind

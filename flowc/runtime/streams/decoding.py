@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from flowc.nodes import TIME
 from flowc.runtime.arrow import empty_of
 from flowc.runtime.badrows import BadRow
-from flowc.runtime.codecs.contract import Decoded
+from flowc.runtime.contracts.decoder import Decoded
 from flowc.runtime.streams.eventtime import event_times, timed
 from flowc.stream import SourcePlan
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flowc.runtime.badrows import BadRow
-from flowc.runtime.codecs.contract import Decoded
+from flowc.runtime.contracts.decoder import Decoded
 from flowc.runtime.fit import CODE, shown_value
 from flowc.runtime.instants import times_of
 from flowc.stream import SourcePlan

@@ -11,10 +11,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from flowc.runtime.streams.epoch import Partition, Range
-from flowc.runtime.streams.loop import Polled
-from flowc.runtime.streams.source import Membership, Source
-from flowc.runtime.streams.targets.contract import Fenced
+from flowc.runtime.contracts.epoch import Partition, Range
+from flowc.runtime.contracts.source import Membership, Polled, Source
+from flowc.runtime.contracts.target import Fenced
 from flowc.stream import BatchLimits
 
 _LOOK = 2.0

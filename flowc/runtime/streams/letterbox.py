@@ -12,14 +12,14 @@ import pyarrow.compute as pc
 
 from flowc.errors import TransientError
 from flowc.runtime.arrow import empty
-from flowc.runtime.connector import Database
+from flowc.runtime.contracts.database import Database
+from flowc.runtime.contracts.epoch import Partition, Range
+from flowc.runtime.contracts.letternotes import LEFT_OUT, TIME, Header, parted
+from flowc.runtime.contracts.oversize import one_batch
+from flowc.runtime.contracts.source import UNREAD
 from flowc.runtime.fit import fit
 from flowc.runtime.instants import FIRST, LAST, instants
-from flowc.runtime.streams.epoch import Partition, Range
-from flowc.runtime.streams.letternotes import LEFT_OUT, TIME, Header, parted
 from flowc.runtime.streams.letters import SCHEMA, timed
-from flowc.runtime.streams.oversize import one_batch
-from flowc.runtime.streams.source import UNREAD
 from flowc.stream import DEAD_LETTER, MAX_BYTES, LettersSql
 
 _HEADERS = pa.list_(pa.struct([("key", pa.string()), ("value", pa.binary())]))

@@ -9,9 +9,9 @@ import pyarrow.compute as pc
 
 from flowc.runtime.arrow import arrow_schema
 from flowc.runtime.badrows import BadRow, brief
+from flowc.runtime.contracts.letternotes import BY, JUDGED, LEFT_OUT, TIME, noted
 from flowc.runtime.instants import held, outside
-from flowc.runtime.jsontext import TooFar, json_text
-from flowc.runtime.streams.letternotes import BY, JUDGED, LEFT_OUT, TIME, noted
+from flowc.runtime.text.json import TooFar, json_text
 from flowc.stream import DEAD_LETTER, SourcePlan, StreamPlan, TableTarget
 
 SCHEMA = arrow_schema(DEAD_LETTER)

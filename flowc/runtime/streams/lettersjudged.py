@@ -15,15 +15,15 @@ from typing import TypeVar
 import pyarrow as pa
 
 from flowc.errors import TransientError
+from flowc.runtime.contracts.epoch import Epoch, Intent, Partition, Range
+from flowc.runtime.contracts.source import Polled
+from flowc.runtime.contracts.target import Fenced
 from flowc.runtime.streams.begin import intends
 from flowc.runtime.streams.decoding import Decoding
-from flowc.runtime.streams.epoch import Epoch, Intent, Partition, Range
 from flowc.runtime.streams.letterbox import found_again, messages_of, ranges_of
 from flowc.runtime.streams.lettersrun import LettersRun, by_source
-from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.state.store import DatabaseStore
-from flowc.runtime.streams.targets.contract import Fenced
 from flowc.runtime.streams.targets.database import DatabaseWriter
 
 Made = TypeVar("Made")

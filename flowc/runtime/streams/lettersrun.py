@@ -19,18 +19,18 @@ import pyarrow.compute as pc
 from flowc.errors import DataError, UsageError
 from flowc.runtime.arrow import empty
 from flowc.runtime.badrows import BadRow
+from flowc.runtime.contracts.epoch import Epoch, Intent, Maker, Partition, Range, after
+from flowc.runtime.contracts.letternotes import SEEN
+from flowc.runtime.contracts.oversize import one_batch
+from flowc.runtime.contracts.source import Polled
+from flowc.runtime.contracts.state import Checkpoint, StateStore
+from flowc.runtime.contracts.target import Judge, Writer, measured
 from flowc.runtime.streams.begin import check_held, opened
 from flowc.runtime.streams.behind import marks_of
 from flowc.runtime.streams.compute import Compute
-from flowc.runtime.streams.epoch import Epoch, Intent, Maker, Partition, Range, after
 from flowc.runtime.streams.letterbox import Batch, Fetch, failed_again, found_again, messages_of
-from flowc.runtime.streams.letternotes import SEEN
 from flowc.runtime.streams.letters import marked
-from flowc.runtime.streams.loop import Polled
-from flowc.runtime.streams.oversize import one_batch
 from flowc.runtime.streams.plantext import maker
-from flowc.runtime.streams.state.contract import Checkpoint, StateStore
-from flowc.runtime.streams.targets.contract import Judge, Writer, measured
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.stream import DEAD_LETTER, StreamPlan
 

@@ -15,15 +15,14 @@ import pyarrow as pa
 
 from flowc.errors import EngineError, TransientError
 from flowc.runtime.arrow import empty
-from flowc.runtime.connectors.kafka import KafkaSource
-from flowc.runtime.streams.epoch import Partition, Range
+from flowc.runtime.contracts.epoch import Partition, Range
+from flowc.runtime.contracts.letternotes import NOTES, note, written
+from flowc.runtime.contracts.oversize import one_batch
+from flowc.runtime.contracts.positions import numbers
+from flowc.runtime.contracts.source import RAW, Polled
 from flowc.runtime.streams.letterbox import Batch, single
-from flowc.runtime.streams.letternotes import NOTES, note, written
 from flowc.runtime.streams.letters import SCHEMA
-from flowc.runtime.streams.loop import Polled
-from flowc.runtime.streams.oversize import one_batch
-from flowc.runtime.streams.positions import numbers
-from flowc.runtime.streams.source import RAW
+from flowc.runtime.systems.kafka.source import KafkaSource
 from flowc.stream import DEAD_LETTER
 
 _PREFIX = "flowc_"

@@ -14,8 +14,8 @@ from typing import Protocol
 import pyarrow as pa
 
 from flowc.errors import DataError, FlowcError
-from flowc.runtime.connector import Database
-from flowc.runtime.engine import engine_rows
+from flowc.runtime.contracts.database import Database
+from flowc.runtime.engine.engine import engine_rows
 from flowc.runtime.threads import thread
 from flowc.stream import LookupPlan
 

@@ -22,33 +22,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from flowc.runtime.streams.epoch import Epoch, Intent, Partition, Range
-from flowc.runtime.streams.positions import NUMBERS, Order
+from flowc.runtime.contracts.epoch import Epoch, Partition
+from flowc.runtime.contracts.source import Polled
 from flowc.runtime.threads import thread
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    pass
 
 _DEPTH = 2
 _TICK = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class Polled:
-    """Messages of one source as they came, and the ranges that they are of.
-
-    `intent` is there when they are read again for an epoch that was intended before.
-    """
-
-    source: str
-    messages: pa.RecordBatch
-    ranges: tuple[Range, ...]
-    read_at: float
-    intent: Intent | None = None
-    oldest: float | None = None
-    """When the first of the messages came to be, in seconds since 1970, where the source tells it cheaply."""
-    order: Order = field(default=NUMBERS, compare=False)
-    """How the positions of the source follow each other, as its reader tells."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,11 @@ from flowc.loadplan import Ingest
 from flowc.nodes import Changelog
 from flowc.runtime.arrow import plain
 from flowc.runtime.badrows import MISSING, BadRow, Findings, GoodRows, first_indices, fit_rows
-from flowc.runtime.codecs.jsonwrite import NO_NUMBER, no_numbers
-from flowc.runtime.connectors.limits import Limits, limits
+from flowc.runtime.contracts.changes import parted
 from flowc.runtime.fit import CODE, fit, shorten, shown_value
-from flowc.runtime.streams.targets.changes import parted
-from flowc.runtime.streams.targets.hive import unnameable
+from flowc.runtime.formats.json.encode import NO_NUMBER, no_numbers
+from flowc.runtime.systems.files.hive import unnameable
+from flowc.runtime.systems.shared.limits import Limits, limits
 from flowc.stream import FilesTarget, TableTarget, TargetPlan, TopicTarget
 from flowc.types import Kind
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from flowc.errors import DataError
 from flowc.runtime.badrows import BadRow, brief
-from flowc.runtime.connectors.filestream_registry import SHIFT
+from flowc.runtime.stores.files import SHIFT
 from flowc.runtime.streams.operators.contract import NO_MESSAGE
 from flowc.stream import SourcePlan
 

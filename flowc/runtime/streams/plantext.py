@@ -16,7 +16,7 @@ from typing import Any
 
 from flowc import catalog, loadplan, nodes, stream, types
 from flowc.nodes import NodePlan, SqlPlan
-from flowc.runtime.streams.epoch import Maker
+from flowc.runtime.contracts.epoch import Maker
 from flowc.source import MappedText
 from flowc.stream import FilesTarget, StreamPlan, TableTarget, TargetPlan, TopicTarget
 

@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flowc.errors import FlowcError
-from flowc.runtime.streams.epoch import Intent, Partition, Range
-from flowc.runtime.streams.loop import Polled
+from flowc.runtime.contracts.epoch import Intent, Partition, Range
+from flowc.runtime.contracts.source import Polled
 from flowc.stream import BatchLimits
 
 MAX_BYTES = 256 << 20
@@ -28,7 +28,7 @@ _ONLY = 0
 
 
 class Queue(Protocol):
-    """A connection to a queue, used by one thread at a time. Raises as `flowc.runtime.streams.source.Source` does."""
+    """A connection to a queue, used by one thread at a time. Raises as `flowc.runtime.contracts.source.Source` does."""
 
     name: str
 

@@ -6,10 +6,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from flowc.runtime.contracts.epoch import Partition
+from flowc.runtime.contracts.source import Polled, Source, StandingSource
 from flowc.runtime.streams.alignment import Alignment
-from flowc.runtime.streams.epoch import Partition
-from flowc.runtime.streams.loop import Polled
-from flowc.runtime.streams.source import Source, StandingSource
 from flowc.stream import BatchLimits
 
 _HELD = 0.5

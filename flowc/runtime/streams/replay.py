@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, replace
 import pyarrow as pa
 
 from flowc.errors import EngineError
-from flowc.runtime.streams.epoch import Intent, Partition, Range
-from flowc.runtime.streams.loop import Polled, Reader
-from flowc.runtime.streams.oversize import one_batch
-from flowc.runtime.streams.positions import NUMBERS, Order
-from flowc.runtime.streams.source import STREAM
+from flowc.runtime.contracts.epoch import Intent, Partition, Range
+from flowc.runtime.contracts.oversize import one_batch
+from flowc.runtime.contracts.positions import NUMBERS, Order
+from flowc.runtime.contracts.source import STREAM, Polled
+from flowc.runtime.streams.loop import Reader
 
 _WAIT = 0.1
 """Seconds that one poll waits."""

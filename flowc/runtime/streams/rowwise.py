@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 from flowc.errors import DataError, EngineError, FlowcError
 from flowc.nodes import ROW
 from flowc.runtime.badrows import first_indices
-from flowc.runtime.streams.oversize import CODE as TOO_LARGE
-from flowc.runtime.streams.oversize import one_batch
+from flowc.runtime.contracts.oversize import CODE as TOO_LARGE
+from flowc.runtime.contracts.oversize import one_batch
 from flowc.runtime.streams.transform import Transform, kept
 
 _STEPS = (512, 64, 8, 1)

@@ -19,6 +19,11 @@ from functools import cached_property, reduce
 import pyarrow as pa
 
 from flowc.errors import DataError, FlowcError, TransientError, UsageError
+from flowc.runtime.contracts.epoch import END, Epoch, Intent, Maker, Partition, Range, after, logs_after
+from flowc.runtime.contracts.oversize import counted
+from flowc.runtime.contracts.source import Polled
+from flowc.runtime.contracts.state import Checkpoint, Restored, StateStore
+from flowc.runtime.contracts.target import Fenced, Held, Judge, Publishing, Writer, measured
 from flowc.runtime.streams.begin import (
     adoptable,
     beginnings,
@@ -34,14 +39,10 @@ from flowc.runtime.streams.begin import (
 )
 from flowc.runtime.streams.behind import check_behind, check_there, marks_of, warn_of_empty
 from flowc.runtime.streams.compute import Compute
-from flowc.runtime.streams.epoch import END, Epoch, Intent, Maker, Partition, Range, after, logs_after
-from flowc.runtime.streams.loop import Loop, Polled, Reader, Seekable, Standing, Turn
-from flowc.runtime.streams.oversize import counted
+from flowc.runtime.streams.loop import Loop, Reader, Seekable, Standing, Turn
 from flowc.runtime.streams.plantext import maker
 from flowc.runtime.streams.queues import Unsettled
 from flowc.runtime.streams.replay import Replay, between
-from flowc.runtime.streams.state.contract import Checkpoint, Restored, StateStore
-from flowc.runtime.streams.targets.contract import Fenced, Held, Judge, Publishing, Writer, measured
 from flowc.stream import StreamPlan
 
 _log = logging.getLogger("flowc.state")

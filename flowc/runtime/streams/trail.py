@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from flowc.runtime.streams.epoch import Partition, Range
-from flowc.runtime.streams.positions import Order
-from flowc.runtime.streams.state.contract import Checkpoint, Place
+from flowc.runtime.contracts.epoch import Partition, Range
+from flowc.runtime.contracts.positions import Order
+from flowc.runtime.contracts.state import Checkpoint, Place
 
 NEVER = -(2**63)
 """The highest event time where there was no row: before everything."""

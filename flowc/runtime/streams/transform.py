@@ -13,16 +13,16 @@ import pyarrow as pa
 from flowc.catalog import Column
 from flowc.errors import DataError, FlowcError
 from flowc.loadplan import Arithmetic
-from flowc.runtime.arithmetic import Query, overflow
 from flowc.runtime.arrow import arrow_field, columns_of, data_type, nests_fields, plain
-from flowc.runtime.enginecontext import demand_shallow, keep_full_joins, new_context, planned_schema, register
-from flowc.runtime.enginejson import register_json, register_parts, without_json
-from flowc.runtime.enginemessages import refused
-from flowc.runtime.functions import Function, mistyped, register_all
-from flowc.runtime.jsontext import made_json, of_column
+from flowc.runtime.contracts.oversize import counted, oversized
+from flowc.runtime.engine.arithmetic import Query, overflow
+from flowc.runtime.engine.context import demand_shallow, keep_full_joins, new_context, planned_schema, register
+from flowc.runtime.engine.functions import Function, mistyped, register_all
+from flowc.runtime.engine.json import register_json, register_parts, without_json
+from flowc.runtime.engine.messages import refused
 from flowc.runtime.scratch import of_process
 from flowc.runtime.streams.lookups import Version, Versions
-from flowc.runtime.streams.oversize import counted, oversized
+from flowc.runtime.text.json import made_json, of_column
 from flowc.stream import NOW
 from flowc.types import DataType, Kind
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from functools import reduce
 
 from flowc.errors import FlowcError
+from flowc.runtime.contracts.epoch import Epoch, Intent, Range
+from flowc.runtime.contracts.state import Checkpoint, Restored
+from flowc.runtime.contracts.target import Fenced, Held, PutBack, fence_all
 from flowc.runtime.streams.begin import beginnings, opened
-from flowc.runtime.streams.epoch import Epoch, Intent, Range
 from flowc.runtime.streams.run import StreamRun
-from flowc.runtime.streams.state.contract import Checkpoint, Restored
-from flowc.runtime.streams.targets.contract import Fenced, Held, PutBack, fence_all
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.runtime.streams.targets.lettertable import table_of
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import msgspec
 import pyarrow as pa
 
-from flowc.runtime.codecs.contract import Decoded
+from flowc.runtime.contracts.decoder import Decoded
 from flowc.runtime.streams.decoding import Decoding
 from flowc.stream import StreamPlan
 

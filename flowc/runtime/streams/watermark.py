@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
+from flowc.runtime.contracts.epoch import Partition, Range
+from flowc.runtime.contracts.state import Checkpoint
 from flowc.runtime.streams.alignment import Alignment
-from flowc.runtime.streams.epoch import Partition, Range
-from flowc.runtime.streams.state.contract import Checkpoint
 from flowc.runtime.streams.trail import Trail
 from flowc.stream import WatermarkPlan
 

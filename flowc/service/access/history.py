@@ -14,7 +14,7 @@ from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.migrate import history as sql
 from flowc.errors import UsageError
 from flowc.migration import Managed, Rename, Snapshot
-from flowc.runtime.connector import Database
+from flowc.runtime.contracts.database import Database
 from flowc.runtime.layout import require_layout
 from flowc.service.access.locks import waiting_for
 from flowc.service.access.plainnames import plain_name

@@ -21,7 +21,7 @@ from flowc.compiler.dialect import Dialect
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.migrate import history as sql
 from flowc.errors import DataError, EngineError, FlowcError, TransientError, UsageError
-from flowc.runtime.connector import Database
+from flowc.runtime.contracts.database import Database
 
 LEASE = 30.0
 """Seconds that a lock outlives the last sign of life of its owner."""

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from flowc.compiler.front.spec import ConnectionSpec
 from flowc.errors import EngineError, UsageError
-from flowc.runtime.connectors import CONNECTORS, open_database
-from flowc.runtime.connectors.kafka_brokers import brokers
+from flowc.runtime.systems import CONNECTORS, open_database
+from flowc.runtime.systems.kafka.brokers import brokers
 from flowc.service.access.options import open_options
 from flowc.service.access.secrets import Resolver
 

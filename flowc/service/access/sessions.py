@@ -21,11 +21,11 @@ from flowc.compiler.front.streamkinds import is_folder
 from flowc.compiler.lowering.functioncode import code_of
 from flowc.errors import FlowcError, TransientError, UsageError
 from flowc.loadplan import FunctionPlan
-from flowc.runtime.connector import Database, TableStore
-from flowc.runtime.connectors import CONNECTORS, open_database
-from flowc.runtime.connectors.files import Files
-from flowc.runtime.functions import Function, is_loaded, load_functions
-from flowc.runtime.private import make_private
+from flowc.runtime.contracts.database import Database, TableStore
+from flowc.runtime.engine.functions import Function, is_loaded, load_functions
+from flowc.runtime.stores.files import Files
+from flowc.runtime.stores.private import make_private
+from flowc.runtime.systems import CONNECTORS, open_database
 from flowc.service.access.locks import limit_waits
 from flowc.service.access.options import OpenOptions, open_options
 from flowc.service.access.secrets import Resolver

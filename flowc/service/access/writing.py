@@ -6,7 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
-from flowc.runtime.private import private
+from flowc.runtime.stores.private import private
 
 
 def write_whole(path: Path, text: str, *, owner_only: bool = False) -> None:

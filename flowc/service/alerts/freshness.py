@@ -14,7 +14,7 @@ from flowc.compiler.loads.load import find_column
 from flowc.compiler.tables.rowsql import newest_value
 from flowc.durations import parse_instant
 from flowc.errors import FlowcError, TransientError, UsageError
-from flowc.runtime.connector import Database, TableStore
+from flowc.runtime.contracts.database import Database, TableStore
 from flowc.service.access.sessions import Sessions
 
 _SHORTEST, _LONGEST, _SHARE = 10.0, 300.0, 4

@@ -25,7 +25,7 @@ from flowc.compiler.migrate.engines import ENGINES
 from flowc.compiler.migrate.unfinished import planned_renames
 from flowc.errors import FlowcError, TransientError, UsageError
 from flowc.migration import Change, DatabasePlan, Snapshot, Statement
-from flowc.runtime.connector import Database, TableStore
+from flowc.runtime.contracts.database import Database, TableStore
 from flowc.service.access.history import encode_snapshot, make_history
 from flowc.service.access.locks import TABLE_LOCK, Patience, apply_lock, shared_lock, waiting_for
 from flowc.service.access.origin import Origin

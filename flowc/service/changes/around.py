@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from flowc.catalog import TableName
 from flowc.migration import Change, Statement
-from flowc.runtime.connector import Database
+from flowc.runtime.contracts.database import Database
 from flowc.service.loads.forgetting import forget_loads, orphan_streams
 
 

@@ -17,7 +17,7 @@ from flowc.controls import printable
 from flowc.diagnostics import did_you_mean
 from flowc.errors import UsageError
 from flowc.loadplan import BAD_ROWS
-from flowc.runtime.connector import Database
+from flowc.runtime.contracts.database import Database
 from flowc.runtime.names import literal, qualified, quoted
 from flowc.service.access.history import History
 from flowc.service.changes.leftalone import is_held, is_plain, left_alone, written_type

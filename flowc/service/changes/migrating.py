@@ -10,8 +10,8 @@ from flowc.compiler.ir import Ir
 from flowc.compiler.lineage import graph
 from flowc.errors import UsageError
 from flowc.migration import DatabasePlan, MigrationPlan
-from flowc.runtime.connector import Database, TableStore
-from flowc.runtime.connectors import open_database
+from flowc.runtime.contracts.database import Database, TableStore
+from flowc.runtime.systems import open_database
 from flowc.service.access.livedatabase import history_of
 from flowc.service.access.origin import origin_of
 from flowc.service.access.owners import refuse_owned

@@ -38,7 +38,7 @@ from flowc.migration import (
     TableChanges,
     WantedTable,
 )
-from flowc.runtime.connector import Database, Rehearsing
+from flowc.runtime.contracts.database import Database, Rehearsing
 from flowc.service.access.history import History, Version
 from flowc.service.access.livedatabase import fingerprint, read_live_database
 from flowc.service.access.owners import refuse_owned, with_owner, without_owned

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from flowc.errors import DataError, EngineError, UsageError
 from flowc.migration import Change, Precheck, TableChanges
-from flowc.runtime.connector import Database, TableStore
+from flowc.runtime.contracts.database import Database, TableStore
 from flowc.service.access.locks import waiting_for
 
 _UNTOUCHED = "the data does not allow what is planned; nothing was changed"

@@ -23,10 +23,10 @@ from flowc.compiler.tables.letters import letters_place
 from flowc.compiler.tables.state import KEPT, count_project, list_projects, move_project, own_tables
 from flowc.errors import EngineError, FlowcError, UsageError
 from flowc.loadplan import PROJECT, Stamp, kept_name
-from flowc.runtime.connector import Database, TableStore
-from flowc.runtime.connectors import open_database
+from flowc.runtime.contracts.database import Database, TableStore
+from flowc.runtime.contracts.target import Writer
 from flowc.runtime.layout import require_layout
-from flowc.runtime.streams.targets.contract import Writer
+from flowc.runtime.systems import open_database
 from flowc.service.access.locks import Patience, apply_lock, shared_lock
 from flowc.service.access.sessions import Sessions
 from flowc.service.streams.run import no_pause, planned

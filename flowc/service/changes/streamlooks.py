@@ -16,7 +16,7 @@ from flowc.compiler.migrate.streamtables import StreamTable
 from flowc.compiler.streamplan.targets import made_table, table_target, undeclared
 from flowc.errors import FlowcError, UsageError
 from flowc.migration import StoredPosition, StreamOutput
-from flowc.runtime.streams.targets.contract import Held
+from flowc.runtime.contracts.target import Held
 from flowc.service.access.sessions import Sessions
 from flowc.service.streams.discovery import remembered
 from flowc.service.streams.run import planned, typed

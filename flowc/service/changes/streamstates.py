@@ -16,8 +16,9 @@ from flowc.compiler.streamplan.state import EMBEDDED, Owner, state_plan
 from flowc.errors import FlowcError, TransientError, UsageError
 from flowc.migration import StateVerdict, StreamState
 from flowc.nodes import SqlPlan
-from flowc.runtime.codecs.shapes import decoded_schema
-from flowc.runtime.connectors.filestream import lost_list, unknown_file
+from flowc.runtime.contracts.state import Checkpoint, Restored
+from flowc.runtime.contracts.target import Held
+from flowc.runtime.formats.shapes import decoded_schema
 from flowc.runtime.streams.begin import adoptable, check_held, check_known, intends, named
 from flowc.runtime.streams.behind import added_and_removed
 from flowc.runtime.streams.decoding import schema_of
@@ -25,10 +26,9 @@ from flowc.runtime.streams.graph.build import built
 from flowc.runtime.streams.graph.state import Judged, States
 from flowc.runtime.streams.operators.contract import Decision, Verdict
 from flowc.runtime.streams.plantext import made_by
-from flowc.runtime.streams.state.contract import Checkpoint, Restored
-from flowc.runtime.streams.targets.contract import Held
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.runtime.streams.unfinished import unfenced
+from flowc.runtime.systems.files.source import lost_list, unknown_file
 from flowc.service.access.sessions import Sessions
 from flowc.service.changes.streamlooks import Look, StreamLooks
 from flowc.service.streams.former import check_former, unfinished

@@ -26,7 +26,7 @@ from flowc.compiler.streamplan.positions import POSITIONS
 from flowc.errors import UsageError
 from flowc.loadplan import PROJECT
 from flowc.migration import Snapshot
-from flowc.runtime.connector import Database, stored_name
+from flowc.runtime.contracts.database import Database, stored_name
 from flowc.service.access.history import History, encode_snapshot, make_history, read_history
 from flowc.service.access.livedatabase import history_of
 from flowc.service.access.origin import origin_of

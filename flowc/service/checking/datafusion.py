@@ -15,13 +15,21 @@ from flowc.compiler.dialects.datafusion_arithmetic import arithmetic
 from flowc.compiler.sql.checker import NamedTable, Refusal, Statement
 from flowc.diagnostics import did_you_mean
 from flowc.errors import EngineError, FlowcError
-from flowc.runtime.arithmetic import Query
-from flowc.runtime.codecs.shapes import decoded_schema
-from flowc.runtime.engine import engine_schema
-from flowc.runtime.enginecontext import demand_shallow, depth_of, frame_of, is_too_deep, new_context, register, too_deep
-from flowc.runtime.enginejson import register_json, register_parts
-from flowc.runtime.enginemessages import engine_message
-from flowc.runtime.functions import Function, nulls
+from flowc.runtime.engine.arithmetic import Query
+from flowc.runtime.engine.context import (
+    demand_shallow,
+    depth_of,
+    frame_of,
+    is_too_deep,
+    new_context,
+    register,
+    too_deep,
+)
+from flowc.runtime.engine.engine import engine_schema
+from flowc.runtime.engine.functions import Function, nulls
+from flowc.runtime.engine.json import register_json, register_parts
+from flowc.runtime.engine.messages import engine_message
+from flowc.runtime.formats.shapes import decoded_schema
 from flowc.service.checking.places import place_of
 from flowc.service.checking.subqueries import may_hold, refused
 from flowc.stream import NOW

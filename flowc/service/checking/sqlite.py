@@ -12,9 +12,9 @@ from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.sql.checker import NamedTable, Refusal, Statement
 from flowc.compiler.tables.ddl import spell
 from flowc.errors import UsageError
-from flowc.runtime.connectors.sqlite_functions import register
-from flowc.runtime.connectors.sqlite_guard import guard
 from flowc.runtime.names import qualified, quoted
+from flowc.runtime.systems.sqlite.functions import register
+from flowc.runtime.systems.sqlite.guard import guard
 from flowc.service.checking.places import place_of
 
 _EXPLAIN = "EXPLAIN "

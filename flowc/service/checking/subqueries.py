@@ -10,7 +10,7 @@ from sqlglot import exp
 from flowc.compiler.sql.checker import Refusal, Statement
 from flowc.compiler.sql.sqltext import parse_query
 from flowc.diagnostics import Reporter
-from flowc.runtime.enginemessages import unrun
+from flowc.runtime.engine.messages import unrun
 
 _TWO = re.compile(r"\bselect\b.*\bselect\b|\blateral\b", re.IGNORECASE | re.DOTALL)
 _IN_FROM = re.compile(r"\b(?:FROM|JOIN|AS) \((?=SELECT\b)")

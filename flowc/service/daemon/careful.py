@@ -15,11 +15,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flowc.runtime.streams.epoch import Epoch, Origin, Range
-from flowc.runtime.streams.loop import Polled, Reader
-from flowc.runtime.streams.positions import NUMBERS
+from flowc.runtime.contracts.epoch import Epoch, Origin, Range
+from flowc.runtime.contracts.positions import NUMBERS
+from flowc.runtime.contracts.source import UNREAD, Polled
+from flowc.runtime.streams.loop import Reader
 from flowc.runtime.streams.run import StreamRun
-from flowc.runtime.streams.source import UNREAD
 from flowc.service.daemon.stats import InHand
 from flowc.service.daemon.suspects import Care, Zone
 

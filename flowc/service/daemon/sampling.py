@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from flowc.runtime.streams.epoch import Epoch, Range
-from flowc.runtime.streams.loop import Polled
+from flowc.runtime.contracts.epoch import Epoch, Range
+from flowc.runtime.contracts.source import Polled
 from flowc.runtime.tracing import Span
 from flowc.service.daemon.stats import EpochTimes, PhaseTimes
 

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from flowc.runtime.streams.epoch import Origin
+from flowc.runtime.contracts.epoch import Origin
 from flowc.service.daemon.stats import InHand
 
 _PARTS = 16

@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from flowc.runtime.badrows import BadRow
-from flowc.runtime.streams.epoch import Epoch, Partition
-from flowc.runtime.streams.loop import Polled, Seekable, Standing
-from flowc.runtime.streams.marks import Mark
-from flowc.runtime.streams.positions import numbers
+from flowc.runtime.contracts.epoch import Epoch, Partition
+from flowc.runtime.contracts.marks import Mark
+from flowc.runtime.contracts.positions import numbers
+from flowc.runtime.contracts.source import NumberedSource, Polled
+from flowc.runtime.contracts.state import StateStore
+from flowc.runtime.contracts.target import Held, Judge, Measuring, Publishing, Writer
+from flowc.runtime.streams.loop import Seekable, Standing
 from flowc.runtime.streams.run import StreamRun
-from flowc.runtime.streams.source import NumberedSource
-from flowc.runtime.streams.state.contract import StateStore
-from flowc.runtime.streams.targets.contract import Held, Judge, Measuring, Publishing, Writer
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.runtime.streams.watermark import Watermarks
 from flowc.service.daemon.behind import Behind

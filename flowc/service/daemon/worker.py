@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 from flowc.compiler.front.streamkinds import source_kind
 from flowc.errors import FlowcError, TransientError, UsageError
+from flowc.runtime.contracts.target import Fenced
 from flowc.runtime.streams.group import GroupReader
 from flowc.runtime.streams.reader import SourceReader
 from flowc.runtime.streams.run import StreamRun
-from flowc.runtime.streams.targets.contract import Fenced
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.service.access.sessions import Sessions
 from flowc.service.daemon.careful import Careful

@@ -19,7 +19,7 @@ from flowc.compiler.quote import ident, text
 from flowc.compiler.quote import table as quoted
 from flowc.compiler.streamplan.positions import POSITIONS, orphan_positions
 from flowc.errors import EngineError
-from flowc.runtime.connector import Database, TableStore, stored_name
+from flowc.runtime.contracts.database import Database, TableStore, stored_name
 from flowc.service.access.locks import waiting_for
 
 

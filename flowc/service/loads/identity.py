@@ -27,9 +27,9 @@ from flowc.compiler.loads.watermark import WATERMARKS, place_of_watermarks
 from flowc.durations import parse_instant
 from flowc.errors import EngineError
 from flowc.loadplan import PROJECT, Counter, ExpectResult, Stamp
-from flowc.runtime.connector import Database, TableStore, stored_target
+from flowc.runtime.contracts.database import Database, TableStore, stored_target
 from flowc.runtime.layout import require_layout
-from flowc.runtime.recorded import overtaken
+from flowc.runtime.steps.recorded import overtaken
 from flowc.service.access.sessions import Sessions
 from flowc.service.loads.report import TargetReport
 

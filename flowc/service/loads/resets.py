@@ -16,8 +16,8 @@ from flowc.compiler.loads.watermark import forget_watermark, place_of_watermarks
 from flowc.compiler.passes.writers import TableWriter
 from flowc.errors import FlowcError, UsageError
 from flowc.loadplan import PROJECT
-from flowc.runtime.connector import Database, TableStore
-from flowc.runtime.load import describe
+from flowc.runtime.contracts.database import Database, TableStore
+from flowc.runtime.loads.load import describe
 from flowc.service.access.sessions import Sessions
 from flowc.service.loads.watermarks import Watermark, stored_watermark
 

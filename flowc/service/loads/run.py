@@ -30,9 +30,9 @@ from flowc.compiler.lowering.output import check_made, check_output
 from flowc.diagnostics import Reporter, Severity
 from flowc.errors import DataError, EngineError, FlowcError, TransientError, no_memory
 from flowc.loadplan import LoadPlan, LoadResult
-from flowc.runtime.columntypes import ColumnTypes
-from flowc.runtime.connector import Database
-from flowc.runtime.load import COMMIT, LoadProgress, describe, run_load
+from flowc.runtime.contracts.columntypes import ColumnTypes
+from flowc.runtime.contracts.database import Database
+from flowc.runtime.loads.load import COMMIT, LoadProgress, describe, run_load
 from flowc.runtime.tracing import NO_SPAN, Span, ending
 from flowc.service.access.livetables import differing
 from flowc.service.access.owners import Owners

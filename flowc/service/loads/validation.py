@@ -13,7 +13,7 @@ from flowc.diagnostics import Diagnostic, Reporter, Severity
 from flowc.errors import FlowcError
 from flowc.loadplan import QueryRead
 from flowc.migration import LoadFailure
-from flowc.runtime.connectors.files import Files
+from flowc.runtime.stores.files import Files
 from flowc.service.loads.run import Run, prepare, require_runnable, target_label
 
 

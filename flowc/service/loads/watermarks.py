@@ -17,7 +17,7 @@ from flowc.compiler.loads.watermark import WATERMARKS, adopt_table, columns_of_w
 from flowc.compiler.lowering.context import Bound
 from flowc.errors import UsageError
 from flowc.loadplan import PROJECT
-from flowc.runtime.connector import Database, TableStore, stored_target
+from flowc.runtime.contracts.database import Database, TableStore, stored_target
 from flowc.runtime.layout import require_layout
 from flowc.service.access.locks import waiting_for
 

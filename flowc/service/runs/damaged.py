@@ -12,7 +12,7 @@ from typing import Any
 from flowc.catalog import Column
 from flowc.compiler.quote import ident
 from flowc.durations import parse_instant
-from flowc.runtime.connector import Database
+from flowc.runtime.contracts.database import Database
 from flowc.types import Kind
 
 DAMAGED = "damaged"

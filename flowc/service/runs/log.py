@@ -21,7 +21,7 @@ from flowc.compiler.tables import runlog as sql
 from flowc.compiler.tables.rowsql import Ahead
 from flowc.controls import json_text
 from flowc.errors import DataError, EngineError, FlowcError, TransientError, UsageError
-from flowc.runtime.connector import Database
+from flowc.runtime.contracts.database import Database
 from flowc.service.access.origin import Origin
 from flowc.service.runs.damaged import DAMAGED, read_damaged
 from flowc.service.runs.details import read_detail

@@ -13,9 +13,9 @@ from flowc.compiler.front.kinds import STATE, able, can
 from flowc.compiler.front.project import ProjectSpec
 from flowc.compiler.front.spec import ConnectionSpec
 from flowc.errors import UsageError, unusable_file
-from flowc.runtime.connector import Database
-from flowc.runtime.connectors import open_database
-from flowc.runtime.private import make_private
+from flowc.runtime.contracts.database import Database
+from flowc.runtime.stores.private import make_private
+from flowc.runtime.systems import open_database
 from flowc.service.access.locks import owner_name
 from flowc.service.access.options import open_options
 from flowc.service.access.origin import Origin, origin_of

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flowc.errors import FlowcError
-from flowc.runtime.load import LoadProgress
+from flowc.runtime.loads.load import LoadProgress
 from flowc.runtime.tracing import NO_SPAN, Span
 from flowc.service.access.locks import is_gone
 from flowc.service.loads.report import PipelineReport

@@ -14,11 +14,11 @@ from flowc.compiler.streamplan.letters import Chosen, letters_sql
 from flowc.compiler.streamplan.state import EMBEDDED, Owner, state_plan
 from flowc.errors import UsageError
 from flowc.loadplan import kept_name
-from flowc.runtime.connector import Database, TableStore
+from flowc.runtime.contracts.database import Database, TableStore
+from flowc.runtime.contracts.oversize import one_batch
 from flowc.runtime.fit import fit
 from flowc.runtime.streams.letterbox import fitted
 from flowc.runtime.streams.lettertopic import TopicLetters
-from flowc.runtime.streams.oversize import one_batch
 from flowc.service.access.sessions import Sessions
 from flowc.service.streams.run import lowered_stream, plan_to_look
 from flowc.service.streams.state import replayed_name, stored

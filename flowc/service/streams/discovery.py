@@ -22,13 +22,13 @@ from flowc.compiler.streamplan.state import EMBEDDED, Owner, state_plan
 from flowc.diagnostics import Reporter, Severity
 from flowc.errors import DataError, TransientError, UsageError
 from flowc.loadplan import EngineRead, FilesRead
-from flowc.runtime.codecs.discover import discover
-from flowc.runtime.connectors.files import Files, NoColumns
-from flowc.runtime.connectors.filestream_registry import Facts, Passing, Registry
-from flowc.runtime.connectors.folder import Folder
-from flowc.runtime.engine import Engine
-from flowc.runtime.streams.source import PlacedSource
-from flowc.runtime.streams.targets.contract import Fenced
+from flowc.runtime.contracts.source import PlacedSource
+from flowc.runtime.contracts.target import Fenced
+from flowc.runtime.engine.engine import Engine
+from flowc.runtime.formats.json.discover import discover
+from flowc.runtime.stores.files import Files, NoColumns
+from flowc.runtime.stores.folder import Folder
+from flowc.runtime.systems.files.registry import Facts, Passing, Registry
 from flowc.service.access.sessions import Sessions
 from flowc.service.streams.sides import described
 from flowc.service.streams.sources import StoredFacts, sampled

@@ -12,12 +12,12 @@ from threading import Event
 
 from flowc.compiler.lowering.functioncode import code_of
 from flowc.errors import DataError, FlowcError, TransientError, UsageError
-from flowc.runtime.functions import Function, stand_in
+from flowc.runtime.contracts.epoch import Intent, after
+from flowc.runtime.contracts.state import Restored
+from flowc.runtime.contracts.target import Fenced, Held
+from flowc.runtime.engine.functions import Function, stand_in
 from flowc.runtime.streams.begin import intends
-from flowc.runtime.streams.epoch import Intent, after
 from flowc.runtime.streams.plantext import fingerprint, made_by
-from flowc.runtime.streams.state.contract import Restored
-from flowc.runtime.streams.targets.contract import Fenced, Held
 from flowc.runtime.streams.targets.lettertable import table_of
 from flowc.runtime.streams.unfinished import FormerRun, is_fenced
 from flowc.service.access.sessions import Sessions

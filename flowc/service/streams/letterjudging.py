@@ -11,8 +11,8 @@ from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.ir import Ir
 from flowc.compiler.streamplan.letters import Chosen
 from flowc.compiler.streamplan.state import Owner, state_plan
+from flowc.runtime.contracts.letternotes import BY, JUDGED, NOT_SEEN, SEEN, judges, parted
 from flowc.runtime.streams.letterbox import LetterBox
-from flowc.runtime.streams.letternotes import BY, JUDGED, NOT_SEEN, SEEN, judges, parted
 from flowc.runtime.streams.lettersjudged import JudgedRun
 from flowc.runtime.streams.state.store import DatabaseStore
 from flowc.service.streams.deadletters import DeadLetters

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 
 from flowc.compiler.front.streamkinds import source_kind
 from flowc.errors import EngineError, FlowcError, UsageError
-from flowc.runtime.connectors.filestream import Extent, FileSource
-from flowc.runtime.connectors.folder import shown as printed
-from flowc.runtime.streams.epoch import Partition
-from flowc.runtime.streams.positions import NUMBERS, Order, shown
+from flowc.runtime.contracts.epoch import Partition
+from flowc.runtime.contracts.positions import NUMBERS, Order, shown
+from flowc.runtime.contracts.source import NumberedSource, Source
+from flowc.runtime.stores.folder import shown as printed
 from flowc.runtime.streams.reader import SourceReader
 from flowc.runtime.streams.run import StreamRun
-from flowc.runtime.streams.source import NumberedSource, Source
+from flowc.runtime.systems.files.source import Extent, FileSource
 from flowc.stream import StreamPlan
 
 _DATE = re.compile(r"\d{4}-\d\d")

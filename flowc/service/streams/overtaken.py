@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from flowc.runtime.streams.epoch import Epoch
-from flowc.runtime.streams.letternotes import unjudged
-from flowc.runtime.streams.targets.contract import Writer
+from flowc.runtime.contracts.epoch import Epoch
+from flowc.runtime.contracts.letternotes import unjudged
+from flowc.runtime.contracts.target import Writer
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.runtime.streams.targets.lettertable import table_of
 from flowc.service.access.sessions import Sessions

@@ -16,18 +16,18 @@ from flowc.catalog import Column
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.ir import Ir
 from flowc.runtime.arrow import columns_of
-from flowc.runtime.connectors.filestream_registry import Passing
+from flowc.runtime.contracts.changes import put_there
+from flowc.runtime.contracts.epoch import Epoch, Partition
+from flowc.runtime.contracts.source import Polled
 from flowc.runtime.fit import shown_value
-from flowc.runtime.postgrestext import output
 from flowc.runtime.streams.compute import Compute
-from flowc.runtime.streams.epoch import Epoch, Partition
-from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.origins import Origin
 from flowc.runtime.streams.reader import SourceReader
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.state.memory import MemoryStore
-from flowc.runtime.streams.targets.changes import put_there
 from flowc.runtime.streams.targets.memory import Kept
+from flowc.runtime.systems.files.registry import Passing
+from flowc.runtime.text.postgres import output
 from flowc.service.access.sessions import Sessions
 from flowc.service.streams.discovery import discovered
 from flowc.service.streams.run import lowered_stream, planned

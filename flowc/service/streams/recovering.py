@@ -10,18 +10,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from flowc.errors import UsageError
+from flowc.runtime.contracts.epoch import Partition
+from flowc.runtime.contracts.positions import Order
+from flowc.runtime.contracts.state import Restored
+from flowc.runtime.contracts.target import Held
 from flowc.runtime.streams.begin import beginnings, intends, pending
 from flowc.runtime.streams.behind import Lack, lacking
-from flowc.runtime.streams.epoch import Partition
-from flowc.runtime.streams.positions import Order
 from flowc.runtime.streams.run import StreamRun
-from flowc.runtime.streams.state.contract import Restored
-from flowc.runtime.streams.targets.contract import Held
 from flowc.service.streams.moves import opened_source, order_of
 from flowc.stream import StreamPlan
 
 if TYPE_CHECKING:
-    from flowc.runtime.streams.source import Source
+    from flowc.runtime.contracts.source import Source
 
 HELD, CURRENT = "held", "current"
 """Places of a rewind: what every target holds, and where the stream stands."""

@@ -13,17 +13,17 @@ from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Ir, Stream
 from flowc.compiler.streamplan.positions import hold_positions
 from flowc.errors import UsageError
-from flowc.runtime.connectors.filestream import FileSource
-from flowc.runtime.connectors.filestream_lines import LineFetcher
-from flowc.runtime.connectors.kafka_fetch import Fetcher
+from flowc.runtime.contracts.epoch import Epoch
+from flowc.runtime.contracts.source import NumberedSource
+from flowc.runtime.contracts.target import Writer
 from flowc.runtime.streams.decoding import Decoding
-from flowc.runtime.streams.epoch import Epoch
 from flowc.runtime.streams.letterbox import Fetch, LetterBox
 from flowc.runtime.streams.lettersrun import LettersRun, TakingWriter
-from flowc.runtime.streams.source import NumberedSource
-from flowc.runtime.streams.targets.contract import Writer
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.runtime.streams.targets.lettertable import LettersWriter
+from flowc.runtime.systems.files.lines import LineFetcher
+from flowc.runtime.systems.files.source import FileSource
+from flowc.runtime.systems.kafka.fetch import Fetcher
 from flowc.service.streams.deadletters import DeadLetters
 from flowc.service.streams.discovery import discovered
 from flowc.service.streams.run import lowered_stream, planned

@@ -22,16 +22,16 @@ from flowc.compiler.front.streamkinds import source_kind
 from flowc.compiler.ir import Ir
 from flowc.errors import TransientError, UsageError
 from flowc.nodes import JoinPlan, RunningPlan, WindowPlan
+from flowc.runtime.contracts.epoch import Epoch, Intent, Partition, Range
+from flowc.runtime.contracts.state import Checkpoint, Restored
+from flowc.runtime.contracts.target import Fenced, Held, fence_all
 from flowc.runtime.streams.begin import beginnings, intends, opened, pending
 from flowc.runtime.streams.behind import Lack, marks_held
-from flowc.runtime.streams.epoch import Epoch, Intent, Partition, Range
 from flowc.runtime.streams.run import StreamRun
-from flowc.runtime.streams.state.contract import Checkpoint, Restored
-from flowc.runtime.streams.targets.contract import Fenced, Held, fence_all
 from flowc.runtime.streams.targets.database import DatabaseWriter
-from flowc.runtime.streams.targets.kafka import KafkaWriter
 from flowc.runtime.streams.targets.lettertable import table_of
 from flowc.runtime.streams.watermark import ENDED
+from flowc.runtime.systems.kafka.target import KafkaWriter
 from flowc.service.access.sessions import Sessions
 from flowc.service.streams.moves import LOST, Move, added, moves_to, order_of
 from flowc.service.streams.overtaken import Overtaken

@@ -17,15 +17,14 @@ from flowc.compiler.streamplan.nodes import sql_nodes
 from flowc.compiler.streamplan.plan import plan_stream
 from flowc.compiler.streamplan.targets import LiveTableOf, unseen
 from flowc.errors import FlowcError, UsageError, no_memory
-from flowc.runtime.codecs.shapes import decoded_schema
-from flowc.runtime.connectors.filestream_registry import Facts, Passing
-from flowc.runtime.functions import Function
+from flowc.runtime.contracts.epoch import Epoch
+from flowc.runtime.engine.functions import Function
+from flowc.runtime.formats.pieces import most_rows
+from flowc.runtime.formats.shapes import decoded_schema
 from flowc.runtime.lean import keep_memory
-from flowc.runtime.rowpieces import most_rows
 from flowc.runtime.streams.alignment import Alignment
 from flowc.runtime.streams.compute import Compute
 from flowc.runtime.streams.decoding import schema_of
-from flowc.runtime.streams.epoch import Epoch
 from flowc.runtime.streams.graph.build import built
 from flowc.runtime.streams.lettersjudged import MET
 from flowc.runtime.streams.operators.query import Query
@@ -33,6 +32,7 @@ from flowc.runtime.streams.origins import Origin, fail
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.unfinished import FormerRun
 from flowc.runtime.streams.unseen import Unseen
+from flowc.runtime.systems.files.registry import Facts, Passing
 from flowc.service.access.livetables import demand_tables
 from flowc.service.access.owners import Owners
 from flowc.service.access.sessions import Sessions

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from flowc.catalog import Column
 from flowc.compiler.ir import Lookup, Stream
 from flowc.errors import FlowcError
-from flowc.runtime.engine import engine_schema
-from flowc.runtime.functions import Function, stand_in
+from flowc.runtime.engine.engine import engine_schema
+from flowc.runtime.engine.functions import Function, stand_in
 from flowc.runtime.streams.lookups import Lookups, Version, about
 from flowc.service.access.sessions import Sessions
 from flowc.stream import StreamPlan

@@ -10,19 +10,19 @@ from flowc.compiler.ir import Source as Node
 from flowc.compiler.streamplan.state import Owner, state_plan
 from flowc.errors import UsageError
 from flowc.loadplan import FilesRead
-from flowc.runtime.codecs.csv import CsvDecoder
-from flowc.runtime.codecs.json import JsonDecoder
-from flowc.runtime.codecs.parquet import ParquetDecoder
-from flowc.runtime.codecs.raw import RawDecoder
-from flowc.runtime.connectors.files import Files, csv_options
-from flowc.runtime.connectors.filestream import FileSource
-from flowc.runtime.connectors.filestream_registry import Facts
-from flowc.runtime.connectors.kafka import KafkaSource
+from flowc.runtime.contracts.positions import NUMBERS
+from flowc.runtime.contracts.source import NumberedSource, PlacedSource, Source
+from flowc.runtime.formats.csv.decode import CsvDecoder
+from flowc.runtime.formats.json.decode import JsonDecoder
+from flowc.runtime.formats.parquet.decode import ParquetDecoder
+from flowc.runtime.formats.raw.decode import RawDecoder
+from flowc.runtime.stores.files import Files, csv_options
 from flowc.runtime.streams.decoding import Decoding, columns_of
-from flowc.runtime.streams.positions import NUMBERS
 from flowc.runtime.streams.reader import SourceReader
-from flowc.runtime.streams.source import NumberedSource, PlacedSource, Source
 from flowc.runtime.streams.state.store import DatabaseStore
+from flowc.runtime.systems.files.registry import Facts
+from flowc.runtime.systems.files.source import FileSource
+from flowc.runtime.systems.kafka.source import KafkaSource
 from flowc.service.access.sessions import Sessions
 from flowc.service.streams.groups import group_name
 from flowc.service.streams.state import own_state

@@ -9,16 +9,16 @@ from pathlib import Path
 from urllib.parse import quote
 
 from flowc.compiler.streamplan.state import JUDGED, REPLAYED, Owner, state_plan
-from flowc.runtime.connector import Database
-from flowc.runtime.connectors import open_database
-from flowc.runtime.private import make_private
-from flowc.runtime.streams.epoch import Partition
+from flowc.runtime.contracts.database import Database
+from flowc.runtime.contracts.epoch import Partition
+from flowc.runtime.contracts.state import Checkpoint, NodeState, Restored
+from flowc.runtime.contracts.target import Held, Writer
+from flowc.runtime.stores.private import make_private
 from flowc.runtime.streams.state.compaction import Compactor
-from flowc.runtime.streams.state.contract import Checkpoint, NodeState, Restored
 from flowc.runtime.streams.state.store import DatabaseStore
-from flowc.runtime.streams.targets.contract import Held, Writer
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.runtime.streams.watermark import ENDED, WHOLE
+from flowc.runtime.systems import open_database
 from flowc.service.access.sessions import Sessions
 from flowc.stream import StatePlan, StreamPlan
 

@@ -11,14 +11,14 @@ from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.front.streamkinds import is_folder, source_kind
 from flowc.compiler.ir import Ir
 from flowc.errors import FlowcError, TransientError
-from flowc.runtime.connectors.filestream_registry import Known
+from flowc.runtime.contracts.epoch import Partition
+from flowc.runtime.contracts.positions import shown
+from flowc.runtime.contracts.source import Source
+from flowc.runtime.contracts.state import Checkpoint, NodeState
+from flowc.runtime.contracts.target import Held
 from flowc.runtime.streams.begin import check_log, check_lost, named
-from flowc.runtime.streams.epoch import Partition
-from flowc.runtime.streams.positions import shown
-from flowc.runtime.streams.source import Source
-from flowc.runtime.streams.state.contract import Checkpoint, NodeState
-from flowc.runtime.streams.targets.contract import Held
 from flowc.runtime.streams.targets.database import DatabaseWriter
+from flowc.runtime.systems.files.registry import Known
 from flowc.service.access.sessions import Sessions
 from flowc.service.streams.deadletters import letters_of
 from flowc.service.streams.run import plan_to_look
@@ -151,7 +151,7 @@ def _of_table(target: TableTarget, sessions: Sessions) -> Held:
 
 def _of_topic(target: object, plan: StreamPlan, sessions: Sessions) -> Held:
     assert isinstance(target, TopicTarget)
-    kafka = importlib.import_module("flowc.runtime.streams.targets.kafka")
+    kafka = importlib.import_module("flowc.runtime.systems.kafka.target")
     options = sessions.options(target.connection).values
     with closing(kafka.KafkaWriter(target, plan.kept, options)) as writer:
         held: Held = writer.look()

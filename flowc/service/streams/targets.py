@@ -11,10 +11,10 @@ from flowc.catalog import Table
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Target
 from flowc.compiler.streamplan.targets import LiveTableOf
-from flowc.runtime.connectors import open_database
-from flowc.runtime.streams.targets.contract import Writer
+from flowc.runtime.contracts.target import Writer
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.runtime.streams.targets.lettertable import LettersWriter
+from flowc.runtime.systems import open_database
 from flowc.service.access.sessions import Sessions
 from flowc.stream import FilesTarget, StreamPlan, TableTarget, TargetPlan, TopicTarget
 
@@ -44,12 +44,12 @@ def looking(sessions: Sessions) -> LiveTableOf:
 def _writer(target: TargetPlan, plan: StreamPlan, sessions: Sessions, pause: Pause) -> Writer:
     options = sessions.options(target.connection)
     if isinstance(target, FilesTarget):
-        files = importlib.import_module("flowc.runtime.streams.targets.files")
+        files = importlib.import_module("flowc.runtime.systems.files.target")
         return cast(
             Writer, files.FilesWriter(target, plan.kept, str(options.values.get("uri", ".")), pause, plan.former)
         )
     if isinstance(target, TopicTarget):
-        kafka = importlib.import_module("flowc.runtime.streams.targets.kafka")
+        kafka = importlib.import_module("flowc.runtime.systems.kafka.target")
         return cast(Writer, kafka.KafkaWriter(target, plan.kept, options.values, pause, plan.former))
     table = _table_writer(target, plan, sessions, pause)
     return LettersWriter(table) if target.letters else table
@@ -58,7 +58,7 @@ def _writer(target: TargetPlan, plan: StreamPlan, sessions: Sessions, pause: Pau
 def _table_writer(target: TableTarget, plan: StreamPlan, sessions: Sessions, pause: Pause) -> Writer:
     if not DIALECTS[target.kind].attached:
         return DatabaseWriter(target, sessions.target(target.connection), pause=pause)
-    delta = importlib.import_module("flowc.runtime.streams.targets.delta")
+    delta = importlib.import_module("flowc.runtime.systems.delta.target")
     # A session of its own: it commits from a thread of its own when the stream falls silent.
     options = sessions.options(target.connection)
     database = open_database(options.kind, options.values)

@@ -15,8 +15,8 @@ from flowc.compiler.front.spec import ConnectionSpec, Json
 from flowc.compiler.front.streamspec import RowsSpec
 from flowc.compiler.ir import Source
 from flowc.loadplan import FilesRead
-from flowc.runtime.codecs.csv import CsvDecoder
-from flowc.runtime.connectors.files import CsvOptions, Files, csv_options
+from flowc.runtime.formats.csv.decode import CsvDecoder
+from flowc.runtime.stores.files import CsvOptions, Files, csv_options
 from flowc.runtime.streams.decoding import Decoding
 from flowc.service.testing.rows import Misplaced, Row
 from flowc.stream import SourcePlan

@@ -16,7 +16,7 @@ from flowc.compiler.tables.ddl import create_table
 from flowc.compiler.tables.made import way
 from flowc.diagnostics import Reporter
 from flowc.errors import FlowcError
-from flowc.runtime.connector import Database
+from flowc.runtime.contracts.database import Database
 from flowc.source import Located, MappedText, Segment
 
 _COUNTS = re.compile(r"\s*nextval\s*\(", re.IGNORECASE)

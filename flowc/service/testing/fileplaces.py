@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from flowc.runtime.connectors.filestream_registry import SHIFT
+from flowc.runtime.stores.files import SHIFT
 
 
 class NoPlace(ValueError):

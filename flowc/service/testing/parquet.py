@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pyarrow as pa
 
-from flowc.runtime.codecs.contract import Decoded
-from flowc.runtime.codecs.json import JsonDecoder
-from flowc.runtime.codecs.parquet import ParquetDecoder
+from flowc.runtime.contracts.decoder import Decoded
+from flowc.runtime.formats.json.decode import JsonDecoder
+from flowc.runtime.formats.parquet.decode import ParquetDecoder
 from flowc.runtime.streams.decoding import Decoding
 from flowc.stream import SourcePlan
 

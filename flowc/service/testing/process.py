@@ -12,16 +12,16 @@ import pyarrow as pa
 from flowc.catalog import Column
 from flowc.nodes import Changelog
 from flowc.runtime.arrow import empty
-from flowc.runtime.connector import Database
+from flowc.runtime.contracts.changes import net, put_there, with_kinds
+from flowc.runtime.contracts.database import Database
+from flowc.runtime.contracts.oversize import one_batch
+from flowc.runtime.contracts.target import Writer
 from flowc.runtime.streams.compute import Compute
 from flowc.runtime.streams.decoding import Decoding
 from flowc.runtime.streams.lookups import Lookups
 from flowc.runtime.streams.origins import Origin, fail
-from flowc.runtime.streams.oversize import one_batch
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.state.memory import Memory, MemoryStore
-from flowc.runtime.streams.targets.changes import net, put_there, with_kinds
-from flowc.runtime.streams.targets.contract import Writer
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.runtime.streams.targets.memory import Kept
 from flowc.runtime.streams.watermark import Watermarks

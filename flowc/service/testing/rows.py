@@ -13,7 +13,7 @@ from flowc.catalog import Column
 from flowc.compiler.front.spec import Json
 from flowc.compiler.front.streamspec import RowsSpec
 from flowc.errors import DataError
-from flowc.runtime.codecs.json import JsonDecoder
+from flowc.runtime.formats.json.decode import JsonDecoder
 from flowc.source import Span
 from flowc.types import BIGINT, BOOLEAN, TEXT, TIMESTAMPTZ, DataType, Kind
 

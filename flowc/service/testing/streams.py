@@ -15,7 +15,7 @@ from flowc.compiler.front.streamkinds import source_kind
 from flowc.compiler.front.streamspec import TestSpec
 from flowc.compiler.ir import Lookup, Source, Stream
 from flowc.compiler.quote import ident
-from flowc.runtime.connectors.files import CsvOptions
+from flowc.runtime.stores.files import CsvOptions
 from flowc.runtime.streams.decoding import Decoding
 from flowc.service.access.sessions import Sessions
 from flowc.service.streams.discovery import over_found

@@ -1,7 +1,7 @@
 """Means, deviations, powers, roots and logarithms on DataFusion, which PostgreSQL computes as decimals of decimals.
 
 DataFusion has floats for them. Means are made of decimals that hold any sum; the others of decimals one by one, by
-functions of flowc's own (`runtime/enginedecimals`). What is made of floats, or of whole numbers alone, stays a float.
+functions of flowc's own (`runtime/engine/decimals`). What is made of floats, or of whole numbers alone, stays a float.
 """
 
 from __future__ import annotations

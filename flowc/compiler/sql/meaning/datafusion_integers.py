@@ -1,7 +1,7 @@
 """Integers of less than 64 bits on DataFusion: what PostgreSQL computes in them fits them, or is an error.
 
 DataFusion takes every whole number that is written for one of 64 bits, and so does flowc's arithmetic, so a CAST around
-a computation says what it has to fit. `runtime/arithmetic` computes both in one step.
+a computation says what it has to fit. `runtime/engine/arithmetic` computes both in one step.
 """
 
 from __future__ import annotations

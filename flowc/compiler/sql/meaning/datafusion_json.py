@@ -1,7 +1,7 @@
-"""JSON in DataFusion, which has none: calls of flowc's own functions, which `runtime/enginejson` gives to the engine.
+"""JSON in DataFusion, which has none: calls of flowc's own functions, which `runtime/engine/json` gives to the engine.
 
 JSON is text there. What is made of rows stays structs and lists, so that one call writes all of a column; names that
-begin with `flowc_` say what in them is no plain object: see `runtime/jsontext`.
+begin with `flowc_` say what in them is no plain object: see `runtime/text/json`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Texts of values on DataFusion: what a cast, `||`, `concat` and `array_to_string` make of them in PostgreSQL.
 
 Values whose text is another in DataFusion, or whose type is not known, go through functions of flowc's own, which the
-engine is given for the types that they get (`runtime/enginejson`). Texts whose digits PostgreSQL chooses by the values
+engine is given for the types that they get (`runtime/engine/json`). Texts whose digits PostgreSQL chooses by the values
 are refused.
 """
 

@@ -15,8 +15,8 @@ from flowc.errors import UsageError
 from flowc.loadplan import FunctionPlan
 from flowc.nodes import TIME, AggregatePlan
 from flowc.runtime.arrow import arrow_type, data_type
-from flowc.runtime.functions import Aggregate, Function
-from flowc.runtime.functiontypes import taken
+from flowc.runtime.engine.functions import Aggregate, Function
+from flowc.runtime.engine.functiontypes import taken
 from flowc.runtime.streams.aggregates.declared import Declared
 from flowc.runtime.streams.aggregates.exact import Exact
 from flowc.runtime.streams.aggregates.extremes import Fixed, Referenced, Timed, has_order, in_64_bits

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from flowc.runtime.functions import Aggregate
+from flowc.runtime.engine.functions import Aggregate
 from flowc.runtime.streams.aggregates.part import Count
 from flowc.runtime.streams.keyed.slots import slot_column
 

@@ -10,7 +10,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from flowc.nodes import DedupePlan, JoinPlan, NodePlan, RunningPlan, SqlPlan, WindowPlan, outputs
-from flowc.runtime.functions import Function
+from flowc.runtime.engine.functions import Function
 from flowc.runtime.streams.lookups import Versions
 from flowc.runtime.streams.operators.contract import Operator
 from flowc.runtime.streams.operators.dedupe import Dedupe

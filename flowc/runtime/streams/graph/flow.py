@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from flowc.nodes import ROW
 from flowc.runtime.badrows import BadRow
-from flowc.runtime.streams.epoch import END
+from flowc.runtime.contracts.epoch import END
 from flowc.runtime.streams.graph.build import Node
 from flowc.runtime.streams.operators.contract import LATE, NO_MESSAGE, Emitted
 from flowc.runtime.streams.operators.query import without

@@ -11,14 +11,14 @@ from flowc.catalog import Column
 from flowc.errors import UsageError
 from flowc.nodes import ROW, SqlPlan
 from flowc.runtime.arrow import empty_of
-from flowc.runtime.functions import Function
-from flowc.runtime.streams.epoch import END, Intent
+from flowc.runtime.contracts.epoch import END, Intent
+from flowc.runtime.contracts.letternotes import judges
+from flowc.runtime.contracts.oversize import one_batch
+from flowc.runtime.engine.functions import Function
 from flowc.runtime.streams.graph.build import Node, built, queries
 from flowc.runtime.streams.graph.flow import Repeats, Result, Watch, flow
 from flowc.runtime.streams.graph.state import States
-from flowc.runtime.streams.letternotes import judges
 from flowc.runtime.streams.lookups import Lookups
-from flowc.runtime.streams.oversize import one_batch
 from flowc.stream import StreamPlan
 
 Build = Callable[..., tuple[Node, ...]]

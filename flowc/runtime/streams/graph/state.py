@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 import pyarrow as pa
 
 from flowc.errors import UsageError
+from flowc.runtime.contracts.epoch import Partition
+from flowc.runtime.contracts.state import Checkpoint
 from flowc.runtime.instants import MICROS
-from flowc.runtime.streams.epoch import Partition
 from flowc.runtime.streams.graph.build import Node
 from flowc.runtime.streams.operators.contract import Decision, Remade, Verdict, said
-from flowc.runtime.streams.state.contract import Checkpoint
 from flowc.runtime.streams.trail import NEVER, distance, places_before
 from flowc.runtime.streams.watermark import WHOLE
 from flowc.stream import SourcePlan, StreamPlan

@@ -15,11 +15,11 @@ import pyarrow as pa
 
 from flowc.errors import EngineError
 from flowc.nodes import MAX_STATE
+from flowc.runtime.contracts.state import Segment
 from flowc.runtime.streams.keyed.index import Index
 from flowc.runtime.streams.keyed.runs import GROUPS, Run
 from flowc.runtime.streams.keyed.segments import NEVER, Change, Piece, joined, read, unreadable
 from flowc.runtime.streams.keyed.slots import grown, slot_column
-from flowc.runtime.streams.state.contract import Segment
 
 NO_TIME = 2**63 - 1
 """In place of the time of a group: the row says what `mark` is."""

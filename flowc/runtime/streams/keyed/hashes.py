@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flowc.runtime.enginecontext import new_context
+from flowc.runtime.engine.context import new_context
 
 _TABLE = "flowc_keys"
 

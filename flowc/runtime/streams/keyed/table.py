@@ -17,10 +17,10 @@ import pyarrow as pa
 
 from flowc.errors import EngineError
 from flowc.nodes import MAX_STATE
+from flowc.runtime.contracts.state import Segment
 from flowc.runtime.streams.keyed.runs import GROUPS, ROW_BYTES, Run
 from flowc.runtime.streams.keyed.segments import NEVER, Piece, joined
 from flowc.runtime.streams.keyed.values import Values
-from flowc.runtime.streams.state.contract import Segment
 
 _SMALL = 32_768
 _LAST = 2**63 - 1

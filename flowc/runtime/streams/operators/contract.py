@@ -9,7 +9,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from flowc.runtime.badrows import BadRow
-from flowc.runtime.streams.state.contract import Segment
+from flowc.runtime.contracts.state import Segment
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -12,12 +12,12 @@ import numpy as np
 import pyarrow as pa
 
 from flowc.nodes import DedupePlan
+from flowc.runtime.contracts.state import Segment
 from flowc.runtime.streams.keyed.firsts import firsts
 from flowc.runtime.streams.keyed.hashes import Hasher, whole
 from flowc.runtime.streams.keyed.table import Table
 from flowc.runtime.streams.operators.changed import changed
 from flowc.runtime.streams.operators.contract import NOTHING, Decision, Emitted, Least, Verdict, said
-from flowc.runtime.streams.state.contract import Segment
 
 _EVER = -(2**62)
 _SLICES = 32

@@ -20,14 +20,14 @@ import pyarrow.compute as pc
 
 from flowc.nodes import ROW, TIME, JoinPlan
 from flowc.runtime.badrows import BadRow
-from flowc.runtime.streams.epoch import END
+from flowc.runtime.contracts.epoch import END
+from flowc.runtime.contracts.state import Segment
 from flowc.runtime.streams.keyed.hashes import Hasher, whole
 from flowc.runtime.streams.keyed.runs import GROUPS, Run
 from flowc.runtime.streams.keyed.segments import NEVER
 from flowc.runtime.streams.keyed.table import Table, too_large, too_many
 from flowc.runtime.streams.operators.changed import edited
 from flowc.runtime.streams.operators.contract import NO_MESSAGE, NOTHING, Decision, Emitted, Least, Verdict, said
-from flowc.runtime.streams.state.contract import Segment
 
 _SLICES = 8
 """What is old and found a partner is forgotten so many times in the length of the bounds, and not with every epoch."""

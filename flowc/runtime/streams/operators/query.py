@@ -12,7 +12,7 @@ from flowc.errors import DataError, FlowcError
 from flowc.nodes import ROW, TIME, SqlPlan
 from flowc.runtime.arrow import arrow_field, empty_of
 from flowc.runtime.badrows import BadRow
-from flowc.runtime.functions import Function
+from flowc.runtime.engine.functions import Function
 from flowc.runtime.streams.lookups import Versions
 from flowc.runtime.streams.operators.contract import NO_MESSAGE, Emitted, Stateless
 from flowc.runtime.streams.rowwise import Made, Rowwise

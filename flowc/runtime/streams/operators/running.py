@@ -17,7 +17,8 @@ import pyarrow as pa
 from flowc.catalog import Column
 from flowc.nodes import KIND, TIME, Change, RunningPlan
 from flowc.runtime.arrow import arrow_field
-from flowc.runtime.functions import Function
+from flowc.runtime.contracts.state import Segment
+from flowc.runtime.engine.functions import Function
 from flowc.runtime.instants import MICROS
 from flowc.runtime.streams.aggregates.accumulators import Accumulators
 from flowc.runtime.streams.aggregates.part import NEVER
@@ -27,7 +28,6 @@ from flowc.runtime.streams.keyed.slots import grown
 from flowc.runtime.streams.operators.changed import changed, keeps_more
 from flowc.runtime.streams.operators.contract import NOTHING, Decision, Emitted, Least, Verdict, said
 from flowc.runtime.streams.operators.window import HIDDEN
-from flowc.runtime.streams.state.contract import Segment
 
 TTL = "group_ttl"
 """In a fingerprint, after how many microseconds without a change groups are over; None for never."""

@@ -24,11 +24,12 @@ import numpy as np
 import pyarrow as pa
 
 from flowc.nodes import TIME, Change, WindowPlan
-from flowc.runtime.functions import Function
+from flowc.runtime.contracts.epoch import END
+from flowc.runtime.contracts.state import Segment
+from flowc.runtime.engine.functions import Function
 from flowc.runtime.instants import MICROS
 from flowc.runtime.streams.aggregates.accumulators import Accumulators
 from flowc.runtime.streams.aggregates.extremes import LEAST, MOST
-from flowc.runtime.streams.epoch import END
 from flowc.runtime.streams.keyed.groupkeys import GroupKeys, with_one_zero
 from flowc.runtime.streams.keyed.runs import Run
 from flowc.runtime.streams.operators.changed import changed
@@ -37,7 +38,6 @@ from flowc.runtime.streams.operators.sessionrows import Out, SessionRows
 from flowc.runtime.streams.operators.sessionsplit import Split, by_key, heads, let_in, split
 from flowc.runtime.streams.operators.sessionstate import OPEN, SessionState
 from flowc.runtime.streams.operators.window import in_order, late_rows, window_schema
-from flowc.runtime.streams.state.contract import Segment
 
 
 class Sessions:

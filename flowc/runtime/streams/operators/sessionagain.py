@@ -18,10 +18,10 @@ import numpy as np
 import pyarrow as pa
 
 from flowc.nodes import TIME, Change, WindowPlan
-from flowc.runtime.functions import Function
+from flowc.runtime.contracts.epoch import END
+from flowc.runtime.engine.functions import Function
 from flowc.runtime.instants import MICROS
 from flowc.runtime.streams.aggregates.accumulators import Accumulators
-from flowc.runtime.streams.epoch import END
 from flowc.runtime.streams.keyed.runs import Run
 from flowc.runtime.streams.operators.contract import NOTHING, Decision, Emitted, Verdict, said
 from flowc.runtime.streams.operators.session import Sessions

@@ -10,11 +10,11 @@ import numpy as np
 import pyarrow as pa
 
 from flowc.nodes import KIND, Change
-from flowc.runtime.hexadecimal import hex_text
 from flowc.runtime.instants import MICROS
 from flowc.runtime.streams.keyed.hashes import Hasher
 from flowc.runtime.streams.operators.contract import NOTHING, Emitted
 from flowc.runtime.streams.operators.window import HIDDEN, in_order
+from flowc.runtime.text.hexadecimal import hex_text
 
 
 @dataclass(frozen=True, slots=True)

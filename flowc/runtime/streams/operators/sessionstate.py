@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from flowc.errors import EngineError
 from flowc.nodes import TIME, WindowPlan
+from flowc.runtime.contracts.state import Segment
 from flowc.runtime.instants import MICROS
 from flowc.runtime.streams.aggregates.accumulators import Accumulators
 from flowc.runtime.streams.aggregates.extremes import MOST
@@ -24,7 +25,6 @@ from flowc.runtime.streams.keyed.runs import Run
 from flowc.runtime.streams.keyed.segments import Piece, joined
 from flowc.runtime.streams.keyed.slots import grown
 from flowc.runtime.streams.keyed.waiting import Waiting
-from flowc.runtime.streams.state.contract import Segment
 
 OPEN = NO_TIME - 1
 """In place of the time of a group: the session of its key that is open. No floor is behind it."""

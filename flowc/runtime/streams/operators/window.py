@@ -25,11 +25,12 @@ from flowc.catalog import Column
 from flowc.nodes import KIND, ROW, TIME, Change, WindowPlan
 from flowc.runtime.arrow import arrow_field
 from flowc.runtime.badrows import BadRow
-from flowc.runtime.functions import Function
+from flowc.runtime.contracts.epoch import END
+from flowc.runtime.contracts.state import Segment
+from flowc.runtime.engine.functions import Function
 from flowc.runtime.instants import MICROS
 from flowc.runtime.streams.aggregates.accumulators import Accumulators
 from flowc.runtime.streams.aggregates.part import NEVER
-from flowc.runtime.streams.epoch import END
 from flowc.runtime.streams.keyed.groupkeys import GroupKeys, with_one_zero
 from flowc.runtime.streams.keyed.groups import Groups
 from flowc.runtime.streams.keyed.index import Index
@@ -38,7 +39,6 @@ from flowc.runtime.streams.operators.changed import changed, keeps_more
 from flowc.runtime.streams.operators.contract import LATE, NOTHING, Decision, Emitted, Least, Verdict, said
 from flowc.runtime.streams.operators.localtime import Progress
 from flowc.runtime.streams.operators.windowkinds import Cumulating, Hopping, kind_named, kind_of
-from flowc.runtime.streams.state.contract import Segment
 
 START, STOP, SESSION = "window_start", "window_end", "session_id"
 REOPEN = "reopen"

@@ -14,9 +14,9 @@ from itertools import groupby
 from queue import SimpleQueue
 
 from flowc.errors import FlowcError, TransientError
-from flowc.runtime.connector import Database
+from flowc.runtime.contracts.database import Database
+from flowc.runtime.contracts.state import Segment
 from flowc.runtime.streams.keyed.segments import joined, readable
-from flowc.runtime.streams.state.contract import Segment
 from flowc.runtime.streams.state.encoding import decoded, encoded
 from flowc.runtime.streams.state.segmentrows import Place, read_places, write_segments
 from flowc.stream import StateSql

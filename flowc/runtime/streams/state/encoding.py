@@ -12,10 +12,10 @@ from typing import TypeVar
 from urllib.parse import quote, unquote
 
 from flowc.runtime.badrows import BadRow
-from flowc.runtime.streams.epoch import Intent, Partition, Range
-from flowc.runtime.streams.marks import Mark
-from flowc.runtime.streams.positions import plain
-from flowc.runtime.streams.state.contract import Checkpoint
+from flowc.runtime.contracts.epoch import Intent, Partition, Range
+from flowc.runtime.contracts.marks import Mark
+from flowc.runtime.contracts.positions import plain
+from flowc.runtime.contracts.state import Checkpoint
 
 Value = TypeVar("Value")
 

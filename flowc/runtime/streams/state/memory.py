@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from flowc.runtime.badrows import BadRow
-from flowc.runtime.streams.epoch import Epoch, Intent
-from flowc.runtime.streams.state.contract import Checkpoint, Restored, Saved, Segment
-from flowc.runtime.streams.targets.contract import Fenced
+from flowc.runtime.contracts.epoch import Epoch, Intent
+from flowc.runtime.contracts.state import Checkpoint, Restored, Saved, Segment
+from flowc.runtime.contracts.target import Fenced
 
 if TYPE_CHECKING:
     import pyarrow as pa

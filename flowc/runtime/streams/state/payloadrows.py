@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from flowc.catalog import Column
 from flowc.loadplan import PROJECT
-from flowc.runtime.connector import Database
+from flowc.runtime.contracts.database import Database
 from flowc.runtime.streams.state.encoding import decoded, encoded
 from flowc.runtime.streams.state.payloads import PLAN, Payload, joined, pieces
 from flowc.stream import StateSql

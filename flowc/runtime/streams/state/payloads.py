@@ -14,7 +14,7 @@ from itertools import groupby
 import pyarrow as pa
 
 from flowc.errors import DataError
-from flowc.runtime.streams.epoch import Intent, Maker
+from flowc.runtime.contracts.epoch import Intent, Maker
 from flowc.runtime.streams.lookups import Version
 
 PIECE = 1 << 20

@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from flowc.catalog import Column
 from flowc.loadplan import PROJECT
-from flowc.runtime.connector import Database
-from flowc.runtime.streams.state.contract import Segment
+from flowc.runtime.contracts.database import Database
+from flowc.runtime.contracts.state import Segment
 from flowc.runtime.streams.state.encoding import decoded, encoded
 from flowc.stream import StateSql
 from flowc.types import BIGINT, TEXT, DataType, Kind

@@ -15,11 +15,12 @@ from dataclasses import dataclass, field, replace
 from flowc.errors import DataError, EngineError, FlowcError, UsageError
 from flowc.loadplan import PROJECT
 from flowc.runtime.badrows import BadRow
-from flowc.runtime.connector import Database, require_transactions
+from flowc.runtime.contracts.database import Database, require_transactions
+from flowc.runtime.contracts.epoch import Epoch, Intent
+from flowc.runtime.contracts.state import Checkpoint, NodeState, Restored, Saved, Segment
+from flowc.runtime.contracts.target import Fenced
 from flowc.runtime.layout import require_layout
-from flowc.runtime.streams.epoch import Epoch, Intent
 from flowc.runtime.streams.state.compaction import Compactor, compacted
-from flowc.runtime.streams.state.contract import Checkpoint, NodeState, Restored, Saved, Segment
 from flowc.runtime.streams.state.encoding import (
     checkpoint_text,
     decoded,
@@ -35,7 +36,6 @@ from flowc.runtime.streams.state.payloadrows import read_payloads, read_plans, w
 from flowc.runtime.streams.state.payloads import Kept, Payloads
 from flowc.runtime.streams.state.segmentrows import read_places, read_segments, write_segments
 from flowc.runtime.streams.state.tally import Tally
-from flowc.runtime.streams.targets.contract import Fenced
 from flowc.stream import StateSql
 
 _TRIES = 20

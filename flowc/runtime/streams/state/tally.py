@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from flowc.runtime.contracts.state import Checkpoint, NodeState, Segment
 from flowc.runtime.streams.state.compaction import FEW, Merged
-from flowc.runtime.streams.state.contract import Checkpoint, NodeState, Segment
 
 At = tuple[str, int]
 """A node and one of its key groups."""

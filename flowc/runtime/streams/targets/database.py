@@ -20,15 +20,15 @@ from flowc.errors import DataError, EngineError, FlowcError, UsageError
 from flowc.loadplan import LoadPlan
 from flowc.nodes import Changelog
 from flowc.runtime.badrows import BadRow
-from flowc.runtime.columntypes import ColumnTypes
-from flowc.runtime.connector import Database, require_transactions, stored_name
+from flowc.runtime.contracts.changes import reduced, refused
+from flowc.runtime.contracts.columntypes import ColumnTypes
+from flowc.runtime.contracts.database import Database, require_transactions, stored_name
+from flowc.runtime.contracts.epoch import Epoch, Partition, Range
+from flowc.runtime.contracts.marks import Mark
+from flowc.runtime.contracts.target import Fenced, Held, PutBack
 from flowc.runtime.layout import require_layout
-from flowc.runtime.load import write_rows
 from flowc.runtime.names import literal
-from flowc.runtime.streams.epoch import Epoch, Partition, Range
-from flowc.runtime.streams.marks import Mark
-from flowc.runtime.streams.targets.changes import reduced, refused
-from flowc.runtime.streams.targets.contract import Fenced, Held, PutBack
+from flowc.runtime.steps.write import write_rows
 from flowc.runtime.streams.targets.positionrows import is_another, last
 from flowc.runtime.streams.targets.refused import Trial
 from flowc.stream import PositionSql, TableTarget
@@ -52,7 +52,7 @@ class _Begun(Fenced):
 
 @dataclass
 class DatabaseWriter:
-    """One table of one stream, through a session of its own; see `flowc.runtime.streams.targets.contract.Writer`."""
+    """One table of one stream, through a session of its own; see `flowc.runtime.contracts.target.Writer`."""
 
     plan: TableTarget
     database: Database

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from flowc.runtime.arrow import empty
-from flowc.runtime.streams.epoch import Epoch
-from flowc.runtime.streams.marks import Mark
-from flowc.runtime.streams.targets.contract import Held, Publishing, Writer, fence_all
+from flowc.runtime.contracts.epoch import Epoch
+from flowc.runtime.contracts.marks import Mark
+from flowc.runtime.contracts.target import Held, Publishing, Writer, fence_all
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.stream import DEAD_LETTER
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from flowc.runtime.streams.epoch import Epoch, after
-from flowc.runtime.streams.marks import Mark
-from flowc.runtime.streams.targets.contract import Held
+from flowc.runtime.contracts.epoch import Epoch, after
+from flowc.runtime.contracts.marks import Mark
+from flowc.runtime.contracts.target import Held
 
 
 def _nothing(_: str) -> None:
@@ -18,7 +18,7 @@ def _nothing(_: str) -> None:
 
 @dataclass
 class Kept:
-    """Keeps the rows of a target; see `flowc.runtime.streams.targets.contract.Writer`."""
+    """Keeps the rows of a target; see `flowc.runtime.contracts.target.Writer`."""
 
     batches: list[pa.RecordBatch] = field(default_factory=list)
     pause: Callable[[str], None] = _nothing

@@ -15,10 +15,10 @@ import pyarrow as pa
 from flowc.catalog import TableName
 from flowc.errors import DataError
 from flowc.runtime.badrows import BadRow
-from flowc.runtime.connector import Database
+from flowc.runtime.contracts.database import Database
+from flowc.runtime.contracts.oversize import one_batch
+from flowc.runtime.contracts.violations import Explaining, shown
 from flowc.runtime.fit import shown_value
-from flowc.runtime.streams.oversize import one_batch
-from flowc.runtime.violations import Explaining, shown
 
 _PLACE = re.compile(r", in row 1\b")
 

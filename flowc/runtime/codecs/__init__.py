@@ -1,1 +1,0 @@
-"""Messages of streams to rows: each codec decodes whole batches in native code, and sets aside the rows it cannot."""

@@ -1,0 +1,1 @@
+"""The formats of files and messages, a folder each."""

@@ -1,0 +1,1 @@
+"""CSV: rows of files and messages."""

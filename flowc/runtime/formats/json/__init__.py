@@ -1,0 +1,1 @@
+"""JSON: documents, lines and messages."""

@@ -1,0 +1,1 @@
+"""Messages that are one value of bytes or text."""

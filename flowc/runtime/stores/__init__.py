@@ -1,0 +1,1 @@
+"""Folders and files: listing, opening, locking, and what a file is by its bytes."""

@@ -1,0 +1,413 @@
+"""Files under a folder: which ones a path names, and what their format needs to be read.
+
+Reading itself is the engine's work; this module finds the files, checks the options, and knows compression.
+"""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import io
+import lzma
+import re
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from flowc.catalog import Column
+from flowc.durations import parse_size, size_text
+from flowc.errors import DataError, EngineError, UsageError
+from flowc.loadplan import FilesRead
+from flowc.locations import local_path
+from flowc.runtime.names import nameless
+from flowc.runtime.options import text
+from flowc.runtime.stores.filelooks import not_text
+from flowc.runtime.stores.folder import Folder, shown
+from flowc.runtime.stores.lines import BLOCK
+from flowc.runtime.stores.members import Members
+
+COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zst": "zstd"}
+FORMATS = ("csv", "jsonl", "json", "parquet")
+BROKEN = (EOFError, OSError, lzma.LZMAError, zlib.error, pa.ArrowException)
+"""What is raised for bytes that are not what the file's name says of them."""
+BAD_ROWS_END = ".bad.jsonl"
+"""How the names of files end in which loads keep bad rows."""
+_MAGIC = frozenset("*?[")
+LARGEST = 1 << 29
+"""What `max_line` may be at most: Arrow counts the bytes of a text in 32 bits."""
+ASIDE = "mend the file or the read options, or set bad rows aside: `on_bad_row: skip`, or `quarantine` to keep them"
+"""The mend of a row that cannot be read."""
+MARK = b"\xef\xbb\xbf"
+"""What text in UTF-8 may begin with."""
+SHIFT = 40
+"""A position in files is the number of a file, shifted by so many bits, and the number of a row in it."""
+MARKED = "a byte order mark (EF BB BF) stands before it, as where files were put together into one"
+"""What is wrong with a line that begins so, and is not the first one."""
+RETURN = "holds a carriage return of its own, and lines end in line feeds"
+"""What is wrong with a line that may be several to whoever wrote it."""
+_RETURN = re.compile(rb"\r(?!\n|\Z)")
+_MARKS = ("delimiter", "quote", "escape", "comment")
+
+
+T = TypeVar("T")
+Bytes = io.BufferedReader | gzip.GzipFile
+_PIECE = 1 << 20
+_MARK = "\udcff"
+"""Stands for bytes that are no text: as UTF-8 it becomes a byte that no text has, so that its row is found bad."""
+
+
+class Files:
+    """A folder of files on this machine, as a connection of kind `files` names it."""
+
+    kind = "files"
+
+    def __init__(self, options: Mapping[str, object], root: Path | None = None) -> None:
+        uri = text(options, "uri") or "."
+        self.folder = (root or Path()) / local_path(uri, "`uri`")
+        self.options = cast("Mapping[str, object]", options.get("read") or {})
+
+    def find(self, path: str) -> tuple[Path, ...]:
+        """The files that a path or glob names, in the order of their names; bad rows that were kept are none of them.
+
+        Raises:
+            EngineError: there is none.
+            DataError: one leads out of the folder or nowhere, or is a pipe or a device.
+        """
+        folder = Folder(self.folder)
+        exact = folder.require(self.folder / path)
+        if exact.exists() and not exact.is_dir():
+            return (folder.file(exact),)
+        if exact.is_dir():
+            message = f"`{exact}` is a folder"
+            raise EngineError(
+                message, code="file-not-found", help=f"name the files in it: path: {path.rstrip('/')}/*.csv"
+            )
+        if not _MAGIC & set(path):
+            message = f"there is no file `{path}` in `{self.folder}`"
+            raise EngineError(message, code="file-not-found", help="check `path` and the connection's `uri`")
+        names = sorted({name for name in folder.names(path) if not keeps_bad_rows(name, path)})
+        paths = (folder.require(self.folder / name) for name in names)
+        there = (each for each in paths if (each.is_symlink() or each.exists()) and not each.is_dir())
+        found = tuple(map(folder.file, there))
+        if not found:
+            message = f"no file in `{self.folder}` matches `{path}`"
+            raise EngineError(message, code="file-not-found", help="check `path` and the connection's `uri`")
+        return found
+
+
+def keeps_bad_rows(name: str, pattern: str) -> bool:
+    """Whether a file that a pattern finds holds bad rows of others: it is read only where the pattern says so."""
+    return name.endswith(BAD_ROWS_END) and not pattern.endswith(BAD_ROWS_END)
+
+
+@dataclass(frozen=True, slots=True)
+class CsvOptions:
+    """How CSV is read."""
+
+    header: bool = True
+    delimiter: str = ","
+    quote: str = '"'
+    escape: str | None = None
+    comment: str | None = None
+    null_regex: str | None = None
+    ragged: bool = False
+    infer_rows: int = 10_000
+    skip_rows: int = 0
+    encoding: str | None = None
+    max_line: int = 16 << 20
+    max_columns: int = 10_000
+
+    @property
+    def as_it_is(self) -> bool:
+        """Whether the bytes of a file are its rows: nothing is to be skipped or recoded."""
+        return not self.skip_rows and _is_utf8(self.encoding)
+
+
+@dataclass(frozen=True, slots=True)
+class JsonOptions:
+    """How JSON is read."""
+
+    infer_rows: int = 10_000
+    max_line: int = 16 << 20
+    max_columns: int = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class ParquetOptions:
+    """How Parquet is read."""
+
+    max_columns: int = 10_000
+
+
+def csv_options(read: FilesRead, files: Files) -> CsvOptions:
+    """The options of a CSV source, the connection's own beneath its.
+
+    Raises:
+        UsageError: an option that CSV has not, or one of the wrong kind.
+    """
+    options = _made(CsvOptions, "CSV", read, files)
+    _check(options)
+    return options
+
+
+def json_options(read: FilesRead, files: Files) -> JsonOptions:
+    """The options of a source of JSON, the connection's own beneath its.
+
+    Raises:
+        UsageError: an option that JSON has not.
+    """
+    return _made(JsonOptions, "JSON", read, files)
+
+
+def parquet_options(read: FilesRead, files: Files) -> ParquetOptions:
+    """The options of a source of Parquet, the connection's own beneath its.
+
+    Raises:
+        UsageError: an option that Parquet has not.
+    """
+    return _made(ParquetOptions, "Parquet", read, files)
+
+
+def _made(kind: type[T], form: str, read: FilesRead, files: Files) -> T:
+    known: Mapping[str, object] = kind.__dataclass_fields__  # type: ignore[attr-defined]
+    given = {**files.options, **read.options}
+    if unknown := next((name for name in given if name not in known), None):
+        raise UsageError(f"{form} has no option `{unknown}`", code="unusable-option", help="one of " + ", ".join(known))
+    if "max_line" in given:
+        given["max_line"] = _most(str(given["max_line"]))
+    return kind(**given)
+
+
+def _most(text: str) -> int:
+    most = parse_size(text)
+    if not 0 < most <= LARGEST:
+        message = f"the option `max_line` is {text}, and may be {size_text(LARGEST)} at most"
+        raise UsageError(message, code="unusable-option")
+    return most
+
+
+def _check(options: CsvOptions) -> None:
+    """Raises UsageError for marks that cannot be told apart, a pattern that is none, and an unknown encoding."""
+    marks = {name: getattr(options, name) for name in _MARKS}
+    wrong = next((name for name, mark in marks.items() if mark is not None and not _is_mark(mark)), None)
+    if wrong is not None:
+        raise UsageError(f"the option `{wrong}` is not one character of ASCII", code="unusable-option")
+    wrong = next((name for name, mark in marks.items() if mark in ("\n", "\r")), None)
+    if wrong is not None:
+        raise UsageError(f"the option `{wrong}` is the end of a line", code="unusable-option")
+    if options.delimiter in (options.quote, options.escape):
+        raise UsageError("the option `delimiter` means something else already", code="unusable-option")
+    try:
+        pc.match_substring_regex(pa.array([""]), options.null_regex or "")
+    except pa.ArrowInvalid as error:
+        raise UsageError(f"the option `null_regex` is no pattern: {error}", code="unusable-option") from None
+    if not _is_encoding(options.encoding):
+        message = f"there is no encoding `{options.encoding}`"
+        raise UsageError(message, code="unusable-option", help="for instance utf-16, latin-1, cp1252 or shift_jis")
+
+
+def _is_mark(value: object) -> bool:
+    return len(str(value)) == 1 and str(value).isascii()
+
+
+def _is_encoding(name: str | None) -> bool:
+    """Whether texts can be read in it, and what is none in it can be told: `idna` and `punycode` refuse to."""
+    try:
+        return name is None or isinstance(b"a".decode(name, "surrogateescape"), str)
+    except UnicodeDecodeError:
+        return True
+    except (LookupError, UnicodeError):
+        return False
+
+
+def compression(path: Path) -> str | None:
+    """How a file is compressed, by its name."""
+    return COMPRESSIONS.get(path.suffix.lower())
+
+
+def opened(path: Path) -> Bytes:
+    """A file's bytes, decompressed. Raises DataError for one of no text, or not compressed as its name says."""
+    how = compression(path)
+    if (wrong := not_text(path, how)) is not None:
+        raise unreadable(path, *wrong)
+    if how == "gzip":
+        return gzip.GzipFile(path)
+    if how in ("bz2", "xz"):
+        return io.BufferedReader(Members(path, how))
+    if how == "zstd":
+        return io.BufferedReader(pa.input_stream(str(path), compression="zstd"))
+    return path.open("rb")
+
+
+def without_mark(opened: Callable[[], Bytes]) -> Bytes:
+    """The bytes of a file behind the mark that one in UTF-8 may begin with."""
+    stream = opened()
+    # As little as a byte may be there to be looked at, however long the file is.
+    if MARK.startswith(stream.peek(len(MARK))[: len(MARK)]) and stream.read(len(MARK)) != MARK:
+        stream.close()
+        return opened()
+    return stream
+
+
+def csv_bytes(path: Path, options: CsvOptions) -> Bytes:
+    """The bytes of a CSV file in UTF-8, from the row on with which it begins.
+
+    Raises:
+        DataError: it looks like another encoding; a row that is skipped holds a carriage return of its own, so that
+            others may be skipped with it; or all of its rows are skipped, and more.
+    """
+    stream = opened(path)
+    if not _is_utf8(options.encoding):
+        stream = io.BufferedReader(_Recoded(stream, str(options.encoding)))
+    else:
+        demand_utf8(path, stream, "say so: `read: { encoding: utf-16 }`")
+    is_empty = not stream.peek(1)
+    for number in range(0 if is_empty else options.skip_rows):
+        if not stream.peek(1):
+            words = f"it has {number} line{'s' * (number > 1)}, and `skip_rows` leaves out {options.skip_rows}"
+            raise unreadable(path, words)
+        if _holds_return(stream):
+            raise unreadable(path, f"line {number + 1}, which is skipped, {RETURN}")
+    return stream
+
+
+def demand_utf8(path: Path, stream: Bytes, help: str) -> None:
+    """Raises DataError where bytes begin with the mark of another encoding."""
+    if (head := stream.peek(4)).startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        found = "UTF-32" if head.startswith(codecs.BOM_UTF32_LE) else "UTF-16"
+        raise unreadable(path, f"this looks like {found}, and is read as UTF-8", help.replace("utf-16", found.lower()))
+
+
+def _holds_return(stream: Bytes) -> bool:
+    """Reads a line, of which no more than a block is held; whether a carriage return stands in it, not at its end."""
+    found, last = False, b""
+    while part := stream.readline(BLOCK):
+        found = found or _RETURN.search(last + part) is not None
+        last = part[-1:]
+        if last == b"\n":
+            break
+    return found or last == b"\r"
+
+
+def too_many(path: Path, words: str, most: int) -> DataError:
+    """The error for a file that has more columns than it may."""
+    help = f"is it read as the format that it is? else allow more: read: {{ max_columns: {most * 10} }}"
+    return DataError(
+        f"`{shown(path)}` cannot be read: {words}, and `max_columns` is {most}", code="unreadable-file", help=help
+    )
+
+
+def demand_columns(path: Path, metadata: Any, most: int, wanted: Iterable[str] = ()) -> None:
+    """Raises DataError where a file of Parquet has too many columns, with those within others, or one of no name.
+
+    So it does where the file contradicts itself about its rows. Where only the columns `wanted` are read, others may be
+    called whatever they are.
+    """
+    if metadata.num_columns > most:
+        raise too_many(path, f"it has {metadata.num_columns} columns, counted with those within others", most)
+    held = sum(metadata.row_group(group).num_rows for group in range(metadata.num_row_groups))
+    if held != metadata.num_rows:
+        words = f"it says that it has {metadata.num_rows} rows, and its row groups {held}"
+        raise unreadable(path, words, "write the file anew")
+    names = [metadata.schema.column(place).path for place in range(metadata.num_columns)]
+    if (wrong := nameless(names)) and wanted:
+        parents = tuple(f"{name}." for name in wanted)
+        wrong = nameless(name for name in names if name in wanted or name.startswith(parents))
+    if wrong:
+        raise unreadable(path, wrong, "give the column another name")
+
+
+def with_names(path: Path, read: Callable[[], T]) -> T:
+    """What is read of a Parquet file. Raises DataError where the name of a column is no text: Arrow takes none such."""
+    try:
+        return read()
+    except UnicodeDecodeError:
+        raise unreadable(path, "the name of a column is not UTF-8", "give the column another name") from None
+
+
+def has_nul(kind: Any) -> bool:
+    """Whether a field of a schema or a type, or one within it, has a NUL in its name."""
+    fields = kind if isinstance(kind, pa.Schema) else (kind.field(place) for place in range(kind.num_fields))
+    return any("\0" in field.name or has_nul(field.type) for field in fields)
+
+
+def demand_names(path: Path, names: Sequence[str], columns: Iterable[Column] = ()) -> None:
+    """Raises DataError where of the names of a file's columns two are the same, or one of these columns is missing."""
+    if (twice := next((name for name, count in Counter(names).items() if count > 1), None)) is not None:
+        raise unreadable(path, f"it has several columns `{twice}`", "give each a name of its own")
+    if missing := next((column for column in columns if column.name not in names), None):
+        raise unreadable(path, f"it has no column `{missing.name}`, only " + ", ".join(f"`{name}`" for name in names))
+
+
+def intact(path: Path, parts: Iterator[T]) -> Iterator[T]:
+    """What is read of a file. Raises DataError with its name where its bytes are broken."""
+    try:
+        yield from parts
+    except MemoryError:
+        raise
+    except BROKEN as error:
+        raise unreadable(path, str(error)) from error
+
+
+def unreadable(path: Path, why: str, help: str = "mend the file or the read options") -> DataError:
+    """The error for a file whose content cannot be read."""
+    return DataError(f"`{shown(path)}` cannot be read: {why}", code="unreadable-file", help=help)
+
+
+class NoColumns(DataError):
+    """Files in which there is no row yet to find columns in."""
+
+
+def no_columns(path: Path, why: str = "it is empty") -> NoColumns:
+    """The error for a file that has no row."""
+    told = unreadable(path, f"{why}, so its columns are unknown")
+    return NoColumns(told.message, code=told.code, help=told.help)
+
+
+def _marked(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeDecodeError)
+    return _MARK, error.end
+
+
+codecs.register_error("flowc-mark", _marked)
+
+
+def _is_utf8(encoding: str | None) -> bool:
+    """Whether bytes in that encoding are UTF-8 as they are. Raises LookupError for an encoding that is none."""
+    return encoding is None or codecs.lookup(encoding).name in ("utf-8", "utf-8-sig", "ascii")
+
+
+class _Recoded(io.RawIOBase):
+    """A stream of bytes in some encoding as UTF-8."""
+
+    def __init__(self, stream: Any, encoding: str) -> None:
+        self._stream = stream
+        self._decoder = codecs.getincrementaldecoder(encoding)("flowc-mark")
+        self._left = memoryview(b"")
+        self._ended = False
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fills the buffer; 0 at the end."""
+        while not self._left and not self._ended:
+            piece = self._stream.read(_PIECE)
+            self._ended = not piece
+            text = self._decoder.decode(piece, final=self._ended)
+            self._left = memoryview(text.encode("utf-8", "surrogateescape"))
+        count = min(len(buffer), len(self._left))
+        buffer[:count], self._left = self._left[:count], self._left[count:]
+        return count
+
+    def close(self) -> None:
+        """Closes the stream behind it too."""
+        self._stream.close()
+        super().close()

@@ -1,0 +1,1 @@
+"""DuckDB: source, target and sessions."""

@@ -1,0 +1,1 @@
+"""Files in folders: source, target and sessions."""

@@ -1,0 +1,476 @@
+"""A folder of files as a source of a stream: each file is read once, in the order in which the files were found."""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from flowc.catalog import Column
+from flowc.errors import DataError, EngineError, FlowcError
+from flowc.loadplan import FilesRead
+from flowc.runtime.badrows import first_indices
+from flowc.runtime.contracts.epoch import Range
+from flowc.runtime.contracts.oversize import one_batch
+from flowc.runtime.contracts.source import STREAM, UNREAD, Membership, Polled, start_time
+from flowc.runtime.formats.csv.header import csv_names
+from flowc.runtime.formats.csv.quotes import Quoting
+from flowc.runtime.formats.csv.records import Records, csv_records, records
+from flowc.runtime.formats.json.array import json_pieces
+from flowc.runtime.formats.parquet.sizes import rows_together
+from flowc.runtime.stores.filelooks import not_parquet
+from flowc.runtime.stores.files import (
+    BROKEN,
+    SHIFT,
+    Files,
+    JsonOptions,
+    ParquetOptions,
+    csv_options,
+    demand_columns,
+    demand_names,
+    has_nul,
+    intact,
+    json_options,
+    opened,
+    parquet_options,
+    unreadable,
+    with_names,
+    without_mark,
+)
+from flowc.runtime.stores.folder import Folder, shown
+from flowc.runtime.stores.lines import TooLong, pieces
+from flowc.runtime.systems.files.registry import EVER, Facts, Known, Registry
+from flowc.stream import MAX_BYTES
+
+_LOOK = 1.0
+"""Seconds between two looks into the folder."""
+_LINES = (1 << SHIFT) - 1
+_TOGETHER = 65_536
+"""Rows of Parquet that are decoded together, where they are not large."""
+_FIELDS: Mapping[str, pa.DataType] = {
+    "_key": pa.binary(),
+    "_headers": pa.list_(pa.struct([("key", pa.string()), ("value", pa.binary())])),
+    "_event_ms": pa.int64(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """What lies between two positions: files, their bytes as a whole, and rows where these are known."""
+
+    files: int
+    bytes: int
+    rows: int | None
+
+
+class FileSource:
+    """One path or glob of files; see `flowc.runtime.contracts.source.PlacedSource`.
+
+    Messages have `_topic` too, the path. `_value` are the bytes of a row (a struct in Parquet). With `once`, only what
+    is there at the beginning is read. With `skips`, what is left of a file that cannot be read is one bad message.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        files: Files,
+        read: FilesRead,
+        facts: Facts,
+        *,
+        columns: Sequence[str] = (),
+        start: str = "earliest",
+        once: bool = False,
+        skips: bool = False,
+    ) -> None:
+        self.log = ""
+        self.name = name
+        self._read, self._columns, self._start, self._once = read, tuple(columns), start, once
+        self._skips = skips
+        self._registry = Registry(name, files.folder, read.path, facts)
+        self._options = csv_options(read, files) if read.format == "csv" else None
+        self._limits = json_options(read, files) if read.format in ("json", "jsonl") else JsonOptions()
+        self._parquet = parquet_options(read, files) if read.format == "parquet" else ParquetOptions()
+        self._quoting = Quoting(self._options) if self._options else None
+        self._files = files
+        self._at = 0
+        self._stood: tuple[int, str] | None = None
+        self._paused = False
+        self._blocks: Iterator[Records] | None = None
+        self._block: Records | None = None
+        self._looked = 0.0
+        self.headers: Mapping[int, tuple[str, ...]] = _Headers(self._header)
+        """The names of the columns of every CSV file that was opened, by its number."""
+
+    def open(self) -> None:
+        """Takes what is remembered of files."""
+        self._registry.load()
+
+    def read_by(self, former: str, position: str, log: str) -> frozenset[str]:
+        """The files that `path` names and that the source of that name has read, whole or in part."""
+        return self._registry.read_by(former, position, log)
+
+    def close(self) -> None:
+        """Leaves the file that is open."""
+        self._blocks = self._block = None
+
+    def stand(self, positions: Mapping[int, int], logs: Mapping[int, str]) -> None:
+        """Learns where the stream stands, and by which paths it came there."""
+        position = positions.get(0, 0)
+        self._stood = position, logs.get(0, "") if position else ""
+
+    @property
+    def unedited(self) -> bool:
+        """Whether it goes on to read by the path of the last epoch."""
+        return self._registry.unedited
+
+    def assign(self, positions: Mapping[int, int]) -> None:
+        """Goes to the stored position, or to where the stream starts.
+
+        Raises:
+            EngineError: the position is of a file that nothing is remembered of.
+        """
+        self.close()
+        stored = positions.get(0)
+        self._at, self._paused = stored or 0, False
+        place, self._stood = self._stood or (self._at, ""), None
+        if stored is None:
+            self._registry.begin(_since(self._start))
+        elif stored >> SHIFT > len(self._registry.files) or not self._registry.knows(place[1]):
+            raise lost_list(self.name, stored)
+        self._registry.stand(*place)
+        self._looked = 0.0
+        if self._once:
+            self._settle()
+        self._registry.warn_of_none()
+
+    def _settle(self) -> None:
+        """Finds what is there; what has just been written is waited for, what still is being written left.
+
+        The last look begins when the time is over: what counts is how old files are then, however long a look takes.
+        """
+        began = time.monotonic()
+        end = began + 2 * _LOOK + 0.5
+        while self._registry.look() and began < end:
+            time.sleep(_LOOK / 10)
+            began = time.monotonic()
+
+    def between(self, start: int, end: int) -> Extent:
+        """How much is read from one position to another. Parquet tells its rows; text would have to be read."""
+        last = (end >> SHIFT) + ((end & _LINES) > 0)
+        seen = self._registry.files[start >> SHIFT : last] if end > start else []
+        rows = self._rows(start, end) if self._read.format == "parquet" else None
+        return Extent(len(seen), sum(file.size for file in seen), rows)
+
+    def shown(self, position: int) -> str:
+        """A position for people: the file that is read on there, and the line of it."""
+        number, line = position >> SHIFT, position & _LINES
+        files = self._registry.files
+        if number >= len(files):
+            return f"behind {shown(files[-1].path)}" if files else "the beginning"
+        what = "row" if self._read.format == "parquet" else "line"
+        return f"{shown(files[number].path)}{f', {what} {line + 1}' if line else ''}"
+
+    def unreadable(self, start: int, end: int) -> tuple[Path, int] | None:
+        """The last file between two positions that is gone or is another one now, and the position behind it."""
+        last = (end >> SHIFT) + ((end & _LINES) > 0)
+        for number in reversed(range(start >> SHIFT, min(last, len(self._registry.files)))):
+            try:
+                if self._registry.names(number, number << SHIFT):
+                    self._registry.check(number)
+            except FlowcError:
+                return self._files.folder / self._registry.files[number].path, (number + 1) << SHIFT
+        return None
+
+    def _rows(self, start: int, end: int) -> int | None:
+        files = range(start >> SHIFT, min(end >> SHIFT, len(self._registry.files)))
+        try:
+            folder = Folder(self._files.folder)
+            whole = sum(parquet_rows(folder.file(folder.path / self._registry.files[number].path)) for number in files)
+        except (DataError, *BROKEN):  # gone, or another file by now
+            return None
+        return whole + (end & _LINES) - (start & _LINES)
+
+    def starting(self, start: str) -> Mapping[int, int]:
+        """The first file that is known and counts for a stream that starts so, by its place among them."""
+        since, files = _since(start), self._registry.files
+        first = next((number for number, seen in enumerate(files) if seen.mtime >= since), len(files))
+        return {0: first << SHIFT}
+
+    def join(self, membership: Membership[int]) -> None:
+        """Files have no group; one worker reads them all."""
+        self.assign(membership.stored())
+
+    def poll(self, max_rows: int, max_wait: float, max_bytes: int = MAX_BYTES) -> Polled | None:
+        """The next rows, of one file or of several."""
+        start, parts = self._at, [] if self._paused else list(self._gather(max_rows, max_bytes))
+        if parts:
+            self._pass()
+        if not parts and self._at == start:
+            if self._due():
+                self._look()
+            else:
+                time.sleep(min(max_wait, _LOOK / 5))
+            return None
+        rows = one_batch(parts) if parts else self._messages(pa.array([], pa.binary()), pa.array([], pa.int64()), None)
+        self._registry.store_stretch()
+        range_ = Range.numbered(self.name, 0, start, self._at, self._registry.stretch.key)
+        return Polled(self.name, rows, (range_,), time.time())
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether every file that is known is read."""
+        return self._paused or not self.behind
+
+    @property
+    def behind(self) -> frozenset[int]:
+        """The one partition that there is, where not every file that is known is read."""
+        return frozenset((0,) if self._at >> SHIFT < len(self._registry.files) else ())
+
+    def _due(self) -> bool:
+        return not self._once and time.monotonic() >= self._looked
+
+    def _look(self) -> None:
+        began = time.monotonic()
+        self._registry.look()
+        # A large folder is looked into less often.
+        self._looked = time.monotonic() + max(_LOOK, 10 * (time.monotonic() - began))
+
+    def _gather(self, max_rows: int, max_bytes: int) -> Iterator[pa.RecordBatch]:
+        schema: pa.Schema | None = None
+        while max_rows > 0 and (block := self._next()) is not None:
+            number = self._at >> SHIFT
+            taken = _within(block.values.slice(0, max_rows), max_bytes)
+            if not taken and schema is not None:
+                return
+            taken = taken or 1
+            lines = block.lines.slice(0, taken)
+            made = self._messages(block.values.slice(0, taken), pc.add(lines, number << SHIFT), number, *_fault(block))
+            if schema is not None and made.schema != schema:
+                return  # Parquet of other types, or a fault: an epoch has one schema
+            schema, max_rows = made.schema, max_rows - taken
+            max_bytes -= block.values.slice(0, taken).nbytes
+            self._leave(block, taken, number)
+            yield made
+
+    def _pass(self) -> None:
+        """Moves the position behind a file whose last row was given, so that nothing reads the file again.
+
+        What goes wrong here goes wrong once more, and is reported, when the file is read on.
+        """
+        if self._block is not None or self._blocks is None:
+            return
+        number = self._at >> SHIFT
+        try:
+            self._block = next(self._blocks, None)
+            self._registry.check(number)
+        except MemoryError:
+            raise
+        except (FlowcError, *BROKEN):
+            self._block = self._blocks = None
+            return
+        if self._block is None:
+            self._blocks, self._at = None, (number + 1) << SHIFT
+        elif self._block.fault is not None and not self._skips:
+            self._block = self._blocks = None
+
+    def _leave(self, block: Records, taken: int, number: int) -> None:
+        """What is left of a block after so many of its rows."""
+        if taken == len(block.values):
+            self._block, line = None, block.end
+        else:
+            self._block = Records(block.values.slice(taken), block.lines.slice(taken), block.end)
+            line = self._block.lines[0].as_py()
+        self._at = (number << SHIFT) + line
+
+    def _next(self) -> Records | None:
+        """The next rows; None where no further file is known."""
+        while self._block is None or not len(self._block.values):
+            number = self._at >> SHIFT
+            if number >= len(self._registry.files):
+                return None
+            if self._blocks is None and not self._registry.names(number, self._at):
+                self._at = (number + 1) << SHIFT
+                continue
+            path, line = self._registry.check(number), self._at & ((1 << SHIFT) - 1)
+            try:
+                self._blocks = self._blocks or self._opened(path, number, line)
+                self._block = next(self._blocks, None)
+            except MemoryError:  # Arrow's own is among its other errors, and tells of no damage
+                raise
+            except (DataError, *BROKEN) as error:
+                self._block, self._blocks = self._broken(path, line, error), None
+            self._registry.check(number)
+            if self._block is not None and self._block.fault is not None and not self._skips:
+                raise self._block.fault
+            if self._block is None:
+                self._blocks, self._at = None, (number + 1) << SHIFT
+        return self._block
+
+    def _broken(self, path: Path, line: int, error: Exception) -> Records:
+        """One bad message in place of what is left of a file. What the machine is at fault for is no fault of it."""
+        other = not_parquet(path) if self._read.format == "parquet" and not isinstance(error, DataError) else None
+        fault = error if isinstance(error, DataError) else unreadable(path, *(other or (str(error),)))
+        if not self._skips or getattr(error.__cause__ or error, "errno", None) is not None:
+            raise fault from None
+        self._registry.check(self._at >> SHIFT)  # of a file that was changed, nothing is known
+        return Records(pa.nulls(1, pa.binary()), pa.array([line], pa.int64()), 1 << SHIFT, fault)
+
+    def _opened(self, path: Path, number: int, line: int) -> Iterator[Records]:
+        Folder(self._files.folder).file(path)
+        if self._read.format == "parquet":
+            return _parquet(
+                path, line, self._parquet.max_columns, () if self._read.inferred else self._read.columns or ()
+            )
+        if self._options is None:
+            return records(self._pieces(path), path, None, line)
+        assert self._quoting is not None
+        return csv_records(path, self._options, self._quoting, self.headers[number], line)
+
+    def again(self, path: str, position: int) -> Iterator[Records]:
+        """The records of a text file that was read before, from a position in it on.
+
+        Raises:
+            DataError: it is another one now, or cannot be read.
+            EngineError: it is gone, or nothing is remembered of it.
+        """
+        number = position >> SHIFT
+        if not any(shown(seen.path) == path for seen in self._registry.files[number : number + 1]):
+            raise EngineError("nothing is remembered of its file", code="file-not-found")
+        file = self._registry.check(number)
+        yield from intact(file, self._opened(file, number, position & _LINES))
+
+    def _pieces(self, path: Path) -> Iterator[bytes | TooLong]:
+        if self._read.format not in ("json", "jsonl"):
+            return pieces(without_mark(lambda: opened(path)), self._limits.max_line)
+        return json_pieces(path, self._limits.max_line)
+
+    def _header(self, number: int) -> tuple[str, ...]:
+        assert self._options is not None
+        return csv_names(self._registry.check(number), self._options, self._read)
+
+    def _messages(
+        self, values: pa.Array, offsets: pa.Array, number: int | None, fault: DataError | None = None, size: int = 0
+    ) -> pa.RecordBatch:
+        seen = self._registry.files[number] if number is not None else None
+        count = len(values)
+        moment = pa.scalar(seen.mtime // 1000 if seen else 0, pa.timestamp("us", "UTC"))
+        given: dict[str, Any] = {
+            "_value": lambda: values,
+            "_partition": lambda: pa.repeat(pa.scalar(0, pa.int32()), count),
+            "_offset": lambda: offsets,
+            "_topic": lambda: pa.repeat(pa.scalar(shown(seen.path) if seen else "", pa.string()), count),
+            "_event_ts": lambda: pa.repeat(moment, count),
+            **{name: lambda kind=kind: pa.nulls(count, kind) for name, kind in _FIELDS.items()},
+        }
+        if fault is not None:
+            told = {"code": fault.code, "message": fault.message, "size": size}
+            given["_unread"] = lambda: pa.array([told], UNREAD)
+        more = () if fault is None else ("_unread",)
+        names = dict.fromkeys(("_value", "_partition", "_offset", "_topic", *self._columns, *more))
+        return pa.RecordBatch.from_arrays([given[name]() for name in names], names=list(names))
+
+    def pause(self, partitions: Iterable[int]) -> None:
+        """Reads no further, where that is the one partition."""
+        self._paused = self._paused or 0 in partitions
+
+    def resume(self, partitions: Iterable[int]) -> None:
+        """Reads on."""
+        self._paused = self._paused and 0 not in partitions
+
+    def positions(self) -> Mapping[int, int]:
+        """Where it is read on."""
+        return {0: self._at}
+
+    def end_offsets(self) -> Mapping[int, int]:
+        """Behind the last file that is known."""
+        return {0: len(self._registry.files) << SHIFT}
+
+    def commit(self, written: Mapping[int, int], durable: Mapping[int, int]) -> None:
+        """Nobody has to be told."""
+
+
+def unknown_file(source: str, facts: Mapping[str, str], position: int) -> bool:
+    """Whether a position is in a file that facts do not name."""
+    return position >> SHIFT > Known.at(source, facts, 0).known
+
+
+def lost_list(source: str, position: int) -> EngineError:
+    """What is said of a position in a file that nothing is remembered of."""
+    message = f"the position of source `{source}` is in file {position >> SHIFT}, unknown to its state"
+    help = f"bring the state store back, or have all files read again: `flowc rewind {STREAM} --to earliest`"
+    return EngineError(message, code="state-lost", help=help)
+
+
+class _Headers(dict[int, tuple[str, ...]]):
+    """The headers of files, each read when it is first asked for."""
+
+    def __init__(self, read: Callable[[int], tuple[str, ...]]) -> None:
+        super().__init__()
+        self._read = read
+
+    def __missing__(self, number: int) -> tuple[str, ...]:
+        self[number] = self._read(number)
+        return self[number]
+
+
+def _fault(block: Records) -> tuple[DataError | None, int]:
+    """Why there is one bad message in place of records, and the bytes that are left out."""
+    return block.fault, block.long.size if block.long else 0
+
+
+def _within(values: pa.Array, most: int) -> int:
+    """How many of the first values have so many bytes together at most."""
+    if values.nbytes <= most:
+        return len(values)
+    return bisect_right(range(1, len(values) + 1), most, key=lambda count: values.slice(0, count).nbytes)
+
+
+def _since(start: str) -> int:
+    """The modification, in nanoseconds, from which on files count that are there at the start."""
+    at = start_time(start)
+    if at is None:
+        return EVER if start == "latest" else -EVER
+    return at * 1_000_000
+
+
+def parquet_rows(path: Path) -> int:
+    """How many rows a file says that it has."""
+    import pyarrow.parquet as pq
+
+    return int(with_names(path, lambda: pq.read_metadata(path)).num_rows)
+
+
+def _parquet(path: Path, row: int, most: int, demanded: Iterable[Column]) -> Iterator[Records]:
+    """The rows of a file from a number on, as structs.
+
+    Raises DataError where it has more columns than `most`, two of one name, or not those that are demanded.
+    """
+    import pyarrow.parquet as pq
+
+    with with_names(path, lambda: pq.ParquetFile(path)) as file:
+        wanted = [column.name for column in demanded]
+        demand_columns(path, file.metadata, most, wanted)
+        demand_names(path, file.schema_arrow.names, demanded)
+        columns = wanted if has_nul(file.schema_arrow) else None
+        at = 0
+        for group in range(file.num_row_groups):
+            count = file.metadata.row_group(group).num_rows
+            if at + count <= row:
+                at += count
+                continue
+            together = rows_together(path, file.metadata, group, _TOGETHER)
+            end = at + count
+            for batch in file.iter_batches(together, row_groups=[group], columns=columns):
+                values = pa.StructArray.from_arrays(batch.columns, fields=list(batch.schema))
+                lines, at = pc.add(first_indices(len(values)), at), at + len(values)
+                if at > row:
+                    left = max(0, row - (at - len(values)))
+                    yield Records(values.slice(left), lines.slice(left), at)
+            if at != end:  # Arrow ends where the shortest column does
+                raise unreadable(path, f"row group {group + 1} has {count} rows, and {count - end + at} can be read")

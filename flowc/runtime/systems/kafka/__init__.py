@@ -1,0 +1,1 @@
+"""Apache Kafka: source, target and sessions."""
