@@ -8,7 +8,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from flowc.compiler.migrate.engines import postgres_shadow
+from flowc.compiler.systems.postgres import shadow as postgres_shadow
 from tests.commands import Inside
 from tests.migrate.killing import die_at
 

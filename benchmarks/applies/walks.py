@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks.applies.__main__ import place
 from benchmarks.applies.walk import Walk
-from flowc.compiler.migrate.engines import postgres_shadow
+from flowc.compiler.systems.postgres import shadow as postgres_shadow
 from tests.stores import KINDS
 
 STEPS = 10

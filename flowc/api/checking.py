@@ -11,7 +11,7 @@ from flowc.api.linted import Where
 from flowc.api.specs import DEFAULT_SPECS, Specs, spec_paths
 from flowc.compiler import stages
 from flowc.compiler.front.spec import Name
-from flowc.compiler.sql.checker import Checker
+from flowc.compiler.sql.checks.checker import Checker
 from flowc.diagnostics import Diagnostic, Reporter, Severity, did_you_mean
 from flowc.masker import Masker
 from flowc.render.diagnostics import concise, render, summary

@@ -11,7 +11,7 @@ from flowc.api.failures import SpecErrors
 from flowc.compiler import stages
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.ir import Ir
-from flowc.compiler.sql.checker import Checker
+from flowc.compiler.sql.checks.checker import Checker
 from flowc.diagnostics import Diagnostic, Reporter, did_you_mean
 from flowc.errors import UsageError
 from flowc.masker import Masker

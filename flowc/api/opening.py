@@ -14,7 +14,7 @@ from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.front.places import Place
 from flowc.compiler.front.project import ProjectSpec
 from flowc.compiler.ir import Ir, Pipeline
-from flowc.compiler.sql.checker import Checker
+from flowc.compiler.sql.checks.checker import Checker
 from flowc.diagnostics import Diagnostic, did_you_mean
 from flowc.errors import UsageError
 from flowc.service.access.databases import resolved_databases

@@ -18,7 +18,7 @@ from flowc.api.specs import DEFAULT_SPECS, Specs, spec_paths
 from flowc.compiler.loads.identity import Identity
 from flowc.compiler.loads.load import Reread
 from flowc.compiler.passes.writers import shared_tables, with_unresolved
-from flowc.compiler.sql.tableplaces import keys_in
+from flowc.compiler.sql.types.tableplaces import keys_in
 from flowc.controls import json_text
 from flowc.durations import instant_text, parse_instant
 from flowc.errors import FlowcError, UsageError

@@ -12,7 +12,7 @@ from flowc.api.selectors import Takes, pipelines_only, runnable
 from flowc.cli.console import conceal, say_errors
 from flowc.cli.project import ending
 from flowc.compiler.ir import Pipeline
-from flowc.compiler.sql.checker import Checker
+from flowc.compiler.sql.checks.checker import Checker
 from flowc.diagnostics import Diagnostic
 from flowc.runtime.lean import without_pandas
 from flowc.service.access.locks import TABLE_LOCK

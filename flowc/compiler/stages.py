@@ -22,7 +22,7 @@ from flowc.compiler.lowering.lower import lower, lower_pipeline
 from flowc.compiler.names.resolve import resolve
 from flowc.compiler.passes import run_lints
 from flowc.compiler.passes.secret_reference import unset_references
-from flowc.compiler.sql.checker import Checker
+from flowc.compiler.sql.checks.checker import Checker
 from flowc.diagnostics import Reporter
 
 __all__ = ["as_written", "check_project", "lint", "load_project", "lower", "lower_pipeline", "resolve", "run_lints"]

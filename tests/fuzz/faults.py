@@ -15,7 +15,7 @@ from flowc import masker
 from flowc.cli import compile as compiling
 from flowc.cli import main, plan
 from flowc.compiler import stages
-from flowc.compiler.sql import readonly
+from flowc.compiler.sql.text import readonly
 from flowc.diagnostics import Reporter
 from flowc.errors import UsageError
 from flowc.render import diagnostics

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from flowc.cli.main import COMMANDS
-from flowc.compiler.sql.allowance import Allowance
+from flowc.compiler.sql.text.allowance import Allowance
 from tests.commands import Folder, Inside
 
 SPECS = """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlglot
 
 from flowc.compiler.dialects import DIALECTS
-from flowc.compiler.sql.tablerefs import outer_tables
+from flowc.compiler.sql.types.tablerefs import outer_tables
 from tests.stores import Store
 
 TWO = "invoices AS (SELECT 2 AS id)"

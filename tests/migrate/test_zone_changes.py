@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from flowc.compiler.migrate.engines import postgres_shadow
+from flowc.compiler.systems.postgres import shadow as postgres_shadow
 from tests.commands import Inside
 from tests.lakes import Lake
 from tests.services.mysql_zones import load_zones

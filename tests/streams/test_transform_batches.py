@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from flowc.compiler.dialects.datafusion_arithmetic import arithmetic
+from flowc.compiler.systems.datafusion.arithmetic import arithmetic
 from flowc.errors import DataError, EngineError
 from flowc.runtime.arrow import data_type
 from flowc.runtime.streams.transform import Transform

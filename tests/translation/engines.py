@@ -20,7 +20,7 @@ from psycopg.types.string import TextLoader
 
 from flowc.catalog import Column, Table
 from flowc.compiler.dialects import DIALECTS
-from flowc.compiler.dialects.datafusion_arithmetic import arithmetic
+from flowc.compiler.systems.datafusion.arithmetic import arithmetic
 from flowc.errors import FlowcError
 from flowc.runtime.arrow import arrow_type
 from flowc.runtime.engine.arithmetic import Query

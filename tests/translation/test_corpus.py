@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from flowc.compiler.dialects import as_read
-from flowc.compiler.sql.meaning import reword
+from flowc.compiler.sql.rewrite import rewrite as reword
 from tests.extended import with_extended
 from tests.translation.compare import same_rows
 from tests.translation.corpus import DIALECTS, Case, cases

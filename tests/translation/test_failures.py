@@ -9,7 +9,7 @@ import math
 
 import pytest
 
-from flowc.compiler.sql.meaning.mysql import ENGINE as MYSQL
+from flowc.compiler.systems.mysql.rewrite import ENGINE as MYSQL
 from tests.translation.corpus import Case
 from tests.translation.engines import ENGINES, Failed, Run, open_engines
 from tests.translation.outcomes import translated

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from flowc.compiler.sql.infer import infer
-from flowc.compiler.sql.sqltext import parse_query
+from flowc.compiler.sql.text.sqltext import parse_query
 from flowc.compiler.sql.translate import translate
+from flowc.compiler.sql.types.infer import infer
 from flowc.diagnostics import Reporter
 from flowc.source import MappedText, SourceFile
 from tests.translation.compare import same

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from flowc.compiler.sql.infer import infer
-from flowc.compiler.sql.sqltext import parse_query
+from flowc.compiler.sql.text.sqltext import parse_query
+from flowc.compiler.sql.types.infer import infer
 from flowc.diagnostics import Reporter
 from flowc.source import MappedText, SourceFile
 from flowc.types import Kind

@@ -7,8 +7,8 @@ import time
 import pytest
 from sqlglot import exp
 
-from flowc.compiler.sql.allowance import Allowance, TooLarge
-from flowc.compiler.sql.sqltext import parse_query
+from flowc.compiler.sql.text.allowance import Allowance, TooLarge
+from flowc.compiler.sql.text.sqltext import parse_query
 from flowc.compiler.sql.translate import translate
 from flowc.diagnostics import Reporter
 from flowc.source import MappedText, SourceFile

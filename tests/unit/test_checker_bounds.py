@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from flowc.catalog import Column, TableName
-from flowc.compiler.sql.checker import NamedTable, Statement
+from flowc.compiler.sql.checks.checker import NamedTable, Statement
 from flowc.runtime.engine.context import frame_of, new_context, selected
 from flowc.service.checking import checker
 from flowc.source import MappedText, SourceFile

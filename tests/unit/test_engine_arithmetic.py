@@ -8,7 +8,7 @@ import datafusion
 import pyarrow as pa
 import pytest
 
-from flowc.compiler.dialects.datafusion_arithmetic import arithmetic
+from flowc.compiler.systems.datafusion.arithmetic import arithmetic
 from flowc.errors import EngineError
 from flowc.loadplan import Arithmetic
 from flowc.runtime.engine.arithmetic import Query

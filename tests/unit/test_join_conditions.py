@@ -9,7 +9,7 @@ import duckdb
 import psycopg
 import pytest
 
-from flowc.compiler.sql.sqltext import parse_query
+from flowc.compiler.sql.text.sqltext import parse_query
 from flowc.diagnostics import Reporter
 from flowc.source import MappedText, SourceFile
 

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from flowc.errors import EngineError, FlowcError, TransientError, UsageError
+from flowc.runtime.contracts.source import start_time
 from flowc.runtime.systems.kafka import arrow
 from flowc.runtime.systems.kafka.errors import failure
-from flowc.runtime.systems.kafka.options import is_incremental, producer_settings, secrets, settings, start_time
+from flowc.runtime.systems.kafka.options import is_incremental, producer_settings, secrets, settings
 from flowc.runtime.systems.kafka.source import KafkaSource
 
 BASE = {"bootstrap_servers": "a:1,b:2"}

@@ -26,11 +26,11 @@ from flowc.compiler.front.schemacheck import check
 from flowc.compiler.front.specfiles import read_text
 from flowc.compiler.front.yamltree import parse
 from flowc.compiler.loads.replace import replaced
-from flowc.compiler.sql.infer import infer
-from flowc.compiler.sql.placed import is_small
-from flowc.compiler.sql.relations import Catalogue, Relation
-from flowc.compiler.sql.sqltext import SqlTree, parse_query
+from flowc.compiler.sql.text.placed import is_small
+from flowc.compiler.sql.text.sqltext import SqlTree, parse_query
 from flowc.compiler.sql.translate import translate
+from flowc.compiler.sql.types.infer import infer
+from flowc.compiler.sql.types.relations import Catalogue, Relation
 from flowc.diagnostics import Reporter
 from flowc.durations import size_text
 from flowc.errors import FlowcError
@@ -263,17 +263,17 @@ def of_size(size: int) -> str:
 
 
 LARGE, DEEP, TEMPLATE, PATTERN = "sql-too-large", "sql-too-deep", "template-too-large", "normalizer-argument"
-BOUNDS, PLACED, SANDBOX = "compiler.sql.bounds", "compiler.sql.placed", "compiler.sql.sandbox"
+BOUNDS, PLACED, SANDBOX = "compiler.sql.text.bounds", "compiler.sql.text.placed", "compiler.sql.text.sandbox"
 YAML, TEXTS, STREAMS = "unit/test_yaml_tree.py::", "unit/test_sql_text.py::", "unit/test_stream_sql_bounds.py::"
 FILES, OVERFLOWS = "integration/test_files_bounded.py::", "integration/test_run_overflow.py::"
 PARQUET, BAD_ROWS = "integration/test_files_parquet_sizes.py::", "integration/test_bad_rows_of_files.py::"
 BATCHES = "streams/test_batch_bytes.py::"
 _STEPS, _PER_TOKEN = of(BOUNDS, "MAX_STEPS"), of(BOUNDS, "STEPS_PER_TOKEN")
-_PARTS, _PER_NODE = of("compiler.sql.allowance", "PARTS"), of("compiler.sql.allowance", "PARTS_PER_NODE")
+_PARTS, _PER_NODE = of("compiler.sql.text.allowance", "PARTS"), of("compiler.sql.text.allowance", "PARTS_PER_NODE")
 _KEPT = of("runtime.streams.state.payloads", "MAX_LOOKUP")
 _FILE, _LOOKUP = of("compiler.front.specfiles", "MAX_BYTES"), of("runtime.streams.lookups", "MAX_BYTES")
-_LINE, _XZ = option("max_line"), of("runtime.connectors.members", "MOST_MEMORY")
-_LONG_LINE, _EPOCH = of("runtime.connectors.files", "LARGEST"), of("compiler.names.windows", "LARGEST_EPOCH")
+_LINE, _XZ = option("max_line"), of("runtime.stores.members", "MOST_MEMORY")
+_LONG_LINE, _EPOCH = of("runtime.stores.files", "LARGEST"), of("compiler.names.windows", "LARGEST_EPOCH")
 _SUM = 2 * 10_000 + 55
 """Steps of the sum of a range of 10,000."""
 
@@ -320,28 +320,28 @@ LIMITS = {
         TEMPLATE,
     ),
     "a whole number": Limit(of(SANDBOX, "_MAX_BITS"), lambda n, _: template(f"{{% set x = 2 ** {n - 1} %}}"), TEMPLATE, "{} bits"),
-    "a SQL text": Limit(of("compiler.sql.sqltext", "MAX_CHARACTERS"), lambda n, _: parsed("SELECT 1 AS a".ljust(n)), LARGE, "{} characters"),
+    "a SQL text": Limit(of("compiler.sql.text.sqltext", "MAX_CHARACTERS"), lambda n, _: parsed("SELECT 1 AS a".ljust(n)), LARGE, "{} characters"),
     "an interval in SQL": Limit(of(BOUNDS, "MAX_INTERVAL"), TEXTS + "test_an_interval_has_as_many_characters_as_can_be_read", LARGE, "{} characters"),
-    "dedupes of a query": Limit(of("compiler.sql.tablefunctions", "MAX_CALLS"), "streams/test_graph_sql.py::test_a_query_has_as_many_dedupes_as_are_quick", LARGE),
-    "windows of a query": Limit(of("compiler.sql.windowcalls", "MAX_WINDOWS"), "unit/test_window_sql.py::test_a_query_has_as_many_windows_as_are_quick", LARGE),
+    "dedupes of a query": Limit(of("compiler.sql.streams.tablefunctions", "MAX_CALLS"), "streams/test_graph_sql.py::test_a_query_has_as_many_dedupes_as_are_quick", LARGE),
+    "windows of a query": Limit(of("compiler.sql.streams.windowcalls", "MAX_WINDOWS"), "unit/test_window_sql.py::test_a_query_has_as_many_windows_as_are_quick", LARGE),
     "values that a window or a running aggregate puts together": Limit(
         of("compiler.lowering.windowcut", "MAX_AGGREGATES"), "unit/test_window_sql.py::test_windows_have_as_many_aggregates_as_are_quick", LARGE
     ),
     "values that windows and running aggregates of a project put together": Limit(
-        of("compiler.sql.allowance", "VALUES"), "unit/test_window_sql.py::test_the_windows_of_a_project_have_as_many_aggregates_as_are_quick",
-        LARGE, f"{{}}, and one for each {of('compiler.sql.allowance', 'CHARACTERS_PER_VALUE')} characters of their SQL",
+        of("compiler.sql.text.allowance", "VALUES"), "unit/test_window_sql.py::test_the_windows_of_a_project_have_as_many_aggregates_as_are_quick",
+        LARGE, f"{{}}, and one for each {of('compiler.sql.text.allowance', 'CHARACTERS_PER_VALUE')} characters of their SQL",
     ),
     "windows of a hop that a row is in, and steps of a window of `cumulate`": Limit(
-        of("compiler.sql.windowcalls", "MAX_OVERLAPS"), "unit/test_window_sql.py::test_windows_overlap_as_often_as_is_quick", LARGE
+        of("compiler.sql.streams.windowcalls", "MAX_OVERLAPS"), "unit/test_window_sql.py::test_windows_overlap_as_often_as_is_quick", LARGE
     ),
     "normalisers of a column": Limit(of("compiler.loads.normalize", "MAX_STEPS"), lambda n, folder: normalised("trim, " * n, folder), LARGE),
     "SQL of a column's normalisers": Limit(
         of("compiler.loads.normalize", "MAX_SQL"), lambda n, folder: normalised("{ sql: \"'" + "x" * (n - 6) + "'\" }", folder), LARGE, "{} characters"
     ),
     "a number in SQL": Limit(of(BOUNDS, "MAX_DIGITS"), TEXTS + "test_a_number_has_as_many_digits_as_can_be_read", LARGE, "{} digits"),
-    "columns of a query": Limit(of("compiler.sql.inferfrom", "MAX_COLUMNS"), lambda n, _: inferred(f"SELECT {columns_of(n)} FROM t"), LARGE),
+    "columns of a query": Limit(of("compiler.sql.types.inferfrom", "MAX_COLUMNS"), lambda n, _: inferred(f"SELECT {columns_of(n)} FROM t"), LARGE),
     "columns of all queries of a text": Limit(
-        of("compiler.sql.inferfrom", "_MAX_ALL"), lambda n, _: inferred(wide_ctes(n)), LARGE, step=11 * WIDE
+        of("compiler.sql.types.inferfrom", "_MAX_ALL"), lambda n, _: inferred(wide_ctes(n)), LARGE, step=11 * WIDE
     ),
     "brackets, CASE and nested types in each other": Limit(
         of(BOUNDS, "MAX_NESTING"), TEXTS + "test_parentheses_are_read_up_to_the_limit", DEEP, "{} levels"
@@ -378,7 +378,7 @@ LIMITS = {
         of("compiler.sql.translate", "MOST_TERMS"), lambda n, _: translated(f"SELECT {' + '.join(['a'] * n)} AS x FROM t"), DEEP
     ),
     "brackets, calls and CASE in each other": Limit(
-        of("runtime.enginecontext", "_DEPTH") - 4,
+        of("runtime.engine.context", "_DEPTH") - 4,
         lambda n, _: raised(demand_shallow, f"SELECT {'abs(' * n}a{')' * n} AS x"), DEEP, "{} levels",
     ),
     "groups of a pattern in each other": Limit(
@@ -391,7 +391,7 @@ LIMITS = {
     "states in which `regex_replace` may be within a text, about one for each step": Limit(
         of("compiler.regex.same", "_MOST_STATES"), lambda n, _: pattern("a" * (n - 2)), PATTERN
     ),
-    "the time of the processor that SQLite spends on a pattern and one text": Limit(int(of("runtime.connectors.sqlite_patterns", "_SECONDS")), "unit/test_patterns_timed.py::test_they_end", "value-refused", "{} seconds"),
+    "the time of the processor that SQLite spends on a pattern and one text": Limit(int(of("runtime.systems.sqlite.patterns", "_SECONDS")), "unit/test_patterns_timed.py::test_they_end", "value-refused", "{} seconds"),
     "a line of CSV or JSON, a row, an element of an array": Limit(
         _LINE, FILES + "test_a_line_over_the_limit_is_a_bad_row", "", of_size(_LINE), by=f"`read.max_line`, up to {of_size(_LONG_LINE)}"
     ),
@@ -399,13 +399,13 @@ LIMITS = {
     "the memory that a file of `.xz` takes to be decompressed": Limit(_XZ, "integration/test_files_members.py::test_xz_takes_no_more_memory_than_it_may", "unreadable-file", of_size(_XZ)),
     "a row of Parquet": Limit(_LONG_LINE, PARQUET + "test_a_value_that_nothing_can_hold_is_told", "unreadable-file", of_size(_LONG_LINE)),
     "lists and objects in each other in a field of JSON that nobody declared": Limit(
-        of("runtime.jsonkinds", "_DEEPEST"), BAD_ROWS + "test_types_are_made_of_so_many_levels", "", "{} levels", by="`columns` of the source"
+        of("runtime.formats.json.kinds", "_DEEPEST"), BAD_ROWS + "test_types_are_made_of_so_many_levels", "", "{} levels", by="`columns` of the source"
     ),
     "fields of the first messages of a topic whose `columns` nobody declared, with those within others": Limit(
-        of("runtime.codecs.discover", "_MOST"), FILES + "test_messages_with_too_many_fields_are_an_error", "unknown-source-columns", by="`columns` of the source"
+        of("runtime.formats.json.discover", "_MOST"), FILES + "test_messages_with_too_many_fields_are_an_error", "unknown-source-columns", by="`columns` of the source"
     ),
     "the exponent of a number in JSON that a decimal or text takes": Limit(
-        of("runtime.codecs.jsonvalues", "_MOST_DIGITS"),
+        of("runtime.formats.values", "_MOST_DIGITS"),
         lambda n, _: raised(to_value, pa.array([f"1e{n}"]), DataType(Kind.DECIMAL)) + raised(to_value, pa.array([f"1e-{n}"]), DataType(Kind.DECIMAL)),
     ),
     "the bytes of an epoch": Limit(
@@ -423,9 +423,9 @@ LIMITS = {
         _LOOKUP, "streams/test_sql_lookups.py::test_a_lookup_that_is_too_large_is_refused", "lookup-too-large", of_size(_LOOKUP)
     ),
     "the name of a folder, `column=value`, of `partition_by`": Limit(
-        of("runtime.streams.targets.hive", "_LONGEST"), lambda n, _: folder_name(n), "value-does-not-fit", "{} bytes"
+        of("runtime.systems.files.hive", "_LONGEST"), lambda n, _: folder_name(n), "value-does-not-fit", "{} bytes"
     ),
-    "folders of `partition_by` in which a file is open": Limit(of("runtime.streams.targets.files", "_OPEN_FILES"), more_files),
+    "folders of `partition_by` in which a file is open": Limit(of("runtime.systems.files.target", "_OPEN_FILES"), more_files),
     "times that a dead letter is replayed": Limit(of("stream", "MAX_ATTEMPTS"), replayed, by="`dead_letter.max_attempts`"),
     "what is kept of the words about a bad row": Limit(
         of("runtime.badrows", "_WORDS"), lambda n, _: cut_words(n), unit="{} characters"
@@ -486,26 +486,26 @@ def test_what_is_tried_elsewhere_is(place: str):
 
 INTERNAL = {
     **NOBODY_MEETS,
-    "compiler.dialects.mysql": "lengths of its types, which the reference of types has",
+    "compiler.systems.mysql.dialect": "lengths of its types, which the reference of types has",
     "compiler.front.schemacheck": "how many words a help lists",
     "compiler.lowering.mends": "how long a help is",
     "compiler.names.lookup": "after so many, unknown names are told without a near match",
-    "compiler.sql.meaning.": "what rules of translation write, each by its engine's types",
+    "compiler.sql.rewrite.": "what rules of translation write, each by its engine's types",
     "runtime.streams.trail": "places of a partition that are kept: the begin is always one of them",
     "runtime.streams.queues": "how much of a source that forgets is in hand: nothing is refused for it",
-    "compiler.sql.statements": "places that are tried to find where a statement ends",
+    "compiler.sql.text.statements": "places that are tried to find where a statement ends",
     "compiler.tables.ddl": "names that flowc makes itself",
     "render.snippet": "lines that are shown of a text",
     "render.tables": "what is folded into the width of a terminal",
     "runtime.arrow": "digits of Arrow's decimals; longer ones are kept as texts",
-    "runtime.connectors.delta_": "how much is done in one go",
-    "runtime.connectors.kafka_sizes": "what librdkafka's own settings may be",
-    "runtime.connectors.limits": "what the types of databases hold",
-    "runtime.connectors.mysql_wire": "of MySQL's protocol",
-    "runtime.connectors.sqlite_patterns": "which of two engines matches a pattern",
-    "runtime.jsonbtext": "digits of PostgreSQL's numeric",
-    "runtime.jsonparts": "of places in JSON, as 32 bits count them",
-    "runtime.postgrestext": "digits of a float",
+    "runtime.systems.delta_": "how much is done in one go",
+    "runtime.systems.kafka.sizes": "what librdkafka's own settings may be",
+    "runtime.systems.shared.limits": "what the types of databases hold",
+    "runtime.systems.mysql.wire": "of MySQL's protocol",
+    "runtime.systems.sqlite.patterns": "which of two engines matches a pattern",
+    "runtime.text.jsonb": "digits of PostgreSQL's numeric",
+    "runtime.text.jsonparts": "of places in JSON, as 32 bits count them",
+    "runtime.text.postgres": "digits of a float",
     "runtime.streams.aggregates.": "the greatest number of 64 bits, and when the parts of a sum are put in order",
     "runtime.streams.keyed.firsts": "which of two ways is taken",
     "service.checking.duckdb": "which of two ways is taken",

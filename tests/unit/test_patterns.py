@@ -8,8 +8,8 @@ import duckdb
 import psycopg
 import pytest
 
-from flowc.compiler.sql.meaning.core import Untranslatable
-from flowc.compiler.sql.meaning.patterns import Pattern, python_pattern, python_replacement
+from flowc.compiler.sql.rewrite.core import Untranslatable
+from flowc.compiler.sql.rewrite.patterns import Pattern, python_pattern, python_replacement
 from flowc.runtime.systems.sqlite.functions import regexp_replace
 from flowc.runtime.systems.sqlite.patterns import regexp_extract, regexp_like, regexp_replace_first
 

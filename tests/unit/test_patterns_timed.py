@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from flowc.compiler.sql.meaning.core import Untranslatable
-from flowc.compiler.sql.meaning.patterns import SYNTAXES, python_pattern
+from flowc.compiler.sql.rewrite.core import Untranslatable
+from flowc.compiler.sql.rewrite.patterns import SYNTAXES, python_pattern
 from flowc.runtime.systems.sqlite import failures as sqlite_failures
 from flowc.runtime.systems.sqlite import patterns as sqlite_patterns
 from flowc.runtime.systems.sqlite.functions import register

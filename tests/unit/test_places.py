@@ -13,7 +13,7 @@ from flowc.compiler.front.places import place_of
 from flowc.compiler.ir import Ir
 from flowc.compiler.lowering.lower import lower, lower_pipeline
 from flowc.compiler.passes import run_lints
-from flowc.compiler.sql.tableplaces import keys_of_project
+from flowc.compiler.sql.types.tableplaces import keys_of_project
 from flowc.diagnostics import Reporter
 from flowc.service.access.databases import resolved_databases
 from flowc.service.access.secrets import Resolver

@@ -7,11 +7,11 @@ import random
 import pytest
 from sqlglot import exp
 
-from flowc.compiler.dialects import datafusion_sqlglot
-from flowc.compiler.sql.infer import infer
-from flowc.compiler.sql.meaning import reword
-from flowc.compiler.sql.sqltext import parse_query
+from flowc.compiler.sql.rewrite import rewrite as reword
+from flowc.compiler.sql.text.sqltext import parse_query
 from flowc.compiler.sql.translate import translate
+from flowc.compiler.sql.types.infer import infer
+from flowc.compiler.systems.datafusion import sqlglot as datafusion_sqlglot
 from flowc.diagnostics import Reporter
 from flowc.source import MappedText, SourceFile
 from tests.fuzz.statements import functions

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from flowc.compiler.sql.literals import sql_literal
-from flowc.compiler.sql.sandbox import (
+from flowc.compiler.sql.text.sandbox import (
     _FILTERS,
     _METHODS,
     MAX_ITERATIONS,
@@ -22,7 +21,8 @@ from flowc.compiler.sql.sandbox import (
     Sandbox,
     Work,
 )
-from flowc.compiler.sql.templates import Values, render, uses_watermark
+from flowc.compiler.sql.text.templates import Values, render, uses_watermark
+from flowc.compiler.sql.types.literals import sql_literal
 from flowc.diagnostics import Reporter
 from flowc.source import MappedText, SourceFile
 

@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowc.compiler.sql.bounds import (
+from flowc.compiler.sql.text.bounds import (
     MAX_DIGITS,
     MAX_INTERVAL,
     MAX_LISTED,
     MAX_NESTING,
     MAX_OPERATORS,
 )
-from flowc.compiler.sql.infer import infer
-from flowc.compiler.sql.sqltext import parse_condition, parse_order, parse_query
+from flowc.compiler.sql.text.sqltext import parse_condition, parse_order, parse_query
 from flowc.compiler.sql.translate import translate
+from flowc.compiler.sql.types.infer import infer
 from flowc.diagnostics import Reporter
 from flowc.source import MappedText, SourceFile
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from flowc.compiler.dialects.mysql import MYSQL
-from flowc.compiler.sql.infer import infer
-from flowc.compiler.sql.sqltext import parse_query
+from flowc.compiler.sql.text.sqltext import parse_query
 from flowc.compiler.sql.translate import translate
+from flowc.compiler.sql.types.infer import infer
+from flowc.compiler.systems.mysql.dialect import MYSQL
 from flowc.diagnostics import Reporter
 from flowc.source import MappedText, SourceFile
 from tests.translation.outcomes import RELATIONS

@@ -6,8 +6,8 @@ import pyarrow as pa
 import pytest
 import sqlglot
 
-from flowc.compiler.dialects.datafusion_sqlglot import DataFusion
-from flowc.compiler.sql.trace import traced
+from flowc.compiler.sql.streams.trace import traced
+from flowc.compiler.systems.datafusion.sqlglot import DataFusion
 from flowc.nodes import ROW
 from flowc.runtime.engine.context import new_context
 

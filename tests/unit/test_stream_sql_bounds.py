@@ -9,7 +9,7 @@ import pytest
 from sqlglot import parse_one
 
 from flowc.compiler import stages
-from flowc.compiler.sql.tablerefs import outer_tables
+from flowc.compiler.sql.types.tablerefs import outer_tables
 from flowc.diagnostics import Reporter
 from flowc.runtime.engine.context import depth_of
 from flowc.service.checking import checker

@@ -12,8 +12,8 @@ import pytest
 from flowc.compiler import stages
 from flowc.compiler.ir import Sql, Stream
 from flowc.compiler.lowering import windowcut
-from flowc.compiler.sql.allowance import CHARACTERS_PER_VALUE, PARTS, Allowance
-from flowc.compiler.sql.windowcalls import MAX_OVERLAPS, MAX_WINDOWS
+from flowc.compiler.sql.streams.windowcalls import MAX_OVERLAPS, MAX_WINDOWS
+from flowc.compiler.sql.text.allowance import CHARACTERS_PER_VALUE, PARTS, Allowance
 from flowc.diagnostics import Reporter
 from flowc.nodes import WindowPlan
 from flowc.service.checking import checker

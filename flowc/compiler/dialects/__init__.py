@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from flowc.compiler.dialect import Dialect
-from flowc.compiler.dialects.datafusion import DATAFUSION
-from flowc.compiler.dialects.delta import DELTA
-from flowc.compiler.dialects.duckdb import DUCKDB
-from flowc.compiler.dialects.mysql import MYSQL
-from flowc.compiler.dialects.postgres import POSTGRES
-from flowc.compiler.dialects.sqlite import SQLITE
+from flowc.compiler.systems.datafusion.dialect import DATAFUSION
+from flowc.compiler.systems.delta.dialect import DELTA
+from flowc.compiler.systems.duckdb.dialect import DUCKDB
+from flowc.compiler.systems.mysql.dialect import MYSQL
+from flowc.compiler.systems.postgres.dialect import POSTGRES
+from flowc.compiler.systems.sqlite.dialect import SQLITE
 
 DIALECTS: Mapping[str, Dialect] = {
     "postgres": POSTGRES,

@@ -8,8 +8,8 @@ from sqlglot import exp
 
 from flowc.compiler.dialects import OWN
 from flowc.compiler.ir import Sql
-from flowc.compiler.sql.sqltext import parse_query
-from flowc.compiler.sql.windowcalls import END, SESSION, START
+from flowc.compiler.sql.streams.windowcalls import END, SESSION, START
+from flowc.compiler.sql.text.sqltext import parse_query
 from flowc.diagnostics import Reporter
 from flowc.nodes import TIME
 

@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from flowc.catalog import Column, Table
-from flowc.compiler.dialects.delta import DELTA
 from flowc.compiler.loads.instants import Instants
 from flowc.compiler.loads.load import IS_CURRENT, VALID_FROM, VALID_TO, Load
 from flowc.compiler.loads.watermark import WATERMARKS, cursor_column
 from flowc.compiler.quote import ident, idents, qualified
+from flowc.compiler.systems.delta.dialect import DELTA
 from flowc.compiler.tables.ddl import create_schema, create_table, reported
 from flowc.errors import UsageError
 from flowc.loadplan import BEFORE, LIVE, Attach, Execute

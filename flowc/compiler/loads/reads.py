@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.dialects import DIALECTS
-from flowc.compiler.dialects.datafusion_arithmetic import arithmetic
 from flowc.compiler.front.streamkinds import is_folder
 from flowc.compiler.ir import Source, Sql
 from flowc.compiler.quote import ident, table
+from flowc.compiler.systems.datafusion.arithmetic import arithmetic
 from flowc.loadplan import EngineRead, FilesRead, QueryRead, Read, TableRead
 
 ENGINE = "datafusion"

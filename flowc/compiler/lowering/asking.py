@@ -11,10 +11,10 @@ from flowc.catalog import Column, TableName, names_word
 from flowc.compiler.lowering.context import Lowering
 from flowc.compiler.quote import ident
 from flowc.compiler.sql.binding.strangers import is_of_some_engine
-from flowc.compiler.sql.checker import NamedTable, Refusal, Statement
-from flowc.compiler.sql.inferfrom import Find
-from flowc.compiler.sql.relations import Relation
-from flowc.compiler.sql.sqltext import SqlTree
+from flowc.compiler.sql.checks.checker import NamedTable, Refusal, Statement
+from flowc.compiler.sql.text.sqltext import SqlTree
+from flowc.compiler.sql.types.inferfrom import Find
+from flowc.compiler.sql.types.relations import Relation
 from flowc.loadplan import FunctionPlan
 from flowc.source import MappedText, Segment, Span
 from flowc.types import UNKNOWN

@@ -18,9 +18,9 @@ from flowc.compiler.front.reach import Reach
 from flowc.compiler.front.spec import ColumnSpec, TableSpec
 from flowc.compiler.lowering.context import sqlglot_name
 from flowc.compiler.quote import text as literal
-from flowc.compiler.sql.deniedcalls import only_allowed
-from flowc.compiler.sql.readonly import as_run
-from flowc.compiler.sql.sqltext import SqlTree, parse_condition
+from flowc.compiler.sql.checks.deniedcalls import only_allowed
+from flowc.compiler.sql.text.readonly import as_run
+from flowc.compiler.sql.text.sqltext import SqlTree, parse_condition
 from flowc.compiler.tables.made import way
 from flowc.diagnostics import Reporter
 from flowc.source import Located, MappedText, Segment

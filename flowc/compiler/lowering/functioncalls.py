@@ -14,13 +14,13 @@ from flowc.catalog import TableName
 from flowc.compiler.lowering.context import Lowering
 from flowc.compiler.lowering.functions import Functions, Untyped
 from flowc.compiler.names.paths import reach
-from flowc.compiler.sql.allowance import Allowance
-from flowc.compiler.sql.deniedcalls import READS_FILES, check_relation, only_allowed
-from flowc.compiler.sql.exprtypes import GIVEN, RETURNS
-from flowc.compiler.sql.meaning.core import mark
-from flowc.compiler.sql.meaning.datafusion_json import is_json
-from flowc.compiler.sql.sqltext import SqlTree
+from flowc.compiler.sql.checks.deniedcalls import READS_FILES, check_relation, only_allowed
+from flowc.compiler.sql.rewrite.core import mark
+from flowc.compiler.sql.text.allowance import Allowance
+from flowc.compiler.sql.text.sqltext import SqlTree
 from flowc.compiler.sql.translate import translate, translate_expression
+from flowc.compiler.sql.types.exprtypes import GIVEN, RETURNS
+from flowc.compiler.systems.datafusion.rewrite.json import is_json
 from flowc.diagnostics import Reporter
 from flowc.loadplan import FunctionPlan
 from flowc.source import Span

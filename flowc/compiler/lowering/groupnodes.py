@@ -12,8 +12,8 @@ from flowc.compiler.changelog import NO_KEYS
 from flowc.compiler.ir import Aggregate, Running, Sql, Window
 from flowc.compiler.lowering.windowaggregates import DISTINCT, has_parts
 from flowc.compiler.lowering.windowcut import Cut, is_null, said
-from flowc.compiler.sql.runningcalls import RunningCall
-from flowc.compiler.sql.sqltext import SqlTree
+from flowc.compiler.sql.streams.runningcalls import RunningCall
+from flowc.compiler.sql.text.sqltext import SqlTree
 from flowc.diagnostics import Reporter
 from flowc.nodes import Late
 from flowc.types import TEXT, TIMESTAMPTZ, UNKNOWN, DataType, Kind

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from sqlglot.tokens import Token
 
-from flowc.compiler.sql.readonly import as_run
-from flowc.compiler.sql.statements import read_statements, tokenize, word_of, words
+from flowc.compiler.sql.text.readonly import as_run
+from flowc.compiler.sql.text.statements import read_statements, tokenize, word_of, words
 from flowc.diagnostics import Reporter
 from flowc.source import MappedText
 

@@ -20,12 +20,12 @@ from flowc.compiler.lowering.tablekeys import as_source, home_of
 from flowc.compiler.names.badrows import TEXT_FORMATS, file_format, skips_bad
 from flowc.compiler.quote import ident
 from flowc.compiler.quote import table as quoted_table
-from flowc.compiler.sql.infer import Inferred, infer
-from flowc.compiler.sql.placed import is_small
-from flowc.compiler.sql.relations import LISTED, Field, Relation
-from flowc.compiler.sql.sqltext import SqlTree
-from flowc.compiler.sql.tablerefs import outer_tables
+from flowc.compiler.sql.text.placed import is_small
+from flowc.compiler.sql.text.sqltext import SqlTree
 from flowc.compiler.sql.translate import translate
+from flowc.compiler.sql.types.infer import Inferred, infer
+from flowc.compiler.sql.types.relations import LISTED, Field, Relation
+from flowc.compiler.sql.types.tablerefs import outer_tables
 from flowc.diagnostics import did_you_mean
 from flowc.loadplan import FunctionPlan
 from flowc.source import Span

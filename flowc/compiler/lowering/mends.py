@@ -10,7 +10,7 @@ from flowc.compiler.ir import Apply, Sql
 from flowc.compiler.lowering.context import sqlglot_name
 from flowc.compiler.sql.binding.catalog import postgres
 from flowc.compiler.sql.binding.types import declared
-from flowc.compiler.sql.sqltext import SqlTree, parse_query
+from flowc.compiler.sql.text.sqltext import SqlTree, parse_query
 from flowc.diagnostics import Reporter
 from flowc.types import DataType
 

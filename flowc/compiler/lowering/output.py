@@ -12,7 +12,7 @@ from flowc.compiler.loads.softdelete import DEFAULT as SOFT_DELETE_COLUMN
 from flowc.compiler.lowering.context import sqlglot_name
 from flowc.compiler.lowering.mends import can_cast, output_words
 from flowc.compiler.names.tables import CASELESS
-from flowc.compiler.sql.sqltext import names_in
+from flowc.compiler.sql.text.sqltext import names_in
 from flowc.compiler.tables.narrowing import Fit, fit
 from flowc.diagnostics import Note, Reporter, did_you_mean
 from flowc.source import Span

@@ -8,8 +8,8 @@ from typing import ClassVar
 from sqlglot import exp
 
 from flowc.compiler.lowering.windowcut import CLAUSES, Cut, Cutter, several_ways
-from flowc.compiler.sql.runningcalls import MISPLACED, RunningCall, running
-from flowc.compiler.sql.sqltext import SqlTree
+from flowc.compiler.sql.streams.runningcalls import MISPLACED, RunningCall, running
+from flowc.compiler.sql.text.sqltext import SqlTree
 from flowc.diagnostics import Reporter
 from flowc.loadplan import FunctionPlan
 

@@ -24,14 +24,14 @@ from flowc.compiler.lowering.streamquery import hidden_text, inferred, part_text
 from flowc.compiler.lowering.windowbehind import Bounds, check_behind
 from flowc.compiler.lowering.windowchanges import changed, changing
 from flowc.compiler.lowering.windowcut import PLAIN, Cut, said
-from flowc.compiler.sql.infer import infer
-from flowc.compiler.sql.relations import OWNERS, Field, Relation, output_name
-from flowc.compiler.sql.runningcalls import RunningCall
-from flowc.compiler.sql.sqltext import SqlTree, copied
-from flowc.compiler.sql.streamjoins import BOUND, StreamJoin
-from flowc.compiler.sql.streamreads import cte_of, put_together
-from flowc.compiler.sql.tablefunctions import CALL, Call, ctes_of, free
-from flowc.compiler.sql.windowcalls import END, SESSION, START, WindowCall
+from flowc.compiler.sql.streams.runningcalls import RunningCall
+from flowc.compiler.sql.streams.streamjoins import BOUND, StreamJoin
+from flowc.compiler.sql.streams.streamreads import cte_of, put_together
+from flowc.compiler.sql.streams.tablefunctions import CALL, Call, ctes_of, free
+from flowc.compiler.sql.streams.windowcalls import END, SESSION, START, WindowCall
+from flowc.compiler.sql.text.sqltext import SqlTree, copied
+from flowc.compiler.sql.types.infer import infer
+from flowc.compiler.sql.types.relations import OWNERS, Field, Relation, output_name
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.nodes import ROW, TIME, outputs
 from flowc.source import Span

@@ -49,15 +49,10 @@ from flowc.compiler.lowering.streamtime import (
 from flowc.compiler.lowering.tablekeys import home_of
 from flowc.compiler.lowering.windowblock import window_text
 from flowc.compiler.lowering.windowcut import Cut, cut
-from flowc.compiler.sql.allowance import CHARACTERS_PER_VALUE
-from flowc.compiler.sql.infer import infer
-from flowc.compiler.sql.placed import is_small
-from flowc.compiler.sql.relations import Field, Relation
-from flowc.compiler.sql.runningcalls import RunningCall, read_running
-from flowc.compiler.sql.sqltext import SqlTree, parse_query
-from flowc.compiler.sql.streamjoins import Joins, read_joins
-from flowc.compiler.sql.tablefunctions import CALL, Call, Calls, ctes_of, folded, free, has_calls, read_calls
-from flowc.compiler.sql.windowcalls import (
+from flowc.compiler.sql.streams.runningcalls import RunningCall, read_running
+from flowc.compiler.sql.streams.streamjoins import Joins, read_joins
+from flowc.compiler.sql.streams.tablefunctions import CALL, Call, Calls, ctes_of, folded, free, has_calls, read_calls
+from flowc.compiler.sql.streams.windowcalls import (
     WindowCall,
     WindowCalls,
     check_outputs,
@@ -65,6 +60,11 @@ from flowc.compiler.sql.windowcalls import (
     has_windows,
     read_windows,
 )
+from flowc.compiler.sql.text.allowance import CHARACTERS_PER_VALUE
+from flowc.compiler.sql.text.placed import is_small
+from flowc.compiler.sql.text.sqltext import SqlTree, parse_query
+from flowc.compiler.sql.types.infer import infer
+from flowc.compiler.sql.types.relations import Field, Relation
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.loadplan import FunctionPlan
 from flowc.nodes import Changelog

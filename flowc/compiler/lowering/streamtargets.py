@@ -11,7 +11,7 @@ from flowc.compiler.front.streamkinds import target_kind
 from flowc.compiler.ir import Apply, FilesOutput, OtherOutput, Output, Source, Sql, Target, TopicOutput
 from flowc.compiler.loads.desired import declared_table
 from flowc.compiler.lowering.context import Lowering
-from flowc.compiler.sql.windowcalls import END, SESSION, START
+from flowc.compiler.sql.streams.windowcalls import END, SESSION, START
 from flowc.diagnostics import did_you_mean
 
 MODES = ("append", "merge")

@@ -19,9 +19,9 @@ from flowc.compiler.front.connections import find_connection
 from flowc.compiler.front.project import ProjectSpec
 from flowc.compiler.front.spec import ConnectionSpec, TableSpec
 from flowc.compiler.quote import quoted, quoted_table
-from flowc.compiler.sql.relations import field_key, fold, output_name, table_key
-from flowc.compiler.sql.sqltext import FAULTS, SqlTree
-from flowc.compiler.sql.tablerefs import Edit, outer_tables
+from flowc.compiler.sql.text.sqltext import FAULTS, SqlTree
+from flowc.compiler.sql.types.relations import field_key, fold, output_name, table_key
+from flowc.compiler.sql.types.tablerefs import Edit, outer_tables
 from flowc.diagnostics import Note, Reporter
 from flowc.source import MappedText
 

@@ -8,7 +8,7 @@ from flowc.compiler.checked import CheckedPipeline, CheckedSpec
 from flowc.compiler.front.places import Place
 from flowc.compiler.lowering.context import Lowering
 from flowc.compiler.lowering.inputs import Input, read_input
-from flowc.compiler.sql.tableplaces import KeyOf, TableKey, keys_in, keys_of_project
+from flowc.compiler.sql.types.tableplaces import KeyOf, TableKey, keys_in, keys_of_project
 from flowc.diagnostics import Note, Reporter
 from flowc.source import Span
 

@@ -8,8 +8,8 @@ from decimal import Decimal
 
 from sqlglot import exp
 
-from flowc.compiler.sql.exprtypes import RETURNS
-from flowc.compiler.sql.windowcalls import PERCENTILES, tell_percentiles
+from flowc.compiler.sql.streams.windowcalls import PERCENTILES, tell_percentiles
+from flowc.compiler.sql.types.exprtypes import RETURNS
 from flowc.loadplan import FunctionPlan
 
 DISTINCT = "approx_count_distinct"

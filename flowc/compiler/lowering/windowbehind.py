@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from flowc.compiler.lowering.windowcut import folded
-from flowc.compiler.sql.sqltext import SqlTree
-from flowc.compiler.sql.streamjoins import SAME
-from flowc.compiler.sql.tablefunctions import CALL, ctes_of
+from flowc.compiler.sql.streams.streamjoins import SAME
+from flowc.compiler.sql.streams.tablefunctions import CALL, ctes_of
+from flowc.compiler.sql.text.sqltext import SqlTree
 from flowc.diagnostics import Reporter
 
 Bounds = frozenset[str]

@@ -12,9 +12,9 @@ from flowc.compiler.front.streamspec import StreamSpec, WindowSpec
 from flowc.compiler.lowering.context import Lowering
 from flowc.compiler.lowering.streamtime import microseconds
 from flowc.compiler.quote import quoted
-from flowc.compiler.sql.sqltext import SqlTree, parse_condition
-from flowc.compiler.sql.tablefunctions import ctes_of, free
-from flowc.compiler.sql.windowcalls import END, KINDS, SESSION, START
+from flowc.compiler.sql.streams.tablefunctions import ctes_of, free
+from flowc.compiler.sql.streams.windowcalls import END, KINDS, SESSION, START
+from flowc.compiler.sql.text.sqltext import SqlTree, parse_condition
 from flowc.source import MappedText, Segment, Span
 
 _INPUT = "window_rows"

@@ -12,11 +12,11 @@ from typing import ClassVar
 from sqlglot import exp
 
 from flowc.compiler.lowering.windowaggregates import Said, engine_call, read
-from flowc.compiler.sql.relations import OWNERS, fold
-from flowc.compiler.sql.runningcalls import WRAPPERS, RunningCall, is_aggregate
-from flowc.compiler.sql.sqltext import SqlTree, copied
-from flowc.compiler.sql.tablefunctions import CALL
-from flowc.compiler.sql.windowcalls import END, START, WINDOW, WindowCall, windowed
+from flowc.compiler.sql.streams.runningcalls import WRAPPERS, RunningCall, is_aggregate
+from flowc.compiler.sql.streams.tablefunctions import CALL
+from flowc.compiler.sql.streams.windowcalls import END, START, WINDOW, WindowCall, windowed
+from flowc.compiler.sql.text.sqltext import SqlTree, copied
+from flowc.compiler.sql.types.relations import OWNERS, fold
 from flowc.diagnostics import Reporter
 from flowc.loadplan import FunctionPlan
 from flowc.source import Span

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.ir import Ir
-from flowc.compiler.sql.alertbodies import check_body
+from flowc.compiler.sql.text.alertbodies import check_body
 from flowc.diagnostics import Reporter
 
 FIELDS = (

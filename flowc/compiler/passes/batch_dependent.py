@@ -8,8 +8,8 @@ from sqlglot import exp
 
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.ir import Ir, Running, Sql, Stream
-from flowc.compiler.sql.meaning.datafusion_json import gathers
-from flowc.compiler.sql.sqltext import parse_query
+from flowc.compiler.sql.text.sqltext import parse_query
+from flowc.compiler.systems.datafusion.rewrite.json import gathers
 from flowc.diagnostics import Reporter
 
 _WHOLE = ("group", "distinct", "limit", "having")

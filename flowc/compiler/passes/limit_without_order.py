@@ -10,7 +10,7 @@ from sqlglot import exp
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.ir import Ir
 from flowc.compiler.passes.sql_texts import sql_texts
-from flowc.compiler.sql.sqltext import parse_query
+from flowc.compiler.sql.text.sqltext import parse_query
 from flowc.diagnostics import Reporter
 
 _SUSPECT = re.compile(r"\b(limit|fetch)\b", re.IGNORECASE)

@@ -9,7 +9,7 @@ from flowc.compiler.checked import CheckedPipeline, CheckedSpec
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Apply, Ir, Pipeline, Source, Sql
 from flowc.compiler.loads.badrows import bad_rows_of
-from flowc.compiler.sql.tableplaces import KeyOf, TableKey, keys_of_project
+from flowc.compiler.sql.types.tableplaces import KeyOf, TableKey, keys_of_project
 from flowc.compiler.tables.state import own_tables
 from flowc.diagnostics import Reporter
 from flowc.loadplan import BAD_ROWS

@@ -9,7 +9,7 @@ from sqlglot import exp
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.ir import IntervalJoin, Ir, Running, Sql, Stream, TopicOutput, Window
 from flowc.compiler.passes.writers import keys_span
-from flowc.compiler.sql.sqltext import parse_query
+from flowc.compiler.sql.text.sqltext import parse_query
 from flowc.diagnostics import Reporter
 from flowc.source import Span
 from flowc.types import Kind

@@ -6,7 +6,7 @@ from sqlglot import exp
 
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.ir import Ir, Lookup, Source, Sql, Stream
-from flowc.compiler.sql.sqltext import SqlTree, parse_query
+from flowc.compiler.sql.text.sqltext import SqlTree, parse_query
 from flowc.diagnostics import Reporter
 
 

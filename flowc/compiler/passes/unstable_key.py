@@ -11,7 +11,7 @@ from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.ir import Ir
 from flowc.compiler.passes.chance import CHANCE, is_chance
 from flowc.compiler.passes.sql_texts import queries
-from flowc.compiler.sql.sqltext import parse_query
+from flowc.compiler.sql.text.sqltext import parse_query
 from flowc.diagnostics import Reporter
 
 _SUSPECT = re.compile(rf"\b({'|'.join(sorted(CHANCE))})\s*\(", re.IGNORECASE)

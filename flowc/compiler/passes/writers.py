@@ -12,7 +12,7 @@ from flowc.compiler.front.streamspec import StreamSpec
 from flowc.compiler.ir import Apply, Ir, Stream, Target
 from flowc.compiler.names.lookup import Lookup
 from flowc.compiler.names.targets import resolve_targets
-from flowc.compiler.sql.tableplaces import KeyOf, TableKey, keys_of_project
+from flowc.compiler.sql.types.tableplaces import KeyOf, TableKey, keys_of_project
 from flowc.compiler.tables.letters import letters_place
 from flowc.diagnostics import Reporter
 from flowc.source import Span

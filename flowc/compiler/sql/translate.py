@@ -12,16 +12,16 @@ from sqlglot import exp
 from sqlglot.errors import TokenError, UnsupportedError
 
 from flowc.compiler.dialects import as_read
-from flowc.compiler.dialects.datafusion_sqlglot import DataFusion
-from flowc.compiler.sql.allowance import Allowance, TooLarge, Unwritten
-from flowc.compiler.sql.arguments import report_arguments
-from flowc.compiler.sql.hazards import report_hazards, report_missing
-from flowc.compiler.sql.meaning.datafusion_joins import with_conditions
-from flowc.compiler.sql.meaning.datafusion_json import is_json, numbered, with_json
-from flowc.compiler.sql.meaning.functions import missing_functions, names_of_relations
-from flowc.compiler.sql.meaning.reword import reword
-from flowc.compiler.sql.misread import report_misread
-from flowc.compiler.sql.sqltext import SqlTree, names_in
+from flowc.compiler.sql.checks.hazards import report_hazards, report_missing
+from flowc.compiler.sql.checks.misread import report_misread
+from flowc.compiler.sql.rewrite.functions import missing_functions, names_of_relations
+from flowc.compiler.sql.rewrite.rewrite import reword
+from flowc.compiler.sql.text.allowance import Allowance, TooLarge, Unwritten
+from flowc.compiler.sql.text.sqltext import SqlTree, names_in
+from flowc.compiler.sql.types.arguments import report_arguments
+from flowc.compiler.systems.datafusion.rewrite.joins import with_conditions
+from flowc.compiler.systems.datafusion.rewrite.json import is_json, numbered, with_json
+from flowc.compiler.systems.datafusion.sqlglot import DataFusion
 from flowc.diagnostics import Reporter
 
 DATAFUSION = "datafusion"

@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping, Sequence
 
 from flowc.compiler.changelog import NO_KEYS, WIDE, remembering, reopens, traits
-from flowc.compiler.dialects.datafusion_arithmetic import arithmetic
 from flowc.compiler.ir import Aggregate, Dedupe, IntervalJoin, Node, Placed, Running, Source, Sql, Stream, Window
 from flowc.compiler.streamplan.upstream import upstream
+from flowc.compiler.systems.datafusion.arithmetic import arithmetic
 from flowc.errors import UsageError
 from flowc.nodes import (
     MAX_STATE,

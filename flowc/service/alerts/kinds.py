@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from flowc.compiler.front.alerts import AlertSpec, secret_keys, tells_sender
-from flowc.compiler.sql.alertbodies import AlertBody, BodyFault
+from flowc.compiler.sql.text.alertbodies import AlertBody, BodyFault
 from flowc.errors import FlowcError, TransientError
 from flowc.service.access.secrets import Resolver
 from flowc.service.alerts.alert import RECOVERED, TEST, Alert

@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import partial
 from importlib import import_module
 
-from flowc.compiler.sql.checker import Checker, Refusal, Statement
+from flowc.compiler.sql.checks.checker import Checker, Refusal, Statement
 
 _READERS = ("duckdb", "sqlite", "datafusion", "postgres")
 """The dialects that are judged, each by the module of that name."""

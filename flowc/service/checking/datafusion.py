@@ -11,8 +11,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from flowc.compiler.dialects.datafusion_arithmetic import arithmetic
-from flowc.compiler.sql.checker import NamedTable, Refusal, Statement
+from flowc.compiler.sql.checks.checker import NamedTable, Refusal, Statement
+from flowc.compiler.systems.datafusion.arithmetic import arithmetic
 from flowc.diagnostics import did_you_mean
 from flowc.errors import EngineError, FlowcError
 from flowc.runtime.engine.arithmetic import Query

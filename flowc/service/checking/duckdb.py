@@ -12,7 +12,7 @@ from typing import Any
 
 from flowc.catalog import Column, TableName
 from flowc.compiler.dialects import DIALECTS
-from flowc.compiler.sql.checker import NamedTable, Refusal, Statement
+from flowc.compiler.sql.checks.checker import NamedTable, Refusal, Statement
 from flowc.compiler.tables.ddl import spell
 from flowc.diagnostics import did_you_mean
 from flowc.errors import UsageError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from flowc.compiler.sql.checker import Statement
+from flowc.compiler.sql.checks.checker import Statement
 
 
 def place_of(statement: Statement, name: str, *, call: bool = False) -> int | None:

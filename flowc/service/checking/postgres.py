@@ -7,7 +7,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-from flowc.compiler.sql.checker import Refusal, Statement
+from flowc.compiler.sql.checks.checker import Refusal, Statement
 
 
 def engine() -> Callable[[Statement], Refusal | None]:

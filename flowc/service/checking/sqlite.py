@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from flowc.catalog import TableName
 from flowc.compiler.dialects import DIALECTS
-from flowc.compiler.sql.checker import NamedTable, Refusal, Statement
+from flowc.compiler.sql.checks.checker import NamedTable, Refusal, Statement
 from flowc.compiler.tables.ddl import spell
 from flowc.errors import UsageError
 from flowc.runtime.names import qualified, quoted

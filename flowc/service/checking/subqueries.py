@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from sqlglot import exp
 
-from flowc.compiler.sql.checker import Refusal, Statement
-from flowc.compiler.sql.sqltext import parse_query
+from flowc.compiler.sql.checks.checker import Refusal, Statement
+from flowc.compiler.sql.text.sqltext import parse_query
 from flowc.diagnostics import Reporter
 from flowc.runtime.engine.messages import unrun
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from flowc.compiler.ir import Ir, Pipeline, Source, Sql, Stream
-from flowc.compiler.sql.tableplaces import KeyOf, TableKey, keys_in
+from flowc.compiler.sql.types.tableplaces import KeyOf, TableKey, keys_in
 from flowc.service.loads.report import PipelineReport, RunReport, Status
 from flowc.service.loads.run import Run, run_pipelines
 from flowc.service.streams.run import StreamReport

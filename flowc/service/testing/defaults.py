@@ -10,7 +10,7 @@ from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.front.spec import ColumnSpec, TableSpec
 from flowc.compiler.lowering.context import sqlglot_name
 from flowc.compiler.quote import ident, text
-from flowc.compiler.sql.sqltext import parse_condition
+from flowc.compiler.sql.text.sqltext import parse_condition
 from flowc.compiler.sql.translate import translate_expression
 from flowc.compiler.tables.ddl import create_table
 from flowc.compiler.tables.made import way

@@ -11,7 +11,7 @@ from sqlglot.tokens import Token, TokenType
 from flowc.compiler.sql.binding import literals
 from flowc.compiler.sql.binding.frame import Judge
 from flowc.compiler.sql.binding.mysqlcatalog import reserved
-from flowc.compiler.sql.sqltext import SqlTree
+from flowc.compiler.sql.text.sqltext import SqlTree
 
 _CAST_TO = {
     "text": "CHAR", "string": "CHAR", "bigint": "SIGNED", "smallint": "SIGNED", "tinyint": "SIGNED", "int4": "SIGNED",

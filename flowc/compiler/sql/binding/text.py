@@ -12,7 +12,7 @@ from sqlglot import ErrorLevel, exp
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.tokens import Token, TokenType
 
-from flowc.compiler.sql.sqltext import FAULTS, SqlTree
+from flowc.compiler.sql.text.sqltext import FAULTS, SqlTree
 
 _MARK = "\x01"
 _GRAMMAR = {

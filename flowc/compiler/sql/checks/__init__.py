@@ -1,0 +1,1 @@
+"""What SQL of a spec may not do, and what a translation would lose."""

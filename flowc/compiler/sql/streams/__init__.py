@@ -1,0 +1,1 @@
+"""Windows, joins and table functions of streams, read from their SQL."""

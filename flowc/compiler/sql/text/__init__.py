@@ -1,0 +1,1 @@
+"""SQL as its author wrote it: templates, positions, parsing."""

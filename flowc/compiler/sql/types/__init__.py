@@ -1,0 +1,1 @@
+"""Scopes, names and types of SQL."""

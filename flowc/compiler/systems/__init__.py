@@ -1,0 +1,1 @@
+"""The systems: a folder each, with what the compiler knows of it."""

@@ -1,0 +1,1 @@
+"""SQL as DataFusion means it."""

@@ -1,0 +1,1 @@
+"""Delta Lake: its record, its SQL, and how its tables are changed."""

@@ -1,0 +1,1 @@
+"""DuckDB: its record, its SQL, and how its tables are changed."""

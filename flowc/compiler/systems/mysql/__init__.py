@@ -1,0 +1,1 @@
+"""MySQL and MariaDB: its record, its SQL, and how its tables are changed."""

@@ -1,0 +1,1 @@
+"""PostgreSQL: its record, its SQL, and how its tables are changed."""

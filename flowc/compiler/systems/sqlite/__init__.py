@@ -1,0 +1,1 @@
+"""SQLite: its record, its SQL, and how its tables are changed."""
