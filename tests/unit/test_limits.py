@@ -486,10 +486,10 @@ def test_what_is_tried_elsewhere_is(place: str):
 
 INTERNAL = {
     **NOBODY_MEETS,
-    "compiler.systems.mysql.dialect": "lengths of its types, which the reference of types has",
     "compiler.front.schemacheck": "how many words a help lists",
     "compiler.lowering.mends": "how long a help is",
     "compiler.names.lookup": "after so many, unknown names are told without a near match",
+    "compiler.systems.": "what rules of translation write, each by its engine's types",
     "compiler.sql.rewrite.": "what rules of translation write, each by its engine's types",
     "runtime.streams.trail": "places of a partition that are kept: the begin is always one of them",
     "runtime.streams.queues": "how much of a source that forgets is in hand: nothing is refused for it",
@@ -498,7 +498,7 @@ INTERNAL = {
     "render.snippet": "lines that are shown of a text",
     "render.tables": "what is folded into the width of a terminal",
     "runtime.arrow": "digits of Arrow's decimals; longer ones are kept as texts",
-    "runtime.systems.delta_": "how much is done in one go",
+    "runtime.systems.delta.": "how much is done in one go",
     "runtime.systems.kafka.sizes": "what librdkafka's own settings may be",
     "runtime.systems.shared.limits": "what the types of databases hold",
     "runtime.systems.mysql.wire": "of MySQL's protocol",
