@@ -230,6 +230,18 @@ def test_merge_keeps_the_last_row_of_each_key_over_epochs(tmp_path: Path) -> Non
     assert [(r["id"], r["name"]) for r in _rows(tmp_path)] == [(i, f"3-{i + 5}") for i in range(5)]
 
 
+def test_an_epoch_that_changes_no_row_is_committed_with_its_number(tmp_path: Path) -> None:
+    """Else the next one stops: the table would not hold what this worker has written."""
+    writer = _writer(tmp_path, _plan(("id",)))
+    writer.open()
+    for number in range(1, 4):
+        writer.write(numbers(1)[0] if number == 1 else epoch(number, numbers(1)[0].rows))
+        assert writer.flush() == number
+    writer.close()
+    assert _writer(tmp_path).open().epoch == 3
+    assert _ids(tmp_path) == list(range(10))
+
+
 def test_a_table_is_made_with_its_partitions(tmp_path: Path) -> None:
     writer = _writer(tmp_path, _plan(parts=("name",)))
     writer.open()

@@ -60,6 +60,8 @@ class Change:
     token: str = field(default_factory=lambda: uuid.uuid4().hex)
     stamps: list[tuple[str, int]] = field(default_factory=list)
     """Numbers of applications that the commit carries beside those of watermarks."""
+    counts: bool = False
+    """The commit is due for the sake of its numbers alone: who wrote the last one compares it with the next."""
     notes: dict[str, str] = field(default_factory=dict)
     """What the commit tells of itself."""
     _entry: tuple[int, int] | None = field(init=False)
@@ -78,7 +80,7 @@ class Change:
         self._require_partitions()
         moved = self._moved()
         marks = [delta_watermarks.write(self.folder, row, self.found) for row in moved]
-        if not (marks or self.gone or self.new or self._created or self._emptied):
+        if not (marks or self.gone or self.new or self._created or self._emptied or self.counts):
             return
         if self._entry_now() != self._entry:  # of another table, whose version may be the same
             raise overtaken(self.step.table.name)

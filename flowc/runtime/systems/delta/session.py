@@ -155,8 +155,12 @@ class Delta:
             return int(found.transaction_version(application) or 0)
 
     def stamped(self, application: str, number: int) -> int:
-        """Lets the commit of the attached table carry an application's number; gives the one it had when attached."""
+        """Makes a commit of the attached table carry an application's number; gives the one it had when attached.
+
+        The table gets the commit also where no row of it changes.
+        """
         assert self._change is not None
+        self._change.counts = True
         self._change.stamps.append((application, number))
         return self.committed(application)
 
@@ -167,8 +171,9 @@ class Delta:
         return 0 if found is None else int(found.transaction_version(application) or 0)
 
     def record(self, stamp: Stamp, note: str) -> bool:
-        held = self.stamped(stamp.application, stamp.number)
         assert self._change is not None
+        held = self.committed(stamp.application)
+        self._change.stamps.append((stamp.application, stamp.number))
         self._change.notes[_note(stamp)] = note
         return held == stamp.before
 
