@@ -224,6 +224,10 @@ class KeepBadRows:
     folder: str
 
 
+FOLLOWING = "partial-row-follows"
+"""The code of a check: a partial row comes behind another row of a key that the target holds equal."""
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
     """A query that returns rows only when something is wrong: up to five, as evidence.

@@ -27,6 +27,13 @@ Changes count in their order, each for its key: a removal takes away the row of 
 last change of a key is its net effect. Who moves rows between keys removes all of them before it puts the first."""
 
 
+ABSENT = "_flowc_absent"
+"""The hidden column, behind `KIND`, of which values a row does not bring: a text with a digit for each column before
+the hidden ones, `1` where the value is absent and NULL stands for it. NULL, or no such column: all values are there.
+
+A value that is absent keeps what the row of that key holds. NULL otherwise means NULL."""
+
+
 class Change(IntEnum):
     """What a row does to the rows before it."""
 
@@ -46,6 +53,8 @@ class Changelog(StrEnum):
     INSERT_ONLY = "insert-only"
     UPSERT = "upsert"
     """By key: what replaces a row comes alone, and of one that goes nothing but the key may be known."""
+    PARTIAL = "partial"
+    """As `UPSERT`, and what replaces a row may bring a part of its values; see `ABSENT`."""
     RETRACT = "retract"
     """A row that is replaced or goes comes once more, whole, as it was."""
 

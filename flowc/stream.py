@@ -202,7 +202,8 @@ class TableTarget:
     folders: tuple[str, ...] = ()
     """The columns by which the table's files lie in folders."""
     changes: Changelog = Changelog.INSERT_ONLY
-    """What the rows are. Changes come to the load as the last one of each key, with the column `KIND`."""
+    """What the rows are. Changes come to the load as the last one of each key, with the column `KIND`,
+    and with `ABSENT` where they may be partial."""
 
     @property
     def name(self) -> str:

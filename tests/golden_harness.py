@@ -6,7 +6,7 @@ Inputs:
     ```setup CONNECTION           SQL executed on an embedded database of the project
 Outputs:
     ```diagnostics                everything lint finds, or `no diagnostics`
-    ```sql DIALECT [PIPELINE] [new] [changes] [watermark=VALUE]
+    ```sql DIALECT [PIPELINE] [new] [changes|partial] [watermark=VALUE]
                                   the statements of the loads when their targets live in that engine, as `flowc compile`
                                   prints them, in short lines
     ```diff DIALECT …             how those of another engine (or of another load) differ from the `sql` block before
@@ -18,7 +18,7 @@ Outputs:
                                   code last where it is not 0
 
 A `sql` block shows a load into a table that exists as declared; with `new` the load that creates it, and with `changes`
-that of an epoch of a stream whose rows say what they do. Blocks are taken
+that of an epoch of a stream whose rows say what they do, with `partial` also which values they lack. Blocks are taken
 in order, so a second `csv` after a `rows` is the second day.
 """
 
@@ -45,6 +45,7 @@ from flowc.compiler.loads.sqlplan import plan_load
 from flowc.compiler.lowering.lower import lower_pipeline
 from flowc.compiler.names.resolve import resolve
 from flowc.diagnostics import Reporter
+from flowc.nodes import Changelog
 from flowc.render.plans import plan_sql
 from flowc.service.checking import checker
 from tests import warm
@@ -53,6 +54,8 @@ from tests.golden_sql import difference, laid_out
 
 ROOT = Path(__file__).resolve().parents[1]
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+INSERT_ONLY = Changelog.INSERT_ONLY
+_CHANGES = {"changes": Changelog.UPSERT, "partial": Changelog.PARTIAL}
 _SECONDS = re.compile(r"\b\d+(\.\d+)? ?(?:s|ms|seconds)\b")
 _HASH = re.compile(r"\b[0-9a-f]{64}\b")
 _RATE = re.compile(r"[\d,.]+[kM]? rows/s")
@@ -156,13 +159,17 @@ def diff(project: Project, block: Block) -> str:
 def _statements(project: Project, block: Block) -> str:
     dialect, *words = block.arguments.split()
     options = dict(word.split("=", 1) for word in words if "=" in word)
-    names = [word for word in words if word not in ("new", "changes") and "=" not in word]
+    names = [word for word in words if word not in ("new", *_CHANGES) and "=" not in word]
     reporter = Reporter()
     ir = _lower_for(project, dialect, names, options.get("watermark"), reporter)
     assert ir is not None, shown(reporter)
     assert not reporter.has_errors, shown(reporter)
     applies = [apply for pipeline in ir.pipelines for apply in pipeline.applies]
-    how = {"new": "new" in words, "changes": "changes" in words, "watermark": options.get("watermark")}
+    how = {
+        "new": "new" in words,
+        "changes": next((c for word, c in _CHANGES.items() if word in words), INSERT_ONLY),
+        "watermark": options.get("watermark"),
+    }
     texts = [_load_text(apply, **how) for apply in applies]
     return laid_out("\n".join(texts))
 
@@ -190,7 +197,7 @@ def _moved(spec: ProjectSpec, dialect: str) -> ProjectSpec:
     return replace(spec, connections=connections)
 
 
-def _load_text(apply: Apply, *, new: bool, changes: bool, watermark: str | None) -> str:
+def _load_text(apply: Apply, *, new: bool, changes: Changelog, watermark: str | None) -> str:
     source = apply.input
     same = (
         isinstance(source, Sql) and source.engine == apply.target.kind and _reads(source) <= {apply.target.connection}
@@ -204,7 +211,7 @@ def _load_text(apply: Apply, *, new: bool, changes: bool, watermark: str | None)
         watermark=watermark,
         now=NOW,
         same_database=same,
-        last_wins=changes,
+        last_wins=changes is not INSERT_ONLY,
         changes=changes,
     )
     return f"{plan_sql(plan)}\n"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from flowc.catalog import Column, Table, TableName
 from flowc.compiler.ir import Apply, Output, Source, Stream, Target, TopicOutput
 from flowc.compiler.streamplan.plan import plan_stream
-from flowc.nodes import KIND, Change, Changelog
+from flowc.nodes import ABSENT, KIND, Change, Changelog
 from flowc.runtime.arrow import arrow_schema
 from flowc.runtime.contracts.epoch import Epoch, Intent, Range
 from flowc.source import SourceFile, Span
@@ -40,11 +40,19 @@ class Did:
     change: Change
     key: Key
     values: tuple[Any, ...]
+    absent: frozenset[str] = frozenset()
+    """The columns that it does not bring."""
 
     @property
     def row(self) -> Row:
         """As it comes."""
-        return dict(zip(NAMES, (*self.key, *self.values), strict=True))
+        row = dict(zip(NAMES, (*self.key, *self.values), strict=True))
+        return {name: None if name in self.absent else value for name, value in row.items()}
+
+    @property
+    def marks(self) -> str | None:
+        """Its column `ABSENT`."""
+        return "".join("01"[name in self.absent] for name in NAMES) if self.absent else None
 
 
 def model(held: dict[Key, Row], epoch: Sequence[Did], fold: Fold = str) -> None:
@@ -52,7 +60,7 @@ def model(held: dict[Key, Row], epoch: Sequence[Did], fold: Fold = str) -> None:
     for did in epoch:
         key = (did.key[0], fold(did.key[1]))
         if did.change in (Change.INSERT, Change.UPDATE_AFTER):
-            held[key] = did.row
+            held[key] = {**did.row, **{name: held[key][name] for name in did.absent if key in held}}
         else:
             held.pop(key, None)
 
@@ -64,12 +72,16 @@ _VALUES = st.tuples(
 _NOTHING = (None, None, None)
 
 
-def _changes(parts: Sequence[str], *, whole: bool) -> st.SearchStrategy[list[Did]]:
+_ABSENT = st.frozensets(st.sampled_from(NAMES[2:]))
+
+
+def _changes(parts: Sequence[str], *, whole: bool, partial: bool) -> st.SearchStrategy[list[Did]]:
     """One change, or the two of an update; of what is removed, only the key, or all that was there, or was not."""
     keys = st.tuples(st.integers(0, 2), st.sampled_from(parts))
+    absent = _ABSENT if partial else st.just(frozenset[str]())
     gone = _VALUES if whole else st.just(_NOTHING)
     alone = st.one_of(
-        st.builds(Did, st.sampled_from([Change.INSERT, Change.UPDATE_AFTER]), keys, _VALUES),
+        st.builds(Did, st.sampled_from([Change.INSERT, Change.UPDATE_AFTER]), keys, _VALUES, absent),
         st.builds(Did, st.just(Change.DELETE), keys, gone),
     ).map(lambda did: [did])
     pair = st.builds(
@@ -79,9 +91,13 @@ def _changes(parts: Sequence[str], *, whole: bool) -> st.SearchStrategy[list[Did
     return st.one_of(alone, alone, pair)
 
 
-def histories(parts: Sequence[str] = ("a", "b"), *, whole: bool = False) -> st.SearchStrategy[list[list[Did]]]:
+def histories(
+    parts: Sequence[str] = ("a", "b"), *, whole: bool = False, partial: bool = False
+) -> st.SearchStrategy[list[list[Did]]]:
     """Epochs of changes; the two of an update may fall into different ones."""
-    changes = st.lists(_changes(parts, whole=whole), max_size=14).map(lambda groups: [c for g in groups for c in g])
+    changes = st.lists(_changes(parts, whole=whole, partial=partial), max_size=14).map(
+        lambda groups: [c for g in groups for c in g]
+    )
     return st.builds(_split, changes, st.lists(st.integers(0, 28), max_size=4))
 
 
@@ -93,9 +109,11 @@ def _split(changes: list[Did], cuts: list[int]) -> list[list[Did]]:
 def batch(changes: Sequence[Did]) -> pa.RecordBatch:
     """An epoch's rows; without the hidden column where all of them are inserts."""
     rows = pa.RecordBatch.from_pylist([did.row for did in changes], schema=arrow_schema(COLUMNS))
-    if all(did.change is Change.INSERT for did in changes):
-        return rows
-    return rows.append_column(KIND, pa.array([int(did.change) for did in changes], pa.int8()))
+    if any(did.change is not Change.INSERT or did.absent for did in changes):
+        rows = rows.append_column(KIND, pa.array([int(did.change) for did in changes], pa.int8()))
+    if any(did.absent for did in changes):
+        rows = rows.append_column(ABSENT, pa.array([did.marks for did in changes], pa.string()))
+    return rows
 
 
 def epoch(number: int, rows: pa.RecordBatch) -> Epoch:

@@ -42,7 +42,12 @@ from tests.streams.changes import (
 )
 
 HISTORIES = settings(BUDGET, max_examples=max(5, EXAMPLES))
-MODES = st.sampled_from([Changelog.UPSERT, Changelog.RETRACT])
+MODES = st.sampled_from([Changelog.UPSERT, Changelog.PARTIAL, Changelog.RETRACT])
+
+
+def _of(mode: Changelog) -> dict[str, bool]:
+    """What histories of that mode have."""
+    return {"whole": mode is Changelog.RETRACT, "partial": mode is Changelog.PARTIAL}
 
 
 def _shown(rows: Iterable[Row], fold: Fold = str) -> list[tuple[Any, ...]]:
@@ -116,7 +121,7 @@ def written(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     database.execute(_create(kind, table))
     live = database.table(table_apply(kind, "t").target.name)
     plans = {}
-    for mode in (Changelog.UPSERT, Changelog.RETRACT):
+    for mode in (Changelog.UPSERT, Changelog.PARTIAL, Changelog.RETRACT):
         (plans[mode],) = plan(table_apply(kind, "t"), changes=mode, live=live).targets
     yield Written(database, plans, str.lower if table == "folding" else str)
     database.close()
@@ -129,7 +134,7 @@ def test_a_table_holds_what_a_dict_holds_after_every_epoch(
 ) -> None:
     held: dict[Key, Row] = {}
     written.begin(mode)
-    for changes in data.draw(histories(("a", "A", "b"), whole=mode is Changelog.RETRACT)):
+    for changes in data.draw(histories(("a", "A", "b"), **_of(mode))):
         written.write(changes)
         model(held, changes, written.fold)
         assert _shown(written.rows(), written.fold) == _shown(held.values(), written.fold)
@@ -146,7 +151,7 @@ def test_a_delta_table_holds_what_a_dict_holds_after_every_commit(
     assert isinstance(target, TableTarget)
     writer = DeltaWriter(target, "s", open_database("delta", {"uri": str(lake)}))
     writer.open()
-    for number, changes in enumerate(data.draw(histories(whole=mode is Changelog.RETRACT)), 1):
+    for number, changes in enumerate(data.draw(histories(**_of(mode))), 1):
         writer.write(epoch(number, batch(changes)))
         model(held, changes)
         if number % 3:
@@ -162,7 +167,7 @@ def broker(kafka_address: str) -> str:
 
 
 @HISTORIES
-@given(mode=MODES, data=st.data())
+@given(mode=st.sampled_from([Changelog.UPSERT, Changelog.RETRACT]), data=st.data())
 def test_a_compacted_topic_holds_what_a_dict_holds_after_every_epoch(
     broker: str, mode: Changelog, data: st.DataObject
 ) -> None:
@@ -171,7 +176,7 @@ def test_a_compacted_topic_holds_what_a_dict_holds_after_every_epoch(
     assert isinstance(target, TopicTarget)
     writer = KafkaWriter(target, f"s{uuid.uuid4().hex[:8]}", {"bootstrap_servers": broker})
     writer.open()
-    epochs = data.draw(histories(whole=mode is Changelog.RETRACT))
+    epochs = data.draw(histories(**_of(mode)))
     for number, changes in enumerate(epochs, 1):
         writer.write(epoch(number, batch(changes)))
     writer.close()

@@ -15,7 +15,7 @@ from flowc.catalog import Column, Table, TableName
 from flowc.compiler.ir import Apply, FilesOutput, OtherOutput, Output
 from flowc.compiler.loads.changes import takes
 from flowc.errors import DataError, UsageError
-from flowc.nodes import KIND, ROW, Change, Changelog, NodePlan
+from flowc.nodes import ABSENT, KIND, ROW, Change, Changelog, NodePlan
 from flowc.render.streamplans import stream_object, stream_sql
 from flowc.runtime.arrow import arrow_schema
 from flowc.runtime.contracts.decoder import Decoded
@@ -41,13 +41,14 @@ from tests.streams.changes import COLUMNS, KEYS, SPAN, epoch, plan, table_apply,
 from tests.streams.compiled import Computed
 from tests.streams.test_changes_runs import Changing, changing, emitted
 
-UPSERT, RETRACT = Changelog.UPSERT, Changelog.RETRACT
+UPSERT, PARTIAL, RETRACT = Changelog.UPSERT, Changelog.PARTIAL, Changelog.RETRACT
 FILES = FilesOutput("out", "kept", "jsonl", {}, (), SPAN)
 REFUSED: list[tuple[Apply | Output, Changelog, str]] = [
     (FILES, UPSERT, "this stream replaces and removes rows; `kept`, a folder of files, can only append"),
     (FILES, RETRACT, "this stream takes rows back; `kept`, a folder of files, can only append"),
     (OtherOutput("q", "rabbitmq", SPAN), UPSERT, "`rabbitmq` can only append"),
     (topic("t", ()), UPSERT, "topic `t` has no `key` to find them by"),
+    (topic("t"), PARTIAL, "the last message of a key in topic `t`"),
     (topic("t", ("id",)), UPSERT, "replace each other by `id`, `part`, and those of topic `t` by `id`"),
     (table_apply("sqlite", "t", mode="append", keys=()), RETRACT, "`mode: append` only adds rows to `t`"),
     (table_apply("sqlite", "t", mode="scd2"), RETRACT, "the history in `t` is made of rows that come"),
@@ -73,7 +74,8 @@ def test_what_cannot_take_changes_is_refused_with_the_reason(
 def test_what_takes_changes_is_told_which() -> None:
     """Rows that are taken back whole are found by whatever key the target has."""
     targets: tuple[Apply | Output, ...] = (table_apply("sqlite", "t"), table_apply("delta", "t"), topic("t"))
-    for changelog in Changelog:
+    assert [t.changes for t in plan(*targets[:2], changes=PARTIAL).targets] == [PARTIAL] * 2  # type: ignore[union-attr]
+    for changelog in (Changelog.INSERT_ONLY, UPSERT, RETRACT):
         made = plan(*targets, changes=changelog)
         assert [t.changes for t in made.targets if not isinstance(t, FilesTarget)] == [changelog] * 3
         shown = stream_sql(made)
@@ -87,6 +89,8 @@ def test_what_takes_changes_is_told_which() -> None:
 
 
 def test_no_column_is_called_as_the_hidden_one() -> None:
+    with pytest.raises(UsageError, match=f"`{ABSENT}`"):
+        plan(table_apply("sqlite", "t"), columns=(*COLUMNS, Column(ABSENT, TEXT)))
     columns = (*COLUMNS, Column(KIND.upper(), TEXT))
     with pytest.raises(UsageError, match="no column can be called so"):
         plan(table_apply("sqlite", "t"), columns=columns)
@@ -99,6 +103,8 @@ def test_no_column_is_called_as_the_hidden_one() -> None:
 
 Scripted = list[list[tuple[Change, int | None, str | None]]]
 """What each message does: changes, each with the key and the name of its row."""
+_MARKS = {None: "010"}
+"""Which of the columns a row without a name does not bring."""
 NAMED = (Column("id", BIGINT), Column("name", TEXT), Column("n", BIGINT))
 KEEPING = """CREATE TABLE t (
     id BIGINT NOT NULL PRIMARY KEY, name VARCHAR(40) NOT NULL UNIQUE CHECK (name <> 'bad' AND name <> 'worse'),
@@ -111,17 +117,18 @@ INSERT, BEFORE, AFTER, DELETE = Change
 class Playing(Changing):
     """Makes the changes of a script. With a `!` before the name, a row came of no message."""
 
-    def __init__(self, script: Scripted) -> None:
+    def __init__(self, script: Scripted, *, partial: bool) -> None:
         super().__init__()
-        self.script = script
+        self.script, self.partial = script, partial
 
     def process(self, port: int, rows: pa.RecordBatch) -> Emitted:
         changed = [
             {**row, "id": id_, "name": name and name.strip("!"), "n": 10**6 * (LONG in (name or "")), KIND: int(change)}
+            | ({ABSENT: _MARKS.get(name)} if self.partial else {})
             | ({ROW: None} if name and name.startswith("!") else {})
             for row in rows.to_pylist() for change, id_, name in self.script[row["id"]]
         ]  # fmt: skip
-        return emitted(rows, changed)
+        return emitted(rows, changed, (ABSENT, pa.string())) if self.partial else emitted(rows, changed)
 
 
 class Once:
@@ -171,7 +178,7 @@ def _run(
     def told(rows: Sequence[Origin]) -> None:
         bad.update({row.offset: row.row.code for row in rows})
 
-    compute = Compute(planned, {"source": Decoding(schema, decoded)}, told, build=changing(Playing(script)))
+    compute = Compute(planned, {"source": Decoding(schema, decoded)}, told, build=_playing(planned, script))
     run = StreamRun(planned, {"source": Once(len(script))}, compute, writers, store)
     try:
         run.run()
@@ -183,6 +190,11 @@ def _run(
     return bad
 
 
+def _playing(planned: StreamPlan, script: Scripted) -> Any:
+    partial = any(t.changes is PARTIAL for t in planned.targets if not isinstance(t, FilesTarget))
+    return changing(Playing(script, partial=partial), *([(ABSENT, pa.string())] if partial else []))
+
+
 @dataclass
 class Kept:
     """A table with constraints, and a stream that changes it."""
@@ -190,13 +202,14 @@ class Kept:
     kind: str
     options: Mapping[str, object]
 
-    def run(self, script: Scripted) -> dict[int, str]:
+    def run(self, script: Scripted, changes: Changelog = UPSERT) -> dict[int, str]:
         database = open_database(self.kind, self.options)
         database.open()
         live = database.table(TableName(None, "t"))
         planned = plan(
-            table_apply(self.kind, "t", keys=("id",)), columns=NAMED, key=("id",), live=live, on_error="drop"
-        )
+            table_apply(self.kind, "t", keys=("id",)), columns=NAMED, key=("id",), live=live, on_error="drop",
+            changes=changes,
+        )  # fmt: skip
         (target,) = planned.targets
         assert isinstance(target, TableTarget)
         return _run(planned, [DatabaseWriter(target, database)], script)
@@ -229,6 +242,19 @@ def test_of_a_row_that_is_removed_nothing_but_the_key_is_judged(kept: Kept) -> N
     ]  # fmt: skip
     assert kept.run(script) == {2: "missing-value", 3: "value-does-not-fit"}
     assert kept.rows == {4: "ok"}
+
+
+def test_what_a_partial_row_does_not_bring_is_kept(kept: Kept) -> None:
+    """The name of key 1 stands in the table, that of key 2 in the epoch; of key 3 and 4 nobody knows it."""
+    kept.ask("INSERT INTO t (id, name, n) VALUES (1, 'a', 7), (4, 'd', 7)")
+    script: Scripted = [
+        [(AFTER, 1, None)], [(INSERT, 2, "b")], [(AFTER, 2, None)], [(AFTER, 3, None)], [(DELETE, 4, None)],
+        [(AFTER, 4, None)], [(AFTER, 5, "")], [(AFTER, 5, "e")],
+    ]  # fmt: skip
+    bad = kept.run(script, PARTIAL)
+    assert set(bad) == {3, 5}
+    assert kept.rows == {1: "a", 2: "b", 5: "e"}
+    assert {row["id"]: row["n"] for row in kept.ask("SELECT id, n FROM t")} == {1: 0, 2: 0, 5: 0}
 
 
 def test_changes_that_a_database_refuses_are_left_out_and_those_before_them_count(kept: Kept) -> None:

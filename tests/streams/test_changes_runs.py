@@ -77,17 +77,22 @@ class Changing(Stateless):
         return emitted(rows, changed)
 
 
-def emitted(given: pa.RecordBatch, rows: Sequence[Mapping[str, object]]) -> Emitted:
-    """Changes of the rows of a batch, with a column of what they do."""
+Hidden = tuple[str, pa.DataType]
+
+
+def emitted(given: pa.RecordBatch, rows: Sequence[Mapping[str, object]], *hidden: Hidden) -> Emitted:
+    """Changes of the rows of a batch, with a column of what they do, and other hidden ones."""
     *fields, last = given.schema
-    return Emitted(pa.RecordBatch.from_pylist(list(rows), schema=pa.schema([*fields, (KIND, pa.int8()), last])))
+    return Emitted(
+        pa.RecordBatch.from_pylist(list(rows), schema=pa.schema([*fields, (KIND, pa.int8()), *hidden, last]))
+    )
 
 
-def changing(operator: Operator) -> Build:
+def changing(operator: Operator, *hidden: Hidden) -> Build:
     """A graph of one operator."""
 
     def built(plans: object, schemas: Mapping[str, pa.Schema], *_: object, passing: bool) -> tuple[Node, ...]:
-        schema = pa.schema([*schemas["source"], (KIND, pa.int8())])
+        schema = pa.schema([*schemas["source"], (KIND, pa.int8()), *hidden])
         return (Node("changing", operator, ("source",), ("changing",), schema, remembers=True),)
 
     return built

@@ -1,27 +1,36 @@
 """Changes in place of rows: which targets take them, and how those of an epoch are applied to a table.
 
 The runtime hands over the last change of each key. Its rows are staged as those of any merge, with the column that says
-what they do; the keys that go are removed first, and what stays is merged.
+what they do; the keys that go are removed first, and what stays is merged. A partial row takes the values that it does
+not bring from the row that the table holds, and is a whole row from there on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from flowc.catalog import Column
 from flowc.compiler.ir import Apply, FilesOutput, Output, TopicOutput
 from flowc.compiler.loads.load import Load
-from flowc.compiler.loads.statements import delete_keys
-from flowc.compiler.quote import qualified
-from flowc.loadplan import Counter, Execute
-from flowc.nodes import KIND, REMOVALS, Changelog
-from flowc.types import DataType, Kind
+from flowc.compiler.loads.statements import delete_keys, update_from
+from flowc.compiler.quote import ident, idents, qualified
+from flowc.loadplan import FOLLOWING, Check, Counter, Execute
+from flowc.nodes import ABSENT, KIND, REMOVALS, Changelog
+from flowc.types import TEXT, DataType, Kind
 
 CODE = "changes-not-taken"
-CHANGE = Column(KIND, DataType(Kind.INT8))
-"""The last column of rows that are changes."""
-_DOES = {Changelog.UPSERT: "replaces and removes rows", Changelog.RETRACT: "takes rows back"}
+_KIND, _ABSENT = Column(KIND, DataType(Kind.INT8)), Column(ABSENT, TEXT)
+HIDDEN: Mapping[Changelog, tuple[Column, ...]] = {
+    Changelog.INSERT_ONLY: (), Changelog.UPSERT: (_KIND,), Changelog.PARTIAL: (_KIND, _ABSENT),
+    Changelog.RETRACT: (_KIND,),
+}  # fmt: skip
+"""The columns that rows carry behind those of the query, by what the rows are."""
+_DOES = {
+    Changelog.UPSERT: "replaces and removes rows", Changelog.PARTIAL: "replaces parts of rows, and removes rows",
+    Changelog.RETRACT: "takes rows back",
+}  # fmt: skip
+_TABLE = "write it into a table by `mode: merge` with `keys`"
 _MERGE = "write it into a table by `mode: merge` with `keys`, or into a topic with a `key`"
 
 
@@ -45,9 +54,15 @@ def takes(
     if changelog is Changelog.INSERT_ONLY:
         return None
     found = _table(target) if isinstance(target, Apply) else _place(target)
+    if found is None and changelog is Changelog.PARTIAL and not isinstance(target, Apply):
+        found = f"compaction leaves the last message of a key in {_named(target)}, which has to be a whole row", _TABLE
     own = _keys(target)
     told = set(key) <= set(own) or (alike and set(alike) <= set(own))
-    if found is None and changelog is Changelog.UPSERT and not (told and set(own) <= {*key, *follows}):
+    if (
+        found is None
+        and changelog in (Changelog.UPSERT, Changelog.PARTIAL)
+        and not (told and set(own) <= {*key, *follows})
+    ):
         found = (
             f"its rows replace each other by {_listed(key)}, and those of {_named(target)} by {_listed(own)}",
             f"tell them apart by {_listed(key)} there too",
@@ -96,3 +111,45 @@ def removals(load: Load) -> Iterator[Execute]:
     sql = delete_keys(load, load.rows, s, f"{qualified(KIND, s)} {gone}")
     yield Execute("remove the keys that go", sql, Counter.DELETED)
     yield Execute("leave the rows that stay", f"DELETE FROM {load.rows} WHERE {qualified(KIND)} {gone}")
+
+
+def completion(load: Load) -> Iterator[Execute]:
+    """Gives partial rows the values that they do not bring, from the rows that the table holds."""
+    t, s = load.aliases("t", "s")
+    absent = qualified(ABSENT, s)
+    own = ((place, name) for place, name in enumerate(_brought(load), 1) if name in load.names)
+    sets = [
+        f"{ident(name)} = CASE WHEN substr({absent}, {place}, 1) = '1' THEN {_stored(load, name, t)} "
+        f"ELSE {qualified(name, s)} END"
+        for place, name in own if name not in load.keys
+    ]  # fmt: skip
+    condition = f"{load.equal(load.keys, t, s)} AND {absent} IS NOT NULL"
+    sql = update_from(load, sets, load.target, t, condition, updated=(load.rows, s))
+    if sets:
+        yield Execute("complete partial rows", sql)
+
+
+def _stored(load: Load, name: str, alias: str) -> str:
+    """A value of the target's beside one of the table of rows, whose text may have another collation."""
+    column, value = load.row_column(name), qualified(name, alias)
+    is_text = column is not None and column.type.kind is Kind.TEXT
+    return load.dialect.compare.united.format(x=value) if is_text else value
+
+
+def _brought(load: Load) -> Iterator[str]:
+    """The target's columns in the order of the rows that come; a column that is not loaded has its own name."""
+    targets = {loaded.source.name: loaded.target.name for loaded in load.loaded if loaded.source is not None}
+    yield from (targets.get(column.name, column.name) for column in load.columns if column.name not in (KIND, ABSENT))
+
+
+def unordered_parts(load: Load) -> Check:
+    """Shows keys that the target holds equal and the rows spell apart, where one of the rows is partial.
+
+    What such a row does not bring may be in the row before it, which the load removes.
+    """
+    keys = idents(load.keys)
+    repeated = f"SELECT {keys} FROM {load.rows} GROUP BY {keys} HAVING count(*) > 1 AND count({ident(ABSENT)}) > 0"
+    return Check(
+        "no partial row follows another one of its key", f"{repeated} LIMIT 1", FOLLOWING,
+        f"a partial row for `{load.label}` follows another row of the same key",
+    )  # fmt: skip

@@ -17,6 +17,7 @@ from flowc.compiler.loads.identity import Recorded
 from flowc.compiler.quote import ident, qualified, table, text
 from flowc.compiler.tables.ddl import ROW, cast
 from flowc.loadplan import LIVE, BadRows, Read
+from flowc.nodes import Changelog
 from flowc.types import Kind
 
 Made = TypeVar("Made")
@@ -116,7 +117,7 @@ class Load:
     """How many rows a rehearsal shows of each kind."""
     recorded: Recorded | None = None
     """Which run the load is of, and what the target holds of others; None where nothing of it is recorded."""
-    changes: bool = False
+    changes: Changelog = Changelog.INSERT_ONLY
     """The rows say what they do, in the column `flowc.nodes.KIND`."""
     _known: dict[object, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 

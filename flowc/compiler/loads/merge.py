@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flowc.compiler.loads.changes import removals
+from flowc.compiler.loads.changes import completion, removals, unordered_parts
 from flowc.compiler.loads.checks import empty_source, key_checks, null_keys
 from flowc.compiler.loads.load import ROWS, Load, find_column
 from flowc.compiler.loads.overwrites import overwritten
@@ -19,6 +19,7 @@ from flowc.compiler.loads.statements import delete, update_from
 from flowc.compiler.loads.upsert import upsert, upsertable
 from flowc.compiler.quote import ident, idents
 from flowc.loadplan import Counter, Execute, Measure, Step
+from flowc.nodes import Changelog
 from flowc.types import Kind
 
 _EXACT = (Kind.BOOL, Kind.TEXT, Kind.BINARY, Kind.DATE, Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ)
@@ -28,8 +29,10 @@ _EXACT = (Kind.BOOL, Kind.TEXT, Kind.BINARY, Kind.DATE, Kind.TIME, Kind.TIMESTAM
 def merge(load: Load) -> Iterator[Step]:
     """The steps of a merge, from checks to counts."""
     yield from _last_of_each(load) if load.last_wins and not _exact_keys(load) else key_checks(load)
-    if load.changes:
+    if load.changes is not Changelog.INSERT_ONLY:
         yield from removals(load)
+    if load.changes is Changelog.PARTIAL:
+        yield from completion(load)
     if load.apply.deletes != "ignore":
         if not load.apply.allow_empty:
             (t,) = load.aliases("t")
@@ -107,6 +110,8 @@ def _exact(load: Load, name: str) -> bool:
 def _last_of_each(load: Load) -> Iterator[Step]:
     """Removes all rows of a key but its last one, of the few keys that have several."""
     yield null_keys(load)
+    if load.changes is Changelog.PARTIAL:
+        yield unordered_parts(load)
     rid, keys = load.row_id, idents(load.keys)
     yield from copies(load, ROWS, 2)
     repeated = f"SELECT {keys} FROM {load.again(ROWS, 2)} GROUP BY {keys} HAVING count(*) > 1"

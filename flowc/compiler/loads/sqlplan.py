@@ -12,7 +12,7 @@ from flowc.compiler.ir import Apply, Statement
 from flowc.compiler.loads.append import HELD, append, stream, truncate
 from flowc.compiler.loads.attach import attach, bring
 from flowc.compiler.loads.badrows import STAGED, bad_row_tables, keep_bad_rows, make_place, unread_table
-from flowc.compiler.loads.changes import CHANGE
+from flowc.compiler.loads.changes import HIDDEN
 from flowc.compiler.loads.checks import expectations
 from flowc.compiler.loads.cursor import between, lower_bound
 from flowc.compiler.loads.identity import Recorded
@@ -35,6 +35,7 @@ from flowc.compiler.quote import idents, table
 from flowc.compiler.tables.ddl import create_schema, create_table
 from flowc.errors import UsageError
 from flowc.loadplan import AFTER, REFUSED, Counter, Execute, Expect, Ingest, LoadPlan, Read, Step
+from flowc.nodes import Changelog
 
 MODES: Mapping[str, Callable[[Load], Iterator[Step]]] = {
     "append": append,
@@ -59,7 +60,7 @@ def plan_load(
     last_wins: bool = False,
     reread: Reread | None = None,
     shown: int = 0,
-    changes: bool = False,
+    changes: Changelog = Changelog.INSERT_ONLY,
     recorded: Recorded | None = None,
     gone: tuple[str, ...] = (),
 ) -> LoadPlan:
@@ -72,7 +73,7 @@ def plan_load(
     when it is not committed, also where creating a table is no part of a transaction. With `last_wins`, a merge takes
     the last row of each key that its target holds equal; those of the same bytes it is given reduced already. With
     `reread`, the load reads what that says, and not from the watermark on. Of so many rows as `shown` says, a rehearsal
-    tells what they would change. With `changes`, the rows of a merge come with a last column that says what each does.
+    tells what they would change. `changes` are what the rows of a merge are; their hidden columns come last.
     `recorded` says which run the load is of, which its target records. `gone` are
     the statements that remove what is stored of loads into a table that is gone.
 
@@ -98,7 +99,7 @@ def check_load(apply: Apply, *, columns: tuple[Column, ...], live: Table | None,
 
 def _load(
     apply: Apply, columns: tuple[Column, ...], live: Table | None, watermark: str | None, reread: Reread | None,
-    *, changes: bool = False, **decided: Any,
+    *, changes: Changelog = Changelog.INSERT_ONLY, **decided: Any,
 ) -> Load:  # fmt: skip
     refuse_reserved(apply)
     dialect, apply = DIALECTS[apply.target.kind], spelled_roles(apply, columns, live)
@@ -107,7 +108,7 @@ def _load(
         dialect=dialect,
         table=live_table(apply, live, columns, dialect) if live else target_table(apply, columns, dialect),
         exists=live is not None,
-        columns=(*columns, CHANGE) if changes else columns,
+        columns=(*columns, *HIDDEN[changes]),
         changes=changes,
         read=_read(apply, columns, watermark, reread),
         watermark=watermark,

@@ -8,13 +8,18 @@ from flowc.compiler.loads.load import Load
 from flowc.compiler.quote import idents
 
 
-def update_from(load: Load, sets: Iterable[str], source: str, alias: str, condition: str) -> str:
-    """Updates rows of the target, as `t` if that is free, from those of `source`, as `alias`, by a condition."""
-    (t,) = load.aliases("t")
+def update_from(
+    load: Load, sets: Iterable[str], source: str, alias: str, condition: str, *, updated: tuple[str, str] | None = None
+) -> str:
+    """Updates rows of the target, as `t` if that is free, from those of `source`, as `alias`, by a condition.
+
+    `updated` is another relation that is updated instead, and its alias.
+    """
+    relation, t = updated or (load.target, *load.aliases("t"))
     if load.dialect.writes.update_from:
-        return f"UPDATE {load.target} AS {t} SET {', '.join(sets)} FROM {source} AS {alias} WHERE {condition}"
+        return f"UPDATE {relation} AS {t} SET {', '.join(sets)} FROM {source} AS {alias} WHERE {condition}"
     assigned = ", ".join(f"{t}.{assignment}" for assignment in sets)
-    return f"UPDATE {load.target} AS {t} JOIN {source} AS {alias} ON {condition} SET {assigned}"
+    return f"UPDATE {relation} AS {t} JOIN {source} AS {alias} ON {condition} SET {assigned}"
 
 
 def delete(load: Load, relation: str, alias: str, condition: str) -> str:

@@ -23,7 +23,7 @@ from flowc.compiler.tables.ddl import create_schema, create_table
 from flowc.compiler.tables.letters import letters_place
 from flowc.errors import UsageError
 from flowc.loadplan import LoadPlan
-from flowc.nodes import KIND, Changelog
+from flowc.nodes import ABSENT, KIND, Changelog
 from flowc.stream import DEAD_LETTER, TableTarget, TargetPlan, TopicTarget
 from flowc.types import UNKNOWN, Kind
 
@@ -75,8 +75,9 @@ def _demand_changes(
     stream: Stream, columns: tuple[Column, ...], taking: Callable[[Apply | Output], Refusal | None]
 ) -> None:
     held = (column for apply in stream.applies if apply.target.table for column in apply.target.table.columns)
-    if any(column.name.lower() == KIND for column in (*columns, *held)):
-        message = f"stream `{stream.name}` changes rows, and says in `{KIND}` how: no column can be called so"
+    hidden = next((c.name for c in (*columns, *held) if c.name.lower() in (KIND, ABSENT)), None)
+    if hidden is not None:
+        message = f"stream `{stream.name}` changes rows, and says in `{hidden.lower()}` how: no column can be called so"
         raise UsageError(message, code=CODE, help="give the column another name")
     for target in (*stream.applies, *stream.outputs):
         refusal = taking(target)
@@ -228,7 +229,7 @@ def _attached(
 def _load(apply: Apply, columns: tuple[Column, ...], live: Table | None, changes: Changelog) -> LoadPlan:
     return plan_load(
         apply, columns=columns, live=live, watermark=None, now=_ANY_TIME, same_database=False, last_wins=True,
-        changes=changes is not Changelog.INSERT_ONLY,
+        changes=changes,
     )  # fmt: skip
 
 

@@ -62,7 +62,8 @@ def _spelled(target: FilesTarget | TopicTarget) -> Spelled:
 def _taken(target: TableTarget) -> Taken:
     step = next((step for step in target.load.steps if isinstance(step, Ingest)), None)
     columns = (step.columns if step is not None else target.columns)[: len(target.columns)]
-    keyed = tuple(replace(column, nullable=column.nullable and column.name not in target.keys) for column in columns)
+    lenient = target.changes is Changelog.PARTIAL  # the table may hold the value that a row does not bring
+    keyed = tuple(replace(c, nullable=(c.nullable or lenient) and c.name not in target.keys) for c in columns)
     keys = None if target.changes is Changelog.INSERT_ONLY else target.keys
     return Taken(keyed, limits(target.kind), step.timezone if step is not None else None, target.folders, keys)
 

@@ -17,10 +17,10 @@ from typing import Any
 import pyarrow as pa
 
 from flowc.errors import DataError, EngineError, FlowcError, UsageError
-from flowc.loadplan import LoadPlan
+from flowc.loadplan import FOLLOWING, LoadPlan
 from flowc.nodes import Changelog
 from flowc.runtime.badrows import BadRow
-from flowc.runtime.contracts.changes import reduced, refused
+from flowc.runtime.contracts.changes import apart, reduced, refused
 from flowc.runtime.contracts.columntypes import ColumnTypes
 from flowc.runtime.contracts.database import Database, require_transactions, stored_name
 from flowc.runtime.contracts.epoch import Epoch, Partition, Range
@@ -228,15 +228,18 @@ class DatabaseWriter:
             raise
         self._make(Held())
 
-    def _write(self, epoch: Epoch) -> int:
+    def _write(self, epoch: Epoch, *, alone: bool = False) -> int:
+        """With `alone`, each partial row is written for itself: another one may have a key that is equal there."""
         self._prepare(epoch)
         try:
             self.database.begin()
             if self.plan.lock:
                 self.database.lock(self.plan.table)
-            self._take(epoch)
+            self._take(epoch, alone=alone)
         except FlowcError as error:
             self.database.rollback()
+            if isinstance(error, DataError) and error.code == FOLLOWING and not alone:
+                return self._write(epoch, alone=True)
             if isinstance(error, Fenced):
                 self._require_written()
             if isinstance(error, DataError):
@@ -244,11 +247,12 @@ class DatabaseWriter:
             raise
         return epoch.number
 
-    def _take(self, epoch: Epoch) -> None:
+    def _take(self, epoch: Epoch, *, alone: bool = False) -> None:
         """Writes and commits an epoch in the transaction that is open."""
         self._advance(epoch)
         self.pause("positions")
-        self._rows(self.plan.load, reduced(epoch.rows, self.plan))
+        for rows in apart(epoch.rows, self.plan) if alone else (reduced(epoch.rows, self.plan),):
+            self._rows(self.plan.load, rows)
         if self.plan.dead is not None and epoch.dead is not None:
             self._rows(self.plan.dead, epoch.dead)
         if epoch.rows.num_rows:  # which keep others from altering the table until the end of the transaction

@@ -6,16 +6,15 @@ enough. Delta keeps the number for each application (`app_id`): what was gathere
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 
 from flowc.catalog import Table
-from flowc.errors import EngineError, FlowcError, TransientError
-from flowc.loadplan import LoadPlan
-from flowc.nodes import Changelog
-from flowc.runtime.contracts.changes import reduced, with_kinds
+from flowc.errors import DataError, EngineError, FlowcError, TransientError
+from flowc.loadplan import FOLLOWING, LoadPlan
+from flowc.runtime.contracts.changes import apart, marked, reduced
 from flowc.runtime.contracts.columntypes import Types, altered
 from flowc.runtime.contracts.epoch import Epoch
 from flowc.runtime.contracts.marks import Mark
@@ -26,7 +25,6 @@ from flowc.runtime.steps.write import write_rows
 from flowc.runtime.systems.delta.session import Delta
 from flowc.stream import TableTarget
 
-_INSERTS = Changelog.INSERT_ONLY
 AGE, ROWS, BYTES = 10.0, 1_000_000, 64 << 20
 """A commit is made when the first row has waited so many seconds, or so much has come together."""
 
@@ -131,7 +129,7 @@ class DeltaWriter:
         """Gathers an epoch, and commits it with those before it when there is enough."""
         with self._rolling.taking():
             if epoch.rows.num_rows:
-                self._gathered.append(epoch.rows if self.plan.changes is _INSERTS else with_kinds(epoch.rows))
+                self._gathered.append(marked(epoch.rows, self.plan.changes))
             rows, size = sum(b.num_rows for b in self._gathered), sum(b.nbytes for b in self._gathered)
             self.pause("taken")
             return self._rolling.took(epoch.number, rows=epoch.rows.num_rows, full=rows >= ROWS or size >= BYTES)
@@ -155,21 +153,27 @@ class DeltaWriter:
         """The table's first commit. Without a plan for it, the table was there a moment ago."""
         if self.plan.first is not None:
             empty = pa.RecordBatch.from_arrays([pa.nulls(0) for _ in self.plan.columns], self._names)
-            self._transact(self.plan.first, reduced(empty, self.plan), None)
+            self._transact(self.plan.first, (reduced(empty, self.plan),), None)
 
     def _publish(self, number: int) -> None:
         rows = one_batch(self._gathered)
-        self._transact(self.plan.load, reduced(rows, self.plan), number)
+        try:
+            self._transact(self.plan.load, (reduced(rows, self.plan),), number)
+        except DataError as error:
+            if error.code != FOLLOWING:
+                raise
+            self._transact(self.plan.load, tuple(apart(rows, self.plan)), number)
         self._stamped = number
         self._gathered.clear()
         self.pause("committed")
 
-    def _transact(self, load: LoadPlan, rows: pa.RecordBatch, number: int | None) -> None:
+    def _transact(self, load: LoadPlan, rows: Sequence[pa.RecordBatch], number: int | None) -> None:
         try:
             self.database.begin()
             if load.lock:
                 self.database.lock(load.table)
-            write_rows(load, self.database, rows)
+            for part in rows:
+                write_rows(load, self.database, part)
             if number is not None:
                 self._require_unaltered(self.database.attached())
                 self._stamp(number)
