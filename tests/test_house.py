@@ -203,6 +203,7 @@ OPENS_FILES = {
     "flowc/render/pages.py": "pages of the package", "flowc/web/views.py": "files of the package",
     "flowc/runtime/formats/aside.py": "a new file of bad rows, and its own spool",
     "flowc/runtime/stores/lock.py": "a lock of its own, by flock",
+    "flowc/runtime/stores/local.py": "files of its own",
     "flowc/runtime/systems/delta/watermarks.py": "a watermark of its own",
     "flowc/runtime/stores/filelooks.py": "what `Folder.file` gives",
     "flowc/runtime/stores/files.py": "what `Folder.file` gives",

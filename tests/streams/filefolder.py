@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import lzma
 import os
 import time
 from collections.abc import Iterable, Mapping
@@ -16,6 +17,7 @@ from flowc.catalog import Column
 from flowc.loadplan import FilesRead
 from flowc.runtime.stores.files import Files
 from flowc.runtime.systems.files.source import FileSource
+from tests.memorystore import MemoryStore
 from tests.waiting import PATIENCE
 
 _OLD = 1_000_000_000
@@ -37,14 +39,38 @@ class Memory:
         self.kept |= facts
 
 
+Drop = Path | MemoryStore
+"""Where a source finds its files."""
+
+
 def put(folder: Path, name: str, text: str | bytes, age: int = 0) -> Path:
     """Writes a file whose modification is `age` seconds after a day long ago."""
-    data = text.encode() if isinstance(text, str) else text
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    packed = {".gz": gzip.compress, ".bz2": bz2.compress, ".zst": _zstd}.get(path.suffix)
-    path.write_bytes(packed(data) if packed else data)
+    path.write_bytes(_packed(name, text))
     return aged(path, age)
+
+
+def drop(into: Drop, name: str, text: str | bytes, age: int = 0) -> None:
+    """Does the same in a store of any kind."""
+    if isinstance(into, Path):
+        put(into, name, text, age)
+    else:
+        into.put(name, _packed(name, text), (_OLD + age) * 10**9)
+
+
+def remove(of: Drop, name: str) -> None:
+    """Removes a file."""
+    if isinstance(of, Path):
+        (of / name).unlink()
+    else:
+        of.delete(name)
+
+
+def _packed(name: str, text: str | bytes) -> bytes:
+    data = text.encode() if isinstance(text, str) else text
+    packed = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress, ".zst": _zstd}.get(Path(name).suffix)
+    return packed(data) if packed else data
 
 
 def aged(path: Path, age: int = 0) -> Path:
@@ -58,15 +84,14 @@ def _zstd(data: bytes) -> bytes:
 
 
 def source(
-    folder: Path, facts: Memory, path: str = "*.csv", columns: tuple[Column, ...] | None = None, *,
+    folder: Drop, facts: Memory, path: str = "*.csv", columns: tuple[Column, ...] | None = None, *,
     start: str = "earliest", once: bool = True, skips: bool = False, asked: tuple[str, ...] = (), **options: object,
 ) -> FileSource:  # fmt: skip
-    """A source on a folder."""
+    """A source on a folder, or on a store in memory."""
     form = next((form for form in ("jsonl", "parquet") if form in path), "csv")
     read = FilesRead("drop", path, form, options, columns)
-    return FileSource(
-        "source", Files({"uri": str(folder)}), read, facts, columns=asked, start=start, once=once, skips=skips
-    )
+    files = Files({"uri": str(folder)}) if isinstance(folder, Path) else Files({}, store=folder)
+    return FileSource("source", files, read, facts, columns=asked, start=start, once=once, skips=skips)
 
 
 def drain(of: FileSource, at: int | None = None, max_rows: int = 1000) -> tuple[pa.Table, int]:

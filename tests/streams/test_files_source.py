@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import pyarrow as pa
@@ -17,7 +19,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowc.catalog import Column
-from flowc.errors import FlowcError
+from flowc.errors import DataError, FlowcError, TransientError
+from flowc.runtime.contracts.source import Polled
+from flowc.runtime.contracts.store import Entry
 from flowc.runtime.contracts.target import Fenced
 from flowc.runtime.formats.csv.decode import CsvDecoder
 from flowc.runtime.formats.parquet.decode import ParquetDecoder
@@ -28,10 +32,17 @@ from flowc.runtime.systems.files.registry import SHIFT
 from flowc.runtime.systems.files.source import FileSource
 from flowc.types import BIGINT, TEXT
 from tests.extended import examples
-from tests.streams.filefolder import Memory, aged, drain, put, source
+from tests.memorystore import MemoryStore
+from tests.streams.filefolder import Drop, Memory, drain, drop, put, remove, source
 from tests.waiting import PATIENCE
 
 _COLUMNS = (Column("id", BIGINT), Column("name", TEXT))
+
+
+@pytest.fixture(params=["folder", "objects"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Drop:
+    """Where files are: in a folder, or in an object store."""
+    return MemoryStore() if request.param == "objects" else tmp_path
 
 
 def _rows(
@@ -42,55 +53,128 @@ def _rows(
     return [tuple(row.values()) for each in decoded for row in each.batch.to_pylist()]
 
 
-def test_files_come_by_their_time_then_name_and_each_once(tmp_path: Path) -> None:
-    put(tmp_path, "b.csv", "id,name\n3,c\n", 5)
-    put(tmp_path, "c.csv", "name,id\nb,2\n", 1)
-    put(tmp_path, "a.csv", "id,name\n1,a\n", 1)
+def test_files_come_by_their_time_then_name_and_each_once(place: Drop) -> None:
+    drop(place, "b.csv", "id,name\n3,c\n", 5)
+    drop(place, "c.csv", "name,id\nb,2\n", 1)
+    drop(place, "a.csv", "id,name\n1,a\n", 1)
     for hidden in (".d.csv", "_e.csv", "x/.y/f.csv"):
-        put(tmp_path, hidden, "id,name\n9,z\n")
+        drop(place, hidden, "id,name\n9,z\n")
     facts = Memory()
-    of = source(tmp_path, facts)
+    of = source(place, facts)
     messages, at = drain(of)
     assert _rows(of, messages) == [(1, "a"), (2, "b"), (3, "c")]
     assert messages.column("_topic").to_pylist() == ["a.csv", "c.csv", "b.csv"]
     assert messages.column("_offset").to_pylist() == [1, (1 << SHIFT) + 1, (2 << SHIFT) + 1]
     assert at == 3 << SHIFT
-    put(tmp_path, "0.csv", "id,name\n4,d\n", 0)
-    messages, at = drain(source(tmp_path, facts), at)
+    drop(place, "0.csv", "id,name\n4,d\n", 0)
+    messages, at = drain(source(place, facts), at)
     assert (messages.column("_topic").to_pylist(), at) == (["0.csv"], 4 << SHIFT)
-    assert drain(source(tmp_path, facts), at) == (pa.table({"_value": pa.array([], pa.binary())}), at)
+    assert drain(source(place, facts), at) == (pa.table({"_value": pa.array([], pa.binary())}), at)
 
 
-def test_a_path_that_matches_no_file_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    source(tmp_path, Memory()).assign({})
+def _late_rows(store: MemoryStore, facts: Memory, at: int, start: str = "earliest") -> tuple[list[Any], int]:
+    of = source(store, facts, start=start)
+    messages, at = drain(of, at or None)
+    return (_rows(of, messages) if messages.num_rows else []), at
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_store_that_answers_late_loses_and_repeats_nothing(seed: int) -> None:
+    """Objects that a list lacks come later; ones that are gone, and versions that were replaced, are none."""
+    store, facts, found, at = MemoryStore(lag=0.2, seed=seed), Memory(), list[Any](), 0
+    for step in range(3):
+        for n in range(4):
+            drop(store, f"{step}-{n}.csv", "id,name\n9,before\n")
+            drop(store, f"{step}-{n}.csv", f"id,name\n{step * 4 + n},a\n", 1)
+            drop(store, f"gone-{step}-{n}.csv", "id,name\n8,gone\n")
+            remove(store, f"gone-{step}-{n}.csv")
+        rows, at = _late_rows(store, facts, at)
+        found += rows
+    assert sorted(found) == [(n, "a") for n in range(12)]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_start_leaves_out_what_a_store_lists_late(seed: int) -> None:
+    store, facts = MemoryStore(lag=0.2, seed=seed), Memory()
+    for n in range(6):
+        drop(store, f"{n}.csv", f"id,name\n{n},a\n")
+    assert _late_rows(store, facts, 0, "latest") == ([], 0)
+    drop(store, "new.csv", "id,name\n7,a\n", -1)
+    assert _late_rows(store, facts, 0, "latest")[0] == [(7, "a")]
+
+
+def test_a_store_that_fails_is_no_damage_of_a_file() -> None:
+    """Not even where the rows of damaged files are skipped: the rest of the file would be lost."""
+    for form, data in (("csv", b"id,name\n" + b"1,a\n" * 2_000_000), ("parquet", _parquet(pa.table({"id": range(9)})))):
+        store = Unreachable()
+        drop(store, f"a.{form}", data)
+        of = source(store, Memory(), f"*.{form}", skips=True)
+        of.open()
+        of.assign({})
+        store.fails = True
+        with pytest.raises(TransientError, match="unreachable"):
+            _polled(of)
+
+
+def _polled(of: FileSource) -> list[Polled]:
+    return list(iter(lambda: of.poll(1_000_000, 0.01), None))
+
+
+class Unreachable(MemoryStore):
+    """A store that can be made to answer nothing."""
+
+    fails = False
+
+    def read(self, entry: Entry, start: int, end: int) -> bytes:
+        if self.fails:
+            raise TransientError("unreachable", code="connection-lost")
+        return super().read(entry, start, end)
+
+
+def test_an_object_that_is_replaced_while_it_is_read_stops_the_stream() -> None:
+    store = MemoryStore()
+    drop(store, "a.csv", "id,name\n" + "1,a\n" * 4_000_000)
+    of = source(store, Memory())
+    of.open()
+    of.assign({})
+    assert of.poll(10, 0.01) is not None
+    drop(store, "a.csv", "id,name\n" + "2,b\n" * 4_000_000, 1)
+    with pytest.raises(TransientError, match="was changed meanwhile"):
+        _polled(of)
+    with pytest.raises(DataError, match="changed after the stream had begun"):
+        drain(of, 11)
+
+
+def test_a_path_that_matches_no_file_is_a_warning(place: Drop, caplog: pytest.LogCaptureFixture) -> None:
+    source(place, Memory()).assign({})
     assert "matches `*.csv` yet" in caplog.text
     caplog.clear()
-    put(tmp_path, "a.csv", "id,name\n1,a\n")
-    source(tmp_path, Memory()).assign({})
+    drop(place, "a.csv", "id,name\n1,a\n")
+    source(place, Memory()).assign({})
     assert not caplog.text
 
 
-@pytest.mark.parametrize("ending", ["", ".gz", ".bz2", ".zst"])
-def test_compressed_files_are_read_as_others(tmp_path: Path, ending: str) -> None:
-    put(tmp_path, f"a.csv{ending}", "\ufeffid,name\r\n1,x\r\n\r\n2,y")
-    of = source(tmp_path, Memory(), f"*.csv{ending}")
+@pytest.mark.parametrize("ending", ["", ".gz", ".bz2", ".xz", ".zst"])
+def test_compressed_files_are_read_as_others(place: Drop, ending: str) -> None:
+    drop(place, f"a.csv{ending}", "\ufeffid,name\r\n1,x\r\n\r\n2,y")
+    of = source(place, Memory(), f"*.csv{ending}")
     messages, _ = drain(of)
     assert _rows(of, messages) == [(1, "x"), (2, "y")]
 
 
-def test_read_options_are_those_of_loads(tmp_path: Path) -> None:
-    put(tmp_path, "a.csv", "# said\n1;'a;\n b'\n# more\n2;NA\n3\n")
+def test_read_options_are_those_of_loads(place: Drop) -> None:
+    drop(place, "a.csv", "# said\n1;'a;\n b'\n# more\n2;NA\n3\n")
     given = {"header": False, "delimiter": ";", "quote": "'", "comment": "#", "null_regex": "^NA$", "ragged": True}
-    of = source(tmp_path, Memory(), columns=_COLUMNS, **given)
+    of = source(place, Memory(), columns=_COLUMNS, **given)
     messages, _ = drain(of)
     assert _rows(of, messages, **given) == [(1, "a;\n b"), (2, None), (3, None)]
     assert messages.column("_offset").to_pylist() == [1, 4, 5]
 
 
-def test_bad_rows_are_isolated_with_their_bytes(tmp_path: Path) -> None:
+def test_bad_rows_are_isolated_with_their_bytes(place: Drop) -> None:
     lines = ["id,name", "1,a", "x,b", "3", '4,"c"', "5,d,e", '6,"two\nlines"', b"7,\xff".decode("latin-1"), '8,"open']
-    put(tmp_path, "a.csv", "\n".join(lines).encode("latin-1"))
-    of = source(tmp_path, Memory())
+    drop(place, "a.csv", "\n".join(lines).encode("latin-1"))
+    of = source(place, Memory())
     messages, _ = drain(of)
     (batch,) = messages.to_batches()
     decoded = CsvDecoder(_COLUMNS, CsvOptions(), of.headers).decode(batch)
@@ -184,14 +268,14 @@ def test_a_file_that_was_just_written_is_read_by_a_run_that_ends_however_slow_th
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.parquet"])
-def test_a_file_whose_last_row_was_given_may_go(tmp_path: Path, name: str) -> None:
+def test_a_file_whose_last_row_was_given_may_go(place: Drop, name: str) -> None:
     """However many rows a poll may give, the position that is kept with the last one is behind the file."""
     lines = [f'{{"id": {n}}}' for n in range(6)] if name == "a.jsonl" else ["id", *map(str, range(6))]
-    path = put(tmp_path, name, "\n".join(lines) + "\n")
+    data: str | bytes = "\n".join(lines) + "\n"
     if name == "a.parquet":
-        pq.write_table(pa.table({"id": range(6)}), path)
-        aged(path)
-    of = source(tmp_path, Memory(), f"*.{path.suffix[1:]}")
+        data = _parquet(pa.table({"id": range(6)}))
+    drop(place, name, data)
+    of = source(place, Memory(), f"*{Path(name).suffix}")
     of.open()
     of.assign({})
     for end in (2, 4):
@@ -201,39 +285,39 @@ def test_a_file_whose_last_row_was_given_may_go(tmp_path: Path, name: str) -> No
         assert of.positions()[0] == end + (name == "a.csv")
     assert of.poll(2, 0.1) is not None
     assert of.positions() == {0: 1 << SHIFT}
-    path.unlink()
+    remove(place, name)
     assert of.poll(2, 0.1) is None
 
 
-def test_a_file_that_changed_or_is_gone_stops_the_stream(tmp_path: Path) -> None:
+def test_a_file_that_changed_or_is_gone_stops_the_stream(place: Drop) -> None:
     facts = Memory()
     text = "id,name\n" + "".join(f"{n},a\n" for n in range(100))
-    path = put(tmp_path, "a.csv", text)
-    of = source(tmp_path, facts)
+    drop(place, "a.csv", text)
+    of = source(place, facts)
     of.open()
     of.assign({})
     assert of.poll(10, 0.1) is not None
-    put(tmp_path, "a.csv", text[:-3])
+    drop(place, "a.csv", text[:-3])
     with pytest.raises(FlowcError, match="changed after the stream had begun") as changed:
-        drain(source(tmp_path, facts), 11)
+        drain(source(place, facts), 11)
     assert "its time of change" in str(changed.value.help)
     assert "or remove it" in str(changed.value.help)
-    path.unlink()
+    remove(place, "a.csv")
     with pytest.raises(FlowcError, match="is gone, and not all of it was read"):
-        drain(source(tmp_path, facts), 11)
-    put(tmp_path, "a.csv", text)
-    messages, at = drain(source(tmp_path, facts), 11)
+        drain(source(place, facts), 11)
+    drop(place, "a.csv", text)
+    messages, at = drain(source(place, facts), 11)
     assert (messages.num_rows, at) == (90, 1 << SHIFT)
-    path.unlink()
-    assert drain(source(tmp_path, facts), at)[1] == at
-    put(tmp_path, "a.csv", "id,name\n1,other\n")
+    remove(place, "a.csv")
+    assert drain(source(place, facts), at)[1] == at
+    drop(place, "a.csv", "id,name\n1,other\n")
     with pytest.raises(FlowcError, match="changed after the stream had begun"):
-        drain(source(tmp_path, facts), at)
+        drain(source(place, facts), at)
 
 
-def test_a_position_that_the_store_does_not_know_is_refused(tmp_path: Path) -> None:
+def test_a_position_that_the_store_does_not_know_is_refused(place: Drop) -> None:
     with pytest.raises(FlowcError, match="unknown to its state"):
-        drain(source(tmp_path, Memory()), (7 << SHIFT) + 3)
+        drain(source(place, Memory()), (7 << SHIFT) + 3)
 
 
 class Meddled(Memory):
@@ -247,17 +331,17 @@ class Meddled(Memory):
             raise Fenced("another worker has stored other facts")
 
 
-def test_two_workers_never_give_one_number_to_two_files(tmp_path: Path) -> None:
-    put(tmp_path, "a.csv", "id,name\n1,a\n", 0)
+def test_two_workers_never_give_one_number_to_two_files(place: Drop) -> None:
+    drop(place, "a.csv", "id,name\n1,a\n", 0)
     facts = Memory()
-    first, second = source(tmp_path, facts), source(tmp_path, facts)
+    first, second = source(place, facts), source(place, facts)
     second.open()
     drain(first)
-    put(tmp_path, "b.csv", "id,name\n2,a\n", -5)
+    drop(place, "b.csv", "id,name\n2,a\n", -5)
     second.assign({0: 0})
     assert [json.loads(facts.kept[f"files.source.{n}"])["path"] for n in (0, 1)] == ["a.csv", "b.csv"]
     with pytest.raises(FlowcError, match="another worker"):
-        drain(source(tmp_path, Meddled()))
+        drain(source(place, Meddled()))
 
 
 @pytest.mark.parametrize(
@@ -265,47 +349,49 @@ def test_two_workers_never_give_one_number_to_two_files(tmp_path: Path) -> None:
     [("earliest", "old new future past"), ("2001-09-09T01:48:00Z", "new future"), ("2200-01-01T00:00:00Z", ""),
      ("1960-01-01T00:00:00Z", "old new future"), ("latest", "")],
 )  # fmt: skip
-def test_a_start_leaves_out_of_what_is_there_and_of_nothing_that_comes(tmp_path: Path, start: str, read: str) -> None:
+def test_a_start_leaves_out_of_what_is_there_and_of_nothing_that_comes(place: Drop, start: str, read: str) -> None:
     facts = Memory()
     ages = {"old": 0, "new": 100, "future": 4_000_000_000, "past": -2_000_000_000}
     for name, age in ages.items():
-        put(tmp_path, f"{name}.csv", f"id,name\n1,{name}\n", age)
-    assert _names(tmp_path, facts, start) == set(read.split())
+        drop(place, f"{name}.csv", f"id,name\n1,{name}\n", age)
+    assert _names(place, facts, start) == set(read.split())
     for name, age in ages.items():  # as a copy that keeps times, or a clock that was set back
-        put(tmp_path, f"later_{name}.csv", f"id,name\n1,later_{name}\n", age)
-    put(tmp_path, "part/old.csv", "id,name\n1,old\n", 0)
-    (tmp_path / "part/old.csv").rename(tmp_path / "moved.csv")
+        drop(place, f"later_{name}.csv", f"id,name\n1,later_{name}\n", age)
+    drop(place, "moved.csv", "id,name\n1,old\n", 0)
     later = {*read.split(), "moved", *(f"later_{name}" for name in ages)}
-    assert _names(tmp_path, facts, "earliest") == later
+    assert _names(place, facts, "earliest") == later
     if "old" not in read:
-        put(tmp_path, "old.csv", "id,name\n1,changed\n", -1)  # another file by now
-        assert _names(tmp_path, facts, "earliest") == {*later, "old"}
+        drop(place, "old.csv", "id,name\n1,changed\n", -1)  # another file by now
+        assert _names(place, facts, "earliest") == {*later, "old"}
 
 
-def _names(folder: Path, facts: Memory, start: str) -> set[str]:
+def _names(folder: Drop, facts: Memory, start: str) -> set[str]:
     """The names of the files that are read from the beginning on."""
     found, _ = drain(source(folder, facts, start=start))
     return {Path(str(topic)).stem for topic in found.to_pydict().get("_topic", ())}
 
 
-def test_what_a_file_says_beside_its_rows(tmp_path: Path) -> None:
-    put(tmp_path, "a.csv", "id,name\n1,a\n", 7)
+def _parquet(table: pa.Table, **options: int) -> bytes:
+    stream = io.BytesIO()
+    pq.write_table(table, stream, **options)
+    return stream.getvalue()
+
+
+def test_what_a_file_says_beside_its_rows(place: Drop) -> None:
+    drop(place, "a.csv", "id,name\n1,a\n", 7)
     asked = ("_event_ts", "_key", "_headers")
-    (row,) = drain(source(tmp_path, Memory(), asked=asked))[0].to_pylist()
+    (row,) = drain(source(place, Memory(), asked=asked))[0].to_pylist()
     assert row["_event_ts"].timestamp() == 1_000_000_007
     assert (row["_key"], row["_headers"], row["_partition"]) == (None, None, 0)
 
 
-def test_parquet_files_are_read_from_any_row(tmp_path: Path) -> None:
+def test_parquet_files_are_read_from_any_row(place: Drop) -> None:
     table = pa.table({"id": pa.array(range(500), pa.int32()), "name": [f"n{n}" for n in range(500)]})
-    pq.write_table(table, tmp_path / "a.parquet", row_group_size=60)
-    pq.write_table(
-        table.slice(0, 3).cast(pa.schema([("id", pa.float64()), ("name", pa.string())])), tmp_path / "b.parquet"
-    )
-    for name in ("a.parquet", "b.parquet"):
-        os.utime(tmp_path / name, (1_000_000_000, 1_000_000_000))
+    other = table.slice(0, 3).cast(pa.schema([("id", pa.float64()), ("name", pa.string())]))
+    drop(place, "a.parquet", _parquet(table, row_group_size=60))
+    drop(place, "b.parquet", _parquet(other))
     facts = Memory()
-    of = source(tmp_path, facts, "*.parquet")
+    of = source(place, facts, "*.parquet")
     of.open()
     of.assign({})
     at, ids = 0, list[object]()
@@ -318,7 +404,7 @@ def test_parquet_files_are_read_from_any_row(tmp_path: Path) -> None:
         assert not decoded.bad
         ids += decoded.batch.column("id").to_pylist()
     assert ids == [*range(500), 0, 1, 2]
-    again = source(tmp_path, facts, "a.parquet")
+    again = source(place, facts, "a.parquet")
     again.open()
     again.assign({0: 333})
     polled = again.poll(5, 0.01)
@@ -389,9 +475,9 @@ def test_times_of_files_lose_and_repeat_nothing(arrivals: list[tuple[int, int, i
         assert sorted(found) == sorted(wanted)  # type: ignore[type-var]
 
 
-def test_it_reads_no_further_while_it_is_paused(tmp_path: Path) -> None:
-    put(tmp_path, "a.csv", "id,name\n1,a\n2,b\n")
-    of = source(tmp_path, Memory())
+def test_it_reads_no_further_while_it_is_paused(place: Drop) -> None:
+    drop(place, "a.csv", "id,name\n1,a\n2,b\n")
+    of = source(place, Memory())
     of.open()
     of.assign({})
     first = of.poll(1, 0.0)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from flowc.errors import TransientError
+from flowc.runtime.stores.local import LocalStore
 from flowc.runtime.systems.files import registry as filestream_registry
 from flowc.runtime.systems.files.registry import EVER, Passing, Registry
 
@@ -23,7 +24,7 @@ class Clocks:
 
     def __init__(self, folder: Path) -> None:
         self.day, self.passed = NOON, 0
-        self.registry = Registry("s", folder, "*.csv", Passing(), lambda: self.day, lambda: self.passed)
+        self.registry = Registry("s", LocalStore(folder), "*.csv", Passing(), lambda: self.day, lambda: self.passed)
 
     def wait(self, seconds: float, jump: int = 0) -> None:
         self.passed += int(seconds * SECOND)

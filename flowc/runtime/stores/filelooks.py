@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+
+from flowc.runtime.contracts.store import File
 
 _ENDS = {"gzip": ".gz", "bz2": ".bz2", "xz": ".xz", "zstd": ".zst"}
 _COMPRESSED = {
@@ -24,7 +25,7 @@ _OLDER_XZ = b"\x5d\x00\x00"
 """How files of `lzma` begin, which is read as `xz`."""
 
 
-def not_text(path: Path, compressed: str | None) -> tuple[str, str] | None:
+def not_text(path: File, compressed: str | None) -> tuple[str, str] | None:
     """What is wrong with a file of texts, compressed as its name says, and the mend; None for one that may be some."""
     head = _head(path)
     found = _compressed(head)
@@ -39,7 +40,7 @@ def not_text(path: Path, compressed: str | None) -> tuple[str, str] | None:
     return None
 
 
-def not_parquet(path: Path) -> tuple[str, str] | None:
+def not_parquet(path: File) -> tuple[str, str] | None:
     """The same of a file that is to be Parquet."""
     head = _head(path)
     if head.startswith(b"PAR1"):
@@ -52,7 +53,7 @@ def not_parquet(path: Path) -> tuple[str, str] | None:
     return said, mend
 
 
-def _head(path: Path) -> bytes:
+def _head(path: File) -> bytes:
     with path.open("rb") as file:
         return file.read(_HEAD)
 

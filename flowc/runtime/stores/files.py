@@ -25,11 +25,13 @@ from flowc.durations import parse_size, size_text
 from flowc.errors import DataError, EngineError, UsageError
 from flowc.loadplan import FilesRead
 from flowc.locations import local_path
+from flowc.runtime.contracts.store import File, Store
 from flowc.runtime.names import nameless
 from flowc.runtime.options import text
 from flowc.runtime.stores.filelooks import not_text
 from flowc.runtime.stores.folder import Folder, shown
 from flowc.runtime.stores.lines import BLOCK
+from flowc.runtime.stores.local import LocalStore
 from flowc.runtime.stores.members import Members
 
 COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zst": "zstd"}
@@ -67,9 +69,10 @@ class Files:
 
     kind = "files"
 
-    def __init__(self, options: Mapping[str, object], root: Path | None = None) -> None:
+    def __init__(self, options: Mapping[str, object], root: Path | None = None, store: Store | None = None) -> None:
         uri = text(options, "uri") or "."
         self.folder = (root or Path()) / local_path(uri, "`uri`")
+        self.store: Store = store or LocalStore(self.folder)
         self.options = cast("Mapping[str, object]", options.get("read") or {})
 
     def find(self, path: str) -> tuple[Path, ...]:
@@ -226,23 +229,29 @@ def _is_encoding(name: str | None) -> bool:
         return False
 
 
-def compression(path: Path) -> str | None:
+def compression(path: File) -> str | None:
     """How a file is compressed, by its name."""
     return COMPRESSIONS.get(path.suffix.lower())
 
 
-def opened(path: Path) -> Bytes:
+def arrow_input(path: File) -> Any:
+    """A file as Arrow reads it: by its path, where it has one."""
+    return path if isinstance(path, Path) else path.open("rb")
+
+
+def opened(path: File) -> Bytes:
     """A file's bytes, decompressed. Raises DataError for one of no text, or not compressed as its name says."""
     how = compression(path)
     if (wrong := not_text(path, how)) is not None:
         raise unreadable(path, *wrong)
     if how == "gzip":
-        return gzip.GzipFile(path)
+        return gzip.GzipFile(path) if isinstance(path, Path) else gzip.GzipFile(fileobj=path.open("rb"))
     if how in ("bz2", "xz"):
         return io.BufferedReader(Members(path, how))
     if how == "zstd":
-        return io.BufferedReader(pa.input_stream(str(path), compression="zstd"))
-    return path.open("rb")
+        file = pa.input_stream(str(path) if isinstance(path, Path) else path.open("rb"), compression="zstd")
+        return io.BufferedReader(file)
+    return cast("io.BufferedReader", path.open("rb"))
 
 
 def without_mark(opened: Callable[[], Bytes]) -> Bytes:
@@ -255,7 +264,7 @@ def without_mark(opened: Callable[[], Bytes]) -> Bytes:
     return stream
 
 
-def csv_bytes(path: Path, options: CsvOptions) -> Bytes:
+def csv_bytes(path: File, options: CsvOptions) -> Bytes:
     """The bytes of a CSV file in UTF-8, from the row on with which it begins.
 
     Raises:
@@ -277,7 +286,7 @@ def csv_bytes(path: Path, options: CsvOptions) -> Bytes:
     return stream
 
 
-def demand_utf8(path: Path, stream: Bytes, help: str) -> None:
+def demand_utf8(path: File, stream: Bytes, help: str) -> None:
     """Raises DataError where bytes begin with the mark of another encoding."""
     if (head := stream.peek(4)).startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         found = "UTF-32" if head.startswith(codecs.BOM_UTF32_LE) else "UTF-16"
@@ -295,7 +304,7 @@ def _holds_return(stream: Bytes) -> bool:
     return found or last == b"\r"
 
 
-def too_many(path: Path, words: str, most: int) -> DataError:
+def too_many(path: File, words: str, most: int) -> DataError:
     """The error for a file that has more columns than it may."""
     help = f"is it read as the format that it is? else allow more: read: {{ max_columns: {most * 10} }}"
     return DataError(
@@ -303,7 +312,7 @@ def too_many(path: Path, words: str, most: int) -> DataError:
     )
 
 
-def demand_columns(path: Path, metadata: Any, most: int, wanted: Iterable[str] = ()) -> None:
+def demand_columns(path: File, metadata: Any, most: int, wanted: Iterable[str] = ()) -> None:
     """Raises DataError where a file of Parquet has too many columns, with those within others, or one of no name.
 
     So it does where the file contradicts itself about its rows. Where only the columns `wanted` are read, others may be
@@ -323,7 +332,7 @@ def demand_columns(path: Path, metadata: Any, most: int, wanted: Iterable[str] =
         raise unreadable(path, wrong, "give the column another name")
 
 
-def with_names(path: Path, read: Callable[[], T]) -> T:
+def with_names(path: File, read: Callable[[], T]) -> T:
     """What is read of a Parquet file. Raises DataError where the name of a column is no text: Arrow takes none such."""
     try:
         return read()
@@ -337,7 +346,7 @@ def has_nul(kind: Any) -> bool:
     return any("\0" in field.name or has_nul(field.type) for field in fields)
 
 
-def demand_names(path: Path, names: Sequence[str], columns: Iterable[Column] = ()) -> None:
+def demand_names(path: File, names: Sequence[str], columns: Iterable[Column] = ()) -> None:
     """Raises DataError where of the names of a file's columns two are the same, or one of these columns is missing."""
     if (twice := next((name for name, count in Counter(names).items() if count > 1), None)) is not None:
         raise unreadable(path, f"it has several columns `{twice}`", "give each a name of its own")
@@ -345,7 +354,7 @@ def demand_names(path: Path, names: Sequence[str], columns: Iterable[Column] = (
         raise unreadable(path, f"it has no column `{missing.name}`, only " + ", ".join(f"`{name}`" for name in names))
 
 
-def intact(path: Path, parts: Iterator[T]) -> Iterator[T]:
+def intact(path: File | str, parts: Iterator[T]) -> Iterator[T]:
     """What is read of a file. Raises DataError with its name where its bytes are broken."""
     try:
         yield from parts
@@ -355,7 +364,7 @@ def intact(path: Path, parts: Iterator[T]) -> Iterator[T]:
         raise unreadable(path, str(error)) from error
 
 
-def unreadable(path: Path, why: str, help: str = "mend the file or the read options") -> DataError:
+def unreadable(path: File | str, why: str, help: str = "mend the file or the read options") -> DataError:
     """The error for a file whose content cannot be read."""
     return DataError(f"`{shown(path)}` cannot be read: {why}", code="unreadable-file", help=help)
 
@@ -364,7 +373,7 @@ class NoColumns(DataError):
     """Files in which there is no row yet to find columns in."""
 
 
-def no_columns(path: Path, why: str = "it is empty") -> NoColumns:
+def no_columns(path: File, why: str = "it is empty") -> NoColumns:
     """The error for a file that has no row."""
     told = unreadable(path, f"{why}, so its columns are unknown")
     return NoColumns(told.message, code=told.code, help=told.help)

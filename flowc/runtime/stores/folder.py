@@ -16,6 +16,7 @@ from functools import lru_cache
 from pathlib import Path, PurePath
 
 from flowc.errors import DataError
+from flowc.runtime.contracts.store import File
 from flowc.runtime.stores.databasefiles import is_open
 
 OUTSIDE = "path-outside"
@@ -149,6 +150,6 @@ def _kind(mode: int) -> str:
     return "a pipe" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"
 
 
-def shown(path: Path | str) -> str:
+def shown(path: File | str) -> str:
     """A path as text: bytes of a name that are not UTF-8 are marked."""
-    return os.fsencode(path).decode(errors="replace")
+    return os.fsencode(str(path)).decode(errors="replace")

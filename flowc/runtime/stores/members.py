@@ -9,10 +9,10 @@ import bz2
 import io
 import lzma
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from flowc.durations import size_text
+from flowc.runtime.contracts.store import File
 
 MOST_MEMORY = 256 << 20
 """Bytes that reading `.xz` may take: its header says how many it wants, and `xz -9` wants 65 MiB."""
@@ -32,7 +32,7 @@ _MAKERS: dict[str, Callable[[], Any]] = {"bz2": bz2.BZ2Decompressor, "xz": _xz}
 class Members(io.RawIOBase):
     """The bytes of all members of a file, decompressed; what is no member fails as it does for other compressions."""
 
-    def __init__(self, path: Path, how: str) -> None:
+    def __init__(self, path: File, how: str) -> None:
         self._file = path.open("rb")
         self._make = _MAKERS[how]
         self._member: Any = None

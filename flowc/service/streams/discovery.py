@@ -174,7 +174,7 @@ def _in_files(source: Source, sessions: Sessions, *, skips: bool) -> tuple[Colum
     Raises TransientError where there are such as cannot be read, and no others.
     """
     files = Files(sessions.options(source.connection).values, sessions.resolver.root)
-    registry = Registry(source.name, files.folder, source.path or "", Passing())
+    registry = Registry(source.name, files.store, source.path or "", Passing())
     end = time.monotonic() + _PATIENCE / 2
     while registry.look() and not registry.files and time.monotonic() < end:
         time.sleep(_QUIET / 5)

@@ -11,7 +11,6 @@ from flowc.errors import EngineError, FlowcError, UsageError
 from flowc.runtime.contracts.epoch import Partition
 from flowc.runtime.contracts.positions import NUMBERS, Order, shown
 from flowc.runtime.contracts.source import NumberedSource, Source
-from flowc.runtime.stores.folder import shown as printed
 from flowc.runtime.streams.reader import SourceReader
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.systems.files.source import Extent, FileSource
@@ -176,7 +175,7 @@ def _check_files(files: FileSource, start: str, end: str, plan: StreamPlan) -> N
     if found is not None:
         path, behind = found
         place = f"0:{behind}" if len(plan.sources) == 1 else f"{files.name}:0:{behind}"
-        message = f"`{printed(path)}` is gone or was changed, and cannot be read again"
+        message = f"`{path}` is gone or was changed, and cannot be read again"
         help = f"bring it back as it was; or read again what comes behind it: `flowc rewind {plan.name} --to {place}`"
         raise EngineError(message, code="file-not-found", help=help)
 

@@ -8,10 +8,10 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from flowc.durations import size_text
 from flowc.loadplan import FilesRead
+from flowc.runtime.contracts.store import File
 from flowc.runtime.names import nameless
 from flowc.runtime.stores.files import (
     BROKEN,
@@ -31,7 +31,7 @@ _OPEN = "unexpected end of data"
 _SEPARATOR = re.compile("[\u0085\u2028\u2029]")
 
 
-def header(path: Path, options: CsvOptions) -> tuple[str, ...]:
+def header(path: File, options: CsvOptions) -> tuple[str, ...]:
     """The names of a CSV file's columns, from its first line that is not blank; empty for a file without one.
 
     Raises:
@@ -75,13 +75,13 @@ def _first_row(stream: Bytes, options: CsvOptions) -> tuple[str, ...]:
     return first
 
 
-def given_names(path: Path, options: CsvOptions, read: FilesRead) -> tuple[str, ...]:
+def given_names(path: File, options: CsvOptions, read: FilesRead) -> tuple[str, ...]:
     """The columns of a CSV file: those of its header, or the declared ones where it has none."""
     names, own = header(path, options), tuple(column.name for column in read.columns or ())
     return own if not options.header and len(names) <= len(own) else names
 
 
-def csv_names(path: Path, options: CsvOptions, read: FilesRead) -> tuple[str, ...]:
+def csv_names(path: File, options: CsvOptions, read: FilesRead) -> tuple[str, ...]:
     """The columns of a CSV file. Declared ones must all be there; of inferred ones a file may lack some."""
     names, own = given_names(path, options, read), tuple(column.name for column in read.columns or ())
     there = set(names)

@@ -8,12 +8,12 @@ which rows are read as streams read them: see `flowc.runtime.formats.csv.rows`.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flowc.runtime.contracts.store import File
 from flowc.runtime.formats.csv.quotes import Quoting
 from flowc.runtime.formats.csv.records import splits
 from flowc.runtime.stores.files import (
@@ -51,7 +51,7 @@ class Look:
     rows: int = USUAL
 
 
-def look(path: Path, options: CsvOptions, *, deep: bool, blanks: bool = False) -> Look:
+def look(path: File, options: CsvOptions, *, deep: bool, blanks: bool = False) -> Look:
     """What a file is like. Without `deep`, nothing is said of its quotes but that there are some.
 
     With `blanks`, blank lines are rows of it.
@@ -139,7 +139,7 @@ class _Watched:
         return block
 
 
-def _quotes(path: Path, stream: Bytes | _Watched, options: CsvOptions) -> Look:
+def _quotes(path: File, stream: Bytes | _Watched, options: CsvOptions) -> Look:
     rows, spread, line, quoting = USUAL, False, 0, Quoting(options)
     for data, found in splits(intact(path, pieces(stream, options.max_line)), quoting):
         if isinstance(data, TooLong):
@@ -154,7 +154,7 @@ def _quotes(path: Path, stream: Bytes | _Watched, options: CsvOptions) -> Look:
     return Look(quoted=True, spread=spread, rows=rows)
 
 
-def spells(path: Path, pattern: str) -> bool:
+def spells(path: File, pattern: str) -> bool:
     """Whether a pattern of some hundred bytes is found in a file."""
     before = b""
     with opened(path) as stream:

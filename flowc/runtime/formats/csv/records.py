@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from flowc.errors import DataError
 from flowc.runtime.badrows import first_indices
+from flowc.runtime.contracts.store import File
 from flowc.runtime.formats.csv.quotes import Quoting, Split, count_lines
 from flowc.runtime.stores.files import CsvOptions, csv_bytes, unreadable, without_mark
 from flowc.runtime.stores.lines import TooLong, lines_of, pieces
@@ -37,7 +37,7 @@ class Records:
 
 
 def records(
-    found: Pieces, path: Path, quoting: Quoting | None, begin: int = 0, *, first: int = 0, blanks: bool = False
+    found: Pieces, path: File, quoting: Quoting | None, begin: int = 0, *, first: int = 0, blanks: bool = False
 ) -> Iterator[Records]:
     """The records of a file from line `begin` on, without comments. Its bytes begin with line `first`.
 
@@ -55,7 +55,7 @@ def records(
             yield made if made.fault else _wanted(made, quoting, begin, blanks=blanks)
 
 
-def unread(path: Path, line: int, what: TooLong) -> Records:
+def unread(path: File, line: int, what: TooLong) -> Records:
     """The record that stands for a line which is too long."""
     fault = unreadable(path, f"line {line + 1}: {what.why}")
     return Records(pa.nulls(1, pa.binary()), pa.array([line], pa.int64()), line + 1, fault, what)
@@ -107,7 +107,7 @@ def _wanted(found: Records, quoting: Quoting | None, begin: int, *, blanks: bool
 
 
 def csv_records(
-    path: Path, options: CsvOptions, quoting: Quoting, names: Sequence[str], begin: int = 0
+    path: File, options: CsvOptions, quoting: Quoting, names: Sequence[str], begin: int = 0
 ) -> Iterator[Records]:
     """The rows of a CSV file with columns of these names from line `begin` on, without its header.
 

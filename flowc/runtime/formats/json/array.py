@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from flowc.runtime.contracts.store import File
 from flowc.runtime.stores import lines
 from flowc.runtime.stores.files import Bytes, demand_utf8, opened, unreadable, without_mark
 from flowc.runtime.stores.lines import TooLong, among, apart, line_ends, pieces
@@ -73,7 +73,7 @@ class Lines:
         return self
 
 
-def json_lines(path: Path, most: int) -> Iterator[Lines]:
+def json_lines(path: File, most: int) -> Iterator[Lines]:
     """The lines of a file of JSON: its own, or the elements of the array that it is; each has `most` bytes at most.
 
     Raises:
@@ -84,7 +84,7 @@ def json_lines(path: Path, most: int) -> Iterator[Lines]:
         yield from _found(stream, path, most, _blank_lines(stream))
 
 
-def json_pieces(path: Path, most: int) -> Iterator[bytes | TooLong]:
+def json_pieces(path: File, most: int) -> Iterator[bytes | TooLong]:
     """The same lines one after the other as `pieces` has them, which tells of each which one of its file it is.
 
     So blank lines that a file of lines begins with are there; of an array, elements are counted.
@@ -97,7 +97,7 @@ def json_pieces(path: Path, most: int) -> Iterator[bytes | TooLong]:
         yield from (found.long or found.data for found in _found(stream, path, most, blank))
 
 
-def _found(stream: Bytes, path: Path, most: int, blank: int) -> Iterator[Lines]:
+def _found(stream: Bytes, path: File, most: int, blank: int) -> Iterator[Lines]:
     elements = _Elements(stream, path, most, 1 + blank).lines()
     return elements if _is_array(stream) else _lines(stream, most, 1 + blank)
 
@@ -166,7 +166,7 @@ def _cuts(data: bytes, depth: int, within: int) -> _Cuts:
 class _Elements:
     """The elements of an array as lines: within one, a line end is a tab, a blank that no text may hold either."""
 
-    def __init__(self, stream: Bytes, path: Path, most: int, line: int) -> None:
+    def __init__(self, stream: Bytes, path: File, most: int, line: int) -> None:
         self._stream, self._path, self._most = stream, path, most
         self._depth = self._within = 0
         self._kept, self._size = list[bytes](), 0

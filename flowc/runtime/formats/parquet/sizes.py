@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flowc.durations import size_text
-from flowc.runtime.stores.files import LARGEST, unreadable
+from flowc.runtime.contracts.store import File
+from flowc.runtime.stores.files import LARGEST, arrow_input, unreadable
 from flowc.stream import MAX_BYTES
 
 _REPEATED = 2 * MAX_BYTES
@@ -22,7 +22,7 @@ _MANY = 1 << 20
 """In place of what a list may hold, which no one value tells."""
 
 
-def rows_together(path: Path, metadata: Any, group: int, most: int) -> int:
+def rows_together(path: File, metadata: Any, group: int, most: int) -> int:
     """How many rows of a group to hold together, `most` of them at most, so that they have some megabytes.
 
     Nothing is asked of a column's place in the file: where that is encrypted, Arrow ends the process.
@@ -45,7 +45,7 @@ def rows_together(path: Path, metadata: Any, group: int, most: int) -> int:
     return max(1, min(together, MAX_BYTES // max(1, size // count)))
 
 
-def _largest(path: Path, metadata: Any, group: int) -> int:
+def _largest(path: File, metadata: Any, group: int) -> int:
     """What the largest values in the dictionaries of a group have together; those of lists count as many."""
     first = next(_batches(path, metadata, group, 1), None)
     kinds = first.columns if first is not None else ()
@@ -56,19 +56,19 @@ def _longest(array: pa.Array) -> int:
     return int(pc.max(pc.binary_length(array.dictionary)).as_py() or 0) if pa.types.is_dictionary(array.type) else 0
 
 
-def _sizes(path: Path, metadata: Any, group: int, rows: int) -> Iterator[Any]:
+def _sizes(path: File, metadata: Any, group: int, rows: int) -> Iterator[Any]:
     """The bytes of the texts in each row of a group, so many rows at a time."""
     for batch in _batches(path, metadata, group, rows):
         yield sum((_bytes(array) for array in batch.columns), np.zeros(batch.num_rows, np.int64))
 
 
-def _batches(path: Path, metadata: Any, group: int, rows: int) -> Iterator[pa.RecordBatch]:
+def _batches(path: File, metadata: Any, group: int, rows: int) -> Iterator[pa.RecordBatch]:
     """The columns of texts and bytes of a group, as places in dictionaries."""
     import pyarrow.parquet as pq
 
     columns = [metadata.schema.column(place) for place in range(metadata.num_columns)]
     names = [column.path for column in columns if column.physical_type == "BYTE_ARRAY" and "\0" not in column.path]
-    with pq.ParquetFile(path, metadata=metadata, read_dictionary=names) as file:
+    with pq.ParquetFile(arrow_input(path), metadata=metadata, read_dictionary=names) as file:
         yield from file.iter_batches(rows, row_groups=[group], columns=names)
 
 

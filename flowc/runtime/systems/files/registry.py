@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import stat
 import time
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -23,9 +22,11 @@ from pathlib import Path
 from typing import Protocol
 
 from flowc.errors import EngineError, TransientError
+from flowc.runtime.contracts.store import Entry, Store
 from flowc.runtime.contracts.target import Fenced
 from flowc.runtime.stores.files import SHIFT, keeps_bad_rows, unreadable
-from flowc.runtime.stores.folder import Folder, is_named, naming, shown, without_dots
+from flowc.runtime.stores.folder import is_named, naming
+from flowc.runtime.stores.local import LocalStore
 from flowc.runtime.systems.files.paths import Paths, Stretch
 
 _log = logging.getLogger("flowc.files")
@@ -78,11 +79,23 @@ class Passing:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Seen:
-    """A file as it was found: nanoseconds of its modification since 1970 UTC, its path in the folder, bytes."""
+    """A file as it was found: nanoseconds of its modification since 1970 UTC, its path in the store, bytes."""
 
     mtime: int
     path: str
     size: int
+    etag: str = ""
+    """As in `flowc.runtime.contracts.store.Entry`."""
+
+    @classmethod
+    def of(cls, entry: Entry) -> Seen:
+        """A file as its store lists it."""
+        return cls(entry.mtime, entry.key, entry.size, entry.etag)
+
+    @property
+    def entry(self) -> Entry:
+        """The same for its store."""
+        return Entry(self.path, self.size, self.mtime, self.etag)
 
 
 @dataclass
@@ -90,7 +103,7 @@ class Registry:
     """The files of one source. `clock` gives nanoseconds since 1970 UTC, `steady` those of a clock that nobody sets."""
 
     source: str
-    folder: Path
+    store: Store
     path: str
     facts: Facts
     clock: Callable[[], int] = time.time_ns
@@ -177,16 +190,17 @@ class Registry:
             TransientError: the folder is not there, so that nobody can tell what does not count.
         """
         if self._since is None:
-            if since > -EVER and not self.folder.is_dir():
+            if since > -EVER and not self.store.exists():
                 raise TransientError(
-                    f"`{self.folder}`, the folder of source `{self.source}`, is not there, and `start` leaves out "
-                    "what is in it when the stream first starts",
+                    f"`{self.store.shown()}`, the folder of source `{self.source}`, is not there, and `start` leaves "
+                    "out what is in it when the stream first starts",
                     code="file-not-found",
                     help="make the folder, or mount it",
                 )
             self._leave(since)
 
     def _leave(self, since: int) -> None:
+        time.sleep(0 if since <= -EVER else self._lags)  # from then on a list has what is there now
         there = () if since <= -EVER else self._there()
         left = [_digest(seen) for seen in there if seen.mtime < since and seen.path not in self._numbers]
         parts = (left[first : first + _TOGETHER] for first in range(0, max(1, len(left)), _TOGETHER))
@@ -210,7 +224,7 @@ class Registry:
         now = self.steady()
         fresh = {seen: self._young.get(seen, now - self._age(seen)) for seen in self._fresh()}
         self._looked = True
-        self._young = {seen: at for seen, at in fresh.items() if now - at < _SETTLED}
+        self._young = {seen: at for seen, at in fresh.items() if now - at < self._settled or not self._confirmed(seen)}
         self._register(sorted(fresh.keys() - self._young.keys()))
         return bool(self._young)
 
@@ -218,14 +232,15 @@ class Registry:
         """Says that no file matches the path, where none ever did: the path may be wrong, or the files come later."""
         if not self.files and not self._there():
             message = "source `%s`: no file in `%s` matches `%s` yet: if none will come, correct `path` or the `uri`"
-            _log.warning(message, self.source, shown(self.folder), self.path)
+            _log.warning(message, self.source, self.store.shown(), self.path)
 
     def _fresh(self) -> Iterator[Seen]:
         """The files that count and have no number."""
         for seen in self._there():
-            known = self._numbers.get(seen.path)
-            if known is not None and self.files[known] != seen:
-                raise changed(self.folder / seen.path)
+            number = self._numbers.get(seen.path)
+            known = self.files[number] if number is not None else None
+            if known is not None and known != seen and self._current(known) != known:
+                raise changed(self.store.shown(seen.path))
             if known is None and not self._is_left(seen):
                 yield seen
 
@@ -281,36 +296,48 @@ class Registry:
         return f"files.{self.source}.{what}"
 
     def _there(self) -> list[Seen]:
-        found, folder = [], Folder(self.folder)
-        named = (self.folder / self.path).is_file()
-        for name in map(without_dots, {self.path} if named else set(folder.names(self.path))):
-            if _is_hidden(name) or keeps_bad_rows(name, self.path):
-                continue
-            try:
-                found.append(self._stat(name, folder))
-            except OSError:
-                continue  # gone since, or a folder
-        return [seen for seen in found if seen is not None]
+        """The files that `path` names. A link that leads nowhere is none yet: what it leads to may come."""
+        return [Seen.of(entry) for entry in self.store.matching(self.path, self._is_other)]
 
-    def _stat(self, name: str, folder: Folder) -> Seen | None:
-        """A file; of a link that leads out, what it is itself. What cannot be read is seen too, and told when it is.
+    def _is_other(self, name: str) -> bool:
+        return _is_hidden(name) or keeps_bad_rows(name, self.path)
 
-        A link that leads nowhere is none yet: what it leads to may come.
-        """
-        path = self.folder / name
-        at = path.stat() if folder.holds(path) else path.lstat()
-        return None if stat.S_ISDIR(at.st_mode) else Seen(at.st_mtime_ns, name, at.st_size)
+    def _head(self, name: str) -> Seen | None:
+        """A file as it is now; what cannot be read is seen too, and told when it is."""
+        try:
+            return Seen.of(self.store.head(name))
+        except OSError:
+            return None
+
+    def _current(self, seen: Seen) -> Seen | None:
+        """A file as it is now; a store that answers late is asked until it says what is expected, or must know."""
+        end = time.monotonic() + self._lags
+        while (now := self._head(seen.path)) != seen and time.monotonic() < end:
+            time.sleep(self._lags / 10)
+        return now
+
+    def _confirmed(self, seen: Seen) -> bool:
+        """Whether a file is as it was listed, where a list may be late: one that is gone may be in it."""
+        return not self._lags or self._head(seen.path) == seen
+
+    @property
+    def _settled(self) -> int:
+        return 0 if self.store.capabilities.whole_writes else _SETTLED
+
+    @property
+    def _lags(self) -> float:
+        return self.store.capabilities.lag
 
     def read_by(self, former: str, position: str, key: str) -> frozenset[str]:
         """The files that `path` names and that the source of that name has read, whole or in part."""
-        before = Registry(former, self.folder, self.path, self.facts)
+        before = Registry(former, self.store, self.path, self.facts)
         before.load()
         if not before.files:
             return frozenset()
         before.stand(end := int(position), key if before.knows(key) else "")
         read = {before.files[number] for number in before.read_numbers() if number << SHIFT < end}
         found = read.intersection(self._there()) if read else ()
-        return frozenset(f"{os.path.realpath(self.folder / seen.path)} {seen.mtime} {seen.size}" for seen in found)
+        return frozenset(f"{self.store.identity(seen.path)} {seen.mtime} {seen.size}" for seen in found)
 
     def names(self, number: int, position: int) -> bool:
         """Whether a file is read from a position on: `path` names it, and it was not read under an earlier number.
@@ -323,26 +350,28 @@ class Registry:
             return False
         if position < self._place[0]:
             return True
-        return is_named(name, self.path) or not Folder(self.folder).holds(self.folder / name)
+        return is_named(name, self.path) or not self.store.holds(name)
 
-    def check(self, number: int) -> Path:
-        """Where a file is that is to be read.
+    def check(self, number: int) -> Entry:
+        """A file that is to be read.
 
         Raises:
             EngineError: it is gone.
             DataError: it is no longer what it was when it got its number.
         """
         seen = self.files[number]
-        try:
-            now = self._stat(seen.path, Folder(self.folder))
-        except OSError:
-            now = None
+        now = self._current(seen)
         if now is None:
-            message = f"`{shown(self.folder / seen.path)}` is gone, and not all of it was read"
+            message = f"`{self.store.shown(seen.path)}` is gone, and not all of it was read"
             raise EngineError(message, code="file-not-found", help="bring it back as it was")
         if now != seen:
-            raise changed(self.folder / seen.path)
-        return self.folder / seen.path
+            raise changed(self.store.shown(seen.path))
+        return seen.entry
+
+    def check_again(self, number: int) -> None:
+        """Does the same of a file that is being read. Of an object one version is read: nothing else can come."""
+        if self.store.local is not None:
+            self.check(number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -358,13 +387,13 @@ class Known:
     @classmethod
     def at(cls, source: str, facts: Mapping[str, str], position: int) -> Known:
         """At a position behind which everything is durable."""
-        registry = Registry(source, Path(), "", Passing(dict(facts)))
+        registry = Registry(source, LocalStore(Path()), "", Passing(dict(facts)))
         registry.load()
         files, passed = registry.files, min(position >> SHIFT, len(registry.files))
         return cls(source, len(files), passed, files[passed].path if passed < len(files) else None)
 
 
-def changed(path: Path) -> Exception:
+def changed(path: str) -> Exception:
     """The error for a file that is another one than it was."""
     error = unreadable(path, "it was changed after the stream had begun to read it")
     error.help = (
@@ -377,11 +406,12 @@ def changed(path: Path) -> Exception:
 
 def _seen(text: str) -> Seen:
     kept = json.loads(text)
-    return Seen(kept["mtime"], kept["path"], kept["size"])
+    return Seen(kept["mtime"], kept["path"], kept["size"], kept.get("etag", ""))
 
 
 def _digest(seen: Seen) -> bytes:
-    return blake2b(b"%d %d %b" % (seen.mtime, seen.size, os.fsencode(seen.path)), digest_size=_DIGEST).digest()
+    text = b"%d %d %b" % (seen.mtime, seen.size, os.fsencode(seen.path + (f" {seen.etag}" if seen.etag else "")))
+    return blake2b(text, digest_size=_DIGEST).digest()
 
 
 def _digests(parts: Iterable[str]) -> Iterator[bytes]:
@@ -390,7 +420,8 @@ def _digests(parts: Iterable[str]) -> Iterator[bytes]:
 
 
 def _text(seen: Seen) -> str:
-    return json.dumps({"path": seen.path, "size": seen.size, "mtime": seen.mtime}, separators=(",", ":"))
+    etag = {"etag": seen.etag} if seen.etag else {}
+    return json.dumps({"path": seen.path, "size": seen.size, "mtime": seen.mtime, **etag}, separators=(",", ":"))
 
 
 def _is_hidden(name: str) -> bool:

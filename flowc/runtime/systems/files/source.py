@@ -6,7 +6,6 @@ import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -19,6 +18,7 @@ from flowc.runtime.badrows import first_indices
 from flowc.runtime.contracts.epoch import Range
 from flowc.runtime.contracts.oversize import one_batch
 from flowc.runtime.contracts.source import STREAM, UNREAD, Membership, Polled, start_time
+from flowc.runtime.contracts.store import Entry, File
 from flowc.runtime.formats.csv.header import csv_names
 from flowc.runtime.formats.csv.quotes import Quoting
 from flowc.runtime.formats.csv.records import Records, csv_records, records
@@ -31,6 +31,7 @@ from flowc.runtime.stores.files import (
     Files,
     JsonOptions,
     ParquetOptions,
+    arrow_input,
     csv_options,
     demand_columns,
     demand_names,
@@ -43,7 +44,7 @@ from flowc.runtime.stores.files import (
     with_names,
     without_mark,
 )
-from flowc.runtime.stores.folder import Folder, shown
+from flowc.runtime.stores.folder import shown
 from flowc.runtime.stores.lines import TooLong, pieces
 from flowc.runtime.systems.files.registry import EVER, Facts, Known, Registry
 from flowc.stream import MAX_BYTES
@@ -92,7 +93,7 @@ class FileSource:
         self.name = name
         self._read, self._columns, self._start, self._once = read, tuple(columns), start, once
         self._skips = skips
-        self._registry = Registry(name, files.folder, read.path, facts)
+        self._registry = Registry(name, files.store, read.path, facts)
         self._options = csv_options(read, files) if read.format == "csv" else None
         self._limits = json_options(read, files) if read.format in ("json", "jsonl") else JsonOptions()
         self._parquet = parquet_options(read, files) if read.format == "parquet" else ParquetOptions()
@@ -155,8 +156,9 @@ class FileSource:
         The last look begins when the time is over: what counts is how old files are then, however long a look takes.
         """
         began = time.monotonic()
-        end = began + 2 * _LOOK + 0.5
-        while self._registry.look() and began < end:
+        lag = self._files.store.capabilities.lag
+        listed, end = began + lag, began + 2 * _LOOK + 0.5 + lag
+        while (self._registry.look() or began < listed) and began < end:
             time.sleep(_LOOK / 10)
             began = time.monotonic()
 
@@ -176,7 +178,7 @@ class FileSource:
         what = "row" if self._read.format == "parquet" else "line"
         return f"{shown(files[number].path)}{f', {what} {line + 1}' if line else ''}"
 
-    def unreadable(self, start: int, end: int) -> tuple[Path, int] | None:
+    def unreadable(self, start: int, end: int) -> tuple[str, int] | None:
         """The last file between two positions that is gone or is another one now, and the position behind it."""
         last = (end >> SHIFT) + ((end & _LINES) > 0)
         for number in reversed(range(start >> SHIFT, min(last, len(self._registry.files)))):
@@ -184,14 +186,14 @@ class FileSource:
                 if self._registry.names(number, number << SHIFT):
                     self._registry.check(number)
             except FlowcError:
-                return self._files.folder / self._registry.files[number].path, (number + 1) << SHIFT
+                return self._files.store.shown(self._registry.files[number].path), (number + 1) << SHIFT
         return None
 
     def _rows(self, start: int, end: int) -> int | None:
         files = range(start >> SHIFT, min(end >> SHIFT, len(self._registry.files)))
         try:
-            folder = Folder(self._files.folder)
-            whole = sum(parquet_rows(folder.file(folder.path / self._registry.files[number].path)) for number in files)
+            store = self._files.store
+            whole = sum(parquet_rows(store.file(self._registry.files[number].entry)) for number in files)
         except (DataError, *BROKEN):  # gone, or another file by now
             return None
         return whole + (end & _LINES) - (start & _LINES)
@@ -268,7 +270,7 @@ class FileSource:
         number = self._at >> SHIFT
         try:
             self._block = next(self._blocks, None)
-            self._registry.check(number)
+            self._registry.check_again(number)
         except MemoryError:
             raise
         except (FlowcError, *BROKEN):
@@ -297,32 +299,39 @@ class FileSource:
             if self._blocks is None and not self._registry.names(number, self._at):
                 self._at = (number + 1) << SHIFT
                 continue
-            path, line = self._registry.check(number), self._at & ((1 << SHIFT) - 1)
+            line = self._at & _LINES
+            if self._blocks is None:
+                self._registry.check(number)
+            else:
+                self._registry.check_again(number)
             try:
-                self._blocks = self._blocks or self._opened(path, number, line)
+                self._blocks = self._blocks or self._opened(number, line)
                 self._block = next(self._blocks, None)
             except MemoryError:  # Arrow's own is among its other errors, and tells of no damage
                 raise
             except (DataError, *BROKEN) as error:
-                self._block, self._blocks = self._broken(path, line, error), None
-            self._registry.check(number)
+                self._block, self._blocks = self._broken(number, line, error), None
+            self._registry.check_again(number)
             if self._block is not None and self._block.fault is not None and not self._skips:
                 raise self._block.fault
             if self._block is None:
                 self._blocks, self._at = None, (number + 1) << SHIFT
         return self._block
 
-    def _broken(self, path: Path, line: int, error: Exception) -> Records:
+    def _broken(self, number: int, line: int, error: Exception) -> Records:
         """One bad message in place of what is left of a file. What the machine is at fault for is no fault of it."""
-        other = not_parquet(path) if self._read.format == "parquet" and not isinstance(error, DataError) else None
-        fault = error if isinstance(error, DataError) else unreadable(path, *(other or (str(error),)))
+        fault = error if isinstance(error, DataError) else self._damage(self._registry.files[number].entry, error)
         if not self._skips or getattr(error.__cause__ or error, "errno", None) is not None:
             raise fault from None
-        self._registry.check(self._at >> SHIFT)  # of a file that was changed, nothing is known
+        self._registry.check(number)  # of a file that was changed, nothing is known
         return Records(pa.nulls(1, pa.binary()), pa.array([line], pa.int64()), 1 << SHIFT, fault)
 
-    def _opened(self, path: Path, number: int, line: int) -> Iterator[Records]:
-        Folder(self._files.folder).file(path)
+    def _damage(self, entry: Entry, error: Exception) -> DataError:
+        other = not_parquet(self._files.store.file(entry)) if self._read.format == "parquet" else None
+        return unreadable(self._files.store.shown(entry.key), *(other or (str(error),)))
+
+    def _opened(self, number: int, line: int) -> Iterator[Records]:
+        path = self._files.store.file(self._registry.files[number].entry)
         if self._read.format == "parquet":
             return _parquet(
                 path, line, self._parquet.max_columns, () if self._read.inferred else self._read.columns or ()
@@ -342,17 +351,17 @@ class FileSource:
         number = position >> SHIFT
         if not any(shown(seen.path) == path for seen in self._registry.files[number : number + 1]):
             raise EngineError("nothing is remembered of its file", code="file-not-found")
-        file = self._registry.check(number)
-        yield from intact(file, self._opened(file, number, position & _LINES))
+        name = self._files.store.shown(self._registry.check(number).key)
+        yield from intact(name, self._opened(number, position & _LINES))
 
-    def _pieces(self, path: Path) -> Iterator[bytes | TooLong]:
+    def _pieces(self, path: File) -> Iterator[bytes | TooLong]:
         if self._read.format not in ("json", "jsonl"):
             return pieces(without_mark(lambda: opened(path)), self._limits.max_line)
         return json_pieces(path, self._limits.max_line)
 
     def _header(self, number: int) -> tuple[str, ...]:
         assert self._options is not None
-        return csv_names(self._registry.check(number), self._options, self._read)
+        return csv_names(self._files.store.file(self._registry.check(number)), self._options, self._read)
 
     def _messages(
         self, values: pa.Array, offsets: pa.Array, number: int | None, fault: DataError | None = None, size: int = 0
@@ -439,21 +448,21 @@ def _since(start: str) -> int:
     return at * 1_000_000
 
 
-def parquet_rows(path: Path) -> int:
+def parquet_rows(path: File) -> int:
     """How many rows a file says that it has."""
     import pyarrow.parquet as pq
 
-    return int(with_names(path, lambda: pq.read_metadata(path)).num_rows)
+    return int(with_names(path, lambda: pq.read_metadata(arrow_input(path))).num_rows)
 
 
-def _parquet(path: Path, row: int, most: int, demanded: Iterable[Column]) -> Iterator[Records]:
+def _parquet(path: File, row: int, most: int, demanded: Iterable[Column]) -> Iterator[Records]:
     """The rows of a file from a number on, as structs.
 
     Raises DataError where it has more columns than `most`, two of one name, or not those that are demanded.
     """
     import pyarrow.parquet as pq
 
-    with with_names(path, lambda: pq.ParquetFile(path)) as file:
+    with with_names(path, lambda: pq.ParquetFile(arrow_input(path))) as file:
         wanted = [column.name for column in demanded]
         demand_columns(path, file.metadata, most, wanted)
         demand_names(path, file.schema_arrow.names, demanded)
