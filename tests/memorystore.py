@@ -111,7 +111,7 @@ class MemoryStore(ObjectStore):
         with self.bucket.lock:
             self._add(key, data, mtime)
 
-    def keys(self) -> list[str]:
+    def names(self) -> list[str]:
         """The keys of all objects that there are by now."""
         with self.bucket.lock:
             return sorted(key for key in self.bucket.versions if self._last(key))
@@ -150,14 +150,20 @@ class MemoryStore(ObjectStore):
         entry, data = self._found(key)
         return Content(data, entry.etag)
 
-    def create(self, key: str, data: bytes | Path) -> str:
+    def create(self, key: str, data: bytes) -> str:
         self._called("create")
         with self.bucket.lock:
             if self._last(key) is not None:
                 raise FileExistsError(key)
-            etag = self._add(key, data if isinstance(data, bytes) else data.read_bytes())
+            etag = self._add(key, data)
         self._called("create", effect=True)
         return etag
+
+    def upload(self, key: str, path: Path) -> None:
+        self._called("upload")
+        with self.bucket.lock:
+            self._add(key, path.read_bytes())
+        self._called("upload", effect=True)
 
     def replace(self, key: str, data: bytes, version: str) -> str:
         self._called("replace")

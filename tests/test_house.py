@@ -215,7 +215,7 @@ OPENS_FILES = {
     "flowc/runtime/stores/private.py": "a new file",
     "flowc/runtime/formats/parquet/sizes.py": "what `Folder.file` gives", "flowc/runtime/spool.py": "its own files",
     "flowc/runtime/scratch.py": "a lock of its own, by flock",
-    "flowc/runtime/systems/files/formats.py": "a new file", "flowc/runtime/systems/files/log.py": "its log",
+    "flowc/runtime/systems/files/formats.py": "a new file",
     "flowc/service/alerts/outage.py": "two empty files of its own",
     "flowc/service/access/locks.py": "files of /proc", "flowc/service/access/secrets.py": "a file of one secret",
     "flowc/service/access/userfile.py": "the settings of the user", "flowc/service/access/writing.py": "a new file",

@@ -63,7 +63,7 @@ class Capabilities:
 
     `conditional_writes`: `create` and `replace` act only on what is absent or unchanged, whoever else writes.
     `whole_writes`: no object is listed before it is written to its end, whoever writes it. `lag`: seconds for which
-    lists and reads may answer as if a write had not happened.
+    lists and reads may answer as if a write had not happened; writes, moves among them, know of all that were before.
     """
 
     conditional_writes: bool = True
@@ -113,12 +113,15 @@ class Store(Protocol):
     def get(self, key: str) -> Content:
         """A small object as a whole. Raises FileNotFoundError."""
 
-    def create(self, key: str, data: bytes | Path) -> str:
-        """Writes an object, of bytes or of a local file, and returns its version.
+    def create(self, key: str, data: bytes) -> str:
+        """Writes a small object, and returns its version.
 
         Raises:
             FileExistsError: there is one.
         """
+
+    def upload(self, key: str, path: Path) -> None:
+        """Writes a local file as an object of a key that nobody else writes."""
 
     def replace(self, key: str, data: bytes, version: str) -> str:
         """Writes an object in place of that version of it, and returns the new version.

@@ -95,12 +95,17 @@ class LocalStore:
         data = (self.folder / key).read_bytes()
         return Content(data, _version(data))
 
-    def create(self, key: str, data: bytes | Path) -> str:
+    def create(self, key: str, data: bytes) -> str:
         """Writes a file that is absent."""
         with self._locked(key):
             if (self.folder / key).exists():
                 raise FileExistsError(self.shown(key))
             return self._write(key, data)
+
+    def upload(self, key: str, path: Path) -> None:
+        """Copies a file."""
+        self._parent(key)
+        self._write(key, path.read_bytes())
 
     def replace(self, key: str, data: bytes, version: str) -> str:
         """Writes a file in place of that version of it."""
@@ -114,25 +119,27 @@ class LocalStore:
 
     @contextmanager
     def _locked(self, key: str) -> Iterator[None]:
-        lock = FileLock(self.folder, key)
+        """While nobody else writes a file; its folder is there."""
+        parent, _, name = key.rpartition("/")
+        Folder(self.folder).require(self.folder / parent)
+        lock = FileLock(self.folder / parent.removesuffix("_flowc"), name)
         lock.take()
         try:
             yield
         finally:
             lock.release()
 
-    def _write(self, key: str, data: bytes | Path) -> str:
-        path = self._parent(key)
+    def _write(self, key: str, data: bytes) -> str:
+        path = self.folder / key
         draft = path.with_name(path.name + _NEW)
         draft.unlink(missing_ok=True)  # with "x" it is no link to another file
-        content = data if isinstance(data, bytes) else data.read_bytes()
         with draft.open("xb") as stream:
-            stream.write(content)
+            stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
         draft.replace(path)
         sync(path.parent)
-        return _version(content)
+        return _version(data)
 
     def _parent(self, key: str) -> Path:
         """The path of a file, whose folder is there."""

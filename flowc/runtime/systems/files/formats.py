@@ -15,7 +15,7 @@ import pyarrow as pa
 from flowc.catalog import Column
 from flowc.runtime.formats.native import native, native_type
 from flowc.runtime.formats.valuetext import CsvWords, Lines, json_lines
-from flowc.runtime.systems.files.log import sync
+from flowc.runtime.stores.local import sync
 from flowc.stream import FilesTarget
 
 _GROUP_ROWS, _GROUP_BYTES = 122_880, 16 << 20

@@ -1,24 +1,42 @@
-"""What of a folder of files is durable, and whose it is: one small file that is replaced as a whole.
+"""What of a folder of files is durable, and whose it is: one small file, which is replaced if it is unchanged.
 
 ```
-<folder>/_flowc/<stream>.json            the last durable epoch, the files that came with it, the worker that owns it
-<folder>/_flowc/<stream>/<worker>/<n>    files that are being written
+<folder>/_flowc/<stream>.json            the log: owner, last durable epoch, its files, owners whose drafts may be left
+<folder>/_flowc/<stream>/<worker>/<n>    drafts: files that are whole or being written, and do not count yet
 ```
 
-    1 finish   every file is written whole under a name that no reader looks for, and is on the disk
-    2 commit   the small file is replaced: from now on these files count
-    3 rename   each gets its own name; what a crash left undone is done when the folder is opened again
+    open    1 take     the log is replaced by one with this worker as owner; its epoch and files stay
+            2 move     the files of the log get their names, where the worker before was cut off
+            3 clear    the drafts of former owners are removed, and the log is replaced by one without files
+    commit  1 finish   every file is written whole as a draft, and is on the disk or in the store
+            2 mark     the log is replaced by one with the epoch and its files: from now on these count
+            3 move     each file gets its own name
 
-A worker that was overtaken finds another owner and gets `Fenced`. Readers pass over folders that begin with `_`.
+The log is replaced only where it is at the version that this worker has read or written last. So all changes of it are
+in one order, and a worker that was overtaken, however late it wakes up, can change nothing and gets `Fenced`. No lock
+is held. Between any two steps:
+
+- A file has its own name only if a log names it, so plain readers see no file of an epoch that is not durable. They
+  pass over folders that begin with `_`.
+- The files of a log are moved before it is replaced by one that does not name them. A move may be done again and by
+  two workers at once: a draft that is absent has been moved already, and a name that is taken stays as it is.
+- A worker removes the drafts of former owners alone. None of these can commit, and what they committed is moved before.
+  A worker that was overtaken knows no later one, so it removes no draft that may count yet.
+
+In a folder a move is a rename. An object store copies the draft where the name is free, then deletes the draft. Two
+things are weaker there. A reader that takes files away while two workers move them may see one again. Drafts that a
+worker writes after it was overtaken stay, and nobody reads them.
+
+A call of a store that fails may have had its effect. The worker then opens the folder again, and the log tells. Where
+reads may be late, what is read before a replacement need not be waited for: a log that was read late is not replaced.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import shutil
+import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -26,12 +44,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from flowc.errors import EngineError, FlowcError
+from flowc.errors import EngineError, FlowcError, TransientError
+from flowc.runtime.contracts.store import Changed, Store
 from flowc.runtime.contracts.target import Fenced, PutBack
+from flowc.runtime.scratch import Scratch
 from flowc.runtime.stores.folder import Folder
-from flowc.runtime.stores.lock import FileLock
 
 _FOLDER = "_flowc"
+_TRIES = 10
+"""How often a worker takes a folder over, where others change its log meanwhile or the store answers late."""
 
 
 def _nothing(_: object) -> None:
@@ -40,9 +61,10 @@ def _nothing(_: object) -> None:
 
 @dataclass
 class FileLog:
-    """The files of one stream in one folder."""
+    """The files of one stream in one folder of a store."""
 
-    folder: Path
+    store: Store
+    folder: str
     stream: str
     pause: Callable[[str], None] = _nothing
     was: str = ""
@@ -50,7 +72,18 @@ class FileLog:
     owner: str = field(default="", init=False)
     epoch: int = field(default=0, init=False)
     """The last durable epoch, as this worker knows it."""
+    _version: str | None = field(default=None, init=False)
+    """The version of the log that this worker has written last."""
+    _unmoved: bool = field(default=False, init=False)
+    """Whether the log may name files that have no name of their own yet."""
     _count: int = field(default=0, init=False)
+    _scratch: Scratch | None = field(default=None, init=False)
+    """Where files are written for a store that has no folder."""
+
+    @property
+    def place(self) -> str:
+        """The folder, for people."""
+        return self.store.shown(self.folder)
 
     @property
     def label(self) -> str:
@@ -61,52 +94,80 @@ class FileLog:
     @property
     def is_begun(self) -> bool:
         """Whether a worker has opened the folder."""
-        return self._file.exists()
+        return self._read_now()[1] is not None
 
     def open(self) -> int:
         """Takes the folder over, finishes or removes what the worker before left; gives the last durable epoch."""
-        Folder(self.folder).require(self._drafts)
-        with speaking(self.folder), self._locked():
-            if self.was and not self._file.exists():
-                self._claim(FileLog(self.folder, self.was))
-            state, self.owner, self._count = self._read(), uuid.uuid4().hex, 0
-            self._rename(state["files"])
-            shutil.rmtree(self._drafts, ignore_errors=True)
-            (self._drafts / self.owner).mkdir(parents=True)
+        with speaking(self.place):
+            if self.was and not self.is_begun:
+                self._claim(FileLog(self.store, self.folder, self.was))
+            self.owner, self._count = uuid.uuid4().hex, 0
+            state = self._taken()
+            self.store.move(self._moves(state["files"]))
+            for owner in state["left"]:
+                self.store.delete(f"{self._drafts}/{owner}")
             self.epoch = int(state["epoch"])
-            self._write(self.epoch, [])
+            if state["files"] or state["left"]:
+                self._advance(self.epoch, [])
+            self._unmoved = False
         return self.epoch
+
+    def _taken(self) -> dict[str, Any]:
+        """The log, of which this worker is the owner now."""
+        for _ in range(_TRIES):
+            state, version = self._read()
+            taken = {**state, "owner": self.owner, "left": [*state["left"], *filter(None, [state["owner"]])]}
+            with suppress(Changed):
+                self._put(taken, version)
+                return taken
+            time.sleep(self.store.capabilities.lag)
+        message = f"`{self.place}` is being taken over by other workers of stream `{self.stream}`"
+        raise TransientError(message, code="stream-fenced", help="run one worker for each stream")
 
     def look(self) -> int:
         """The last durable epoch, 0 for none."""
-        own = self._file.exists() or not self.was
-        return int((self._read() if own else FileLog(self.folder, self.was)._left(self.stream))["epoch"])
+        state, version = self._read_now()
+        if version is None and self.was:
+            state, _ = FileLog(self.store, self.folder, self.was)._left(self.stream)
+        return int(state["epoch"])
 
     def _claim(self, before: FileLog) -> None:
         """Goes on from what is written under the name that the stream had before; who goes on with that is stopped."""
-        if not before._file.exists():
-            return
-        with before._locked():
-            left = before._left(self.stream)
-            if left["files"]:
-                before._rename(left["files"])
-            if left["epoch"]:
-                before._replace({"moved_to": self.stream, "epoch": left["epoch"]})
-                self._write(int(left["epoch"]), [])
-                shutil.rmtree(before._drafts, ignore_errors=True)
+        for _ in range(_TRIES):
+            time.sleep(self.store.capabilities.lag)
+            state, version = before._left(self.stream)
+            before.store.move(before._moves(state["files"]))
+            if not state["epoch"]:
+                return
+            with suppress(Changed):
+                before._put({"moved_to": self.stream, "epoch": state["epoch"]}, version)
+                break
+        with suppress(Changed):  # another worker of this stream was first
+            self._put({"owner": "", "epoch": state["epoch"], "files": [], "left": []}, None)
+        self.store.delete(before._drafts)
 
-    def _left(self, to: str) -> dict[str, Any]:
+    def _left(self, to: str) -> tuple[dict[str, Any], str | None]:
         """What was written under this name and is for another one to go on with; nothing where a third one does."""
         with suppress(ValueError, FileNotFoundError):
-            found = json.loads(self._file.read_bytes())
+            content = self.store.get(self._file)
+            found = json.loads(content.data)
             if "moved_to" in found:
-                return {"epoch": found["epoch"] if found["moved_to"] == to else 0, "files": []}
+                epoch = found["epoch"] if found["moved_to"] == to else 0
+                return {"epoch": epoch, "files": [], "left": []}, content.version
         return self._read()
 
     def draft(self) -> Path:
-        """A new name for a file that is being written."""
+        """A new path for a file that is being written."""
         self._count += 1
-        return self._drafts / self.owner / f"{self._count}.part"
+        path = self._local / f"{self._count}.part"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def finish(self, draft: Path) -> None:
+        """Takes a draft that is whole into the store."""
+        if self.store.local is None:
+            self.store.upload(f"{self._drafts}/{self.owner}/{draft.name}", draft)
+            draft.unlink()
 
     def commit(self, epoch: int, files: Sequence[tuple[Path, str]]) -> None:
         """Makes finished files durable, each a draft and its path in the folder, up to that epoch.
@@ -114,102 +175,113 @@ class FileLog:
         Raises:
             Fenced: another worker has taken the folder over.
         """
-        moves = [(str(draft.relative_to(self._drafts)), name) for draft, name in files]
-        with speaking(self.folder), self._locked():
-            found = self._read()
-            if found["epoch"] < self.epoch:
-                raise PutBack(str(self.folder), found["epoch"], self.epoch)
-            if found["owner"] != self.owner:
-                raise Fenced(f"another worker writes the files of stream `{self.stream}` in `{self.folder}`")
+        names = [(f"{self.owner}/{draft.name}", name) for draft, name in files]
+        with speaking(self.place):
             self.pause("finished")
-            self._write(epoch, moves)
+            self._unmoved = True
+            self._advance(epoch, names)
             self.epoch = epoch
             self.pause("marked")
-            self._rename(moves)
+            self.store.move(self._moves(names))
+            self._unmoved = False
             self.pause("renamed")
 
     def leave(self) -> None:
         """Removes the files that are not finished; those that are durable and have no name yet get it by `open`."""
-        if self.owner and not self._unnamed():
-            shutil.rmtree(self._drafts / self.owner, ignore_errors=True)
-
-    def _unnamed(self) -> bool:
-        with suppress(FlowcError, OSError):
-            return any((self._drafts / draft).exists() for draft, _ in self._read()["files"])
-        return True  # whoever opens it next finds out
-
-    @property
-    def _drafts(self) -> Path:
-        return self.folder / _FOLDER / self.label
+        if self._scratch is not None:
+            self._scratch.close()
+            self._scratch = None
+        if self.owner and not self._unmoved:
+            with suppress(FlowcError, OSError):  # whoever opens it next removes them
+                self.store.delete(f"{self._drafts}/{self.owner}")
 
     @property
-    def _file(self) -> Path:
-        return self.folder / _FOLDER / f"{self.label}.json"
+    def _local(self) -> Path:
+        """The folder for files that are being written."""
+        if self.store.local is not None:
+            return Folder(self.store.local).require(self.store.local / self._drafts / self.owner)
+        self._scratch = self._scratch or Scratch()
+        return self._scratch.path / self.owner
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        lock = FileLock(self.folder, f"stream-{self.label}")
-        lock.take()
-        try:
-            yield
-        finally:
-            lock.release()
+    @property
+    def _drafts(self) -> str:
+        return self._key(f"{_FOLDER}/{self.label}")
 
-    def _read(self) -> dict[str, Any]:
+    @property
+    def _file(self) -> str:
+        return self._key(f"{_FOLDER}/{self.label}.json")
+
+    def _key(self, name: str) -> str:
+        return f"{self.folder}/{name}" if self.folder else name
+
+    def _moves(self, files: Sequence[Sequence[str]]) -> list[tuple[str, str]]:
+        return [(f"{self._drafts}/{draft}", self._key(name)) for draft, name in files]
+
+    def _read(self) -> tuple[dict[str, Any], str | None]:
+        """The log, and its version; None where there is none."""
         try:
-            found = json.loads(self._file.read_bytes())
-            return {"owner": found["owner"], "epoch": found["epoch"], "files": found["files"]}
+            content = self.store.get(self._file)
+            found = json.loads(content.data)
+            state = {name: found[name] for name in ("owner", "epoch", "files")}
         except FileNotFoundError:
-            return {"owner": "", "epoch": 0, "files": []}
+            return {"owner": "", "epoch": 0, "files": [], "left": []}, None
         except (ValueError, KeyError, TypeError) as error:
-            message = f"`{self._file}`, which says what stream `{self.stream}` has written, cannot be read: {error}"
+            name = self.store.shown(self._file)
+            message = f"`{name}`, which says what stream `{self.stream}` has written, cannot be read: {error}"
             raise EngineError(message, code="unreadable-file", help="restore the folder as a whole") from error
+        return {**state, "left": found.get("left", [])}, content.version
 
-    def _write(self, epoch: int, files: Sequence[tuple[str, str]]) -> None:
-        self._replace({"owner": self.owner, "epoch": epoch, "files": files})
+    def _read_now(self) -> tuple[dict[str, Any], str | None]:
+        """The log as it is when this is called, or later."""
+        time.sleep(self.store.capabilities.lag)
+        return self._read()
 
-    def _replace(self, content: object) -> None:
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        draft = self._file.with_suffix(".new")
-        draft.unlink(missing_ok=True)  # with "x" it is no link to another file
-        with draft.open("xb") as stream:
-            stream.write(json.dumps(content).encode())
-            stream.flush()
-            os.fsync(stream.fileno())
-        draft.replace(self._file)
-        sync(self._file.parent)
+    def _advance(self, epoch: int, files: Sequence[tuple[str, str]]) -> None:
+        """Replaces the log that this worker has written last.
 
-    def _rename(self, files: Sequence[Sequence[str]]) -> None:
-        folders: set[Path] = set()
-        for draft, name in files:
-            source, target = self._drafts / draft, self.folder / name
-            if source.exists():
-                Folder(self.folder).require(target.parent)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                source.replace(target)
-                folders.update((target.parent, target.parent.parent))
-        for folder in folders:
-            sync(folder)
+        Raises:
+            Fenced: another worker has replaced it, or it was put back.
+        """
+        try:
+            self._put({"owner": self.owner, "epoch": epoch, "files": files, "left": []}, self._version)
+        except Changed:
+            now = self._read_now()[0]
+            if now["epoch"] < self.epoch:
+                raise PutBack(self.place, now["epoch"], self.epoch) from None
+            raise Fenced(f"another worker writes the files of stream `{self.stream}` in `{self.place}`") from None
 
+    def _put(self, state: dict[str, Any], version: str | None) -> None:
+        """Writes the log in place of a version of it.
 
-def sync(path: Path) -> None:
-    """Waits until a file, or the names in a folder, are on the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        Raises:
+            Changed: it has another one by now, which this call has not written.
+        """
+        data = json.dumps(state).encode()
+        try:
+            self._version = self._written(data, version)
+        except (Changed, FileExistsError) as error:
+            with suppress(FileNotFoundError):
+                content = self.store.get(self._file)
+                if content.data == data:  # a client that repeats what has failed after its effect
+                    self._version = content.version
+                    return
+            raise Changed(self.store.shown(self._file)) from error
+
+    def _written(self, data: bytes, version: str | None) -> str:
+        if version is None:
+            return self.store.create(self._file, data)
+        return self.store.replace(self._file, data, version)
 
 
 @contextmanager
-def speaking(folder: Path) -> Iterator[None]:
+def speaking(place: str) -> Iterator[None]:
     """Turns failures of the file system, and of libraries that write files, into ours."""
     try:
         yield
     except FlowcError:
         raise
     except OSError as error:
-        message = f"`{folder}` cannot be written: {error.strerror or error}"
+        message = f"`{place}` cannot be written: {error.strerror or error}"
         raise EngineError(
             message, code="unwritable-file", help="check the folder, its permissions and its space"
         ) from error

@@ -1,6 +1,6 @@
 """Writes epochs into files of a folder: rows of many epochs in one file, each row in one file once.
 
-A file counts when `filelog` says so, and that it says of all files up to an epoch at once. What was not published is
+A file counts when `log` says so, and that it says of all files up to an epoch at once. What was not published is
 gone after a crash and is replayed from the intents of the epochs.
 """
 
@@ -16,10 +16,11 @@ from flowc.catalog import Column
 from flowc.locations import local_path
 from flowc.runtime.contracts.epoch import Epoch
 from flowc.runtime.contracts.marks import Mark
+from flowc.runtime.contracts.store import Store
 from flowc.runtime.contracts.target import Held
 from flowc.runtime.fit import fit
 from flowc.runtime.rolling import Rolling
-from flowc.runtime.stores.folder import Folder
+from flowc.runtime.stores.local import LocalStore
 from flowc.runtime.systems.files.formats import Growing, extension, maker
 from flowc.runtime.systems.files.hive import split
 from flowc.runtime.systems.files.log import FileLog, speaking
@@ -45,7 +46,8 @@ class FilesWriter:
     """Called with the name of each point between two steps; campaigns of crashes hook in here."""
     was: str = ""
     """The name under which the stream was stored before its project was renamed."""
-    _home: Path = field(init=False)
+    store: Store | None = None
+    """Where the connection's files are, where that is no folder of this machine."""
     _log: FileLog = field(init=False)
     _rolling: Rolling = field(init=False)
     _growing: dict[str, tuple[Path, Growing]] = field(default_factory=dict, init=False)
@@ -55,8 +57,8 @@ class FilesWriter:
     _full: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
-        self._home = Path(local_path(self.uri, "`uri`"))
-        self._log = FileLog(self._home / self.plan.address, self.stream, self.pause, self.was)
+        store = self.store or LocalStore(Path(local_path(self.uri, "`uri`")))
+        self._log = FileLog(store, self.plan.address, self.stream, self.pause, self.was)
         self._rolling = Rolling(self._publish, self.plan.roll.age)
         self._columns = tuple(c for c in self.plan.columns if c.name not in self.plan.partition_by)
         self._make = maker(self.plan, self._columns)
@@ -72,7 +74,6 @@ class FilesWriter:
     def open(self) -> Held:
         """Takes the folder over; gives the last durable epoch."""
         with self._rolling.lock:
-            Folder(self._home).require(self._log.folder)
             self._forget()
             held = self._log.open()
             self._first = held + 1
@@ -86,12 +87,12 @@ class FilesWriter:
 
     def look(self) -> Held:
         """The last durable epoch; the folder stays whose it is."""
-        with speaking(self._log.folder):
+        with speaking(self._log.place):
             return Held(self._log.look())
 
     def write(self, epoch: Epoch) -> int:
         """Takes an epoch, and publishes it with those before it when a file is full."""
-        with self._rolling.taking(), speaking(self._log.folder):
+        with self._rolling.taking(), speaking(self._log.place):
             for folder, rows in split(fit(epoch.rows, self.plan.columns), self.plan.partition_by):
                 for piece in self._pieces(folder, rows):
                     self._growing[folder][1].write(piece)
@@ -101,7 +102,7 @@ class FilesWriter:
 
     def flush(self) -> int:
         """Publishes what was taken."""
-        with speaking(self._log.folder):
+        with speaking(self._log.place):
             return self._rolling.flush()
 
     def check(self) -> None:
@@ -137,6 +138,7 @@ class FilesWriter:
     def _finish(self, folder: str) -> None:
         draft, file = self._growing.pop(folder)
         file.finish()
+        self._log.finish(draft)
         self._finished.append((draft, folder))
 
     def _limit(self) -> None:
@@ -150,7 +152,7 @@ class FilesWriter:
         return self._full or (size is not None and any(file.size >= size for _, file in self._growing.values()))
 
     def _publish(self, number: int) -> None:
-        with speaking(self._log.folder):
+        with speaking(self._log.place):
             for folder in list(self._growing):
                 self._finish(folder)
             self._log.commit(number, list(self._named(number)))
