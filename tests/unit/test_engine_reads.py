@@ -10,6 +10,7 @@ import threading
 import time
 from datetime import datetime
 from decimal import Decimal
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -355,3 +356,21 @@ def test_a_file_that_is_cut_while_it_is_read_ends_its_load(tmp_path):
         text=True, timeout=60,
     )  # fmt: skip
     assert (done.stderr, done.stdout.endswith("cannot be read: it was changed while it was read\n")) == ("", True)
+
+
+_ODD_NAMES = ["a[1]*?.csv", "ü%41#x.data", "line\nbreak.csv", "tab\t.csv", os.fsdecode(b"not-\xff-text.csv")]
+
+
+@pytest.mark.parametrize("name", _ODD_NAMES, ids=range(len(_ODD_NAMES)))
+@pytest.mark.parametrize("declared", [None, (Column("n", BIGINT),)], ids=["inferred", "declared"])
+def test_csv_is_read_whatever_its_name_and_through_no_link(tmp_path, monkeypatch, name, declared):
+    """The engine sees patterns in paths, and takes no address with control characters or bytes that are no text."""
+    folder = tmp_path / os.path.splitext(name)[0]
+    folder.mkdir()
+    (folder / name).write_text("n\n1\n2\n")
+    (folder / "a1x.csv").write_text("n\n9\n")  # what a pattern would find
+    read = EngineRead((("source", FilesRead("d", name, "csv", columns=declared)),), "SELECT n FROM source")
+    monkeypatch.delattr(Path, "symlink_to")
+    with Engine(lambda _: Files({"uri": str(folder)})) as engine:
+        schema, batches = engine.read(read)
+        assert sorted(pa.Table.from_batches(list(batches), schema)["n"].to_pylist()) == [1, 2]

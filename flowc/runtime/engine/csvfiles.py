@@ -25,6 +25,7 @@ from flowc.runtime.formats.csv.look import Look
 from flowc.runtime.formats.csv.types import Sample, inferred
 from flowc.runtime.names import literal, quoted
 from flowc.runtime.stores.files import CsvOptions, Files, compression, csv_options, no_columns, unreadable
+from flowc.runtime.stores.local import url
 from flowc.types import INTEGER_RANGES, UNKNOWN, Kind
 
 _EXACT = frozenset({Kind.BOOL, Kind.FLOAT32, Kind.FLOAT64, *INTEGER_RANGES} - {Kind.INT128})
@@ -39,11 +40,9 @@ Extreme = Callable[[str, Column], str]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The files of one header: linked into a folder, and how the engine reads them."""
+    """The files of one header, and how the engine reads them."""
 
     paths: tuple[Path, ...]
-    folder: Path
-    suffix: str
     schema: pa.Schema
     make: Make
     options: CsvOptions
@@ -66,13 +65,10 @@ def register_csv(
     files: Files,
     *,
     looks: Mapping[Path, Look],
-    folder: Path,
     fitted: Fitted,
     extreme: Extreme,
 ) -> tuple[Part, ...]:
     """Makes the files of a read known to the engine as the table `name`; returns what it took, for `fault`.
-
-    `folder` takes links to the files under names of our own, for a path may hold what the engine takes for a pattern.
 
     Raises:
         DataError: a file has no header, or lacks a declared column.
@@ -80,9 +76,9 @@ def register_csv(
     """
     options = csv_options(read, files)
     groups = _groups(tuple(looks), options, read.columns).items()
-    texts = [_linked(folder / f"{name.encode().hex()}-{i}", *group, options, looks) for i, group in enumerate(groups)]
+    texts = [_part(header, group, options, looks) for header, group in groups]
     guessed = read.inferred or read.columns is None
-    columns = _inferred(texts, folder) if read.columns is None else read.columns
+    columns = _inferred(texts) if read.columns is None else read.columns
     parts = [_typed(part, columns, guessed=guessed) for part in texts]
     for i, part in enumerate(parts):
         _register(context, f"{name}:{i}", part, fitted, extreme)
@@ -91,15 +87,12 @@ def register_csv(
     return tuple(parts)
 
 
-def _linked(
-    links: Path, header: tuple[str, ...], group: Sequence[Path], options: CsvOptions, looks: Mapping[Path, Look]
-) -> Part:
+def _part(header: tuple[str, ...], group: Sequence[Path], options: CsvOptions, looks: Mapping[Path, Look]) -> Part:
     """The files of one header, all of whose columns are texts."""
     how, *names = header
-    suffix, spread = _link(group, links), any(looks[path].spread for path in group)
     schema = pa.schema([pa.field(name, pa.string()) for name in names])
-    make = _maker(suffix, how, options, lines=spread)
-    return Part(tuple(group), links, suffix, schema, make, options, ())
+    make = _maker(how, options, lines=any(looks[path].spread for path in group))
+    return Part(tuple(group), schema, make, options, ())
 
 
 def _typed(part: Part, columns: Sequence[Column], *, guessed: bool) -> Part:
@@ -119,7 +112,7 @@ def _register(context: Any, name: str, part: Part, fitted: Fitted, extreme: Extr
     raw = f"{name}:raw"
     chosen = ", ".join(_chosen(column, part, fitted, extreme) for column in part.columns)
     if part.paths:
-        context.register_csv(raw, str(part.folder), options=part.make(part.schema))
+        context.register_csv(raw, [url(path) for path in part.paths], options=part.make(part.schema))
     else:
         context.register_record_batches(raw, [[pa.RecordBatch.from_pylist([], schema=part.schema)]])
     context.register_view(name, context.sql(f"SELECT {chosen} FROM {quoted(raw)}"))
@@ -144,16 +137,7 @@ def _groups(
     return groups
 
 
-def _link(group: Sequence[Path], folder: Path) -> str:
-    """Links the files into the folder in their order; returns the ending of their names."""
-    folder.mkdir()
-    suffix = ".csv" + (group[0].suffix.lower() if group and compression(group[0]) else "")
-    for i, path in enumerate(group):
-        (folder / f"{i:06}{suffix}").symlink_to(path.resolve())
-    return suffix
-
-
-def _maker(suffix: str, how: str, options: CsvOptions, *, lines: bool) -> Make:
+def _maker(how: str, options: CsvOptions, *, lines: bool) -> Make:
     import datafusion
 
     def make(schema: pa.Schema | None) -> Any:
@@ -166,7 +150,7 @@ def _maker(suffix: str, how: str, options: CsvOptions, *, lines: bool) -> Make:
             newlines_in_values=lines,
             schema=schema,
             schema_infer_max_records=options.infer_rows,
-            file_extension=suffix,
+            file_extension="",  # whatever the names end in
             file_compression_type=how,
             null_regex=options.null_regex,
             truncated_rows=options.ragged,
@@ -175,7 +159,7 @@ def _maker(suffix: str, how: str, options: CsvOptions, *, lines: bool) -> Make:
     return make
 
 
-def _inferred(groups: Iterable[Part], folder: Path) -> tuple[Column, ...]:
+def _inferred(groups: Iterable[Part]) -> tuple[Column, ...]:
     """The columns of files whose source declares none, from the first rows of each group.
 
     Raises:
@@ -185,24 +169,23 @@ def _inferred(groups: Iterable[Part], folder: Path) -> tuple[Column, ...]:
     whole = True
     for part in groups:
         left = part.options.infer_rows
-        for i, path in enumerate(part.paths):
-            rows = _first_rows(part, i, left, folder)
+        for path in part.paths:
+            rows = _first_rows(part, path, left)
             samples.append(Sample(path, rows))
             left -= rows.num_rows
         whole = whole and left > 0
     return inferred(samples, whole=whole)
 
 
-def _first_rows(part: Part, index: int, count: int, folder: Path) -> pa.Table:
+def _first_rows(part: Part, path: Path, count: int) -> pa.Table:
     """The first rows of one file as texts, in their order: read by a session of its own, on one thread."""
     context = _alone()
-    raw = str(part.folder / f"{index:06}{part.suffix}")
     chosen = ", ".join(f"{_text(name, Kind.TEXT, part.options)} AS {quoted(name)}" for name in part.schema.names)
     try:
-        context.register_csv("raw", raw, options=part.make(part.schema))
+        context.register_csv("raw", url(path), options=part.make(part.schema))
         return context.sql(f"SELECT {chosen} FROM raw LIMIT {count}").to_arrow_table().cast(part.schema)
     except Exception as error:  # the engine has no class of errors of its own
-        raise fault([part], folder) or unreadable(part.paths[index], engine_message(error)) from None
+        raise fault([part]) or unreadable(path, engine_message(error)) from None
 
 
 def _alone() -> Any:
@@ -233,13 +216,11 @@ def _text(column: str, kind: Kind, options: CsvOptions) -> str:
     return f"CASE WHEN regexp_like({given}, {literal(options.null_regex)}) THEN NULL ELSE {given} END"
 
 
-def fault(parts: Sequence[Part], folder: Path) -> DataError | None:
+def fault(parts: Sequence[Part]) -> DataError | None:
     """The first file that cannot be read, with the line. The engine names no file, and lines only of its pieces."""
-    for i, (part, path) in enumerate((own, path) for own in parts for path in own.paths):
-        alone = folder / f"alone-{i}"
-        _link([path], alone)
+    for part, path in ((own, path) for own in parts for path in own.paths):
         try:
-            for _ in _alone().read_csv(str(alone), options=part.make(part.schema)).execute_stream():
+            for _ in _alone().read_csv(url(path), options=part.make(part.schema)).execute_stream():
                 pass
         except Exception as error:  # the engine has no class of errors of its own
             return csv_error(engine_message(error), path, part.schema, part.options, guessed=part.guessed)

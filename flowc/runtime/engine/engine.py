@@ -145,7 +145,7 @@ class Engine:
         elif read.format == "csv":
             self._rows = min(self._rows, *(found.rows for found in looks.values()))
             self._parts += register_csv(
-                self._context, name, read, files, looks=looks, folder=folder, fitted=self._fitted,
+                self._context, name, read, files, looks=looks, fitted=self._fitted,
                 extreme=lambda sql, column: self._extreme(sql, column, read, files),
             )  # fmt: skip
         else:
@@ -331,7 +331,7 @@ class Engine:
         words = engine_message(error)
         if is_too_deep(error):
             return too_deep("its brackets and calls stand in more levels than it reads")
-        if any(sign in str(error) for sign in _FILE_SIGNS) and (found := fault(self._parts, self._spool.folder)):
+        if any(sign in str(error) for sign in _FILE_SIGNS) and (found := fault(self._parts)):
             return found
         broke_down = is_panic(error)
         if (broke_down or "Parquet" in str(error)) and (found := self._damaged()):

@@ -17,6 +17,7 @@ from flowc.runtime.formats.json.rows import JsonRows
 from flowc.runtime.formats.pieces import Rows
 from flowc.runtime.stores.files import CsvOptions, Files, csv_options
 from flowc.runtime.stores.folder import shown
+from flowc.runtime.stores.local import has_url
 
 _WIDE = 500
 
@@ -38,7 +39,7 @@ def looked_at(read: FilesRead, files: Files, *, deep: bool) -> Looks:
 def _look(path: Path, options: CsvOptions, read: FilesRead, *, deep: bool) -> Look:
     count = len(given_names(path, options, read))
     # The engine's work grows with the square of the columns, and it passes over blank lines.
-    return Look(odd=True) if count > _WIDE else look(path, options, deep=deep, blanks=count == 1)
+    return Look(odd=True) if count > _WIDE or not has_url(path) else look(path, options, deep=deep, blanks=count == 1)
 
 
 def is_rowwise(read: FilesRead, looks: Looks) -> bool:

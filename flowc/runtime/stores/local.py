@@ -7,6 +7,7 @@ compares and renames under a lock of the system, which ends with its process.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat
 from collections.abc import Callable, Iterator, Sequence
@@ -14,12 +15,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
+from urllib.parse import quote
 
 from flowc.runtime.contracts.store import Capabilities, Changed, Content, Entry
 from flowc.runtime.stores.folder import Folder, shown, without_dots
 from flowc.runtime.stores.lock import FileLock
 
 _CAPABILITIES = Capabilities(whole_writes=False)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _NEW = ".new"
 """The end of the name of a file that is to replace another."""
 
@@ -177,6 +180,19 @@ def sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def url(path: Path) -> str:
+    """The address by which the engine finds a file, whatever is in its name: in a path it sees patterns."""
+    return "file://" + quote(os.fsencode(path.resolve()))
+
+
+def has_url(path: Path) -> bool:
+    """Whether the engine takes the address of a file: none that holds control characters, or bytes that are no text."""
+    try:
+        return not _CONTROL.search(os.fsencode(path.resolve()).decode())
+    except UnicodeDecodeError:
+        return False
 
 
 def _version(data: bytes) -> str:
