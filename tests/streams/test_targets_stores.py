@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import obstore
 import pytest
 
 from flowc.catalog import Column
@@ -23,6 +24,7 @@ from flowc.errors import FlowcError, TransientError
 from flowc.runtime.contracts.store import Store
 from flowc.runtime.contracts.target import Fenced, PutBack
 from flowc.runtime.stores.local import LocalStore
+from flowc.runtime.stores.remote import RemoteStore
 from flowc.runtime.systems.files.target import FilesWriter
 from flowc.source import SourceFile, Span
 from flowc.types import BIGINT, TEXT
@@ -32,14 +34,20 @@ from tests.streams.epochs import Cut, CutAt, epoch, numbered, numbers
 
 COLUMNS = (Column("id", BIGINT), Column("name", TEXT))
 SPAN = Span(SourceFile("s.yaml", ""), 0, 0)
-STORES = ["folder", "objects", "late objects"]
+STORES = ["folder", "objects", "late objects", "obstore"]
 
 
 @pytest.fixture(params=STORES)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    if request.param == "folder":
-        return LocalStore(tmp_path)
-    return MemoryStore(lag=0.02 if request.param == "late objects" else 0.0)
+    return made(request.param, tmp_path)
+
+
+def made(kind: str, folder: Path, lag: float = 0.02, seed: int = 0) -> Store:
+    if kind == "folder":
+        return LocalStore(folder)
+    if kind == "obstore":
+        return RemoteStore(obstore.store.MemoryStore(), "memory:/")
+    return MemoryStore(lag=lag if kind == "late objects" else 0.0, seed=seed)
 
 
 def writer(store: Store, stream: str = "s", was: str = "", pause: Any = None, **more: Any) -> FilesWriter:
@@ -48,12 +56,17 @@ def writer(store: Store, stream: str = "s", was: str = "", pause: Any = None, **
     return FilesWriter(plan, stream, "", was=was, store=store, **hooks)
 
 
+def objects(store: Store) -> dict[str, bytes]:
+    """All that is in an object store by now."""
+    exact = MemoryStore(store.bucket) if isinstance(store, MemoryStore) else store
+    return {entry.key: exact.get(entry.key).data for entry in exact.list()}
+
+
 def lines(store: Store) -> dict[str, list[int]]:
     """The ids in each file that a plain reader finds."""
-    if isinstance(store, MemoryStore):
-        found = {key: store.data(key) for key in store.names() if "/_" not in key}
+    if store.local is None:
+        found = {name: data for name, data in objects(store).items() if "/_" not in name}
     else:
-        assert store.local is not None
         paths = (path for path in (store.local / "rows").rglob("*.jsonl") if "_flowc" not in path.parts)
         found = {path.name: path.read_bytes() for path in paths}
     return {name: [json.loads(line)["id"] for line in data.splitlines()] for name, data in found.items()}
@@ -64,9 +77,8 @@ def ids(store: Store) -> list[int]:
 
 
 def drafts(store: Store) -> list[str]:
-    if isinstance(store, MemoryStore):
-        return [key for key in store.names() if key.endswith(".part")]
-    assert store.local is not None
+    if store.local is None:
+        return [key for key in objects(store) if key.endswith(".part")]
     return [str(path) for path in store.local.rglob("*.part")]
 
 
@@ -134,9 +146,9 @@ def test_a_process_that_is_killed_at_any_pause_loses_and_repeats_nothing(tmp_pat
 
 @dataclass
 class Faulty:
-    """A folder whose n-th call that writes fails, before or after it has its effect."""
+    """A store whose n-th call that writes fails, before or after it has its effect."""
 
-    inner: LocalStore
+    inner: Store
     failing: Failing
 
     def __getattr__(self, name: str) -> Any:
@@ -201,7 +213,7 @@ def test_a_zombie_is_fenced(store: Store) -> None:
     worker.flush()
     with pytest.raises(FlowcError) as failed:
         zombie.flush()
-    assert isinstance(failed.value, Fenced) or not isinstance(store, MemoryStore)
+    assert isinstance(failed.value, Fenced) or store.local is not None
     zombie.close()
     assert worker.write(epoch(2, numbered(2))) == 1
     assert worker.flush() == 2
@@ -209,17 +221,18 @@ def test_a_zombie_is_fenced(store: Store) -> None:
     assert ids(store) == list(range(20))
 
 
-def test_a_log_that_was_put_back_is_told(store: Store) -> None:
+def _file(path: Path, data: bytes) -> Path:
+    path.write_bytes(data)
+    return path
+
+
+def test_a_log_that_was_put_back_is_told(store: Store, tmp_path: Path) -> None:
     first = writer(store)
     first.open()
     copy = store.get("rows/_flowc/s.json").data
     first.write(numbers(1)[0])
     first.flush()
-    if isinstance(store, MemoryStore):
-        store.put("rows/_flowc/s.json", copy, 0)
-    else:
-        assert store.local is not None
-        (store.local / "rows/_flowc/s.json").write_bytes(copy)
+    store.upload("rows/_flowc/s.json", _file(tmp_path / "copy", copy))
     first.write(epoch(2, numbered(2)))
     with pytest.raises(PutBack):
         first.flush()
@@ -331,9 +344,7 @@ def _works(store: InTurns, failures: list[BaseException]) -> None:
 @pytest.mark.parametrize("kind", STORES)
 def test_workers_at_once_lose_and_repeat_nothing(tmp_path: Path, kind: str, seed: int) -> None:
     """Three workers of one stream, each stopped between any two calls of the store for as long as chance wants."""
-    inner: Store = LocalStore(tmp_path)
-    if kind != "folder":
-        inner = MemoryStore(lag=0.005 if kind == "late objects" else 0.0, seed=seed)
+    inner = made(kind, tmp_path, 0.005, seed)
     turns, failures = Turns(seed), list[BaseException]()
     turns.begin(range(3))
     threads = [threading.Thread(target=_works, args=(InTurns(inner, turns, n), failures)) for n in range(3)]

@@ -44,7 +44,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from flowc.errors import EngineError, FlowcError, TransientError
+from flowc.errors import EngineError, FlowcError, TransientError, UsageError
 from flowc.runtime.contracts.store import Changed, Store
 from flowc.runtime.contracts.target import Fenced, PutBack
 from flowc.runtime.scratch import Scratch
@@ -98,6 +98,11 @@ class FileLog:
 
     def open(self) -> int:
         """Takes the folder over, finishes or removes what the worker before left; gives the last durable epoch."""
+        if not self.store.capabilities.conditional_writes:
+            message = (
+                f"`{self.place}` is in a store that replaces no file on condition, so workers cannot be told apart"
+            )
+            raise UsageError(message, code="not-runnable-yet", help="write into a folder, or into another store")
         with speaking(self.place):
             if self.was and not self.is_begun:
                 self._claim(FileLog(self.store, self.folder, self.was))
