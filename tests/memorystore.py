@@ -47,7 +47,7 @@ class Failing:
                 raise TransientError(f"the store failed in `{call}`", code="connection-lost")
 
 
-@dataclass
+@dataclass(eq=False)
 class MemoryStore(ObjectStore):
     """A store on a bucket, which other stores share.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import subprocess
@@ -18,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from flowc.catalog import Column
-from flowc.errors import DataError, EngineError
+from flowc.errors import DataError, EngineError, FlowcError
 from flowc.loadplan import EngineRead, FilesRead, FunctionPlan
 from flowc.runtime.arrow import data_type
 from flowc.runtime.engine.engine import Engine
@@ -33,6 +34,7 @@ from flowc.runtime.stores.inuse import InUse
 from flowc.types import BIGINT, parse_type
 from tests.commands import ROOT
 from tests.extended import with_extended
+from tests.memorystore import MemoryStore
 from tests.waiting import until
 
 
@@ -374,3 +376,32 @@ def test_csv_is_read_whatever_its_name_and_through_no_link(tmp_path, monkeypatch
     with Engine(lambda _: Files({"uri": str(folder)})) as engine:
         schema, batches = engine.read(read)
         assert sorted(pa.Table.from_batches(list(batches), schema)["n"].to_pylist()) == [1, 2]
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+@pytest.mark.parametrize("ending", ["", ".gz"])
+@pytest.mark.parametrize("declared", [None, (Column("n", BIGINT),)], ids=["inferred", "declared"])
+def test_files_of_an_object_store_are_loaded_in_the_order_of_their_keys(form, ending, declared):
+    store = MemoryStore()
+    for name, number in (("in/b", 3), ("in/a", 1), ("other/a", 9)):
+        text = f"n\n{number}\n{number + 1}\n" if form == "csv" else f'{{"n": {number}}}\n{{"n": {number + 1}}}\n'
+        data = gzip.compress(text.encode()) if ending else text.encode()
+        store.create(f"{name}.{form}{ending}", data)
+    read = EngineRead((("source", FilesRead("d", f"in/*.{form}{ending}", form, columns=declared)),), None)
+    with Engine(lambda _: Files({}, store=store)) as engine:
+        schema, batches = engine.read(read)
+        assert pa.Table.from_batches(list(batches), schema)["n"].to_pylist() == [1, 2, 3, 4]
+
+
+def test_what_is_wrong_with_an_object_is_told_with_its_address():
+    store = MemoryStore()
+    store.create("a.csv", b"n\nx\n")
+    store.create("a.parquet", b"PAR1")
+    for path, code, words in (("a.csv", "value-does-not-fit", r"in line 2 of `memory://bucket/a\.csv`"),
+                              ("none.csv", "file-not-found", "no file in `memory://bucket/`"),
+                              ("a.parquet", "not-runnable-yet", "cannot be loaded yet")):  # fmt: skip
+        form = path.rpartition(".")[2]
+        read = EngineRead((("source", FilesRead("d", path, form, columns=(Column("n", BIGINT),))),), None)
+        with Engine(lambda _: Files({}, store=store)) as engine, pytest.raises(FlowcError, match=words) as failed:
+            list(engine.read(read)[1])
+        assert failed.value.code == code

@@ -18,6 +18,7 @@ from flowc.catalog import Column
 from flowc.errors import DataError
 from flowc.loadplan import FilesRead
 from flowc.runtime.arrow import arrow_type
+from flowc.runtime.contracts.store import File
 from flowc.runtime.engine.messages import engine_message
 from flowc.runtime.formats.csv.header import header
 from flowc.runtime.formats.csv.lines import csv_error
@@ -64,7 +65,7 @@ def register_csv(
     read: FilesRead,
     files: Files,
     *,
-    looks: Mapping[Path, Look],
+    looks: Mapping[File, Look],
     fitted: Fitted,
     extreme: Extreme,
 ) -> tuple[Part, ...]:
@@ -75,7 +76,7 @@ def register_csv(
         EngineError: there is no file.
     """
     options = csv_options(read, files)
-    groups = _groups(tuple(looks), options, read.columns).items()
+    groups = _groups(tuple(path for path in looks if isinstance(path, Path)), options, read.columns).items()
     texts = [_part(header, group, options, looks) for header, group in groups]
     guessed = read.inferred or read.columns is None
     columns = _inferred(texts) if read.columns is None else read.columns
@@ -87,7 +88,7 @@ def register_csv(
     return tuple(parts)
 
 
-def _part(header: tuple[str, ...], group: Sequence[Path], options: CsvOptions, looks: Mapping[Path, Look]) -> Part:
+def _part(header: tuple[str, ...], group: Sequence[Path], options: CsvOptions, looks: Mapping[File, Look]) -> Part:
     """The files of one header, all of whose columns are texts."""
     how, *names = header
     schema = pa.schema([pa.field(name, pa.string()) for name in names])

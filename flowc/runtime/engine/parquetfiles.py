@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from flowc.catalog import Column
-from flowc.errors import DataError
+from flowc.errors import DataError, EngineError
 from flowc.loadplan import FilesRead
 from flowc.runtime.arrow import arrow_field, data_type
 from flowc.runtime.engine.context import ignore_statistics, selected
@@ -45,7 +45,7 @@ def register_parquet(
         EngineError: there is no file.
     """
     most = parquet_options(read, files).max_columns
-    paths = files.find(read.path)
+    paths = _local(files, read.path)
     links = folder / name.encode().hex()
     links.mkdir()
     for i, path in enumerate(paths):
@@ -61,6 +61,15 @@ def register_parquet(
     columns = columns or [(quoted(field.name), field.name) for field in schema]
     context.register_view(name, selected(context, raw, columns))
     return raw, paths
+
+
+def _local(files: Files, path: str) -> tuple[Path, ...]:
+    found = files.find(path)
+    paths = tuple(file for file in found if isinstance(file, Path))
+    if len(paths) < len(found):
+        message = f"Parquet in `{files.store.shown()}` cannot be loaded yet"
+        raise EngineError(message, code="not-runnable-yet", help="copy the files into a folder first")
+    return paths
 
 
 def rows_held(paths: Iterable[Path], most: int) -> int:

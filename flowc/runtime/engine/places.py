@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 from flowc.errors import DataError, FlowcError
 from flowc.loadplan import EngineRead, FilesRead, Ingest, Read
+from flowc.runtime.contracts.store import File
 from flowc.runtime.engine.engine import Engine, Sources
 from flowc.runtime.engine.rowwise import is_rowwise, looked_at, place_of, rows_of
 from flowc.runtime.fit import CODE, Place, fit
@@ -58,7 +58,7 @@ def _typed(read: FilesRead, sources: Sources) -> FilesRead:
 def _reread(read: FilesRead, files: Files, step: Ingest | None, sources: Sources) -> None:
     for path in files.find(read.path):
         row, place = 1, _place(read, path, files)
-        one = EngineRead((("source", replace(read, path=str(path.absolute()))),), None)
+        one = EngineRead((("source", replace(read, path=files.path_of(path))),), None)
         with Engine(sources, place) as engine:
             for batch in engine.read(one)[1]:
                 if step is not None:
@@ -66,11 +66,11 @@ def _reread(read: FilesRead, files: Files, step: Ingest | None, sources: Sources
                 row += batch.num_rows
 
 
-def _place(read: FilesRead, path: Path, files: Files) -> Place:
+def _place(read: FilesRead, path: File, files: Files) -> Place:
     if read.format == "parquet":
         return lambda row: f"row {row} of `{path}`"
     if is_rowwise(read, looked_at(read, files, deep=True)):
-        rows = rows_of(replace(read, path=str(path.absolute())), files)
+        rows = rows_of(replace(read, path=files.path_of(path)), files)
         return lambda row: f"{place_of(rows, path, row)} of `{path}`"
     options = csv_options(read, files)
     return lambda row: f"line {csv_line(path, options, row)} of `{path}`"

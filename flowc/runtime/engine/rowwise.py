@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pyarrow as pa
 
 from flowc.loadplan import FilesRead
+from flowc.runtime.contracts.store import File
 from flowc.runtime.formats.aside import Aside, place
 from flowc.runtime.formats.csv.header import given_names
 from flowc.runtime.formats.csv.look import Look, look
@@ -16,12 +16,11 @@ from flowc.runtime.formats.csv.rows import CsvRows
 from flowc.runtime.formats.json.rows import JsonRows
 from flowc.runtime.formats.pieces import Rows
 from flowc.runtime.stores.files import CsvOptions, Files, csv_options
-from flowc.runtime.stores.folder import shown
 from flowc.runtime.stores.local import has_url
 
 _WIDE = 500
 
-Looks = Mapping[Path, Look]
+Looks = Mapping[File, Look]
 """What CSV files are like; nothing, where they are not read by the engine anyway."""
 
 
@@ -36,10 +35,12 @@ def looked_at(read: FilesRead, files: Files, *, deep: bool) -> Looks:
     return {path: _look(path, options, read, deep=deep) for path in files.find(read.path)}
 
 
-def _look(path: Path, options: CsvOptions, read: FilesRead, *, deep: bool) -> Look:
+def _look(path: File, options: CsvOptions, read: FilesRead, *, deep: bool) -> Look:
     count = len(given_names(path, options, read))
     # The engine's work grows with the square of the columns, and it passes over blank lines.
-    return Look(odd=True) if count > _WIDE or not has_url(path) else look(path, options, deep=deep, blanks=count == 1)
+    if count > _WIDE or not (isinstance(path, Path) and has_url(path)):
+        return Look(odd=True)
+    return look(path, options, deep=deep, blanks=count == 1)
 
 
 def is_rowwise(read: FilesRead, looks: Looks) -> bool:
@@ -62,7 +63,7 @@ def rows_of(read: FilesRead, files: Files) -> Rows:
 def good_rows(rows: Rows, files: Files, aside: Aside | None) -> Iterator[pa.RecordBatch]:
     """The rows that can be read; the others are set aside, or fail the load where there is no `aside`."""
     for path in rows.paths:
-        name = shown(os.path.relpath(path, files.folder))
+        name = files.name_of(path)
         if aside is not None:
             aside.begin(name)
         for piece in rows.pieces(path):
@@ -75,7 +76,7 @@ def good_rows(rows: Rows, files: Files, aside: Aside | None) -> Iterator[pa.Reco
             yield piece.batch
 
 
-def place_of(rows: Rows, path: Path, row: int) -> str:
+def place_of(rows: Rows, path: File, row: int) -> str:
     """The line on which the `row`-th row of a file that can be read begins, both from one, in words."""
     for piece in rows.pieces(path):
         if row <= piece.batch.num_rows:

@@ -17,6 +17,7 @@ from flowc.loadplan import BAD_ROWS, BadRows
 from flowc.runtime.arrow import arrow_field
 from flowc.runtime.badrows import BadRow, brief
 from flowc.runtime.contracts.decoder import UNDECODABLE
+from flowc.runtime.contracts.store import File
 from flowc.runtime.fit import shorten
 from flowc.runtime.spool import Spool
 from flowc.runtime.stores.files import ASIDE, BAD_ROWS_END, unreadable
@@ -50,7 +51,7 @@ class Unread:
         """The code under which it is kept."""
         return "unreadable-file" if self.why.code == UNDECODABLE else self.why.code
 
-    def error(self, path: Path) -> DataError:
+    def error(self, path: File) -> DataError:
         """The error of a load that takes no such row."""
         if self.told is not None:
             error = self.told

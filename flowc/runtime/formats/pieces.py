@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
 
 from flowc.catalog import Column
+from flowc.runtime.contracts.store import File
 from flowc.runtime.formats.aside import Unread
 from flowc.types import DataType
 
@@ -49,11 +49,11 @@ class Rows(Protocol):
     """The rows of the files of one read."""
 
     schema: pa.Schema
-    paths: tuple[Path, ...]
+    paths: tuple[File, ...]
     empty: tuple[str, ...]
     """The columns in which no file has a value, so that they fit any type."""
 
-    def pieces(self, path: Path) -> Iterator[Piece]:
+    def pieces(self, path: File) -> Iterator[Piece]:
         """The rows of one file, some megabytes at a time.
 
         Raises:

@@ -9,6 +9,7 @@ import codecs
 import gzip
 import io
 import lzma
+import os
 import re
 import zlib
 from collections import Counter
@@ -75,13 +76,15 @@ class Files:
         self.store: Store = store or LocalStore(self.folder)
         self.options = cast("Mapping[str, object]", options.get("read") or {})
 
-    def find(self, path: str) -> tuple[Path, ...]:
+    def find(self, path: str) -> tuple[File, ...]:
         """The files that a path or glob names, in the order of their names; bad rows that were kept are none of them.
 
         Raises:
             EngineError: there is none.
             DataError: one leads out of the folder or nowhere, or is a pipe or a device.
         """
+        if self.store.local is None:
+            return self._objects(path)
         folder = Folder(self.folder)
         exact = folder.require(self.folder / path)
         if exact.exists() and not exact.is_dir():
@@ -102,6 +105,21 @@ class Files:
             message = f"no file in `{self.folder}` matches `{path}`"
             raise EngineError(message, code="file-not-found", help="check `path` and the connection's `uri`")
         return found
+
+    def _objects(self, path: str) -> tuple[File, ...]:
+        entries = sorted(self.store.matching(path, lambda key: keeps_bad_rows(key, path)), key=lambda entry: entry.key)
+        if not entries:
+            message = f"no file in `{self.store.shown()}` matches `{path}`"
+            raise EngineError(message, code="file-not-found", help="check `path` and the connection's `uri`")
+        return tuple(map(self.store.file, entries))
+
+    def path_of(self, file: File) -> str:
+        """The path by which `find` gives that file alone."""
+        return str(file.absolute()) if isinstance(file, Path) else str(file).removeprefix(self.store.shown())
+
+    def name_of(self, file: File) -> str:
+        """The path below the folder, for people."""
+        return shown(os.path.relpath(file, self.folder)) if isinstance(file, Path) else self.path_of(file)
 
 
 def keeps_bad_rows(name: str, pattern: str) -> bool:

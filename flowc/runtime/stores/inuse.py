@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from flowc.runtime.contracts.store import File
 from flowc.runtime.stores.files import unreadable
 
 _LOOKED = 4096
@@ -18,10 +19,13 @@ class InUse:
     def __init__(self) -> None:
         self._stood: dict[Path, tuple[os.stat_result, bytes]] = {}
 
-    def note(self, paths: Iterable[Path]) -> None:
-        """From now on these are not to change. What cannot be read is told where it is."""
+    def note(self, paths: Iterable[File]) -> None:
+        """From now on these are not to change; of an object one version is read anyway.
+
+        What cannot be read is told where it is.
+        """
         for path in paths:
-            if path not in self._stood:
+            if isinstance(path, Path) and path not in self._stood:
                 with suppress(OSError):
                     at = path.stat()
                     self._stood[path] = at, _ends(path, at.st_size)

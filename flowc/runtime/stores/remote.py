@@ -29,7 +29,7 @@ _NANOSECONDS = 1_000_000_000
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class RemoteStore(ObjectStore):
     """The objects of one of `obstore.store`, whose keys are relative to its prefix; `address` is its URL for people."""
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 import pyarrow as pa
 
@@ -23,11 +22,11 @@ from flowc.diagnostics import Reporter, Severity
 from flowc.errors import DataError, TransientError, UsageError
 from flowc.loadplan import EngineRead, FilesRead
 from flowc.runtime.contracts.source import PlacedSource
+from flowc.runtime.contracts.store import Entry, File
 from flowc.runtime.contracts.target import Fenced
 from flowc.runtime.engine.engine import Engine
 from flowc.runtime.formats.json.discover import discover
 from flowc.runtime.stores.files import Files, NoColumns
-from flowc.runtime.stores.folder import Folder
 from flowc.runtime.systems.files.registry import Facts, Passing, Registry
 from flowc.service.access.sessions import Sessions
 from flowc.service.streams.sides import described
@@ -159,13 +158,12 @@ def _in_messages(topic: PlacedSource[int]) -> tuple[Column, ...]:
 class _Chosen(Files):
     """A folder of which only some files are seen."""
 
-    def __init__(self, files: Files, paths: Sequence[Path]) -> None:
-        self.folder, self.options, self._paths = files.folder, files.options, tuple(paths)
+    def __init__(self, files: Files, entries: Sequence[Entry]) -> None:
+        self.folder, self.options, self.store, self._entries = files.folder, files.options, files.store, entries
 
-    def find(self, path: str) -> tuple[Path, ...]:
+    def find(self, path: str) -> tuple[File, ...]:
         """The chosen files. Raises DataError for what is no file below the folder."""
-        folder = Folder(self.folder)
-        return tuple(map(folder.file, self._paths))
+        return tuple(map(self.store.file, self._entries))
 
 
 def _in_files(source: Source, sessions: Sessions, *, skips: bool) -> tuple[Column, ...]:
@@ -178,20 +176,20 @@ def _in_files(source: Source, sessions: Sessions, *, skips: bool) -> tuple[Colum
     end = time.monotonic() + _PATIENCE / 2
     while registry.look() and not registry.files and time.monotonic() < end:
         time.sleep(_QUIET / 5)
-    paths = [files.folder / seen.path for seen in registry.files]
+    entries = [seen.entry for seen in registry.files]
     options = source.options.get("read")
     form = "jsonl" if source.format == "json" else source.format or "csv"
     given = options if isinstance(options, dict) else {}
     read = FilesRead(source.connection, source.path or "", form, given, skips=skips)
 
-    def described(paths: Sequence[Path]) -> tuple[Column, ...]:
+    def described(entries: Sequence[Entry]) -> tuple[Column, ...]:
         try:
-            with Engine(lambda _: _Chosen(files, paths)) as engine:
+            with Engine(lambda _: _Chosen(files, entries)) as engine:
                 return engine.describe(EngineRead((("source", read),), None))
         except NoColumns:
             return ()
 
-    parts = (paths[first : first + _FILES] for first in range(0, len(paths), _FILES))
+    parts = (entries[first : first + _FILES] for first in range(0, len(entries), _FILES))
     wrong = list[DataError]()
     found = (_readable(part, described, wrong) if skips else described(part) for part in parts)
     columns = next(filter(None, found), ())
@@ -201,16 +199,16 @@ def _in_files(source: Source, sessions: Sessions, *, skips: bool) -> tuple[Colum
 
 
 def _readable(
-    paths: Sequence[Path], described: Callable[[Sequence[Path]], tuple[Column, ...]], wrong: list[DataError]
+    entries: Sequence[Entry], described: Callable[[Sequence[Entry]], tuple[Column, ...]], wrong: list[DataError]
 ) -> tuple[Column, ...]:
     """The columns of files, without those that cannot be read: the stream passes over them, too. `wrong` says why."""
     try:
-        return described(paths)
+        return described(entries)
     except DataError as error:
-        if len(paths) == 1:
+        if len(entries) == 1:
             wrong.append(error)
             return ()
-    whole = [path for path in paths if _readable([path], described, wrong)]
+    whole = [entry for entry in entries if _readable([entry], described, wrong)]
     return described(whole) if whole else ()
 
 

@@ -7,13 +7,13 @@ import io
 import itertools
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pyarrow as pa
 
 from flowc.catalog import Column
 from flowc.errors import DataError
 from flowc.runtime.arrow import data_type
+from flowc.runtime.contracts.store import File
 from flowc.runtime.fit import guessed_wrong, shorten
 from flowc.runtime.formats.aside import row_shown
 from flowc.runtime.formats.csv.look import look
@@ -24,17 +24,17 @@ _UTF8 = re.compile(r"invalid UTF-8 data for line (?P<row>\d+) and field (?P<at>\
 _VALUE = re.compile(r"parsing value '(?P<value>.*?)' as type '.*?' for column (?P<at>\d+) at line (?P<row>\d+)", re.S)
 
 
-def csv_line(path: Path, options: CsvOptions, row: int) -> int:
+def csv_line(path: File, options: CsvOptions, row: int) -> int:
     """The number of the line on which the `row`-th row of a file begins, both from one."""
     return _row(path, options, row)[0]
 
 
-def _row(path: Path, options: CsvOptions, row: int) -> tuple[int, list[str]]:
+def _row(path: File, options: CsvOptions, row: int) -> tuple[int, list[str]]:
     """The line on which a row begins, and its values."""
     return next(itertools.islice(_rows(path, options), row - 1 + options.header, None), (0, []))
 
 
-def _rows(path: Path, options: CsvOptions) -> Iterator[tuple[int, list[str]]]:
+def _rows(path: File, options: CsvOptions) -> Iterator[tuple[int, list[str]]]:
     """The rows of a file, its header among them, each with the number of the line on which it begins."""
     numbers: list[int] = []
 
@@ -58,7 +58,7 @@ def _numbered(lines: io.TextIOWrapper, options: CsvOptions) -> Iterator[tuple[in
             yield number, line
 
 
-def csv_error(words: str, path: Path, schema: pa.Schema, options: CsvOptions, *, guessed: bool) -> DataError:
+def csv_error(words: str, path: File, schema: pa.Schema, options: CsvOptions, *, guessed: bool) -> DataError:
     """The error for what the engine says of a file: its line, and the column under its own name and type.
 
     With `guessed`, the types are those that flowc inferred.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import pyarrow as pa
 
@@ -13,6 +12,7 @@ from flowc.loadplan import FilesRead
 from flowc.runtime.arrow import arrow_field
 from flowc.runtime.badrows import BadRow
 from flowc.runtime.contracts.decoder import UNDECODABLE, Decoded
+from flowc.runtime.contracts.store import File
 from flowc.runtime.formats.aside import Unread
 from flowc.runtime.formats.csv.decode import CsvDecoder
 from flowc.runtime.formats.csv.header import csv_names
@@ -41,7 +41,7 @@ class CsvRows:
         self.schema = pa.schema([arrow_field(column) for column in self._columns])
         self.empty = tuple(column.name for column in columns if column.type == UNKNOWN)
 
-    def pieces(self, path: Path) -> Iterator[Piece]:
+    def pieces(self, path: File) -> Iterator[Piece]:
         """The rows of one file, some megabytes of lines at a time."""
         names = csv_names(path, self._options, self.read)
         if not names:
@@ -59,7 +59,7 @@ class CsvRows:
             batch = pa.RecordBatch.from_arrays(arrays, schema=self.schema)
             yield Piece(batch, block.lines.take(done.rows).to_numpy() + 1, unread)
 
-    def _decoded(self, path: Path, decoder: CsvDecoder, names: Sequence[str]) -> Iterator[tuple[Records, Decoded]]:
+    def _decoded(self, path: File, decoder: CsvDecoder, names: Sequence[str]) -> Iterator[tuple[Records, Decoded]]:
         for found in intact(path, csv_records(path, self._options, self._quoting, names)):
             for block in _apart(found, at_once(decoder.columns)):
                 messages = pa.RecordBatch.from_arrays([block.values, block.lines], names=["_value", "_offset"])
@@ -82,7 +82,7 @@ class CsvRows:
             raise no_columns(self.paths[0])
         return inferred(samples, whole=left > 0)
 
-    def _texts(self, path: Path, names: Sequence[str], count: int) -> pa.Table:
+    def _texts(self, path: File, names: Sequence[str], count: int) -> pa.Table:
         decoder = CsvDecoder(tuple(Column(name, TEXT) for name in names), self._options, {0: tuple(names)})
         kept, rows = list[pa.RecordBatch](), 0
         for _, done in self._decoded(path, decoder, names):

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from flowc.catalog import Column
 from flowc.errors import DataError
+from flowc.runtime.contracts.store import File
 from flowc.runtime.stores.files import unreadable
 from flowc.runtime.text.spelled import NUMBER, number_type
 from flowc.types import BOOLEAN, TEXT, UNKNOWN, DataType, Kind
@@ -44,7 +44,7 @@ _ANY = ""
 class Sample:
     """The first rows of one file, as texts."""
 
-    path: Path
+    path: File
     rows: pa.Table
 
 
@@ -85,6 +85,6 @@ def _made(shape: str, texts: pa.Array) -> DataType:
     return TEXT if shape == _ANY else _SHAPES[shape](texts)
 
 
-def _unlike(path: Path, name: str, own: DataType, others: DataType) -> DataError:
+def _unlike(path: File, name: str, own: DataType, others: DataType) -> DataError:
     error = unreadable(path, f"its column `{name}` is `{own}`, and `{others}` in the files before it")
     return DataError(error.message, code=error.code, help=f"say its type: columns: {{ {name}: text, … }}")

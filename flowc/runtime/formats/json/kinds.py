@@ -6,20 +6,20 @@ import io
 import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import msgspec
 import pyarrow as pa
 import pyarrow.json as arrow_json
 
 from flowc.errors import DataError
+from flowc.runtime.contracts.store import File
 from flowc.runtime.formats.json.odd import demand_no_constants
 from flowc.runtime.formats.pieces import CELLS
 from flowc.runtime.names import nameless
 from flowc.runtime.stores.files import unreadable
 from flowc.runtime.stores.lines import apart
 
-Line = tuple[Path, str, bytes]
+Line = tuple[File, str, bytes]
 """The file of a line, where it is there in words, and the line."""
 
 _CHANGED = re.compile(r"Column\((?P<path>/.*)\) changed from (?P<was>\w+) to (?P<now>\w+)", re.S)

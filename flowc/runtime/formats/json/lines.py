@@ -12,7 +12,6 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import msgspec
 import pyarrow as pa
@@ -23,6 +22,7 @@ from flowc.catalog import Column
 from flowc.errors import DataError
 from flowc.loadplan import FilesRead
 from flowc.runtime.arrow import MAX_DECIMAL, arrow_field, arrow_type, data_type, plain
+from flowc.runtime.contracts.store import File
 from flowc.runtime.convert import convert
 from flowc.runtime.fit import guessed_wrong, shorten
 from flowc.runtime.formats.aside import place
@@ -83,7 +83,7 @@ class JsonShape:
     """Of the rows."""
 
 
-def json_shape(read: FilesRead, options: JsonOptions, paths: Sequence[Path]) -> JsonShape:
+def json_shape(read: FilesRead, options: JsonOptions, paths: Sequence[File]) -> JsonShape:
     """How the lines of files are read: as declared, or as the first of them are.
 
     Raises:
@@ -118,7 +118,7 @@ def _roomy(kind: pa.DataType) -> pa.DataType:
     return pa.decimal256(MAX_DECIMAL, kind.scale) if pa.types.is_decimal(kind) else kind
 
 
-def _inferred(paths: Sequence[Path], options: JsonOptions, *, skips: bool) -> pa.Schema:
+def _inferred(paths: Sequence[File], options: JsonOptions, *, skips: bool) -> pa.Schema:
     """From the first lines of the files together, as if they were one; with `skips`, without those that are no rows."""
     first = _first(paths, options)
     sample = b"".join(lines.data if lines.data.endswith(b"\n") else lines.data + b"\n" for _, lines in first)
@@ -135,9 +135,9 @@ def _inferred(paths: Sequence[Path], options: JsonOptions, *, skips: bool) -> pa
         raise _located(first, skips=skips) or unreadable(paths[0], str(error)) from None
 
 
-def _first(paths: Sequence[Path], options: JsonOptions) -> list[tuple[Path, Lines]]:
+def _first(paths: Sequence[File], options: JsonOptions) -> list[tuple[File, Lines]]:
     """The first lines of files, as many as are looked at, and no more than some megabytes of them."""
-    found, rows, size = list[tuple[Path, Lines]](), 0, 0
+    found, rows, size = list[tuple[File, Lines]](), 0, 0
     for path in paths:
         for lines in intact(path, json_lines(path, options.max_line)):
             part = lines.first(options.infer_rows - rows)
@@ -148,7 +148,7 @@ def _first(paths: Sequence[Path], options: JsonOptions) -> list[tuple[Path, Line
     return found
 
 
-def _demand_few(sample: bytes, path: Path, most: int) -> None:
+def _demand_few(sample: bytes, path: File, most: int) -> None:
     """Raises DataError where lines have too many fields: before any of them becomes a column."""
     names = set[str]()
     for line in sample.splitlines():
@@ -299,7 +299,7 @@ def _is_json(kind: pa.DataType) -> bool:
     return bool(held == _JSON or pa.types.is_struct(held))
 
 
-def _located(first: Sequence[tuple[Path, Lines]], *, skips: bool) -> DataError | None:
+def _located(first: Sequence[tuple[File, Lines]], *, skips: bool) -> DataError | None:
     """The error with the file and the line that it is about; None where that is not found."""
     whole = list[Line]()
     for path, part in first:
@@ -322,7 +322,7 @@ def _is_sample(lines: bytes) -> bool:
     return True
 
 
-def told(path: Path, place: str, why: str | tuple[Column, object], shape: JsonShape | None) -> DataError:
+def told(path: File, place: str, why: str | tuple[Column, object], shape: JsonShape | None) -> DataError:
     """The error for a line, with what is wrong with it. `place` says where it is."""
     if isinstance(why, str):
         return unreadable(path, f"{place}: {why}", ASIDE)

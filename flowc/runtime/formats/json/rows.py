@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +13,7 @@ from flowc.catalog import Column
 from flowc.loadplan import FilesRead
 from flowc.runtime.badrows import MISSING, BadRow, isolate, refused
 from flowc.runtime.contracts.decoder import UNDECODABLE
+from flowc.runtime.contracts.store import File
 from flowc.runtime.fit import CODE, shorten
 from flowc.runtime.formats.aside import Unread, place
 from flowc.runtime.formats.json.array import Lines, json_lines
@@ -36,13 +36,13 @@ class JsonRows:
         self.schema = self._shape.schema
         self.empty: tuple[str, ...] = ()
 
-    def pieces(self, path: Path) -> Iterator[Piece]:
+    def pieces(self, path: File) -> Iterator[Piece]:
         """The rows of one file, some megabytes of lines at a time."""
         for lines in intact(path, json_lines(path, self._options.max_line)):
             for part in lines.apart(at_once(self._shape.columns)):
                 yield self._piece(path, part)
 
-    def _piece(self, path: Path, lines: Lines) -> Piece:
+    def _piece(self, path: File, lines: Lines) -> Piece:
         if lines.long is not None:
             bad = Unread(int(lines.numbers[0]), b"", BadRow(0, UNDECODABLE, lines.long.why), element=lines.nth(0))
             return Piece(self._none(), lines.numbers[:0], (bad,))
@@ -51,7 +51,7 @@ class JsonRows:
         except (ValueError, RecursionError):
             return self._sifted(path, lines)
 
-    def _sifted(self, path: Path, lines: Lines) -> Piece:
+    def _sifted(self, path: File, lines: Lines) -> Piece:
         texts = [text.strip() for text in lines.texts]
         full = [i for i, text in enumerate(texts) if text]
         array = pa.array([texts[i] for i in full], pa.binary())
@@ -85,7 +85,7 @@ class JsonRows:
             raise ValueError("it is not one JSON object")
         return batch
 
-    def _unread(self, path: Path, lines: Lines, index: int, at: int, line: bytes) -> Unread:
+    def _unread(self, path: File, lines: Lines, index: int, at: int, line: bytes) -> Unread:
         why = wrong_in(line, self._shape) or "it is not one JSON object"
         row = BadRow(at, UNDECODABLE, why) if isinstance(why, str) else _misfit(at, *why)
         number, element = int(lines.numbers[index]), lines.nth(index)
