@@ -226,6 +226,39 @@ def _file(path: Path, data: bytes) -> Path:
     return path
 
 
+def test_a_worker_that_was_overtaken_leaves_no_draft(store: Store) -> None:
+    """It removes them when it leaves; where they are in a folder, it can write no more after another has opened it."""
+    zombie, worker = writer(store), writer(store)
+    zombie.open()
+    worker.open()
+    with pytest.raises(FlowcError):
+        (zombie.write(numbers(1)[0]), zombie.flush())
+    zombie.close()
+    worker.close()
+    assert drafts(store) == []
+
+
+def test_what_a_worker_marked_before_it_was_overtaken_is_moved_by_the_next_one(store: Store) -> None:
+    """The first one thinks that its mark had no effect, and leaves while the second one has only taken the folder."""
+    first, second = writer(store), writer(store, pause=None)
+    first.open()
+    first.write(numbers(1)[0])
+    put = first._log._put
+
+    def lost(*arguments: Any) -> None:
+        put(*arguments)
+        state = second._log
+        state.owner = "second"
+        state._taken()
+        raise TransientError("lost", code="connection-lost")
+
+    first._log._put = lost  # type: ignore[method-assign]
+    with pytest.raises(TransientError):
+        first.flush()
+    first.close()
+    finished(store, 2)
+
+
 def test_a_log_that_was_put_back_is_told(store: Store, tmp_path: Path) -> None:
     first = writer(store)
     first.open()
@@ -247,9 +280,8 @@ def test_what_was_written_under_the_former_name_is_taken_up_once(store: Store) -
     assert writer(store, "a/s", "s").look().epoch == 2
     later = writer(store, "a/s", "s")
     assert later.open().epoch == 2
-    former.write(epoch(3, numbered(3)))
     with pytest.raises(FlowcError):
-        former.flush()
+        (former.write(epoch(3, numbered(3))), former.flush())
     former.close()
     later.write(epoch(3, numbered(3)))
     assert later.flush() == 3

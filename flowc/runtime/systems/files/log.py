@@ -25,7 +25,7 @@ is held. Between any two steps:
 
 In a folder a move is a rename. An object store copies the draft where the name is free, then deletes the draft. Two
 things are weaker there. A reader that takes files away while two workers move them may see one again. Drafts that a
-worker writes after it was overtaken stay, and nobody reads them.
+worker writes after it was overtaken stay where it is killed, and nobody reads them.
 
 A call of a store that fails may have had its effect. The worker then opens the folder again, and the log tells. Where
 reads may be late, what is read before a replacement need not be waited for: a log that was read late is not replaced.
@@ -114,6 +114,8 @@ class FileLog:
             self.epoch = int(state["epoch"])
             if state["files"] or state["left"]:
                 self._advance(self.epoch, [])
+            # Not later: a worker whose drafts were removed is not to write others, which nobody would remove.
+            self._local.mkdir(parents=True, exist_ok=True)
             self._unmoved = False
         return self.epoch
 
@@ -164,9 +166,7 @@ class FileLog:
     def draft(self) -> Path:
         """A new path for a file that is being written."""
         self._count += 1
-        path = self._local / f"{self._count}.part"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path
+        return self._local / f"{self._count}.part"
 
     def finish(self, draft: Path) -> None:
         """Takes a draft that is whole into the store."""
@@ -196,9 +196,13 @@ class FileLog:
         if self._scratch is not None:
             self._scratch.close()
             self._scratch = None
-        if self.owner and not self._unmoved:
-            with suppress(FlowcError, OSError):  # whoever opens it next removes them
+        with suppress(FlowcError, OSError):  # whoever opens it next removes them
+            if self.owner and not (self._unmoved and self._is_named()):
                 self.store.delete(f"{self._drafts}/{self.owner}")
+
+    def _is_named(self) -> bool:
+        """Whether the log names drafts of this worker: another one may have taken over what this one has marked."""
+        return any(draft.startswith(f"{self.owner}/") for draft, _ in self._read_now()[0]["files"])
 
     @property
     def _local(self) -> Path:
@@ -265,6 +269,7 @@ class FileLog:
         try:
             self._version = self._written(data, version)
         except (Changed, FileExistsError) as error:
+            time.sleep(self.store.capabilities.lag)
             with suppress(FileNotFoundError):
                 content = self.store.get(self._file)
                 if content.data == data:  # a client that repeats what has failed after its effect
