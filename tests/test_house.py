@@ -9,6 +9,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -276,3 +277,26 @@ def test_no_session_of_a_database_goes_over_a_fork():
         if isinstance(each, ast.FunctionDef) and each.name == "main"
     )  # fmt: skip
     assert ast.unparse(main.body[1]) == "source, sink = _spilling()"
+
+
+def test_marks_on_nodes_stand_in_one_table():
+    """`compiler/sql/marks.py` names, types and explains each key in the metadata of sqlglot's nodes."""
+    marks, copies = "flowc/compiler/sql/marks.py", "flowc/compiler/sql/text/sqltext.py"
+    elsewhere = [
+        f"{name}:{node.lineno} {node.attr}"
+        for path in PACKAGE
+        if (name := str(path.relative_to(ROOT))) != marks
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Attribute) and node.attr in ("meta", "meta_get", "_meta")
+        if not (name == copies and node.attr == "_meta")
+    ]
+    assert elsewhere == []
+
+
+def test_each_mark_says_what_it_means():
+    body = tree(ROOT / "flowc/compiler/sql/marks.py").body
+    marks = [node for node in body if isinstance(node, ast.AnnAssign)]
+    explained = [one for one, other in pairwise(body) if isinstance(one, ast.AnnAssign) and isinstance(other, ast.Expr)]
+    keys = [node.value.args[0].value for node in marks if isinstance(node.value, ast.Call)]
+    assert explained == marks
+    assert len({*keys}) == len(keys) > 20

@@ -10,6 +10,7 @@ from sqlglot import exp
 from flowc.catalog import Column, TableName, names_word
 from flowc.compiler.lowering.context import Lowering
 from flowc.compiler.quote import ident
+from flowc.compiler.sql import marks
 from flowc.compiler.sql.binding.strangers import is_of_some_engine
 from flowc.compiler.sql.checks.checker import NamedTable, Refusal, Statement
 from flowc.compiler.sql.text.sqltext import SqlTree
@@ -130,5 +131,5 @@ def _constants(query: SqlTree) -> Iterator[tuple[str, int]]:
         literal = cast.this
         if isinstance(cast, exp.TryCast) or not isinstance(literal, exp.Literal) or not literal.is_string:
             continue
-        if cast.find_ancestor(*_GUARDS) is None and "start" in literal.meta:
-            yield cast.sql(query.dialect), literal.meta["start"]
+        if cast.find_ancestor(*_GUARDS) is None and marks.START.has(literal):
+            yield cast.sql(query.dialect), marks.START.of(literal)

@@ -14,12 +14,12 @@ from flowc.catalog import TableName
 from flowc.compiler.lowering.context import Lowering
 from flowc.compiler.lowering.functions import Functions, Untyped
 from flowc.compiler.names.paths import reach
+from flowc.compiler.sql import marks
 from flowc.compiler.sql.checks.deniedcalls import READS_FILES, check_relation, only_allowed
 from flowc.compiler.sql.rewrite.core import mark
 from flowc.compiler.sql.text.allowance import Allowance
 from flowc.compiler.sql.text.sqltext import SqlTree
 from flowc.compiler.sql.translate import translate, translate_expression
-from flowc.compiler.sql.types.exprtypes import GIVEN, RETURNS
 from flowc.compiler.systems.datafusion.rewrite.json import is_json
 from flowc.diagnostics import Reporter
 from flowc.loadplan import FunctionPlan
@@ -37,7 +37,7 @@ def announce(query: SqlTree, lowering: Lowering) -> bool:
     untyped: dict[str, tuple[Untyped, Span]] = {}
     for plan, node in _calls(query, lowering.functions):
         if isinstance(plan, FunctionPlan):
-            node.meta[RETURNS] = plan.returns
+            marks.RETURNS.set(node, plan.returns)
         else:
             untyped.setdefault(plan.name, (plan, _name_span(query, node)))
     for found, span in untyped.values():
@@ -59,7 +59,7 @@ def check_calls(query: SqlTree, functions: Functions, reporter: Reporter) -> Non
             message = f"`{plan.name}` takes {arguments} ({takes}), and is given {len(node.expressions)}"
             reporter.error("wrong-arguments", message, query.span(node))
             continue
-        for argument, given, wanted in zip(node.expressions, node.meta.get(GIVEN, ()), plan.args, strict=False):
+        for argument, given, wanted in zip(node.expressions, marks.ARGUMENTS.get(node) or (), plan.args, strict=False):
             if not _takes(wanted, given):
                 message = f"`{plan.name}` takes {takes}, and this is `{given}`"
                 reporter.error("wrong-arguments", message, query.span(argument), helps=[f"CAST it AS {wanted}"])
@@ -120,9 +120,10 @@ def with_own_calls(query: SqlTree, functions: Functions) -> SqlTree:
 
 def _with_own_words(query: SqlTree, functions: Functions) -> SqlTree:
     text = query.text.text
-    for plan, node in sorted(_calls(query, functions), key=lambda found: -found[1].meta["start"]):
+    for plan, node in sorted(_calls(query, functions), key=lambda found: -marks.START.of(found[1])):
         if isinstance(plan, FunctionPlan):
-            text = text[: node.meta["start"]] + plan.called + text[node.meta["end"] + 1 :]
+            start, end = marks.position(node)
+            text = text[:start] + plan.called + text[end:]
     return replace(query, text=replace(query.text, text=text))
 
 
@@ -133,4 +134,4 @@ def _calls(query: SqlTree, functions: Functions) -> Iterator[tuple[FunctionPlan 
 
 
 def _name_span(query: SqlTree, node: exp.Expression) -> Span:
-    return query.text.span(node.meta["start"], node.meta["end"] + 1)
+    return query.text.span(*marks.position(node))

@@ -20,11 +20,12 @@ from flowc.compiler.lowering.tablekeys import as_source, home_of
 from flowc.compiler.names.badrows import TEXT_FORMATS, file_format, skips_bad
 from flowc.compiler.quote import ident
 from flowc.compiler.quote import table as quoted_table
+from flowc.compiler.sql import marks
 from flowc.compiler.sql.text.placed import is_small
 from flowc.compiler.sql.text.sqltext import SqlTree
 from flowc.compiler.sql.translate import translate
 from flowc.compiler.sql.types.infer import Inferred, infer
-from flowc.compiler.sql.types.relations import LISTED, Field, Relation
+from flowc.compiler.sql.types.relations import Field, Relation
 from flowc.compiler.sql.types.tablerefs import outer_tables
 from flowc.diagnostics import did_you_mean
 from flowc.loadplan import FunctionPlan
@@ -247,7 +248,7 @@ def output_places(query: SqlTree, found: Inferred) -> tuple[range, ...]:
     places: list[range] = []
     for item in _items(query):
         place = query.place(item.args["alias"] if isinstance(item, exp.Alias) else item)
-        places += [place] * item.meta.get(LISTED, 0)
+        places += [place] * (marks.COLUMN_COUNT.get(item) or 0)
     return tuple(places) if len(places) == len(found.fields or ()) else ()
 
 

@@ -8,6 +8,7 @@ from sqlglot import exp
 
 from flowc.compiler.ir import Apply, Sql
 from flowc.compiler.lowering.context import sqlglot_name
+from flowc.compiler.sql import marks
 from flowc.compiler.sql.binding.catalog import postgres
 from flowc.compiler.sql.binding.types import declared
 from flowc.compiler.sql.text.sqltext import SqlTree, parse_query
@@ -48,10 +49,10 @@ def can_cast(apply: Apply, given: DataType, wanted: DataType) -> bool:
 
 def _words(parsed: SqlTree, item: exp.Expression) -> str | None:
     inner, alias = item.unalias(), item.args.get("alias") if isinstance(item, exp.Alias) else None
-    places = [(n.meta["start"], n.meta["end"] + 1) for n in inner.walk() if n._meta and "start" in n._meta]
+    places = [marks.position(n) for n in inner.walk() if marks.START.has(n)]
     if not places:
         return None
-    end = alias.meta.get("start") if isinstance(alias, exp.Identifier) else max(e for _, e in places)
+    end = marks.START.get(alias) if isinstance(alias, exp.Identifier) else max(e for _, e in places)
     words = _AS.sub("", parsed.text.text[min(s for s, _ in places) : end]).strip()
     is_whole = (
         all(words.count(a) == words.count(b) for a, b in ("()", "[]", "{}"))

@@ -24,14 +24,15 @@ from flowc.compiler.lowering.streamquery import hidden_text, inferred, part_text
 from flowc.compiler.lowering.windowbehind import Bounds, check_behind
 from flowc.compiler.lowering.windowchanges import changed, changing
 from flowc.compiler.lowering.windowcut import PLAIN, Cut, said
+from flowc.compiler.sql import marks
 from flowc.compiler.sql.streams.runningcalls import RunningCall
 from flowc.compiler.sql.streams.streamjoins import BOUND, StreamJoin
 from flowc.compiler.sql.streams.streamreads import cte_of, put_together
-from flowc.compiler.sql.streams.tablefunctions import CALL, Call, ctes_of, free
+from flowc.compiler.sql.streams.tablefunctions import Call, ctes_of, free
 from flowc.compiler.sql.streams.windowcalls import END, SESSION, START, WindowCall
 from flowc.compiler.sql.text.sqltext import SqlTree, copied
 from flowc.compiler.sql.types.infer import infer
-from flowc.compiler.sql.types.relations import OWNERS, Field, Relation, output_name
+from flowc.compiler.sql.types.relations import Field, Relation, output_name
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.nodes import ROW, TIME, outputs
 from flowc.source import Span
@@ -294,7 +295,7 @@ class Graph:
             for column in part.tree.find_all(exp.Column):
                 if column.find_ancestor(exp.Select) is part.tree:
                     column.set("table", None)
-                    column.meta.pop(OWNERS, None)
+                    marks.OWNERS.clear(column)
         return self.whole(part)
 
     def whole(self, part: SqlTree) -> str:
@@ -405,12 +406,12 @@ class Graph:
         return replace(query, tree=tree)
 
     def _rename(self, tree: exp.Expression, ctes: frozenset[str]) -> None:
-        marked = [table for table in tree.find_all(exp.Table) if CALL in table.meta]
-        plain = {table.name for table in tree.find_all(exp.Table) if CALL not in table.meta} | ctes
+        marked = [table for table in tree.find_all(exp.Table) if marks.CALL.has(table)]
+        plain = {table.name for table in tree.find_all(exp.Table) if not marks.CALL.has(table)} | ctes
         for table in marked:
-            alike = any(other.name == table.name and other.meta[CALL] != table.meta[CALL] for other in marked)
+            alike = any(other.name == table.name and marks.CALL.of(other) != marks.CALL.of(table) for other in marked)
             if table.name in plain or alike or not PLAIN.fullmatch(table.name):
-                name = free(table.meta[CALL], ctes | frozenset(self.relations))
+                name = free(marks.CALL.of(table), ctes | frozenset(self.relations))
                 if not table.alias:
                     table.set("alias", exp.TableAlias(this=table.this))
                 table.set("this", exp.to_identifier(name, quoted=True))
@@ -419,8 +420,8 @@ class Graph:
         """The relations that a part reads, each with what gives its rows."""
         found = dict[str, str]()
         for table in part.tree.find_all(exp.Table):
-            if CALL in table.meta:
-                found[table.name] = table.meta[CALL]
+            if marks.CALL.has(table):
+                found[table.name] = marks.CALL.of(table)
             elif not table.db and table.name in self._names and cte_of(table) is None:
                 found[table.name] = self._edges[table.name]
         return tuple(found.items())
@@ -437,7 +438,7 @@ def _needed(parts: Sequence[exp.Expression], before: Sequence[exp.CTE]) -> list[
 
 
 def _named(tree: exp.Expression) -> Iterator[str]:
-    yield from (table.name for table in tree.find_all(exp.Table) if CALL not in table.meta and not table.db)
+    yield from (table.name for table in tree.find_all(exp.Table) if not marks.CALL.has(table) and not table.db)
 
 
 def _shown(fields: tuple[Field, ...] | None, query: SqlTree) -> tuple[Column, ...] | None:
@@ -460,7 +461,7 @@ def _twice(tree: exp.Expression) -> str | None:
     if tree.find(exp.SetOperation) is None:
         return None
     ctes = {cte.alias for cte in tree.find_all(exp.CTE)}
-    read = [table.meta.get(CALL, table.name) for table in tree.find_all(exp.Table) if table.name not in ctes]
+    read = [marks.CALL.get(table) or table.name for table in tree.find_all(exp.Table) if table.name not in ctes]
     read += [table.name for table in tree.find_all(exp.Table) if table.name in ctes]
     return next((name for number, name in enumerate(read) if name in read[:number]), None)
 

@@ -49,9 +49,10 @@ from flowc.compiler.lowering.streamtime import (
 from flowc.compiler.lowering.tablekeys import home_of
 from flowc.compiler.lowering.windowblock import window_text
 from flowc.compiler.lowering.windowcut import Cut, cut
+from flowc.compiler.sql import marks
 from flowc.compiler.sql.streams.runningcalls import RunningCall, read_running
 from flowc.compiler.sql.streams.streamjoins import Joins, read_joins
-from flowc.compiler.sql.streams.tablefunctions import CALL, Call, Calls, ctes_of, folded, free, has_calls, read_calls
+from flowc.compiler.sql.streams.tablefunctions import Call, Calls, ctes_of, folded, free, has_calls, read_calls
 from flowc.compiler.sql.streams.windowcalls import (
     WindowCall,
     WindowCalls,
@@ -231,7 +232,7 @@ def _place(id: str, query: SqlTree) -> int | None:
     return next(
         (
             place for place, cte in enumerate(ctes_of(query.tree))
-            if any(table.meta.get(CALL) == id for table in cte.this.find_all(exp.Table))
+            if any(marks.CALL.get(table) == id for table in cte.this.find_all(exp.Table))
         ),
         None,
     )  # fmt: skip

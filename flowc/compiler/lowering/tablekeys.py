@@ -19,6 +19,7 @@ from flowc.compiler.front.connections import find_connection
 from flowc.compiler.front.project import ProjectSpec
 from flowc.compiler.front.spec import ConnectionSpec, TableSpec
 from flowc.compiler.quote import quoted, quoted_table
+from flowc.compiler.sql import marks
 from flowc.compiler.sql.text.sqltext import FAULTS, SqlTree
 from flowc.compiler.sql.types.relations import field_key, fold, output_name, table_key
 from flowc.compiler.sql.types.tablerefs import Edit, outer_tables
@@ -146,7 +147,7 @@ def _statements(sql: str, dialect: str) -> Iterator[exp.Expression]:
 
 def _edit(parsed: SqlTree, node: exp.Table, name: TableName, kind: str) -> Edit:
     """The table's own name, called as it was called: an alias only where its last part is another."""
-    start, end, called = node.this.meta["start"], node.this.meta["end"] + 1, output_name(node.this, kind)
+    (start, end), called = marks.position(node.this), output_name(node.this, kind)
     written = quoted_table(name, parsed.dialect)
     bare = parsed.text.text[:start].rstrip().upper().endswith(_WITHOUT_ALIAS)
     keeps = bare or name.name == called or node.args.get("alias") is not None

@@ -8,8 +8,8 @@ from decimal import Decimal
 
 from sqlglot import exp
 
+from flowc.compiler.sql import marks
 from flowc.compiler.sql.streams.windowcalls import PERCENTILES, tell_percentiles
-from flowc.compiler.sql.types.exprtypes import RETURNS
 from flowc.loadplan import FunctionPlan
 
 DISTINCT = "approx_count_distinct"
@@ -81,7 +81,7 @@ def engine_call(said: Said, columns: tuple[str, ...]) -> exp.Expression:
         return exp.Count(this=exp.Star(), big_int=True)
     if said.declared is not None:
         call = exp.Anonymous(this=said.declared.name, expressions=given)
-        call.meta[RETURNS] = said.declared.returns
+        marks.RETURNS.set(call, said.declared.returns)
         return call
     if said.level is not None:
         call = exp.Anonymous(this=PERCENTILE, expressions=[*given, exp.Literal.number(said.level)])

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from flowc.compiler.lowering.windowcut import folded
+from flowc.compiler.sql import marks
 from flowc.compiler.sql.streams.streamjoins import SAME
-from flowc.compiler.sql.streams.tablefunctions import CALL, ctes_of
+from flowc.compiler.sql.streams.tablefunctions import ctes_of
 from flowc.compiler.sql.text.sqltext import SqlTree
 from flowc.diagnostics import Reporter
 
@@ -86,7 +87,7 @@ class _Behind:
     def _read(self, node: exp.Select, known: Mapping[str, Bounds]) -> Iterator[tuple[int, Bounds]]:
         for number, relation in enumerate(_relations(node)):
             if isinstance(relation, exp.Table):
-                call = relation.meta.get(CALL)
+                call = marks.CALL.get(relation)
                 self._scattered |= call is not None and self.windows.get(call) == frozenset()
                 bounds = (
                     self.windows.get(call) if call is not None else None if relation.db else known.get(relation.name)

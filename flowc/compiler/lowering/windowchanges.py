@@ -16,8 +16,9 @@ from flowc.compiler.ir import Node, Placed, Running, Window
 from flowc.compiler.lowering.functions import Functions
 from flowc.compiler.lowering.streamquery import hidden_text
 from flowc.compiler.lowering.windowcut import folded
+from flowc.compiler.sql import marks
 from flowc.compiler.sql.rewrite.core import call
-from flowc.compiler.sql.streams.tablefunctions import CALL, ctes_of
+from flowc.compiler.sql.streams.tablefunctions import ctes_of
 from flowc.compiler.sql.streams.windowcalls import END, SESSION, START
 from flowc.compiler.sql.text.sqltext import SqlTree
 from flowc.compiler.sql.types.relations import output_name
@@ -132,7 +133,7 @@ class _Behind:
     def _is_simple(self, cte: str, select: exp.Expression) -> bool:
         read = self._read(select)
         if read is None or not isinstance(select, exp.Select):
-            return not any(CALL in table.meta or table.name in self._names for table in select.find_all(exp.Table))
+            return not any(marks.CALL.has(table) or table.name in self._names for table in select.find_all(exp.Table))
         stars = [star for item in select.expressions if (star := _star(item)) is not None]
         if any({key for key, value in star.args.items() if value} - {"except_"} for star in stars):
             return False
@@ -147,7 +148,7 @@ class _Behind:
         table = from_.this if from_ is not None else None
         if not isinstance(table, exp.Table) or table.db:
             return None
-        return self._own if CALL in table.meta else self._names.get(table.name)
+        return self._own if marks.CALL.has(table) else self._names.get(table.name)
 
 
 def _steps(tree: exp.Expression) -> Iterator[tuple[str, exp.Expression]]:

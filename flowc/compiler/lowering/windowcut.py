@@ -12,11 +12,11 @@ from typing import ClassVar
 from sqlglot import exp
 
 from flowc.compiler.lowering.windowaggregates import Said, engine_call, read
+from flowc.compiler.sql import marks
 from flowc.compiler.sql.streams.runningcalls import WRAPPERS, RunningCall, is_aggregate
-from flowc.compiler.sql.streams.tablefunctions import CALL
-from flowc.compiler.sql.streams.windowcalls import END, START, WINDOW, WindowCall, windowed
+from flowc.compiler.sql.streams.windowcalls import END, START, WindowCall, windowed
 from flowc.compiler.sql.text.sqltext import SqlTree, copied
-from flowc.compiler.sql.types.relations import OWNERS, fold
+from flowc.compiler.sql.types.relations import fold
 from flowc.diagnostics import Reporter
 from flowc.loadplan import FunctionPlan
 from flowc.source import Span
@@ -35,8 +35,6 @@ _SETS = ("grouping_sets", "rollup", "cube", "all", "totals")
 PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 """Names that are the same in any case, with quotes and without."""
 _NAME_BEFORE = re.compile(r"(\w+)\s*\(\s*(?:(?:DISTINCT|ALL)\s+)?\Z", re.IGNORECASE)
-_DONE = "flowc.window.done"
-"""Under this key, columns of what is behind a window say that they are its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +286,7 @@ class Cutter:
         outputs, node = self.select.expressions, item.unnest()
         if isinstance(node, exp.Literal) and node.is_int and 0 < int(node.name) <= len(outputs):
             return outputs[int(node.name) - 1].unalias()
-        if not isinstance(node, exp.Column) or node.table or node.meta.get(OWNERS):
+        if not isinstance(node, exp.Column) or node.table or marks.OWNERS.get(node):
             return node
         named = (
             each for each in outputs if isinstance(each, exp.Alias) and fold(each.args["alias"], ENGINE) == folded(node)
@@ -324,7 +322,7 @@ class Cutter:
     def _behind(self, node: exp.Expression) -> exp.Expression:
         if isinstance(node, exp.Column) and folded(node) in self.call.bounds:
             return _own(folded(node))
-        if isinstance(node, exp.Column) and not node.meta.get(OWNERS) and folded(node) in self._outputs:
+        if isinstance(node, exp.Column) and not marks.OWNERS.get(node) and folded(node) in self._outputs:
             return self._outputs[folded(node)].copy()
         alike = type(node) in self._kinds and _size(node, self._most) <= self._most
         key = self._keys.get(self._said(node)) if alike else None
@@ -404,9 +402,9 @@ class Cutter:
     def _place_of_name(self, call: exp.Expression) -> tuple[int, int]:
         while isinstance(call, WRAPPERS):
             call = call.this
-        if "start" in call.meta:
-            return int(call.meta["start"]), int(call.meta["end"]) + 1
-        first = min((int(each.meta["start"]) for each in call.walk() if "start" in each.meta), default=0)
+        if marks.START.has(call):
+            return marks.position(call)
+        first = min((marks.START.of(each) for each in call.walk() if marks.START.has(each)), default=0)
         found = _NAME_BEFORE.search(self.query.text.text[:first])
         return (found.start(1), found.end(1)) if found is not None else (0, 0)
 
@@ -421,7 +419,7 @@ class Cutter:
         return self._arguments[said]
 
     def _check_grouped(self, made: exp.Expression) -> None:
-        column = next((each for each in made.find_all(exp.Column) if not each.meta.get(_DONE)), None)
+        column = next((each for each in made.find_all(exp.Column) if not marks.GROUPED.has(each)), None)
         if column is not None and self.reporter.errors == self._before:
             self._error(
                 self.ungrouped, f"`{column.name}` is of single rows, and what comes out are groups", column,
@@ -448,7 +446,7 @@ class Cutter:
         self._put_relation(before)
         self._put_before(exp.CTE(this=before, alias=exp.TableAlias(this=exp.to_identifier(name, quoted=True))))
         table = exp.Table(this=exp.to_identifier(self.call.id, quoted=True))
-        table.meta[CALL] = self.call.id
+        marks.CALL.set(table, self.call.id)
         for key in ("joins", "where", "group", "having"):
             having = select.args.get("having") if key == "having" else None
             select.set(key, None)
@@ -486,7 +484,7 @@ def said(node: exp.Expression, *, plain: bool) -> str:
     """What an expression says, however it is written; with `plain` there is one relation, whose name says nothing."""
     copy = copied(node)
     for column in copy.find_all(exp.Column):
-        owners: tuple[str, ...] = column.meta.get(OWNERS) or ()
+        owners: tuple[str, ...] = marks.OWNERS.get(column) or ()
         if plain and column.table:
             column.set("table", None)
         elif not plain and not column.table and len(owners) == 1:
@@ -538,7 +536,7 @@ def is_null(value: exp.Expression) -> bool:
 
 def _own(name: str) -> exp.Column:
     made = exp.column(exp.to_identifier(name, quoted=True))
-    made.meta[_DONE] = True
+    marks.GROUPED.put(made)
     return made
 
 
@@ -558,4 +556,4 @@ def _relations(select: exp.Select) -> Iterator[exp.Expression]:
 
 
 def _is_window(node: exp.Expression) -> bool:
-    return isinstance(node, exp.Subquery) and WINDOW in node.meta
+    return isinstance(node, exp.Subquery) and marks.WINDOW.has(node)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from sqlglot import exp
 
+from flowc.compiler.sql import marks
 from flowc.compiler.sql.checks.checker import Refusal, Statement
 from flowc.compiler.sql.text.sqltext import parse_query
 from flowc.diagnostics import Reporter
@@ -76,4 +77,4 @@ def _clause(node: exp.Expression) -> exp.Expression | None:
 
 def _offsets(node: exp.Expression) -> Iterator[int]:
     query = node.args.get("query") or node.this
-    return (part.meta["start"] for part in query.walk() if "start" in part.meta)
+    return (marks.START.of(part) for part in query.walk() if marks.START.has(part))

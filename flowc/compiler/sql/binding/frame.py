@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from flowc.catalog import TableName
+from flowc.compiler.sql import marks
 from flowc.compiler.sql.binding.resolve import Type
 from flowc.compiler.sql.text.sqltext import SqlTree
 from flowc.compiler.sql.types.relations import Relation
@@ -77,7 +78,7 @@ class Judge:
 
     def place(self, node: exp.Expression) -> Span:
         """Where an expression is written; a call with its closing parenthesis."""
-        places = [(n.meta["start"], n.meta["end"] + 1) for n in node.walk() if n._meta and "start" in n._meta]
+        places = [marks.position(n) for n in node.walk() if marks.START.has(n)]
         if not places or not isinstance(node, exp.Anonymous):
             return self.parsed.span(node)
         start, end = min(s for s, _ in places), max(e for _, e in places)

@@ -17,6 +17,7 @@ from sqlglot.dialects.dialect import Dialect
 from sqlglot.tokens import Token, TokenType
 
 from flowc.compiler.front.reach import Reach
+from flowc.compiler.sql import marks
 from flowc.compiler.sql.denied import DOES, READS, RUNS, Denied, denied
 from flowc.compiler.sql.text.readonly import as_run
 from flowc.compiler.sql.text.sqltext import SqlTree
@@ -88,7 +89,7 @@ def check_relation(name: str, reach: Reach, span: Span, reporter: Reporter) -> N
 
 def _calls(parsed: SqlTree, text: str) -> Iterator[_Call]:
     tokens = Dialect.get_or_raise(parsed.dialect).tokenize(text)
-    aliases = {alias.this.meta["start"] for alias in parsed.tree.find_all(exp.TableAlias) if _has_place(alias.this)}
+    aliases = {marks.START.of(alias.this) for alias in parsed.tree.find_all(exp.TableAlias) if _has_place(alias.this)}
     for i, (token, following) in enumerate(pairwise(tokens)):
         if following.token_type is _T.L_PAREN and token.token_type is not _T.STRING and token.start not in aliases:
             before = tokens[i - 1] if i else None
@@ -126,7 +127,7 @@ def _check_escapes(parsed: SqlTree, reporter: Reporter) -> None:
 
 
 def _has_place(name: object) -> bool:
-    return isinstance(name, exp.Identifier) and "start" in name.meta
+    return isinstance(name, exp.Identifier) and marks.START.has(name)
 
 
 def _name(token: Token, dialect: str) -> str:

@@ -12,9 +12,9 @@ from functools import cache
 from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
 
+from flowc.compiler.sql import marks
 from flowc.compiler.sql.binding.catalog import postgres
 from flowc.compiler.sql.binding.mysqlcatalog import mysql
-from flowc.compiler.sql.rewrite.core import OURS
 from flowc.compiler.sql.rewrite.engines import ENGINES
 from flowc.compiler.sql.rewrite.functions import known_functions
 from flowc.compiler.sql.text.sqltext import SqlTree
@@ -78,7 +78,7 @@ def _written_in(engine: str) -> tuple[str, ...]:
 
 def _unknown_function(node: exp.Expression, dialect: str, engine: str) -> str | None:
     name = str(node.this).lower()
-    if node.meta.get(OURS) or name in ENGINES[engine].portable or _beyond(name, dialect, engine):
+    if marks.GENERATED.has(node) or name in ENGINES[engine].portable or _beyond(name, dialect, engine):
         return None
     return f"`{name}` of {dialect} has no translation to {engine}"
 
@@ -95,7 +95,7 @@ def _names_of(dialect: str) -> frozenset[str]:
 
 def _division(node: exp.Expression, dialect: str, engine: str) -> str | None:
     """Where whole numbers divide to a whole number and the engine would give a fraction, types must be known."""
-    if node.meta.get(OURS) or not node.args.get("typed") or Dialect.get_or_raise(engine).TYPED_DIVISION:
+    if marks.GENERATED.has(node) or not node.args.get("typed") or Dialect.get_or_raise(engine).TYPED_DIVISION:
         return None
     left, right = node.this, node.expression
     if any(_is(side, *_REAL) for side in (left, right)) or all(_is(side, *_INTEGER) for side in (left, right)):

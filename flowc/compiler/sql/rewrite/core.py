@@ -15,6 +15,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.expressions import DataType as SqlType
 
+from flowc.compiler.sql import marks
 from flowc.compiler.sql.text.sqltext import copied
 
 
@@ -98,9 +99,8 @@ Named = Callable[[list[exp.Expression], Pair], exp.Expression | None]
 Test = Callable[[exp.Expression], object]
 Rules = Mapping[type[exp.Expression], Sequence[Rewrite]]
 
-OURS = "flowc"
-SAID = "mysql"
-"""Marks all of a template in MySQL's words, which no rule of MySQL changes any more and which are known there."""
+NATIVE = "mysql"
+"""The dialect whose templates are the engine's SQL already: no rule of MySQL changes their nodes again."""
 COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE)
 INTEGERS = frozenset((*SqlType.INTEGER_TYPES,))
 NAIVE_TIMES = (SqlType.Type.TIMESTAMP, SqlType.Type.TIMESTAMPNTZ, SqlType.Type.DATETIME)
@@ -112,10 +112,10 @@ def _template(sql: str, dialect: str) -> exp.Expression:
     tree = sqlglot.parse_one(sql, read=dialect)
     assert isinstance(tree, exp.Expression)
     for node in tree.find_all(exp.Anonymous, exp.Div):
-        node.meta[OURS] = True
-    if dialect == SAID:
+        marks.GENERATED.put(node)
+    if dialect == NATIVE:
         for node in tree.walk():
-            node.meta[SAID] = True
+            marks.SETTLED.put(node)
     return tree
 
 
@@ -198,7 +198,7 @@ def refused(what: str, when: Test = always) -> Rewrite:
 
 def mark(node: exp.Expression) -> exp.Expression:
     """Says of a node that it is already in the engine's words."""
-    node.meta[OURS] = True
+    marks.GENERATED.put(node)
     return node
 
 

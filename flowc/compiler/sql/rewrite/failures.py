@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from sqlglot import exp
 
+from flowc.compiler.sql import marks
 from flowc.compiler.sql.rewrite.core import (
     Answer,
     Engine,
@@ -25,7 +26,7 @@ from flowc.compiler.sql.rewrite.core import (
 from flowc.compiler.sql.rewrite.numbers import EXACT, Number, number_of
 from flowc.compiler.sql.rewrite.undefined import answers, by_zero, engine_by_zero, kept
 
-_MOST, _CHECKED = 4, "flowc_checked"
+_MOST = 4
 _ZERO = "division by zero"
 
 
@@ -40,13 +41,13 @@ def fails(
         where, parts = f"({where}) AND COALESCE(:asked, FALSE)", {**parts, "asked": asked}
     if engine.fails is None:
         raise Untranslatable(f"what fails with `{words}`")
-    if sum(bool(node.meta.get(_CHECKED)) for node in value.walk()) >= _MOST:
+    if sum(marks.CHECKED.has(node) for node in value.walk()) >= _MOST:
         raise Untranslatable(f"`{words}` to be looked for in operands so deep: compute some of them in a CTE")
     new = build(engine.fails.format(where, words), engine.name, a=value, **parts)
     kind = type_of(value) or (exp.DataType.Type.BIGINT if number_of(value) is Number.INTEGER else None)
     if kind is not None:
         new.type = exp.DataType.build(kind)
-    new.meta[_CHECKED] = True
+    marks.CHECKED.put(new)
     return new
 
 

@@ -6,7 +6,8 @@ import re
 
 from sqlglot import exp
 
-from flowc.compiler.sql.rewrite.core import OURS, Pair, Untranslatable, text_value
+from flowc.compiler.sql import marks
+from flowc.compiler.sql.rewrite.core import Pair, Untranslatable, text_value
 
 # PostgreSQL's and Snowflake's marks, the longest first; they are not told apart by case but for names.
 _MARKS = (
@@ -26,7 +27,7 @@ def strftime(node: exp.Expression, pair: Pair) -> str:
     form = text_value(node.args.get("format"))
     if form is None:
         raise Untranslatable("a format that is not a literal")
-    if node.meta.get(OURS):
+    if marks.GENERATED.has(node):
         return form
     if pair.source in ("postgres", "snowflake"):
         if pair.source == "postgres" or isinstance(

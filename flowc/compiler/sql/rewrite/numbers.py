@@ -9,9 +9,9 @@ from threading import local
 
 from sqlglot import exp
 
+from flowc.compiler.sql import marks
 from flowc.compiler.sql.rewrite.core import (
     INTEGERS,
-    OURS,
     Pair,
     Rules,
     Untranslatable,
@@ -26,13 +26,6 @@ from flowc.compiler.sql.rewrite.core import (
 
 EXACT = ("postgres", "redshift", "materialize", "risingwave")
 """Dialects whose `1.5` is a decimal, and whose decimals divide to one with at least sixteen digits."""
-
-CHOSEN = "flowc_chosen"
-"""On what holds decimals whose digits PostgreSQL chooses by their values, as a query within says."""
-WIDE = "flowc_wide"
-"""On columns that hold sums of whole numbers, which PostgreSQL divides as decimals, as a query within says."""
-WIDENED, IN_ROWS = "flowc_widened", "flowc_rows"
-"""On columns that may be decimals with more places than PostgreSQL's; on numbers that are values of rows."""
 
 _DECIMAL = exp.DataType.Type.DECIMAL
 
@@ -186,7 +179,7 @@ _QUOTIENT = "CAST(CAST(:a AS DECIMAL(76, 30)) / :b AS DECIMAL(38, 20))"
 
 def _divide(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """Decimals divide to twenty places, which hold what PostgreSQL gives."""
-    if node.meta.get(OURS):
+    if marks.GENERATED.has(node):
         return None
     kind = _together(number_of(node.left), number_of(node.right))
     if kind is Number.FRACTION:
@@ -224,7 +217,7 @@ def _places_of(node: exp.Expression) -> int:
     if isinstance(inner, _AS_THEIR_OPERAND):
         return _places_of(inner.this)
     made = isinstance(inner, exp.Anonymous) and number_of(inner) is Number.DECIMAL
-    return _FREE_PLACES if made or inner.meta.keys() & {CHOSEN, WIDENED} else 0
+    return _FREE_PLACES if made or marks.CHOSEN.has(inner) or marks.WIDENED.has(inner) else 0
 
 
 _FREE_PLACES = 20
@@ -272,7 +265,7 @@ def _is_wide_sum(node: exp.Expression) -> bool:
         return _is_wide_sum(value.left) or _is_wide_sum(value.right)
     if isinstance(value, exp.Case | exp.Coalesce | exp.Greatest | exp.Least):
         return any(map(_is_wide_sum, values_of(value)))
-    return bool(value.meta.get(WIDE)) or (isinstance(value, exp.Sum) and _is_bigint(value.this))
+    return marks.WIDE.has(value) or (isinstance(value, exp.Sum) and _is_bigint(value.this))
 
 
 def _is_bigint(value: exp.Expression) -> bool:
@@ -336,7 +329,7 @@ def _to_places(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     if places is None:
         return exp.cast(node.this.copy(), "DOUBLE") if number_of(node.this) is Number.INTEGER else None
     if number_of(node.this) is Number.FLOAT:
-        return None if node.meta.get(OURS) else _float_to_places(node, places)
+        return None if marks.GENERATED.has(node) else _float_to_places(node, places)
     new = node.copy()
     if number_of(node.this) is Number.INTEGER:
         new.set("this", as_numeric(node.this, exp.DataType.build("DECIMAL")))

@@ -6,6 +6,7 @@ from collections import Counter
 
 from sqlglot import exp
 
+from flowc.compiler.sql import marks
 from flowc.compiler.sql.rewrite.core import Pair, Rules, Untranslatable, build, call, of, refused
 
 _ZERO_OFFSET = ("bigquery",)
@@ -59,7 +60,7 @@ def build_rows(series: exp.Expression, table: str, column: str) -> exp.Expressio
         ),
         alias=exp.TableAlias(this=exp.to_identifier(table), columns=[exp.to_identifier(column)]),
     )
-    source.this.meta["flowc"] = True
+    marks.GENERATED.put(source.this)
     return source
 
 

@@ -8,9 +8,10 @@ from itertools import islice
 
 from sqlglot import exp
 
+from flowc.compiler.sql import marks
 from flowc.compiler.sql.rewrite.calendar import CALENDAR, ZONES
 from flowc.compiler.sql.rewrite.common import COMMON
-from flowc.compiler.sql.rewrite.core import SAID, Engine, Pair, Rewrite, Rules, Untranslatable
+from flowc.compiler.sql.rewrite.core import Engine, Pair, Rewrite, Rules, Untranslatable
 from flowc.compiler.sql.rewrite.engines import ENGINES
 from flowc.compiler.sql.rewrite.java_formats import JAVA_FORMATS
 from flowc.compiler.sql.rewrite.likes import LIKES
@@ -94,12 +95,12 @@ def reword(parsed: SqlTree, engine: str, reporter: Reporter, allowance: Allowanc
 def _reword_node(
     node: exp.Expression, rules: Rules, pair: Pair, parsed: SqlTree, reporter: Reporter, growth: _Growth
 ) -> None:
-    for rewrite in () if node.meta.get(SAID) else rules[type(node)]:
+    for rewrite in () if marks.SETTLED.has(node) else rules[type(node)]:
         try:
             new = rewrite(node, pair)
         except Untranslatable as refusal:
             growth.refused += 1
-            node.meta[SAID] = True  # this much: it is not to be refused again for another reason
+            marks.SETTLED.put(node)  # this much: it is not to be refused again for another reason
             message = f"{refusal} (from {pair.source} to {pair.engine.name})"
             helps = [refusal.mend or f"write it in {pair.engine.name}'s SQL and say `dialect: {pair.engine.name}`"]
             if message not in growth.told:  # some rules are applied twice

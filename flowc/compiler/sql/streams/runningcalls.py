@@ -8,17 +8,16 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
+from flowc.compiler.sql import marks
 from flowc.compiler.sql.binding.catalog import postgres
 from flowc.compiler.sql.streams.streamreads import behind, streams_of
 from flowc.compiler.sql.streams.tablefunctions import ctes_of, free
 from flowc.compiler.sql.streams.trace import NAMED_AGGREGATES
-from flowc.compiler.sql.streams.windowcalls import WINDOW, name_items
+from flowc.compiler.sql.streams.windowcalls import name_items
 from flowc.compiler.sql.text.sqltext import SqlTree
 from flowc.diagnostics import Reporter
 from flowc.source import Span
 
-RUNNING = "flowc.running"
-"""Under this key, a SELECT says the id of the running aggregate that it is."""
 MISPLACED = "misplaced-aggregate"
 WRAPPERS = (exp.Filter, exp.WithinGroup, exp.IgnoreNulls, exp.RespectNulls)
 _USUAL = "running"
@@ -59,7 +58,7 @@ def read_running(
 
 def running(query: SqlTree, call: RunningCall) -> exp.Select:
     """The SELECT of a call."""
-    return next(node for node in query.tree.find_all(exp.Select) if node.meta.get(RUNNING) == call.id)
+    return next(node for node in query.tree.find_all(exp.Select) if marks.RUNNING.get(node) == call.id)
 
 
 def is_aggregate(node: exp.Expression, own: Collection[str]) -> bool:
@@ -94,7 +93,7 @@ def _relations(select: exp.Select) -> Iterator[exp.Expression]:
 
 
 def _is_windowed(relation: exp.Expression) -> bool:
-    return any(WINDOW in each.meta for part in behind(relation) for each in part.find_all(exp.Subquery))
+    return any(marks.WINDOW.has(each) for part in behind(relation) for each in part.find_all(exp.Subquery))
 
 
 def _aggregates(select: exp.Select, own: Collection[str]) -> Iterator[exp.Expression]:
@@ -117,6 +116,6 @@ def _read(
         return None
     name_items(select)
     name = re.sub(r"\W", "_", cte.alias).lower() if cte is not None else ""
-    select.meta[RUNNING] = free(name or _USUAL, sources)
+    marks.RUNNING.set(select, free(name or _USUAL, sources))
     read = next(each for each in _relations(select) if streams_of(each, sources))
-    return RunningCall(select.meta[RUNNING], read.alias_or_name, span, ttl)
+    return RunningCall(marks.RUNNING.of(select), read.alias_or_name, span, ttl)

@@ -13,6 +13,7 @@ from typing import Literal
 
 from sqlglot import exp
 
+from flowc.compiler.sql import marks
 from flowc.compiler.sql.streams.joinbounds import (
     LEFT,
     RIGHT,
@@ -24,11 +25,11 @@ from flowc.compiler.sql.streams.joinbounds import (
     sides_of,
 )
 from flowc.compiler.sql.streams.streamreads import behind, cte_of, streams_of
-from flowc.compiler.sql.streams.tablefunctions import CALL, free
-from flowc.compiler.sql.streams.windowcalls import WINDOW, WindowCall
+from flowc.compiler.sql.streams.tablefunctions import free
+from flowc.compiler.sql.streams.windowcalls import WindowCall
 from flowc.compiler.sql.streams.windowtimes import WindowTimes, called, folded
 from flowc.compiler.sql.text.sqltext import SqlTree, copied
-from flowc.compiler.sql.types.relations import OWNERS, Field, fold, output_name
+from flowc.compiler.sql.types.relations import Field, fold, output_name
 from flowc.diagnostics import Reporter
 from flowc.nodes import TIME, Late
 from flowc.source import Span
@@ -146,7 +147,7 @@ class _Reading:
 
     def _is_windowed(self, item: exp.Expression) -> bool:
         """Whether a relation has rows of windows, itself or by the names of the query's own."""
-        return any(WINDOW in each.meta for part in behind(item) for each in part.find_all(exp.Subquery))
+        return any(marks.WINDOW.has(each) for part in behind(item) for each in part.find_all(exp.Subquery))
 
     def id(self, place: int | None, node: exp.Expression) -> str:
         """What a join is called: as the CTE in which it stands."""
@@ -265,7 +266,7 @@ class _One:
     def owner(self, column: exp.Column) -> int | None:
         """Of which side a column is."""
         table = column.args.get("table")
-        names = (fold(table, _ENGINE),) if table is not None else column.meta.get(OWNERS, ())
+        names = (fold(table, _ENGINE),) if table is not None else marks.OWNERS.get(column) or ()
         found = [side for side, alias in enumerate(self.aliases) if alias in names]
         return found[0] if found and not column.args.get("db") else None
 
@@ -341,7 +342,7 @@ class _One:
         for column in self._columns():
             table = column.args.get("table")
             odd = column.args.get("db") or (table is not None and fold(table, _ENGINE) not in relations)
-            if odd or (table is None and OWNERS not in column.meta and column.name in self.aliases):
+            if odd or (table is None and not marks.OWNERS.has(column) and column.name in self.aliases):
                 help = "take it apart in a query under WITH, before the join or behind it"
                 self.reading.refuse("this is a part of a column, or a whole row, of a join of streams", help, column)
         for query in (found for part in self._parts() for found in part.find_all(exp.Query)):
@@ -419,9 +420,9 @@ class _One:
             if side is not None:
                 column.set("this", _quoted(self._named(side, column.this)))
                 column.set("table", _quoted(alias))
-                column.meta.pop(OWNERS, None)
+                marks.OWNERS.clear(column)
         table = exp.Table(this=_quoted(id_), alias=exp.TableAlias(this=_quoted(alias)))
-        table.meta[CALL] = id_
+        marks.CALL.set(table, id_)
         self.node.set("from_", exp.From(this=table))
 
     def _is_later(self, node: exp.Expression) -> bool:
@@ -448,7 +449,7 @@ class _One:
 def _holds_window(item: exp.Expression) -> bool:
     """Whether a window stands in it itself, where it cannot be read from, or it is no relation but a condition."""
     relation = isinstance(item, exp.Table | exp.Subquery) and not isinstance(item.parent, exp.Condition)
-    return not relation or any(WINDOW in each.meta for each in item.find_all(exp.Subquery))
+    return not relation or any(marks.WINDOW.has(each) for each in item.find_all(exp.Subquery))
 
 
 def _quoted(name: str) -> exp.Identifier:

@@ -6,12 +6,13 @@ from collections.abc import Collection, Iterator
 
 from sqlglot import exp
 
-from flowc.compiler.sql.streams.tablefunctions import CALL, ctes_of
+from flowc.compiler.sql import marks
+from flowc.compiler.sql.streams.tablefunctions import ctes_of
 
 
 def cte_of(table: exp.Table) -> exp.CTE | None:
     """The CTE that a relation is: the last one of its name that it sees. None for what is none."""
-    if CALL in table.meta or table.db:
+    if marks.CALL.has(table) or table.db:
         return None
     node: exp.Expression = table
     within = list[exp.CTE]()
@@ -48,9 +49,9 @@ def streams_of(part: exp.Expression, sources: Collection[str]) -> frozenset[str]
     """The streams that a part of a query reads: its sources, and the ids of what gives rows in the place of calls."""
     tables = (table for each in behind(part) for table in each.find_all(exp.Table))
     names = (
-        table.meta.get(CALL, table.name)
+        marks.CALL.get(table) or table.name
         for table in tables
-        if CALL in table.meta or (table.name in sources and not table.db and cte_of(table) is None)
+        if marks.CALL.has(table) or (table.name in sources and not table.db and cte_of(table) is None)
     )
     return frozenset(names)
 

@@ -16,13 +16,12 @@ from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.tokens import Token, TokenType
 
+from flowc.compiler.sql import marks
 from flowc.compiler.sql.text.sqltext import SqlTree, copied, parse_query
 from flowc.diagnostics import Reporter
 from flowc.source import Located, Span
 
 DEDUPE = "dedupe"
-CALL = "flowc.dedupe"
-"""Under this key, the relation in the place of a call says the id of the call."""
 MAX_CALLS = 100
 _LITERALS = (TokenType.STRING, TokenType.NUMBER)
 _ENDS = (TokenType.COMMA, TokenType.R_PAREN, *_LITERALS)
@@ -100,7 +99,7 @@ def read_calls(query: SqlTree, sources: frozenset[str], reporter: Reporter) -> C
     plain, places = folded(plain), {_start(call.relation): call for call in calls}
     for table in plain.tree.find_all(exp.Table):
         if (found := places.get(_start(table))) is not None:
-            table.meta[CALL] = found.id
+            marks.CALL.set(table, found.id)
     return Calls(plain, tuple(sorted(calls, key=lambda call: -1 if call.before is None else call.before)))
 
 
@@ -109,9 +108,9 @@ def _plain(query: SqlTree, calls: Sequence[Call], reporter: Reporter) -> SqlTree
     text = query.text.text
     tokens = Dialect.get_or_raise(query.dialect).tokenize(text)
     for call in calls:
-        start, end = call.node.this.meta["start"], _end(tokens, call.node.this.meta["end"])
+        start, end = marks.START.of(call.node.this), _end(tokens, marks.END.of(call.node.this))
         inside = text[start:end]
-        at, to = _start(call.relation) - start, call.relation.this.meta["end"] + 1 - start
+        at, to = _start(call.relation) - start, marks.END.of(call.relation.this) + 1 - start
         text = text[:start] + _blank(inside[:at]) + inside[at:to] + _blank(inside[to:]) + text[end:]
     return parse_query(replace(query.text, text=text), query.dialect, reporter)
 
@@ -121,7 +120,7 @@ def _blank(text: str) -> str:
 
 
 def _start(node: exp.Expression) -> int:
-    return int(node.this.meta.get("start", -1))
+    return marks.START.of(node.this) if marks.START.has(node.this) else -1
 
 
 def _end(tokens: Sequence[Token], name: int) -> int:
@@ -208,7 +207,7 @@ def literals(table: exp.Table, tokens: Sequence[Token]) -> list[tuple[str, int, 
 
 def bounds_of(table: exp.Table, tokens: Sequence[Token]) -> tuple[int, int]:
     """Where a call begins and ends in the text."""
-    return int(table.this.meta["start"]), _end(tokens, table.this.meta["end"])
+    return marks.START.of(table.this), _end(tokens, marks.END.of(table.this))
 
 
 def placed(table: exp.Table, name: str, query: SqlTree, reporter: Reporter) -> exp.CTE | bool | None:

@@ -15,6 +15,7 @@ from sqlglot.dialects.dialect import Dialect
 from sqlglot.tokens import Token
 
 from flowc.compiler.changelog import bounds
+from flowc.compiler.sql import marks
 from flowc.compiler.sql.streams.tablefunctions import (
     DEDUPE,
     bounds_of,
@@ -28,15 +29,12 @@ from flowc.compiler.sql.streams.tablefunctions import (
     placed,
 )
 from flowc.compiler.sql.text.sqltext import SqlTree
-from flowc.compiler.sql.types.exprtypes import RETURNS
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.nodes import WindowKind
 from flowc.source import Span
 from flowc.types import DataType, Kind
 
 START, END, SESSION = "window_start", "window_end", "session_id"
-WINDOW = "flowc.window"
-"""Under this key, what stands in the place of a call says the id of the call."""
 HIDDEN = "_flowc_"
 """With this begin the names of columns that rows carry and nobody sees."""
 PERCENTILES = ("approx_percentile_cont", "approx_median")
@@ -287,7 +285,7 @@ def tell_percentiles(tree: exp.Expression) -> None:
     """Leaves on calls of them what they give, for inference."""
     for node in tree.find_all(exp.Anonymous):
         if node.name.lower() in PERCENTILES:
-            node.meta[RETURNS] = DataType(Kind.FLOAT64)
+            marks.RETURNS.set(node, DataType(Kind.FLOAT64))
 
 
 def _stand_in(table: exp.Table, call: WindowCall) -> exp.Subquery:
@@ -299,10 +297,10 @@ def _stand_in(table: exp.Table, call: WindowCall) -> exp.Subquery:
     query = exp.Select(expressions=[exp.Star(), *added], from_=exp.From(this=relation))
     name = table.args["alias"].this if table.alias else call.relation.this
     made = exp.Subquery(this=query, alias=exp.TableAlias(this=name.copy()))
-    made.meta[WINDOW] = call.id
+    marks.WINDOW.set(made, call.id)
     return made
 
 
 def windowed(query: SqlTree, id: str) -> exp.Subquery:
     """What stands in the place of a call."""
-    return next(node for node in query.tree.find_all(exp.Subquery) if node.meta.get(WINDOW) == id)
+    return next(node for node in query.tree.find_all(exp.Subquery) if marks.WINDOW.get(node) == id)

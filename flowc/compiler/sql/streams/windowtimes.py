@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 
 from sqlglot import exp
 
+from flowc.compiler.sql import marks
 from flowc.compiler.sql.streams.joinbounds import conjuncts
 from flowc.compiler.sql.streams.streamreads import cte_of, streams_of
-from flowc.compiler.sql.streams.windowcalls import END, START, WINDOW, WindowCall
-from flowc.compiler.sql.types.relations import OWNERS, fold
+from flowc.compiler.sql.streams.windowcalls import END, START, WindowCall
+from flowc.compiler.sql.types.relations import fold
 
 _ENGINE = "datafusion"
 _LATER = 1
@@ -42,8 +43,8 @@ class WindowTimes:
         if isinstance(relation, exp.Table):
             cte = cte_of(relation)
             return self.of(cte.this) if cte is not None and not cte.args["alias"].args.get("columns") else {}
-        if isinstance(relation, exp.Subquery) and WINDOW in relation.meta:
-            return _added(next(call for call in self.windows if call.id == relation.meta[WINDOW]))
+        if isinstance(relation, exp.Subquery) and marks.WINDOW.has(relation):
+            return _added(next(call for call in self.windows if call.id == marks.WINDOW.of(relation)))
         if isinstance(relation, exp.Subquery):
             return self.of(relation.this)
         if isinstance(relation, exp.Union) and not relation.args.get("distinct"):
@@ -99,7 +100,7 @@ def _starred(item: exp.Expression, star: exp.Star, known: Mapping[str, Mapping[s
 def _time(column: exp.Column, known: Mapping[str, Mapping[str, int]]) -> int | None:
     """The time of a column that is a bound; where columns of sources are not known, one by its name alone."""
     table = column.args.get("table")
-    owners = (fold(table, _ENGINE),) if table is not None else column.meta.get(OWNERS) or tuple(known)
+    owners = (fold(table, _ENGINE),) if table is not None else marks.OWNERS.get(column) or tuple(known)
     found = [at for name in owners if (at := known.get(name, {}).get(folded(column))) is not None]
     return found[0] if len(found) == 1 else None
 

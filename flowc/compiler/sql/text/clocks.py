@@ -14,9 +14,10 @@ from typing import Any
 from sqlglot import exp
 from sqlglot.tokens import Token, TokenType
 
+from flowc.compiler.sql import marks
+
 POSTGRES = ("postgres", "redshift", "materialize", "risingwave")
 """Dialects that write intervals in PostgreSQL's form."""
-DATE_PART = "flowc_date_part"
 _CLOCK = re.compile(r"(?<!\S)([+-]?)([0-9]+):([0-9]{2})(?::([0-9]{2}(?:\.[0-9]+)?))?(?!\S)")
 
 
@@ -40,13 +41,13 @@ def name_parts(parser: Any, dialect: str) -> None:
 
 def _date_part(parser: Any) -> exp.Expression:
     cast = exp.Cast(this=parser._parse_date_part(), to=exp.DataType.build("double"))
-    cast.meta[DATE_PART] = True
+    marks.DATE_PART.put(cast)
     return cast
 
 
 def is_date_part(node: exp.Expression | None) -> bool:
     """Whether a node is such a float."""
-    return isinstance(node, exp.Cast) and DATE_PART in node.meta
+    return isinstance(node, exp.Cast) and marks.DATE_PART.has(node)
 
 
 def _named_parts(clock: re.Match[str]) -> str:

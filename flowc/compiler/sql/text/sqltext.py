@@ -16,6 +16,7 @@ from sqlglot.errors import ParseError, SqlglotError, TokenError
 from sqlglot.tokens import Token, TokenType
 
 import flowc.compiler.systems.datafusion.sqlglot  # noqa: F401 it makes its dialect known to sqlglot
+from flowc.compiler.sql import marks
 from flowc.compiler.sql.text.bounds import is_bounded
 from flowc.compiler.sql.text.clocks import name_clocks, name_parts
 from flowc.compiler.sql.text.joins import all_conditions_said
@@ -83,7 +84,7 @@ class SqlTree:
 
     def place(self, node: exp.Expression) -> range:
         """Where in the text a node is: the smallest range of its tokens, or of those of what is around it."""
-        offsets = [(n.meta["start"], n.meta["end"] + 1) for n in _with_positions(node)]
+        offsets = [marks.position(n) for n in _with_positions(node)]
         if offsets:
             return range(min(start for start, _ in offsets), max(end for _, end in offsets))
         return range(len(self.text.text.rstrip())) if node.parent is None else self.place(node.parent)
@@ -91,7 +92,7 @@ class SqlTree:
 
 def _with_positions(node: exp.Expression) -> Iterable[exp.Expression]:
     parts = (node,) if isinstance(node, exp.Identifier) else node.walk()
-    return (n for n in parts if n._meta and "start" in n._meta)
+    return (n for n in parts if marks.START.has(n))
 
 
 Parse = Callable[[MappedText, str, Reporter], SqlTree | None]

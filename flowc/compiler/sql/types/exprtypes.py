@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from sqlglot import exp
 
+from flowc.compiler.sql import marks
 from flowc.compiler.sql.rewrite.core import integer_value
-from flowc.compiler.sql.rewrite.numbers import CHOSEN, WIDE
 from flowc.compiler.sql.types.commontype import DOUBLE, INTEGERS, WHOLE_ENGINES, common_type
 from flowc.compiler.sql.types.scope import Value
 from flowc.compiler.systems.datafusion.rewrite.json import gives_json
@@ -84,8 +84,6 @@ _BY_ENGINE: Mapping[type[exp.Expression], Mapping[str, DataType]] = {
     exp.Length: {"postgres": INTEGER, "duckdb": BIGINT, "sqlite": BIGINT, "datafusion": INTEGER},
     **{node: {"postgres": INTEGER, "datafusion": INTEGER} for node in COUNTS},
 }
-RETURNS, GIVEN = "flowc.returns", "flowc.given"
-"""Under these keys a call of a function of the project says in its metadata what it returns, and what it is given."""
 
 _READ = (Kind.DATE, Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.INTERVAL)
 """A text between quotes beside one of them is one."""
@@ -124,9 +122,9 @@ def annotate(node: exp.Expression, value: Value) -> None:
     """Leaves the type of an expression on its node, in sqlglot's words, for its generators."""
     kind = _ANNOTATIONS.get(value.type.kind)
     if value.chosen:
-        node.meta[CHOSEN] = True
+        marks.CHOSEN.put(node)
     if value.wide:
-        node.meta[WIDE] = True
+        marks.WIDE.put(node)
     if kind is not None:
         element = _ANNOTATIONS.get(value.type.element.kind) if value.type.element is not None else None
         elements = [exp.DataType(this=element)] if element is not None else []
@@ -186,9 +184,9 @@ _AGGREGATES: Mapping[type[exp.Expression], Callable[[Value, str], DataType]] = {
 def function_type(node: exp.Expression, values: Sequence[Value], engine: str) -> tuple[DataType, bool]:
     """Type and nullability of an operator or function from those of its arguments."""
     cls = type(node)
-    if cls is exp.Anonymous and RETURNS in node.meta:
-        node.meta[GIVEN] = tuple(value.type for value in values)
-        return node.meta[RETURNS], True
+    if cls is exp.Anonymous and marks.RETURNS.has(node):
+        marks.ARGUMENTS.set(node, tuple(value.type for value in values))
+        return marks.RETURNS.of(node), True
     if engine == "datafusion" and (json := gives_json(node)) is not None:
         return (DataType(Kind.JSON) if json else TEXT), True
     if cls is exp.Interval and isinstance(node.this, exp.Tuple):

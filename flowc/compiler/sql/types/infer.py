@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from sqlglot import exp
 
 from flowc.catalog import TableName
+from flowc.compiler.sql import marks
 from flowc.compiler.sql.binding import judge_expression, judge_query
 from flowc.compiler.sql.rewrite.core import type_of
 from flowc.compiler.sql.rewrite.numbers import EXACT, Number, is_wide, number_of
@@ -23,10 +24,6 @@ from flowc.compiler.sql.types.inferfrom import Find, Sources, TooManyColumns, re
 from flowc.compiler.sql.types.infervalue import Ctes, identifier_of
 from flowc.compiler.sql.types.outputs import called
 from flowc.compiler.sql.types.relations import (
-    CALLED,
-    DOCUMENTS,
-    LISTED,
-    STAR,
     Field,
     Relation,
     field_key,
@@ -262,7 +259,7 @@ class _Inference(Sources):
                 fields = None
             elif fields is not None:
                 fields.extend(found)
-                projection.meta[LISTED] = len(found)
+                marks.COLUMN_COUNT.set(projection, len(found))
                 self.demand_few(projection, len(found), len(fields))
             nulls += (one for one in found or () if one.null)
             for one in found or ():
@@ -315,7 +312,8 @@ class _Inference(Sources):
             return output_name(node.expression, self.engine)
         if self.parsed.dialect not in EXACT or self.engine not in WHOLE_ENGINES:
             return ""
-        node.meta[CALLED] = name = called(node, self.parsed.text.text)
+        name = called(node, self.parsed.text.text)
+        marks.OUTPUT_NAME.set(node, name)
         return name if _is_read(node) else ""
 
     def _star(self, node: exp.Expression, scope: Scope, ctes: Ctes) -> list[Field] | None:
@@ -324,7 +322,7 @@ class _Inference(Sources):
         if scope.merged and isinstance(node, exp.Star):
             names = [field_key(one.name, self.engine) for one in fields or ()]
             once = bool(names) and len({*names}) == len(names)
-            node.meta[STAR] = [(name, scope.shown(name)) for name in names] if once else None
+            marks.STAR_COLUMNS.set(node, [(name, scope.shown(name)) for name in names] if once else None)
         if isinstance(node, exp.Column):
             relation = scope.relations.get(fold(node.args["table"], self.engine))
             if relation is None:
@@ -372,7 +370,7 @@ def _branches(node: exp.SetOperation) -> list[exp.Expression]:
 def _note_documents(node: exp.Query, fields: Iterable[Field] | None) -> None:
     """Leaves on a query which of its columns are JSON, for a translation that compares its rows."""
     if places := {place for place, field in enumerate(fields or (), 1) if _has_json(field.type)}:
-        node.meta[DOCUMENTS] = node.meta.get(DOCUMENTS, frozenset()) | places
+        marks.JSON_COLUMNS.set(node, (marks.JSON_COLUMNS.get(node) or frozenset()) | places)
 
 
 def _has_json(kind: DataType) -> bool:

@@ -8,12 +8,11 @@ from dataclasses import dataclass, field, replace
 from sqlglot import exp
 
 from flowc.catalog import TableName
+from flowc.compiler.sql import marks
 from flowc.compiler.sql.text.sqltext import SqlTree
 from flowc.compiler.sql.types.commontype import common_type
 from flowc.compiler.sql.types.infervalue import Ctes, Expressions, identifier_of
 from flowc.compiler.sql.types.relations import (
-    DOCUMENTS,
-    MERGED,
     Field,
     Merged,
     Relation,
@@ -78,7 +77,7 @@ class Sources(Expressions):
         if names:
             self._merge(join, scope, names, before, ctes)
         elif (join.method or "").upper() == "NATURAL" and not scope.loose:
-            join.meta[MERGED] = exp.true()
+            marks.MERGE_CONDITION.set(join, exp.true())
         if on := join.args.get("on"):
             self.value(on, scope, ctes)
 
@@ -100,7 +99,7 @@ class Sources(Expressions):
             self._check_using(identifier, [before, added])
         merged = (find_field(r, name, self.engine) for name in names for r in (*before, *added))
         if any(f is not None and Kind.JSON in (f.type.kind, f.type.element and f.type.element.kind) for f in merged):
-            join.meta[DOCUMENTS] = True
+            marks.MERGES_JSON.put(join)
         return names
 
     def _merge(self, join: exp.Join, scope: Scope, names: Iterable[str], before: Iterable[str], ctes: Ctes) -> None:
@@ -114,7 +113,8 @@ class Sources(Expressions):
             scope.merged[name] = _made_one(one, other, (join.side or "").upper() if plain else None)
             known = plain and one.shown and other.shown
             tests.append(exp.EQ(this=shown(one.shown, name), expression=shown(other.shown, name)) if known else None)
-        join.meta[MERGED] = on = exp.and_(*tests) if all(tests) else None
+        on = exp.and_(*tests) if all(tests) else None
+        marks.MERGE_CONDITION.set(join, on)
         if self.annotate and on is not None:
             self.value(on, scope, ctes)
 
@@ -131,7 +131,7 @@ class Sources(Expressions):
                 key = fold(name, self.engine)
                 if not any(find_field(r, key, self.engine) for r in relations):
                     column = exp.column(name.copy())
-                    column.this.meta.update(name.meta)
+                    marks.copy_marks(name, column.this)
                     scope = Scope(self.engine, relations={str(i): r for i, r in enumerate(relations)})
                     self.resolver.value(column, scope)
 

@@ -6,6 +6,7 @@ import re
 
 from sqlglot import exp
 
+from flowc.compiler.sql import marks
 from flowc.compiler.sql.text.clocks import is_date_part
 
 _AROUND = (exp.Window, exp.Filter, exp.IgnoreNulls, exp.RespectNulls, exp.WithinGroup, exp.Paren, exp.Cast, exp.Collate)
@@ -46,5 +47,5 @@ def _written(node: exp.Expression, text: str) -> str:
     """The word with which a function is called where it stands."""
     if isinstance(node, exp.Anonymous):
         return str(node.name).lower()
-    word = text[node.meta["start"] : node.meta["end"] + 1] if "start" in node.meta else ""
+    word = text[slice(*marks.position(node))] if marks.START.has(node) else ""
     return word.lower() if re.fullmatch(r"[A-Za-z_]\w*", word) else ""

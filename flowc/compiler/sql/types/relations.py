@@ -18,26 +18,6 @@ from flowc.compiler.ir import Origin
 from flowc.source import Span
 from flowc.types import UNKNOWN, DataType
 
-ROW = "flowc.row"
-"""Under this key, what names a whole row says its columns: names and kinds, None where they are not known."""
-OWNERS = "flowc.owners"
-"""Under this key, a column without a table says in which relations of FROM it is, by the names that they have there."""
-DOCUMENTS = "flowc.documents"
-"""Under this key, a query says the places of its columns that are JSON, from 1 on, and a join that it merges some."""
-STAR = "flowc.star"
-"""Under this key, a `*` of a join that merges columns says the names that it stands for, each with the tables whose
-first value that is not NULL it is; None where they are unknown, or one is there twice."""
-MERGED = "flowc.merged"
-"""Under this key, a column without a table that joins merge says the tables whose first value that is not NULL it is,
-and a join that merges columns its condition; None where that is not known."""
-OUTER = "flowc.outer"
-"""Under this key, a column says that it is one of a query around its own."""
-OPEN = "flowc.open"
-"""Under this key, a column says that it is one of a relation whose columns are found only when it is read."""
-CALLED = "flowc.called"
-"""Under this key, an output of a query within says the name that PostgreSQL gives it of what computes it."""
-LISTED = "flowc.listed"
-"""Under this key, an item of a SELECT list says how many columns it is."""
 _FOLDING = ("postgres", "datafusion")
 
 

@@ -8,14 +8,10 @@ from dataclasses import dataclass, field, replace
 from sqlglot import exp
 
 from flowc.compiler.ir import Origin
+from flowc.compiler.sql import marks
 from flowc.compiler.sql.text.sqltext import SqlTree
 from flowc.compiler.sql.types.commontype import common_type
 from flowc.compiler.sql.types.relations import (
-    MERGED,
-    OPEN,
-    OUTER,
-    OWNERS,
-    ROW,
     Field,
     Merged,
     Relation,
@@ -123,11 +119,12 @@ class Resolver:
             found = _candidates(level, key)
             merged = level.merged.get(key)
             if merged is not None:
-                column.meta[MERGED] = _visible(merged.shown, scope, level)
+                marks.MERGED_TABLES.set(column, _visible(merged.shown, scope, level))
             if found:
-                column.meta[OWNERS] = tuple(n for n, r in level.relations.items() if find_field(r, key, level.engine))
+                owners = (n for n, r in level.relations.items() if find_field(r, key, level.engine))
+                marks.OWNERS.set(column, tuple(owners))
                 if level is not scope:
-                    column.meta[OUTER] = True
+                    marks.OUTER.put(column)
                 if len(found) > 1 and self._is_ambiguous(column, merged) and not level.loose:
                     self._report_ambiguous(column, [relation for relation, _ in found])
                 return _merged(found) if merged is not None else _value_of(*found[0])
@@ -137,10 +134,10 @@ class Resolver:
                 return value
             if (row := level.relations.get(key)) is not None:
                 known = row.fields is not None
-                column.meta[ROW] = tuple((f.name, f.type.kind) for f in row.fields or ()) if known else None
+                marks.WHOLE_ROW.set(column, tuple((f.name, f.type.kind) for f in row.fields or ()) if known else None)
                 return Value(chosen=any(f.chosen for f in row.fields or ()))
             if level.is_open:
-                column.meta[OPEN] = True
+                marks.OPEN.put(column)
                 return Value(origins=_open_origins(level, column.name))
         if key not in _PSEUDO and not _is_date_part(column):
             self._report_unknown(column, scope)
@@ -148,7 +145,7 @@ class Resolver:
 
     def _is_ambiguous(self, column: exp.Column, merged: Merged | None) -> bool:
         """Whether several relations have a column that no join makes one; DuckDB takes the merged one."""
-        return merged is None or (self.parsed.dialect != "duckdb" and not merged.of.issuperset(column.meta[OWNERS]))
+        return merged is None or (self.parsed.dialect != "duckdb" and not merged.of.issuperset(marks.OWNERS.of(column)))
 
     def _qualified(self, column: exp.Column, scope: Scope) -> Value:
         table, key = fold(column.args["table"], self.engine), fold(column.this, self.engine)
@@ -157,12 +154,12 @@ class Resolver:
             if relation is None:
                 continue
             if level is not scope:
-                column.meta[OUTER] = True
+                marks.OUTER.put(column)
             found = find_field(relation, key, self.engine)
             if found is not None:
                 return _value_of(relation, found)
             if relation.fields is None:
-                column.meta[OPEN] = True
+                marks.OPEN.put(column)
                 known = _open_value([relation], key, self.engine)
                 return known or Value(origins=_origins_of(relation, column.name))
             if key not in _PSEUDO:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from sqlglot import exp
 
+from flowc.compiler.sql import marks
 from flowc.compiler.sql.rewrite.calendar import named_part, slice_width, time_slice
 from flowc.compiler.sql.rewrite.core import (
     MATH_WORDS,
-    OURS,
     PLAIN_WORDS,
     Answer,
     Engine,
@@ -145,7 +145,7 @@ def _time_slice(node: exp.Expression, pair: Pair) -> exp.Expression:
 
 def divide(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """Integers divide to an integer in some dialects."""
-    if node.meta.get(OURS) or not node.args.get("typed"):
+    if marks.GENERATED.has(node) or not node.args.get("typed"):
         return None
     if is_integer(node.left) and is_integer(node.right):
         whole = exp.IntDiv(this=node.left.copy(), expression=node.right.copy())

@@ -11,11 +11,12 @@ from collections.abc import Sequence
 
 from sqlglot import exp
 
+from flowc.compiler.sql import marks
 from flowc.compiler.sql.rewrite.core import (
     COMPARISONS,
     INTEGERS,
     NAIVE_TIMES,
-    SAID,
+    NATIVE,
     ZONED_TIMES,
     Answer,
     Engine,
@@ -369,7 +370,7 @@ _OF = {
 
 def _unknown(node: exp.Expression) -> str | None:
     """Why a node is not known to mean the same in MySQL."""
-    if node.meta.get(SAID):
+    if marks.SETTLED.has(node):
         return None
     row = isinstance(node, exp.Tuple) and not isinstance(node.parent, exp.Values)
     if type(node) not in _PLAIN or node.args.get("decimals") or row:
@@ -397,7 +398,7 @@ def _same_names(tree: exp.Expression) -> None:
 
 
 ENGINE = Engine(
-    name=SAID,
+    name=NATIVE,
     title="MySQL",
     undefined=Answer.NULL,
     # MySQL has no function for that: a number out of range, which it shows with the words.

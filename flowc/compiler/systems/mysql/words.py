@@ -13,7 +13,8 @@ from enum import StrEnum
 
 from sqlglot import exp
 
-from flowc.compiler.sql.rewrite.core import SAID, ZONED_TIMES, Untranslatable, build, text_value, type_of
+from flowc.compiler.sql import marks
+from flowc.compiler.sql.rewrite.core import NATIVE, ZONED_TIMES, Untranslatable, build, text_value, type_of
 from flowc.compiler.systems.mysql.dialect import MYSQL
 
 _TYPE = exp.DataType.Type
@@ -49,7 +50,7 @@ _BY_NODE: dict[type[exp.Expression], Kind] = {
 
 def said(sql: str, /, **parts: exp.Expression | str | int) -> exp.Expression:
     """An expression in MySQL's own words; `:name` stands for a part."""
-    return build(sql, SAID, **parts)
+    return build(sql, NATIVE, **parts)
 
 
 def kind_of(node: exp.Expression) -> Kind | None:
@@ -97,7 +98,7 @@ def exactly(node: exp.Expression, *, is_text: bool | None = None) -> exp.Express
         return node
     text = node.copy() if isinstance(node, exp.Literal) else said("CONVERT(:a USING utf8mb4)", a=node)
     new = exp.Collate(this=text, expression=exp.var(_EXACT))
-    new.meta[SAID] = True
+    marks.SETTLED.put(new)
     return new
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from sqlglot import exp
 
+from flowc.compiler.sql import marks
 from flowc.compiler.sql.rewrite.calendar import convert_zone
 from flowc.compiler.sql.rewrite.common import greatest
 from flowc.compiler.sql.rewrite.core import (
     COMPARISONS,
-    OURS,
     PLAIN_WORDS,
     Answer,
     Engine,
@@ -98,7 +98,7 @@ def _round(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 def _divide(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """SQLite divides what it stores as integers to an integer, and a decimal without a fraction is one."""
     kinds = {number_of(node.left), number_of(node.right)}
-    if node.meta.get(OURS) or not kinds & {Number.DECIMAL, Number.FRACTION, Number.FLOAT}:
+    if marks.GENERATED.has(node) or not kinds & {Number.DECIMAL, Number.FRACTION, Number.FLOAT}:
         return None
     return build("CAST(:a AS REAL) / :b", _DIALECT, a=node.left, b=node.right)
 

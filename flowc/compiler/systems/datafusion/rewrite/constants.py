@@ -15,8 +15,8 @@ from collections.abc import Iterator
 
 from sqlglot import exp
 
+from flowc.compiler.sql import marks
 from flowc.compiler.sql.rewrite.core import build
-from flowc.compiler.sql.types.relations import OUTER
 
 _HIDDEN = "CASE WHEN RANDOM() < 2 THEN :value END"
 """It is computed anew for each row, as far as the engine knows, and costs little."""
@@ -57,7 +57,7 @@ def _anchor(select: exp.Select, part: str) -> exp.Expression | None:
     """A test of something that a part of a query can read; None where nothing is known."""
     if part == "having":
         return build(_GROUPED, "datafusion")
-    own = next((column for column in _read(select) if OUTER not in column.meta), None)
+    own = next((column for column in _read(select) if not marks.OUTER.has(column)), None)
     return None if own is None else exp.Is(this=own.copy(), expression=exp.null())
 
 
@@ -105,7 +105,7 @@ _TURNED = {
 
 def _is_read(column: exp.Expression, test: exp.Expression) -> bool:
     """Whether a condition reads a column of its own query, and be it by a query within."""
-    return OUTER in column.meta or column.find_ancestor(exp.Query) is test.find_ancestor(exp.Query)
+    return marks.OUTER.has(column) or column.find_ancestor(exp.Query) is test.find_ancestor(exp.Query)
 
 
 def _is_outer(join: exp.Join) -> bool:

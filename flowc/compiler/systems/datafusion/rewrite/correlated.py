@@ -11,8 +11,9 @@ from collections.abc import Iterator, Sequence
 
 from sqlglot import exp
 
+from flowc.compiler.sql import marks
 from flowc.compiler.sql.rewrite.core import Pair, Rules, Untranslatable, integer_value
-from flowc.compiler.sql.types.relations import OUTER, OWNERS, ROW, fold
+from flowc.compiler.sql.types.relations import fold
 
 _WHAT = "a subquery that reads a column of the query around it"
 _MEND = (
@@ -20,7 +21,7 @@ _MEND = (
     " GROUP BY b.id) q ON q.id = a.id`"
 )
 _MEND_ROWS = "take one value of them by an aggregate, as `max(…)`, or join to the table"
-_ROWS, _APART = "_q", "flowc.apart"
+_ROWS = "_q"
 _SETS = (exp.Cube, exp.Rollup, exp.GroupingSets)
 
 
@@ -227,7 +228,7 @@ def _correlated(query: exp.Expression | None) -> exp.Select | None:
     """The SELECT of a query that reads a column of another one around it; raises where it is none that can be kept."""
     if not isinstance(query, exp.Query):
         return None
-    outer = [each for each in query.find_all(exp.Column) if OUTER in each.meta and _reads_beyond(each, query)]
+    outer = [each for each in query.find_all(exp.Column) if marks.OUTER.has(each) and _reads_beyond(each, query)]
     if not outer or any(_is_in_from(column, query) for column in outer):
         return None
     select = query.unnest()
@@ -244,7 +245,7 @@ def _correlated(query: exp.Expression | None) -> exp.Select | None:
             raise _refusal("anywhere but in a condition of its own WHERE")
         if near is None or _home(column, select) is not near or near is not _around(select):
             raise _refusal("that is not the next one")
-    if any(ROW in column.meta for column in select.find_all(exp.Column)):
+    if any(marks.WHOLE_ROW.has(column) for column in select.find_all(exp.Column)):
         raise _refusal("and a row as a whole")
     return select
 
@@ -271,7 +272,7 @@ def _outer_tests(select: exp.Select) -> list[exp.Expression]:
 
 
 def _is_outer(column: exp.Expression, select: exp.Select) -> bool:
-    return OUTER in column.meta and column.parent_select is select
+    return marks.OUTER.has(column) and column.parent_select is select
 
 
 def _reads_beyond(column: exp.Column, query: exp.Expression) -> bool:
@@ -284,7 +285,7 @@ def _reads_beyond(column: exp.Column, query: exp.Expression) -> bool:
 
 def _home(column: exp.Column, select: exp.Expression | None) -> exp.Expression | None:
     """The query around one that has the column; None where none is known to have it."""
-    owners = column.meta.get(OWNERS)
+    owners = marks.OWNERS.get(column)
     name = fold(column.args["table"], "datafusion") if column.args.get("table") else owners[0] if owners else None
     around = _around(select)
     while around is not None and name not in _relations(around):
@@ -370,7 +371,7 @@ def _read_apart(select: exp.Select) -> None:
             raise _refusal("and another query in a value")
         is_key = any(part is key for key in keys)
         for own in [part] if is_key else list(part.find_all(exp.Column)):
-            if not _is_outer(own, select) and _APART not in own.meta:
+            if not _is_outer(own, select) and not marks.APART.has(own):
                 alias = read.setdefault(own.sql(), exp.alias_(own.copy(), f"_{len(read)}", quoted=True))
                 own.replace(_named(alias.alias, own))
     _put_apart(select, list(read.values()), tests)
@@ -390,7 +391,7 @@ def _is_paren(source: exp.Expression) -> bool:
 def _named(name: str, like: exp.Expression) -> exp.Expression:
     new = exp.column(exp.to_identifier(name, quoted=True), _ROWS)
     new.type = like.type
-    new.meta[_APART] = True
+    marks.APART.put(new)
     return new
 
 

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 
 from sqlglot import exp
 
+from flowc.compiler.sql import marks
 from flowc.compiler.sql.rewrite.core import Pair, Rules, Untranslatable, call, integer_value, typed
 from flowc.compiler.sql.rewrite.numbers import (
-    CHOSEN,
     DEVIATIONS,
     FREE,
     Number,
@@ -156,7 +156,7 @@ def _is_short(value: exp.Expression) -> bool:
         return _is_short(inner.this)
     if isinstance(inner, exp.Literal):
         return len(inner.this) <= _SHORT
-    return isinstance(inner, exp.Column) and CHOSEN not in inner.meta
+    return isinstance(inner, exp.Column) and not marks.CHOSEN.has(inner)
 
 
 _SHORT = 15

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 
 from sqlglot import exp
 
+from flowc.compiler.sql import marks
 from flowc.compiler.sql.rewrite.core import INTEGERS, Untranslatable, call, text_value, type_of, typed
-from flowc.compiler.sql.types.relations import ROW
 from flowc.compiler.systems.datafusion.rewrite.texts import no_chosen_digits_within
 
 _TYPE = exp.DataType.Type
@@ -259,13 +259,13 @@ def _names_values(used: exp.Column, table: str, column: str, function: str) -> b
     What is a column of another table is no row.
     """
     name, table = used.name.lower(), table.lower()
-    row = not used.table and name == table and (ROW in used.meta or table == function)
+    row = not used.table and name == table and (marks.WHOLE_ROW.has(used) or table == function)
     return row or (used.table.lower() in ("", table) and name == column.lower())
 
 
 def _as_column(used: exp.Column, column: str, kind: exp.DataType) -> None:
     named_before = used.this.copy()
-    used.meta.pop(ROW, None)
+    marks.WHOLE_ROW.clear(used)
     used.set("this", exp.to_identifier(column))
     used.type = kind
     if isinstance(used.parent, exp.Select) and used.arg_key == "expressions" and named_before.name != column:

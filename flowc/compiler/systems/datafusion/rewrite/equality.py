@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from sqlglot import exp
 
+from flowc.compiler.sql import marks
 from flowc.compiler.sql.rewrite.core import Untranslatable, call, integer_value, type_of, typed
 from flowc.compiler.sql.rewrite.numbers import values_of
-from flowc.compiler.sql.types.relations import DOCUMENTS, OWNERS, fold
+from flowc.compiler.sql.types.relations import fold
 from flowc.compiler.systems.datafusion.rewrite.documents import GIVE_DOCUMENTS, JSON, document_of, is_jsonb, named
 
 _KEPT = ("flowc_jsonb", "flowc_jsonb_get", "flowc_jsonb_of", "flowc_jsonb_set")
@@ -96,7 +97,7 @@ def _one_of(node: exp.Expression) -> None:
         return
     select = rows.unnest()
     given = [value.unalias() for value in select.selects] if isinstance(select, exp.Select) else []
-    if not (_is_json(node.this) or DOCUMENTS in select.meta or any(map(_is_json, given))):
+    if not (_is_json(node.this) or marks.JSON_COLUMNS.has(select) or any(map(_is_json, given))):
         return
     if not given or any(value.is_star for value in given):
         raise Untranslatable("JSON that is IN such a query", "write EXISTS with a condition")
@@ -146,8 +147,8 @@ def _as_groups(select: exp.Select) -> None:
 
 def _gives_json(query: exp.Expression) -> bool:
     """Whether a column of a query is JSON."""
-    if DOCUMENTS in query.meta or not isinstance(query, exp.Query):
-        return DOCUMENTS in query.meta
+    if marks.JSON_COLUMNS.has(query) or not isinstance(query, exp.Query):
+        return marks.JSON_COLUMNS.has(query)
     if isinstance(query, exp.SetOperation):
         return _gives_json(query.left.unnest()) or _gives_json(query.right.unnest())
     elements = query.is_star and any(named(each) == "flowc_json_elements" for each in query.find_all(exp.Anonymous))
@@ -182,7 +183,7 @@ def _grouped(node: exp.Expression) -> None:
 def _say_outputs(group: exp.Expression, select: exp.Query) -> None:
     """Puts what outputs are made of into the place of their names and numbers, for they are changed later."""
     for value in list(group.expressions):
-        meant = None if OWNERS in value.meta else _output(value, select)
+        meant = None if marks.OWNERS.has(value) else _output(value, select)
         if meant is not None and not meant.is_star:
             value.replace(meant.copy())
 
@@ -202,7 +203,7 @@ def _resolved(value: exp.Expression) -> exp.Expression:
     new = value.copy()
     for column in [new] if isinstance(new, exp.Column) else list(new.find_all(exp.Column)):
         table = column.args.get("table")
-        owner = fold(table, "datafusion") if table is not None else next(iter(column.meta.get(OWNERS, ())), None)
+        owner = fold(table, "datafusion") if table is not None else next(iter(marks.OWNERS.get(column) or ()), None)
         if isinstance(column.this, exp.Identifier):
             column.set("this", exp.to_identifier(fold(column.this, "datafusion"), quoted=True))
             column.set("table", exp.to_identifier(owner, quoted=True))
@@ -248,10 +249,10 @@ def _is_over_groups(node: exp.Expression) -> bool:
 def _is_output(value: exp.Expression, query: exp.Expression | None) -> bool:
     """Whether a clause names an output column that is JSON, by its place or its name."""
     grouped = isinstance(value.parent, exp.Group)
-    if not isinstance(query, exp.Query) or (grouped and OWNERS in value.meta):
+    if not isinstance(query, exp.Query) or (grouped and marks.OWNERS.has(value)):
         return False
     found, place = _output(value, query), integer_value(value)
-    return (found is not None and _is_json(found)) or place in query.meta.get(DOCUMENTS, ())
+    return (found is not None and _is_json(found)) or place in (marks.JSON_COLUMNS.get(query) or ())
 
 
 def _output(value: exp.Expression, query: exp.Query) -> exp.Expression | None:
@@ -298,7 +299,7 @@ def _values(node: exp.Expression) -> None:
 
 
 def _join(node: exp.Expression) -> None:
-    if DOCUMENTS in node.meta and node.args.get("on") is None:
+    if marks.MERGES_JSON.has(node) and node.args.get("on") is None:
         raise Untranslatable("a join USING columns of JSON", "join ON a.doc = b.doc")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from sqlglot import exp
 
+from flowc.compiler.sql import marks
 from flowc.compiler.sql.rewrite.core import Pair, Rules, build, integer_value, typed
 from flowc.compiler.sql.rewrite.numbers import EXACT
 from flowc.compiler.sql.types.exprtypes import COUNTS, NAMED_COUNTS
@@ -39,21 +40,22 @@ def _fitting(node: exp.Expression, pair: Pair) -> None:
         _around(node, kind)
 
 
-_CHAIN, _TOP, _LINK, _SHORT = "flowc_chain", "top", "link", "short"
+_TOP, _LINK, _SHORT = "top", "link", "short"
 
 
 def _place(node: exp.Expression, kind: exp.DataType.Type) -> str | None:
     """Where in a long chain of computations of one type a node stands; None where it is in none."""
-    if _CHAIN not in node.meta:
+    if not marks.CHAIN.has(node):
         # The innermost comes first, and tells all of its chain.
         steps = [node]
         while _is_step(steps[-1].parent, kind) and steps[-1].parent.this is steps[-1]:
             steps.append(steps[-1].parent)
         for step in steps:
-            step.meta[_CHAIN] = _LINK if len(steps) > LONG_CHAIN else _SHORT
+            marks.CHAIN.set(step, _LINK if len(steps) > LONG_CHAIN else _SHORT)
         if len(steps) > LONG_CHAIN:
-            steps[-1].meta[_CHAIN] = _TOP
-    return None if node.meta[_CHAIN] == _SHORT else str(node.meta[_CHAIN])
+            marks.CHAIN.set(steps[-1], _TOP)
+    place = marks.CHAIN.of(node)
+    return None if place == _SHORT else place
 
 
 def _is_step(node: exp.Expression | None, kind: exp.DataType.Type) -> bool:

@@ -11,10 +11,11 @@ from dataclasses import replace
 
 from sqlglot import exp
 
+from flowc.compiler.sql import marks
 from flowc.compiler.sql.rewrite.core import Untranslatable
 from flowc.compiler.sql.rewrite.numbers import EXACT
 from flowc.compiler.sql.text.sqltext import SqlTree, copied
-from flowc.compiler.sql.types.relations import CALLED, MERGED, OUTER, STAR, fold, shown
+from flowc.compiler.sql.types.relations import fold, shown
 from flowc.compiler.systems.datafusion.rewrite.names import name_outputs
 from flowc.diagnostics import Reporter
 
@@ -26,7 +27,7 @@ _MEND = "write `ON a.id = b.id`, and `coalesce(a.id, b.id)` for the column"
 def with_conditions(parsed: SqlTree, reporter: Reporter) -> SqlTree:
     """The query whose joins say their conditions and merge nothing; what cannot be kept is reported."""
     nodes = parsed.tree.walk()
-    if not any(node.meta_get(CALLED) is not None or (isinstance(node, exp.Join) and _is_other(node)) for node in nodes):
+    if not any(marks.OUTPUT_NAME.has(node) or (isinstance(node, exp.Join) and _is_other(node)) for node in nodes):
         return parsed
     root, told = exp.Paren(this=copied(parsed.tree)), set[str]()
     for node in list(root.find_all(exp.Select, exp.Column)):
@@ -35,7 +36,7 @@ def with_conditions(parsed: SqlTree, reporter: Reporter) -> SqlTree:
                 name_outputs(node)
                 _say_joins(node, parsed.dialect)
                 _turn_joins(node)
-            elif MERGED in node.meta:
+            elif marks.MERGED_TABLES.has(node):
                 _say_column(node, root)
         except Untranslatable as refusal:
             message = f"{refusal} (from {parsed.dialect} to datafusion)"
@@ -70,18 +71,19 @@ def _say_joins(select: exp.Select, dialect: str) -> None:
     stars = [] if isinstance(select.parent, exp.Exists) else [s for s in select.expressions if isinstance(s, exp.Star)]
     if not joins:
         return
-    if any(join.meta.get(MERGED) is None for join in joins) or (stars and dialect not in EXACT):
+    if any(marks.MERGE_CONDITION.get(join) is None for join in joins) or (stars and dialect not in EXACT):
         if any(map(_is_of_both, joins)) and (stars or len(joins) > 1):
             raise Untranslatable(_WHAT)
         if stars and dialect in EXACT:
             raise Untranslatable(_STAR, "name the columns")
         return
-    for star in (star for star in stars if STAR in star.meta):
-        if (names := star.meta[STAR]) is None:
+    for star in (star for star in stars if marks.STAR_COLUMNS.has(star)):
+        if (names := marks.STAR_COLUMNS.of(star)) is None:
             raise Untranslatable(_STAR, "name the columns")
         star.replace([_output(name, tables) for name, tables in names])
     for join in joins:
-        join.set("on", join.meta[MERGED].copy())
+        if (on := marks.MERGE_CONDITION.of(join)) is not None:
+            join.set("on", on.copy())
         join.set("using", None)
         join.set("method", None)
 
@@ -166,14 +168,14 @@ def _are_listed(select: exp.Select, tables: Sequence[exp.Expression]) -> bool:
     return True
 
 
-def _output(name: str, tables: Sequence[str]) -> exp.Expression:
+def _output(name: str, tables: Sequence[str] | None) -> exp.Expression:
     quoted = exp.to_identifier(name, quoted=True)
     return exp.alias_(shown(tables, name), quoted) if tables else exp.column(quoted)
 
 
 def _say_column(column: exp.Column, root: exp.Expression) -> None:
     """Puts what a merged column shows into its place, but where it names an output."""
-    tables = column.meta[MERGED]
+    tables = marks.MERGED_TABLES.of(column)
     if tables is None:
         if any(_merges(join) and _is_of_both(join) for join in root.find_all(exp.Join)):
             raise Untranslatable(_WHAT)
@@ -184,8 +186,9 @@ def _say_column(column: exp.Column, root: exp.Expression) -> None:
     new.type = column.type
     for side in new.find_all(exp.Column):
         side.type = column.type
-        side.meta.update({key: column.meta[key] for key in (OUTER,) if key in column.meta})
-        side.this.meta.update(column.this.meta)
+        if marks.OUTER.has(column):
+            marks.OUTER.put(side)
+        marks.copy_marks(column.this, side.this)
     inner: exp.Expression = column
     while isinstance(inner.parent, exp.Paren):
         inner = inner.parent

@@ -13,10 +13,10 @@ from typing import Any
 
 from sqlglot import exp
 
+from flowc.compiler.sql import marks
 from flowc.compiler.sql.rewrite.core import Untranslatable, call, integer_value, text_value, type_of, typed
 from flowc.compiler.sql.rewrite.numbers import EXACT
 from flowc.compiler.sql.text.sqltext import SqlTree, copied
-from flowc.compiler.sql.types.relations import DOCUMENTS, ROW
 from flowc.compiler.systems.datafusion.rewrite.documents import (
     JSON,
     OPERATORS,
@@ -122,7 +122,7 @@ def _tells_of_json(node: exp.Expression) -> bool:
     form: Any = type(node)
     if not _may_tell(form):
         return False
-    return bool(node.meta_get(DOCUMENTS)) or is_json(node) or is_of_documents(node) or named(node) == _STRUCT
+    return bool(marks.JSON_COLUMNS.get(node)) or is_json(node) or is_of_documents(node) or named(node) == _STRUCT
 
 
 @cache
@@ -180,7 +180,7 @@ def _inside(value: exp.Expression) -> exp.Expression:
     bare = value.unnest()
     if named(bare) in (_MADE, _MADE_B):
         return bare.expressions[0].copy()
-    if ROW in bare.meta:
+    if marks.WHOLE_ROW.has(bare):
         return _whole_row(bare)
     if type_of(value) in JSON or _gives_json_text(bare):
         return call(_STRUCT, exp.Literal.string(_RAW), value)
@@ -189,10 +189,11 @@ def _inside(value: exp.Expression) -> exp.Expression:
 
 def _whole_row(row: exp.Expression) -> exp.Expression:
     """All columns of a table, named by its name alone."""
-    if row.meta[ROW] is None:
+    columns = marks.WHOLE_ROW.of(row)
+    if columns is None:
         raise Untranslatable("a whole row as JSON, whose columns are not known: declare them, or name each")
     pairs: list[tuple[str, exp.Expression]] = []
-    for name, kind in row.meta[ROW]:
+    for name, kind in columns:
         column = exp.column(exp.to_identifier(name, quoted=True), table=row.this.copy())
         column.type = exp.DataType.build("json") if kind is Kind.JSON else None
         pairs.append((name, _inside(column)))

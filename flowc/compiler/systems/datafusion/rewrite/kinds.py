@@ -12,10 +12,10 @@ from decimal import Decimal
 
 from sqlglot import exp
 
+from flowc.compiler.sql import marks
 from flowc.compiler.sql.rewrite.core import COMPARISONS, Pair, Rules, Untranslatable, call, of, text_value, type_of
 from flowc.compiler.sql.rewrite.numbers import (
     EXACT,
-    IN_ROWS,
     MEANS,
     POWERS,
     Number,
@@ -56,7 +56,7 @@ def _is_exact(literal: exp.Expression) -> bool:
     while isinstance(value.parent, exp.Paren | exp.Neg):
         value = value.parent
     around = value.parent
-    if literal.meta.get(IN_ROWS) or (isinstance(around, exp.Anonymous) and _makes_json(str(around.this))):
+    if marks.IN_ROWS.has(literal) or (isinstance(around, exp.Anonymous) and _makes_json(str(around.this))):
         return True
     if isinstance(around, _COMPUTING):
         return not _is_float(around.args.get("to"))

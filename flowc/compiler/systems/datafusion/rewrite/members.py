@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from sqlglot import exp
 
+from flowc.compiler.sql import marks
 from flowc.compiler.sql.rewrite.core import Pair, Rules, build
 from flowc.compiler.sql.rewrite.relations import is_condition
-from flowc.compiler.sql.types.relations import OUTER
 
 _MEMBER = "CASE WHEN :found THEN TRUE WHEN :rows = 0 THEN FALSE WHEN :x IS NULL OR :nulls > 0 THEN NULL ELSE FALSE END"
 _PLAIN = ("group", "distinct", "having", "limit", "offset", "fetch", "windows", "qualify", "order")
@@ -24,7 +24,7 @@ def _member(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     if not isinstance(rows, exp.Query) or len(rows.selects) != 1 or rows.is_star:
         return None
     counted, known = _counts(rows)
-    node.meta[_DONE] = True
+    marks.MEMBER.put(node)
     found = _found(value, rows) if _is_output(node) else node
     return exp.paren(build(_MEMBER, "datafusion", found=found, x=value, rows=counted, nulls=known), copy=False)
 
@@ -40,12 +40,9 @@ def _found(value: exp.Expression, rows: exp.Query) -> exp.Expression:
     return exp.GT(this=exp.Subquery(this=counted), expression=exp.Literal.number(0))
 
 
-_DONE = "flowc.member"
-
-
 def _is_kept(node: exp.Expression) -> bool:
     """Whether the engine keeps what a condition means where it stands."""
-    if node.meta.get(_DONE):
+    if marks.MEMBER.has(node):
         return True
     if _is_output(node):
         return _reads_around(node.args["query"]) or node.this.find(exp.Query) is not None
@@ -70,7 +67,7 @@ def _is_output(node: exp.Expression) -> bool:
 
 
 def _reads_around(query: exp.Expression) -> bool:
-    return any(column.meta.get(OUTER) for column in query.find_all(exp.Column))
+    return any(marks.OUTER.has(column) for column in query.find_all(exp.Column))
 
 
 def _counts(rows: exp.Query) -> tuple[exp.Expression, exp.Expression]:

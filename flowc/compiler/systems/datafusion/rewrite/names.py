@@ -7,14 +7,14 @@ from collections.abc import Iterator
 
 from sqlglot import exp
 
+from flowc.compiler.sql import marks
 from flowc.compiler.sql.rewrite.core import Pair, Rules
 from flowc.compiler.sql.types.outputs import called
-from flowc.compiler.sql.types.relations import CALLED, OWNERS
 
 
 def name_outputs(select: exp.Select) -> None:
     """Names what a query within gives without an alias, as PostgreSQL does."""
-    names = [item.meta.get(CALLED) or item.alias_or_name.lower() for item in select.expressions]
+    names = [marks.OUTPUT_NAME.get(item) or item.alias_or_name.lower() for item in select.expressions]
     counts = Counter(names)
     items = [_once(item, name, counts) for item, name in zip(select.expressions, names, strict=True)]
     if any(isinstance(item, exp.Alias) and item.parent is None for item in items):
@@ -23,7 +23,7 @@ def name_outputs(select: exp.Select) -> None:
 
 def _once(item: exp.Expression, name: str, counts: Counter[str]) -> exp.Expression:
     """An item with the name that it is called by, where no other is called so."""
-    is_named = item.meta.get(CALLED) and counts[name] == 1
+    is_named = marks.OUTPUT_NAME.get(item) and counts[name] == 1
     return exp.Alias(this=item, alias=exp.to_identifier(name, quoted=True)) if is_named else item
 
 
@@ -63,7 +63,7 @@ def _late(select: exp.Expression) -> Iterator[exp.Column]:
 
 
 def _table(column: exp.Expression) -> exp.Identifier | None:
-    owners = column.meta.get(OWNERS)
+    owners = marks.OWNERS.get(column)
     return exp.to_identifier(owners[0], quoted=True) if owners else None
 
 

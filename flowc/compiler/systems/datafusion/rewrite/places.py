@@ -7,8 +7,9 @@ from decimal import Decimal
 
 from sqlglot import exp
 
+from flowc.compiler.sql import marks
 from flowc.compiler.sql.rewrite.core import Rules
-from flowc.compiler.sql.rewrite.numbers import EXACT, IN_ROWS, WIDENED, Number, number_of
+from flowc.compiler.sql.rewrite.numbers import EXACT, Number, number_of
 
 
 def _anchored(node: exp.Expression, source: str) -> None:
@@ -23,7 +24,7 @@ def _anchored(node: exp.Expression, source: str) -> None:
     for value in found:
         value.replace(exp.Cast(this=value.copy(), to=exp.DataType.build("DECIMAL(38, 16)")))
     for column in node.root().find_all(exp.Column) if found else ():
-        column.meta[WIDENED] = True
+        marks.WIDENED.put(column)
 
 
 def _in_rows(node: exp.Expression, source: str) -> None:
@@ -41,11 +42,11 @@ def _in_rows(node: exp.Expression, source: str) -> None:
             continue
         if kinds <= {Number.INTEGER, Number.DECIMAL}:
             for value in written:
-                value.meta[IN_ROWS] = True
+                marks.IN_ROWS.put(value)
         if _is_inside(node) and len({*map(_places, values)} - {-1}) > 1:
-            node.meta[WIDENED] = True
+            marks.WIDENED.put(node)
             for column in node.root().find_all(exp.Column):
-                column.meta[WIDENED] = True
+                marks.WIDENED.put(column)
 
 
 def _is_inside(node: exp.Expression) -> bool:

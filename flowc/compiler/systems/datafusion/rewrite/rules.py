@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlglot import exp
 
+from flowc.compiler.sql import marks
 from flowc.compiler.sql.rewrite.calendar import days_to_next, next_day, to_number
 from flowc.compiler.sql.rewrite.core import (
     COMPARISONS,
@@ -255,13 +256,10 @@ def _beside_distinct(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 
 def _aggregates_distinct(select: exp.Expression) -> bool:
     """Whether an aggregate of a SELECT itself has DISTINCT values; looked for once, however many sums ask."""
-    if _DISTINCT not in select.meta:
+    if not marks.HAS_DISTINCT.has(select):
         found = (each for each in select.find_all(exp.Distinct) if isinstance(each.parent, exp.AggFunc))
-        select.meta[_DISTINCT] = any(each.parent_select is select for each in found)
-    return bool(select.meta[_DISTINCT])
-
-
-_DISTINCT = "flowc.distinct"
+        marks.HAS_DISTINCT.set(select, any(each.parent_select is select for each in found))
+    return marks.HAS_DISTINCT.of(select)
 
 
 def _comprehension(node: exp.Expression, pair: Pair) -> exp.Expression | None:

@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from sqlglot import exp
 
+from flowc.compiler.sql import marks
 from flowc.compiler.sql.rewrite.core import (
     INTEGERS,
     NAIVE_TIMES,
@@ -26,11 +27,9 @@ from flowc.compiler.sql.rewrite.core import (
     typed,
 )
 from flowc.compiler.sql.rewrite.numbers import (
-    CHOSEN,
     EXACT,
     MEANS,
     POWERS,
-    WIDENED,
     Number,
     is_wide,
     number_of,
@@ -136,7 +135,7 @@ def has_chosen_digits(value: exp.Expression, source: str) -> bool:
 
 
 def _no_chosen_within(value: exp.Expression) -> None:
-    if any(node.meta_get(CHOSEN) for node in value.walk(prune=_ends)):
+    if any(marks.CHOSEN.has(node) for node in value.walk(prune=_ends)):
         raise Untranslatable(_CHOSEN_WITHIN)
 
 
@@ -203,7 +202,7 @@ def _is_mixed(node: exp.Expression) -> bool:
 
 def _is_widened(node: exp.Expression) -> bool:
     known = type_of(node)
-    return bool(node.meta.get(WIDENED)) and known in (None, _TYPE.DECIMAL, _TYPE.ARRAY)
+    return marks.WIDENED.has(node) and known in (None, _TYPE.DECIMAL, _TYPE.ARRAY)
 
 
 def _is_unbounded(node: exp.Expression) -> bool:

@@ -8,9 +8,9 @@ from datetime import UTC, date, datetime
 
 from sqlglot import exp
 
+from flowc.compiler.sql import marks
 from flowc.compiler.sql.rewrite.core import (
     NAIVE_TIMES,
-    OURS,
     ZONED_TIMES,
     Pair,
     Rewrite,
@@ -61,7 +61,7 @@ def _clock(kind: str) -> Rewrite:
 
 
 def _named_clock(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    if node.meta.get(OURS) or node.name.lower() not in _CLOCKS or node.expressions:
+    if marks.GENERATED.has(node) or node.name.lower() not in _CLOCKS or node.expressions:
         return None
     return now()
 

@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 from sqlglot import exp
 
+from flowc.compiler.sql import marks
 from flowc.compiler.sql.rewrite.core import Untranslatable, build, call
-from flowc.compiler.sql.types.relations import OPEN
 
 _ABBREVIATIONS = {
     "UTC": "+00:00", "GMT": "+00:00", "Z": "+00:00", "ZULU": "+00:00", "WET": "+00:00", "CET": "+01:00",
@@ -33,7 +33,7 @@ def of_no_type(node: exp.Expression, what: str, mend: str) -> exp.Expression:
 
     Raises Untranslatable where no type will be found. The engine lacks the function.
     """
-    if not any(column.meta.get(OPEN) for column in node.root().find_all(exp.Column)):
+    if not any(marks.OPEN.has(column) for column in node.root().find_all(exp.Column)):
         raise Untranslatable(what, mend)
     return call("flowc_untyped", node.args.get("expression") or node.this)
 
