@@ -76,6 +76,8 @@ class SourcePlan:
     """What the system holds: messages, files, or rows."""
     replayable: bool = True
     """Whether it can be read again from any position; else it forgets what is acknowledged."""
+    numbered: bool = True
+    """Whether partitions and positions are whole numbers; else text that the source alone can order."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,8 +135,6 @@ OF_EACH_SYSTEM = {
     "flowc/compiler/front/places.py", "flowc/compiler/ir.py",
     "flowc/compiler/migrate/engines/__init__.py", "flowc/compiler/migrate/facts.py",
     "flowc/compiler/names/tables.py",
-    "flowc/service/access/reach.py",
-    "flowc/service/streams/replayplans.py", "flowc/service/streams/sources.py", "flowc/service/testing/streams.py",
     "flowc/stream.py",
 }  # fmt: skip
 """Tables by the kind of system, and what is truly of one; all else asks `flowc/compiler/front/streamkinds.py`."""

@@ -8,14 +8,10 @@ from pathlib import Path
 import pytest
 
 from flowc.cli.opened import open_project
-from flowc.runtime.contracts.source import Source
-from flowc.runtime.formats.json.decode import JsonDecoder
-from flowc.runtime.streams.decoding import Decoding
-from flowc.service.access.sessions import Sessions
+from flowc.runtime.contracts.opening import Opened, Opening
 from flowc.service.streams import sources
 from flowc.service.streams.previews import preview_stream
 from flowc.service.streams.run import run_stream
-from flowc.stream import SourcePlan, StreamPlan
 from tests.commands import Inside
 from tests.stores import Store
 from tests.streams.filefolder import put
@@ -63,15 +59,11 @@ def test_a_preview_is_the_beginning_of_a_run(
     }
     made = list[Shards]()
 
-    def opened(
-        source: SourcePlan, plan: StreamPlan, sessions: Sessions, once: bool, _: object
-    ) -> tuple[Source, Decoding]:
-        decoder = JsonDecoder(source.columns or ())
-        decoding = Decoding(decoder.schema, lambda messages: decoder.decode(messages.column("_value")))
-        made.append(Shards(given[source.name], seed, source.name))
-        return made[-1], decoding
+    def opened(opening: Opening) -> Opened:
+        made.append(Shards(given[opening.plan.name], seed, opening.plan.name))
+        return Opened(made[-1])
 
-    monkeypatch.setitem(sources.OPENERS, "kafka", opened)
+    monkeypatch.setattr(sources, "source_opener", lambda _: opened)
     monkeypatch.chdir(tmp_path)
     project = Inside(tmp_path)
     (tmp_path / "inbox").mkdir()

@@ -12,15 +12,12 @@ import pytest
 from flowc.cli.opened import OpenProject, open_project
 from flowc.errors import UsageError
 from flowc.runtime.contracts.database import Database
-from flowc.runtime.contracts.source import Source
-from flowc.runtime.formats.json.decode import JsonDecoder
-from flowc.runtime.streams.decoding import Decoding
+from flowc.runtime.contracts.opening import Opened, Opening
 from flowc.runtime.streams.reader import SourceReader
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.state.store import DatabaseStore
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.runtime.systems import open_database
-from flowc.service.access.sessions import Sessions
 from flowc.service.daemon.careful import Careful
 from flowc.service.daemon.stats import InHand
 from flowc.service.daemon.suspects import Care
@@ -28,7 +25,7 @@ from flowc.service.streams import sources
 from flowc.service.streams.rewinding import Rewind, prepare_rewind
 from flowc.service.streams.run import run_stream
 from flowc.service.streams.status import stream_status
-from flowc.stream import BatchLimits, SourcePlan, StreamPlan
+from flowc.stream import BatchLimits, StreamPlan
 from tests.commands import Inside
 from tests.stores import KINDS, Store
 from tests.streams.shards import FIRST, Shards, sequence
@@ -143,14 +140,10 @@ def project(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> In
     """A project that reads shards, instead of a topic, into a database of each kind."""
     given = _given(3, 20)
 
-    def opened_shards(
-        source: SourcePlan, plan: StreamPlan, sessions: Sessions, once: bool, _: object
-    ) -> tuple[Source, Decoding]:
-        decoder = JsonDecoder(source.columns or ())
-        decoding = Decoding(decoder.schema, lambda messages: decoder.decode(messages.column("_value")))
-        return Shards(given, 5, source.name), decoding
+    def opened_shards(opening: Opening) -> Opened:
+        return Opened(Shards(given, 5, opening.plan.name))
 
-    monkeypatch.setitem(sources.OPENERS, "kafka", opened_shards)
+    monkeypatch.setattr(sources, "source_opener", lambda _: opened_shards)
     monkeypatch.chdir(tmp_path)
     return Inside(tmp_path)
 

@@ -24,7 +24,7 @@ from flowc.compiler.front.schemas import schema_at
 from flowc.compiler.front.streamkinds import source_kind, target_kind
 from flowc.compiler.front.yamltree import Scalar, TreeMap, parse, plain
 from flowc.diagnostics import Reporter
-from flowc.service.streams.sources import OPENERS
+from flowc.runtime.systems import SOURCES
 from flowc.source import SourceFile
 
 ROOT = resources.root("schemas")
@@ -173,7 +173,7 @@ def test_streams_know_each_system_that_can_be_read_or_written(kind: str) -> None
         "source" not in said
         or {source.address, "format"} <= schema_at("project.json#/$defs/stream_source").properties.keys()
     )
-    assert bool(source.formats) == (kind in OPENERS)
+    assert bool(source.formats) == (kind in SOURCES)
 
 
 def test_of_a_file_with_very_many_wrong_values_the_first_are_told():

@@ -28,6 +28,8 @@ class SourceKind:
     """What was read once can be read again."""
     counted: bool = False
     """Positions count messages."""
+    numbered: bool = True
+    """Partitions and positions are whole numbers; else text that the source alone can order."""
     shared: bool = False
     """Several workers can read parts of it."""
 

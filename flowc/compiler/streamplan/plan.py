@@ -109,5 +109,5 @@ def _source(source: Source, stream: Stream) -> SourcePlan:
         source.name, source.connection, source.kind, source.path or "", source.format or "json", source.columns,
         stream.extras, str(event_time) if event_time else None, read if isinstance(read, Mapping) else {},
         beside=needed(stream), inferred=source.found, holds=noun(source.kind),
-        replayable=source_kind(source.kind).replayable,
+        replayable=source_kind(source.kind).replayable, numbered=source_kind(source.kind).numbered,
     )  # fmt: skip

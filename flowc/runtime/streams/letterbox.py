@@ -63,7 +63,7 @@ def messages_of(letters: pa.RecordBatch) -> pa.RecordBatch:
     )
 
 
-Fetch = Callable[[str, str, int, int, int], pa.RecordBatch | None]
+Fetch = Callable[[str, str, str, str, int], pa.RecordBatch | None]
 """Of a source, a topic, a partition, an offset and a size, the message that stands there; None where it does not.
 
 What of it is not given is as its letter has it; with `_unread`, it cannot be read still.
@@ -83,9 +83,9 @@ def found_again(messages: pa.RecordBatch, letters: pa.RecordBatch, fetch: Fetch)
     return one_batch([*pieces, messages.slice(start)]) if pieces else messages
 
 
-def _stood(letters: pa.RecordBatch, at: int) -> tuple[str, str, int, int]:
+def _stood(letters: pa.RecordBatch, at: int) -> tuple[str, str, str, str]:
     source, topic, partition, offset = (letters.column(name)[at].as_py() for name in ("source", "topic", *_PLACE[1:]))
-    return source, topic, partition, offset
+    return source, topic, str(partition), str(offset)
 
 
 def _lost(told: pa.RecordBatch, size: int) -> pa.RecordBatch:

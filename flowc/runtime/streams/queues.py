@@ -11,13 +11,13 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from flowc.errors import FlowcError
 from flowc.runtime.contracts.epoch import Intent, Partition, Range
+from flowc.runtime.contracts.queue import Queue
 from flowc.runtime.contracts.source import Polled
 from flowc.stream import BatchLimits
 
@@ -25,35 +25,6 @@ MAX_BYTES = 256 << 20
 """Bytes of messages in hand: where there are more, no others are taken until some are settled."""
 _ONLY = 0
 """The number of the one partition that it has."""
-
-
-class Queue(Protocol):
-    """A connection to a queue, used by one thread at a time. Raises as `flowc.runtime.contracts.source.Source` does."""
-
-    name: str
-
-    def open(self) -> None:
-        """Connects: messages are delivered from now on. Nothing where it is open."""
-
-    def close(self) -> None:
-        """Leaves: what is not acknowledged is delivered again to others. May be called twice."""
-
-    def receive(self, max_rows: int, max_wait: float, max_bytes: int) -> pa.RecordBatch | None:
-        """What is delivered, within the bounds of `Source.poll`; None when nothing comes.
-
-        The columns are `_id`, a text that tells a message however often it is delivered, and those of `RAW` that were
-        asked for, without `_partition` and `_offset`. A message may be delivered again at any time until it is settled.
-        """
-
-    def acknowledge(self, ids: pa.Array) -> pa.Array:
-        """Has the broker forget messages; gives the ids of those that it will certainly not deliver any more.
-
-        Ids may be of deliveries to an earlier connection. Those that are not given are asked for again.
-        """
-
-    @property
-    def caught_up(self) -> bool:
-        """Whether the last `receive` took all that there was. Not while the broker cannot be reached."""
 
 
 @dataclass

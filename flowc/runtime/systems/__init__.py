@@ -5,10 +5,11 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from flowc.errors import UsageError
 from flowc.runtime.contracts.database import Database
+from flowc.runtime.contracts.opening import OpenSource, Reach
 
 CONNECTORS: Mapping[str, tuple[str, str]] = {
     "duckdb": ("flowc.runtime.systems.duckdb.session", "DuckDB"),
@@ -18,6 +19,11 @@ CONNECTORS: Mapping[str, tuple[str, str]] = {
     "sqlite": ("flowc.runtime.systems.sqlite.session", "SQLite"),
 }
 """Module and class of each kind of database; a module is imported when a connection of its kind is opened."""
+SOURCES: Mapping[str, str] = {
+    "files": "flowc.runtime.systems.files.source",
+    "kafka": "flowc.runtime.systems.kafka.source",
+}
+"""The module of each kind of source that streams read; it has what `flowc.runtime.contracts.opening` demands."""
 
 
 def open_database(kind: str, options: Mapping[str, object], *, root: Path | None = None) -> Database:
@@ -36,3 +42,21 @@ def open_database(kind: str, options: Mapping[str, object], *, root: Path | None
     database = cast(Database, make({**options, "root": str(root)} if root else options))
     database.open()
     return database
+
+
+def source_opener(kind: str) -> OpenSource:
+    """What opens sources of a kind. Raises UsageError where streams cannot read such systems yet."""
+    return cast(OpenSource, _source_module(kind).open_source)
+
+
+def source_reach(kind: str) -> Reach:
+    """What looks whether a connection of a kind answers that is no database. Raises as `source_opener` does."""
+    return cast(Reach, _source_module(kind).reach)
+
+
+def _source_module(kind: str) -> Any:
+    if kind not in SOURCES:
+        known = ", ".join(f"`{name}`" for name in SOURCES)
+        message = f"streams cannot read connections of kind `{kind}` yet"
+        raise UsageError(message, code="not-runnable-yet", help=f"streams read {known}")
+    return importlib.import_module(SOURCES[kind])

@@ -21,20 +21,21 @@ from flowc.compiler.streamplan.state import EMBEDDED, Owner, state_plan
 from flowc.diagnostics import Reporter, Severity
 from flowc.errors import DataError, TransientError, UsageError
 from flowc.loadplan import EngineRead, FilesRead
-from flowc.runtime.contracts.source import PlacedSource
+from flowc.runtime.contracts.opening import Facts
 from flowc.runtime.contracts.store import Entry, File
 from flowc.runtime.contracts.target import Fenced
 from flowc.runtime.engine.engine import Engine
 from flowc.runtime.formats.json.discover import discover
 from flowc.runtime.stores.files import Files, NoColumns
-from flowc.runtime.systems.files.registry import Facts, Passing, Registry
+from flowc.runtime.streams.queues import QueueReader
+from flowc.runtime.streams.reader import SourceReader
+from flowc.runtime.systems.files.registry import Passing, Registry
 from flowc.service.access.sessions import Sessions
 from flowc.service.streams.sides import described
-from flowc.service.streams.sources import StoredFacts, sampled
+from flowc.service.streams.sources import SAMPLE, StoredFacts, sampled
 from flowc.service.streams.state import recalled
 from flowc.types import TEXT, UNKNOWN, DataType, Kind, parse_type
 
-_SAMPLE = 10_000
 _PATIENCE = 10.0
 """Seconds for which a first message is waited for."""
 _QUIET = 1.0
@@ -137,21 +138,19 @@ def _storable(column: Column) -> Column:
     return Column(column.name, kind if same else DataType(Kind.JSON))
 
 
-def _in_messages(topic: PlacedSource[int]) -> tuple[Column, ...]:
+def _in_messages(reader: SourceReader | QueueReader) -> tuple[Column, ...]:
     try:
-        topic.open()
-        topic.assign({})
-        ends = topic.end_offsets()
+        reader.seek({})
         values = list[pa.Array]()
         end = time.monotonic() + _PATIENCE
-        while time.monotonic() < end and sum(map(len, values)) < _SAMPLE:
-            polled = topic.poll(_SAMPLE, _QUIET)
+        while time.monotonic() < end and sum(map(len, values)) < SAMPLE:
+            polled = reader.poll(_QUIET)
             if polled is not None and polled.messages.num_rows:
                 values.append(polled.messages.column("_value"))
-            if values and all(topic.positions().get(partition, end) >= end for partition, end in ends.items()):
+            if values and reader.ended:
                 break
     finally:
-        topic.close()
+        reader.close()
     return discover(pa.concat_arrays(values)) if values else ()
 
 

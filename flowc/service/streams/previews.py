@@ -22,6 +22,7 @@ from flowc.runtime.contracts.source import Polled
 from flowc.runtime.fit import shown_value
 from flowc.runtime.streams.compute import Compute
 from flowc.runtime.streams.origins import Origin
+from flowc.runtime.streams.queues import QueueReader
 from flowc.runtime.streams.reader import SourceReader
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.state.memory import MemoryStore
@@ -95,7 +96,7 @@ def _run(plan: StreamPlan, found: StreamPreview, sessions: Sessions, limit: int)
 class Few:
     """A reader of the first messages that come; see `flowc.runtime.streams.loop.Seekable`."""
 
-    inner: SourceReader
+    inner: SourceReader | QueueReader
     left: int
     _until: float = field(default=0.0, init=False)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import replace
 
 import pyarrow as pa
@@ -14,26 +13,21 @@ from flowc.compiler.ir import Ir, Stream
 from flowc.compiler.streamplan.positions import hold_positions
 from flowc.errors import UsageError
 from flowc.runtime.contracts.epoch import Epoch
-from flowc.runtime.contracts.source import NumberedSource
+from flowc.runtime.contracts.opening import Fetch as FetchOne
 from flowc.runtime.contracts.target import Writer
 from flowc.runtime.streams.decoding import Decoding
 from flowc.runtime.streams.letterbox import Fetch, LetterBox
 from flowc.runtime.streams.lettersrun import LettersRun, TakingWriter
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.runtime.streams.targets.lettertable import LettersWriter
-from flowc.runtime.systems.files.lines import LineFetcher
-from flowc.runtime.systems.files.source import FileSource
-from flowc.runtime.systems.kafka.fetch import Fetcher
 from flowc.service.streams.deadletters import DeadLetters
 from flowc.service.streams.discovery import discovered
 from flowc.service.streams.run import lowered_stream, planned
-from flowc.service.streams.sources import opened_sources
+from flowc.service.streams.sources import decoding, opened_source
 from flowc.service.streams.targets import looking
 from flowc.stream import StreamPlan, TableTarget
 
 _BACK = "go back to before them: `flowc rewind {}`"
-_FETCHERS = {"kafka": Fetcher}
-"""What reads single messages again, by the kind of connection."""
 BATCH = 5_000
 """Letters of one transaction, whose places stand in its statements."""
 
@@ -41,33 +35,21 @@ BATCH = 5_000
 def reading(letters: DeadLetters) -> tuple[Mapping[str, Decoding], Fetch]:
     """What decodes letters, and what reads messages again that they do not hold.
 
-    Decoders are those of the stream itself, which knows the files that rows of CSV came from, and the names in their
-    headers.
+    Decoders are those of the stream itself: a source that decodes its messages knows where they came from.
     """
-    readers, decoders = opened_sources(letters.plan, letters.sessions, once=True)
-    files = dict[str, LineFetcher]()
-    for name, reader in readers.items():
-        source = reader.source.inner if isinstance(reader.source, NumberedSource) else reader.source
-        if isinstance(source, FileSource):
-            source.open()
-            files[name] = LineFetcher(source)
-    return decoders, _fetching(letters, files)
+    decoders, fetches = dict[str, Decoding](), dict[str, FetchOne]()
+    for source in letters.plan.sources:
+        opened = opened_source(source, letters.plan, letters.sessions, once=True)
+        if opened.decoder is not None:
+            opened.source.open()
+        decoders[source.name] = decoding(opened, source)
+        if opened.fetch is not None:
+            fetches[source.name] = opened.fetch
 
+    def fetch(name: str, topic: str, partition: str, position: str, size: int) -> pa.RecordBatch | None:
+        return fetches[name](topic, partition, position, size) if name in fetches else None
 
-def _fetching(letters: DeadLetters, files: Mapping[str, LineFetcher]) -> Fetch:
-    """Reads messages of the stream's topics again, and lines of its files."""
-    sources = {source.name: source for source in letters.plan.sources if source.kind in _FETCHERS}
-
-    def fetch(name: str, topic: str, partition: int, offset: int, size: int) -> pa.RecordBatch | None:
-        if name in files:
-            return files[name].fetch(topic, offset, size)
-        if name not in sources:
-            return None
-        source = sources[name]
-        with closing(_FETCHERS[source.kind](letters.sessions.options(source.connection).values)) as fetcher:
-            return fetcher.fetch(topic, partition, offset, size)
-
-    return fetch
+    return decoders, fetch
 
 
 def replay_plan(letters: DeadLetters, checked: CheckedSpec, ir: Ir, name: str) -> StreamPlan:

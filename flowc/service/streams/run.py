@@ -18,6 +18,7 @@ from flowc.compiler.streamplan.plan import plan_stream
 from flowc.compiler.streamplan.targets import LiveTableOf, unseen
 from flowc.errors import FlowcError, UsageError, no_memory
 from flowc.runtime.contracts.epoch import Epoch
+from flowc.runtime.contracts.opening import Facts
 from flowc.runtime.engine.functions import Function
 from flowc.runtime.formats.pieces import most_rows
 from flowc.runtime.formats.shapes import decoded_schema
@@ -29,10 +30,11 @@ from flowc.runtime.streams.graph.build import built
 from flowc.runtime.streams.lettersjudged import MET
 from flowc.runtime.streams.operators.query import Query
 from flowc.runtime.streams.origins import Origin, fail
+from flowc.runtime.streams.reader import SourceReader
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.unfinished import FormerRun
 from flowc.runtime.streams.unseen import Unseen
-from flowc.runtime.systems.files.registry import Facts, Passing
+from flowc.runtime.systems.files.registry import Passing
 from flowc.service.access.livetables import demand_tables
 from flowc.service.access.owners import Owners
 from flowc.service.access.sessions import Sessions
@@ -266,7 +268,8 @@ def _put_together(
     )
     compute.watermarks.alignment = alignment = Alignment.of(plan.watermark, once=once)
     for reader in readers.values():
-        reader.alignment = alignment
+        if isinstance(reader, SourceReader):
+            reader.alignment = alignment
     store = state_of(plan, writers, sessions)
     return kind(plan, readers, compute, writers, store, written=_counted(report), pause=pause)
 

@@ -6,30 +6,32 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+from flowc.compiler.front.streamkinds import source_kind
 from flowc.compiler.ir import Source as Node
 from flowc.compiler.streamplan.state import Owner, state_plan
 from flowc.errors import UsageError
-from flowc.loadplan import FilesRead
+from flowc.runtime.contracts.opening import Facts, Opened, Opening
 from flowc.runtime.contracts.positions import NUMBERS
-from flowc.runtime.contracts.source import NumberedSource, PlacedSource, Source
-from flowc.runtime.formats.csv.decode import CsvDecoder
+from flowc.runtime.contracts.queue import Queue
+from flowc.runtime.contracts.source import Source
 from flowc.runtime.formats.json.decode import JsonDecoder
 from flowc.runtime.formats.parquet.decode import ParquetDecoder
 from flowc.runtime.formats.raw.decode import RawDecoder
-from flowc.runtime.stores.files import Files, csv_options
 from flowc.runtime.streams.decoding import Decoding, columns_of
+from flowc.runtime.streams.queues import QueueReader
 from flowc.runtime.streams.reader import SourceReader
 from flowc.runtime.streams.state.store import DatabaseStore
-from flowc.runtime.systems.files.registry import Facts
-from flowc.runtime.systems.files.source import FileSource
-from flowc.runtime.systems.kafka.source import KafkaSource
+from flowc.runtime.systems import source_opener
+from flowc.runtime.systems.files.registry import Passing
 from flowc.service.access.sessions import Sessions
 from flowc.service.streams.groups import group_name
 from flowc.service.streams.state import own_state
-from flowc.stream import SourcePlan, StatePlan, StreamPlan
+from flowc.stream import BatchLimits, SourcePlan, StatePlan, StreamPlan
 from flowc.types import Kind
 
 Answer = TypeVar("Answer")
+SAMPLE = 10_000
+"""Messages of which the columns of a source are found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,49 +62,46 @@ class StoredFacts:
 
 def opened_sources(
     plan: StreamPlan, sessions: Sessions, *, once: bool, facts: Facts | None = None
-) -> tuple[dict[str, SourceReader], dict[str, Decoding]]:
+) -> tuple[dict[str, SourceReader | QueueReader], dict[str, Decoding]]:
     """The readers of a plan's sources and their decoders, by name. With `once` they end where sources end.
 
     `facts` stand for what the stream remembers, where it must not be touched.
     """
-    readers: dict[str, SourceReader] = {}
+    readers: dict[str, SourceReader | QueueReader] = {}
     decoders: dict[str, Decoding] = {}
     for source in plan.sources:
-        reader, decoders[source.name] = OPENERS[source.kind](source, plan, sessions, once, facts)
-        if plan.on_error == "dlq" and reader.order is not NUMBERS:
+        opened = opened_source(source, plan, sessions, once=once, facts=facts)
+        if plan.on_error == "dlq" and not isinstance(opened.source, Queue) and opened.source.order is not NUMBERS:
             message = f"stream `{plan.name}` cannot run yet: dead letters tell the number of a message, and those of "
             message += f"`{source.name}` have none"
             raise UsageError(message, code="not-runnable-yet", help="`on_error: drop`, or `fail`")
-        readers[source.name] = SourceReader(reader, plan.batch, once=once)
+        readers[source.name] = reader_of(opened.source, plan.batch, once=once)
+        decoders[source.name] = decoding(opened, source)
     return readers, decoders
 
 
-def _kafka(
-    source: SourcePlan, plan: StreamPlan, sessions: Sessions, once: bool, _: Facts | None
-) -> tuple[Source, Decoding]:
-    reading = KafkaSource(
-        source.name, source.address, sessions.options(source.connection).values,
-        columns=columns_of(source, letters=plan.sets_aside), start=plan.start, once=once,
-        group=group_name(source, plan, sessions, shared=not once), max_bytes=plan.batch.max_bytes,
-        fills=plan.batch.fills,
+def opened_source(
+    source: SourcePlan, plan: StreamPlan, sessions: Sessions, *, once: bool, facts: Facts | None = None
+) -> Opened:
+    """One source of a plan, which is not connected yet."""
+    shared = source_kind(source.kind).shared and not once
+    opening = Opening(
+        source, sessions.options(source.connection).values, sessions.resolver.root,
+        facts or StoredFacts(plan.name, facts_plan(plan), sessions), columns_of(source, letters=plan.sets_aside),
+        plan.start, once, group_name(source, plan, sessions, shared=shared), plan.batch, plan.on_error != "fail",
     )  # fmt: skip
-    return NumberedSource(reading), decoding_of(source)
+    return source_opener(source.kind)(opening)
 
 
-def _files(
-    source: SourcePlan, plan: StreamPlan, sessions: Sessions, once: bool, facts: Facts | None
-) -> tuple[Source, Decoding]:
-    files = Files(sessions.options(source.connection).values, sessions.resolver.root)
-    read = FilesRead(source.connection, source.address, source.format, source.read, source.columns, source.inferred)
-    facts = facts or StoredFacts(plan.name, facts_plan(plan), sessions)
-    asked = columns_of(source, letters=plan.sets_aside)
-    reading = FileSource(
-        source.name, files, read, facts, columns=asked, start=plan.start, once=once, skips=plan.on_error != "fail"
-    )
-    if source.format != "csv":
-        return NumberedSource(reading), decoding_of(source)
-    decoder = CsvDecoder(source.columns or (), csv_options(read, files), reading.headers, source.inferred)
-    return NumberedSource(reading), Decoding(decoder.schema, decoder.decode)
+def reader_of(source: Source | Queue, batch: BatchLimits, *, once: bool) -> SourceReader | QueueReader:
+    """What reads a source in a run: a log from positions, a queue by acknowledgements."""
+    return QueueReader(source, batch, once) if isinstance(source, Queue) else SourceReader(source, batch, once)
+
+
+def decoding(opened: Opened, source: SourcePlan) -> Decoding:
+    """How the messages of a source are decoded: as the source itself does, else by the format of its plan."""
+    own = opened.decoder
+    return decoding_of(source) if own is None else Decoding(own.schema, own.decode)
 
 
 def facts_plan(plan: StreamPlan) -> StatePlan:
@@ -110,22 +109,14 @@ def facts_plan(plan: StreamPlan) -> StatePlan:
     return plan.state or plan.facts or state_plan(Owner(plan.project, plan.name), None)
 
 
-def _kafka_sample(source: Node, sessions: Sessions) -> PlacedSource[int]:
-    return KafkaSource(
-        source.name, source.path or "", sessions.options(source.connection).values, columns=("_value",),
-        group=f"flowc-discovery-{source.id}", once=True,
-    )  # fmt: skip
-
-
-OPENERS = {"files": _files, "kafka": _kafka}
-"""How sources are opened, by the kind of connection."""
-_SAMPLES = {"kafka": _kafka_sample}
-"""How messages are looked at that no stream reads, by the kind of connection."""
-
-
-def sampled(source: Node, sessions: Sessions) -> PlacedSource[int]:
+def sampled(node: Node, sessions: Sessions) -> SourceReader | QueueReader:
     """Reads messages of a source from the first to the last that is there, for their columns; nothing is stored."""
-    return _SAMPLES[source.kind](source, sessions)
+    opening = Opening(
+        SourcePlan(node.name, node.connection, node.kind, node.path or "", node.format or "json"),
+        sessions.options(node.connection).values, sessions.resolver.root, Passing(), once=True,
+        group=f"flowc-discovery-{node.id}",
+    )  # fmt: skip
+    return reader_of(source_opener(node.kind)(opening).source, BatchLimits(max_rows=SAMPLE), once=True)
 
 
 def decoding_of(source: SourcePlan) -> Decoding:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.front.streamkinds import is_folder, source_kind
@@ -13,6 +13,7 @@ from flowc.compiler.ir import Ir
 from flowc.errors import FlowcError, TransientError
 from flowc.runtime.contracts.epoch import Partition
 from flowc.runtime.contracts.positions import shown
+from flowc.runtime.contracts.queue import Queue
 from flowc.runtime.contracts.source import Source
 from flowc.runtime.contracts.state import Checkpoint, NodeState
 from flowc.runtime.contracts.target import Held
@@ -22,7 +23,7 @@ from flowc.runtime.systems.files.registry import Known
 from flowc.service.access.sessions import Sessions
 from flowc.service.streams.deadletters import letters_of
 from flowc.service.streams.run import plan_to_look
-from flowc.service.streams.sources import facts_plan, opened_sources
+from flowc.service.streams.sources import facts_plan, opened_source
 from flowc.service.streams.state import checkpoint_of, marks_of, recalled, require_own_state, sizes, state_file, stored
 from flowc.stream import StreamPlan, TableTarget, TopicTarget
 
@@ -167,18 +168,18 @@ def ends_of(plan: StreamPlan, held: Held, sessions: Sessions) -> Ends:
     for source in counted:
         if source.connection in sessions.silent:
             raise sessions.silent[source.connection]
-    readers, _ = opened_sources(replace(plan, sources=tuple(counted)), sessions, once=False)
     found: dict[Partition, str] = {}
     for source in counted:
         try:
-            found |= _ends(readers[source.name].source, held)
+            found |= _ends(opened_source(source, plan, sessions, once=False).source, held)
         except TransientError as error:
             sessions.silent[source.connection] = error
             raise
     return found
 
 
-def _ends(source: Source, held: Held) -> Ends:
+def _ends(source: Source | Queue, held: Held) -> Ends:
+    assert not isinstance(source, Queue)  # positions of queues count nothing that is there
     with closing(source):
         source.open()
         check_log(held.logs, source.name, source.log)

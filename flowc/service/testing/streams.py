@@ -11,12 +11,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from flowc.compiler.front.streamkinds import source_kind
+from flowc.compiler.front.streamkinds import noun, source_kind
 from flowc.compiler.front.streamspec import TestSpec
 from flowc.compiler.ir import Lookup, Source, Stream
 from flowc.compiler.quote import ident
 from flowc.runtime.stores.files import CsvOptions
 from flowc.runtime.streams.decoding import Decoding
+from flowc.runtime.systems import SOURCES
 from flowc.service.access.sessions import Sessions
 from flowc.service.streams.discovery import over_found
 from flowc.service.streams.run import planned
@@ -76,8 +77,9 @@ def _given(stream: Stream, seed: Seed, project: Project) -> Stream:
 
 def _source(source: Source) -> Source:
     """The source as it is; one that this version cannot read yet, as a topic of JSON."""
-    known = source.format in source_kind(source.kind).formats
-    return source if known else replace(source, kind="kafka", format="json")
+    if source.format in source_kind(source.kind).formats:
+        return source
+    return replace(source, kind=next(kind for kind in SOURCES if noun(kind) == "messages"), format="json")
 
 
 def _decoding(source: SourcePlan, csv: Mapping[str, CsvOptions]) -> Decoding:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -12,14 +12,14 @@ from flowc.errors import DataError, EngineError
 from flowc.runtime.contracts.source import UNREAD
 from flowc.runtime.formats.csv.records import Records
 from flowc.runtime.stores.files import SHIFT
-from flowc.runtime.systems.files.source import FileSource
 
 
 @dataclass
 class LineFetcher:
     """Lines of one source. Those that are asked for in their order are found in one pass over their file."""
 
-    source: FileSource
+    again: Callable[[str, int], Iterator[Records]]
+    """Reads the records of a file from a position on."""
     _at: int = field(default=-1, init=False)
     """Where it was read from, or what was asked for last."""
     _blocks: Iterator[Records] = field(default=iter(()), init=False)
@@ -42,7 +42,7 @@ class LineFetcher:
         """The records among which a line is; None where the file ends before it."""
         before, self._at = self._at, -1
         if offset >> SHIFT != before >> SHIFT or offset < before:
-            self._blocks, self._block = self.source.again(path, offset), None
+            self._blocks, self._block = self.again(path, offset), None
         while self._block is None or self._block.end <= line:
             self._block = next(self._blocks, None)
             if self._block is None:

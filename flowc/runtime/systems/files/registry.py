@@ -19,9 +19,9 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import takewhile
 from pathlib import Path
-from typing import Protocol
 
 from flowc.errors import EngineError, TransientError
+from flowc.runtime.contracts.opening import Facts
 from flowc.runtime.contracts.store import Entry, Store
 from flowc.runtime.contracts.target import Fenced
 from flowc.runtime.stores.files import SHIFT, keeps_bad_rows, unreadable
@@ -41,19 +41,6 @@ _TRIES = 5
 _FEW = 1000
 """Numbers up to which each is asked for by its name."""
 _UNFINISHED = (".tmp", ".part")
-
-
-class Facts(Protocol):
-    """What a stream remembers by name; see `flowc.runtime.contracts.state.StateStore`."""
-
-    def facts(self) -> dict[str, str]:
-        """What is remembered."""
-
-    def recall(self, names: Iterable[str]) -> dict[str, str]:
-        """Those of some names that there are."""
-
-    def remember(self, facts: Mapping[str, str]) -> None:
-        """Adds facts. Raises Fenced where others are stored under these names."""
 
 
 @dataclass

@@ -6,6 +6,9 @@ import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from glob import glob
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -16,9 +19,11 @@ from flowc.errors import DataError, EngineError, FlowcError
 from flowc.loadplan import FilesRead
 from flowc.runtime.badrows import first_indices
 from flowc.runtime.contracts.epoch import Range
+from flowc.runtime.contracts.opening import Facts, Opened, Opening
 from flowc.runtime.contracts.oversize import one_batch
-from flowc.runtime.contracts.source import STREAM, UNREAD, Membership, Polled, start_time
+from flowc.runtime.contracts.source import STREAM, UNREAD, Membership, NumberedSource, Polled, start_time
 from flowc.runtime.contracts.store import Entry, File
+from flowc.runtime.formats.csv.decode import CsvDecoder
 from flowc.runtime.formats.csv.header import csv_names
 from flowc.runtime.formats.csv.quotes import Quoting
 from flowc.runtime.formats.csv.records import Records, csv_records, records
@@ -46,7 +51,8 @@ from flowc.runtime.stores.files import (
 )
 from flowc.runtime.stores.folder import shown
 from flowc.runtime.stores.lines import TooLong, pieces
-from flowc.runtime.systems.files.registry import EVER, Facts, Known, Registry
+from flowc.runtime.systems.files.lines import LineFetcher
+from flowc.runtime.systems.files.registry import EVER, Known, Registry
 from flowc.stream import MAX_BYTES
 
 _LOOK = 1.0
@@ -402,6 +408,34 @@ class FileSource:
 
     def commit(self, written: Mapping[int, int], durable: Mapping[int, int]) -> None:
         """Nobody has to be told."""
+
+
+def open_source(opening: Opening) -> Opened:
+    """The files of one path, which decode CSV by the headers of the files, and read single lines again."""
+    plan, files = opening.plan, Files(opening.options, opening.root)
+    read = FilesRead(plan.connection, plan.address, plan.format, plan.read, plan.columns, plan.inferred)
+    source = FileSource(
+        plan.name, files, read, opening.facts, columns=opening.columns, start=opening.start, once=opening.once,
+        skips=opening.skips,
+    )  # fmt: skip
+    fetcher, ready = LineFetcher(source.again), cache(source.open)
+
+    def fetch(path: str, _: str, position: str, size: int) -> pa.RecordBatch:
+        ready()
+        return fetcher.fetch(path, int(position), size)
+
+    decoder = None
+    if plan.format == "csv":
+        decoder = CsvDecoder(plan.columns or (), csv_options(read, files), source.headers, plan.inferred)
+    return Opened(NumberedSource(source), decoder, fetch)
+
+
+def reach(options: Mapping[str, object]) -> str:
+    """How many files are below the folder. Raises EngineError where there is none."""
+    uri = str(options.get("uri", ""))
+    if not Path(uri).is_dir() and not glob(uri):
+        raise EngineError(f"there is no folder `{uri}`", code="connection-failed", help=f"create it: `mkdir -p {uri}`")
+    return f"files: {sum(1 for entry in Path(uri).rglob('*') if entry.is_file())} below {uri}"
 
 
 def unknown_file(source: str, facts: Mapping[str, str], position: int) -> bool:

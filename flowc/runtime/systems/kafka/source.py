@@ -5,15 +5,21 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from typing import Any
+
+import pyarrow as pa
 
 from flowc.errors import FlowcError, TransientError
 from flowc.runtime.calm import Calm
 from flowc.runtime.contracts.epoch import Range
-from flowc.runtime.contracts.source import Membership, Polled, start_time
+from flowc.runtime.contracts.opening import Opened, Opening
+from flowc.runtime.contracts.source import Membership, NumberedSource, Polled, start_time
 from flowc.runtime.extras import driver
 from flowc.runtime.systems.kafka import arrow
+from flowc.runtime.systems.kafka.brokers import brokers
 from flowc.runtime.systems.kafka.errors import failure, is_final, words
+from flowc.runtime.systems.kafka.fetch import Fetcher
 from flowc.runtime.systems.kafka.offsets import SECONDS, TopicLog
 from flowc.runtime.systems.kafka.options import held, is_incremental, secrets, settings
 from flowc.runtime.systems.kafka.topics import TopicId
@@ -401,3 +407,23 @@ class KafkaSource:
                 if time.monotonic() > until:
                     said = self.trouble or error.message
                     raise TransientError(f"`{self.name}`: {said}", code=error.code, help=error.help) from None
+
+
+def open_source(opening: Opening) -> Opened:
+    """A topic, of which single messages are read again by a client of its own."""
+    plan, options = opening.plan, opening.options
+    source = KafkaSource(
+        plan.name, plan.address, options, columns=opening.columns, start=opening.start, once=opening.once,
+        group=opening.group, max_bytes=opening.batch.max_bytes, fills=opening.batch.fills,
+    )  # fmt: skip
+
+    def fetch(topic: str, partition: str, position: str, size: int) -> pa.RecordBatch | None:
+        with closing(Fetcher(options)) as fetcher:
+            return fetcher.fetch(topic, int(partition), int(position), size)
+
+    return Opened(NumberedSource(source), fetch=fetch)
+
+
+def reach(options: Mapping[str, object]) -> str:
+    """What the brokers answer."""
+    return brokers(options)
