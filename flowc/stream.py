@@ -30,12 +30,18 @@ EXTRAS: Mapping[str, DataType] = {
 }
 """The columns that every source has beside the message's own."""
 
+
+def extra_types(*, numbered: bool) -> Mapping[str, DataType]:
+    """The types of `EXTRAS`; of a source that is not `numbered`, partitions and positions are text."""
+    return EXTRAS if numbered else {**EXTRAS, "_partition": TEXT, "_offset": TEXT}
+
+
 DEAD_LETTER: tuple[Column, ...] = (
     Column("stream", TEXT, nullable=False),
     Column("source", TEXT, nullable=False),
     Column("topic", TEXT, nullable=False),
-    Column("partition_number", BIGINT, nullable=False),
-    Column("message_offset", BIGINT, nullable=False),
+    Column("partition_name", TEXT, nullable=False),
+    Column("message_position", TEXT, nullable=False),
     Column("event_time", TIMESTAMPTZ),
     Column("message_key", DataType(Kind.BINARY)),
     Column("headers", TEXT),
@@ -144,7 +150,8 @@ class PositionSql:
 class LettersSql:
     """How the dead letters of one stream are looked at and taken out of their table.
 
-    What is filled in are whole numbers, `{offsets}` a list of them, and `{source}`, a finished literal in `sources`.
+    What is filled in are whole numbers, and finished literals: `{source}`, as in `sources`, `{partition}`,
+    `{position}`, `{start}` and `{end}`, and `{positions}`, a list of them.
     Letters are of the columns of `DEAD_LETTER`.
     """
 
@@ -160,9 +167,11 @@ class LettersSql:
     delete: str
     """Removes them."""
     overtaken: str
-    """Removes the letters of the messages from `{start}` up to, and without, `{end}` of a partition."""
+    """Removes the letters of the messages from `{start}` up to, and without, `{end}`: of positions that are numbers."""
     overtaking: str
     """How many letters `overtaken` would remove."""
+    positions: str
+    """The positions of all letters of a partition."""
     unjudged: str
     """Replaces the text `{note}` by `{by}` in the headers of all letters."""
     purge: str

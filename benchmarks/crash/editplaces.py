@@ -85,7 +85,7 @@ class Topic:
     address: str
     topic: str
     name = "bus"
-    letter = "message_offset"
+    letter = "message_position"
 
     @property
     def connection(self) -> str:

@@ -236,7 +236,7 @@ def timed(folder: Path, kind: _Timed, *, beside: bool = False) -> Iterator[Place
             return [kind.row(*row) for row in _rows("postgres", options, kind.query)]
 
         def late() -> list[Item]:
-            return [f"{id_}" for (id_,) in _rows("postgres", options, "SELECT message_offset FROM letters")]
+            return [f"{id_}" for (id_,) in _rows("postgres", options, "SELECT message_position FROM letters")]
 
         yield replace(
             out, held=(held,), stream=kind.stream + _BESIDE * beside, feed=kind.feed, reads=kind.reads,

@@ -37,7 +37,7 @@ _CATCH_UP = 600.0
 _COUNTS = """\
 SELECT (SELECT count(*) FROM events), (SELECT count(DISTINCT id) FROM events),
        (SELECT count(*) FROM flowc.dead_letters),
-       (SELECT count(DISTINCT (partition_number, message_offset)) FROM flowc.dead_letters)"""
+       (SELECT count(DISTINCT (partition_name, message_position)) FROM flowc.dead_letters)"""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from flowc.render.failure import error_object
 from flowc.render.style import Style, printable
 from flowc.render.tables import cut, table
 from flowc.runtime.contracts.letternotes import LEFT_OUT, TIME, parted, written
+from flowc.runtime.contracts.positions import plain
 from flowc.service.streams.deadletters import Counted, DeadLetters, Letter
 from flowc.service.streams.letterreplay import Replayed
 
@@ -52,7 +53,7 @@ def absent_text(stream: str, code: str, there: Sequence[str]) -> str:
 
 
 def _lines(letter: Letter, style: Style) -> Iterator[str]:
-    where = f"{letter['topic']}[{letter['partition_number']}] at {letter['message_offset']}"
+    where = f"{letter['topic']}[{letter['partition_name']}] at {letter['message_position']}"
     said = f"{letter['error_code']}, attempt {letter['attempt']}, {_time(letter['failed_at'])}"
     yield f"{style.paint('bold', printable(where))}: {printable(said)}"
     yield f"  {printable(letter['error'])}"
@@ -80,7 +81,7 @@ def letter_object(letter: Letter) -> dict[str, object]:
     headers, notes = parted(letter["headers"])
     return {
         "stream": _stream(letter), "source": letter["source"], "topic": letter["topic"],
-        "partition": letter["partition_number"], "offset": letter["message_offset"],
+        "partition": plain(letter["partition_name"]), "offset": plain(letter["message_position"]),
         "event_time": _time(letter["event_time"]), "code": letter["error_code"], "error": letter["error"],
         "attempt": letter["attempt"], "failed_at": _time(letter["failed_at"]),
         "key": _text(letter["message_key"]), "key_hex": _hex(letter["message_key"]),

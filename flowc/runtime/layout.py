@@ -19,3 +19,13 @@ def require_layout(table: Table | None, columns: Iterable[str]) -> None:
             help="use the version of flowc that created it; or drop flowc's own tables there, and what they "
             "store of applied versions, loads and streams is lost",
         )
+
+
+def require_letters(table: Table | None) -> None:
+    """Raises UsageError for a table of dead letters whose positions are numbers."""
+    if table is not None and table.column("message_offset") is not None:
+        raise UsageError(
+            f"another version of flowc created `{table.name}`: it keeps the positions of dead letters as numbers",
+            code="other-layout",
+            help="rename or drop that table, and flowc creates another; or have that version replay its letters first",
+        )

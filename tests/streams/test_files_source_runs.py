@@ -133,7 +133,7 @@ def test_dead_letters_keep_the_lines(tmp_path: Path) -> None:
     _report(made)
     tables = _rows(tmp_path, "SELECT name FROM sqlite_master WHERE name LIKE '%dead%'")
     (table,) = [str(row[0]) for row in tables if isinstance(row, tuple)]
-    found = _rows(tmp_path, f'SELECT topic, message FROM "{table}" ORDER BY message_offset')
+    found = _rows(tmp_path, f'SELECT topic, message FROM "{table}" ORDER BY message_position')
     assert json.dumps([[r[0], bytes(r[1]).decode()] for r in found if isinstance(r, tuple)]) == (
         '[["a.csv", "none,y"], ["a.csv", "2,z,z"]]'
     )

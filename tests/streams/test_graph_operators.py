@@ -320,8 +320,8 @@ def test_a_row_that_was_held_is_blamed_on_no_message(tmp_path: Path, divisor: st
     assert [(row["id"], row["n"]) for row in second.rows.to_pylist()] == [(0, 10_000), (1, 5_000), (100, 99)]
     assert second.dead is not None
     # The third message came too late for what is out.
-    letters = second.dead.select(["message_offset", "error_code"]).to_pylist()
-    assert [tuple(letter.values()) for letter in letters] == [(3, "late-row"), (4, "undecodable-message")]
+    letters = second.dead.select(["message_position", "error_code"]).to_pylist()
+    assert [tuple(letter.values()) for letter in letters] == [("3", "late-row"), ("4", "undecodable-message")]
     assert [text.split(" ")[0] for text in made.bad] == ["3", "4"]
     assert second.without is not None
     with pytest.raises(DataError, match="a row that came of no message"):

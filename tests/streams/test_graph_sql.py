@@ -170,7 +170,7 @@ def test_another_within_goes_on_with_what_is_remembered(within: str, passes: lis
 def _notes(found: Epoch) -> list[tuple[int, int]]:
     """The offset of each letter, and which dedupes had seen its message."""
     assert found.dead is not None
-    return [(row["message_offset"], parted(row["headers"])[1][JUDGED]) for row in found.dead.to_pylist()]
+    return [(int(row["message_position"]), parted(row["headers"])[1][JUDGED]) for row in found.dead.to_pylist()]
 
 
 def test_a_message_that_fails_before_a_dedupe_is_not_remembered_by_it() -> None:

@@ -9,12 +9,15 @@ from pathlib import Path
 import pytest
 
 from flowc.cli.opened import open_project
+from flowc.runtime.systems import open_database
 from flowc.service.streams.run import StreamReport, run_stream
 from tests.commands import Inside
-from tests.stores import Store
+from tests.stores import KINDS, Store
 from tests.streams.broker import acknowledged, send, twice
 from tests.streams.epochs import Cut
+from tests.streams.samples import samplelog
 from tests.streams.samples.registered import samples
+from tests.streams.shards import sequence
 
 __all__ = ["samples"]
 pytestmark = pytest.mark.usefixtures("samples")
@@ -105,3 +108,80 @@ def test_commands_know_a_queue_by_its_schema(project: Inside) -> None:
     done = project.flowc("rewind", "s", "--to", "earliest")
     assert done.code == 2, done.out
     assert "`source` cannot be read again: it forgets what is acknowledged" in done.err
+
+
+LOG = """
+connections: {{ log: {{ kind: samplelog }}, w: {connection} }}
+streams:
+  s:
+    source: {{ connection: log, stream: orders, columns: {{ id: bigint, n: bigint }} }}
+    sql: SELECT id, 60 / {divisor} AS part, _partition AS shard, _offset AS place FROM source
+    to: {{ connection: w, table: t, mode: append }}
+    on_error: dlq
+"""
+
+
+@pytest.fixture
+def shards(monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
+    """A stream of two shards of 20 messages, whose positions are neither as numbers nor as text in their order."""
+    names = ("shard-a", "shard-b")
+    messages = {name: [(100 * at + n, 60 * n) for n in range(20)] for at, name in enumerate(names)}
+    monkeypatch.setitem(samplelog.STREAMS, "orders", messages)
+    return names
+
+
+@pytest.mark.parametrize("store", KINDS, indirect=True)
+def test_dead_letters_keep_positions_that_are_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: Store, shards: tuple[str, str]
+) -> None:
+    """They are listed, shown, replayed and, by a rewind, removed. One in four messages divides by zero."""
+    monkeypatch.chdir(tmp_path)
+    project = Inside(tmp_path)
+
+    def write(divisor: str) -> None:
+        project.write("specs/s.yaml", LOG.format(connection=store.connection, divisor=divisor))
+
+    write("(n % 4)")
+    assert project.flowc("lint").code == 0
+    done = project.flowc("run", "s", "--once")
+    assert done.code == 0, done.err
+    bad = sorted((shard, sequence(shard, n)) for shard in shards for n in range(0, 20, 4))
+    kept = f"SELECT partition_name, message_position FROM {store.own('dead_letters')}"
+    assert sorted(store.rows(kept)) == bad
+    places = [(shard, sequence(shard, n)) for shard in shards for n in range(20) if n % 4]
+    assert sorted(store.rows("SELECT shard, place FROM t")) == sorted(places)
+    shown = project.flowc("dlq", "show", "s", "--json").json
+    assert sorted((letter["partition"], letter["offset"]) for letter in _letters(shown)) == bad
+    assert project.flowc("dlq", "replay", "s").code == 1, "they fail again"
+    assert store.rows(f"SELECT min(attempt), max(attempt) FROM {store.own('dead_letters')}") == [(2, 2)]
+    first = shards[0]
+    done = project.flowc("rewind", "s", "--to", f"{first}:{sequence(first, 7)}", "--yes")
+    assert done.code == 0, done.err + done.out
+    left = [place for place in bad if place not in [(first, sequence(first, n)) for n in (8, 12, 16)]]
+    assert sorted(store.rows(kept)) == left
+    write("(n % 4 + 1)")
+    done = project.flowc("dlq", "replay", "s", "--json")
+    assert done.code == 0, done.err + done.out
+    assert store.rows(kept) == []
+    assert project.flowc("run", "s", "--once").code == 0
+    every = sorted((shard, sequence(shard, n)) for shard in shards for n in range(20))
+    assert sorted(set(store.rows("SELECT shard, place FROM t"))) == every
+
+
+def _letters(shown: object) -> list[dict[str, object]]:
+    assert isinstance(shown, dict | list)
+    return shown["letters"] if isinstance(shown, dict) else shown
+
+
+def test_a_table_of_letters_with_numbers_is_refused(tmp_path: Path, shards: tuple[str, str]) -> None:
+    project, store = Inside(tmp_path), Store("sqlite", tmp_path, file="w")
+    project.write("specs/s.yaml", LOG.format(connection="{ kind: sqlite, path: w.sqlite }", divisor="n"))
+    database = open_database("sqlite", {"path": str(tmp_path / "w.sqlite")})
+    database.execute("CREATE TABLE flowc_dead_letters (stream TEXT, partition_number INT, message_offset INT)")
+    database.close()
+    for command in (["run", "s", "--once"], ["dlq", "list"], ["dlq", "replay", "s"]):
+        done = project.flowc(*command)
+        assert done.code, done.out
+        assert "other-layout" in done.err + done.out, command
+        assert "rename or drop that table" in done.err + done.out
+    assert store.rows("SELECT count(*) FROM flowc_dead_letters") == [(0,)]

@@ -173,15 +173,6 @@ def _rewind(place: str) -> Rewind:
         return rewind
 
 
-def test_dead_letters_of_what_has_no_numbers_are_refused(project: Inside, store: Store) -> None:
-    project.write("specs/s.yaml", SPEC.format(connection=store.connection, to=ONE) + "    on_error: dlq\n")
-    with _open() as whole:
-        report = run_stream(whole.checked, whole.ir, "s", whole.sessions)
-    assert report.error is not None
-    assert report.error.code == "not-runnable-yet"
-    assert report.error.message.endswith("dead letters tell the number of a message, and those of `source` have none")
-
-
 def test_what_a_worker_has_in_hand_is_told_by_numbers_alone(tmp_path: Path) -> None:
     """Nothing is blamed where positions are none, and nothing stands in the way of what is read or replayed."""
 

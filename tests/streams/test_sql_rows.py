@@ -101,12 +101,12 @@ def test_a_dead_letter_holds_what_is_known_of_its_message(tmp_path: Path) -> Non
     assert epoch.rows.to_pylist() == [{"id": 1, "n": 1}]
     assert epoch.dead is not None
     letters = epoch.dead.to_pylist()
-    assert [(row["message_offset"], row["error_code"]) for row in letters] == [
-        (71, "row-fails"), (72, "undecodable-message"),
+    assert [(row["message_position"], row["error_code"]) for row in letters] == [
+        ("71", "row-fails"), ("72", "undecodable-message"),
     ]  # fmt: skip
     first = letters[0]
     assert (first["stream"], first["source"]) == (f"{tmp_path.name}/s", "source")
-    assert (first["topic"], first["partition_number"]) == ("events", 3)
+    assert (first["topic"], first["partition_name"]) == ("events", "3")
     assert (first["message"], first["message_key"]) == (b'{"id": 2, "name": "x"}', b"k1")
     assert json.loads(first["headers"]) == [{"key": "h", "value": "01"}]
     assert (first["attempt"], first["failed_at"].timestamp() * 1e6) == (1, NOON + 5)

@@ -112,14 +112,16 @@ def test_bad_messages_become_dead_letters_in_the_same_transaction(
     warehouse = open_database("postgres", {"url": postgres})
     warehouse.open()
     letters = warehouse.query(
-        "SELECT message, error_code, partition_number AS part, message_offset FROM flowc.dead_letters"
+        "SELECT message, error_code, partition_name AS part, message_position FROM flowc.dead_letters"
     ).to_pylist()
     (count,) = warehouse.query("SELECT count(*) AS n FROM orders").to_pylist()
     warehouse.close()
     bad = {n for n in range(400) if n % 50 in (7, 8) or n % 40 == 2}
-    assert sorted(int(row["message_offset"]) * 2 + int(row["part"]) for row in letters) == sorted(bad)
+    assert sorted(int(row["message_position"]) * 2 + int(row["part"]) for row in letters) == sorted(bad)
     assert {row["error_code"] for row in letters} == {
         "undecodable-message", "function-failed", "value-does-not-fit",
     }  # fmt: skip
-    assert all(row["message"] in (b"{", _message(row["message_offset"] * 2 + int(row["part"]))) for row in letters)
+    assert all(
+        row["message"] in (b"{", _message(int(row["message_position"]) * 2 + int(row["part"]))) for row in letters
+    )
     assert count["n"] == 400 - len(bad)

@@ -242,7 +242,7 @@ def test_a_message_that_is_too_large_is_refused_and_nothing_is_seen(kafka: str, 
 
 def _dead() -> pa.RecordBatch:
     row = {
-        "stream": "s", "source": "source", "topic": "events", "partition_number": 3, "message_offset": 17,
+        "stream": "s", "source": "source", "topic": "events", "partition_name": "3", "message_position": "17",
         "event_time": datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC), "message_key": b"\x00k",
         "headers": '[{"key": "a", "value": "ff00"}, {"key": "b", "value": null}]', "message": b"not \xff json",
         "error_code": "undecodable-message", "error": "no", "attempt": 1,

@@ -235,10 +235,10 @@ def test_dead_letters_arrive_once(tmp_path: Path, bus: Bus, to: str, dead: str |
         assert ("flowc_offset", b"100") in (letter.headers() or [])
     elif dead is not None and "lake" in dead:
         (row,) = deltalake.DeltaTable(str(tmp_path / "lake" / "failed")).to_pyarrow_table().to_pylist()
-        assert (row["message"], row["message_key"], row["message_offset"]) == (b"no json", b"k", 100)
+        assert (row["message"], row["message_key"], row["message_position"]) == (b"no json", b"k", "100")
     else:
-        sql = f"SELECT message, message_key, message_offset FROM {name}"
-        assert _table("sqlite", str(tmp_path / "near.db"), sql) == [(b"no json", b"k", 100)]
+        sql = f"SELECT message, message_key, message_position FROM {name}"
+        assert _table("sqlite", str(tmp_path / "near.db"), sql) == [(b"no json", b"k", "100")]
 
 
 @pytest.mark.parametrize("kind", ["postgres", "sqlite"])

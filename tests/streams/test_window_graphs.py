@@ -152,7 +152,7 @@ def test_late_rows_become_dead_letters_whatever_becomes_of_bad_ones(on_error: st
     dead = [row for each in found if each.dead is not None for row in each.dead.to_pylist()]
     assert len(dead) == letters
     assert dead[0]["error_code"] == "late-row"
-    assert dead[0]["message_offset"] == 2
+    assert dead[0]["message_position"] == "2"
 
 
 GUIDES = [

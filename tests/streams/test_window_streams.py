@@ -74,8 +74,8 @@ def test_late_rows_are_dead_letters_where_that_is_said(tmp_path: Path) -> None:
     made = Computed(_stream(tmp_path, late="dlq", on_error="dlq"))
     epoch = _epoch(made, [{"id": 1, "name": "a"}, b"nothing"], 0, NOON + MINUTE)
     assert epoch.dead is not None
-    told = epoch.dead.select(["message_offset", "error_code"]).to_pylist()
-    assert [tuple(row.values()) for row in told] == [(100, "late-row"), (101, "undecodable-message")]
+    told = epoch.dead.select(["message_position", "error_code"]).to_pylist()
+    assert [tuple(row.values()) for row in told] == [("100", "late-row"), ("101", "undecodable-message")]
     assert epoch.late == 0
 
 

@@ -15,6 +15,7 @@ from flowc.catalog import Column, TableName
 from flowc.compiler.checked import CheckedStream, CheckedStreamSource
 from flowc.compiler.dialects import OWN
 from flowc.compiler.front.spec import SourceColumn
+from flowc.compiler.front.streamkinds import source_kind
 from flowc.compiler.front.streamspec import StreamSpec
 from flowc.compiler.ir import Apply, Lookup, Output, Source, Sql, Stream, TopicOutput
 from flowc.compiler.loads.changes import CODE, takes
@@ -69,7 +70,7 @@ from flowc.compiler.sql.types.relations import Field, Relation
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.loadplan import FunctionPlan
 from flowc.nodes import Changelog
-from flowc.stream import EXTRAS
+from flowc.stream import EXTRAS, extra_types
 from flowc.types import DataType, Kind
 
 BLOCKS = ("cdc",)
@@ -372,9 +373,9 @@ def _relations(
     stream: CheckedStream, sources: tuple[Source, ...], lookups: tuple[Lookup, ...]
 ) -> Iterator[tuple[str, Relation]]:
     """What the SQL can select from, by name."""
-    extras = tuple(Column(name, kind) for name, kind in EXTRAS.items())
     for source, checked in zip(sources, stream.sources, strict=True):
-        columns = None if source.columns is None else (*source.columns, *extras)
+        extras = extra_types(numbered=source_kind(source.kind).numbered).items()
+        columns = None if source.columns is None else (*source.columns, *(Column(*extra) for extra in extras))
         own, title = TableName(None, source.name), f"source `{source.name}`"
         yield source.name, Relation.of_table(own, columns, title, checked.spec.name.span)
     for each in stream.spec.lookups:

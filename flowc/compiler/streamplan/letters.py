@@ -14,7 +14,7 @@ from flowc.compiler.tables.ddl import cast
 from flowc.stream import DEAD_LETTER, LettersSql
 from flowc.types import TIMESTAMPTZ
 
-_ORDER = ("partition_number", "message_offset")
+_ORDER = ("partition_name", "message_position")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +39,16 @@ def letters_sql(
     every = f"{ident('stream')} = {_literal(stream, dialect)}"
     some = " AND ".join((every, *_conditions(chosen or Chosen(), dialect)))
     of_source, columns = f"{ident('source')} = {{source}}", idents(column.name for column in DEAD_LETTER)
-    partition, offset = (ident(name) for name in _ORDER)
-    behind = f"({partition} > {{partition}} OR ({partition} = {{partition}} AND {offset} > {{offset}}))"
-    between = f"{some} AND {of_source} AND {partition} = {{partition}} AND {offset} >= {{start}} AND {offset} < {{end}}"
+    partition, position = (ident(name) for name in _ORDER)
+    place = ", ".join(map(_sorted, (partition, position)))
+    behind = f"({place}) > ({_sorted('{partition}')}, {_sorted('{position}')})"
+    of_partition = f"{of_source} AND {partition} = {{partition}}"
+    from_start, to_end = (
+        f"({_sorted(position)}) {sign} ({_sorted(at)})" for sign, at in ((">=", "{start}"), ("<", "{end}"))
+    )
+    between = f"{some} AND {of_partition} AND {from_start} AND {to_end}"
     within = f"{ident('attempt')} <= {{attempts}}"
-    at = f"{every} AND {of_source} AND {partition} = {{partition}} AND {offset} IN ({{offsets}})"
+    at = f"{every} AND {of_partition} AND {position} IN ({{positions}})"
     parked = f"SUM(CASE WHEN {ident('attempt')} > {{attempts}} THEN 1 ELSE 0 END) AS {ident('parked')}"
     failed, code, headers = ident("failed_at"), ident("error_code"), ident("headers")
     times = f"MIN({failed}) AS {ident('oldest')}, MAX({failed}) AS {ident('newest')}"
@@ -51,19 +56,25 @@ def letters_sql(
         of,
         f"SELECT {code}, COUNT(*) AS {ident('letters')}, {times}, {parked} FROM {letters} WHERE {some} "
         f"GROUP BY {code} ORDER BY {code}",
-        f"SELECT {columns} FROM {letters} WHERE {some} ORDER BY {idents(('failed_at', 'source', *_ORDER))} "
+        f"SELECT {columns} FROM {letters} WHERE {some} ORDER BY {idents(('failed_at', 'source'))}, {place} "
         "LIMIT {limit}",
         f"SELECT {columns} FROM {letters} WHERE {some} AND {of_source} AND {behind} AND {within} "
-        f"ORDER BY {idents(_ORDER)} LIMIT {{limit}}",
+        f"ORDER BY {place} LIMIT {{limit}}",
         f"SELECT {columns} FROM {letters} WHERE {at}",
         f"DELETE FROM {letters} WHERE {at}",
         f"DELETE FROM {letters} WHERE {between}",
         f"SELECT COUNT(*) AS {ident('letters')} FROM {letters} WHERE {between}",
+        f"SELECT {position} FROM {letters} WHERE {every} AND {of_partition}",
         f"UPDATE {letters} SET {headers} = REPLACE({headers}, '{{note}}', '{{by}}') WHERE {every}",
         f"DELETE FROM {letters} WHERE {some}",
         f"SELECT COUNT(*) AS {ident('letters')} FROM {letters} WHERE {some}",
         tuple((source, text(source, dialect)) for source in sources),
     )
+
+
+def _sorted(text: str) -> str:
+    """The keys by which texts are sorted: shorter ones come first, so numbers stand in their order."""
+    return f"LENGTH({text}), {text}"
 
 
 def _conditions(chosen: Chosen, dialect: Dialect) -> Iterator[str]:

@@ -71,7 +71,9 @@ class Compute:
 
     def __post_init__(self) -> None:
         self.watermarks = Watermarks(self.plan.watermark, [source.name for source in self.plan.sources])
-        schemas = {s.name: schema_of(self.decoders[s.name].schema, s.extras) for s in self.plan.sources}
+        schemas = {
+            s.name: schema_of(self.decoders[s.name].schema, s.extras, numbered=s.numbered) for s in self.plan.sources
+        }
         self.graph = Graph(self.plan, schemas, self.lookups, self.functions, self.build)
         self._takes = taken(self.plan.targets) if self.graph.traces else ()
 

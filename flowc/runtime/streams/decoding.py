@@ -39,7 +39,7 @@ def read(
     """
     unread = _unread(messages)
     if len(unread) == messages.num_rows:
-        rows = empty_of(schema_of(decoding.schema, _wanted(source)))
+        rows = empty_of(schema_of(decoding.schema, _wanted(source), numbered=source.numbered))
         none = pa.array([], pa.int64())
         return Decoded(rows, none, unread, none), rows
     decoded = _decoded(decoding, messages, unread) if unread else decoding.decode(messages)
@@ -48,9 +48,10 @@ def read(
     return decoded, _beside(source, messages, decoded)
 
 
-def schema_of(decoded: pa.Schema, extras: Sequence[str]) -> pa.Schema:
+def schema_of(decoded: pa.Schema, extras: Sequence[str], *, numbered: bool = True) -> pa.Schema:
     """What the SQL reads: the decoded columns and those beside them."""
-    return pa.schema([*decoded, *(pa.field(name, _EXTRA_TYPES[name]) for name in extras)])
+    types = _EXTRA_TYPES if numbered else {**_EXTRA_TYPES, "_partition": pa.string(), "_offset": pa.string()}
+    return pa.schema([*decoded, *(pa.field(name, types[name]) for name in extras)])
 
 
 def columns_of(source: SourcePlan, *, letters: bool = False) -> tuple[str, ...]:

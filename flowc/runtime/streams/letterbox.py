@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate, groupby
+from itertools import accumulate, chain, groupby
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,15 +16,16 @@ from flowc.runtime.contracts.database import Database
 from flowc.runtime.contracts.epoch import Partition, Range
 from flowc.runtime.contracts.letternotes import LEFT_OUT, TIME, Header, parted
 from flowc.runtime.contracts.oversize import one_batch
+from flowc.runtime.contracts.positions import plain
 from flowc.runtime.contracts.source import UNREAD
 from flowc.runtime.fit import fit
 from flowc.runtime.instants import FIRST, LAST, instants
+from flowc.runtime.names import literal
 from flowc.runtime.streams.letters import SCHEMA, timed
 from flowc.stream import DEAD_LETTER, MAX_BYTES, LettersSql
 
 _HEADERS = pa.list_(pa.struct([("key", pa.string()), ("value", pa.binary())]))
-_PLACE = ("source", "partition_number", "message_offset")
-_NO_PLACE = -1
+_PLACE = ("source", "partition_name", "message_position")
 
 
 def fitted(table: pa.Table) -> pa.RecordBatch:
@@ -40,8 +41,9 @@ def _told(letters: pa.RecordBatch) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(list(given.values()), schema=SCHEMA)
 
 
-def messages_of(letters: pa.RecordBatch) -> pa.RecordBatch:
-    """The messages that letters were, as a source gives them."""
+def messages_of(letters: pa.RecordBatch, *, numbered: bool) -> pa.RecordBatch:
+    """The messages that letters of one source were, as the source gives them; `numbered` is that of its plan."""
+    partitions, positions = letters.column("partition_name"), letters.column("message_position")
     parts = [parted(text) for text in letters.column("headers").to_pylist()]
     told = pa.array([notes.get(TIME) for _, notes in parts], pa.int64())
     times, odd = instants(told, "ms")
@@ -50,8 +52,8 @@ def messages_of(letters: pa.RecordBatch) -> pa.RecordBatch:
             "_value": letters.column("message"),
             "_key": letters.column("message_key"),
             "_headers": pa.array([_headers(own) for own, _ in parts], _HEADERS),
-            "_partition": letters.column("partition_number").cast(pa.int32()),
-            "_offset": letters.column("message_offset"),
+            "_partition": partitions.cast(pa.int32()) if numbered else partitions,
+            "_offset": positions.cast(pa.int64()) if numbered else positions,
             "_event_ts": pc.coalesce(letters.column("event_time"), times),
             "_event_ms": pc.if_else(odd, told, pa.scalar(None, pa.int64())),
             "_topic": letters.column("topic"),
@@ -64,7 +66,7 @@ def messages_of(letters: pa.RecordBatch) -> pa.RecordBatch:
 
 
 Fetch = Callable[[str, str, str, str, int], pa.RecordBatch | None]
-"""Of a source, a topic, a partition, an offset and a size, the message that stands there; None where it does not.
+"""Of a source, a topic, a partition, a position and a size, the message that stands there; None where it does not.
 
 What of it is not given is as its letter has it; with `_unread`, it cannot be read still.
 """
@@ -85,7 +87,7 @@ def found_again(messages: pa.RecordBatch, letters: pa.RecordBatch, fetch: Fetch)
 
 def _stood(letters: pa.RecordBatch, at: int) -> tuple[str, str, str, str]:
     source, topic, partition, offset = (letters.column(name)[at].as_py() for name in ("source", "topic", *_PLACE[1:]))
-    return source, topic, str(partition), str(offset)
+    return source, topic, partition, offset
 
 
 def _lost(told: pa.RecordBatch, size: int) -> pa.RecordBatch:
@@ -114,22 +116,38 @@ def _headers(own: Sequence[Header]) -> list[Header] | None:
 
 def failed_again(dead: pa.RecordBatch, before: pa.RecordBatch, stream: str) -> pa.RecordBatch:
     """Letters of replayed messages: those of `stream`, each one attempt older than it was before."""
-    attempts = dict(zip(zip(*(before.column(name).to_pylist() for name in _PLACE), strict=True),
-                        before.column("attempt").to_pylist(), strict=True))  # fmt: skip
-    places = zip(*(dead.column(name).to_pylist() for name in _PLACE), strict=True)
+    attempts = dict(zip(places_of(before), before.column("attempt").to_pylist(), strict=True))
     given = {name: dead.column(name) for name in SCHEMA.names}
     given["stream"] = pa.repeat(pa.scalar(stream), dead.num_rows)
-    given["attempt"] = pa.array([attempts[place] + 1 for place in places], pa.int32())
+    given["attempt"] = pa.array([attempts[place] + 1 for place in places_of(dead)], pa.int32())
     return pa.RecordBatch.from_arrays(list(given.values()), schema=SCHEMA)
 
 
 def ranges_of(letters: pa.RecordBatch) -> tuple[Range, ...]:
-    """The messages that letters are of."""
-    places = sorted(set(zip(*(letters.column(name).to_pylist() for name in _PLACE), strict=True)))
-    runs = groupby(enumerate(places), key=lambda each: (*each[1][:2], each[1][2] - each[0]))
-    found = ([place for _, place in run] for _, run in runs)
-    firsts = ((*run[0], run[-1][2] + 1) for run in found)
-    return tuple(Range.numbered(source, partition, start, end) for source, partition, start, end in firsts)
+    """The messages that letters are of; see `positions_of`."""
+    partitions: dict[Partition, set[int | str]] = {}
+    for source, partition, position in places_of(letters):
+        partitions.setdefault((source, partition), set()).add(plain(position))
+    return tuple(range_ for at, positions in sorted(partitions.items()) for range_ in _ranges(at, positions))
+
+
+def _ranges(at: Partition, positions: Iterable[int | str]) -> Iterator[Range]:
+    """Numbers that follow each other are one range, and each text is one that ends where it starts."""
+    numbers = sorted(position for position in positions if isinstance(position, int))
+    for _, run in groupby(enumerate(numbers), key=lambda each: each[1] - each[0]):
+        whole = [number for _, number in run]
+        yield Range(*at, str(whole[0]), str(whole[-1] + 1))
+    yield from (Range(*at, text, text) for text in sorted(each for each in positions if isinstance(each, str)))
+
+
+def positions_of(range_: Range) -> Sequence[str]:
+    """The positions of the messages of a range that `ranges_of` made."""
+    return [range_.start] if not range_.moves else [*map(str, range(int(range_.start), int(range_.end)))]
+
+
+def places_of(letters: pa.RecordBatch) -> list[tuple[str, str, str]]:
+    """Source, partition and position of each letter."""
+    return list(zip(*(letters.column(name).to_pylist() for name in _PLACE), strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +172,8 @@ class LetterBox:
     passed_over: int = field(default=0, init=False)
     """How many were not given."""
     _sources: list[tuple[str, str]] = field(init=False)
-    _at: tuple[int, int] = field(default=(_NO_PLACE, _NO_PLACE), init=False)
+    _at: tuple[str, str] = field(default=("", ""), init=False)
+    """Partition and position of the last letter that was given."""
 
     def __post_init__(self) -> None:
         self._sources = list(self.sql.sources)
@@ -165,18 +184,19 @@ class LetterBox:
     def next(self) -> Batch | None:
         """The next letters of one source, one for each message; None at the end."""
         while self._sources:
-            partition, offset = self._at
+            partition, position = map(self._literal, self._at)
             query = self.sql.following.format(
-                source=self._sources[0][1], partition=partition, offset=offset, attempts=self.attempts, limit=self.limit
-            )
+                source=self._sources[0][1], partition=partition, position=position, attempts=self.attempts,
+                limit=self.limit,
+            )  # fmt: skip
             letters = _together(fitted(self.database.query(query)))
             if letters.num_rows:
-                self._at = letters.column("partition_number")[-1].as_py(), letters.column("message_offset")[-1].as_py()
+                self._at = letters.column("partition_name")[-1].as_py(), letters.column("message_position")[-1].as_py()
                 letters = self._wanted(single(letters))
                 if letters.num_rows:
                     return Batch(letters, ranges_of(letters))
                 continue
-            self._sources, self._at = self._sources[1:], (_NO_PLACE, _NO_PLACE)
+            self._sources, self._at = self._sources[1:], ("", "")
         return None
 
     def _wanted(self, letters: pa.RecordBatch) -> pa.RecordBatch:
@@ -198,7 +218,7 @@ class LetterBox:
         Raises TransientError, with `exactly`, where there is none of one of them any more.
         """
         gone = sum(self.database.execute(statement) for statement in self._filled(self.sql.delete, ranges))
-        if exactly and gone < sum(len(_offsets(range_)) for range_ in ranges):
+        if exactly and gone < sum(len(positions_of(range_)) for range_ in ranges):
             message = f"dead letters in `{self.sql.table}` were removed while they were replayed"
             raise TransientError(message, code="stream-fenced", help="nothing was written; replay again")
 
@@ -206,13 +226,11 @@ class LetterBox:
         literals = dict(self.sql.sources)
         by_partition = groupby(sorted(ranges, key=lambda range_: range_.at), key=lambda range_: range_.at)
         for (source, partition), own in by_partition:
-            offsets = ", ".join(str(offset) for range_ in own for offset in _offsets(range_))
-            yield template.format(source=literals[source], partition=partition, offsets=offsets)
+            positions = ", ".join(self._literal(text) for range_ in own for text in positions_of(range_))
+            yield template.format(source=literals[source], partition=self._literal(partition), positions=positions)
 
-
-def _offsets(range_: Range) -> range:
-    """Those of letters: only messages that are numbered have any."""
-    return range(int(range_.start), int(range_.end))
+    def _literal(self, text: str) -> str:
+        return literal(text, self.database.kind)
 
 
 def _together(letters: pa.RecordBatch) -> pa.RecordBatch:
@@ -223,8 +241,15 @@ def _together(letters: pa.RecordBatch) -> pa.RecordBatch:
 
 def single(letters: pa.RecordBatch) -> pa.RecordBatch:
     """One letter for each message: that of the most attempts. A stream that was rewound may have several."""
-    order = [(name, "ascending") for name in (*_PLACE, "attempt")]
-    letters = letters.take(pc.sort_indices(letters, sort_keys=order))
-    places = list(zip(*(letters.column(name).to_pylist() for name in _PLACE), strict=True))
+    sizes = (pc.binary_length(letters.column(name)) for name in _PLACE[1:])
+    keys = [
+        letters.column("source"),
+        *chain(*zip(sizes, map(letters.column, _PLACE[1:]), strict=True)),
+        letters.column("attempt"),
+    ]
+    names = [str(number) for number in range(len(keys))]
+    order = pc.sort_indices(pa.table(keys, names), sort_keys=[(name, "ascending") for name in names])
+    letters = letters.take(order)
+    places = places_of(letters)
     last = [index for index, place in enumerate(places) if places[index + 1 : index + 2] != [place]]
     return letters.take(pa.array(last, pa.int64()))

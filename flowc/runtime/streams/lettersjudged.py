@@ -15,12 +15,12 @@ from typing import TypeVar
 import pyarrow as pa
 
 from flowc.errors import TransientError
-from flowc.runtime.contracts.epoch import Epoch, Intent, Partition, Range
+from flowc.runtime.contracts.epoch import Epoch, Intent, Range
 from flowc.runtime.contracts.source import Polled
 from flowc.runtime.contracts.target import Fenced
 from flowc.runtime.streams.begin import intends
 from flowc.runtime.streams.decoding import Decoding
-from flowc.runtime.streams.letterbox import found_again, messages_of, ranges_of
+from flowc.runtime.streams.letterbox import places_of, positions_of, ranges_of
 from flowc.runtime.streams.lettersrun import LettersRun, by_source
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.state.store import DatabaseStore
@@ -67,8 +67,8 @@ class JudgedRun(LettersRun):
         raise AssertionError
 
     def _polled(self, intent: Intent, letters: pa.RecordBatch) -> Polled:
-        messages = found_again(messages_of(letters), letters, self.fetch)
-        return Polled(letters.column("source")[0].as_py(), messages, intent.ranges, time.time())
+        source = letters.column("source")[0].as_py()
+        return Polled(source, self._messages(source, letters), intent.ranges, time.time())
 
     def _judged(self, intent: Intent, parts: Sequence[pa.RecordBatch], polled: Sequence[Polled]) -> Intent:
         """The intent, stored with the state of the stream behind it."""
@@ -124,8 +124,8 @@ class JudgedRun(LettersRun):
 
     def _epoch(self, intent: Intent, letters: pa.RecordBatch) -> Epoch:
         marked = (range_ for range_ in intent.ranges if range_.log == _REPEAT)
-        gone = {(range_.at, n) for range_ in marked for n in range(int(range_.start), int(range_.end))}
-        kept = letters.filter(pa.array([place not in gone for place in _places(letters)], pa.bool_()))
+        gone = {(*range_.at, position) for range_ in marked for position in positions_of(range_)}
+        kept = letters.filter(pa.array([place not in gone for place in places_of(letters)], pa.bool_()))
         self.repeats += letters.num_rows - kept.num_rows
         return super()._epoch(intent, kept)
 
@@ -140,8 +140,3 @@ def _told(parts: Sequence[pa.RecordBatch], repeats: Sequence[pa.Array]) -> tuple
         kept = pa.array([place not in gone for place in range(letters.num_rows)], pa.bool_())
         ranges += ranges_of(letters.filter(kept))
     return tuple(ranges)
-
-
-def _places(letters: pa.RecordBatch) -> list[tuple[Partition, int]]:
-    columns = (letters.column(name).to_pylist() for name in ("source", "partition_number", "message_offset"))
-    return [((source, str(partition)), offset) for source, partition, offset in zip(*columns, strict=True)]

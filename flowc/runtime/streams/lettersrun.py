@@ -197,9 +197,14 @@ class LettersRun:
 
     def _made(self, intent: Intent, letters: pa.RecordBatch) -> Epoch:
         source = letters.column("source")[0].as_py() if letters.num_rows else self.plan.sources[0].name
-        messages = found_again(messages_of(letters), letters, self.fetch)
+        messages = self._messages(source, letters)
         epoch = self.compute(Polled(source, messages, intent.ranges, time.time()), intent)
         return self._again(epoch, letters)
+
+    def _messages(self, source: str, letters: pa.RecordBatch) -> pa.RecordBatch:
+        """The messages of the letters of a source."""
+        numbered = all(plan.numbered for plan in self.plan.sources if plan.name == source)
+        return found_again(messages_of(letters, numbered=numbered), letters, self.fetch)
 
     def _again(self, epoch: Epoch, letters: pa.RecordBatch) -> Epoch:
         """The epoch whose dead letters are those that failed again."""

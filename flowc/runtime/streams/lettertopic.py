@@ -147,7 +147,7 @@ def _read(message: Mapping[str, Any]) -> dict[str, Any] | None:
     kept += [note(key, int(value)) for key, value in headers if key in NOTES]
     return {
         "stream": told["stream"], "source": told["source"], "topic": told["topic"],
-        "partition_number": int(told["partition"]), "message_offset": int(told["offset"]),
+        "partition_name": told["partition"], "message_position": told["offset"],
         "event_time": _time(told["event_time"]) if "event_time" in told else None,
         "message_key": message["_key"], "headers": written(kept), "message": message["_value"],
         "error_code": told["error_code"], "error": told.get("error", ""), "attempt": int(told["attempt"]),

@@ -12,6 +12,7 @@ from flowc.compiler.streamplan.targets import LiveTableOf, letters_apply
 from flowc.compiler.tables.difference import differences, not_a_table
 from flowc.diagnostics import Reporter, Severity
 from flowc.errors import UsageError
+from flowc.runtime.layout import require_letters
 from flowc.stream import DEAD_LETTER
 
 
@@ -44,7 +45,9 @@ def demand_tables(stream: Stream, live: LiveTableOf, *, letters: bool) -> None:
         _demand(apply, columns or (), live(apply.target), stream)
     kept = letters_apply(stream) if letters else None
     if kept is not None:
-        _demand(kept, DEAD_LETTER, live(kept.target), stream)
+        table = live(kept.target)
+        require_letters(table)
+        _demand(kept, DEAD_LETTER, table, stream)
 
 
 def _demand(apply: Apply, columns: Sequence[Column], live: Table | None, stream: Stream) -> None:

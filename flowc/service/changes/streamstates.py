@@ -185,7 +185,10 @@ def _unused(restored: Restored, held: Sequence[Held]) -> Sequence[str]:
 
 def _states(stream: Stream, plan: StreamPlan) -> States:
     lookups, functions = planning(stream)
-    schemas = {each.name: schema_of(decoded_schema(each.columns or ()), each.extras) for each in plan.sources}
+    schemas = {
+        each.name: schema_of(decoded_schema(each.columns or ()), each.extras, numbered=each.numbered)
+        for each in plan.sources
+    }
     return States.of(plan, built(plan.nodes, schemas, lookups, functions))
 
 

@@ -17,6 +17,7 @@ from flowc.loadplan import kept_name
 from flowc.runtime.contracts.database import Database, TableStore
 from flowc.runtime.contracts.oversize import one_batch
 from flowc.runtime.fit import fit
+from flowc.runtime.layout import require_letters
 from flowc.runtime.streams.letterbox import fitted
 from flowc.runtime.streams.lettertopic import TopicLetters
 from flowc.service.access.sessions import Sessions
@@ -124,8 +125,9 @@ class DeadLetters:
             message = f"dead letters in `{self.kept}` cannot be read by this version"
             raise UsageError(message, code="not-runnable-yet", help="keep them in a table of a database")
         database.open()
-        if database.table(self.kept.table) is None:
+        if (table := database.table(self.kept.table)) is None:
             return None
+        require_letters(table)
         sources = [source.name for source in self.plan.sources]
         return letters_sql(self.kept_name, self.kept.table, self.kept.kind, sources, chosen)
 

@@ -6,15 +6,23 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from flowc.runtime.contracts.epoch import Epoch
+import pyarrow as pa
+
+from flowc.runtime.contracts.database import Database
+from flowc.runtime.contracts.epoch import Epoch, Range
 from flowc.runtime.contracts.letternotes import unjudged
+from flowc.runtime.contracts.positions import NUMBERS
 from flowc.runtime.contracts.target import Writer
+from flowc.runtime.names import literal
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.runtime.streams.targets.lettertable import table_of
 from flowc.service.access.sessions import Sessions
 from flowc.service.streams.deadletters import DeadLetters, kept_by
 from flowc.service.streams.moves import Move
 from flowc.stream import LettersSql, StreamPlan
+
+_TOGETHER = 5_000
+"""Letters of one statement, whose positions stand in it."""
 
 
 @dataclass
@@ -41,8 +49,7 @@ class Overtaken:
         sql = self.letters.sql() if self.letters is not None else None
         if self.writer is None or sql is None:
             return 0
-        found = [self.writer.database.query(each) for each in _filled(sql.overtaking, sql, moves)]
-        return sum(int(counted.column(0)[0].as_py()) for counted in found)
+        return sum(_counted(move, sql, self.writer.database) for move in moves if move.back)
 
     @contextmanager
     def removed_by(self, writer: Writer, moves: Callable[[], Sequence[Move]]) -> Iterator[None]:
@@ -61,7 +68,9 @@ class Overtaken:
 
         def beside(epoch: Epoch) -> None:
             first(epoch)
-            self.removed = sum(table.database.execute(each) for each in _filled(sql.overtaken, sql, moves()))
+            # Of a log that is gone, what the letters are of is gone.
+            back = [move for move in moves() if move.back]
+            self.removed = sum(_removed(move, sql, table.database) for move in back)
             if self.letters is not None and self.letters.plan.stateful:
                 for note, by in unjudged().items():  # the move drops what these nodes remember
                     table.database.execute(sql.unjudged.format(note=note, by=by))
@@ -79,10 +88,34 @@ def _table(writer: Writer) -> DatabaseWriter | None:
     return table if table is not None and (table.plan.dead is not None or table.plan.letters) else None
 
 
-def _filled(template: str, sql: LettersSql, moves: Sequence[Move]) -> Iterator[str]:
-    literals = dict(sql.sources)
-    for move in moves:
-        if move.back:  # of a log that is gone, what the letters are of is gone
-            yield template.format(
-                source=literals[move.source], partition=move.partition, start=move.after, end=move.before
-            )
+def _counted(move: Move, sql: LettersSql, database: Database) -> int:
+    """How many letters there are of what a move reads again."""
+    if move.order is not NUMBERS:
+        return len(_positions(move, sql, database))
+    return int(database.query(_filled(sql.overtaking, move, sql, database)).column(0)[0].as_py())
+
+
+def _removed(move: Move, sql: LettersSql, database: Database) -> int:
+    """Removes them; returns how many there were."""
+    if move.order is NUMBERS:
+        return database.execute(_filled(sql.overtaken, move, sql, database))
+    found, count = sorted({*_positions(move, sql, database)}), 0
+    for first in range(0, len(found), _TOGETHER):
+        listed = ", ".join(literal(text, database.kind) for text in found[first : first + _TOGETHER])
+        count += database.execute(_filled(sql.delete, move, sql, database, positions=listed))
+    return count
+
+
+def _positions(move: Move, sql: LettersSql, database: Database) -> list[str]:
+    """The positions of the letters of what a move reads again, which the source alone can order."""
+    positions = database.query(_filled(sql.positions, move, sql, database)).column(0).cast(pa.string())
+    partitions = pa.repeat(pa.scalar(move.partition), len(positions))
+    messages = pa.RecordBatch.from_arrays([partitions, positions.combine_chunks()], names=["_partition", "_offset"])
+    again = move.order.within(messages, [Range(*move.at, move.after, move.before)])
+    found: list[str] = messages.column("_offset").filter(again).to_pylist()
+    return found
+
+
+def _filled(template: str, move: Move, sql: LettersSql, database: Database, **more: str) -> str:
+    partition, start, end = (literal(text, database.kind) for text in (move.partition, move.after, move.before))
+    return template.format(source=dict(sql.sources)[move.source], partition=partition, start=start, end=end, **more)

@@ -202,7 +202,12 @@ def typed(stream: Stream) -> Stream:
 def _columns(stream: Stream) -> dict[str, tuple[Column, ...]]:
     """The columns of each source and of what each node gives."""
     found = {source.name: source.columns or () for source in stream.sources}
-    schemas = {name: schema_of(decoded_schema(columns), stream.extras) for name, columns in found.items()}
+    schemas = {
+        source.name: schema_of(
+            decoded_schema(source.columns or ()), stream.extras, numbered=source_kind(source.kind).numbered
+        )
+        for source in stream.sources
+    }
     lookups, functions = planning(stream)
     for node in built(sql_nodes(stream), schemas, lookups, functions, passing=True):
         if isinstance(node.operator, Query):

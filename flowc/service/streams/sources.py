@@ -11,7 +11,6 @@ from flowc.compiler.ir import Source as Node
 from flowc.compiler.streamplan.state import Owner, state_plan
 from flowc.errors import UsageError
 from flowc.runtime.contracts.opening import Facts, Opened, Opening
-from flowc.runtime.contracts.positions import NUMBERS
 from flowc.runtime.contracts.queue import Queue
 from flowc.runtime.contracts.source import Source
 from flowc.runtime.formats.json.decode import JsonDecoder
@@ -71,10 +70,6 @@ def opened_sources(
     decoders: dict[str, Decoding] = {}
     for source in plan.sources:
         opened = opened_source(source, plan, sessions, once=once, facts=facts)
-        if plan.on_error == "dlq" and not isinstance(opened.source, Queue) and opened.source.order is not NUMBERS:
-            message = f"stream `{plan.name}` cannot run yet: dead letters tell the number of a message, and those of "
-            message += f"`{source.name}` have none"
-            raise UsageError(message, code="not-runnable-yet", help="`on_error: drop`, or `fail`")
         readers[source.name] = reader_of(opened.source, plan.batch, once=once)
         decoders[source.name] = decoding(opened, source)
     return readers, decoders

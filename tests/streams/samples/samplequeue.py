@@ -10,8 +10,7 @@ import pyarrow as pa
 
 from flowc.runtime.contracts.opening import Opened, Opening
 from tests.streams.broker import Broker, acknowledged
-
-_TYPES = {"_key": pa.binary(), "_headers": pa.list_(pa.struct([("key", pa.string()), ("value", pa.binary())]))}
+from tests.streams.samples.columns import with_columns
 
 
 @dataclass
@@ -22,10 +21,7 @@ class SampleQueue(Broker):
 
     def receive(self, max_rows: int, max_wait: float, max_bytes: int) -> pa.RecordBatch | None:
         batch = super().receive(max_rows, max_wait, max_bytes)
-        for name, kind in _TYPES.items():
-            if batch is not None and name in self.columns:
-                batch = batch.append_column(pa.field(name, kind), pa.nulls(batch.num_rows, kind))
-        return batch
+        return None if batch is None else with_columns(batch, self.columns)
 
 
 def open_source(opening: Opening) -> Opened:

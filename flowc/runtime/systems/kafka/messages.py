@@ -25,8 +25,8 @@ Message = dict[str, Any]
 Headers = list[tuple[str, bytes | None]]
 _SHORT = 100
 _HEADERS = (
-    ("stream", "stream"), ("source", "source"), ("topic", "topic"), ("partition", "partition_number"),
-    ("offset", "message_offset"), ("event_time", "event_time"), ("error_code", "error_code"), ("error", "error"),
+    ("stream", "stream"), ("source", "source"), ("topic", "topic"), ("partition", "partition_name"),
+    ("offset", "message_position"), ("event_time", "event_time"), ("error_code", "error_code"), ("error", "error"),
     ("attempt", "attempt"), ("failed_at", "failed_at"),
 )  # fmt: skip
 """What is told of a dead letter, as `flowc_…`, and the column that it is in."""
