@@ -185,3 +185,29 @@ def test_a_table_of_letters_with_numbers_is_refused(tmp_path: Path, shards: tupl
         assert "other-layout" in done.err + done.out, command
         assert "rename or drop that table" in done.err + done.out
     assert store.rows("SELECT count(*) FROM flowc_dead_letters") == [(0,)]
+
+
+@pytest.mark.parametrize("to", [ONE, TWO])
+def test_rows_that_were_never_messages_come_beside_messages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shards: tuple[str, str], to: str
+) -> None:
+    """One in four fails, becomes a letter whatever it was, and is replayed."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(samplelog.STREAMS, "snapshots", samplelog.STREAMS["orders"])
+    project, store = Inside(tmp_path), Store("sqlite", tmp_path, file="w")
+
+    def write(divisor: str) -> None:
+        spec = LOG.format(connection="{ kind: sqlite, path: w.sqlite }", divisor=divisor)
+        project.write("specs/s.yaml", spec.replace("stream: orders", "stream: snapshots").replace(ONE, to))
+
+    write("(n % 4)")
+    done = project.flowc("run", "s", "--once")
+    assert done.code == 0, done.err
+    wanted = [(100 * at + n, 60 // (n % 4)) for at in range(2) for n in range(20) if n % 4]
+    assert store.rows("SELECT id, part FROM t ORDER BY id") == wanted
+    assert store.rows("SELECT count(*) FROM flowc_dead_letters") == [(10,)]
+    write("(n % 4 + 1)")
+    done = project.flowc("dlq", "replay", "s")
+    assert done.code == 0, done.err + done.out
+    ids = [(100 * at + n,) for at in range(2) for n in range(20)]
+    assert store.rows("SELECT id FROM t ORDER BY id") == ids

@@ -27,6 +27,9 @@ RAW = ("_value", "_key", "_headers", "_partition", "_offset", "_event_ts")
 `key` and `value`), `_partition` (int32) and `_offset` (int64) where these are numbers, else what the source's order
 reads, `_event_ts` (timestamp, microseconds in UTC).
 
+Rows that were never messages, such as those of a snapshot, are structs in `_value`, whose fields go into the columns of
+their names. All values of one batch are of one type; the next batch may be of the other.
+
 Beside these, `_event_ms` (int64) is what the broker said in milliseconds where that is outside of the years 1 to 9999:
 `_event_ts` is NULL there. `_unread` (of `UNREAD`) is the reason why a message could not be read at all, and has no
 `_value`."""

@@ -12,6 +12,7 @@ from flowc.nodes import TIME
 from flowc.runtime.arrow import empty_of
 from flowc.runtime.badrows import BadRow
 from flowc.runtime.contracts.decoder import Decoded
+from flowc.runtime.formats.parquet.decode import ParquetDecoder
 from flowc.runtime.streams.eventtime import event_times, timed
 from flowc.stream import SourcePlan
 
@@ -42,7 +43,7 @@ def read(
         rows = empty_of(schema_of(decoding.schema, _wanted(source), numbered=source.numbered))
         none = pa.array([], pa.int64())
         return Decoded(rows, none, unread, none), rows
-    decoded = _decoded(decoding, messages, unread) if unread else decoding.decode(messages)
+    decoded = _decoded(source, decoding, messages, unread) if unread else _rows(source, decoding, messages)
     if TIME in _wanted(source):
         decoded = timed(source, messages, decoded, needed=needed, latest=latest)
     return decoded, _beside(source, messages, decoded)
@@ -104,9 +105,18 @@ def _unread(messages: pa.RecordBatch) -> tuple[BadRow, ...]:
     return tuple(BadRow(at, each["code"], each["message"]) for at, each in found)
 
 
-def _decoded(decoding: Decoding, messages: pa.RecordBatch, unread: Sequence[BadRow]) -> Decoded:
+def _rows(source: SourcePlan, decoding: Decoding, messages: pa.RecordBatch) -> Decoded:
+    """The rows of messages, some of which were never bytes: structs are fitted to the columns as they are."""
+    values = messages.column("_value")
+    if not pa.types.is_struct(values.type):
+        return decoding.decode(messages)
+    found = ParquetDecoder(source.columns or ()).decode(values)
+    return replace(found, batch=found.batch.cast(decoding.schema))
+
+
+def _decoded(source: SourcePlan, decoding: Decoding, messages: pa.RecordBatch, unread: Sequence[BadRow]) -> Decoded:
     """Messages of which some could not be read."""
     there = pc.indices_nonzero(messages.column("_unread").is_null()).cast(pa.int64())
-    found = decoding.decode(messages.take(there))
+    found = _rows(source, decoding, messages.take(there))
     bad = (*unread, *(replace(row, index=there[row.index].as_py()) for row in found.bad))
     return Decoded(found.batch, there.take(found.rows), bad, there.take(found.skipped))

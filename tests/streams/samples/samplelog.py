@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+
+import pyarrow as pa
 
 from flowc.runtime.contracts.opening import Opened, Opening
 from flowc.runtime.contracts.source import Polled
@@ -20,15 +23,30 @@ class SampleLog(Shards):
     """Gives the columns that are asked for; what the log does not have is NULL."""
 
     columns: tuple[str, ...] = ()
+    snapshots: bool = False
+    """Whether every other batch is of rows in columns, and no messages."""
+    polls: int = 0
 
     def poll(self, max_rows: int, max_wait: float, max_bytes: int = MAX_BYTES) -> Polled | None:
         polled = super().poll(max_rows, max_wait, max_bytes)
-        return None if polled is None else replace(polled, messages=with_columns(polled.messages, self.columns))
+        if polled is None:
+            return None
+        messages = with_columns(polled.messages, self.columns)
+        self.polls += 1
+        return replace(polled, messages=_as_rows(messages) if self.snapshots and self.polls % 2 else messages)
+
+
+def _as_rows(messages: pa.RecordBatch) -> pa.RecordBatch:
+    kind = pa.struct([("n", pa.int64()), ("id", pa.int64())])
+    rows = pa.array([json.loads(value) for value in messages.column("_value").to_pylist()], kind)
+    return messages.set_column(messages.schema.get_field_index("_value"), "_value", rows)
 
 
 def open_source(opening: Opening) -> Opened:
     """The shards of the stream that the address names."""
-    return Opened(SampleLog(STREAMS[opening.plan.address], 5, opening.plan.name, columns=opening.columns))
+    address = opening.plan.address
+    columns, snapshots = opening.columns, address.startswith("snapshots")
+    return Opened(SampleLog(STREAMS[address], 5, opening.plan.name, columns=columns, snapshots=snapshots))
 
 
 def reach(_: Mapping[str, object]) -> str:
