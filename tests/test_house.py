@@ -130,10 +130,8 @@ SYSTEMS = {
     path.stem for path in (ROOT / "schemas/connectors").glob("*.json") if '"x-stream"' in path.read_text("utf-8")
 }
 OF_EACH_SYSTEM = {
-    "flowc/compiler/dialects/__init__.py",
     "flowc/compiler/front/connections.py",
     "flowc/compiler/front/places.py", "flowc/compiler/ir.py",
-    "flowc/compiler/migrate/engines/__init__.py", "flowc/compiler/migrate/facts.py",
     "flowc/compiler/names/tables.py",
     "flowc/stream.py",
 }  # fmt: skip

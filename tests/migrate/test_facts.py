@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import psycopg
 import pytest
 
-from flowc.compiler.migrate import facts
 from flowc.compiler.migrate.facts import Act, Facts
+from flowc.compiler.systems.postgres import changes
 from tests.commands import Inside
 from tests.migrate.edits import FINE
 from tests.migrate.projects import fill, specs
@@ -91,15 +91,16 @@ def test_no_statement_does_anything_else_than_the_plan_says(store: Store, monkey
     store.run("UPDATE pg_class SET reltuples = 200000 WHERE relname IN ('big', 'unfinished')")
     wanted = {**{edit.table: edit.after for edit in FINE if edit.after}, **_AFTER}
     specs(project, store, wanted)
-    seen = _Seen(facts.POSTGRES)
-    monkeypatch.setitem(facts.FACTS, "postgres", seen)
+    seen = _Seen(changes.FACTS)
+    monkeypatch.setattr(changes, "FACTS", seen)
+    monkeypatch.setattr("flowc.compiler.migrate.facts.FACTS", {"postgres": seen})
     wrong, count = _look(store, project, {"unfinished": _BEGINNING})
     assert count > 100
     specs(project, store, {**wanted, "unfinished": _BIG})
     found, count = _look(store, project, {})
     assert count == 4
     assert wrong + found == []
-    assert set(facts.POSTGRES) - seen.acts == _NEW
+    assert set(changes.FACTS) - seen.acts == _NEW
 
 
 def _look(store: Store, project: Inside, first: Mapping[str, int]) -> tuple[list[str], int]:

@@ -7,7 +7,7 @@ import pytest
 from flowc.compiler.sql.text.sqltext import parse_query
 from flowc.compiler.sql.translate import translate
 from flowc.compiler.sql.types.infer import infer
-from flowc.compiler.systems.mysql.dialect import MYSQL
+from flowc.compiler.systems.mysql.dialect import DIALECT
 from flowc.diagnostics import Reporter
 from flowc.source import MappedText, SourceFile
 from tests.translation.outcomes import RELATIONS
@@ -20,7 +20,7 @@ def translated(sql: str, dialect: str) -> tuple[str | None, str]:
     assert tree is not None
     infer(tree, "mysql", RELATIONS.get, reporter)
     text = translate(tree, "mysql", reporter)
-    short = text.replace(MYSQL.compare.binary_order, " COLLATE EXACT") if text is not None else None
+    short = text.replace(DIALECT.compare.binary_order, " COLLATE EXACT") if text is not None else None
     return short, "; ".join(d.message for d in reporter.found)
 
 

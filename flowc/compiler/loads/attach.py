@@ -17,7 +17,7 @@ from flowc.compiler.loads.instants import Instants
 from flowc.compiler.loads.load import IS_CURRENT, VALID_FROM, VALID_TO, Load
 from flowc.compiler.loads.watermark import WATERMARKS, cursor_column
 from flowc.compiler.quote import ident, idents, qualified
-from flowc.compiler.systems.delta.dialect import DELTA
+from flowc.compiler.systems.delta.dialect import DIALECT
 from flowc.compiler.tables.ddl import create_schema, create_table, reported
 from flowc.errors import UsageError
 from flowc.loadplan import BEFORE, LIVE, Attach, Execute
@@ -77,7 +77,7 @@ def _of_few_digits(kind: DataType) -> DataType:
         return replace(kind, element=_of_few_digits(kind.element))
     if kind.fields:
         return replace(kind, fields=tuple((name, _of_few_digits(field)) for name, field in kind.fields))
-    return reported(kind, DELTA) if kind.kind is Kind.DECIMAL else kind
+    return reported(kind, DIALECT) if kind.kind is Kind.DECIMAL else kind
 
 
 def bring(load: Load) -> Iterator[Execute]:

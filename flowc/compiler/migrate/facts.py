@@ -6,29 +6,13 @@ against `pg_locks`, and `docs/reference/safety.md` shows all of them.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from flowc.compiler.dialect import Dialect
+from flowc.compiler.systems import Rooms
 from flowc.migration import Rows, Statement
-
-_EXCLUSIVE = "ACCESS EXCLUSIVE"
-_WAITING = {
-    "ACCESS SHARE": "other changes of the table",
-    "ROW EXCLUSIVE": "other changes of the table",
-    "SHARE UPDATE EXCLUSIVE": "other changes of the table",
-    "SHARE": "writers",
-    "SHARE ROW EXCLUSIVE": "writers",
-    _EXCLUSIVE: "readers and writers",
-}
-"""Who waits for PostgreSQL's locks."""
-_MOMENT = "readers and writers wait for a moment (metadata lock)"
-_COPY = "writers wait (ALGORITHM=COPY), readers for a moment (metadata lock)"
-_TABLES = "readers and writers wait (LOCK TABLES … WRITE)"
-_STRENGTH = (None, _MOMENT, _COPY, _TABLES)
-"""MySQL's, weakest first. Most changes of a type copy the table, which only readers outlive."""
-_AGAIN = "a writer that comes first makes it begin again"
 
 
 class Act(StrEnum):
@@ -93,133 +77,19 @@ class Facts:
     lock: str | None = None
     rows: Rows = Rows.LEFT
     apart: bool = False
+    waiters: str = ""
+    """Who waits for the lock, where its name does not say so."""
 
     @property
     def waiting(self) -> str:
         """Who waits for it, and how long; empty where it takes no lock on the table."""
-        if self.lock not in _WAITING:
+        if not self.waiters:
             return self.lock or ""
         long = {Rows.READ: "while the rows are read", Rows.WRITTEN: "while the rows are written"}
-        return f"{_WAITING[self.lock]} wait {long.get(self.rows, 'for a moment')} ({self.lock})"
+        return f"{self.waiters} wait {long.get(self.rows, 'for a moment')} ({self.lock})"
 
 
-_BRIEF = Facts(_EXCLUSIVE)
-POSTGRES: Mapping[Act, Facts] = {
-    Act.MAKE_SCHEMA: Facts(),
-    Act.MAKE_TABLE: Facts(),
-    Act.MAKE_SEQUENCE: Facts(),
-    Act.DROP_TABLE: _BRIEF,
-    Act.LOCK_TABLE: _BRIEF,
-    Act.ADD_COLUMN: _BRIEF,
-    Act.ADD_COLUMN_FILLED: Facts(_EXCLUSIVE, Rows.WRITTEN),
-    Act.DROP_COLUMN: _BRIEF,
-    Act.RENAME_COLUMN: _BRIEF,
-    Act.ALTER_TYPE: Facts(_EXCLUSIVE, Rows.WRITTEN),
-    Act.ALTER_TYPE_KEEPING_BYTES: _BRIEF,
-    Act.SET_STORAGE: _BRIEF,
-    Act.SET_DEFAULT: _BRIEF,
-    Act.DROP_DEFAULT: _BRIEF,
-    Act.SET_NOT_NULL: Facts(_EXCLUSIVE, Rows.READ),
-    Act.SET_NOT_NULL_PROVEN: _BRIEF,
-    Act.DROP_NOT_NULL: _BRIEF,
-    Act.ALTER_GENERATION: _BRIEF,
-    Act.COMPUTE_ANEW: Facts(_EXCLUSIVE, Rows.WRITTEN),
-    Act.COUNT_ON: Facts("ACCESS SHARE", Rows.READ),
-    Act.WIDEN_COUNTER: Facts(),
-    Act.ADD_KEY: Facts(_EXCLUSIVE, Rows.READ),
-    Act.ADD_KEY_BY_INDEX: _BRIEF,
-    Act.DROP_KEY: _BRIEF,
-    Act.CREATE_INDEX: Facts("SHARE", Rows.READ),
-    Act.CREATE_INDEX_CONCURRENTLY: Facts("SHARE UPDATE EXCLUSIVE", Rows.READ, apart=True),
-    Act.DROP_INDEX: _BRIEF,
-    Act.DROP_INDEX_CONCURRENTLY: Facts("SHARE UPDATE EXCLUSIVE", apart=True),
-    Act.RENAME_INDEX: Facts(),
-    Act.SET_REPLICA_IDENTITY: _BRIEF,
-    Act.SET_CLUSTER: Facts("SHARE UPDATE EXCLUSIVE"),
-    Act.ADD_CHECK: _BRIEF,
-    Act.COMMENT_CHECK: Facts("ACCESS SHARE"),
-    Act.VALIDATE_CHECK: Facts("SHARE UPDATE EXCLUSIVE", Rows.READ, apart=True),
-    Act.DROP_CONSTRAINT: _BRIEF,
-    Act.COMMENT: Facts("SHARE UPDATE EXCLUSIVE"),
-    Act.MAKE_FUNCTION: Facts(),
-    Act.DROP_FUNCTION: Facts(),
-    Act.CREATE_TRIGGER: Facts("SHARE ROW EXCLUSIVE"),
-    Act.ENABLE_TRIGGER: Facts("SHARE ROW EXCLUSIVE"),
-    Act.DROP_TRIGGER: _BRIEF,
-    Act.FILL_COLUMN: Facts("ROW EXCLUSIVE", Rows.WRITTEN, apart=True),
-    Act.COMPARE_COLUMNS: Facts("ACCESS SHARE", Rows.READ),
-}
-
-_ALTERED = Facts(_MOMENT, apart=True)
-_COPIED = Facts(_MOMENT, Rows.WRITTEN, apart=True)
-MYSQL: Mapping[Act, Facts] = {
-    Act.MAKE_SCHEMA: Facts(apart=True),
-    Act.MAKE_TABLE: Facts(apart=True),
-    Act.DROP_TABLE: _ALTERED,
-    Act.LOCK_TABLE: Facts(_TABLES, apart=True),
-    Act.ADD_COLUMN: _ALTERED,
-    Act.DROP_COLUMN: _ALTERED,
-    Act.RENAME_COLUMN: _ALTERED,
-    Act.ALTER_TYPE: Facts(_COPY, Rows.WRITTEN, apart=True),
-    Act.SET_DEFAULT: _ALTERED,
-    Act.DROP_DEFAULT: _ALTERED,
-    Act.SET_NOT_NULL: _COPIED,
-    Act.DROP_NOT_NULL: _COPIED,
-    Act.ALTER_GENERATION: Facts(_COPY, Rows.WRITTEN, apart=True),
-    Act.ADD_KEY: _COPIED,
-    Act.DROP_KEY: _COPIED,
-    Act.CREATE_INDEX: Facts(_MOMENT, Rows.READ, apart=True),
-    Act.DROP_INDEX: _ALTERED,
-    Act.COMMENT: _ALTERED,
-}
-
-_INSIDE = Facts(rows=Rows.INSIDE)
-DUCKDB: Mapping[Act, Facts] = {
-    Act.MAKE_SCHEMA: _INSIDE,
-    Act.MAKE_TABLE: _INSIDE,
-    Act.MAKE_SEQUENCE: _INSIDE,
-    Act.DROP_TABLE: _INSIDE,
-    Act.RENAME_TABLE: _INSIDE,
-    Act.COPY_ROWS: Facts(rows=Rows.WRITTEN),
-    Act.ADD_COLUMN: _INSIDE,
-    Act.DROP_COLUMN: _INSIDE,
-    Act.RENAME_COLUMN: _INSIDE,
-    Act.ALTER_TYPE: _INSIDE,
-    Act.SET_DEFAULT: _INSIDE,
-    Act.DROP_DEFAULT: _INSIDE,
-    Act.SET_NOT_NULL: _INSIDE,
-    Act.DROP_NOT_NULL: _INSIDE,
-    Act.CREATE_INDEX: _INSIDE,
-    Act.DROP_INDEX: _INSIDE,
-    Act.COMMENT: _INSIDE,
-}
-SQLITE: Mapping[Act, Facts] = {
-    Act.MAKE_TABLE: _INSIDE,
-    Act.DROP_TABLE: _INSIDE,
-    Act.RENAME_TABLE: _INSIDE,
-    Act.COPY_ROWS: Facts(rows=Rows.WRITTEN),
-    Act.ADD_COLUMN: _INSIDE,
-    Act.DROP_COLUMN: _INSIDE,
-    Act.RENAME_COLUMN: _INSIDE,
-    Act.CREATE_INDEX: _INSIDE,
-    Act.DROP_INDEX: _INSIDE,
-    Act.CREATE_TRIGGER: _INSIDE,
-    Act.SET_PRAGMA: _INSIDE,
-}
-
-_LOGGED = Facts(apart=True)
-DELTA: Mapping[Act, Facts] = {
-    Act.MAKE_TABLE: _LOGGED,
-    Act.DROP_TABLE: _LOGGED,
-    Act.ADD_COLUMN: _LOGGED,
-    Act.DROP_NOT_NULL: _LOGGED,
-    Act.COMMENT: _LOGGED,
-    Act.WRITE_ANEW: Facts(_AGAIN, Rows.WRITTEN, apart=True),
-}
-
-FACTS: dict[str, Mapping[Act, Facts]] = {
-    "postgres": POSTGRES, "mysql": MYSQL, "duckdb": DUCKDB, "sqlite": SQLITE, "delta": DELTA,
-}  # fmt: skip
+FACTS: Mapping[str, Mapping[Act, Facts]] = Rooms("changes", "FACTS")
 """By kind of connection."""
 
 
@@ -227,10 +97,3 @@ def statement(act: Act, sql: str, purpose: str, dialect: Dialect) -> Statement:
     """One statement, with what it does on the engine."""
     facts = FACTS[dialect.name][act]
     return Statement(sql, purpose, not facts.apart, facts.lock, facts.rows)
-
-
-def combined(acts: Collection[Act], sql: str, purpose: str, dialect: Dialect) -> Statement:
-    """One statement of MySQL that does several acts: it takes the strongest of their locks."""
-    found = [FACTS[dialect.name][act] for act in acts]
-    lock = max((facts.lock for facts in found), key=_STRENGTH.index)
-    return Statement(sql, purpose, False, lock, max((facts.rows for facts in found), key=list(Rows).index))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import islice
 
 from sqlglot import exp
@@ -25,8 +26,10 @@ from flowc.diagnostics import Reporter
 _SHARED = (TEXTS, LIKES, JAVA_FORMATS, CALENDAR, COMMON, RELATIONS, ZONES)
 
 
-def _tables(engine: Engine) -> tuple[Rules, ...]:
+@cache
+def _tables(name: str) -> tuple[Rules, ...]:
     """The tables of rules for an engine, in the order in which they are applied."""
+    engine = ENGINES[name]
     return (
         *engine.first,
         *({kind: _own(rules, engine) for kind, rules in each.items()} for each in _SHARED),
@@ -38,7 +41,6 @@ def _own(rules: Sequence[Rewrite], engine: Engine) -> tuple[Rewrite, ...]:
     return tuple(own for rule in rules if (own := engine.instead.get(rule, rule)) is not None)
 
 
-_TABLES = {name: _tables(engine) for name, engine in ENGINES.items()}
 _REFUSALS = 30
 """Told of one query; its other nodes may be refused for the same, each after a look at all that is in it."""
 _PARTS, _PARTS_PER_NODE = 10_000, 5
@@ -76,7 +78,7 @@ def reword(parsed: SqlTree, engine: str, reporter: Reporter, allowance: Allowanc
     root = exp.Paren(this=copied(parsed.tree))
     growth = _Growth(_PARTS + _PARTS_PER_NODE * allowance.admit(root), allowance)
     nodes, kinds = list[exp.Expression](), set[type]()
-    for rules in _TABLES[engine]:
+    for rules in _tables(engine):
         if root._hash is None:  # as at first, and once a rule has changed any part of it
             hash(root)
             nodes = list(root.this.walk())

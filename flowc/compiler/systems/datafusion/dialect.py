@@ -8,14 +8,14 @@ from flowc.types import DataType, Kind
 
 def _native(kind: DataType) -> str | None:
     if kind.kind is Kind.ARRAY and kind.element is not None:
-        spelled = _native(kind.element) or DATAFUSION.types.spell.get(kind.element.kind)
+        spelled = _native(kind.element) or DIALECT.types.spell.get(kind.element.kind)
         return f"{spelled}[]" if spelled else None
     if kind.kind is Kind.DECIMAL:
         return f"DECIMAL({kind.precision or 38},{kind.scale or (10 if kind.precision is None else 0)})"
     return None
 
 
-DATAFUSION = Dialect(
+DIALECT = Dialect(
     name="datafusion",
     sqlglot="datafusion",
     types=TypeWords(

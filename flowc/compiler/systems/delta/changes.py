@@ -7,7 +7,7 @@ added.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import assert_never
 
@@ -17,13 +17,24 @@ from flowc.compiler.loads.attach import table_to_be
 from flowc.compiler.migrate import alteration as kinds
 from flowc.compiler.migrate import statements
 from flowc.compiler.migrate.alteration import Alteration, Situation
-from flowc.compiler.migrate.facts import Act, statement
+from flowc.compiler.migrate.facts import Act, Facts, statement
 from flowc.compiler.migrate.rebuild import kept_value, rebuilt_table
 from flowc.compiler.migrate.refusals import alike, hindered
 from flowc.compiler.migrate.statements import Engine, alter
 from flowc.compiler.quote import ident, idents, table, text
 from flowc.compiler.tables.ddl import spell
-from flowc.migration import CommitKind, Statement, TableCommit
+from flowc.migration import CommitKind, Rows, Statement, TableCommit
+
+_AGAIN = "a writer that comes first makes it begin again"
+_LOGGED = Facts(apart=True)
+FACTS: Mapping[Act, Facts] = {
+    Act.MAKE_TABLE: _LOGGED,
+    Act.DROP_TABLE: _LOGGED,
+    Act.ADD_COLUMN: _LOGGED,
+    Act.DROP_NOT_NULL: _LOGGED,
+    Act.COMMENT: _LOGGED,
+    Act.WRITE_ANEW: Facts(_AGAIN, Rows.WRITTEN, apart=True),
+}
 
 
 def _create(wanted: Table, dialect: Dialect) -> tuple[Statement, ...]:
@@ -183,7 +194,7 @@ def _refuses(alteration: Alteration, situation: Situation) -> str | None:
 
 
 _OLD_FILES = "the files of the version before stay until VACUUM, and older versions can be read meanwhile"
-DELTA = Engine(
+ENGINE = Engine(
     _statements,
     rebuild=_rebuild,
     refuses=_refuses,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flowc.compiler.systems.duckdb.dialect import DUCKDB
+from flowc.compiler.systems.duckdb.dialect import DIALECT as DUCKDB
 from flowc.types import TEXT, DataType, Kind
 
 _LACKS = (
@@ -35,7 +35,7 @@ _WIDER = {
 
 def _inner(kind: DataType) -> str | None:
     """The spelling of a type inside another one."""
-    return _native(kind) or DELTA.types.spell.get(_WIDER.get(kind.kind, kind).kind)
+    return _native(kind) or DIALECT.types.spell.get(_WIDER.get(kind.kind, kind).kind)
 
 
 def _native(kind: DataType) -> str | None:
@@ -50,7 +50,7 @@ def _native(kind: DataType) -> str | None:
     return DUCKDB.types.native(kind) if kind.kind is Kind.DECIMAL else None
 
 
-DELTA = replace(
+DIALECT = replace(
     DUCKDB,
     name="delta",
     types=replace(

@@ -2,20 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import assert_never
 
 from flowc.compiler.migrate import alteration as kinds
 from flowc.compiler.migrate import statements
 from flowc.compiler.migrate.alteration import Alteration, Situation
-from flowc.compiler.migrate.facts import Act
+from flowc.compiler.migrate.facts import Act, Facts
 from flowc.compiler.migrate.rebuild import rebuild
 from flowc.compiler.migrate.refusals import retyped_index
 from flowc.compiler.migrate.retype import retype
 from flowc.compiler.migrate.statements import Engine, alter, is_constant, one
 from flowc.compiler.quote import ident
 from flowc.compiler.tables.ddl import spell
-from flowc.migration import Statement
+from flowc.migration import Rows, Statement
 from flowc.types import Kind
+
+_INSIDE = Facts(rows=Rows.INSIDE)
+FACTS: Mapping[Act, Facts] = {
+    Act.MAKE_SCHEMA: _INSIDE,
+    Act.MAKE_TABLE: _INSIDE,
+    Act.MAKE_SEQUENCE: _INSIDE,
+    Act.DROP_TABLE: _INSIDE,
+    Act.RENAME_TABLE: _INSIDE,
+    Act.COPY_ROWS: Facts(rows=Rows.WRITTEN),
+    Act.ADD_COLUMN: _INSIDE,
+    Act.DROP_COLUMN: _INSIDE,
+    Act.RENAME_COLUMN: _INSIDE,
+    Act.ALTER_TYPE: _INSIDE,
+    Act.SET_DEFAULT: _INSIDE,
+    Act.DROP_DEFAULT: _INSIDE,
+    Act.SET_NOT_NULL: _INSIDE,
+    Act.DROP_NOT_NULL: _INSIDE,
+    Act.CREATE_INDEX: _INSIDE,
+    Act.DROP_INDEX: _INSIDE,
+    Act.COMMENT: _INSIDE,
+}
 
 
 def _is_free(situation: Situation, column: str = "") -> bool:
@@ -103,4 +125,4 @@ def _refuses(alteration: Alteration, situation: Situation) -> str | None:
     return retyped_index(alteration, situation)
 
 
-DUCKDB = Engine(_statements, rebuild=rebuild, loses=_loses, refuses=_refuses)
+ENGINE = Engine(_statements, rebuild=rebuild, loses=_loses, refuses=_refuses)

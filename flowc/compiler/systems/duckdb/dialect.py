@@ -70,7 +70,7 @@ _ENCODED_LIST = (
 
 
 def _spelled(kind: DataType) -> str | None:
-    return _native(kind) or DUCKDB.types.spell.get(kind.kind)
+    return _native(kind) or DIALECT.types.spell.get(kind.kind)
 
 
 def _native(kind: DataType) -> str | None:
@@ -112,7 +112,7 @@ _ZONE_MISFIT = (
 )
 
 
-DUCKDB = Dialect(
+DIALECT = Dialect(
     name="duckdb",
     sqlglot="duckdb",
     types=TypeWords(

@@ -6,14 +6,14 @@ definition anew; what flowc's definition would not say (ON UPDATE, an enum's val
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import assert_never
 
 from flowc.catalog import Column, counts
 from flowc.compiler.migrate import alteration as kinds
 from flowc.compiler.migrate.alteration import Alteration, Situation
-from flowc.compiler.migrate.facts import Act, combined
+from flowc.compiler.migrate.facts import Act, Facts
 from flowc.compiler.migrate.retype import retype
 from flowc.compiler.migrate.statements import Engine, alter, is_constant
 from flowc.compiler.migrate.zones import needs_zone
@@ -22,8 +22,44 @@ from flowc.compiler.systems.mysql.refusals import held, keeps
 from flowc.compiler.tables.ddl import column_definition, index_clause
 from flowc.compiler.tables.difference import known_default
 from flowc.compiler.tables.made import way
-from flowc.migration import Statement
+from flowc.migration import Rows, Statement
 from flowc.types import DataType, Kind
+
+_MOMENT = "readers and writers wait for a moment (metadata lock)"
+_COPY = "writers wait (ALGORITHM=COPY), readers for a moment (metadata lock)"
+_TABLES = "readers and writers wait (LOCK TABLES … WRITE)"
+_STRENGTH = (None, _MOMENT, _COPY, _TABLES)
+"""Locks, the weakest first. Most changes of a type copy the table, which only readers outlive."""
+_ALTERED = Facts(_MOMENT, apart=True)
+_COPIED = Facts(_MOMENT, Rows.WRITTEN, apart=True)
+FACTS: Mapping[Act, Facts] = {
+    Act.MAKE_SCHEMA: Facts(apart=True),
+    Act.MAKE_TABLE: Facts(apart=True),
+    Act.DROP_TABLE: _ALTERED,
+    Act.LOCK_TABLE: Facts(_TABLES, apart=True),
+    Act.ADD_COLUMN: _ALTERED,
+    Act.DROP_COLUMN: _ALTERED,
+    Act.RENAME_COLUMN: _ALTERED,
+    Act.ALTER_TYPE: Facts(_COPY, Rows.WRITTEN, apart=True),
+    Act.SET_DEFAULT: _ALTERED,
+    Act.DROP_DEFAULT: _ALTERED,
+    Act.SET_NOT_NULL: _COPIED,
+    Act.DROP_NOT_NULL: _COPIED,
+    Act.ALTER_GENERATION: Facts(_COPY, Rows.WRITTEN, apart=True),
+    Act.ADD_KEY: _COPIED,
+    Act.DROP_KEY: _COPIED,
+    Act.CREATE_INDEX: Facts(_MOMENT, Rows.READ, apart=True),
+    Act.DROP_INDEX: _ALTERED,
+    Act.COMMENT: _ALTERED,
+}
+
+
+def _combined(acts: Collection[Act], sql: str, purpose: str) -> Statement:
+    """One statement that does several acts. It takes the strongest of their locks."""
+    facts = [FACTS[act] for act in acts]
+    lock = max((fact.lock for fact in facts), key=_STRENGTH.index)
+    return Statement(sql, purpose, False, lock, max((fact.rows for fact in facts), key=list(Rows).index))
+
 
 _ANEW = (kinds.AlterType, kinds.SetNotNull, kinds.DropNotNull, kinds.AlterGeneration, kinds.CommentColumn)
 """What writes a column's definition anew."""
@@ -35,7 +71,7 @@ def _combine(situation: Situation, alterations: tuple[Alteration, ...]) -> tuple
     guarded = any(_silent(alteration, situation) for alteration in alterations)
     acts = {_act(alteration) for alteration in alterations} | ({Act.LOCK_TABLE} if guarded else set())
     sql, name = alter(situation, ",\n  ".join(clauses)), table(situation.live.name)
-    made = combined(acts, sql, f"alter {situation.live.name}", situation.dialect)
+    made = _combined(acts, sql, f"alter {situation.live.name}")
     guard = (f"LOCK TABLES {name} WRITE", "UNLOCK TABLES") if guarded else None
     return (replace(made, guard=guard, session=_session(situation, alterations)),)
 
@@ -205,7 +241,7 @@ def _is_instant(column: Column, situation: Situation) -> bool:
     return column.type.kind is Kind.TIMESTAMPTZ and form.startswith("literal ")
 
 
-MYSQL = Engine(
+ENGINE = Engine(
     combine=_combine,
     refuses=_refuses,
     keeps=keeps,

@@ -111,11 +111,11 @@ def _native(kind: DataType) -> str | None:
         digits, scale = (_MOST_DIGITS, _MOST_SCALE) if kind.precision is None else (kind.precision, kind.scale or 0)
         return f"DECIMAL({digits},{scale})" if digits <= _MOST_DIGITS and scale <= _MOST_SCALE else None
     if kind.kind in (Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ) and kind.precision is not None and kind.precision < 6:
-        return f"{MYSQL.types.spell[kind.kind].partition('(')[0]}({kind.precision})"
+        return f"{DIALECT.types.spell[kind.kind].partition('(')[0]}({kind.precision})"
     return None
 
 
-MYSQL = Dialect(
+DIALECT = Dialect(
     name="mysql",
     sqlglot="mysql",
     types=TypeWords(

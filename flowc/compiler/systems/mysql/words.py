@@ -15,10 +15,10 @@ from sqlglot import exp
 
 from flowc.compiler.sql import marks
 from flowc.compiler.sql.rewrite.core import NATIVE, ZONED_TIMES, Untranslatable, build, text_value, type_of
-from flowc.compiler.systems.mysql.dialect import MYSQL
+from flowc.compiler.systems.mysql.dialect import DIALECT
 
 _TYPE = exp.DataType.Type
-_EXACT = MYSQL.compare.binary_order.removeprefix(" COLLATE ")
+_EXACT = DIALECT.compare.binary_order.removeprefix(" COLLATE ")
 
 
 class Kind(StrEnum):

@@ -7,6 +7,7 @@ apart, an index that is built concurrently, a shadow column) and contracted in a
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import assert_never
 
@@ -19,7 +20,7 @@ from flowc.compiler.dialect import Dialect
 from flowc.compiler.migrate import alteration as kinds
 from flowc.compiler.migrate import statements
 from flowc.compiler.migrate.alteration import Alteration, Situation
-from flowc.compiler.migrate.facts import Act, statement
+from flowc.compiler.migrate.facts import Act, Facts, statement
 from flowc.compiler.migrate.retype import retype
 from flowc.compiler.migrate.statements import Engine, alter, one
 from flowc.compiler.quote import ident, table, text
@@ -29,8 +30,71 @@ from flowc.compiler.systems.postgres.require import require
 from flowc.compiler.systems.postgres.shadow import borne, is_large, shadow, wants_shadow
 from flowc.compiler.tables.ddl import column_definition, spell
 from flowc.compiler.tables.made import expression, is_stored, way
-from flowc.migration import Statement
+from flowc.migration import Rows, Statement
 from flowc.types import TEMPORAL, DataType, Kind
+
+_EXCLUSIVE = "ACCESS EXCLUSIVE"
+_WAITING = {
+    "ACCESS SHARE": "other changes of the table",
+    "ROW EXCLUSIVE": "other changes of the table",
+    "SHARE UPDATE EXCLUSIVE": "other changes of the table",
+    "SHARE": "writers",
+    "SHARE ROW EXCLUSIVE": "writers",
+    _EXCLUSIVE: "readers and writers",
+}
+"""Who waits for the locks."""
+
+
+def _locked(lock: str, rows: Rows = Rows.LEFT, *, apart: bool = False) -> Facts:
+    return Facts(lock, rows, apart, _WAITING[lock])
+
+
+_BRIEF = _locked(_EXCLUSIVE)
+FACTS: Mapping[Act, Facts] = {
+    Act.MAKE_SCHEMA: Facts(),
+    Act.MAKE_TABLE: Facts(),
+    Act.MAKE_SEQUENCE: Facts(),
+    Act.DROP_TABLE: _BRIEF,
+    Act.LOCK_TABLE: _BRIEF,
+    Act.ADD_COLUMN: _BRIEF,
+    Act.ADD_COLUMN_FILLED: _locked(_EXCLUSIVE, Rows.WRITTEN),
+    Act.DROP_COLUMN: _BRIEF,
+    Act.RENAME_COLUMN: _BRIEF,
+    Act.ALTER_TYPE: _locked(_EXCLUSIVE, Rows.WRITTEN),
+    Act.ALTER_TYPE_KEEPING_BYTES: _BRIEF,
+    Act.SET_STORAGE: _BRIEF,
+    Act.SET_DEFAULT: _BRIEF,
+    Act.DROP_DEFAULT: _BRIEF,
+    Act.SET_NOT_NULL: _locked(_EXCLUSIVE, Rows.READ),
+    Act.SET_NOT_NULL_PROVEN: _BRIEF,
+    Act.DROP_NOT_NULL: _BRIEF,
+    Act.ALTER_GENERATION: _BRIEF,
+    Act.COMPUTE_ANEW: _locked(_EXCLUSIVE, Rows.WRITTEN),
+    Act.COUNT_ON: _locked("ACCESS SHARE", Rows.READ),
+    Act.WIDEN_COUNTER: Facts(),
+    Act.ADD_KEY: _locked(_EXCLUSIVE, Rows.READ),
+    Act.ADD_KEY_BY_INDEX: _BRIEF,
+    Act.DROP_KEY: _BRIEF,
+    Act.CREATE_INDEX: _locked("SHARE", Rows.READ),
+    Act.CREATE_INDEX_CONCURRENTLY: _locked("SHARE UPDATE EXCLUSIVE", Rows.READ, apart=True),
+    Act.DROP_INDEX: _BRIEF,
+    Act.DROP_INDEX_CONCURRENTLY: _locked("SHARE UPDATE EXCLUSIVE", apart=True),
+    Act.RENAME_INDEX: Facts(),
+    Act.SET_REPLICA_IDENTITY: _BRIEF,
+    Act.SET_CLUSTER: _locked("SHARE UPDATE EXCLUSIVE"),
+    Act.ADD_CHECK: _BRIEF,
+    Act.COMMENT_CHECK: _locked("ACCESS SHARE"),
+    Act.VALIDATE_CHECK: _locked("SHARE UPDATE EXCLUSIVE", Rows.READ, apart=True),
+    Act.DROP_CONSTRAINT: _BRIEF,
+    Act.COMMENT: _locked("SHARE UPDATE EXCLUSIVE"),
+    Act.MAKE_FUNCTION: Facts(),
+    Act.DROP_FUNCTION: Facts(),
+    Act.CREATE_TRIGGER: _locked("SHARE ROW EXCLUSIVE"),
+    Act.ENABLE_TRIGGER: _locked("SHARE ROW EXCLUSIVE"),
+    Act.DROP_TRIGGER: _BRIEF,
+    Act.FILL_COLUMN: _locked("ROW EXCLUSIVE", Rows.WRITTEN, apart=True),
+    Act.COMPARE_COLUMNS: _locked("ACCESS SHARE", Rows.READ),
+}
 
 
 def _add_column(alteration: kinds.AddColumn, situation: Situation) -> tuple[Statement, ...]:
@@ -246,7 +310,7 @@ def _of_column(alteration: kinds.ColumnAlteration, situation: Situation) -> tupl
     assert_never(alteration)
 
 
-POSTGRES = Engine(
+ENGINE = Engine(
     _statements,
     drop=_drop_table,
     refuses=refuses,

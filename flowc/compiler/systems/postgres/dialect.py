@@ -41,14 +41,14 @@ def _time_format(template: str) -> str:
 def _native(kind: DataType) -> str | None:
     if kind.kind is Kind.ARRAY and kind.element is not None:
         element = kind.element if kind.element.kind is not Kind.STRUCT else DataType(Kind.JSON)
-        spelled = _native(element) or POSTGRES.types.spell.get(element.kind)
+        spelled = _native(element) or DIALECT.types.spell.get(element.kind)
         return f"{spelled}[]" if spelled else None
     if kind.kind is Kind.TEXT and kind.length is not None:
         return f"VARCHAR({kind.length})"
     if kind.kind is Kind.DECIMAL and kind.precision is not None:
         return f"NUMERIC({kind.precision},{kind.scale or 0})"
     if kind.kind in (Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ) and kind.precision is not None and kind.precision < 6:
-        return f"{POSTGRES.types.spell[kind.kind]}({kind.precision})"
+        return f"{DIALECT.types.spell[kind.kind]}({kind.precision})"
     return None
 
 
@@ -79,7 +79,7 @@ _CREATE_SCHEMA = (
 
 Of two sessions that make it at once, the second waits for the commit of the first, and then fails."""
 
-POSTGRES = Dialect(
+DIALECT = Dialect(
     name="postgres",
     sqlglot="postgres",
     types=TypeWords(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import assert_never
 
@@ -9,14 +10,29 @@ from flowc.catalog import Table, counts, names_word
 from flowc.compiler.migrate import alteration as kinds
 from flowc.compiler.migrate import statements
 from flowc.compiler.migrate.alteration import Alteration, Situation
-from flowc.compiler.migrate.facts import Act, statement
+from flowc.compiler.migrate.facts import Act, Facts, statement
 from flowc.compiler.migrate.rebuild import rebuild, rebuilt_table
 from flowc.compiler.migrate.refusals import retyped_index
 from flowc.compiler.migrate.statements import Engine, is_constant
 from flowc.compiler.quote import text
 from flowc.compiler.tables.ddl import spell
 from flowc.compiler.tables.made import is_stored, way
-from flowc.migration import Precheck, Statement
+from flowc.migration import Precheck, Rows, Statement
+
+_INSIDE = Facts(rows=Rows.INSIDE)
+FACTS: Mapping[Act, Facts] = {
+    Act.MAKE_TABLE: _INSIDE,
+    Act.DROP_TABLE: _INSIDE,
+    Act.RENAME_TABLE: _INSIDE,
+    Act.COPY_ROWS: Facts(rows=Rows.WRITTEN),
+    Act.ADD_COLUMN: _INSIDE,
+    Act.DROP_COLUMN: _INSIDE,
+    Act.RENAME_COLUMN: _INSIDE,
+    Act.CREATE_INDEX: _INSIDE,
+    Act.DROP_INDEX: _INSIDE,
+    Act.CREATE_TRIGGER: _INSIDE,
+    Act.SET_PRAGMA: _INSIDE,
+}
 
 
 def _add_column(alteration: kinds.AddColumn, situation: Situation) -> tuple[Statement, ...] | None:
@@ -131,4 +147,4 @@ def _statements(alteration: Alteration, situation: Situation) -> tuple[Statement
     assert_never(alteration)
 
 
-SQLITE = Engine(_statements, rebuild=_rebuild, loses=_loses, unchanged=_unchanged, refuses=retyped_index)
+ENGINE = Engine(_statements, rebuild=_rebuild, loses=_loses, unchanged=_unchanged, refuses=retyped_index)

@@ -74,7 +74,7 @@ def _native(kind: DataType) -> str | None:
     return None
 
 
-SQLITE = Dialect(
+DIALECT = Dialect(
     name="sqlite",
     sqlglot="sqlite",
     types=TypeWords(
