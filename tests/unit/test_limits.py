@@ -500,7 +500,7 @@ INTERNAL = {
     "runtime.arrow": "digits of Arrow's decimals; longer ones are kept as texts",
     "runtime.systems.delta.": "how much is done in one go",
     "runtime.systems.kafka.sizes": "what librdkafka's own settings may be",
-    "runtime.systems.shared.limits": "what the types of databases hold",
+    "runtime.systems.sqlite.limits": "what the types of databases hold",
     "runtime.systems.mysql.wire": "of MySQL's protocol",
     "runtime.systems.sqlite.patterns": "which of two engines matches a pattern",
     "runtime.text.jsonb": "digits of PostgreSQL's numeric",

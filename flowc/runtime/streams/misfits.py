@@ -17,8 +17,9 @@ from flowc.runtime.badrows import MISSING, BadRow, Findings, GoodRows, first_ind
 from flowc.runtime.contracts.changes import parted
 from flowc.runtime.fit import CODE, fit, shorten, shown_value
 from flowc.runtime.formats.json.encode import NO_NUMBER, no_numbers
+from flowc.runtime.systems import limits_of
 from flowc.runtime.systems.files.hive import unnameable
-from flowc.runtime.systems.shared.limits import Limits, limits
+from flowc.runtime.systems.shared.limits import Limits
 from flowc.stream import FilesTarget, TableTarget, TargetPlan, TopicTarget
 from flowc.types import Kind
 
@@ -65,7 +66,7 @@ def _taken(target: TableTarget) -> Taken:
     lenient = target.changes is Changelog.PARTIAL  # the table may hold the value that a row does not bring
     keyed = tuple(replace(c, nullable=(c.nullable or lenient) and c.name not in target.keys) for c in columns)
     keys = None if target.changes is Changelog.INSERT_ONLY else target.keys
-    return Taken(keyed, limits(target.kind), step.timezone if step is not None else None, target.folders, keys)
+    return Taken(keyed, limits_of(target.kind), step.timezone if step is not None else None, target.folders, keys)
 
 
 def misfits(rows: pa.RecordBatch, takes: Sequence[Taken | Spelled]) -> tuple[BadRow, ...]:

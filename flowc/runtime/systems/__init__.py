@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from flowc.errors import UsageError
 from flowc.runtime.contracts.database import Database
 from flowc.runtime.contracts.opening import OpenSource, Reach
+
+if TYPE_CHECKING:
+    from flowc.runtime.systems.shared.limits import Limits
 
 CONNECTORS: Mapping[str, tuple[str, str]] = {
     "duckdb": ("flowc.runtime.systems.duckdb.session", "DuckDB"),
@@ -38,7 +41,7 @@ def open_database(kind: str, options: Mapping[str, object], *, root: Path | None
         message = f"connections of kind `{kind}` cannot run yet"
         raise UsageError(message, code="not-runnable-yet", help=f"databases that run: {known}")
     module, name = CONNECTORS[kind]
-    make = getattr(importlib.import_module(module), name)
+    make = getattr(import_module(module), name)
     database = cast(Database, make({**options, "root": str(root)} if root else options))
     database.open()
     return database
@@ -59,4 +62,9 @@ def _source_module(kind: str) -> Any:
         known = ", ".join(f"`{name}`" for name in SOURCES)
         message = f"streams cannot read connections of kind `{kind}` yet"
         raise UsageError(message, code="not-runnable-yet", help=f"streams read {known}")
-    return importlib.import_module(SOURCES[kind])
+    return import_module(SOURCES[kind])
+
+
+def limits_of(kind: str) -> Limits:
+    """What an engine cannot hold of the values that the types of its columns allow."""
+    return cast("Limits", import_module(f"{__name__}.{kind}.limits").limits)

@@ -11,7 +11,7 @@ from flowc.catalog import Column, Native
 from flowc.runtime.arrow import arrow_field, arrow_schema
 from flowc.runtime.fit import fit, refuse_where
 from flowc.runtime.names import quoted
-from flowc.runtime.systems.shared.limits import limits
+from flowc.runtime.systems.duckdb.limits import limits
 from flowc.types import DataType, Kind, parse_type
 
 # Four bytes here, eight elsewhere; not inside a quoted name.
@@ -59,7 +59,7 @@ class Counted:
     def _refuse(self, batch: pa.RecordBatch) -> None:
         """Raises DataError for a value that DuckDB would change without a word."""
         for array, column in zip(batch.columns, self._columns, strict=True):
-            for marks, reason in limits("duckdb")(array, column):
+            for marks, reason in limits(array, column):
                 refuse_where(marks, array, column, first_row=self.rows + 1, reason=reason)
 
 

@@ -14,7 +14,7 @@ from flowc.catalog import Column
 from flowc.runtime.arrow import decimal_text
 from flowc.runtime.fit import refuse_where
 from flowc.runtime.names import listed, quoted
-from flowc.runtime.systems.shared.limits import limits
+from flowc.runtime.systems.mysql.limits import limits
 from flowc.types import Kind
 
 _LINE_BYTES = 1 << 22
@@ -75,7 +75,7 @@ def inserts(
 
 def _text(array: pa.Array, column: Column, first_row: int) -> pa.Array:
     """Each value as MySQL reads it, nothing escaped."""
-    for marks, reason in limits("mysql")(array, column):
+    for marks, reason in limits(array, column):
         refuse_where(marks, array, column, first_row=first_row, reason=reason)
     kind = array.type
     if pa.types.is_boolean(kind):

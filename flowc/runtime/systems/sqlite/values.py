@@ -19,7 +19,7 @@ from flowc.errors import DataError
 from flowc.runtime.arrow import arrow_type, decimal_text, json_text, relist
 from flowc.runtime.convert import Misfit, convert
 from flowc.runtime.fit import refuse_where
-from flowc.runtime.systems.shared.limits import limits
+from flowc.runtime.systems.sqlite.limits import limits
 from flowc.runtime.text.hexadecimal import hex_text
 from flowc.runtime.text.json import raw
 from flowc.runtime.text.spelled import to_decimal
@@ -72,7 +72,7 @@ def _refuse(array: pa.Array, column: Column, first_row: int) -> None:
             code="unsupported-type",
             help="convert it in the SQL, for instance to seconds",
         )
-    for marks, reason in limits("sqlite")(array, column):
+    for marks, reason in limits(array, column):
         refuse_where(marks, array, column, first_row=first_row, reason=reason)
 
 
