@@ -126,33 +126,103 @@ def test_layers():
     assert done.returncode == 0, done.stdout[-3000:]
 
 
-SYSTEMS = {
-    path.stem for path in (ROOT / "schemas/connectors").glob("*.json") if '"x-stream"' in path.read_text("utf-8")
+SYSTEMS = {path.stem for path in (ROOT / "schemas/connectors").glob("*.json")} | {"mariadb", "datafusion"}
+ROOMS = ("flowc/compiler/systems/", "flowc/runtime/systems/", "flowc/compiler/sql/rewrite/")
+"""What is in them is of one system. Rules of rewriting ask which dialect a query was written in, for that is what they
+are about: there is one for each way in which two dialects differ.
+"""
+REGISTRIES = {
+    "flowc/cli/doctor.py": "packages of Python",
+    "flowc/compiler/dialects.py": "dialects of authors that no room speaks",
+    "flowc/compiler/sql/binding/__init__.py": "the engines whose catalogs are kept",
+    "flowc/service/checking/__init__.py": "the engines at hand that are asked about SQL",
 }
-OF_EACH_SYSTEM = {
-    "flowc/compiler/front/connections.py",
-    "flowc/compiler/front/places.py", "flowc/compiler/ir.py",
-    "flowc/compiler/names/tables.py",
-    "flowc/stream.py",
+"""Tables by the kind of system. All else asks a record: of a schema (`compiler/front/kinds`, `streamkinds`), of a
+dialect (`compiler/dialects`) or of a connector (`runtime/systems`).
+"""
+NAMED = {
+    "flowc/compiler/ir.py", "flowc/stream.py",
 }  # fmt: skip
-"""Tables by the kind of system, and what is truly of one; all else asks `flowc/compiler/front/streamkinds.py`."""
+"""Modules outside of rooms that hold the name of a system of streams at all, but for `files`, which is a noun too."""
+
+KIND = re.compile(r"\b(kind|engine|dialect|system)(\.value|\.name)?$|\b(dialect|engine)\.name$")
+
+
+def _names_systems(module: ast.Module) -> Iterator[tuple[int, str]]:
+    """The lines in which values are compared with the name of a system, or names of systems are listed."""
+    named = {
+        target.id
+        for node in module.body
+        if isinstance(node, ast.Assign | ast.AnnAssign) and _is_system(node.value)
+        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+        if isinstance(target, ast.Name)
+    }
+    for node in ast.walk(module):
+        if isinstance(node, ast.Compare):
+            sides = [node.left, *node.comparators]
+            held = [side for side in sides if _is_system(side) or (isinstance(side, ast.Name) and side.id in named)]
+            # `files` is also a noun: what a system holds.
+            asks_kind = any(KIND.search(ast.unparse(side)) for side in sides)
+            if any(asks_kind or not (isinstance(side, ast.Constant) and side.value == "files") for side in held):
+                yield node.lineno, ast.unparse(node)
+        elif isinstance(node, ast.MatchValue) and _is_system(node.value):
+            yield node.lineno, ast.unparse(node)
+        elif isinstance(node, ast.Tuple | ast.List | ast.Set | ast.Dict):
+            listed = node.keys if isinstance(node, ast.Dict) else node.elts
+            literal = {item.value for item in listed if item is not None and _is_system(item)} - {"files"}
+            constants = {item.id for item in listed if isinstance(item, ast.Name)} & named
+            if literal or len(constants) > 1:
+                yield node.lineno, ast.unparse(node)
+
+
+def _is_system(node: ast.expr | None) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in SYSTEMS
 
 
 def test_systems_are_told_apart_by_what_they_can_do():
-    """No module but connectors compares a kind with the name of a system, and few hold such a name at all."""
-    named, compared = set[str](), []
-    holding = re.compile(rf"[\"']({'|'.join(SYSTEMS)})[\"']")
-    modules = (path for path in PACKAGE if "systems" not in path.parts)
-    for path in (path for path in modules if holding.search(path.read_text("utf-8"))):
-        where = str(path.relative_to(ROOT))
-        for node in ast.walk(tree(path)):
-            sides = [node.left, *node.comparators] if isinstance(node, ast.Compare) else []
-            held = {inner.value for side in sides for inner in ast.walk(side) if isinstance(inner, ast.Constant)}
-            if held & SYSTEMS and any(re.search(r"\bkind(\.value)?$", ast.unparse(side)) for side in sides):
-                compared.append(f"{where}:{node.lineno}")
-            if isinstance(node, ast.Constant) and node.value in SYSTEMS - {"files"}:
-                named.add(where)
-    assert (compared, named) == ([], OF_EACH_SYSTEM)
+    """Outside of rooms and registries, nothing is compared with the name of a system, and no names are listed."""
+    seen = {
+        path: [f"{path}:{line}: {code}" for line, code in _names_systems(tree(ROOT / path))]
+        for path in (str(path.relative_to(ROOT)) for path in PACKAGE)
+        if not path.startswith(ROOMS)
+    }
+    assert [line for path, lines in seen.items() if path not in REGISTRIES for line in lines] == []
+    assert [path for path in REGISTRIES if not seen[path]] == []
+
+
+def test_few_modules_hold_the_name_of_a_system_of_streams():
+    schemas = (ROOT / "schemas/connectors").glob("*.json")
+    systems = {path.stem for path in schemas if '"x-stream"' in path.read_text("utf-8")} - {"files"}
+    found = {
+        str(path.relative_to(ROOT))
+        for path in PACKAGE
+        if "systems" not in path.parts
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Constant) and node.value in systems
+    }
+    assert found == NAMED
+
+
+@pytest.mark.parametrize(
+    ("code", "allowed"),
+    [
+        ('x = kind == "mysql"', False),
+        ('x = target.kind.value != "postgres"', False),
+        ('x = engine in ("postgres", "duckdb")', False),
+        ('x = kind == "files"', False),
+        ('_A = "sqlite"\nx = kind == _A', False),
+        ('_A = _B = "sqlite"\nx = plan.kind != _B', False),
+        ('_A, _B = "sqlite", "duckdb"', False),
+        ('_A = frozenset({"delta"})', False),
+        ('_A = {"mysql": 1}', False),
+        ('match kind:\n    case "kafka":\n        pass', False),
+        ('x = noun(name) == "files"', True),
+        ('EMBEDDED = "sqlite"\nx = open_database(EMBEDDED, {"path": path})', True),
+        ('x = DIALECTS["sqlite"]', True),
+    ],
+)
+def test_a_name_of_a_system_is_seen(code: str, allowed: bool):
+    assert (not list(_names_systems(ast.parse(code)))) is allowed
 
 
 TIME_OF_DAY = {

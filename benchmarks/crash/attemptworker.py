@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import runpy
 import signal
@@ -15,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from flowc.errors import TransientError
-from flowc.runtime.systems import CONNECTORS
+from flowc.runtime.systems import session_class
 
 VARIABLE = "CAMPAIGN_FAULT"
 _CALLS = ("begin", "lock", "execute", "query", "ingest", "table", "commit")
@@ -41,8 +40,7 @@ AFTER: dict[str, Callable[[], None]] = {"committed": _killed, "unanswered": _ref
 
 def _patch(way: str, number: int, kind: str) -> None:
     """Has that happen at that call."""
-    module, name = CONNECTORS[kind]
-    session = getattr(importlib.import_module(module), name)
+    session = session_class(kind)
     happen, after = BEFORE.get(way) or AFTER[way], way in AFTER
     left = [number]
 

@@ -1,7 +1,7 @@
 """What differs between SQL dialects, as a frozen record of flags and tables.
 
-One instance per engine lives in `flowc/compiler/dialects/`. SQL generators read these records and never ask for a
-dialect's name.
+One instance per engine lives in `flowc/compiler/systems/<kind>/dialect.py`. What an engine can do is asked of its
+record, and never of its name.
 """
 
 from __future__ import annotations
@@ -67,6 +67,21 @@ class NameRules:
     """An index's name carries the schema and its table's does not."""
     fold: Callable[[str], str] = lambda name: name
     """The one form of all spellings that name the same column, quoted or not."""
+    columns_any_case: bool = False
+    """Columns whose names differ only in case are one."""
+    tables_any_case: bool = False
+    """Tables whose names differ only in case are one, whatever the settings of the database."""
+    session_schema: bool = False
+    """A name without a schema is in the one that the session is in, which the address of a connection may name."""
+    use: bool = False
+    """`USE` changes where names without a schema are looked for."""
+    search_path: bool = False
+    """A setting says where they are looked for."""
+
+    @property
+    def plain_schema(self) -> str | None:
+        """The schema of tables that are named without one, where there are several."""
+        return self.default_schema if self.schemas else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +100,12 @@ class LiteralRules:
     r"""A text literal with a backslash is written `E'…'`, so that no setting can change its meaning."""
     kept_as_values: bool = False
     """A plain default is kept as a value of its column's type, not as its author wrote it."""
+    numeric_times: bool = False
+    """A number may be a date or a time: 20260102."""
+    quotes_texts: bool = False
+    """sqlglot takes a name in double quotes for a text, which it is not in flowc's sessions."""
+    clock_words: bool = False
+    """The clock has several words, of which servers report one or another."""
     author: Callable[[str], str] = lambda text: text
     """SQL that its author wrote for the engine, as flowc's sessions of it read it."""
 
@@ -127,6 +148,19 @@ class TableRules:
     """Creates a user's schema where it is missing; `{block}` is `schema_block` as a text literal."""
     schema_block: str = ""
     """The body of a block that creates `{schema}`, whose name as a literal is `{schema_text}`, where it is missing."""
+    partitions: bool = False
+    """A table may consist of partitions that are tables."""
+    row_number_key: bool = False
+    """A primary key of one INTEGER column is the number of the row, which the engine gives."""
+    defaults_read_columns: bool = False
+    """A default may be computed from other columns."""
+    finds_by_index: bool = False
+    """An index over texts of any length finds a few rows among many; other engines need none, or have none."""
+    counter: str = ""
+    """A query of the number at which the counter of the table goes on, with `{schema}` and `{name}` as literals; empty
+    where its rows tell that, or a sequence does."""
+    any_values: bool = False
+    """A column may hold values of any type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +270,110 @@ class TransactionRules:
     """A part of a transaction can be taken back."""
     row_waits: bool = True
     """A transaction waits for another one that changed the same row; else one of the two fails."""
+    implicit_commits: bool = False
+    """Statements commit that do not say so: those that define a table, and what blocks and procedures hide."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """Who may use a database at the same time."""
+
+    side_by_side: bool = False
+    """Several transactions change a table at the same time. Each waits for the locks of others without end, and two
+    that look for a key may both insert it."""
+    one_writer: bool = False
+    """One transaction writes at a time; another waits for it, or gives up."""
+    one_process: bool = False
+    """One process opens the database at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientRules:
+    """How a plan runs in the database's own client."""
+
+    session: str = ""
+    """Makes the client's session read statements as flowc's sessions do."""
+    own_functions: str = ""
+    """What to know of statements with functions that flowc adds to its sessions."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueryRules:
+    """What the engine makes of a query, as far as the names and the types of columns depend on it."""
+
+    folds: bool = False
+    """Names without quotes are in small letters, and case counts; elsewhere case does not count."""
+    typed: bool = False
+    """Conditions are booleans, and dates are dates."""
+    affinities: bool = False
+    """A cast names an affinity, not a type."""
+    whole: bool = False
+    """Integers are computed with in the types that they have, and divide to whole numbers."""
+    one_integer: bool = False
+    """Integers are computed with in 64 bits, whatever their types are."""
+    numerics: bool = False
+    """A decimal may have any number of digits; means of whole numbers and decimals are such."""
+    text_lengths: bool = False
+    """A cast to a text of some length has that in its type."""
+    sums: Mapping[Kind, DataType] = field(default_factory=dict)
+    """The types of sums of values of a kind, where they are no 64-bit integers, or none that every engine has."""
+    returns: Mapping[str, DataType] = field(default_factory=dict)
+    """What functions give: `now` the clock, `length` the length of a text, `count` others that count."""
+    structs: bool = False
+    """A column that no type is known of may have fields."""
+    alias_in_select: bool = False
+    """An output name may be used in the SELECT list itself."""
+    alias_in_where: bool = False
+    """An output name may be used in WHERE."""
+    alias_in_having: bool = True
+    """An output name may be used in HAVING."""
+    all_ctes: bool = False
+    """A CTE sees all others of its WITH."""
+    earlier_ctes: bool = False
+    """A CTE of a recursive WITH sees those before it, and itself in the second branch of a UNION; elsewhere it sees all
+    of them."""
+    quoted_texts: bool = False
+    """A name in double quotes that no column has is a text."""
+    casts_unnamed: bool = False
+    """A cast of a column has the name of the column."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRules:
+    """What a dialect means where an author writes it, whatever engine runs the translation."""
+
+    postgres: bool = False
+    """It is PostgreSQL's, or made after it: intervals and decimals are as there."""
+    decimal_parts: bool = False
+    """EXTRACT gives a decimal."""
+    backticks: bool = False
+    """Names are quoted by backticks."""
+    values_names: tuple[str, int] = ("column", 1)
+    """The names of the columns of VALUES, and the number of the first."""
+    merged_first: bool = False
+    """A name that a join has made one column is that column, whatever other tables have it."""
+    keeps_recursive_types: bool = False
+    """The columns of a recursive CTE have the types of its first rows."""
+    numeric_conditions: bool = False
+    """0 is false and other numbers are true."""
+    row_relations: tuple[str, ...] = ()
+    """What is made of the row beside it, so that a join with it needs no condition."""
+    stray_commas: bool = False
+    """A comma may end a list."""
+    executable_comments: bool = False
+    """Servers run what stands in some comments."""
+    document_arrows: bool = False
+    """An arrow reads a part of a document, and never begins the body of a function."""
+    attribute_calls: bool = False
+    """A function may be called as an attribute: `(value).function`, and `row.function`."""
+    escaped_names: bool = False
+    """A name may be written by the codes of its characters."""
+    exact_quotes: bool = False
+    """The name of a function is taken as it is between quotes."""
+    own_schema: str | None = None
+    """The schema of the engine's own functions."""
+    unusual_calls: tuple[str, ...] = ()
+    """Calls that are written otherwise than `name(argument, …)`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +392,14 @@ class Dialect:
     writes: WriteRules = WriteRules()
     compare: Comparisons = Comparisons()
     transactions: TransactionRules = TransactionRules()
+    queries: QueryRules = QueryRules()
+    source: SourceRules = SourceRules()
+    sharing: Sharing = Sharing()
+    client: ClientRules = ClientRules()
+    reads_files: bool = False
+    """SQL names files of the machine that runs it: as tables, and to functions."""
+    stored_functions: bool = False
+    """A database may hold functions that nothing but its file tells of."""
     attached: bool = False
     """SQL runs beside the tables, not in them: a load brings in the rows it may touch, and its commit carries the
     changes over. Such tables hold columns and types; keys are the spec's, and their rows are read by the engine."""

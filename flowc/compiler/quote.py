@@ -10,9 +10,8 @@ from datetime import UTC, datetime
 
 from flowc.catalog import TableName
 from flowc.compiler.dialect import Dialect
+from flowc.compiler.dialects import source_of
 from flowc.errors import UsageError
-
-_BACKTICKS = ("mysql", "bigquery", "spark", "spark2", "hive", "databricks", "doris", "starrocks")
 
 
 def ident(name: str) -> str:
@@ -40,7 +39,7 @@ def table(name: TableName) -> str:
 
 def quoted(name: str, dialect: str) -> str:
     """A quoted identifier in a sqlglot dialect, which what an author writes is in."""
-    mark = "`" if dialect in _BACKTICKS else '"'
+    mark = "`" if source_of(dialect).backticks else '"'
     return mark + name.replace(mark, mark * 2) + mark
 
 

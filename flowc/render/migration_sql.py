@@ -6,17 +6,11 @@ import re
 from collections.abc import Iterator
 from itertools import groupby
 
+from flowc.compiler.dialects import dialect_of
 from flowc.migration import Change, DatabasePlan, MigrationPlan, Statement
 from flowc.render.migration import statement_comment
 from flowc.render.style import comment
 
-SESSIONS = {
-    "mysql": (
-        "SET SESSION sql_mode = 'ANSI_QUOTES,PIPES_AS_CONCAT,STRICT_TRANS_TABLES,STRICT_ALL_TABLES,"
-        "NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION', time_zone = '+00:00';"
-    )
-}
-"""By kind of connection, what makes a client's session mean by the statements what flowc's own means."""
 _OWN = re.compile(r"\bflowc_\w+\(")
 
 
@@ -26,12 +20,13 @@ def migration_sql(plan: MigrationPlan) -> str:
 
 
 def _database(plan: DatabasePlan) -> Iterator[str]:
+    client = dialect_of(plan.kind).client
     parts = [(change, statement) for change in plan.changes for statement in change.statements]
     if parts:
         yield comment(plan.connection)
-        yield from (SESSIONS[kind] for kind in (plan.kind,) if kind in SESSIONS)
-    if plan.kind == "sqlite" and any(_OWN.search(statement.sql) for _, statement in parts):
-        yield "-- It calls functions that flowc adds to SQLite: `flowc apply` can run it, sqlite3 cannot."
+        yield from filter(None, (client.session,))
+    if client.own_functions and any(_OWN.search(statement.sql) for _, statement in parts):
+        yield comment(client.own_functions)
     if any(statement.commit for _, statement in parts):
         yield "-- It says what `flowc apply` does by commits of the tables; no client runs it."
     said: Change | None = None

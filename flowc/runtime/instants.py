@@ -12,12 +12,6 @@ FIRST, LAST = -62_135_596_800_000_000, 253_402_300_799_999_999
 """In microseconds since 1970 UTC."""
 _DAY = 86_400_000_000
 _IN_SECOND: Mapping[str, int] = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
-_HELD: Mapping[str, tuple[int, int]] = {"mysql": (10**6, (2**31 - 1) * 10**6)}
-
-
-def held(kind: str) -> tuple[int, int]:
-    """The first and the last instant, in microseconds, that every server of a kind keeps in a `timestamptz`."""
-    return _HELD.get(kind, (FIRST, LAST))
 
 
 def outside(numbers: pa.Array, low: int, high: int) -> pa.Array:

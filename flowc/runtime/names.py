@@ -28,12 +28,12 @@ def folded(name: str) -> str:
     return "".join(c.lower() if c.isascii() else c for c in name)
 
 
-def literal(text: str, kind: str = "") -> str:
-    """Text as a SQL string for a kind of database.
+def literal(text: str, *, plain_backslash: bool = True) -> str:
+    """Text as a SQL string.
 
-    What a backslash means to MySQL is up to a mode of the session, so a text with one is written in hexadecimal.
+    Where a mode of the session decides what a backslash means, as in MySQL, a text with one is written in hexadecimal.
     """
-    if kind == "mysql" and "\\" in text:
+    if not plain_backslash and "\\" in text:
         return f"_utf8mb4 X'{text.encode().hex()}'"
     return "'" + text.replace("'", "''") + "'"
 

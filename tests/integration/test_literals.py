@@ -12,8 +12,8 @@ from flowc.catalog import Column, TableName
 from flowc.compiler import quote
 from flowc.compiler.dialects import DIALECTS
 from flowc.runtime.contracts.database import Database
-from flowc.runtime.names import literal, qualified, quoted
-from flowc.runtime.systems import open_database
+from flowc.runtime.names import qualified, quoted
+from flowc.runtime.systems import literal, open_database
 from flowc.runtime.systems.mysql.types import _default
 from flowc.types import parse_type
 from tests.commands import Inside

@@ -16,10 +16,10 @@ import jsonschema
 import pytest
 
 from flowc.catalog import TableName
+from flowc.compiler.dialects import DIALECTS
 from flowc.migration import Change, DatabasePlan, MigrationPlan, Risk, Statement, TableChanges
 from flowc.render.migration import migration_text
 from flowc.render.migration_markdown import LONGEST, migration_markdown
-from flowc.render.migration_sql import SESSIONS
 from flowc.render.style import Style, width
 from flowc.runtime.systems.mysql import session as mysql
 from tests import warm
@@ -103,7 +103,7 @@ def test_a_script_does_what_apply_would(store: Store, project: Inside):
 
 
 def test_a_script_has_the_session_that_flowc_has():
-    written = SESSIONS["mysql"].removeprefix("SET SESSION ").removesuffix(";")
+    written = DIALECTS["mysql"].client.session.removeprefix("SET SESSION ").removesuffix(";")
     own = [each.replace("NO_ZERO_IN_DATE,NO_ZERO_DATE,", "") for each in mysql._SETTINGS[:2]]  # as apply has them
     assert written.split(", ") == own
 

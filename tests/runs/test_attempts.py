@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from flowc.compiler.loads.identity import Recorded
 from flowc.durations import parse_instant
 from flowc.errors import TransientError
-from flowc.runtime.systems import CONNECTORS
+from flowc.runtime.systems import session_class
 from flowc.service.loads.identity import recorded_load
 from tests import lakes
 from tests.commands import Inside
@@ -200,8 +199,7 @@ def test_of_two_attempts_at_once_one_loads(attempts, kind, request, monkeypatch)
 @pytest.mark.parametrize("kind", [*KINDS, "delta"])
 def test_a_commit_whose_answer_is_lost_is_found(attempts, kind, request, monkeypatch):
     attempts.begin_with(kind, address(request, kind))
-    module, name = CONNECTORS[kind]
-    session = getattr(importlib.import_module(module), name)
+    session = session_class(kind)
     commit = session.commit
 
     def lost(self):
@@ -288,8 +286,7 @@ def test_a_pipeline_that_was_edited_between_attempts_says_so(attempts):
 def test_a_run_by_hand_whose_commit_has_no_answer_says_that_the_rows_may_be_there(attempts, monkeypatch):
     """Who runs it again without a look would append them twice."""
     attempts.begin_with("duckdb")
-    module, name = CONNECTORS["duckdb"]
-    session = getattr(importlib.import_module(module), name)
+    session = session_class("duckdb")
     commit = session.commit
 
     def lost(self):

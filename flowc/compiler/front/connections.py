@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 from flowc.compiler.front.hiding import read_tree
+from flowc.compiler.front.kinds import address, kinds
 from flowc.compiler.front.reach import Reach
 from flowc.compiler.front.schemacheck import check
 from flowc.compiler.front.spec import ConnectionSpec
@@ -20,16 +22,14 @@ from flowc.compiler.front.yamltree import Entry, Scalar, TreeMap, plain
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.source import Located, SourceFile, Span
 
-SCHEMES = {
-    "postgres": "postgres", "postgresql": "postgres", "mysql": "mysql", "mariadb": "mysql", "duckdb": "duckdb",
-    "sqlite": "sqlite", "redshift": "redshift", "amqp": "rabbitmq", "amqps": "rabbitmq",
-}  # fmt: skip
-"""The kind of a connection by the scheme of its DSN."""
-EMBEDDED = frozenset({"sqlite", "duckdb"})
-"""The kinds of databases that are files."""
-
 USER_FILE = ".flowc/connections.yaml"
 _PREFIX = "FLOWC_DSN"
+
+
+@cache
+def schemes() -> Mapping[str, str]:
+    """The kind of a connection by the scheme of its DSN."""
+    return {scheme: kind for kind in kinds() for scheme in address(kind).schemes}
 
 
 def variable_name(connection: str) -> str:
@@ -116,10 +116,10 @@ def _from_dsn(name: str, variable: str, dsn: str, reporter: Reporter) -> Connect
     file = SourceFile(f"${variable}", variable)
     span = Span(file, 0, len(variable))
     match = re.match(r"([A-Za-z][A-Za-z0-9]*)(?:\+[a-z0-9]+)?:", dsn)
-    kind = SCHEMES.get(match[1].lower()) if match else None
+    kind = schemes().get(match[1].lower()) if match else None
     if kind is None:
-        known = ", ".join(f"`{scheme}://`" for scheme in SCHEMES)
-        helps = (did_you_mean(match[1], SCHEMES) if match else ()) or (f"begin it with one of {known}",)
+        known = ", ".join(f"`{scheme}://`" for scheme in schemes())
+        helps = (did_you_mean(match[1], schemes()) if match else ()) or (f"begin it with one of {known}",)
         reporter.error("unknown-dsn-scheme", f"the URL in `{variable}` is of no known kind of database", helps=helps)
         return None
     return ConnectionSpec(

@@ -48,6 +48,34 @@ def dialect(kind: str) -> str | None:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Address:
+    """How connections of a kind say where their system is."""
+
+    form: str = ""
+    """`file` or `folder` of this machine, `server` with databases, `schema` of a server, whose schemas are databases,
+    or `brokers`; empty for what is compared with no other."""
+    schemes: tuple[str, ...] = ()
+    """What its URLs begin with."""
+    port: str = ""
+    """Where its server listens unless the address says otherwise."""
+    of: tuple[str, ...] = ()
+    """Other kinds whose URLs it takes too."""
+
+
+@cache
+def address(kind: str) -> Address:
+    """How connections of a kind say where their system is."""
+    declared: dict[str, Any] = schema_of(kind).get("x-address", {}) if kind in kinds() else {}
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in declared.items()}
+    return Address(**values)
+
+
+def is_file(kind: str) -> bool:
+    """Whether a database of that kind is a file of this machine."""
+    return address(kind).form == "file"
+
+
 def is_database(kind: str) -> bool:
     """Whether SQL can run there."""
     return dialect(kind) is not None

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
+from flowc.compiler.front.kinds import address
 from flowc.errors import UsageError
 from flowc.locations import absolute, local_path, url_path
 from flowc.masking import REFERENCE
@@ -41,18 +42,18 @@ class Place(NamedTuple):
     @property
     def database(self) -> tuple[str, ...]:
         """What has one set of flowc's own tables: in MySQL, each schema of a server has its own."""
-        return (*self.at, self.schema or "") if self.at[0] == "mysql" else self.at
+        return (*self.at, self.schema or "") if address(self.at[0]).form == "schema" else self.at
 
 
 def place_of(connection: str, kind: str, options: _Options, root: str) -> Place:
     """The place of a connection; one that nothing is known of is the connection's own."""
-    find = _FINDERS.get(kind)
-    found = find(options, root) if find is not None else None
+    find = _FINDERS.get(address(kind).form)
+    found = find(options, root, address(kind).port) if find is not None else None
     at, schema = found or (("", connection), None)
     return Place((kind, *at), schema)
 
 
-def _file(options: _Options, root: str) -> Place | None:
+def _file(options: _Options, root: str, _port: str) -> Place | None:
     path = options.get("path")
     try:
         return _local(url_path(str(options.get("url", "")), "") if path is None else path, root)
@@ -60,7 +61,7 @@ def _file(options: _Options, root: str) -> Place | None:
         return None
 
 
-def _folder(options: _Options, root: str) -> Place | None:
+def _folder(options: _Options, root: str, _port: str) -> Place | None:
     uri, more = options.get("uri"), options.get("options")
     if not isinstance(uri, str) or (local := _local(uri, root)) is not None:
         return local if isinstance(uri, str) else None
@@ -78,7 +79,7 @@ def _local(path: object, root: str) -> Place | None:
         return None
 
 
-def _postgres(options: _Options, _root: str, port: str = "5432") -> Place | None:
+def _server(options: _Options, _root: str, port: str) -> Place | None:
     url = str(options.get("url") or "")
     given = {key: value for key, value in _parameters(url) if value}
     if not given:
@@ -100,13 +101,13 @@ def _parameters(url: str) -> list[tuple[str, str]]:
     return [*((key, unquote(value)) for key, value in named.items()), *parse_qsl(parts.query)]
 
 
-def _mysql(options: _Options, _root: str) -> Place | None:
+def _schema(options: _Options, _root: str, port: str) -> Place | None:
     url = str(options.get("url") or "")
     if "://" not in url or (parts := _split(url)) is None:
         return Place((url,)) if url else None
     given, at = {key.lower(): value for key, value in parse_qsl(parts.query)}, _authority(parts)
-    host, port = _host(given.get("socket") or unquote(at["host"])), unquote(at["port"]) or "3306"
-    return Place((host, "" if host.startswith("/") else port), unquote(parts.path.strip("/")))
+    host, listens = _host(given.get("socket") or unquote(at["host"])), unquote(at["port"]) or port
+    return Place((host, "" if host.startswith("/") else listens), unquote(parts.path.strip("/")))
 
 
 def _split(url: str) -> SplitResult | None:
@@ -129,17 +130,13 @@ def _host(name: str) -> str:
     return name if name[:1] in ("/", "$") else name.lower()
 
 
-def _kafka(options: _Options, _root: str) -> Place | None:
+def _brokers(options: _Options, _root: str, _port: str) -> Place | None:
     servers = options.get("bootstrap_servers")
     given = servers.split(",") if isinstance(servers, str) else servers if isinstance(servers, list) else ()
     return Place(tuple(sorted(_host(str(each).strip()) for each in given))) if given else None
 
 
-def _redshift(options: _Options, root: str) -> Place | None:
-    return _postgres(options, root, "5439")
-
-
-_FINDERS: Mapping[str, Callable[[_Options, str], Place | None]] = {
-    "sqlite": _file, "duckdb": _file, "delta": _folder, "files": _folder,
-    "postgres": _postgres, "redshift": _redshift, "mysql": _mysql, "kafka": _kafka,
+_FINDERS: Mapping[str, Callable[[_Options, str, str], Place | None]] = {
+    "file": _file, "folder": _folder, "server": _server, "schema": _schema, "brokers": _brokers,
 }  # fmt: skip
+"""By the form of addresses."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from flowc.catalog import Column
+from flowc.compiler.dialects import RUNNER
 from flowc.compiler.ir import Origin, Source, Sql
 from flowc.compiler.lineage.flows import ColumnFlow, Dataset
 from flowc.compiler.lineage.unnamed import unnamed_sources
-from flowc.compiler.lineage.writes import DATAFUSION, Write, dataset, source_datasets
+from flowc.compiler.lineage.writes import Write, dataset, source_datasets
 from flowc.compiler.loads.load import VALID_FROM, find_column
 from flowc.nodes import TIME
 
@@ -49,7 +50,7 @@ def _unnamed_ends(write: Write, node: Sql, column: str) -> Iterator[End]:
 
 def _origin_ends(write: Write, node: Sql, origin: Origin) -> list[End]:
     """What a column that a query reads is: one of a table of its database, or of a source by that source's name."""
-    if node.engine != DATAFUSION:
+    if node.engine != RUNNER:
         return [(dataset(write.connection, node.engine, origin.table), origin.column)]
     source = next((source for source in write.inputs if source.name == origin.table.name), None)
     return _source_ends(source, origin.column) if source is not None else []

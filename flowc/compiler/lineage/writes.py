@@ -10,7 +10,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from flowc.catalog import Table, TableName
-from flowc.compiler.dialects import DIALECTS
+from flowc.compiler.dialects import DIALECTS, RUNNER
 from flowc.compiler.ir import (
     Apply,
     FilesOutput,
@@ -25,8 +25,6 @@ from flowc.compiler.ir import (
 )
 from flowc.compiler.lineage.flows import Dataset, Flow, Writer
 from flowc.compiler.tables.letters import letters_place
-
-DATAFUSION = "datafusion"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +54,7 @@ def writes_of(ir: Ir) -> list[Write]:
 def flows_of(write: Write) -> Iterator[Flow]:
     """What is read for a target."""
     node = write.node
-    if isinstance(node, Sql) and node.engine != DATAFUSION:
+    if isinstance(node, Sql) and node.engine != RUNNER:
         yield from (Flow(dataset(write.connection, node.engine, read), write.writer) for read in node.reads)
         return
     for source in write.inputs:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from flowc.catalog import Column, Native, Table, TableName, counts
 from flowc.compiler.dialect import Dialect
+from flowc.compiler.dialects import dialect_of
 from flowc.compiler.ir import Apply, Normalize
 from flowc.compiler.loads.apart import apart
 from flowc.compiler.loads.identity import Recorded
@@ -49,8 +50,12 @@ _WIDTH = 50
 
 
 def is_numbered(column: Column, table: Table, kind: str) -> bool:
-    """Whether the database gives a row its value of the column: a counter, or the number of SQLite's own row."""
-    row_id = kind == "sqlite" and table.primary_key == (column.name,) and column.type.kind is Kind.INT32
+    """Whether the database gives a row its value of the column: a counter, or the number of the row."""
+    row_id = (
+        dialect_of(kind).tables.row_number_key
+        and table.primary_key == (column.name,)
+        and column.type.kind is Kind.INT32
+    )
     return counts(column.default) or row_id
 
 

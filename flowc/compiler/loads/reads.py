@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from flowc.compiler.dialect import Dialect
-from flowc.compiler.dialects import DIALECTS
+from flowc.compiler.dialects import DIALECTS, RUNNER
 from flowc.compiler.front.streamkinds import is_folder
 from flowc.compiler.ir import Source, Sql
 from flowc.compiler.quote import ident, table
 from flowc.compiler.systems.datafusion.arithmetic import arithmetic
 from flowc.loadplan import EngineRead, FilesRead, QueryRead, Read, TableRead
 
-ENGINE = "datafusion"
-
 
 def read_of(node: Sql | Source) -> Read:
     """How the rows of a node are read."""
     if isinstance(node, Source):
         return _source_read(node)
-    if node.engine == ENGINE:
+    if node.engine == RUNNER:
         inputs = tuple((source.name, _source_read(source)) for source in node.inputs)
         return EngineRead(inputs, node.text, arithmetic(node.text), node.functions)
     return QueryRead(node.inputs[0].connection, node.text)
@@ -47,7 +45,7 @@ def queried(kind: str) -> bool:
 def read_dialect(node: Sql | Source) -> Dialect:
     """The dialect in which conditions on a node are written."""
     kind = node.kind if isinstance(node, Source) else node.engine
-    return DIALECTS[kind if queried(kind) else ENGINE]
+    return DIALECTS[kind if queried(kind) else RUNNER]
 
 
 def query_text(read: Read) -> str:

@@ -11,7 +11,7 @@ from sqlglot import exp
 
 from flowc.catalog import Column, Table
 from flowc.compiler.checked import CheckedPipeline, CheckedTarget
-from flowc.compiler.dialects import DIALECTS, as_read
+from flowc.compiler.dialects import DIALECTS, as_read, source_of
 from flowc.compiler.front.spec import ColumnSpec, ExpectSpec, Name, NormalizeSpec, PipelineSpec
 from flowc.compiler.ir import Apply, Expectation, Incremental, Normalize, Source, Sql, Statement, Target
 from flowc.compiler.loads.desired import declared_table, with_history
@@ -35,8 +35,6 @@ from flowc.source import Located, MappedText, Segment
 from flowc.types import DataType, Kind
 
 COLUMN = "make it a column in a pipeline's `sql` over sources, and ask for that column here"
-_NUMBERS_ARE_CONDITIONS = ("sqlite", "mysql", "duckdb")
-"""Dialects in which 0 is false and other numbers are true."""
 _DEFAULT_SOFT_DELETE = "deleted_at"
 _ORDER_BY = re.compile(r"\A\s*ORDER BY\s+")
 """What a translated order begins with."""
@@ -248,7 +246,7 @@ def _checked(writer: _Writer, parsed: SqlTree, relation: Relation, *, condition:
 
 def _check_condition(parsed: SqlTree, kind: DataType, reporter: Reporter) -> None:
     """Reports a value that cannot be true or false."""
-    numbers = parsed.dialect in _NUMBERS_ARE_CONDITIONS and kind.is_number
+    numbers = source_of(parsed.dialect).numeric_conditions and kind.is_number
     if kind.kind not in (Kind.BOOL, Kind.UNKNOWN) and not numbers:
         message = f"this is a value of type {kind}, and has to be a condition"
         helps = ("compare it with something: a condition is true or false for each row",)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from sqlglot import exp
 
 from flowc.catalog import Column, TableName, names_word
+from flowc.compiler.dialects import dialect_of
 from flowc.compiler.lowering.context import Lowering
 from flowc.compiler.quote import ident
 from flowc.compiler.sql import marks
@@ -92,9 +93,9 @@ def report_refusals(lowering: Lowering) -> None:
 
 
 def _may_be_own(statement: Statement, refusal: Refusal) -> bool:
-    """Whether a function may be a macro of a DuckDB file's own: no slip of the pen, and no other engine's."""
+    """Whether a function may be a macro of the database's own: no slip of the pen, and no other engine's."""
     is_slip = any(text.startswith("did you mean") for text in refusal.helps)
-    return statement.engine == "duckdb" and not is_slip and not is_of_some_engine(refusal.name)
+    return dialect_of(statement.engine).stored_functions and not is_slip and not is_of_some_engine(refusal.name)
 
 
 def _may_be_made(function: str, lowering: Lowering) -> bool:

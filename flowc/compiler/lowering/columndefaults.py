@@ -34,8 +34,6 @@ _WORDS = frozenset(
     }
 )  # fmt: skip
 """Words without parentheses that are no columns."""
-_READS_COLUMNS = _NUMBERS_ARE_TIMES = "mysql"
-"""The engine whose defaults may be computed from other columns, and that reads 20260102 as a date."""
 _COUNTERS = frozenset({"nextval"})
 _TIMES = (Kind.DATE, Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.UUID)
 
@@ -44,7 +42,9 @@ def check_defaults(spec: TableSpec, kind: str, reach: Reach, reporter: Reporter)
     """Reports the defaults of a table in a kind of database that it cannot have."""
     if kind not in DIALECTS:
         return
-    known = {column.name.value.lower() for column in spec.columns} if kind == _READS_COLUMNS else set()
+    known = (
+        {column.name.value.lower() for column in spec.columns} if DIALECTS[kind].tables.defaults_read_columns else set()
+    )
     for column in spec.columns:
         if column.default is None:
             continue
@@ -105,12 +105,13 @@ def _value(tree: exp.Expression, column: ColumnSpec, engine: str) -> str | None:
     """A literal that is no value of the type, where the engine has types."""
     kind = column.type.value
     literal = tree.this if isinstance(tree, exp.Neg) else tree
-    if not DIALECTS[engine].literals.typed or not isinstance(literal, exp.Literal):
+    rules = DIALECTS[engine].literals
+    if not rules.typed or not isinstance(literal, exp.Literal):
         return None
     if literal.is_string:
         wrong = kind.is_number and not _is_number(literal.this)
     else:
-        wrong = kind.kind in _TIMES and engine != _NUMBERS_ARE_TIMES
+        wrong = kind.kind in _TIMES and not rules.numeric_times
     return f"is no value of type `{kind}`" if wrong else None
 
 

@@ -8,7 +8,7 @@ from functools import cached_property, partial
 
 from flowc.catalog import Column, Table, TableName
 from flowc.compiler.checked import CheckedPipeline, CheckedSpec
-from flowc.compiler.dialects import DIALECTS
+from flowc.compiler.dialects import DIALECTS, RUNNER, dialect_of
 from flowc.compiler.front import kinds
 from flowc.compiler.lowering.functions import Functions, declared
 from flowc.compiler.lowering.tablekeys import TableKeys, as_source, home_of
@@ -167,7 +167,7 @@ class Lowering:
 
 def _literal(given: object, lag: float, pipeline: CheckedPipeline, dialect: str) -> str:
     engine = DIALECTS.get(pipeline.engine)
-    untyped, escapes = engine is not None and not engine.literals.typed, dialect == "mysql"
+    untyped, escapes = engine is not None and not engine.literals.typed, dialect_of(dialect).literals.doubled_backslash
     if isinstance(given, Bound):
         order = engine.compare.decimal_order if engine is not None else ""
         return typed_literal(given.value, given.type, untyped=untyped, escapes=escapes, order=order)
@@ -185,4 +185,4 @@ def _numeric_cursor(pipeline: CheckedPipeline) -> bool:
 
 def sqlglot_name(kind: str) -> str:
     """The sqlglot dialect of a kind of connection; what is no database is read and written by DataFusion."""
-    return DIALECTS[kind].sqlglot if kind in DIALECTS else kinds.dialect(kind) or "datafusion"
+    return DIALECTS[kind].sqlglot if kind in DIALECTS else kinds.dialect(kind) or RUNNER

@@ -11,11 +11,12 @@ from dataclasses import replace
 from sqlglot import exp
 
 from flowc.catalog import TableName
+from flowc.compiler.dialects import dialect_of
 from flowc.compiler.lowering.context import Lowering
 from flowc.compiler.lowering.functions import Functions, Untyped
 from flowc.compiler.names.paths import reach
 from flowc.compiler.sql import marks
-from flowc.compiler.sql.checks.deniedcalls import READS_FILES, check_relation, only_allowed
+from flowc.compiler.sql.checks.deniedcalls import check_relation, only_allowed
 from flowc.compiler.sql.rewrite.core import mark
 from flowc.compiler.sql.text.allowance import Allowance
 from flowc.compiler.sql.text.sqltext import SqlTree
@@ -90,7 +91,7 @@ def check_reach(query: SqlTree, connection: str, kind: str, mend: str, lowering:
 def is_table(name: TableName, kind: str, span: Span, lowering: Lowering) -> bool:
     """Whether the name of a source is one of a table, and not of a file that the project does not reach."""
     before = lowering.reporter.errors
-    if kind == READS_FILES:
+    if dialect_of(kind).reads_files:
         whole = ".".join(filter(None, (name.schema, name.name)))
         check_relation(whole, reach(lowering.checked.project), span, lowering.reporter)
     return lowering.reporter.errors == before

@@ -11,13 +11,13 @@ from typing import NamedTuple
 
 from sqlglot.tokens import Token
 
+from flowc.compiler.dialect import NameRules
+from flowc.compiler.dialects import DIALECTS, dialect_of
 from flowc.compiler.sql.text.readonly import as_run
 from flowc.compiler.sql.text.statements import read_statements, tokenize, word_of, words
 from flowc.diagnostics import Reporter
 from flowc.source import MappedText
 
-_MYSQL = "mysql"
-_KINDS = ("postgres", _MYSQL, "sqlite", "duckdb")
 _NAMED = (
     "name the target with its schema, and write names of other tables with theirs",
     "leave it out, and write names of other databases as `database.table`",
@@ -53,23 +53,25 @@ def check_hook(text: MappedText, key: str, kind: str, reporter: Reporter, *, bar
 
     With `bare`, the target is written without its schema, so that nothing before the load may change what that means.
     """
-    if kind not in _KINDS:
+    dialect = dialect_of(kind)
+    if kind not in DIALECTS or dialect.attached:
         return
+    commits = dialect.transactions.implicit_commits
     found = read_statements(MappedText(_as_run(text.text, kind), text.file, text.segments), kind)
     # MySQL runs one statement at a time: what follows a semicolon belongs to a block.
-    for statement in found[:1] if kind == _MYSQL else found:
-        ending = _ending(statement.tokens, kind)
+    for statement in found[:1] if commits else found:
+        ending = _ending(statement.tokens, commits=commits)
         if ending is not None:
             message = f"`{ending.words}` under `{key}` {ending.does}"
             reporter.error("transaction-ended", message, statement.span, helps=(ending.mend,))
-        elif (moving := _moving(statement.tokens, kind)) and (kind == _MYSQL or (bare and key == "before")):
+        elif (moving := _moving(statement.tokens, dialect.names)) and (commits or (bare and key == "before")):
             message = f"`{moving}` under `{key}` changes which table the load means by its name"
-            reporter.error("moved-target", message, statement.span, helps=(_NAMED[kind == _MYSQL],))
+            reporter.error("moved-target", message, statement.span, helps=(_NAMED[commits],))
 
 
 def is_untold(sql: str, kind: str) -> bool:
     """Whether the statement may end the transaction, for all that its text tells."""
-    found = _words(tokenize(_as_run(sql, kind), kind)) if kind == _MYSQL else []
+    found = _words(tokenize(_as_run(sql, kind), kind)) if dialect_of(kind).transactions.implicit_commits else []
     return bool(found) and (found[0] not in _PLAIN or found[:2] == ["SET", "STATEMENT"])
 
 
@@ -89,14 +91,14 @@ class _Ending(NamedTuple):
     does: str = "ends the transaction of the load"
 
 
-def _ending(tokens: Sequence[Token], kind: str) -> _Ending | None:
+def _ending(tokens: Sequence[Token], *, commits: bool) -> _Ending | None:
     found = _words(tokens)
     pair = tuple(found[:2])
     if found[:1] == ["ROLLBACK"] and "TO" in found[1:3]:
         return _Ending("ROLLBACK TO SAVEPOINT", _WHOLE, "takes back a part of the load, which is kept or undone whole")
     if pair in _PAIRS or (found and found[0] in _ENDS and list(found[1:3]) != ["NOT", "ATOMIC"]):
         return _Ending(" ".join(pair if pair in _PAIRS else found[:1]))
-    if kind != _MYSQL or not found:
+    if not commits or not found:
         return None
     if found[0] == "SET" and _sets(tokens, "AUTOCOMMIT"):
         return _Ending("SET autocommit")
@@ -112,12 +114,12 @@ def _sets(tokens: Sequence[Token], wanted: str) -> bool:
     return any(name == wanted and before != "@" and after in ("=", ":=") for before, name, after in around)
 
 
-def _moving(tokens: Sequence[Token], kind: str) -> str | None:
+def _moving(tokens: Sequence[Token], names: NameRules) -> str | None:
     """The words that change where names without a schema are looked for."""
     found = _words(tokens)
-    if found[:1] == ["USE"] and kind in (_MYSQL, "duckdb"):
+    if found[:1] == ["USE"] and names.use:
         return "USE"
-    if kind not in ("postgres", "duckdb") or not found:
+    if not names.search_path or not found:
         return None
     texts = [token.text.lower() for token in tokens]
     if found[0] in ("SET", "RESET"):

@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from flowc.catalog import Column, TableName
 from flowc.compiler.checked import CheckedPipeline, CheckedSource
-from flowc.compiler.dialects import as_read
+from flowc.compiler.dialects import RUNNER, as_read
 from flowc.compiler.front.spec import Name
 from flowc.compiler.ir import Origin, Source, Sql
 from flowc.compiler.loads.normalize import is_derived
@@ -31,7 +31,6 @@ from flowc.diagnostics import did_you_mean
 from flowc.loadplan import FunctionPlan
 from flowc.source import Span
 
-DATAFUSION = "datafusion"
 IN_PIPELINE = "call it in the `sql` of the pipeline"
 IN_SOURCES = "flowc itself runs the SQL when its tables are named: `from: {people: {connection: …, table: people}}`"
 """What to do about a function of the project that is called where it is not known."""
@@ -154,14 +153,14 @@ def _on_datafusion(pipeline: CheckedPipeline, given: Input, lowering: Lowering) 
 
     if not is_small(given.query, lowering.reporter) or not announce(given.query, lowering):
         return None
-    found = infer(given.query, DATAFUSION, find, lowering.reporter)
+    found = infer(given.query, RUNNER, find, lowering.reporter)
     _check_sources(given.query, found, relations, lowering)
     check_calls(given.query, lowering.functions, lowering.reporter)
     functions = called(given.query, lowering.functions)
-    text = engine_text(given.query, DATAFUSION, lowering.functions, lowering.reporter, lowering.allowance)
+    text = engine_text(given.query, RUNNER, lowering.functions, lowering.reporter, lowering.allowance)
     if lowering.reporter.errors == before:
-        note_query(lowering, given.query, found.reads, find, DATAFUSION, functions=functions, runs=text)
-    return _sql(pipeline, given.query, found, text, inputs, DATAFUSION, functions)
+        note_query(lowering, given.query, found.reads, find, RUNNER, functions=functions, runs=text)
+    return _sql(pipeline, given.query, found, text, inputs, RUNNER, functions)
 
 
 def _check_sources(query: SqlTree, found: Inferred, relations: Mapping[str, Relation], lowering: Lowering) -> None:
@@ -169,7 +168,7 @@ def _check_sources(query: SqlTree, found: Inferred, relations: Mapping[str, Rela
     tables = lowering.checked.project.tables
     for name in found.reads:
         if name.schema or name.name not in relations:
-            span = dict(_tables(query, DATAFUSION)).get(name, query.span(query.tree))
+            span = dict(_tables(query, RUNNER)).get(name, query.span(query.tree))
             helps = did_you_mean(name.name, relations) or (f"its sources are `{'`, `'.join(relations)}`",)
             if not name.schema and (table := tables.get(name.name)) is not None:
                 helps = as_source(name.name, home_of(table, lowering.checked.project))
@@ -275,8 +274,8 @@ def _renamed(
         return None
     fields = _renamed_fields(pipeline, pairs, relation)
     text = f"SELECT {', '.join(f'{ident(old)} AS {ident(f.name)}' for old, f in fields)} FROM {from_}"
-    engine = source.kind if source.path is None and pipeline.database is not None else DATAFUSION
-    read = source.table if engine != DATAFUSION and source.table else TableName(None, source.name)
+    engine = source.kind if source.path is None and pipeline.database is not None else RUNNER
+    read = source.table if engine != RUNNER and source.table else TableName(None, source.name)
     out = tuple(f for _, f in fields)
     origins = tuple((Origin(read, old),) for old, _ in fields)
     node = Sql(f"{pipeline.spec.name.value}.sql", (source,), engine, text, (read,), _columns(out), None, origins)

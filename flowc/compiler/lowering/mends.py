@@ -9,8 +9,7 @@ from sqlglot import exp
 from flowc.compiler.ir import Apply, Sql
 from flowc.compiler.lowering.context import sqlglot_name
 from flowc.compiler.sql import marks
-from flowc.compiler.sql.binding.catalog import postgres
-from flowc.compiler.sql.binding.types import declared
+from flowc.compiler.sql.binding import has_cast
 from flowc.compiler.sql.text.sqltext import SqlTree, parse_query
 from flowc.diagnostics import Reporter
 from flowc.types import DataType
@@ -41,10 +40,7 @@ def output_words(apply: Apply, name: str) -> str | None:
 
 def can_cast(apply: Apply, given: DataType, wanted: DataType) -> bool:
     """Whether the engine of a query has a cast between two types, as far as that is known."""
-    source, target = declared(given), declared(wanted)
-    if not isinstance(apply.input, Sql) or apply.input.engine != "postgres" or source is None or target is None:
-        return True
-    return postgres().coerces(source, target, "e")
+    return not isinstance(apply.input, Sql) or has_cast(apply.input.engine, given, wanted)
 
 
 def _words(parsed: SqlTree, item: exp.Expression) -> str | None:

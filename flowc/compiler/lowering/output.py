@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from flowc.catalog import Column, Table
+from flowc.compiler.dialects import dialect_of
 from flowc.compiler.ir import Apply, Source, Sql
 from flowc.compiler.loads.load import HISTORY, VALID_FROM, find_column, finder, is_numbered, lacks_numbers
 from flowc.compiler.loads.softdelete import DEFAULT as SOFT_DELETE_COLUMN
 from flowc.compiler.lowering.context import sqlglot_name
 from flowc.compiler.lowering.mends import can_cast, output_words
-from flowc.compiler.names.tables import CASELESS
 from flowc.compiler.sql.text.sqltext import names_in
 from flowc.compiler.tables.narrowing import Fit, fit
 from flowc.diagnostics import Note, Reporter, did_you_mean
@@ -161,7 +161,7 @@ def _check_names(apply: Apply, columns: tuple[Column, ...], reporter: Reporter, 
             reporter.error(
                 "unnamed-column", message, _span(apply, i), helps=_mend(apply, "name it: `… AS column_name`")
             )
-    caseless, same = apply.target.kind in CASELESS, dict[str, list[int]]()
+    caseless, same = dialect_of(apply.target.kind).names.columns_any_case, dict[str, list[int]]()
     for i, column in enumerate(columns):
         same.setdefault(column.name.casefold() if caseless else column.name, []).append(i)
     for places in same.values():

@@ -15,6 +15,7 @@ from sqlglot import exp
 
 from flowc.catalog import Column, TableName
 from flowc.compiler.changelog import NO_KEYS, given_by, read_by
+from flowc.compiler.dialects import RUNNER
 from flowc.compiler.ir import Dedupe, IntervalJoin, Node, Placed, Running, Source, Sql, Window
 from flowc.compiler.lowering.functioncalls import called
 from flowc.compiler.lowering.functions import Functions
@@ -38,7 +39,6 @@ from flowc.nodes import ROW, TIME, outputs
 from flowc.source import Span
 from flowc.stream import EXTRAS
 
-ENGINE = "datafusion"
 QUERY, BLOCK = "query", "dedupe"
 
 
@@ -121,10 +121,10 @@ class Graph:
         relations = self.read(part) if steps else tuple(self._edges.items())
         if cuts and not self.open:
             check_behind(part, self._bounds, self.reporter)
-            infer(part, ENGINE, lambda name: self.find(name, dict(relations)), Reporter())
-        text = part_text(part, ENGINE, self.functions) if steps else found.text
+            infer(part, RUNNER, lambda name: self.find(name, dict(relations)), Reporter())
+        text = part_text(part, RUNNER, self.functions) if steps else found.text
         read = frozenset(name for name, _ in relations)
-        traced = hidden_text(part, ENGINE, read, self.functions, (ROW,))
+        traced = hidden_text(part, RUNNER, read, self.functions, (ROW,))
         right = self.reporter.errors == before and not self.open
         if right and (calls or cuts) and len(relations) > 1 and traced is None:
             self._report_several(relations, calls[-1] if calls else cuts[-1].call)
@@ -267,7 +267,7 @@ class Graph:
         tree.set("with_", exp.With(expressions=[each.copy() for each in _needed([tree], ctes)]) if ctes else None)
         part = replace(query, tree=tree)
         relations = self.read(part)
-        fields = infer(part, ENGINE, lambda name: self.find(name, dict(relations)), Reporter()).fields
+        fields = infer(part, RUNNER, lambda name: self.find(name, dict(relations)), Reporter()).fields
         twice = next((each.name for each in fields or () if each.name in call.bounds), None)
         if twice is not None:
             message = f"`{call.name}` has a column `{twice}`, which is one that `{call.function}` adds"
@@ -280,9 +280,9 @@ class Graph:
         """The node, and what it gives: as the same GROUP BY without windows. With `plain` it reads one relation."""
         given = Relation(self._fields[before.id], f"`{before.id}`", table=TableName(None, before.id))
         part = replace(query, tree=grouping(cut, before.id))
-        fields, read = inferred(part, ENGINE, lambda _: given)
+        fields, read = inferred(part, RUNNER, lambda _: given)
         columns = tuple(Column(f.name, f.type, f.nullable) for f in fields) if fields is not None else None
-        text = part_text(part, ENGINE, self.functions) or ""
+        text = part_text(part, RUNNER, self.functions) or ""
         node = group_node(cut, before.id, columns, text, self.settings, plain=plain)
         return node, Relation(read, f"`{cut.id}`", table=TableName(None, cut.id))
 
@@ -319,7 +319,7 @@ class Graph:
         whole = join.kind == "inner" and join.least == join.most and all(sides)
         named = zip(join.sides, sides, strict=True)
         names = (
-            out for side, own in named for column, out in side.columns if output_name(column, ENGINE) in (own or ())
+            out for side, own in named for column, out in side.columns if output_name(column, RUNNER) in (own or ())
         )
         self._bounds[join.id] = frozenset(names if whole else ())
 
@@ -330,12 +330,12 @@ class Graph:
         """The CTE that a call reads, with the time of each row; None after an error."""
         part = self.part(query, cte.this)
         relations = self.read(part)
-        fields, given = inferred(part, ENGINE, lambda name: self.find(name, dict(relations)))
+        fields, given = inferred(part, RUNNER, lambda name: self.find(name, dict(relations)))
         columns = _shown(fields, query)
         timed = all(column.name != TIME for column in columns or ())
         names = [TIME] if timed else []
         read = frozenset(name for name, _ in relations)
-        text = hidden_text(part, ENGINE, read, self.functions, names)
+        text = hidden_text(part, RUNNER, read, self.functions, names)
         right = _keeps_time(part.tree) if timed else _is_time(part.tree, fields)
         if text is None or not right:
             self._report_untimed(call, timed=timed and text is None)
@@ -349,8 +349,8 @@ class Graph:
         id, shown = self.id(cte.alias), {column.name for column in columns or ()}
         self._fields[id] = tuple(each for each in given if each.name in shown) if given is not None else None
         return Sql(
-            id, (), ENGINE, text, (), columns, dialect=query.dialect,
-            placed=Placed(relations, hidden_text(part, ENGINE, read, self.functions, [*names, ROW]), timed),
+            id, (), RUNNER, text, (), columns, dialect=query.dialect,
+            placed=Placed(relations, hidden_text(part, RUNNER, read, self.functions, [*names, ROW]), timed),
             functions=called(part, self.functions),
         )  # fmt: skip
 

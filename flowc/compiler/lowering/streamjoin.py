@@ -11,6 +11,7 @@ from sqlglot import exp
 
 from flowc.catalog import Column, TableName
 from flowc.compiler.changelog import NO_KEYS, WIDE, reopens
+from flowc.compiler.dialects import RUNNER
 from flowc.compiler.ir import Apply, IntervalJoin, Node, Origin, Output, Placed, Sql, TopicOutput
 from flowc.compiler.loads.changes import CODE, takes
 from flowc.compiler.lowering.functioncalls import called
@@ -27,7 +28,6 @@ from flowc.types import BIGINT, TIMESTAMPTZ, UNKNOWN, DataType, Kind
 if TYPE_CHECKING:
     from flowc.compiler.lowering.streamgraph import Graph
 
-_ENGINE = "datafusion"
 _DIGITS = 38
 _TEMPORAL = frozenset({Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ})
 _FLOATS = frozenset({Kind.FLOAT32, Kind.FLOAT64})
@@ -111,7 +111,7 @@ def outer_of(part: SqlTree, last: Sql, nodes: Sequence[Node], reporter: Reporter
         return None
     own = {out for side, _, out in join.columns if side == (join.kind == "right")}
     items = ((item.unalias(), item.alias_or_name) for item in part.tree.selects)
-    names = (name for item, name in items if isinstance(item, exp.Column) and output_name(item.this, _ENGINE) in own)
+    names = (name for item, name in items if isinstance(item, exp.Column) and output_name(item.this, RUNNER) in own)
     return Outer(frozenset(names), join.span)
 
 
@@ -146,13 +146,13 @@ def _part(join: StreamJoin, side: Side, casts: Sequence[DataType | None], query:
     )
     part = graph.part(query, tree, join.place)
     relations = dict(graph.read(part))
-    fields, read = inferred(part, _ENGINE, lambda name: graph.find(name, relations))
+    fields, read = inferred(part, RUNNER, lambda name: graph.find(name, relations))
     return _Part(side, tree, tuple(keys), fields or (), read or ())
 
 
 def _named(column: exp.Identifier) -> str:
     """What a column is called in the query of a side, beside the event time, which is hidden there."""
-    name = output_name(column, _ENGINE)
+    name = output_name(column, RUNNER)
     return f"{TIME}_shown" if name == TIME else name
 
 
@@ -181,7 +181,7 @@ def _before(side: Side, join: StreamJoin, query: SqlTree, graph: Graph) -> str:
 
 def _bare(node: exp.Expression) -> exp.Expression:
     if isinstance(node, exp.Column) and isinstance(node.this, exp.Identifier):
-        return exp.column(exp.to_identifier(output_name(node.this, _ENGINE)))
+        return exp.column(exp.to_identifier(output_name(node.this, RUNNER)))
     return node
 
 
@@ -244,7 +244,7 @@ def _node(join: StreamJoin, part: _Part, query: SqlTree, graph: Graph) -> Sql | 
     read, name = frozenset(each for each, _ in relations), part.side.name
     if not graph.is_apart(tree):
         return None
-    texts = [hidden_text(tree, _ENGINE, read, graph.functions, columns) for columns in ((TIME,), (TIME, ROW))]
+    texts = [hidden_text(tree, RUNNER, read, graph.functions, columns) for columns in ((TIME,), (TIME, ROW))]
     if texts[0] is None:
         message = f"the rows of `{name}` are not each of one row before it, so they have no event time to join by"
         helps = (f"leave to `{name}` what looks at one row at a time (columns, WHERE, UNION ALL, joins with lookups)",
@@ -256,7 +256,7 @@ def _node(join: StreamJoin, part: _Part, query: SqlTree, graph: Graph) -> Sql | 
         graph.reporter.error("misplaced-join", message, part.side.span, helps=(f"select `{TIME}` as it is",))
         return None
     node = Sql(
-        graph.id(f"{join.id}_{name}"), (), _ENGINE, texts[0], (), part.columns, dialect=query.dialect,
+        graph.id(f"{join.id}_{name}"), (), RUNNER, texts[0], (), part.columns, dialect=query.dialect,
         placed=Placed(relations, texts[1], timed=True), functions=called(tree, graph.functions),
     )  # fmt: skip
     graph.nodes.append(node)
@@ -270,7 +270,7 @@ _Given = Callable[[exp.Query], tuple[Field, ...] | None]
 def _given(join: StreamJoin, query: SqlTree, graph: Graph, body: exp.Query) -> tuple[Field, ...] | None:
     part = graph.part(query, body.copy(), join.place)
     relations = dict(graph.read(part))
-    return inferred(part, _ENGINE, lambda name: graph.find(name, relations))[0]
+    return inferred(part, RUNNER, lambda name: graph.find(name, relations))[0]
 
 
 def _is_timed(tree: exp.Expression, given: _Given, side: Side) -> bool:

@@ -13,7 +13,7 @@ from sqlglot import exp
 
 from flowc.catalog import Column, TableName
 from flowc.compiler.checked import CheckedStream, CheckedStreamSource
-from flowc.compiler.dialects import OWN
+from flowc.compiler.dialects import OWN, RUNNER
 from flowc.compiler.front.spec import SourceColumn
 from flowc.compiler.front.streamkinds import source_kind
 from flowc.compiler.front.streamspec import StreamSpec
@@ -28,7 +28,7 @@ from flowc.compiler.lowering.inputs import origins_of, output_places, output_sta
 from flowc.compiler.lowering.lookups import lookup_relation, stream_lookups
 from flowc.compiler.lowering.output import check_made, check_output
 from flowc.compiler.lowering.runningcut import cut_running
-from flowc.compiler.lowering.streamgraph import ENGINE, Graph
+from flowc.compiler.lowering.streamgraph import Graph
 from flowc.compiler.lowering.streamjoin import check_replaced
 from flowc.compiler.lowering.streamquery import stream_text, with_own_stars
 from flowc.compiler.lowering.streamsources import join_text, union_text
@@ -161,7 +161,7 @@ def _columns_of(
     tree = exp.Select(expressions=[exp.Star()], from_=exp.From(this=relation.copy()))
     if with_ is not None:
         tree.set("with_", exp.With(expressions=[cte.copy() for cte in with_.expressions[:place]]))
-    found = infer(replace(query, tree=tree), ENGINE, lambda name: relations.get(name.name), Reporter())
+    found = infer(replace(query, tree=tree), RUNNER, lambda name: relations.get(name.name), Reporter())
     return found.fields
 
 
@@ -394,19 +394,19 @@ def _inferred(query: SqlTree, relations: Mapping[str, Relation], name: str, lowe
     def find(table: TableName) -> Relation | None:
         return None if table.schema else relations.get(table.name)
 
-    found = infer(query, ENGINE, find, lowering.reporter)
+    found = infer(query, RUNNER, find, lowering.reporter)
     _check_reads(query, found.reads, relations, name, lowering)
     check_calls(query, lowering.functions, lowering.reporter)
-    text = stream_text(query, ENGINE, lowering.functions, lowering.reporter, lowering.allowance)
+    text = stream_text(query, RUNNER, lowering.functions, lowering.reporter, lowering.allowance)
     if text is None or lowering.reporter.errors > before:
         return None
-    note_query(lowering, query, found.reads, find, ENGINE, functions=called(query, lowering.functions), runs=text)
+    note_query(lowering, query, found.reads, find, RUNNER, functions=called(query, lowering.functions), runs=text)
     fields = _output(query, found.fields) if found.fields is not None else None
     columns = tuple(Column(f.name, f.type, f.nullable) for f in fields) if fields is not None else None
     placed, kept = zip(output_places(query, found), found.fields or (), strict=False), frozenset(fields or ())
     places = tuple(place for place, field in placed if field in kept)
     return Sql(
-        "query", (), ENGINE, text, found.reads, columns, query.text, origins_of(fields), places,
+        "query", (), RUNNER, text, found.reads, columns, query.text, origins_of(fields), places,
         dialect=query.dialect, stars=output_stars(query),
     )  # fmt: skip
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from sqlglot import exp
 
 from flowc.compiler.changelog import bounds, read_by, replaces
+from flowc.compiler.dialects import RUNNER
 from flowc.compiler.ir import Node, Placed, Running, Window
 from flowc.compiler.lowering.functions import Functions
 from flowc.compiler.lowering.streamquery import hidden_text
@@ -25,7 +26,6 @@ from flowc.compiler.sql.types.relations import output_name
 from flowc.diagnostics import Reporter
 from flowc.nodes import KIND, ROW, Change
 
-ENGINE = "datafusion"
 CODE = "changes-not-taken"
 _SIMPLE = frozenset(("expressions", "from_", "where", "kind", "hint"))
 Changing = Window | Running
@@ -58,7 +58,7 @@ def changed(part: SqlTree, placed: Placed, node: Changing, functions: Functions,
     traced = None
     if behind.is_simple and missing is None:
         read = frozenset(name for name, _ in placed.relations)
-        traced = hidden_text(replace(part, tree=behind.tree()), ENGINE, read, functions, (ROW,))
+        traced = hidden_text(replace(part, tree=behind.tree()), RUNNER, read, functions, (ROW,))
     if traced is None:
         _report(part, node, missing if behind.is_simple else None, reporter)
         return placed
@@ -175,7 +175,7 @@ def _star(item: exp.Expression) -> exp.Star | None:
 
 def _name(item: exp.Expression) -> str:
     name = item.args.get("alias") or item.this
-    return output_name(name, ENGINE) if isinstance(name, exp.Identifier) else item.alias_or_name
+    return output_name(name, RUNNER) if isinstance(name, exp.Identifier) else item.alias_or_name
 
 
 def _origin(item: exp.Expression, read: Names) -> str:

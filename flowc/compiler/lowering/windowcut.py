@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from sqlglot import exp
 
+from flowc.compiler.dialects import RUNNER
 from flowc.compiler.lowering.windowaggregates import Said, engine_call, read
 from flowc.compiler.sql import marks
 from flowc.compiler.sql.streams.runningcalls import WRAPPERS, RunningCall, is_aggregate
@@ -22,7 +23,6 @@ from flowc.loadplan import FunctionPlan
 from flowc.source import Span
 from flowc.stream import EXTRAS
 
-ENGINE = "datafusion"
 CLAUSES = {
     "expressions", "from_", "joins", "where", "group", "having", "qualify", "windows", "order", "distinct", "with_",
     "kind", "hint", "limit", "offset",
@@ -289,7 +289,7 @@ class Cutter:
         if not isinstance(node, exp.Column) or node.table or marks.OWNERS.get(node):
             return node
         named = (
-            each for each in outputs if isinstance(each, exp.Alias) and fold(each.args["alias"], ENGINE) == folded(node)
+            each for each in outputs if isinstance(each, exp.Alias) and fold(each.args["alias"], RUNNER) == folded(node)
         )
         return next((each.this for each in named), node)
 
@@ -311,8 +311,8 @@ class Cutter:
         named = item.args.get("alias") or (item.this if isinstance(item, exp.Column) else None)
         if named is None:
             return made
-        self._outputs.setdefault(fold(named, ENGINE), made.unalias())
-        return exp.alias_(made.unalias(), fold(named, ENGINE), quoted=True, copy=False)
+        self._outputs.setdefault(fold(named, RUNNER), made.unalias())
+        return exp.alias_(made.unalias(), fold(named, RUNNER), quoted=True, copy=False)
 
     def _grouped(self, part: exp.Expression) -> exp.Expression:
         made = copied(part).transform(self._behind, copy=False)
@@ -348,7 +348,7 @@ class Cutter:
         made = self._known.get(key)
         if made is None:
             outer = node.parent
-            wanted = fold(outer.args["alias"], ENGINE) if isinstance(outer, exp.Alias) else ""
+            wanted = fold(outer.args["alias"], RUNNER) if isinstance(outer, exp.Alias) else ""
             made = Aggregate(
                 self._results.free(wanted, found.function),
                 replace(found, values=tuple(each.copy() for each in values)), self.query.span(node),
@@ -542,7 +542,7 @@ def _own(name: str) -> exp.Column:
 
 def folded(column: exp.Column) -> str:
     """The name of a column as the engine reads it."""
-    return fold(column.this, ENGINE) if isinstance(column.this, exp.Identifier) else ""
+    return fold(column.this, RUNNER) if isinstance(column.this, exp.Identifier) else ""
 
 
 def _is_bound(node: exp.Expression, names: tuple[str, ...]) -> bool:

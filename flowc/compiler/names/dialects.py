@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from flowc.compiler.dialects import RUNNER
 from flowc.compiler.front.spec import Name
 from flowc.diagnostics import Reporter, did_you_mean
-
-DATAFUSION = "datafusion"
 
 
 def known_dialect(name: Name, reporter: Reporter) -> str | None:
@@ -22,4 +21,4 @@ def dialect_names() -> frozenset[str]:
     """Every dialect that SQL may be written in."""
     from sqlglot.dialects.dialect import Dialects
 
-    return frozenset(d.value for d in Dialects if d.value) | {DATAFUSION}
+    return frozenset(d.value for d in Dialects if d.value) | {RUNNER}

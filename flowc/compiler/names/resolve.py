@@ -12,7 +12,7 @@ from typing import cast
 from sqlglot.dialects.dialect import Dialect
 
 from flowc.compiler.checked import CheckedPipeline, CheckedSource, CheckedSpec, CheckedTarget
-from flowc.compiler.dialects import OWN
+from flowc.compiler.dialects import OWN, RUNNER
 from flowc.compiler.front.kinds import LOAD_SOURCE, able, can, dialect, is_database
 from flowc.compiler.front.project import ProjectSpec
 from flowc.compiler.front.spec import ConnectionSpec, FromSpec, Name, PipelineSpec
@@ -21,7 +21,7 @@ from flowc.compiler.front.streamspec import FunctionSpec
 from flowc.compiler.ir import Deletes
 from flowc.compiler.names.alerts import check_alerts
 from flowc.compiler.names.combinations import check_combinations
-from flowc.compiler.names.dialects import DATAFUSION, known_dialect
+from flowc.compiler.names.dialects import known_dialect
 from flowc.compiler.names.doubt import gaps_of, sure_only
 from flowc.compiler.names.environment import check_environment
 from flowc.compiler.names.lookup import Lookup
@@ -80,7 +80,7 @@ def _pipeline(spec: PipelineSpec, lookup: Lookup) -> CheckedPipeline | None:
         spec=spec,
         database=database,
         sources=sources,
-        engine=database.kind.value if database else DATAFUSION,
+        engine=database.kind.value if database else RUNNER,
         dialect=written or OWN,
         targets=targets,
         deletes=cast(Deletes, spec.deletes.value if spec.deletes else "ignore"),

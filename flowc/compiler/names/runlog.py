@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flowc.compiler.front.connections import EMBEDDED
-from flowc.compiler.front.kinds import STATE, able, can
+from flowc.compiler.front.kinds import STATE, able, can, is_file
 from flowc.compiler.front.spec import ConnectionSpec, Name
 from flowc.compiler.names.lookup import Lookup
 
@@ -26,7 +25,7 @@ def check_run_log(lookup: Lookup) -> None:
         kinds = ", ".join(f"`{kind}`" for kind in able(STATE))
         message = f"`{name.value}`, a connection of kind `{connection.kind.value}`, cannot hold a run log"
         lookup.reporter.error("unsupported-target", message, name.span, helps=(f"possible kinds: {kinds}",))
-    elif connection.kind.value in EMBEDDED:
+    elif is_file(connection.kind.value):
         _check_file(name, connection, lookup)
 
 

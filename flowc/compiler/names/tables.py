@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from flowc.compiler.dialects import dialect_of
 from flowc.compiler.front.kinds import LOAD_TARGET, can, is_database
 from flowc.compiler.front.project import ProjectSpec
 from flowc.compiler.front.spec import Name, TableSpec
@@ -12,12 +13,6 @@ from flowc.compiler.names.tablenames import check_length
 from flowc.compiler.names.timing import check_timezone
 from flowc.diagnostics import Note, Reporter
 from flowc.types import Kind
-
-CASELESS = frozenset({"duckdb", "sqlite", "mysql", "delta"})
-"""Kinds of connections for which columns whose names differ only in case are one."""
-
-_CASELESS_TABLES = frozenset({"duckdb", "sqlite"})
-"""Those for which tables are one too. MySQL's depend on the server's files."""
 
 
 def check_tables(project: ProjectSpec, lookup: Lookup) -> None:
@@ -127,7 +122,7 @@ def _check_case(table: TableSpec, lookup: Lookup) -> None:
             continue
         note = Note("the other one is here", first.span)
         message = f"columns `{first.value}` and `{column.name.value}` differ only in case"
-        caseless = connection is not None and connection.kind.value in CASELESS
+        caseless = connection is not None and dialect_of(connection.kind.value).names.columns_any_case
         report = lookup.reporter.error if caseless else lookup.reporter.warning
         report("case-clash", message, column.name.span, notes=(note,), helps=("rename one of them",))
 
@@ -149,7 +144,7 @@ def _check_places(tables: Iterable[TableSpec], lookup: Lookup) -> None:
     reporter = lookup.reporter
     for table in tables:
         connection = lookup.project.connections.get(table.connection.value)
-        folds = connection is not None and connection.kind.value in _CASELESS_TABLES
+        folds = connection is not None and dialect_of(connection.kind.value).names.tables_any_case
         name = str(table.table_name)
         place = (table.connection.value, name.casefold() if folds else name)
         first = seen.setdefault(place, table)

@@ -6,12 +6,10 @@ from collections.abc import Iterator
 
 from flowc.catalog import Table
 from flowc.compiler.checked import CheckedSpec
+from flowc.compiler.dialects import dialect_of
 from flowc.compiler.ir import Apply, Ir
 from flowc.compiler.passes.writers import keys_span
 from flowc.diagnostics import Reporter
-
-_SIDE_BY_SIDE = ("postgres", "mysql")
-"""Where two transactions that look for a key at the same time may both insert it."""
 
 
 def merge_key_not_unique(_checked: CheckedSpec, ir: Ir | None, reporter: Reporter) -> None:
@@ -28,7 +26,9 @@ def merge_key_not_unique(_checked: CheckedSpec, ir: Ir | None, reporter: Reporte
 def _shared_merges(ir: Ir | None) -> Iterator[Apply]:
     for stream in ir.streams if ir is not None else ():
         if stream.parallelism > 1:
-            yield from (a for a in stream.applies if a.mode == "merge" and a.target.kind in _SIDE_BY_SIDE)
+            yield from (
+                a for a in stream.applies if a.mode == "merge" and dialect_of(a.target.kind).sharing.side_by_side
+            )
 
 
 def _unique(table: Table) -> Iterator[set[str]]:

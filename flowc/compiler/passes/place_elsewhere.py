@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flowc.compiler.checked import CheckedSpec
-from flowc.compiler.front.connections import EMBEDDED
+from flowc.compiler.front.kinds import is_file
 from flowc.compiler.front.spec import ConnectionSpec
 from flowc.compiler.ir import Ir
 from flowc.diagnostics import Reporter
@@ -26,6 +26,6 @@ def _require_local(connection: ConnectionSpec, option: str) -> None:
     value: object = connection.options[option]
     what = f"`{option}` of connection `{connection.name.value}`"
     if option == "url":
-        value = url_path(str(value), what) if connection.kind.value in EMBEDDED else None
+        value = url_path(str(value), what) if is_file(connection.kind.value) else None
     if isinstance(value, str):
         local_path(value, what)

@@ -11,7 +11,7 @@ from collections.abc import Collection
 from sqlglot import exp
 from sqlglot.errors import TokenError, UnsupportedError
 
-from flowc.compiler.dialects import as_read
+from flowc.compiler.dialects import RUNNER, as_read
 from flowc.compiler.sql.checks.hazards import report_hazards, report_missing
 from flowc.compiler.sql.checks.misread import report_misread
 from flowc.compiler.sql.rewrite.functions import missing_functions, names_of_relations
@@ -24,7 +24,6 @@ from flowc.compiler.systems.datafusion.rewrite.json import is_json, numbered, wi
 from flowc.compiler.systems.datafusion.sqlglot import DataFusion
 from flowc.diagnostics import Reporter
 
-DATAFUSION = "datafusion"
 MOST_TERMS = 500
 """In a row of operators: the engine takes a time for it that grows with the square of their number."""
 
@@ -40,7 +39,7 @@ def translate(parsed: SqlTree, engine: str, reporter: Reporter, allowance: Allow
     The allowance is that of the project that the query is of. Types that were inferred and left on the tree's nodes say
     what cannot be seen in the text.
     """
-    if parsed.dialect == engine and not (engine == DATAFUSION and any(map(is_json, parsed.tree.walk()))):
+    if parsed.dialect == engine and not (engine == RUNNER and any(map(is_json, parsed.tree.walk()))):
         return as_read(parsed.text.text, engine)
     return translate_expression(parsed, engine, reporter, allowance)
 
@@ -54,11 +53,11 @@ def translate_expression(
         _report_spent(parsed, engine, reporter)
     if allowance.spent or _is_too_long(parsed, engine, reporter):
         return None
-    if parsed.dialect != engine or engine == DATAFUSION:
+    if parsed.dialect != engine or engine == RUNNER:
         report_arguments(parsed, reporter)
     if reporter.errors > before:
         return None
-    if engine == DATAFUSION:
+    if engine == RUNNER:
         parsed = with_json(with_conditions(parsed, reporter) if parsed.dialect != engine else parsed, reporter)
     if parsed.dialect == engine:
         failed = reporter.errors > before
@@ -83,7 +82,7 @@ def translate_expression(
 
 def _is_too_long(parsed: SqlTree, engine: str, reporter: Reporter) -> bool:
     """Whether a row of operators is longer than flowc's engine takes, which is then reported."""
-    is_asked = engine == DATAFUSION and parsed.dialect != engine and len(parsed.written) > 2 * MOST_TERMS
+    is_asked = engine == RUNNER and parsed.dialect != engine and len(parsed.written) > 2 * MOST_TERMS
     long = _too_long(parsed.tree) if is_asked else None
     if long is None:
         return False

@@ -151,7 +151,7 @@ def default_form(text: str | None, dialect: Dialect, renamed: Mapping[str, str] 
         tree = sqlglot.parse_one(backquoted(text, dialect), read=dialect.sqlglot)
     except SqlglotError:
         return " ".join(words(text, dialect, renamed))
-    plain = _in_one_word if dialect.name == "mysql" else _uncast
+    plain = _in_one_word if dialect.literals.clock_words else _uncast
     while (bare := tree.transform(plain)) != tree:  # what replaces a node is not looked into
         tree = bare
     bare = bare.transform(_named, dialect, renamed)

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from flowc.catalog import TableName
-from flowc.compiler.dialects import DIALECTS
+from flowc.compiler.dialects import dialect_of
 from flowc.compiler.front.places import Place
-
-_ANY_CASE = ("sqlite", "duckdb")
-"""Kinds of database in which names never differ by case; elsewhere they do, or a setting decides."""
 
 
 def place_in(database: Place, kind: str, name: TableName) -> tuple[str, ...]:
@@ -18,7 +15,6 @@ def place_in(database: Place, kind: str, name: TableName) -> tuple[str, ...]:
 
 def table_place(kind: str, name: TableName) -> tuple[str, str]:
     """The schema and the name, the default schema written out, without case where that never counts."""
-    dialect = DIALECTS.get(kind)
-    default = dialect.names.default_schema if dialect is not None else None
-    schema = name.schema or default or ""
-    return (schema.lower(), name.name.lower()) if kind in _ANY_CASE else (schema, name.name)
+    names = dialect_of(kind).names
+    schema = name.schema or names.default_schema or ""
+    return (schema.lower(), name.name.lower()) if names.tables_any_case else (schema, name.name)

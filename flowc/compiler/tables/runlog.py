@@ -86,8 +86,6 @@ _TABLES = (
     (CONDITIONS, _CONDITIONS, (PROJECT, *_CONDITION_KEY)),
 )
 _INDEXES = (("by_pipeline", "pipeline_name"), ("by_status", "status"))
-_INDEXED = ("sqlite", "postgres")
-"""Where runs have indexes: DuckDB needs none to be fast, and MySQL has no index of texts without an end."""
 
 
 def ensure_run_log(dialect: Dialect) -> tuple[str, ...]:
@@ -101,7 +99,7 @@ def ensure_indexes(dialect: Dialect, known: Collection[str | None] = ()) -> tupl
 
     Only who owns the table may: without them all is as it is with them, and slower.
     """
-    if dialect.name not in _INDEXED:
+    if not dialect.tables.finds_by_index:
         return ()
     runs = dialect.state_table(RUNS)
     return tuple(

@@ -44,11 +44,11 @@ def _word(token: Token, text: str, renamed: Mapping[str, str]) -> str:
 
 
 def backquoted(text: str, dialect: Dialect) -> str:
-    """An expression of MySQL with names as sqlglot reads them: flowc's sessions there have ANSI_QUOTES.
+    """An expression with names as sqlglot reads them, where it takes those in double quotes for texts.
 
     Raises sqlglot's TokenError for what it cannot read.
     """
-    if dialect.name != "mysql" or '"' not in text:
+    if not dialect.literals.quotes_texts or '"' not in text:
         return text
     for token in reversed(sqlglot.tokenize(text, read=dialect.sqlglot)):
         if text[token.start] == '"':

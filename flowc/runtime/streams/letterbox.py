@@ -20,8 +20,8 @@ from flowc.runtime.contracts.positions import plain
 from flowc.runtime.contracts.source import UNREAD
 from flowc.runtime.fit import fit
 from flowc.runtime.instants import FIRST, LAST, instants
-from flowc.runtime.names import literal
 from flowc.runtime.streams.letters import SCHEMA, timed
+from flowc.runtime.systems import literal
 from flowc.stream import DEAD_LETTER, MAX_BYTES, LettersSql
 
 _HEADERS = pa.list_(pa.struct([("key", pa.string()), ("value", pa.binary())]))

@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 from flowc.runtime.arrow import arrow_schema
 from flowc.runtime.badrows import BadRow, brief
 from flowc.runtime.contracts.letternotes import BY, JUDGED, LEFT_OUT, TIME, noted
-from flowc.runtime.instants import held, outside
+from flowc.runtime.instants import FIRST, LAST, outside
+from flowc.runtime.systems import CONNECTORS
 from flowc.runtime.text.json import TooFar, json_text
 from flowc.stream import DEAD_LETTER, SourcePlan, StreamPlan, TableTarget
 
@@ -25,7 +26,7 @@ def letters(
     count = len(bad)
     told = dead.column("_event_ms") if "_event_ms" in dead.schema.names else pa.nulls(count, pa.int64())
     headers = _left_out(dead, json_text(dead.column("_headers")))
-    times, headers = timed(dead.column("_event_ts"), told, headers, *held(_kind(plan)))
+    times, headers = timed(dead.column("_event_ts"), told, headers, *_instants(plan))
     given = {
         "stream": _repeated(plan.kept, count),
         "source": _repeated(source.name, count),
@@ -51,10 +52,11 @@ def marked(dead: pa.RecordBatch, judged: Sequence[int], by: int) -> pa.RecordBat
     return dead.set_column(dead.schema.get_field_index("headers"), SCHEMA.field("headers"), headers)
 
 
-def _kind(plan: StreamPlan) -> str:
-    """What keeps the dead letters of a stream, where it is a database."""
+def _instants(plan: StreamPlan) -> tuple[int, int]:
+    """The first and the last instant that what keeps the dead letters of a stream holds."""
     targets = (target for target in (*plan.targets, plan.letters) if isinstance(target, TableTarget))
-    return next((target.kind for target in targets if target.dead is not None or target.letters), "")
+    kind = next((target.kind for target in targets if target.dead is not None or target.letters), None)
+    return (CONNECTORS[kind].instants if kind is not None else None) or (FIRST, LAST)
 
 
 def timed(times: pa.Array, told: pa.Array, headers: pa.Array, low: int, high: int) -> tuple[pa.Array, pa.Array]:

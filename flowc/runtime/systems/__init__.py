@@ -2,26 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from flowc.errors import UsageError
+from flowc.runtime import names
 from flowc.runtime.contracts.database import Database
 from flowc.runtime.contracts.opening import OpenSource, Reach
 
 if TYPE_CHECKING:
     from flowc.runtime.systems.shared.limits import Limits
 
-CONNECTORS: Mapping[str, tuple[str, str]] = {
-    "duckdb": ("flowc.runtime.systems.duckdb.session", "DuckDB"),
-    "mysql": ("flowc.runtime.systems.mysql.session", "MySQL"),
-    "delta": ("flowc.runtime.systems.delta.session", "Delta"),
-    "postgres": ("flowc.runtime.systems.postgres.session", "Postgres"),
-    "sqlite": ("flowc.runtime.systems.sqlite.session", "SQLite"),
+
+@dataclass(frozen=True, slots=True)
+class Connector:
+    """What is known of a kind of database before its modules are imported."""
+
+    session: str
+    """The class of its sessions, in the module `session` of its room."""
+    plain_backslash: bool = True
+    """A backslash in a text literal is a backslash; else a mode of the session decides."""
+    instants: tuple[int, int] | None = None
+    """The first and the last instant, in microseconds since 1970 UTC, that every server of the kind keeps in a
+    `timestamptz`; None for those of the years 1 to 9999."""
+
+
+CONNECTORS: Mapping[str, Connector] = {
+    "duckdb": Connector("DuckDB"),
+    "mysql": Connector("MySQL", plain_backslash=False, instants=(10**6, (2**31 - 1) * 10**6)),
+    "delta": Connector("Delta"),
+    "postgres": Connector("Postgres"),
+    "sqlite": Connector("SQLite"),
 }
-"""Module and class of each kind of database; a module is imported when a connection of its kind is opened."""
+"""The databases that run, by their kind, which is also the name of their room."""
 SOURCES: Mapping[str, str] = {
     "files": "flowc.runtime.systems.files.source",
     "kafka": "flowc.runtime.systems.kafka.source",
@@ -40,9 +56,7 @@ def open_database(kind: str, options: Mapping[str, object], *, root: Path | None
         known = ", ".join(f"`{name}`" for name in CONNECTORS)
         message = f"connections of kind `{kind}` cannot run yet"
         raise UsageError(message, code="not-runnable-yet", help=f"databases that run: {known}")
-    module, name = CONNECTORS[kind]
-    make = getattr(import_module(module), name)
-    database = cast(Database, make({**options, "root": str(root)} if root else options))
+    database = session_class(kind)({**options, "root": str(root)} if root else options)
     database.open()
     return database
 
@@ -63,6 +77,17 @@ def _source_module(kind: str) -> Any:
         message = f"streams cannot read connections of kind `{kind}` yet"
         raise UsageError(message, code="not-runnable-yet", help=f"streams read {known}")
     return import_module(SOURCES[kind])
+
+
+def session_class(kind: str) -> Callable[[Mapping[str, object]], Database]:
+    """The class of sessions of a kind of database, whose module is imported."""
+    module = import_module(f"{__name__}.{kind}.session")
+    return cast("Callable[[Mapping[str, object]], Database]", getattr(module, CONNECTORS[kind].session))
+
+
+def literal(text: str, kind: str) -> str:
+    """Text as a SQL string for a kind of database."""
+    return names.literal(text, plain_backslash=CONNECTORS[kind].plain_backslash)
 
 
 def limits_of(kind: str) -> Limits:

@@ -101,7 +101,11 @@ class _Named:
 
     def here(self) -> str | None:
         """The schema that a name without one means, where the connection says which."""
-        return self.database.resolved(TableName(None, "t")).table.schema if self.kind == "mysql" else None
+        return (
+            self.database.resolved(TableName(None, "t")).table.schema
+            if DIALECTS[self.kind].names.session_schema
+            else None
+        )
 
 
 def _history(rows: Sequence[_Row], held: Sequence[_Row], project: str, named: _Named) -> History:

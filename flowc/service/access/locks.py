@@ -29,8 +29,6 @@ _LONGEST = 1_000_000.0
 """Seconds that one statement waits at most: engines take no limit that is much longer."""
 TABLE_LOCK = 5.0
 """Seconds that a statement waits for a table, where nobody says otherwise."""
-_FOR_EVER = ("postgres", "mysql")
-"""Servers whose statements wait for locks without end, or as good as that."""
 _BUSY, _TAKEN, _DENIED = "write-conflict", "constraint-violated", "access-denied"
 """The codes of what a transaction of others kept waiting too long, of a lock that somebody has, and of what no waiting
 helps."""
@@ -291,7 +289,7 @@ def _limited(limit: str, seconds: float) -> str:
 
 def limit_waits(database: Database, seconds: float | None) -> None:
     """Has statements of a session wait for others so long at most, on servers that would let them wait for ever."""
-    if seconds is not None and database.kind in _FOR_EVER:
+    if seconds is not None and DIALECTS[database.kind].sharing.side_by_side:
         database.execute(_limited(DIALECTS[database.kind].functions["lock_wait"], seconds))
 
 
@@ -301,7 +299,7 @@ def waiting_for(name: object, database: Database) -> Iterator[None]:
     try:
         yield
     except TransientError as error:
-        if error.code != _BUSY or error.help is not None or database.kind not in _FOR_EVER:
+        if error.code != _BUSY or error.help is not None or not DIALECTS[database.kind].sharing.side_by_side:
             raise
         help = (
             "look for it among the sessions of the database, or let `flowc apply --table-lock-timeout 60` wait longer"

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from flowc.compiler.front.connections import EMBEDDED
-from flowc.compiler.front.kinds import secret_options, secrets_of
+from flowc.compiler.dialects import dialect_of
+from flowc.compiler.front.kinds import is_file, secret_options, secrets_of
 from flowc.compiler.front.spec import ConnectionSpec
 from flowc.errors import UsageError
 from flowc.locations import PATH_OPTIONS, absolute, local_path, url_path
@@ -38,7 +38,7 @@ def open_options(connection: ConnectionSpec, resolver: Resolver) -> OpenOptions:
         resolver.masker.remember_secret(secret.value)
     if isinstance(url := values.get("url"), str):
         _check_address(url, connection.name.value)
-    if kind in EMBEDDED and isinstance(url, str):
+    if is_file(kind) and isinstance(url, str):
         path = url_path(url, _called("url", connection))
         if path is None:  # one in memory would take all rows, and forget them
             message = f"the `url` of connection `{connection.name.value}` is no address of {kind}"
@@ -47,7 +47,7 @@ def open_options(connection: ConnectionSpec, resolver: Resolver) -> OpenOptions:
         del values["url"]
     for key in values.keys() & PATH_OPTIONS:
         values[key] = absolute(local_path(str(values[key]), _called(key, connection)), resolver.root)
-    if kind == "duckdb":  # its SQL reads files
+    if dialect_of(kind).reads_files:
         values["files"] = str(resolver.root)
     return OpenOptions(kind, values)
 

@@ -33,10 +33,8 @@ from flowc.service.access.secrets import Resolver
 CONTROL = "sqlite"
 """The kind of the database in which a lake's history is."""
 _MEMORY, _READ = ":memory:", "read"
-_ALONE = "duckdb"
-"""The kind whose files one process has open at a time."""
 _PATIENCE = 2.0
-"""Seconds that such a file is waited for."""
+"""Seconds that a file is waited for which one process has open at a time."""
 Place = tuple[object, ...]
 
 
@@ -194,7 +192,7 @@ def _opened(options: OpenOptions) -> Database:
         try:
             return open_database(options.kind, options.values)
         except TransientError:
-            if options.kind != _ALONE or time.monotonic() > until:
+            if not DIALECTS[options.kind].sharing.one_process or time.monotonic() > until:
                 raise
             time.sleep(0.05)
 

@@ -18,11 +18,11 @@ from flowc.diagnostics import did_you_mean
 from flowc.errors import UsageError
 from flowc.loadplan import BAD_ROWS
 from flowc.runtime.contracts.database import Database
-from flowc.runtime.names import literal, qualified, quoted
+from flowc.runtime.names import qualified, quoted
+from flowc.runtime.systems import literal
 from flowc.service.access.history import History
 from flowc.service.changes.leftalone import is_held, is_plain, left_alone, written_type
 
-_DEFAULT_SCHEMA = {"postgres": "public", "duckdb": "main"}
 _PLAIN = re.compile(r"[^A-Za-z0-9_]+")
 
 
@@ -59,7 +59,7 @@ def import_tables(
     there = [name for name in database.names() if not _is_own(name, kind)]
     declared = {_plain_name(name, kind) for name in known.values() if name is not None}
     # What is in another database of the server is imported by its name alone, where the connection is of one.
-    here = database.resolved(TableName(None, "t")).table.schema if kind == "mysql" else None
+    here = database.resolved(TableName(None, "t")).table.schema if DIALECTS[kind].names.session_schema else None
     near = [name for name in there if here is None or name.schema is None]
     owned = {name: owner for name in there if (owner := history.owner(name, kind)) is not None}
     fresh = [name for name in near if _plain_name(name, kind) not in declared and name not in owned]
@@ -96,9 +96,9 @@ def _counter(table: Table, database: Database) -> Iterator[str]:
     numbered = next((c.name for c in table.columns if c.default == "AUTO_INCREMENT"), None)
     if numbered is None:
         return
-    schema = literal(table.name.schema, "mysql") if table.name.schema else "database()"
-    same = f"table_schema = {schema} AND table_name = {literal(table.name.name, 'mysql')}"
-    stands = f"SELECT max(auto_increment) FROM information_schema.tables WHERE {same}"
+    kind = database.kind
+    schema = literal(table.name.schema, kind) if table.name.schema else "database()"
+    stands = DIALECTS[kind].tables.counter.format(schema=schema, name=literal(table.name.name, kind))
     after = f"SELECT coalesce(max({quoted(numbered)}), 0) + 1 FROM {qualified(table.name)}"
     row = database.query(f"SELECT ({stands}) AS stands, ({after}) AS after").to_pylist()[0]
     if row["stands"] is not None and int(row["stands"]) > int(row["after"]):
@@ -157,7 +157,7 @@ def _refuse_owned(names: Sequence[TableName], owned: Mapping[TableName, str]) ->
 
 def _plain_name(name: TableName, kind: str) -> TableName:
     """The name without the schema that a name without one means."""
-    return TableName(None, name.name) if name.schema == _DEFAULT_SCHEMA.get(kind) else name
+    return TableName(None, name.name) if name.schema == DIALECTS[kind].names.plain_schema else name
 
 
 def _find(text: str, there: Sequence[TableName], connection: str) -> TableName:

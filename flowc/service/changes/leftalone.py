@@ -6,6 +6,7 @@ import re
 from collections.abc import Container, Iterator
 
 from flowc.catalog import CLUSTER, ROW_ID, Column, Index, Table, counts
+from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.front.owntypes import own_name
 from flowc.compiler.front.types import type_fault
 from flowc.compiler.migrate.describe import index_words
@@ -35,16 +36,15 @@ def left_alone(table: Table, kind: str) -> tuple[str, ...]:
     key = ", ".join(table.primary_key)
     found += [f"the primary key ({key})"] if any(name not in held for name in table.primary_key) else []
     found += [words for words in table.beyond if not _HELD.match(words)]
-    found += ["partitions"] if not table.plain and kind in _PARTITIONED and "partitions" not in found else []
+    found += (
+        ["partitions"] if not table.plain and DIALECTS[kind].tables.partitions and "partitions" not in found else []
+    )
     triggers = (match["name"] for sql in table.create_sql[1:] if (match := _TRIGGER.match(sql)))
     return tuple(dict.fromkeys((*found, *table.dependents, *(f"trigger {name}" for name in triggers))))
 
 
 _TRIGGER = re.compile(r"CREATE\s+(?:TEMP\w*\s+)?TRIGGER\s+(?:IF\s+NOT\s+EXISTS\s+)?(?P<name>\S+)", re.IGNORECASE)
 """Triggers that the engine keeps as texts (SQLite)."""
-
-
-_PARTITIONED = ("postgres",)
 
 
 def _columns(table: Table) -> Iterator[str]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from flowc.compiler.checked import CheckedSpec
+from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Ir
 from flowc.compiler.lineage import graph
 from flowc.errors import UsageError
@@ -23,7 +24,6 @@ from flowc.service.changes.rollback import rollback_wanted
 from flowc.service.changes.saved import SavedPlan, check_fresh
 
 ALL = "all"
-_ONE_WRITER = ("sqlite", "duckdb")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ def _wanted(request: Request, plan: DatabasePlan) -> Wanted:
 
 
 def _second(request: Request, plan: DatabasePlan) -> Callable[[], Database] | None:
-    if plan.kind in _ONE_WRITER:
+    if DIALECTS[plan.kind].sharing.one_writer:
         return None
     target = request.sessions.target(plan.connection)
     if isinstance(target, TableStore):

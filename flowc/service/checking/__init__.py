@@ -13,12 +13,11 @@ from dataclasses import replace
 from functools import partial
 from importlib import import_module
 
+from flowc.compiler.dialects import RUNNER
 from flowc.compiler.sql.checks.checker import Checker, Refusal, Statement
 
-_READERS = ("duckdb", "sqlite", "datafusion", "postgres")
+_READERS = ("duckdb", "sqlite", RUNNER, "postgres")
 """The dialects that are judged, each by the module of that name."""
-_RUNNER = "datafusion"
-"""The engine that is at hand whatever dialect its SQL is written in: it is asked what it makes of the translation."""
 _DEPTH = re.compile(
     "expression depth limit|parser stack overflow|expression tree is too large|too many terms in compound",
     re.IGNORECASE,
@@ -35,15 +34,15 @@ def checker(*, own: bool = False) -> Checker:
 
 def _check(own: bool, statements: Sequence[Statement]) -> Iterator[tuple[Statement, Refusal]]:
     refused: set[int] = set()
-    if own and any(_RUNNER in (s.dialect, s.engine) for s in statements):  # its libraries load pandas where it is
+    if own and any(RUNNER in (s.dialect, s.engine) for s in statements):  # its libraries load pandas where it is
         import_module("flowc.runtime.lean").without_pandas()
     sound = [statement for statement in statements if _is_text(statement.text.text)]
     for name in _READERS:
         for statement, refusal in _asked(name, [s for s in sound if s.dialect == name]):
             refused.add(id(statement))
             yield statement, refusal
-    translated = [s for s in sound if s.engine == _RUNNER and not s.native and id(s) not in refused]
-    yield from _asked(_RUNNER, translated)
+    translated = [s for s in sound if s.engine == RUNNER and not s.native and id(s) not in refused]
+    yield from _asked(RUNNER, translated)
 
 
 def _is_text(text: str) -> bool:
@@ -72,7 +71,7 @@ def _of_depth(refusal: Refusal) -> Refusal:
 def _refusals(name: str, statements: Sequence[Statement]) -> Iterator[Refusal | None]:
     """What an engine says of each statement."""
     engine = import_module(f"{__name__}.{name}").engine
-    if name != _RUNNER or len(statements) < _MANY:
+    if name != RUNNER or len(statements) < _MANY:
         yield from map(engine(), statements)
         return
     # Imported when it is needed, which is not in most projects.

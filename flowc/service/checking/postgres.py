@@ -7,6 +7,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
+from flowc.compiler.dialects import RUNNER
 from flowc.compiler.sql.checks.checker import Refusal, Statement
 
 
@@ -25,7 +26,7 @@ def _refusal(statement: Statement, parser: Any) -> Refusal | None:
     except RecursionError:
         return None  # it was read, and its tree is too deep for Python
     except parser.PGQueryError as error:
-        if statement.engine == "datafusion" and _beyond()(statement) is None:
+        if statement.engine == RUNNER and _beyond()(statement) is None:
             return None  # what flowc's engine has beyond PostgreSQL is there, too
         return Refusal("syntax", str(error.message), max(int(error.position) - 1, 0))
     return None

@@ -8,11 +8,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 
+from flowc.compiler.dialects import dialect_of
 from flowc.compiler.ir import Ir, Stream
 from flowc.errors import FlowcError
 from flowc.service.access.sessions import Sessions
-
-_KIND = "duckdb"
 
 
 def together(files: Sequence[frozenset[str]]) -> list[tuple[int, ...]]:
@@ -49,4 +48,4 @@ def _opened(stream: Stream) -> set[str]:
     found = {(place.connection, place.kind) for place in places} | (
         {stream.state} if stream.state is not None else set()
     )
-    return {connection for connection, kind in found if kind == _KIND}
+    return {connection for connection, kind in found if dialect_of(kind).sharing.one_process}

@@ -6,6 +6,7 @@ import threading
 import traceback
 from dataclasses import dataclass, field
 
+from flowc.compiler.dialects import dialect_of
 from flowc.compiler.front.streamkinds import source_kind
 from flowc.errors import FlowcError, TransientError, UsageError
 from flowc.runtime.contracts.target import Fenced
@@ -23,8 +24,6 @@ from flowc.service.streams.run import Pause, StreamReport, assembled, no_pause, 
 from flowc.stream import StreamPlan, TableTarget
 
 _EVERY = 1.0
-_SHARED = ("postgres", "mysql")
-"""The kinds of databases that several workers may write at once."""
 
 
 @dataclass
@@ -147,7 +146,7 @@ def _share(run: StreamRun, plan: StreamPlan, others: Sessions) -> None:
     target = plan.targets[0]
     reasons = ["it keeps state"] if plan.state is not None or plan.stateful else []
     reasons += ["it has several targets"] if len(plan.targets) > 1 else []
-    reasons += [f"it writes `{target.kind}`"] if target.kind not in _SHARED else []
+    reasons += [f"it writes `{target.kind}`"] if not dialect_of(target.kind).sharing.side_by_side else []
     reasons += [f"it reads `{source.kind}`" for source in plan.sources if not source_kind(source.kind).shared]
     if reasons or not isinstance(target, TableTarget):
         message = f"several workers cannot share stream `{plan.name}`: {reasons[0]}"

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from flowc.catalog import Column, Table
 from flowc.compiler.checked import CheckedSpec
-from flowc.compiler.dialects import DIALECTS
+from flowc.compiler.dialects import DIALECTS, RUNNER
 from flowc.compiler.front.kinds import LOAD_TARGET, able
 from flowc.compiler.ir import Apply, Ir, Pipeline, Source, Sql
 from flowc.compiler.loads.reads import queried
@@ -28,7 +28,7 @@ def home(node: Sql | Source) -> str | None:
     """The connection of the one database that a pipeline reads by a query; None for what DataFusion reads."""
     if isinstance(node, Source):
         return node.connection if queried(node.kind) else None
-    if node.engine == "datafusion":
+    if node.engine == RUNNER:
         return None
     return node.inputs[0].connection if node.inputs else None
 
@@ -124,7 +124,7 @@ def _report_unknown(apply: Apply, tables: Mapping[str, Table], reporter: Reporte
 def _undeclared(node: Sql | Source, known: set[str]) -> list[str]:
     if isinstance(node, Source):
         return [_help(node)] if node.columns is None else []
-    if node.engine == "datafusion":
+    if node.engine == RUNNER:
         return [_help(source) for source in node.inputs if source.columns is None]
     return [f"declare `{name}` under `tables:`" for name in map(str, node.reads) if name not in known]
 

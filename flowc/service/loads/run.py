@@ -16,13 +16,13 @@ from typing import Protocol
 
 from flowc.catalog import Column, Table
 from flowc.compiler.checked import CheckedSpec
-from flowc.compiler.dialects import DIALECTS
+from flowc.compiler.dialects import DIALECTS, RUNNER
 from flowc.compiler.ir import Apply, Mode, Pipeline, Source, Sql
 from flowc.compiler.loads.cursor import FROM, STORED
 from flowc.compiler.loads.identity import Identity, Recorded
 from flowc.compiler.loads.lifetimes import column_types
 from flowc.compiler.loads.load import Reread
-from flowc.compiler.loads.reads import ENGINE, read_of
+from flowc.compiler.loads.reads import read_of
 from flowc.compiler.loads.sqlplan import plan_load
 from flowc.compiler.lowering.context import Watermark
 from flowc.compiler.lowering.lower import lower_pipeline
@@ -439,7 +439,7 @@ def same_database(sessions: Sessions, apply: Apply) -> bool:
 
 def _found_columns(node: Source | Sql, sessions: Sessions) -> _Found:
     """What the sources of a query that flowc itself runs have, where specs do not say all of it."""
-    if isinstance(node, Source) or node.engine != ENGINE or node.source is None:
+    if isinstance(node, Source) or node.engine != RUNNER or node.source is None:
         return {}
     return {source.name: describe(read_of(source), sessions.source) for source in node.inputs if not _is_typed(source)}
 

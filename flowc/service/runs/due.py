@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from flowc.compiler.dialects import dialect_of
 from flowc.compiler.front.project import ProjectSpec
 from flowc.compiler.ir import Pipeline
 from flowc.durations import instant_text
@@ -13,9 +14,6 @@ from flowc.service.loads.planning import connections
 from flowc.service.runs.decisions import Limits, Scheduled, Waiting, next_due
 from flowc.service.runs.log import RunLog
 from flowc.service.runs.records import OK, Standing
-
-_ALONE = ("duckdb", "sqlite")
-"""The kinds whose files one process opens, or writes, at a time: others would wait for a load, and give up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +43,7 @@ def scheduled(pipelines: Sequence[Pipeline]) -> tuple[Scheduled, ...]:
 def limits_of(project: ProjectSpec) -> Limits:
     """How many runs may go on at a time."""
     given = project.concurrency
-    alone = {name: 1 for name, spec in project.connections.items() if spec.kind.value in _ALONE}
+    alone = {name: 1 for name, spec in project.connections.items() if dialect_of(spec.kind.value).sharing.one_writer}
     return Limits(given.runs or Limits().runs, alone | {name.value: most for name, most in given.connections})
 
 

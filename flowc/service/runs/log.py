@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.dialects import DIALECTS
+from flowc.compiler.front.kinds import is_file
 from flowc.compiler.tables import runlog as sql
 from flowc.compiler.tables.rowsql import Ahead
 from flowc.controls import json_text
@@ -30,12 +31,11 @@ from flowc.service.runs.records import LOST, OK, RUNNING, Claim, Condition, Outc
 T = TypeVar("T")
 LEASE = 30.0
 """How long a lease is, in seconds, where nobody says otherwise."""
-_ALONE = "duckdb"
-"""The kind whose files one process has open at a time."""
-_UNTYPED = ("sqlite",)
-"""The kinds whose columns may hold values of any type."""
 _PATIENCE = 8.0
-"""Seconds that such a file is waited for: less than there is between a sign of life and the end of a lease."""
+"""Seconds that a file is waited for which one process has open at a time.
+
+That is less than there is between a sign of life and the end of a lease.
+"""
 _MET = ("constraint-violated", "write-conflict")
 """The codes of a row that another process has made at the same time."""
 _PIECE = 500
@@ -46,8 +46,6 @@ _TEXT_CHARACTERS = 20_000
 """Characters of a text that are kept, half of them from its end."""
 _DETAIL_CHARACTERS = 1 << 19
 """Characters of the details of a run that are kept; of larger ones, only what it said."""
-LOCAL = ("sqlite", "duckdb")
-"""The kinds that are of this machine alone, and whose clock is its own."""
 
 
 def run_id(at: datetime) -> str:
@@ -80,7 +78,7 @@ class RunLog:
 
     def now(self) -> datetime:
         """The time of the database, in UTC."""
-        if self.kind in LOCAL:
+        if is_file(self.kind):  # its clock is that of this machine
             return datetime.now(UTC)
         with self._session() as database:
             return _aware(database.query(sql.read_clock(self._dialect)).to_pylist()[0]["now"])
@@ -316,7 +314,7 @@ class RunLog:
             rows: list[dict[str, Any]] = database.query(text).to_pylist()
             return rows
         except (DataError, EngineError, OverflowError):
-            if not self.looks or self.kind not in _UNTYPED:
+            if not self.looks or not self._dialect.tables.any_values:
                 raise
             return read_damaged(database, text)
 
@@ -348,7 +346,9 @@ class RunLog:
             except BaseException:
                 self._abandon()
                 raise
-            if self.kind == _ALONE or self._bare:  # who finds no tables looks again: somebody may have made them
+            if (
+                self._dialect.sharing.one_process or self._bare
+            ):  # who finds no tables looks again: somebody may have made them
                 self.close()
 
     def _opened(self) -> Database:
@@ -357,7 +357,7 @@ class RunLog:
             try:
                 return self.opener()
             except TransientError:
-                if self.kind != _ALONE or time.monotonic() > until:
+                if not self._dialect.sharing.one_process or time.monotonic() > until:
                     raise
                 time.sleep(0.05)
 

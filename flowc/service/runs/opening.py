@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from flowc.compiler.front.build import LONGEST_PROJECT
-from flowc.compiler.front.connections import SCHEMES, find_connection
+from flowc.compiler.front.connections import find_connection, schemes
 from flowc.compiler.front.kinds import STATE, able, can
 from flowc.compiler.front.project import ProjectSpec
 from flowc.compiler.front.spec import ConnectionSpec
@@ -93,7 +93,7 @@ def _own_file(path: Path) -> Database:
 
 def _of_url(url: str) -> ConnectionSpec | None:
     scheme = re.match(r"([A-Za-z][A-Za-z0-9]*)(?:\+[a-z0-9]+)?:", url)
-    kind = SCHEMES.get(scheme[1].lower()) if scheme else None
+    kind = schemes().get(scheme[1].lower()) if scheme else None
     if kind is None:
         return None
     span = Span(SourceFile("--run-log", url), 0, len(url))

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from flowc.compiler.front.kinds import is_file
 from flowc.diagnostics import did_you_mean
 from flowc.errors import UsageError
 from flowc.service.runs.awslambda import Lambda, LambdaOptions
 from flowc.service.runs.executors import Executor, Subprocess
 from flowc.service.runs.k8s import JobOptions, Jobs
-from flowc.service.runs.log import LOCAL, RunLog
+from flowc.service.runs.log import RunLog
 from flowc.service.runs.opening import MEMORY
 from flowc.service.runs.placeoptions import Given
 from flowc.service.runs.watching import Remote
@@ -41,7 +42,7 @@ def executor_of(url: str, project: str, environ: Mapping[str, str]) -> Executor 
 
 def check_run_log(log: RunLog, given: str | None) -> None:
     """Raises UsageError for a run log that workers on other machines cannot reach, or whose address would be seen."""
-    if log.kind in LOCAL:
+    if is_file(log.kind):
         what = "in memory" if given == MEMORY else f"of kind {log.kind}"
         message = f"runs on other machines need a run log on a server, and this one is {what}"
         help = "make it a postgres or mysql connection: `run_log: { connection: … }`"

@@ -13,9 +13,9 @@ from flowc.runtime.contracts.epoch import Epoch, Range
 from flowc.runtime.contracts.letternotes import unjudged
 from flowc.runtime.contracts.positions import NUMBERS
 from flowc.runtime.contracts.target import Writer
-from flowc.runtime.names import literal
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.runtime.streams.targets.lettertable import table_of
+from flowc.runtime.systems import literal
 from flowc.service.access.sessions import Sessions
 from flowc.service.streams.deadletters import DeadLetters, kept_by
 from flowc.service.streams.moves import Move

@@ -9,6 +9,7 @@ from datetime import datetime
 import pyarrow as pa
 
 from flowc.catalog import Column, TableName
+from flowc.compiler.dialects import RUNNER
 from flowc.compiler.front.streamspec import StepSpec, TestSpec
 from flowc.compiler.ir import Apply, Pipeline, Source, Sql
 from flowc.compiler.lowering.lower import lower_pipeline
@@ -100,7 +101,7 @@ def _given(test: TestSpec, apply: Apply, project: Project, sessions: Sessions) -
     if isinstance(node, Source):
         made = seed.source(node)
         listed = [node.name, *([str(node.table)] if node.table else [])]
-    elif node.engine == "datafusion":
+    elif node.engine == RUNNER:
         made = replace(node, inputs=tuple(seed.source(source) for source in node.inputs))
         listed = [source.name for source in node.inputs]
     else:
@@ -113,7 +114,7 @@ def _given(test: TestSpec, apply: Apply, project: Project, sessions: Sessions) -
 def _not_read(apply: Apply) -> bool:
     """Whether rows under the target's name are the target's: they are, unless a source has that name."""
     node = apply.input
-    sources = (node,) if isinstance(node, Source) else node.inputs if node.engine == "datafusion" else ()
+    sources = (node,) if isinstance(node, Source) else node.inputs if node.engine == RUNNER else ()
     return apply.target.name.name not in {source.name for source in sources}
 
 

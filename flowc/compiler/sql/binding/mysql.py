@@ -14,11 +14,12 @@ from flowc.compiler.sql.binding.callrules import arguments
 from flowc.compiler.sql.binding.expressions import column
 from flowc.compiler.sql.binding.frame import Fields, Frame
 from flowc.compiler.sql.binding.mysqlcatalog import MysqlFunction, mysql
-from flowc.compiler.sql.binding.mysqltokens import is_reserved, is_unit
+from flowc.compiler.sql.binding.mysqltokens import check_words, is_reserved, is_unit
 from flowc.compiler.sql.binding.queries import Queries
 from flowc.compiler.sql.binding.resolve import Type
 from flowc.compiler.sql.binding.strangers import MYSQL, report_unknown
 from flowc.compiler.sql.binding.text import called
+from flowc.compiler.sql.text.sqltext import SqlTree
 
 _LACKING: Mapping[type[exp.Expression], tuple[str, str]] = {
     exp.ILike: ("ILIKE", "LIKE compares without case, by the column's collation"),
@@ -43,6 +44,21 @@ class MysqlQueries(Queries):
     """Queries of MySQL. No expression has a type, and one value of a group may stand for it."""
 
     grouped = False
+    typed = False
+
+    @staticmethod
+    def functions() -> frozenset[str]:
+        """The names of all functions."""
+        return frozenset(mysql())
+
+    @staticmethod
+    def has_cast(source: Type, target: Type) -> bool:
+        """Of casts, nothing is known."""
+        return True
+
+    def check_words(self, parsed: SqlTree) -> None:
+        """Reports what neighbouring words alone tell."""
+        check_words(self.judge, parsed)
 
     def type(self, node: exp.Expression | None, frame: Frame) -> Type:
         if node is None:

@@ -10,13 +10,14 @@ from sqlglot import exp
 from flowc.catalog import TableName
 from flowc.compiler.sql.binding.callrules import CALLS
 from flowc.compiler.sql.binding.calls import agree
-from flowc.compiler.sql.binding.catalog import UNKNOWN
+from flowc.compiler.sql.binding.catalog import UNKNOWN, postgres
 from flowc.compiler.sql.binding.expressions import RULES, Expressions, Typed, fold
 from flowc.compiler.sql.binding.frame import Fields, Frame, Source
 from flowc.compiler.sql.binding.grouping import check_select
 from flowc.compiler.sql.binding.resolve import Type, common
 from flowc.compiler.sql.binding.text import bare
 from flowc.compiler.sql.binding.types import declared
+from flowc.compiler.sql.text.sqltext import SqlTree
 
 _RULES: Mapping[type[exp.Expression], Typed] = {**RULES, **CALLS}
 _PLAIN = frozenset("NSDBTUV")
@@ -27,6 +28,24 @@ class Queries(Expressions):
 
     grouped: ClassVar[bool] = True
     """A column that is neither grouped nor aggregated is refused."""
+    typed: ClassVar[bool] = True
+    """Columns have types, by which calls are resolved."""
+
+    @staticmethod
+    def functions() -> frozenset[str]:
+        """The names of all functions, with those of extensions."""
+        return frozenset((*postgres().names, *postgres().extensions))
+
+    @staticmethod
+    def has_cast(source: Type, target: Type) -> bool:
+        """Whether there is a cast between two types, as far as both are known."""
+        return source is None or target is None or postgres().coerces(source, target, "e")
+
+    def check_words(self, parsed: SqlTree) -> None:
+        """Reports what neighbouring words alone tell."""
+
+    def check_clauses(self, tree: exp.Expression) -> None:
+        """Reports clauses that the engine does not have."""
 
     @property
     def rules(self) -> Mapping[type[exp.Expression], Typed]:

@@ -12,24 +12,19 @@ from sqlglot import ErrorLevel, exp
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.tokens import Token, TokenType
 
+from flowc.compiler.dialects import source_of
 from flowc.compiler.sql.text.sqltext import FAULTS, SqlTree
 
 _MARK = "\x01"
-_GRAMMAR = {
-    "postgres": ("CAST", "EXTRACT", "OVERLAY", "POSITION", "SUBSTRING", "TRIM", "XMLELEMENT", "XMLTABLE"),
-    "mysql": (
-        "CAST", "CHAR", "CONVERT", "EXTRACT", "GROUP_CONCAT", "JSON_TABLE", "MATCH", "POSITION", "SUBSTR", "SUBSTRING",
-        "TRIM", "VALUES",
-    ),
-}  # fmt: skip
-"""Calls that are written otherwise than `name(argument, …)`."""
 _QUOTED = (TokenType.IDENTIFIER, TokenType.STRING)
 
 
 @cache
 def _known(dialect: str) -> frozenset[str]:
     parser = Dialect.get_or_raise(dialect).parser_class
-    return (frozenset(parser.FUNCTIONS) | frozenset(parser.FUNCTION_PARSERS)).difference(_GRAMMAR[dialect])
+    return (frozenset(parser.FUNCTIONS) | frozenset(parser.FUNCTION_PARSERS)).difference(
+        source_of(dialect).unusual_calls
+    )
 
 
 def literal(parsed: SqlTree) -> SqlTree | None:

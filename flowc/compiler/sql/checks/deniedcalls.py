@@ -16,6 +16,7 @@ from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.tokens import Token, TokenType
 
+from flowc.compiler.dialects import dialect_of, source_of
 from flowc.compiler.front.reach import Reach
 from flowc.compiler.sql import marks
 from flowc.compiler.sql.denied import DOES, READS, RUNS, Denied, denied
@@ -35,7 +36,6 @@ _OPERANDS = (_T.VAR, _T.IDENTIFIER, _T.STRING, _T.NUMBER, _T.R_PAREN, _T.R_BRACK
 """What stands before `GLOB` where that is an operator."""
 _NO_CODE = frozenset((_T.STRING, _T.NUMBER, _T.COMMA, _T.TRUE, _T.FALSE, _T.NULL))
 """What arguments consist of that are literals."""
-_POSTGRES, _OWN_SCHEMA, READS_FILES = "postgres", "pg_catalog", "duckdb"
 _SEARCHED = frozenset((
     "read_csv", "read_csv_auto", "sniff_csv", "read_parquet", "parquet_scan", "read_json", "read_json_auto",
     "read_json_objects", "read_ndjson", "read_ndjson_auto", "read_ndjson_objects", "read_text", "read_blob", "glob",
@@ -72,9 +72,9 @@ def only_allowed(
     for call in (*_calls(parsed, text), *_attributes(parsed)) if named else ():
         if (found := table.get(call.name)) is not None and _is_meant(call, found, parsed.dialect):
             _check(call, found, parsed, table, reach, reporter)
-    if parsed.dialect == _POSTGRES:
+    if source_of(parsed.dialect).escaped_names:
         _check_escapes(parsed, reporter)
-    if engine == READS_FILES:
+    if dialect_of(engine).reads_files:
         for relation in parsed.tree.find_all(exp.Table):
             name = ".".join(part.name for part in relation.parts if isinstance(part, exp.Identifier))
             check_relation(name, reach, parsed.span(relation), reporter)
@@ -100,7 +100,7 @@ def _calls(parsed: SqlTree, text: str) -> Iterator[_Call]:
 
 def _attributes(parsed: SqlTree) -> Iterator[_Call]:
     """The calls that PostgreSQL takes in the form of an attribute: `(value).function`, and `row.function`."""
-    if parsed.dialect != _POSTGRES:
+    if not source_of(parsed.dialect).attribute_calls:
         return
     tokens = Dialect.get_or_raise(parsed.dialect).tokenize(parsed.text.text)
     tables = {
@@ -131,13 +131,13 @@ def _has_place(name: object) -> bool:
 
 
 def _name(token: Token, dialect: str) -> str:
-    is_exact = token.token_type is _T.IDENTIFIER and dialect == _POSTGRES
+    is_exact = token.token_type is _T.IDENTIFIER and source_of(dialect).exact_quotes
     return str(token.text) if is_exact else str(token.text).lower()
 
 
 def _is_meant(call: _Call, found: Denied, dialect: str) -> bool:
     """Whether a call is one of the engine's function: one of another schema is the user's own."""
-    own = dialect == _POSTGRES and call.schema is not None and call.schema.lower() == _OWN_SCHEMA
+    own = call.schema is not None and call.schema.lower() == source_of(dialect).own_schema
     return found.anywhere or call.schema is None or own
 
 

@@ -12,16 +12,15 @@ from functools import cache
 from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
 
+from flowc.compiler.dialects import RUNNER
 from flowc.compiler.sql import marks
-from flowc.compiler.sql.binding.catalog import postgres
-from flowc.compiler.sql.binding.mysqlcatalog import mysql
+from flowc.compiler.sql.binding import catalogued
 from flowc.compiler.sql.rewrite.engines import ENGINES
 from flowc.compiler.sql.rewrite.functions import known_functions
 from flowc.compiler.sql.text.sqltext import SqlTree
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.source import Span
 
-MYSQL, ENGINE = "mysql", "datafusion"
 Rule = Callable[[exp.Expression, str, str], str | None]
 
 _REAL = (exp.DType.DOUBLE, exp.DType.FLOAT, exp.DType.DECIMAL)
@@ -54,7 +53,7 @@ def report_missing(
         title = ENGINES[dialect].title if dialect in ENGINES else dialect
         message = f"{title} has no function `{name}`"
         reporter.error("unknown-function", message, span, helps=did_you_mean(name, of_dialect))
-    elif written and engine == ENGINE and name.lower() not in of_engine:
+    elif written and engine == RUNNER and name.lower() not in of_engine:
         helps = did_you_mean(name, of_engine) if of_dialect is None else ()
         reporter.error("untranslatable-sql", f"{ENGINES[engine].title} has no `{name}`", span, helps=helps)
     else:
@@ -65,11 +64,8 @@ def report_missing(
 @cache
 def _all_of(dialect: str) -> frozenset[str] | None:
     """The functions of a dialect with those of its extensions; None for one of which no list is kept."""
-    if dialect == MYSQL:
-        return frozenset(mysql())
-    known = known_functions(dialect)
-    catalog = postgres() if dialect == "postgres" else None
-    return known.union(catalog.names, catalog.extensions) if known and catalog else known
+    known, more = known_functions(dialect), catalogued(dialect)
+    return more.union(known or ()) if more else known
 
 
 def _written_in(engine: str) -> tuple[str, ...]:
@@ -85,12 +81,12 @@ def _unknown_function(node: exp.Expression, dialect: str, engine: str) -> str | 
 
 def _beyond(name: str, dialect: str, engine: str) -> bool:
     """Whether an engine of flowc's own has a function that the dialect has not: there is nothing else it could mean."""
-    return engine == ENGINE and name in (known_functions(engine) or ()) and name not in _names_of(dialect)
+    return engine == RUNNER and name in (known_functions(engine) or ()) and name not in _names_of(dialect)
 
 
 def _names_of(dialect: str) -> frozenset[str]:
     """The functions of a dialect; where they are not known, those of the engine, of which none is beyond it then."""
-    return known_functions(dialect) or known_functions(ENGINE) or frozenset()
+    return known_functions(dialect) or known_functions(RUNNER) or frozenset()
 
 
 def _division(node: exp.Expression, dialect: str, engine: str) -> str | None:

@@ -12,7 +12,8 @@ from functools import lru_cache
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.tokens import Token, TokenType
 
-from flowc.compiler.sql.text.clocks import POSTGRES, with_named_clock
+from flowc.compiler.dialects import source_of
+from flowc.compiler.sql.text.clocks import with_named_clock
 from flowc.compiler.sql.text.sqltext import SqlTree
 from flowc.diagnostics import Reporter
 
@@ -28,7 +29,7 @@ _TYPES = frozenset((
 
 def report_misread(parsed: SqlTree, reporter: Reporter) -> None:
     """Reports each such place of a query that is to be translated."""
-    if parsed.dialect not in POSTGRES or not _MAY_BE.search(parsed.text.text):
+    if not source_of(parsed.dialect).postgres or not _MAY_BE.search(parsed.text.text):
         return
     for start, end, message, help in _places(parsed.text.text, parsed.dialect):
         reporter.error("untranslatable-sql", message, parsed.text.span(start, end), helps=[help])

@@ -13,6 +13,7 @@ from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.tokens import TokenType
 
+from flowc.compiler.dialects import RUNNER
 from flowc.compiler.sql.streams.tablefunctions import unit_length
 from flowc.compiler.sql.text.sqltext import SqlTree
 from flowc.compiler.sql.types.relations import fold
@@ -23,7 +24,6 @@ Owner = Callable[[exp.Column], int | None]
 """Of which side a column is; None for one of neither."""
 Clock = Callable[[exp.Column], tuple[int, int] | None]
 """Of a column that is a time, its side, and how many microseconds it is after the event time; None for others."""
-_ENGINE = "datafusion"
 _PART = re.compile(r"(-?[0-9]{1,18}(?:\.[0-9]{1,6})?) ?([a-z]+)")
 _TEXT = re.compile(rf"-?[0-9]{{1,18}}(?:\.[0-9]{{1,6}})?|{_PART.pattern}(?: {_PART.pattern})*")
 _CLOCK = re.compile(r"(-?)([0-9]{1,9}):([0-5][0-9])(?::([0-5][0-9](?:\.[0-9]{1,6})?))?")
@@ -131,7 +131,7 @@ def _names_time(node: exp.Expression) -> bool:
 
 def is_time(column: exp.Column) -> bool:
     """Whether a column is called as the event time is."""
-    return isinstance(column.this, exp.Identifier) and fold(column.this, _ENGINE) == TIME
+    return isinstance(column.this, exp.Identifier) and fold(column.this, RUNNER) == TIME
 
 
 def _compares_times(node: exp.Expression) -> bool:

@@ -13,6 +13,7 @@ from typing import Literal
 
 from sqlglot import exp
 
+from flowc.compiler.dialects import RUNNER
 from flowc.compiler.sql import marks
 from flowc.compiler.sql.streams.joinbounds import (
     LEFT,
@@ -39,7 +40,6 @@ JOIN, JOINED = "join", "joined"
 Kind = Literal["inner", "left", "right", "full"]
 Look = Callable[[exp.Expression, int | None], tuple[Field, ...] | None]
 """The columns of a relation that stands in a CTE, by its place, or in the query itself; None where some are unknown."""
-_ENGINE = "datafusion"
 _KINDS: dict[str, Kind] = {"": "inner", "LEFT": "left", "RIGHT": "right", "FULL": "full"}
 SAME = "`a.window_start = b.window_start AND a.window_end = b.window_end`"
 _SAY_SAME = f"say in ON that windows are the same, or follow each other: {SAME}"
@@ -266,7 +266,7 @@ class _One:
     def owner(self, column: exp.Column) -> int | None:
         """Of which side a column is."""
         table = column.args.get("table")
-        names = (fold(table, _ENGINE),) if table is not None else marks.OWNERS.get(column) or ()
+        names = (fold(table, RUNNER),) if table is not None else marks.OWNERS.get(column) or ()
         found = [side for side, alias in enumerate(self.aliases) if alias in names]
         return found[0] if found and not column.args.get("db") else None
 
@@ -341,7 +341,7 @@ class _One:
         relations = {*self.aliases, *self._others}
         for column in self._columns():
             table = column.args.get("table")
-            odd = column.args.get("db") or (table is not None and fold(table, _ENGINE) not in relations)
+            odd = column.args.get("db") or (table is not None and fold(table, RUNNER) not in relations)
             if odd or (table is None and not marks.OWNERS.has(column) and column.name in self.aliases):
                 help = "take it apart in a query under WITH, before the join or behind it"
                 self.reading.refuse("this is a part of a column, or a whole row, of a join of streams", help, column)
@@ -384,8 +384,8 @@ class _One:
             if star is None:
                 items.append(item)
                 continue
-            table = fold(item.args["table"], _ENGINE) if star is not item and item.args.get("table") else None
-            out = {fold(each.this, _ENGINE) for each in star.args.get("except_") or () if isinstance(each, exp.Column)}
+            table = fold(item.args["table"], RUNNER) if star is not item and item.args.get("table") else None
+            out = {fold(each.this, RUNNER) for each in star.args.get("except_") or () if isinstance(each, exp.Column)}
             meant = [side for side in (LEFT, RIGHT) if table in (None, self.aliases[side])]
             for side in meant:
                 items += [self._of(side, each.name) for each in self._own(side, fields[side]) if each.name not in out]
@@ -412,7 +412,7 @@ class _One:
         self.node.set("joins", self.node.args["joins"][1:] or None)
         for item in self.node.expressions:
             if isinstance(item, exp.Column) and self.owner(item) is not None:
-                item.replace(exp.Alias(this=item.copy(), alias=_quoted(output_name(item.this, _ENGINE))))
+                item.replace(exp.Alias(this=item.copy(), alias=_quoted(output_name(item.this, RUNNER))))
             elif isinstance(item, exp.Alias) and item.alias == TIME and self._is_later(item.this):
                 item.set("this", exp.Column(this=_quoted(TIME), table=_quoted(alias)))
         for column in [*self._columns()]:
@@ -434,7 +434,7 @@ class _One:
         return {self.owner(each) for each in times} == {LEFT, RIGHT}
 
     def _named(self, side: int, column: exp.Identifier) -> str:
-        name = output_name(column, _ENGINE)
+        name = output_name(column, RUNNER)
         if (side, name) not in self._names:
             taken = frozenset(out for _, out in self._names.values())
             self._names[side, name] = column.copy(), free(f"{self.aliases[side]}_{name}", taken)

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 
 from sqlglot import exp
 
+from flowc.compiler.dialects import RUNNER
 from flowc.compiler.sql import marks
 from flowc.compiler.sql.streams.joinbounds import conjuncts
 from flowc.compiler.sql.streams.streamreads import cte_of, streams_of
 from flowc.compiler.sql.streams.windowcalls import END, START, WindowCall
 from flowc.compiler.sql.types.relations import fold
 
-_ENGINE = "datafusion"
 _LATER = 1
 """How many microseconds the end of a window is behind the event time of its rows."""
 _FIXED = ("tumbling", "hopping")
@@ -72,7 +72,7 @@ class WindowTimes:
                 yield from _starred(item, star, known)
             elif isinstance(value, exp.Column) and (at := _time(value, known)) is not None:
                 alias = item.args.get("alias")
-                yield (fold(alias, _ENGINE) if isinstance(alias, exp.Identifier) else folded(value)), at
+                yield (fold(alias, RUNNER) if isinstance(alias, exp.Identifier) else folded(value)), at
 
 
 def _added(call: WindowCall) -> Mapping[str, int]:
@@ -92,7 +92,7 @@ def _at_once(select: exp.Select, known: Mapping[str, Mapping[str, int]]) -> bool
 def _starred(item: exp.Expression, star: exp.Star, known: Mapping[str, Mapping[str, int]]) -> Iterator[tuple[str, int]]:
     without = {each.name for each in star.args.get("except_") or ()}
     table = item.args.get("table") if star is not item else None
-    meant = [fold(table, _ENGINE)] if table is not None else list(known)
+    meant = [fold(table, RUNNER)] if table is not None else list(known)
     for name in meant:
         yield from ((column, at) for column, at in known.get(name, {}).items() if column not in without)
 
@@ -100,14 +100,14 @@ def _starred(item: exp.Expression, star: exp.Star, known: Mapping[str, Mapping[s
 def _time(column: exp.Column, known: Mapping[str, Mapping[str, int]]) -> int | None:
     """The time of a column that is a bound; where columns of sources are not known, one by its name alone."""
     table = column.args.get("table")
-    owners = (fold(table, _ENGINE),) if table is not None else marks.OWNERS.get(column) or tuple(known)
+    owners = (fold(table, RUNNER),) if table is not None else marks.OWNERS.get(column) or tuple(known)
     found = [at for name in owners if (at := known.get(name, {}).get(folded(column))) is not None]
     return found[0] if len(found) == 1 else None
 
 
 def folded(column: exp.Column) -> str:
     """The name of a column as the engine reads it."""
-    return fold(column.this, _ENGINE) if isinstance(column.this, exp.Identifier) else ""
+    return fold(column.this, RUNNER) if isinstance(column.this, exp.Identifier) else ""
 
 
 def relations_of(select: exp.Select) -> Iterator[exp.Expression]:
@@ -121,4 +121,4 @@ def called(relation: exp.Expression) -> str:
     """The name of a relation in FROM, as it is looked up."""
     alias = relation.args.get("alias")
     named = alias.this if alias is not None and alias.this is not None else relation.this
-    return fold(named, _ENGINE) if isinstance(named, exp.Identifier) else ""
+    return fold(named, RUNNER) if isinstance(named, exp.Identifier) else ""

@@ -14,10 +14,9 @@ from typing import Any
 from sqlglot import exp
 from sqlglot.tokens import Token, TokenType
 
+from flowc.compiler.dialects import source_of
 from flowc.compiler.sql import marks
 
-POSTGRES = ("postgres", "redshift", "materialize", "risingwave")
-"""Dialects that write intervals in PostgreSQL's form."""
 _CLOCK = re.compile(r"(?<!\S)([+-]?)([0-9]+):([0-9]{2})(?::([0-9]{2}(?:\.[0-9]+)?))?(?!\S)")
 
 
@@ -28,14 +27,14 @@ def with_named_clock(text: str) -> str:
 
 def name_clocks(tokens: Sequence[Token], dialect: str) -> None:
     """Changes the tokens of the intervals of a query so."""
-    for before, token in pairwise(tokens) if dialect in POSTGRES else ():
+    for before, token in pairwise(tokens) if source_of(dialect).postgres else ():
         if before.token_type is TokenType.INTERVAL and token.token_type is TokenType.STRING and " " in token.text:
             token.text = with_named_clock(token.text)
 
 
 def name_parts(parser: Any, dialect: str) -> None:
     """Has a parser read `date_part` as the float of what EXTRACT gives."""
-    if dialect in POSTGRES:
+    if source_of(dialect).postgres:
         parser.FUNCTION_PARSERS["DATE_PART"] = _date_part
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from sqlglot.tokens import Token, TokenType
 
+from flowc.compiler.dialects import source_of
 from flowc.diagnostics import Reporter
 from flowc.source import MappedText
 
@@ -27,20 +28,10 @@ _SIDES = frozenset(("LEFT", "RIGHT", "FULL", "INNER", "OUTER", "ANY", "ALL", "GL
 _UNCONDITIONAL = frozenset(("CROSS", "NATURAL", "POSITIONAL", "PASTE", "ARRAY", "FOR"))
 """Words before JOIN that leave no place for a condition; `FOR JOIN` stands in hints of MySQL."""
 
-_OF_THE_ROW = {
-    "bigquery": ("UNNEST",),
-    "databricks": ("LATERAL",),
-    "mysql": ("LATERAL", "JSON_TABLE"),
-    "snowflake": ("LATERAL",),
-    "spark": ("LATERAL",),
-    "sqlite": ("JSON_EACH", "JSON_TREE"),
-}
-"""By dialect, what is made of the row beside it, so that a join with it needs no condition there."""
-
 
 def all_conditions_said(text: MappedText, tokens: Sequence[Token], dialect: str, reporter: Reporter) -> bool:
     """Whether each join of a query has ON or USING, or none to say; reports those that lack it, at their places."""
-    bare = list(_bare(tokens, _OF_THE_ROW.get(dialect, ())))
+    bare = list(_bare(tokens, source_of(dialect).row_relations))
     for token in bare:
         message = "this join has no condition: it would pair each row with every other"
         reporter.error("join-without-condition", message, text.span(token.start, token.end + 1), helps=HELPS)

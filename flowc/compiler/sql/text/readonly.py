@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
 
+from flowc.compiler.dialects import source_of
 from flowc.diagnostics import Reporter
 from flowc.source import Span
 
@@ -25,13 +26,12 @@ _PARTS = re.compile(
     re.DOTALL,
 )
 """Texts, names and comments of MySQL; `run` is what servers run of a comment."""
-MYSQL = "mysql"
 _WORDS = re.compile(r"\b(?:INTO|UPDATE|SHARE|LOCK)\b", re.IGNORECASE)
 
 
 def as_run(sql: str, dialect: str) -> str:
     """The text with what its server finds in comments, every word at its place."""
-    if dialect != MYSQL:
+    if not source_of(dialect).executable_comments:
         return sql
     return _PARTS.sub(lambda m: m[0] if m["run"] is None else " " * (m.start("run") - m.start()) + m["run"] + "  ", sql)
 
@@ -73,7 +73,7 @@ def _span(parsed: SqlTree, node: exp.Expression) -> Span:
 def _comments_read(parsed: SqlTree, reporter: Reporter) -> bool:
     """Whether what MySQL runs of the comments has no words that write or lock."""
     text = parsed.text.text
-    comments = _PARTS.finditer(text) if parsed.dialect == MYSQL else ()
+    comments = _PARTS.finditer(text) if source_of(parsed.dialect).executable_comments else ()
     for comment in comments:
         if word := _WORDS.search(comment["run"] or ""):
             message = f"MySQL runs the `{word[0].upper()}` of this comment, and SQL of a spec only reads"

@@ -16,6 +16,7 @@ from sqlglot.errors import ParseError, SqlglotError, TokenError
 from sqlglot.tokens import Token, TokenType
 
 import flowc.compiler.systems.datafusion.sqlglot  # noqa: F401 it makes its dialect known to sqlglot
+from flowc.compiler.dialects import source_of
 from flowc.compiler.sql import marks
 from flowc.compiler.sql.text.bounds import is_bounded
 from flowc.compiler.sql.text.clocks import name_clocks, name_parts
@@ -207,7 +208,7 @@ def _is_one_query(text: MappedText, body: list[Token], reporter: Reporter) -> bo
 
 def _has_no_stray_comma(text: MappedText, body: list[Token], dialect: str, reporter: Reporter) -> bool:
     """The parser overlooks a comma before FROM or at the end; engines do not, but for two."""
-    if dialect in ("duckdb", "bigquery"):
+    if source_of(dialect).stray_commas:
         return True
     for token, following in zip(body, [*body[1:], None], strict=True):
         if token.token_type is TokenType.COMMA and (following is None or following.token_type in _AFTER_LIST):
@@ -360,7 +361,7 @@ def names_in(sql: str, dialect: str) -> frozenset[str]:
 
 def _with_parts(tree: exp.Expression, dialect: str) -> exp.Expression:
     """The tree with parts of documents where functions without a name stand, which PostgreSQL has none of."""
-    if dialect != "postgres":
+    if not source_of(dialect).document_arrows:
         return tree
     for found in list(tree.find_all(exp.Lambda)):
         if len(found.expressions) == 1 and isinstance(found.expressions[0], exp.Identifier):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from flowc.compiler.dialects import dialect_of
 from flowc.types import TEXT, UNKNOWN, DataType, Kind
 
 DOUBLE = DataType(Kind.FLOAT64)
@@ -13,8 +14,6 @@ INTEGERS = (Kind.INT8, Kind.INT16, Kind.INT32, Kind.INT64, Kind.INT128)
 
 _MOMENTS = (Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ)
 """Each becomes any later one beside it."""
-WHOLE_ENGINES = ("postgres", "datafusion")
-"""Engines that compute with integers in the types that they have, and divide them to whole numbers."""
 
 
 def common_type(types: Sequence[DataType], engine: str = "") -> DataType:
@@ -25,11 +24,11 @@ def common_type(types: Sequence[DataType], engine: str = "") -> DataType:
     kinds = set(types)
     if len(kinds) == 1:
         return types[0]
-    if engine in WHOLE_ENGINES and (json := next((t for t in types if t.kind is Kind.JSON), None)) is not None:
+    if dialect_of(engine).queries.whole and (json := next((t for t in types if t.kind is Kind.JSON), None)) is not None:
         return json
     if not types or UNKNOWN in kinds:
         return UNKNOWN
-    if engine in WHOLE_ENGINES and all(t.kind in _MOMENTS for t in types):
+    if dialect_of(engine).queries.whole and all(t.kind in _MOMENTS for t in types):
         return DataType(max((t.kind for t in types), key=_MOMENTS.index))
     if all(t.kind in INTEGERS for t in types):
         return max(types, key=lambda t: INTEGERS.index(t.kind))

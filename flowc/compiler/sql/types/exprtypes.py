@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from sqlglot import exp
 
+from flowc.compiler.dialects import RUNNER, dialect_of
 from flowc.compiler.sql import marks
 from flowc.compiler.sql.rewrite.core import integer_value
-from flowc.compiler.sql.types.commontype import DOUBLE, INTEGERS, WHOLE_ENGINES, common_type
+from flowc.compiler.sql.types.commontype import DOUBLE, INTEGERS, common_type
 from flowc.compiler.sql.types.scope import Value
 from flowc.compiler.systems.datafusion.rewrite.json import gives_json
 from flowc.types import BIGINT, BOOLEAN, INTEGER_RANGES, TEXT, TIMESTAMPTZ, UNKNOWN, DataType, Kind
@@ -29,8 +30,6 @@ _CASTS: Mapping[exp.DataType.Type, Kind] = {
     _D.TIMESTAMPTZ: Kind.TIMESTAMPTZ, _D.TIMESTAMPLTZ: Kind.TIMESTAMPTZ, _D.UUID: Kind.UUID, _D.JSON: Kind.JSON,
     _D.JSONB: Kind.JSON, _D.INTERVAL: Kind.INTERVAL, _D.DECIMAL: Kind.DECIMAL,
 }  # fmt: skip
-_LOOSE_ENGINES = ("sqlite",)
-"""A cast here names an affinity, not a type."""
 
 _ANNOTATIONS: Mapping[Kind, exp.DataType.Type] = {
     Kind.BOOL: _D.BOOLEAN, Kind.INT8: _D.TINYINT, Kind.INT16: _D.SMALLINT, Kind.INT32: _D.INT, Kind.INT64: _D.BIGINT,
@@ -66,8 +65,6 @@ _AS_ITS_OPERAND = (
     exp.Neg, exp.Abs, exp.BitwiseNot, exp.BitwiseLeftShift, exp.BitwiseRightShift, exp.BitwiseAndAgg,
     exp.BitwiseOrAgg, exp.BitwiseXorAgg, exp.ArrayAppend, exp.ArrayPrepend, exp.ArrayConcat, exp.ArrayRemove,
 )  # fmt: skip
-_TYPED_ENGINES = ("postgres", "duckdb", "datafusion")
-"""Engines whose conditions are booleans and whose dates are dates."""
 
 COUNTS = (
     exp.StrPosition, exp.Ascii, exp.Unicode, exp.ByteLength, exp.BitLength, exp.ArraySize, exp.ArrayPosition,
@@ -79,11 +76,10 @@ NAMED_COUNTS = frozenset(
      "min_scale", "hashtext")
 )  # fmt: skip
 """Functions whose result is an `integer` of PostgreSQL, whatever they are given."""
-_BY_ENGINE: Mapping[type[exp.Expression], Mapping[str, DataType]] = {
-    exp.CurrentTimestamp: {"postgres": TIMESTAMPTZ, "duckdb": TIMESTAMPTZ, "datafusion": TIMESTAMPTZ},
-    exp.Length: {"postgres": INTEGER, "duckdb": BIGINT, "sqlite": BIGINT, "datafusion": INTEGER},
-    **{node: {"postgres": INTEGER, "datafusion": INTEGER} for node in COUNTS},
-}
+_BY_ENGINE: Mapping[type[exp.Expression], str] = {
+    exp.CurrentTimestamp: "now", exp.Length: "length", **dict.fromkeys(COUNTS, "count"),
+}  # fmt: skip
+"""Functions whose types the records of engines say, by their names there."""
 
 _READ = (Kind.DATE, Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.INTERVAL)
 """A text between quotes beside one of them is one."""
@@ -92,9 +88,10 @@ _ARITHMETIC = (exp.Add, exp.Sub, exp.Mul, exp.Mod, exp.BitwiseAnd, exp.BitwiseOr
 
 def cast_type(target: exp.DataType, engine: str) -> DataType:
     """The flowc type of a CAST's target; unknown where engines differ in what they mean by it."""
-    if engine in _LOOSE_ENGINES or not isinstance(target, exp.DataType):
+    rules = dialect_of(engine).queries
+    if rules.affinities or not isinstance(target, exp.DataType):
         return UNKNOWN
-    if target.this is _D.FLOAT and engine in WHOLE_ENGINES:
+    if target.this is _D.FLOAT and rules.whole:
         return DataType(Kind.FLOAT32)
     kind = _CASTS.get(target.this)
     if kind is None or (target.this is _D.ARRAY):
@@ -102,10 +99,10 @@ def cast_type(target: exp.DataType, engine: str) -> DataType:
     sizes = [p.this.to_py() for p in target.expressions if isinstance(p, exp.DataTypeParam) and p.this.is_int]
     if kind is Kind.DECIMAL:
         if not sizes:
-            return DataType(kind) if engine == "postgres" else UNKNOWN
+            return DataType(kind) if rules.numerics else UNKNOWN
         return DataType(kind, precision=sizes[0], scale=sizes[1] if len(sizes) > 1 else 0)
     if kind is Kind.TEXT:
-        return DataType(kind, length=sizes[0]) if sizes and engine == "postgres" else TEXT
+        return DataType(kind, length=sizes[0]) if sizes and rules.text_lengths else TEXT
     if kind in (Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.TIME):
         return DataType(kind, precision=sizes[0]) if sizes and sizes[0] != 6 else DataType(kind)
     return DataType(kind)
@@ -146,25 +143,21 @@ def literal_type(node: exp.Literal) -> DataType:
 
 
 def _sum(value: Value, engine: str) -> DataType:
-    kind = value.type.kind
-    if kind is Kind.INTERVAL and engine in WHOLE_ENGINES:
+    kind, rules = value.type.kind, dialect_of(engine).queries
+    if kind is Kind.INTERVAL and rules.whole:
         return INTERVAL
-    if kind in (Kind.INT8, Kind.INT16, Kind.INT32):
-        return DataType(Kind.INT128) if engine == "duckdb" else BIGINT
-    if kind is Kind.INT64:
-        wide = {"postgres": DataType(Kind.DECIMAL), "duckdb": DataType(Kind.INT128)}
-        return wide.get(engine, BIGINT)
-    if kind is Kind.FLOAT64:
-        return DOUBLE
-    return DataType(Kind.DECIMAL) if kind is Kind.DECIMAL and engine == "postgres" else UNKNOWN
+    if kind in (Kind.INT8, Kind.INT16, Kind.INT32, Kind.INT64):
+        return rules.sums.get(kind, BIGINT)
+    return DOUBLE if kind is Kind.FLOAT64 else rules.sums.get(kind, UNKNOWN)
 
 
 def _average(value: Value, engine: str) -> DataType:
-    if value.type.kind is Kind.INTERVAL and engine in WHOLE_ENGINES:
+    rules = dialect_of(engine).queries
+    if value.type.kind is Kind.INTERVAL and rules.whole:
         return INTERVAL
-    if value.type.is_float or (value.type.is_integer and engine != "postgres"):
+    if value.type.is_float or (value.type.is_integer and not rules.numerics):
         return DOUBLE
-    return DataType(Kind.DECIMAL) if value.type.is_number and engine == "postgres" else UNKNOWN
+    return DataType(Kind.DECIMAL) if value.type.is_number and rules.numerics else UNKNOWN
 
 
 _AGGREGATES: Mapping[type[exp.Expression], Callable[[Value, str], DataType]] = {
@@ -183,17 +176,17 @@ _AGGREGATES: Mapping[type[exp.Expression], Callable[[Value, str], DataType]] = {
 
 def function_type(node: exp.Expression, values: Sequence[Value], engine: str) -> tuple[DataType, bool]:
     """Type and nullability of an operator or function from those of its arguments."""
-    cls = type(node)
+    cls, rules = type(node), dialect_of(engine).queries
     if cls is exp.Anonymous and marks.RETURNS.has(node):
         marks.ARGUMENTS.set(node, tuple(value.type for value in values))
         return marks.RETURNS.of(node), True
-    if engine == "datafusion" and (json := gives_json(node)) is not None:
+    if engine == RUNNER and (json := gives_json(node)) is not None:
         return (DataType(Kind.JSON) if json else TEXT), True
     if cls is exp.Interval and isinstance(node.this, exp.Tuple):
         return BIGINT, False  # MySQL's function of that name
     if cls in _FIXED:
         kind, nullable = _FIXED[cls]
-        kind = kind if engine in _TYPED_ENGINES or kind not in (BOOLEAN, DATE) else UNKNOWN
+        kind = kind if rules.typed or kind not in (BOOLEAN, DATE) else UNKNOWN
         return kind, any(v.nullable for v in values) if nullable is None else nullable
     if cls in _OF_TEXT:
         is_text = any(v.type.kind is Kind.TEXT for v in values)
@@ -204,22 +197,22 @@ def function_type(node: exp.Expression, values: Sequence[Value], engine: str) ->
         return _AGGREGATES[cls](values[0], engine), True
     if cls in _LEAST and (kinds := typed_values(_given(node), values)) and all(kind.is_number for kind in kinds):
         return common_type(kinds), True
-    if engine in _TYPED_ENGINES and (time := _time(node, values, engine)) is not None:
+    if rules.typed and (time := _time(node, values, engine)) is not None:
         return time, any(v.nullable for v in values)
     if isinstance(node, _ARITHMETIC) and len(values) == 2:
         return _arithmetic(node, values, engine), any(v.nullable for v in values)
     if cls is exp.Div and len(values) == 2:
         return _quotient(node, values, engine), True
-    if cls is exp.Neg and engine in WHOLE_ENGINES and integer_value(node) == INTEGER_RANGES[Kind.INT32][0]:
+    if cls is exp.Neg and rules.whole and integer_value(node) == INTEGER_RANGES[Kind.INT32][0]:
         return INTEGER, False
     if cls in _AS_ITS_OPERAND and values:
         return values[0].type, values[0].nullable
-    if engine in WHOLE_ENGINES and (array := _of_array(node, values)) is not None:
+    if rules.whole and (array := _of_array(node, values)) is not None:
         return array, True
-    if cls is exp.Anonymous and str(node.this).lower() in NAMED_COUNTS and engine in WHOLE_ENGINES:
+    if cls is exp.Anonymous and str(node.this).lower() in NAMED_COUNTS and rules.whole:
         return INTEGER, True
     if cls in _BY_ENGINE:
-        return _BY_ENGINE[cls].get(engine, UNKNOWN), any(v.nullable for v in values)
+        return rules.returns.get(_BY_ENGINE[cls], UNKNOWN), any(v.nullable for v in values)
     return UNKNOWN, True
 
 
@@ -227,7 +220,7 @@ def _nullif(values: Sequence[Value], engine: str) -> DataType:
     """The type of the first value; that of both where PostgreSQL compares a whole number with another."""
     first, second = (value.type for value in values[:2])
     same = second.is_integer or not (second.is_number or second == UNKNOWN)
-    if engine not in WHOLE_ENGINES or not first.is_integer or same:
+    if not dialect_of(engine).queries.whole or not first.is_integer or same:
         return first
     return common_type([first, second], engine)
 
@@ -266,7 +259,7 @@ def _time(node: exp.Expression, values: Sequence[Value], engine: str) -> DataTyp
     kinds = [v.type.kind for v in values]
     if isinstance(node, exp.Sub) and len(kinds) == 2 and _is_text(node.expression):
         kinds = [kinds[0]] * 2
-    if engine in WHOLE_ENGINES and (made := _of_times(node, kinds)) is not None:
+    if dialect_of(engine).queries.whole and (made := _of_times(node, kinds)) is not None:
         return made
     if given is None or not (moved or isinstance(node, (*_OF_TIME, *_LEAST))):
         return None
@@ -302,15 +295,16 @@ def _is_text(node: exp.Expression) -> bool:
 
 
 def _arithmetic(node: exp.Expression, values: Sequence[Value], engine: str) -> DataType:
+    rules = dialect_of(engine).queries
     left, right = (value.type for value in values)
-    if engine in WHOLE_ENGINES and any(map(_is_text, (node.left, node.right))):
+    if rules.whole and any(map(_is_text, (node.left, node.right))):
         # A text between quotes beside a number is one of its type.
         left = right = right if _is_text(node.left) else left
     if left.kind in INTEGERS and right.kind in INTEGERS:
         wider = common_type([left, right])
-        if engine == "sqlite":
+        if rules.one_integer:
             return BIGINT
-        return wider if INTEGERS.index(wider.kind) >= (1 if engine in WHOLE_ENGINES else 2) else UNKNOWN
+        return wider if INTEGERS.index(wider.kind) >= (1 if rules.whole else 2) else UNKNOWN
     if left.is_number and right.is_number and (left.is_float or right.is_float):
         return DOUBLE if Kind.FLOAT64 in (left.kind, right.kind) else UNKNOWN
     return UNKNOWN
@@ -318,7 +312,7 @@ def _arithmetic(node: exp.Expression, values: Sequence[Value], engine: str) -> D
 
 def _quotient(node: exp.Expression, values: Sequence[Value], engine: str) -> DataType:
     """What a double is divided by, or divides, is a double; what whole numbers and decimals give, engines differ in."""
-    if engine in WHOLE_ENGINES and node.args.get("typed") and all(v.type.kind in INTEGERS for v in values):
+    if dialect_of(engine).queries.whole and node.args.get("typed") and all(v.type.kind in INTEGERS for v in values):
         return common_type([v.type for v in values])
     is_double = all(v.type.is_number for v in values) and any(v.type.kind is Kind.FLOAT64 for v in values)
     return DOUBLE if is_double else UNKNOWN

@@ -13,12 +13,13 @@ from dataclasses import dataclass, field, replace
 from sqlglot import exp
 
 from flowc.catalog import TableName
+from flowc.compiler.dialects import RUNNER, dialect_of, source_of
 from flowc.compiler.sql import marks
 from flowc.compiler.sql.binding import judge_expression, judge_query
 from flowc.compiler.sql.rewrite.core import type_of
 from flowc.compiler.sql.rewrite.numbers import EXACT, Number, is_wide, number_of
 from flowc.compiler.sql.text.sqltext import SqlTree
-from flowc.compiler.sql.types.commontype import WHOLE_ENGINES, common_type
+from flowc.compiler.sql.types.commontype import common_type
 from flowc.compiler.sql.types.exprtypes import annotate
 from flowc.compiler.sql.types.inferfrom import Find, Sources, TooManyColumns, renamed
 from flowc.compiler.sql.types.infervalue import Ctes, identifier_of
@@ -35,9 +36,6 @@ from flowc.compiler.systems.datafusion.rewrite.texts import has_chosen_digits
 from flowc.diagnostics import Reporter
 from flowc.types import UNKNOWN, DataType, Kind
 
-_ALIAS_IN_SELECT = ("duckdb",)
-_ALIAS_IN_WHERE = ("duckdb", "sqlite")
-_VALUES_NAMES = {"duckdb": ("col", 0), "spark": ("col", 1), "databricks": ("col", 1), "mysql": ("column_", 0)}
 _COLUMN_MAKERS = (exp.Aliases, exp.Explode, exp.Posexplode, exp.Inline, exp.Unnest)
 """Functions in a SELECT list that may make several columns, with names of their own."""
 _TEMPORAL = (Kind.DATE, Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.INTERVAL)
@@ -131,8 +129,8 @@ class _Inference(Sources):
 
     def _kept(self, first: Field) -> DataType:
         """The type of a column of a recursive CTE: PostgreSQL's are those of the first rows, numerics without scale."""
-        keeps = (first.type.is_integer or first.type.kind in _TEMPORAL) and self.parsed.dialect == "postgres"
-        return first.type if keeps else UNKNOWN
+        is_plain = first.type.is_integer or first.type.kind in _TEMPORAL
+        return first.type if is_plain and source_of(self.parsed.dialect).keeps_recursive_types else UNKNOWN
 
     def _named(self, relation: Relation, alias: exp.TableAlias | None) -> Relation:
         if alias is None or not alias.this:
@@ -171,7 +169,7 @@ class _Inference(Sources):
         width = {len(row) for row in rows}
         if len(width) != 1:
             return Relation(None, "VALUES")
-        prefix, start = _VALUES_NAMES.get(self.parsed.dialect, ("column", 1))
+        prefix, start = source_of(self.parsed.dialect).values_names
         fields = [
             Field(
                 f"{prefix}{i + start}",
@@ -197,7 +195,7 @@ class _Inference(Sources):
         fields, nulls = self._projections(node, scope, ctes)
         _note_documents(node, fields)
         if where := node.args.get("where"):
-            scope.aliases_visible = self.engine in _ALIAS_IN_WHERE
+            scope.aliases_visible = dialect_of(self.engine).queries.alias_in_where
             self.value(where, scope, ctes)
         names = Counter(field_key(one.name, self.engine) for one in fields or ())
         scope.outputs = frozenset(name for name, count in names.items() if name and count == 1)
@@ -212,7 +210,7 @@ class _Inference(Sources):
         """The clauses that may use output names."""
         for clause in _LATE_CLAUSES:
             part = node.args.get(clause)
-            scope.aliases_visible = clause != "having" or self.engine != "postgres"
+            scope.aliases_visible = clause != "having" or dialect_of(self.engine).queries.alias_in_having
             for child in part if isinstance(part, list) else (part,):
                 if isinstance(child, exp.Order):
                     self._order(child, scope, ctes)
@@ -252,7 +250,7 @@ class _Inference(Sources):
         """All fields, where they are known, and those that are NULL."""
         fields: list[Field] | None = []
         nulls: list[Field] = []
-        scope.aliases_visible = self.engine in _ALIAS_IN_SELECT
+        scope.aliases_visible = dialect_of(self.engine).queries.alias_in_select
         for projection in node.expressions:
             found = self._projection(projection, scope, ctes)
             if found is None:
@@ -274,7 +272,7 @@ class _Inference(Sources):
         value = self.value(node, scope, ctes)
         if isinstance(node, _COLUMN_MAKERS):
             return None
-        chosen = self.annotate and self.engine == "datafusion" and has_chosen_digits(node, self.parsed.dialect)
+        chosen = self.annotate and self.engine == RUNNER and has_chosen_digits(node, self.parsed.dialect)
         kind = DataType(Kind.DECIMAL) if self._is_inner_decimal(node, value) else self._inner_real(node) or value.type
         wide = self.exact and is_wide(node.unalias())
         return [Field(self._name_of(node), kind, value.nullable, value.origins, chosen, value.null, wide)]
@@ -303,14 +301,14 @@ class _Inference(Sources):
         """
         if isinstance(node, exp.Alias):
             return output_name(node.args["alias"], self.engine)
-        if self.engine == "postgres":  # `score::numeric` is `score`, of whatever type
+        if dialect_of(self.engine).queries.casts_unnamed:  # `score::numeric` is `score`, of whatever type
             while isinstance(node, exp.Cast | exp.Paren) and isinstance(node.this, exp.Cast | exp.Paren | exp.Column):
                 node = node.this
         if isinstance(node, exp.Column) and isinstance(node.this, exp.Identifier):
             return output_name(node.this, self.engine)
         if isinstance(node, exp.Dot) and isinstance(node.expression, exp.Identifier):
             return output_name(node.expression, self.engine)
-        if self.parsed.dialect not in EXACT or self.engine not in WHOLE_ENGINES:
+        if self.parsed.dialect not in EXACT or not dialect_of(self.engine).queries.whole:
             return ""
         name = called(node, self.parsed.text.text)
         marks.OUTPUT_NAME.set(node, name)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from sqlglot import exp
 
-from flowc.compiler.dialects import DIALECTS
+from flowc.compiler.dialects import DIALECTS, RUNNER, source_of
 from flowc.compiler.ir import Origin
 from flowc.compiler.sql.rewrite.numbers import EXACT, MEANS, POWERS, Number, number_of
 from flowc.compiler.sql.types.commontype import DOUBLE, common_type
@@ -42,7 +42,7 @@ class Expressions(ABC):
     @property
     def exact(self) -> bool:
         """Whether flowc's own engine is made to compute the decimals of PostgreSQL."""
-        return self.annotate and self.engine == "datafusion" and self.resolver.parsed.dialect in EXACT
+        return self.annotate and self.engine == RUNNER and self.resolver.parsed.dialect in EXACT
 
     @abstractmethod
     def query(self, node: exp.Expression, outer: Scope | None, ctes: Ctes) -> Relation:
@@ -133,7 +133,7 @@ class Expressions(ABC):
         if self.exact and isinstance(node, (*MEANS, *POWERS)) and kind.kind is not Kind.INTERVAL:
             kind = DOUBLE if number_of(node) is Number.FLOAT else UNKNOWN
         dialect = self.resolver.parsed.dialect
-        if isinstance(node, exp.Extract) and self.annotate and dialect in EXACT and dialect != "redshift":
+        if isinstance(node, exp.Extract) and self.annotate and source_of(dialect).decimal_parts:
             node.type = exp.DataType.build("decimal")
         if isinstance(node, _AGGREGATES) and values and _is_grouped(node):
             nullable = values[0].nullable

@@ -13,12 +13,10 @@ from functools import cached_property
 from sqlglot import exp
 
 from flowc.catalog import Column, TableName
-from flowc.compiler.dialects import DIALECTS
+from flowc.compiler.dialects import DIALECTS, dialect_of
 from flowc.compiler.ir import Origin
 from flowc.source import Span
 from flowc.types import UNKNOWN, DataType
-
-_FOLDING = ("postgres", "datafusion")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +120,7 @@ def table_key(connection: str, kind: str, name: TableName) -> tuple[str, str, st
         return connection, name.schema or "", name.name
     default = dialect.names.default_schema if dialect is not None else None
     schema = (name.schema or default or "").lower()
-    return connection, schema, name.name if kind in _FOLDING else name.name.lower()
+    return connection, schema, name.name if dialect_of(kind).queries.folds else name.name.lower()
 
 
 def _merged(one: Relation, other: Relation) -> Relation:
@@ -136,25 +134,25 @@ def _merged(one: Relation, other: Relation) -> Relation:
 def fold(identifier: exp.Identifier, engine: str) -> str:
     """The key that an identifier is looked up by: what the engine makes of its case."""
     name: str = identifier.name
-    if engine in _FOLDING and identifier.args.get("quoted"):
+    if dialect_of(engine).queries.folds and identifier.args.get("quoted"):
         return name
     return name.lower()
 
 
 def find_field(relation: Relation, key: str, engine: str) -> Field | None:
     """The field of a relation by its key, which `fold` gives."""
-    return (relation.spelled if engine in _FOLDING else relation.lowered).get(key)
+    return (relation.spelled if dialect_of(engine).queries.folds else relation.lowered).get(key)
 
 
 def field_key(name: str, engine: str) -> str:
     """The key of a declared column, to compare with `fold`."""
-    return name if engine in _FOLDING else name.lower()
+    return name if dialect_of(engine).queries.folds else name.lower()
 
 
 def output_name(identifier: exp.Identifier, engine: str) -> str:
     """The name that a result column gets from an alias or column name."""
     name: str = identifier.name
-    return name.lower() if engine in _FOLDING and not identifier.args.get("quoted") else name
+    return name.lower() if dialect_of(engine).queries.folds and not identifier.args.get("quoted") else name
 
 
 def shown(tables: Iterable[str] | None, name: str) -> exp.Expression:

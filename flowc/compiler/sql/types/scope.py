@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
+from flowc.compiler.dialects import dialect_of, source_of
 from flowc.compiler.ir import Origin
 from flowc.compiler.sql import marks
 from flowc.compiler.sql.text.sqltext import SqlTree
@@ -22,7 +23,6 @@ from flowc.compiler.sql.types.relations import (
 from flowc.diagnostics import Note, Reporter, did_you_mean
 from flowc.types import UNKNOWN, DataType, Kind
 
-_STRUCT_ENGINES = ("duckdb", "datafusion")
 # Names that engines answer although no table has them.
 _PSEUDO = frozenset(
     ("ctid", "xmin", "xmax", "tableoid", "rowid", "oid", "_rowid_", "current_user", "session_user", "user",
@@ -144,8 +144,10 @@ class Resolver:
         return Value()
 
     def _is_ambiguous(self, column: exp.Column, merged: Merged | None) -> bool:
-        """Whether several relations have a column that no join makes one; DuckDB takes the merged one."""
-        return merged is None or (self.parsed.dialect != "duckdb" and not merged.of.issuperset(marks.OWNERS.of(column)))
+        """Whether several relations have a column that no join makes one."""
+        if merged is None:
+            return True
+        return not source_of(self.parsed.dialect).merged_first and not merged.of.issuperset(marks.OWNERS.of(column))
 
     def _qualified(self, column: exp.Column, scope: Scope) -> Value:
         table, key = fold(column.args["table"], self.engine), fold(column.this, self.engine)
@@ -193,11 +195,11 @@ class Resolver:
     def _may_be_struct(self, name: str, scope: Scope) -> bool:
         """Whether `name.field` can read a field of a column `name`."""
         for level in scope.outwards():
-            if name in level.parameters or (name in level.aliases and self.engine in _STRUCT_ENGINES):
+            if name in level.parameters or (name in level.aliases and dialect_of(self.engine).queries.structs):
                 return True
             for _, field_ in _candidates(level, name):
                 return field_.type.kind in (Kind.UNKNOWN, Kind.STRUCT, Kind.JSON)
-            if level.is_open and self.engine in _STRUCT_ENGINES:
+            if level.is_open and dialect_of(self.engine).queries.structs:
                 return True
         return False
 
@@ -222,7 +224,7 @@ class Resolver:
         if any(key in level.aliases for level in scope.outwards()):
             return (f"`{column.name}` is an output name; repeat its expression, or use a subquery",)
         known = [f.name for r in relations for f in r.fields or ()]
-        if column.this.args.get("quoted") and self.engine == "sqlite":
+        if column.this.args.get("quoted") and dialect_of(self.engine).queries.quoted_texts:
             return (*did_you_mean(column.name, known), f"a text is written in single quotes: `'{column.name}'`")
         return did_you_mean(column.name, known)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from sqlglot import exp
 
+from flowc.compiler.dialects import dialect_of
 from flowc.compiler.sql.types.relations import fold
 from flowc.source import MappedText, Segment
 
@@ -58,11 +59,12 @@ def _sees(inside: exp.Expression, cte: exp.Expression, table: exp.Table, engine:
     SQLite sees all of them always, others all of a recursive one; DuckDB and DataFusion see those before, and where it
     is recursive, in the second branch of a UNION, the CTE itself.
     """
-    if engine == "sqlite" or cte.index < inside.index:
+    rules = dialect_of(engine).queries
+    if rules.all_ctes or cte.index < inside.index:
         return True
     if not inside.parent.args.get("recursive"):
         return False
-    return engine not in ("duckdb", "datafusion") or (cte is inside and _is_recursive(inside, table))
+    return not rules.earlier_ctes or (cte is inside and _is_recursive(inside, table))
 
 
 def _is_recursive(cte: exp.Expression, table: exp.Table) -> bool:

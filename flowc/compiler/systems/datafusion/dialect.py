@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from flowc.compiler.dialect import Dialect, NameRules, TransactionRules, TypeWords, WriteRules
-from flowc.types import DataType, Kind
+from flowc.compiler.dialect import Dialect, NameRules, QueryRules, TransactionRules, TypeWords, WriteRules
+from flowc.types import TIMESTAMPTZ, DataType, Kind
 
 
 def _native(kind: DataType) -> str | None:
@@ -47,6 +47,14 @@ DIALECT = Dialect(
     ),
     writes=WriteRules(
         update_from=False,
+    ),
+    queries=QueryRules(
+        folds=True,
+        typed=True,
+        whole=True,
+        returns={"now": TIMESTAMPTZ, "length": DataType(Kind.INT32), "count": DataType(Kind.INT32)},
+        structs=True,
+        earlier_ctes=True,
     ),
     transactions=TransactionRules(
         ddl=False,

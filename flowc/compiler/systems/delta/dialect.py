@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from flowc.compiler.dialect import QueryRules, Sharing, SourceRules
 from flowc.compiler.systems.duckdb.dialect import DIALECT as DUCKDB
 from flowc.types import TEXT, DataType, Kind
 
@@ -63,6 +64,9 @@ DIALECT = replace(
         DUCKDB.names,
         default_schema=None,
         fold=lambda name: name,
+        tables_any_case=False,
+        use=False,
+        search_path=False,
     ),
     tables=replace(
         DUCKDB.tables,
@@ -72,5 +76,10 @@ DIALECT = replace(
         DUCKDB.transactions,
         same=None,
     ),
+    queries=QueryRules(),
+    source=SourceRules(),
+    sharing=Sharing(),
+    reads_files=False,
+    stored_functions=False,
     attached=True,
 )

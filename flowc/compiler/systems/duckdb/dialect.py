@@ -6,6 +6,9 @@ from flowc.compiler.dialect import (
     Comparisons,
     Dialect,
     NameRules,
+    QueryRules,
+    Sharing,
+    SourceRules,
     TableRules,
     TransactionRules,
     TypeWords,
@@ -19,7 +22,7 @@ from flowc.compiler.systems.duckdb.stored import (
     TEXT_TOLD,
     digits,
 )
-from flowc.types import DataType, Kind
+from flowc.types import BIGINT, TIMESTAMPTZ, DataType, Kind
 
 _UNITS = {0: "TIMESTAMP_S", 3: "TIMESTAMP_MS", 9: "TIMESTAMP_NS"}
 
@@ -143,6 +146,10 @@ DIALECT = Dialect(
     ),
     names=NameRules(
         default_schema="main",
+        columns_any_case=True,
+        tables_any_case=True,
+        use=True,
+        search_path=True,
         fold=ascii_fold,
     ),
     tables=TableRules(
@@ -186,6 +193,24 @@ DIALECT = Dialect(
             Kind.BINARY: "hex({x})",
         },
     ),
+    queries=QueryRules(
+        typed=True,
+        sums=dict.fromkeys((Kind.INT8, Kind.INT16, Kind.INT32, Kind.INT64), DataType(Kind.INT128)),
+        returns={"now": TIMESTAMPTZ, "length": BIGINT},
+        structs=True,
+        alias_in_select=True,
+        alias_in_where=True,
+        earlier_ctes=True,
+    ),
+    source=SourceRules(
+        values_names=("col", 0),
+        merged_first=True,
+        numeric_conditions=True,
+        stray_commas=True,
+    ),
+    sharing=Sharing(one_writer=True, one_process=True),
+    reads_files=True,
+    stored_functions=True,
     transactions=TransactionRules(
         savepoints=False,
         same=(

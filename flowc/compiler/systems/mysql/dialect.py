@@ -8,10 +8,13 @@ collation that each has for that.
 from __future__ import annotations
 
 from flowc.compiler.dialect import (
+    ClientRules,
     Comparisons,
     Dialect,
     LiteralRules,
     NameRules,
+    Sharing,
+    SourceRules,
     TableRules,
     TemporaryTables,
     TransactionRules,
@@ -165,6 +168,9 @@ DIALECT = Dialect(
         in_characters=True,
         schemas=False,
         fold=str.lower,
+        columns_any_case=True,
+        session_schema=True,
+        use=True,
     ),
     literals=LiteralRules(
         kept_as_values=True,
@@ -172,6 +178,9 @@ DIALECT = Dialect(
         zones={"UTC": "+00:00"},
         zoned=False,
         author=as_sessions_read_it,
+        numeric_times=True,
+        quotes_texts=True,
+        clock_words=True,
     ),
     tables=TableRules(
         column_types="SELECT column_name AS name, column_type AS type FROM information_schema.columns "
@@ -181,6 +190,9 @@ DIALECT = Dialect(
         inline_indexes=True,
         options=_OPTIONS,
         index_length=191,
+        defaults_read_columns=True,
+        counter="SELECT max(auto_increment) FROM information_schema.tables "
+        "WHERE table_schema = {schema} AND table_name = {name}",
         ensure=("CREATE TABLE IF NOT EXISTS {table} ({columns})" + _OPTIONS,),
     ),
     temporary=TemporaryTables(
@@ -222,8 +234,35 @@ DIALECT = Dialect(
         },
         number=f"CAST({{x}} AS DECIMAL({_MOST_DIGITS},0))",
     ),
+    source=SourceRules(
+        backticks=True,
+        values_names=("column_", 0),
+        numeric_conditions=True,
+        row_relations=("LATERAL", "JSON_TABLE"),
+        executable_comments=True,
+        unusual_calls=(
+            "CAST",
+            "CHAR",
+            "CONVERT",
+            "EXTRACT",
+            "GROUP_CONCAT",
+            "JSON_TABLE",
+            "MATCH",
+            "POSITION",
+            "SUBSTR",
+            "SUBSTRING",
+            "TRIM",
+            "VALUES",
+        ),
+    ),
+    sharing=Sharing(side_by_side=True),
+    client=ClientRules(
+        session="SET SESSION sql_mode = 'ANSI_QUOTES,PIPES_AS_CONCAT,STRICT_TRANS_TABLES,STRICT_ALL_TABLES,"
+        "NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION', time_zone = '+00:00';",
+    ),
     transactions=TransactionRules(
         ddl=False,
+        implicit_commits=True,
     ),
     pattern_edges={"$": r"\z"},
     functions={

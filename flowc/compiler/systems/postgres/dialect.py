@@ -7,6 +7,9 @@ from flowc.compiler.dialect import (
     Dialect,
     LiteralRules,
     NameRules,
+    QueryRules,
+    Sharing,
+    SourceRules,
     TableRules,
     TemporaryTables,
     TransactionRules,
@@ -14,7 +17,7 @@ from flowc.compiler.dialect import (
     WriteRules,
 )
 from flowc.compiler.timeformat import pieces
-from flowc.types import DataType, Kind
+from flowc.types import TIMESTAMPTZ, DataType, Kind
 
 _LETTERS = {
     "%Y": "YYYY", "%y": "YY", "%m": "MM", "%d": "DD", "%H": "HH24", "%I": "HH12", "%M": "MI", "%S": "SS", "%f": "US",
@@ -119,6 +122,7 @@ DIALECT = Dialect(
     names=NameRules(
         longest=63,
         default_schema="public",
+        search_path=True,
     ),
     literals=LiteralRules(
         zones=_ABBREVIATED,
@@ -131,6 +135,8 @@ DIALECT = Dialect(
         "WHERE attrelid = to_regclass({text}) AND attnum > 0 AND NOT attisdropped",
         ensure_sequence="CREATE SEQUENCE IF NOT EXISTS {name}",
         renames_indexes=True,
+        partitions=True,
+        finds_by_index=True,
         comments=True,
         ensure_schema="DO {block}",
         schema_block=f"BEGIN {_CREATE_SCHEMA} END",
@@ -176,6 +182,29 @@ DIALECT = Dialect(
         },
         number="CAST({x} AS NUMERIC)",
     ),
+    queries=QueryRules(
+        folds=True,
+        typed=True,
+        whole=True,
+        numerics=True,
+        text_lengths=True,
+        sums={Kind.INT64: DataType(Kind.DECIMAL), Kind.DECIMAL: DataType(Kind.DECIMAL)},
+        returns={"now": TIMESTAMPTZ, "length": DataType(Kind.INT32), "count": DataType(Kind.INT32)},
+        alias_in_having=False,
+        casts_unnamed=True,
+    ),
+    source=SourceRules(
+        postgres=True,
+        decimal_parts=True,
+        keeps_recursive_types=True,
+        document_arrows=True,
+        attribute_calls=True,
+        escaped_names=True,
+        exact_quotes=True,
+        own_schema="pg_catalog",
+        unusual_calls=("CAST", "EXTRACT", "OVERLAY", "POSITION", "SUBSTRING", "TRIM", "XMLELEMENT", "XMLTABLE"),
+    ),
+    sharing=Sharing(side_by_side=True),
     transactions=TransactionRules(
         settings=(
             # A join that does not fit spills in parts, and each part then writes all over the target.

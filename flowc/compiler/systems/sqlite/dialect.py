@@ -30,16 +30,20 @@ The others return NULL for NULL.
 from __future__ import annotations
 
 from flowc.compiler.dialect import (
+    ClientRules,
     Comparisons,
     Dialect,
     LiteralRules,
     NameRules,
+    QueryRules,
+    Sharing,
+    SourceRules,
     TableRules,
     TypeWords,
     WriteRules,
     ascii_fold,
 )
-from flowc.types import DataType, Kind
+from flowc.types import BIGINT, DataType, Kind
 
 _EXACT_DIGITS = 15
 """SQLite keeps numbers of so many digits exactly in a REAL; longer decimals are stored as text."""
@@ -111,6 +115,8 @@ DIALECT = Dialect(
         schemas=False,
         default_schema="main",
         index_in_schema=True,
+        columns_any_case=True,
+        tables_any_case=True,
         fold=ascii_fold,
     ),
     literals=LiteralRules(
@@ -119,6 +125,9 @@ DIALECT = Dialect(
     tables=TableRules(
         column_types="SELECT name, type FROM pragma_table_info({name})",
         renames_in_code=True,
+        row_number_key=True,
+        finds_by_index=True,
+        any_values=True,
         ensure=("CREATE TABLE IF NOT EXISTS {table} ({columns})",),
     ),
     writes=WriteRules(
@@ -152,6 +161,22 @@ DIALECT = Dialect(
             **dict.fromkeys((Kind.FLOAT32, Kind.FLOAT64), "flowc_encoded_float({x})"),
             Kind.DECIMAL: "flowc_encoded_decimal({x})",
         },
+    ),
+    queries=QueryRules(
+        affinities=True,
+        one_integer=True,
+        returns={"length": BIGINT},
+        alias_in_where=True,
+        all_ctes=True,
+        quoted_texts=True,
+    ),
+    source=SourceRules(
+        numeric_conditions=True,
+        row_relations=("JSON_EACH", "JSON_TREE"),
+    ),
+    sharing=Sharing(one_writer=True),
+    client=ClientRules(
+        own_functions="It calls functions that flowc adds to SQLite: `flowc apply` can run it, sqlite3 cannot.",
     ),
     pattern_edges={"$": r"\Z"},
     functions={

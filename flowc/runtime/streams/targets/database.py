@@ -27,10 +27,10 @@ from flowc.runtime.contracts.epoch import Epoch, Partition, Range
 from flowc.runtime.contracts.marks import Mark
 from flowc.runtime.contracts.target import Fenced, Held, PutBack
 from flowc.runtime.layout import require_layout
-from flowc.runtime.names import literal
 from flowc.runtime.steps.write import write_rows
 from flowc.runtime.streams.targets.positionrows import is_another, last
 from flowc.runtime.streams.targets.refused import Trial
+from flowc.runtime.systems import literal
 from flowc.stream import PositionSql, TableTarget
 
 _log = logging.getLogger("flowc.state")

@@ -46,7 +46,7 @@ def _untransacted(ask: Ask, name: TableName, seen: set[TableName]) -> tuple[Tabl
     engine, kind = rows[0]
     if kind != "VIEW":
         # Asked once for each epoch of a stream, so the usual answer takes no second question.
-        able = engine in (_INNODB, None) or ask(_ABLE.format(engine=literal(engine, "mysql")))
+        able = engine in (_INNODB, None) or ask(_ABLE.format(engine=literal(engine, plain_backslash=False)))
         return None if able else (name, str(engine))
     seen.add(name)
     shown = (str(row[0] or "") for row in ask(_SHOWN.format(**parts)))

@@ -115,7 +115,7 @@ class MySQL:
 
     def begin_guarded(self) -> None:
         """A transaction by its other name: in one of XA, the server refuses what would end it, in a procedure too."""
-        branch = literal(f"flowc:{uuid.uuid4().hex}", self.kind)
+        branch = literal(f"flowc:{uuid.uuid4().hex}", plain_backslash=False)
         try:
             if self._ask("SHOW SESSION VARIABLES WHERE variable_name = 'xa_detach_on_prepare' AND value = 'ON'"):
                 self._run("SET SESSION xa_detach_on_prepare = 0")  # MySQL 8 allows no temporary tables with it
@@ -162,13 +162,13 @@ class MySQL:
     def lock(self, table: TableName) -> None:
         """Locks have names of 64 characters at most, and are the server's, as the names of tables then are."""
         short = "flowc:" + hashlib.sha256(str(self.resolved(table).table).encode()).hexdigest()[:48]
-        if self._ask(f"SELECT GET_LOCK({literal(short, self.kind)}, {_LOCK_SECONDS})")[0][0] != 1:
+        if self._ask(f"SELECT GET_LOCK({literal(short, plain_backslash=False)}, {_LOCK_SECONDS})")[0][0] != 1:
             raise TransientError("the lock of this load could not be had", code="write-conflict")
         self._locks.append(short)
 
     def _unlock(self) -> None:
         while self._locks:
-            self._ask(f"SELECT RELEASE_LOCK({literal(self._locks.pop(), self.kind)})")
+            self._ask(f"SELECT RELEASE_LOCK({literal(self._locks.pop(), plain_backslash=False)})")
 
     def execute(self, sql: str) -> int:
         result = self._run(sql)

@@ -133,7 +133,9 @@ def _named(descriptions: Sequence[Any], ask: Ask) -> dict[tuple[str, str, str], 
     if not wanted:
         return {}
     pairs = sorted({(_text(d.db), d.org_table) for d in wanted})
-    tables = ", ".join(f"({literal(schema, 'mysql')}, {literal(name, 'mysql')})" for schema, name in pairs)
+    tables = ", ".join(
+        f"({literal(schema, plain_backslash=False)}, {literal(name, plain_backslash=False)})" for schema, name in pairs
+    )
     queries = [_ORIGINS, _CHECKED] if is_mariadb(ask) else [_ORIGINS]
     rows = [row for query in queries for row in ask(query.format(tables=tables))]
     return {(row[0], row[1], row[2]): parse_type(row[3]) for row in rows}
@@ -149,9 +151,9 @@ def place(name: TableName, column: str = "table_name") -> dict[str, str]:
 
     The catalog takes `t` for `T`, and `sa` for `ßa`, where they are two tables.
     """
-    own = literal(name.name, "mysql")
+    own = literal(name.name, plain_backslash=False)
     same = f"{_FOLDED.format(x=column)} = {_FOLDED.format(x=own)}"
-    schema = literal(name.schema, "mysql") if name.schema else "database()"
+    schema = literal(name.schema, plain_backslash=False) if name.schema else "database()"
     return {"schema": schema, "name": f"{own} AND {same}", "own": own}
 
 

@@ -114,7 +114,7 @@ def of_mysql(ask: Ask, table: Table | None, words: str) -> tuple[Violation, ...]
 def _mysql_check(ask: Ask, table: Table, name: str) -> tuple[Violation, ...]:
     clauses = ask(
         "SELECT check_clause FROM information_schema.check_constraints WHERE constraint_schema = database() "
-        f"AND constraint_name = {literal(name, 'mysql')}"
+        f"AND constraint_name = {literal(name, plain_backslash=False)}"
     )
     return _checked(clauses[0][0].replace("\\'", "'"), table) if len(clauses) == 1 else ()
 
