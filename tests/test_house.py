@@ -268,6 +268,7 @@ OPENS_FILES = {
     "flowc/compiler/sql/binding/mysqlcatalog.py": "a table of the package",
     "flowc/compiler/sql/rewrite/functions/__init__.py": "a table of the package",
     "flowc/render/pages.py": "pages of the package", "flowc/web/views.py": "files of the package",
+    "flowc/runtime/formats/encoding.py": "/dev/null",
     "flowc/runtime/formats/aside.py": "a new file of bad rows, and its own spool",
     "flowc/runtime/stores/lock.py": "a lock of its own, by flock",
     "flowc/runtime/stores/local.py": "files of its own",

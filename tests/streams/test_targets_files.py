@@ -29,7 +29,7 @@ from flowc.compiler.streamplan.filetargets import files_target
 from flowc.errors import DataError, EngineError, UsageError
 from flowc.runtime.arrow import arrow_schema
 from flowc.runtime.contracts.target import Fenced, Publishing
-from flowc.runtime.systems.files.formats import TextFile
+from flowc.runtime.formats.encoding import TextFile
 from flowc.runtime.systems.files.target import FilesWriter
 from flowc.service.daemon.watch import Watch, WatchedWriter
 from flowc.source import SourceFile, Span

@@ -16,10 +16,10 @@ from flowc.runtime.arrow import plain
 from flowc.runtime.badrows import MISSING, BadRow, Findings, GoodRows, first_indices, fit_rows
 from flowc.runtime.contracts.changes import parted
 from flowc.runtime.fit import CODE, fit, shorten, shown_value
-from flowc.runtime.formats.json.encode import NO_NUMBER, no_numbers
 from flowc.runtime.systems import limits_of
 from flowc.runtime.systems.files.hive import unnameable
 from flowc.runtime.systems.shared.limits import Limits
+from flowc.runtime.text.jsonvalues import NO_NUMBER, no_numbers
 from flowc.stream import FilesTarget, TableTarget, TargetPlan, TopicTarget
 from flowc.types import Kind
 

@@ -1,29 +1,21 @@
-"""Rows as JSON objects, one text each: what `flowc.runtime.formats.json.decode` reads comes back as it was.
-
-Numbers are JSON numbers with all of their digits, times ISO-8601 text, bytes base64 text; structs, lists and JSON
-columns are nested. All of it is done column by column.
-"""
+"""Rows as JSON objects, one text each: what `flowc.runtime.formats.json.decode` reads comes back as it was."""
 
 from __future__ import annotations
 
-import importlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from flowc.catalog import Column
-from flowc.runtime.arrow import decimal_text, relist
-from flowc.runtime.fit import refuse_where
-from flowc.runtime.text.json import interval_text, quoted
-from flowc.types import UNKNOWN, DataType, Kind
+from flowc.runtime.formats.encoding import Encoding, TextEncoding
+from flowc.runtime.text.jsonvalues import json_values
 
-NO_NUMBER = "is no number in JSON"
-_NULL = "null"
-_QUOTED = (Kind.TEXT, Kind.UUID, Kind.UNKNOWN)
-_TIMES = (Kind.DATE, Kind.TIME)
-_RAW = (Kind.JSON, Kind.STRUCT)
+
+def encoding(columns: Sequence[Column], write: Mapping[str, object], compression: str) -> Encoding:
+    """How files of JSON lines hold rows that are fitted to the columns."""
+    return TextEncoding(lambda rows: json_rows(rows, columns), compression)
 
 
 def json_rows(rows: pa.RecordBatch, columns: Sequence[Column]) -> pa.StringArray:
@@ -41,62 +33,3 @@ def json_rows(rows: pa.RecordBatch, columns: Sequence[Column]) -> pa.StringArray
     if not pieces:
         return pa.repeat(pa.scalar("{}"), rows.num_rows)
     return pc.binary_join_element_wise(*pieces, "}", "")
-
-
-def json_values(array: pa.Array, column: Column) -> pa.StringArray:
-    """Each value of a column as JSON text; NULL is `null`."""
-    return pc.fill_null(_text(array, column, column.type), _NULL)
-
-
-def _text(array: pa.Array, column: Column, kind: DataType) -> pa.StringArray:
-    """JSON text, NULLs kept."""
-    if kind.kind in _QUOTED:
-        return quoted(array.cast(pa.string()))
-    if kind.kind in _RAW:
-        return _on_one_line(array)
-    if kind.kind is Kind.ARRAY:
-        return _list(array, column, kind.element or UNKNOWN)
-    if kind.kind is Kind.BINARY:
-        return quoted(_base64(array))
-    if kind.kind in (Kind.TIMESTAMP, Kind.TIMESTAMPTZ):
-        return quoted(pc.replace_substring(array.cast(pa.string()), " ", "T", max_replacements=1))
-    if kind.kind is Kind.INTERVAL:
-        return quoted(interval_text(array))
-    if kind.kind in _TIMES:
-        return quoted(array.cast(pa.string()))
-    return _number(array, column)
-
-
-def _number(array: pa.Array, column: Column) -> pa.StringArray:
-    bad = no_numbers(array)
-    if bad is not None:
-        refuse_where(bad, array, column, first_row=1, reason=NO_NUMBER, help="turn it into NULL or text in the SQL")
-    if pa.types.is_string(array.type):
-        return array
-    return decimal_text(array) if pa.types.is_decimal(array.type) else array.cast(pa.string())
-
-
-def no_numbers(array: pa.Array) -> pa.Array | None:
-    """Marks on numbers that JSON has not; None where there can be none."""
-    if pa.types.is_floating(array.type):
-        return pc.invert(pc.is_finite(array))
-    return pc.match_substring_regex(array, "[A-Za-z]") if pa.types.is_string(array.type) else None
-
-
-def _on_one_line(text: pa.StringArray) -> pa.StringArray:
-    """JSON text without line ends: they stand between its values only."""
-    return pc.replace_substring(pc.replace_substring(text, "\n", " "), "\r", " ")
-
-
-def _list(array: pa.Array, column: Column, element: DataType) -> pa.StringArray:
-    inner = Column(column.name, element)
-    joined = pc.binary_join(relist(array, json_values(array.values, inner)), ",")
-    return pc.binary_join_element_wise("[", joined, "]", "")
-
-
-def _base64(array: pa.Array) -> pa.StringArray:
-    connection = importlib.import_module("duckdb").connect()
-    with connection:
-        connection.register("flowc_rows", pa.table({"v": array}))
-        made = connection.sql("SELECT base64(v) AS v FROM flowc_rows").to_arrow_table()
-    return pa.concat_arrays(made.column(0).chunks or [pa.array([], pa.string())]).cast(pa.string())

@@ -19,9 +19,10 @@ from flowc.runtime.contracts.marks import Mark
 from flowc.runtime.contracts.store import Store
 from flowc.runtime.contracts.target import Held
 from flowc.runtime.fit import fit
+from flowc.runtime.formats.encoding import OpenFile
 from flowc.runtime.rolling import Rolling
-from flowc.runtime.stores.local import LocalStore
-from flowc.runtime.systems.files.formats import Growing, extension, maker
+from flowc.runtime.stores.local import LocalStore, sync
+from flowc.runtime.systems.files.formats import extension, maker
 from flowc.runtime.systems.files.hive import split
 from flowc.runtime.systems.files.log import FileLog, speaking
 from flowc.stream import FilesTarget
@@ -50,7 +51,7 @@ class FilesWriter:
     """Where the connection's files are, where that is no folder of this machine."""
     _log: FileLog = field(init=False)
     _rolling: Rolling = field(init=False)
-    _growing: dict[str, tuple[Path, Growing]] = field(default_factory=dict, init=False)
+    _growing: dict[str, tuple[Path, OpenFile]] = field(default_factory=dict, init=False)
     _finished: list[tuple[Path, str]] = field(default_factory=list, init=False)
     """Files that are whole and not published: the draft, and the folder of its partition."""
     _first: int = field(default=0, init=False)
@@ -64,7 +65,7 @@ class FilesWriter:
         self._make = maker(self.plan, self._columns)
 
     _columns: tuple[Column, ...] = field(init=False)
-    _make: Callable[[Path], Growing] = field(init=False)
+    _make: Callable[[Path], OpenFile] = field(init=False)
 
     @property
     def mark(self) -> Mark:
@@ -128,7 +129,7 @@ class FilesWriter:
                 self._finish(folder)
                 self._full = True
 
-    def _begin(self, folder: str) -> tuple[Path, Growing]:
+    def _begin(self, folder: str) -> tuple[Path, OpenFile]:
         if len(self._growing) >= _OPEN_FILES:
             self._finish(max(self._growing, key=lambda name: self._growing[name][1].size))
         draft = self._log.draft()
@@ -138,6 +139,7 @@ class FilesWriter:
     def _finish(self, folder: str) -> None:
         draft, file = self._growing.pop(folder)
         file.finish()
+        sync(draft)
         self._log.finish(draft)
         self._finished.append((draft, folder))
 

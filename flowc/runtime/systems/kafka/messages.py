@@ -17,8 +17,8 @@ from flowc.runtime.contracts.changes import last_indices, removes, with_kinds
 from flowc.runtime.contracts.letternotes import LEFT_OUT, parted
 from flowc.runtime.fit import fit
 from flowc.runtime.formats.json.encode import json_rows
-from flowc.runtime.formats.valuetext import plain_text
 from flowc.runtime.systems.kafka.sizes import size_of, sizes_of
+from flowc.runtime.text.jsonvalues import plain_text
 from flowc.types import Kind
 
 Message = dict[str, Any]

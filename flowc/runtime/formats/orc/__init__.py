@@ -1,0 +1,1 @@
+"""ORC: stripes of files."""
