@@ -17,7 +17,8 @@ from flowc.errors import DataError, FlowcError, UsageError
 from flowc.loadplan import EngineRead, FilesRead
 from flowc.runtime.engine.engine import Engine
 from flowc.runtime.formats.csv.decode import CsvDecoder
-from flowc.runtime.stores.files import CsvOptions, Files
+from flowc.runtime.formats.csv.options import CsvOptions
+from flowc.runtime.stores.files import Files
 from flowc.types import BIGINT, TEXT
 from tests.streams.filefolder import Memory, aged, drain, put, source
 from tests.streams.test_files_source_runs import _project, _report, _rows

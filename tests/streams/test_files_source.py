@@ -24,9 +24,9 @@ from flowc.runtime.contracts.source import Polled
 from flowc.runtime.contracts.store import Entry
 from flowc.runtime.contracts.target import Fenced
 from flowc.runtime.formats.csv.decode import CsvDecoder
+from flowc.runtime.formats.csv.options import CsvOptions
 from flowc.runtime.formats.parquet.decode import ParquetDecoder
 from flowc.runtime.stores import lines as lines_of_bytes
-from flowc.runtime.stores.files import CsvOptions
 from flowc.runtime.systems.files import source as filestream
 from flowc.runtime.systems.files.registry import SHIFT
 from flowc.runtime.systems.files.source import FileSource

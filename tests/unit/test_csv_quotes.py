@@ -14,9 +14,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from flowc.runtime.formats.csv import records as filestream_records
+from flowc.runtime.formats.csv.options import CsvOptions
 from flowc.runtime.formats.csv.quotes import Quoting
 from flowc.runtime.stores import lines
-from flowc.runtime.stores.files import CsvOptions
 
 _TEXT = st.lists(
     st.sampled_from(['"', '""', ",", "\n", "\r\n", "a", "\\", "#", '"a"', '"\n', "b\n", ',"x,y"\n']), max_size=25

@@ -36,8 +36,8 @@ from flowc.durations import size_text
 from flowc.errors import FlowcError
 from flowc.runtime.badrows import brief
 from flowc.runtime.engine.context import demand_shallow
+from flowc.runtime.formats.csv.options import CsvOptions
 from flowc.runtime.formats.values import to_value
-from flowc.runtime.stores.files import CsvOptions
 from flowc.runtime.systems.files.hive import unnameable
 from flowc.source import MappedText, SourceFile
 from flowc.types import BIGINT, DataType, Kind

@@ -23,9 +23,10 @@ from flowc.runtime.engine.messages import engine_message
 from flowc.runtime.formats.csv.header import header
 from flowc.runtime.formats.csv.lines import csv_error
 from flowc.runtime.formats.csv.look import Look
+from flowc.runtime.formats.csv.options import CsvOptions, csv_options
 from flowc.runtime.formats.csv.types import Sample, inferred
 from flowc.runtime.names import literal, quoted
-from flowc.runtime.stores.files import CsvOptions, Files, compression, csv_options, no_columns, unreadable
+from flowc.runtime.stores.files import Files, compression, no_columns, unreadable
 from flowc.runtime.stores.local import url
 from flowc.types import INTEGER_RANGES, UNKNOWN, Kind
 

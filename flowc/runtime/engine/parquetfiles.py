@@ -14,18 +14,11 @@ from flowc.errors import DataError, EngineError
 from flowc.loadplan import FilesRead
 from flowc.runtime.arrow import arrow_field, data_type
 from flowc.runtime.engine.context import ignore_statistics, selected
+from flowc.runtime.formats.parquet.options import parquet_options
 from flowc.runtime.formats.parquet.sizes import rows_together
 from flowc.runtime.names import quoted
 from flowc.runtime.stores.filelooks import not_parquet
-from flowc.runtime.stores.files import (
-    Files,
-    demand_columns,
-    demand_names,
-    has_nul,
-    parquet_options,
-    unreadable,
-    with_names,
-)
+from flowc.runtime.stores.files import Files, demand_columns, demand_names, has_nul, unreadable, with_names
 from flowc.types import DataType
 
 

@@ -12,7 +12,8 @@ from flowc.runtime.engine.engine import Engine, Sources
 from flowc.runtime.engine.rowwise import is_rowwise, looked_at, place_of, rows_of
 from flowc.runtime.fit import CODE, Place, fit
 from flowc.runtime.formats.csv.lines import csv_line
-from flowc.runtime.stores.files import Files, csv_options
+from flowc.runtime.formats.csv.options import csv_options
+from flowc.runtime.stores.files import Files
 
 
 def misplaced(step: Ingest, sources: Sources, error: DataError) -> DataError | None:

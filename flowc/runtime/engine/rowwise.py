@@ -12,10 +12,11 @@ from flowc.runtime.contracts.store import File
 from flowc.runtime.formats.aside import Aside, place
 from flowc.runtime.formats.csv.header import given_names
 from flowc.runtime.formats.csv.look import Look, look
+from flowc.runtime.formats.csv.options import CsvOptions, csv_options
 from flowc.runtime.formats.csv.rows import CsvRows
 from flowc.runtime.formats.json.rows import JsonRows
 from flowc.runtime.formats.pieces import Rows
-from flowc.runtime.stores.files import CsvOptions, Files, csv_options
+from flowc.runtime.stores.files import Files
 from flowc.runtime.stores.local import has_url
 
 _WIDE = 500

@@ -14,17 +14,13 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from flowc.catalog import Column
-from flowc.durations import parse_size, size_text
-from flowc.errors import DataError, EngineError, UsageError
-from flowc.loadplan import FilesRead
+from flowc.errors import DataError, EngineError
 from flowc.locations import local_path
 from flowc.runtime.contracts.store import File, Store
 from flowc.runtime.names import nameless
@@ -55,7 +51,6 @@ MARKED = "a byte order mark (EF BB BF) stands before it, as where files were put
 RETURN = "holds a carriage return of its own, and lines end in line feeds"
 """What is wrong with a line that may be several to whoever wrote it."""
 _RETURN = re.compile(rb"\r(?!\n|\Z)")
-_MARKS = ("delimiter", "quote", "escape", "comment")
 
 
 T = TypeVar("T")
@@ -127,124 +122,16 @@ def keeps_bad_rows(name: str, pattern: str) -> bool:
     return name.endswith(BAD_ROWS_END) and not pattern.endswith(BAD_ROWS_END)
 
 
-@dataclass(frozen=True, slots=True)
-class CsvOptions:
-    """How CSV is read."""
-
-    header: bool = True
-    delimiter: str = ","
-    quote: str = '"'
-    escape: str | None = None
-    comment: str | None = None
-    null_regex: str | None = None
-    ragged: bool = False
-    infer_rows: int = 10_000
-    skip_rows: int = 0
-    encoding: str | None = None
-    max_line: int = 16 << 20
-    max_columns: int = 10_000
+class Encoded(Protocol):
+    """Options of text files that need not be UTF-8, or have rows that are left out."""
 
     @property
-    def as_it_is(self) -> bool:
-        """Whether the bytes of a file are its rows: nothing is to be skipped or recoded."""
-        return not self.skip_rows and _is_utf8(self.encoding)
+    def encoding(self) -> str | None:
+        """The encoding; None is UTF-8."""
 
-
-@dataclass(frozen=True, slots=True)
-class JsonOptions:
-    """How JSON is read."""
-
-    infer_rows: int = 10_000
-    max_line: int = 16 << 20
-    max_columns: int = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class ParquetOptions:
-    """How Parquet is read."""
-
-    max_columns: int = 10_000
-
-
-def csv_options(read: FilesRead, files: Files) -> CsvOptions:
-    """The options of a CSV source, the connection's own beneath its.
-
-    Raises:
-        UsageError: an option that CSV has not, or one of the wrong kind.
-    """
-    options = _made(CsvOptions, "CSV", read, files)
-    _check(options)
-    return options
-
-
-def json_options(read: FilesRead, files: Files) -> JsonOptions:
-    """The options of a source of JSON, the connection's own beneath its.
-
-    Raises:
-        UsageError: an option that JSON has not.
-    """
-    return _made(JsonOptions, "JSON", read, files)
-
-
-def parquet_options(read: FilesRead, files: Files) -> ParquetOptions:
-    """The options of a source of Parquet, the connection's own beneath its.
-
-    Raises:
-        UsageError: an option that Parquet has not.
-    """
-    return _made(ParquetOptions, "Parquet", read, files)
-
-
-def _made(kind: type[T], form: str, read: FilesRead, files: Files) -> T:
-    known: Mapping[str, object] = kind.__dataclass_fields__  # type: ignore[attr-defined]
-    given = {**files.options, **read.options}
-    if unknown := next((name for name in given if name not in known), None):
-        raise UsageError(f"{form} has no option `{unknown}`", code="unusable-option", help="one of " + ", ".join(known))
-    if "max_line" in given:
-        given["max_line"] = _most(str(given["max_line"]))
-    return kind(**given)
-
-
-def _most(text: str) -> int:
-    most = parse_size(text)
-    if not 0 < most <= LARGEST:
-        message = f"the option `max_line` is {text}, and may be {size_text(LARGEST)} at most"
-        raise UsageError(message, code="unusable-option")
-    return most
-
-
-def _check(options: CsvOptions) -> None:
-    """Raises UsageError for marks that cannot be told apart, a pattern that is none, and an unknown encoding."""
-    marks = {name: getattr(options, name) for name in _MARKS}
-    wrong = next((name for name, mark in marks.items() if mark is not None and not _is_mark(mark)), None)
-    if wrong is not None:
-        raise UsageError(f"the option `{wrong}` is not one character of ASCII", code="unusable-option")
-    wrong = next((name for name, mark in marks.items() if mark in ("\n", "\r")), None)
-    if wrong is not None:
-        raise UsageError(f"the option `{wrong}` is the end of a line", code="unusable-option")
-    if options.delimiter in (options.quote, options.escape):
-        raise UsageError("the option `delimiter` means something else already", code="unusable-option")
-    try:
-        pc.match_substring_regex(pa.array([""]), options.null_regex or "")
-    except pa.ArrowInvalid as error:
-        raise UsageError(f"the option `null_regex` is no pattern: {error}", code="unusable-option") from None
-    if not _is_encoding(options.encoding):
-        message = f"there is no encoding `{options.encoding}`"
-        raise UsageError(message, code="unusable-option", help="for instance utf-16, latin-1, cp1252 or shift_jis")
-
-
-def _is_mark(value: object) -> bool:
-    return len(str(value)) == 1 and str(value).isascii()
-
-
-def _is_encoding(name: str | None) -> bool:
-    """Whether texts can be read in it, and what is none in it can be told: `idna` and `punycode` refuse to."""
-    try:
-        return name is None or isinstance(b"a".decode(name, "surrogateescape"), str)
-    except UnicodeDecodeError:
-        return True
-    except (LookupError, UnicodeError):
-        return False
+    @property
+    def skip_rows(self) -> int:
+        """How many lines stand before the first row."""
 
 
 def compression(path: File) -> str | None:
@@ -282,7 +169,7 @@ def without_mark(opened: Callable[[], Bytes]) -> Bytes:
     return stream
 
 
-def csv_bytes(path: File, options: CsvOptions) -> Bytes:
+def csv_bytes(path: File, options: Encoded) -> Bytes:
     """The bytes of a CSV file in UTF-8, from the row on with which it begins.
 
     Raises:
@@ -290,7 +177,7 @@ def csv_bytes(path: File, options: CsvOptions) -> Bytes:
             others may be skipped with it; or all of its rows are skipped, and more.
     """
     stream = opened(path)
-    if not _is_utf8(options.encoding):
+    if not is_utf8(options.encoding):
         stream = io.BufferedReader(_Recoded(stream, str(options.encoding)))
     else:
         demand_utf8(path, stream, "say so: `read: { encoding: utf-16 }`")
@@ -405,7 +292,7 @@ def _marked(error: UnicodeError) -> tuple[str, int]:
 codecs.register_error("flowc-mark", _marked)
 
 
-def _is_utf8(encoding: str | None) -> bool:
+def is_utf8(encoding: str | None) -> bool:
     """Whether bytes in that encoding are UTF-8 as they are. Raises LookupError for an encoding that is none."""
     return encoding is None or codecs.lookup(encoding).name in ("utf-8", "utf-8-sig", "ascii")
 

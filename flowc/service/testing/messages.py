@@ -13,7 +13,7 @@ from flowc.compiler.front.streamspec import RowSpec, RowsSpec
 from flowc.durations import parse_instant
 from flowc.runtime.contracts.epoch import Partition, Range
 from flowc.runtime.contracts.source import Polled
-from flowc.runtime.stores.files import CsvOptions
+from flowc.runtime.formats.csv.options import CsvOptions
 from flowc.service.testing.csv import csv_row
 from flowc.service.testing.fileplaces import FilePlaces, NoPlace
 from flowc.service.testing.rows import Misplaced, Row, encoded

@@ -19,7 +19,7 @@ from flowc.compiler.names.teststeps import INSTANT, Silent
 from flowc.durations import instant_text, parse_instant
 from flowc.errors import FlowcError
 from flowc.runtime.contracts.epoch import Partition
-from flowc.runtime.stores.files import CsvOptions
+from flowc.runtime.formats.csv.options import CsvOptions
 from flowc.runtime.streams.begin import intends
 from flowc.runtime.streams.decoding import Decoding
 from flowc.service.access.sessions import Sessions

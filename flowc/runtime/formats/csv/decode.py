@@ -17,11 +17,12 @@ from flowc.catalog import Column
 from flowc.runtime.badrows import Findings, first_indices, isolate
 from flowc.runtime.contracts.decoder import UNDECODABLE, Decoded
 from flowc.runtime.convert import parse, parse_inferred
+from flowc.runtime.formats.csv.options import CsvOptions
 from flowc.runtime.formats.csv.quotes import Quoting
 from flowc.runtime.formats.shapes import decoded_schema
 from flowc.runtime.formats.values import without
 from flowc.runtime.misfits import certain_misfits
-from flowc.runtime.stores.files import MARK, SHIFT, CsvOptions
+from flowc.runtime.stores.files import MARK, SHIFT
 from flowc.types import TEXT, Kind
 
 Fields = tuple[pa.Int64Array, list[pa.Array]]

@@ -12,17 +12,9 @@ from dataclasses import dataclass
 from flowc.durations import size_text
 from flowc.loadplan import FilesRead
 from flowc.runtime.contracts.store import File
+from flowc.runtime.formats.csv.options import CsvOptions
 from flowc.runtime.names import nameless
-from flowc.runtime.stores.files import (
-    BROKEN,
-    LARGEST,
-    RETURN,
-    Bytes,
-    CsvOptions,
-    csv_bytes,
-    too_many,
-    unreadable,
-)
+from flowc.runtime.stores.files import BROKEN, LARGEST, RETURN, Bytes, csv_bytes, too_many, unreadable
 from flowc.runtime.stores.lines import TooLong, pieces
 
 csv.field_size_limit(LARGEST)  # the module's own is 128 KiB, and no limit of CSV

@@ -17,7 +17,8 @@ from flowc.runtime.contracts.store import File
 from flowc.runtime.fit import guessed_wrong, shorten
 from flowc.runtime.formats.aside import row_shown
 from flowc.runtime.formats.csv.look import look
-from flowc.runtime.stores.files import ASIDE, CsvOptions, csv_bytes, unreadable
+from flowc.runtime.formats.csv.options import CsvOptions
+from flowc.runtime.stores.files import ASIDE, csv_bytes, unreadable
 
 _FIELDS = re.compile(r"incorrect number of fields for line (?P<row>\d+), expected (?P<wanted>\d+) got (?P<found>\d+)")
 _UTF8 = re.compile(r"invalid UTF-8 data for line (?P<row>\d+) and field (?P<at>\d+)")

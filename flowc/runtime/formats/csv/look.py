@@ -14,18 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flowc.runtime.contracts.store import File
+from flowc.runtime.formats.csv.options import CsvOptions
 from flowc.runtime.formats.csv.quotes import Quoting
 from flowc.runtime.formats.csv.records import splits
-from flowc.runtime.stores.files import (
-    ASIDE,
-    Bytes,
-    CsvOptions,
-    compression,
-    intact,
-    opened,
-    unreadable,
-    without_mark,
-)
+from flowc.runtime.stores.files import ASIDE, Bytes, compression, intact, opened, unreadable, without_mark
 from flowc.runtime.stores.lines import BLOCK, TooLong, line_ends, pieces
 
 USUAL = 8192

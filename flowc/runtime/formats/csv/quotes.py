@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flowc.durations import size_text
-from flowc.runtime.stores.files import CsvOptions
+from flowc.runtime.formats.csv.options import CsvOptions
 from flowc.runtime.stores.lines import line_ends, lines_of
 
 _LF, _CR = 10, 13

@@ -11,8 +11,9 @@ import pyarrow.compute as pc
 from flowc.errors import DataError
 from flowc.runtime.badrows import first_indices
 from flowc.runtime.contracts.store import File
+from flowc.runtime.formats.csv.options import CsvOptions
 from flowc.runtime.formats.csv.quotes import Quoting, Split, count_lines
-from flowc.runtime.stores.files import CsvOptions, csv_bytes, unreadable, without_mark
+from flowc.runtime.stores.files import csv_bytes, unreadable, without_mark
 from flowc.runtime.stores.lines import TooLong, lines_of, pieces
 
 Pieces = Iterator[bytes | TooLong]

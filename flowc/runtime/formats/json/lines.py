@@ -39,18 +39,10 @@ from flowc.runtime.formats.json.numbers import (
 )
 from flowc.runtime.formats.json.odd import Pairs, demand_no_constant, demand_no_constants, odd_in
 from flowc.runtime.formats.json.once import demand_once
+from flowc.runtime.formats.json.options import JsonOptions
 from flowc.runtime.formats.shapes import decoded_field
 from flowc.runtime.formats.values import demand_finite
-from flowc.runtime.stores.files import (
-    ASIDE,
-    MARK,
-    MARKED,
-    JsonOptions,
-    intact,
-    no_columns,
-    too_many,
-    unreadable,
-)
+from flowc.runtime.stores.files import ASIDE, MARK, MARKED, intact, no_columns, too_many, unreadable
 from flowc.runtime.stores.lines import lines_of
 from flowc.runtime.text.jsonstrings import TOO_BIG, Texts
 from flowc.runtime.text.spelled import DOUBLE

@@ -18,8 +18,9 @@ from flowc.runtime.fit import CODE, shorten
 from flowc.runtime.formats.aside import Unread, place
 from flowc.runtime.formats.json.array import Lines, json_lines
 from flowc.runtime.formats.json.lines import json_shape, rows_of, told, wrong_in
+from flowc.runtime.formats.json.options import json_options
 from flowc.runtime.formats.pieces import Piece, at_once
-from flowc.runtime.stores.files import Files, intact, json_options
+from flowc.runtime.stores.files import Files, intact
 
 
 @dataclass

@@ -25,26 +25,24 @@ from flowc.runtime.contracts.source import STREAM, UNREAD, Membership, NumberedS
 from flowc.runtime.contracts.store import Entry, File
 from flowc.runtime.formats.csv.decode import CsvDecoder
 from flowc.runtime.formats.csv.header import csv_names
+from flowc.runtime.formats.csv.options import csv_options
 from flowc.runtime.formats.csv.quotes import Quoting
 from flowc.runtime.formats.csv.records import Records, csv_records, records
 from flowc.runtime.formats.json.array import json_pieces
+from flowc.runtime.formats.json.options import JsonOptions, json_options
+from flowc.runtime.formats.parquet.options import ParquetOptions, parquet_options
 from flowc.runtime.formats.parquet.sizes import rows_together
 from flowc.runtime.stores.filelooks import not_parquet
 from flowc.runtime.stores.files import (
     BROKEN,
     SHIFT,
     Files,
-    JsonOptions,
-    ParquetOptions,
     arrow_input,
-    csv_options,
     demand_columns,
     demand_names,
     has_nul,
     intact,
-    json_options,
     opened,
-    parquet_options,
     unreadable,
     with_names,
     without_mark,
