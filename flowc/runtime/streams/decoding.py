@@ -107,10 +107,10 @@ def _unread(messages: pa.RecordBatch) -> tuple[BadRow, ...]:
 
 def _rows(source: SourcePlan, decoding: Decoding, messages: pa.RecordBatch) -> Decoded:
     """The rows of messages, some of which were never bytes: structs are fitted to the columns as they are."""
-    values = messages.column("_value")
-    if not pa.types.is_struct(values.type):
+    place = messages.schema.get_field_index("_value")
+    if source.format == "parquet" or place < 0 or not pa.types.is_struct(messages.schema.field(place).type):
         return decoding.decode(messages)
-    found = ParquetDecoder(source.columns or ()).decode(values)
+    found = ParquetDecoder(source.columns or ()).decode(messages.column(place))
     return replace(found, batch=found.batch.cast(decoding.schema))
 
 
