@@ -47,6 +47,7 @@ CASES: Mapping[str, Case] = {
     for case in (
         startup.help_text,
         startup.lint_one,
+        startup.processor_times,
         startup.lint_project,
         *transfers.CASES,
         *mysql.CASES,

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flowc.api.failures import SpecErrors
-from flowc.compiler import stages
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.ir import Ir
+from flowc.compiler.reading import Databases, as_written, load_project
 from flowc.compiler.sql.checks.checker import Checker
 from flowc.diagnostics import Diagnostic, Reporter, did_you_mean
 from flowc.errors import UsageError
@@ -36,13 +36,15 @@ class Linted:
 
 
 def lint(
-    where: Where, *, checker: Checker | None = None, databases: stages.Databases = stages.as_written
+    where: Where, *, checker: Checker | None = None, databases: Databases = as_written
 ) -> Linted:  # fmt: skip
     """The project, whatever is wrong with it; with a checker, engines are asked about the queries.
 
     `databases` resolves what connections name. Raises SpecErrors where there are no specs.
     """
     reporter = Reporter(masker=where.masker)
+    from flowc.compiler import stages
+
     found = stages.lint(
         where.paths, reporter, environment=where.environment, env=os.environ, checker=checker, databases=databases
     )
@@ -53,7 +55,7 @@ def lint(
 
 def stream_names(where: Where) -> Collection[str]:
     """The streams of the specs, as far as they can be read; whatever is wrong is for others to tell."""
-    project = stages.load_project(where.paths, Reporter(), environment=where.environment, env=os.environ)
+    project = load_project(where.paths, Reporter(), environment=where.environment, env=os.environ)
     return project.streams if project is not None else ()
 
 

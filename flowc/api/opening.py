@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
+from flowc.api.choosing import expand
 from flowc.api.failures import SpecErrors, errors_of
 from flowc.api.linted import Linted, Where, lint, unknown_pipeline
-from flowc.api.selectors import Takes, expand, has_selectors, may_select, pipelines_only, runnable
+from flowc.api.reading import local_databases, resolver_of
+from flowc.api.selectors import Takes, has_selectors, may_select, pipelines_only, runnable
 from flowc.compiler.checked import CheckedSpec
-from flowc.compiler.front.places import Place
-from flowc.compiler.front.project import ProjectSpec
 from flowc.compiler.ir import Ir, Pipeline
 from flowc.compiler.sql.checks.checker import Checker
 from flowc.diagnostics import Diagnostic, did_you_mean
 from flowc.errors import UsageError
-from flowc.service.access.databases import resolved_databases
 from flowc.service.access.locks import TABLE_LOCK
-from flowc.service.access.secrets import Resolver
 from flowc.service.access.sessions import Sessions, not_runnable
-from flowc.service.changes.plans import close_selection
 from flowc.service.loads.blame import Blame, blame
 from flowc.service.loads.report import PipelineReport, Status
 
@@ -104,16 +99,14 @@ def named(given: Sequence[str], opened: OpenProject) -> tuple[str, ...]:
 
 def selection(names: Sequence[str], opened: OpenProject) -> frozenset[str]:
     """The chosen tables, pipelines and streams with all that they depend on. Raises UsageError as `named`."""
+    from flowc.service.changes.plans import close_selection
+
     return close_selection(named(names, opened), opened.checked, opened.ir)
 
 
 def _linted(where: Where, checker: Checker | None = None) -> Linted:
     """The project as it compiles where connections whose references lead to one database name one database."""
-
-    def databases(project: ProjectSpec) -> Mapping[str, Place]:
-        return resolved_databases(project, Resolver(os.environ, Path(project.root), where.masker))
-
-    return lint(where, checker=checker, databases=databases)
+    return lint(where, checker=checker, databases=local_databases(where))
 
 
 def _expanded(names: Sequence[str], linted: Linted, takes: Takes) -> list[str]:
@@ -128,8 +121,7 @@ def _blame(linted: Linted) -> Blame:
 
 
 def _sessions(checked: CheckedSpec, where: Where, lock_wait: float) -> Sessions:
-    resolver = Resolver(os.environ, Path(checked.project.root), where.masker)
-    return Sessions(checked.project.connections, resolver, checked.project.name, lock_wait)
+    return Sessions(checked.project.connections, resolver_of(where, checked.project), checked.project.name, lock_wait)
 
 
 def _check_names(checked: CheckedSpec, found: Blame, names: Sequence[str]) -> None:

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import sys
-import threading
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
-from flowc.api.selectors import expand
-from flowc.cli.console import out, say
+from flowc.api.choosing import expand
+from flowc.cli.console import say
 from flowc.cli.eventlog import Log
 from flowc.cli.opened import OpenProject
+from flowc.cli.sending import place_of, sender_of
 from flowc.compiler.front.alerts import AlertSpec
 from flowc.compiler.ir import Pipeline
 from flowc.errors import FlowcError
 from flowc.service.access.sessions import Sessions
-from flowc.service.alerts.alert import Alert
 from flowc.service.alerts.delivery import Alerter
 from flowc.service.alerts.freshness import Asker, watched
 from flowc.service.alerts.kept import Kept
-from flowc.service.alerts.kinds import Sender
 from flowc.service.alerts.outage import Outage, mark_of
 from flowc.service.alerts.standing import FreshnessStanding, freshness_standings
 from flowc.service.alerts.streams import StreamState
@@ -30,7 +27,6 @@ from flowc.service.runs.opening import run_log
 
 _LOCK_WAIT = 10.0
 """Seconds that a look at a table waits for locks of others."""
-_writing = threading.Lock()
 
 
 def telling_of(
@@ -55,8 +51,11 @@ def telling_of(
 
     runs = run_log(project, opened.sessions.resolver, given_log)
     told = Telling(
-        place_of(opened, environment),
-        [Alerter(spec, sender_of(spec, opened), warned, _subjects(spec, opened)) for spec in project.alerts.values()],
+        place_of(project, environment),
+        [
+            Alerter(spec, sender_of(spec, opened.sessions.resolver), warned, _subjects(spec, opened))
+            for spec in project.alerts.values()
+        ],
         Kept(runs, warned, now),
         warned,
         streams if project.alerts else None,
@@ -78,22 +77,6 @@ def _sessions(opened: OpenProject) -> Sessions:
 def _subjects(spec: AlertSpec, opened: OpenProject) -> frozenset[str] | None:
     chosen = [name.value for name in spec.only]
     return frozenset(expand(chosen, opened.checked, opened.ir)) if chosen else None
-
-
-def sender_of(spec: AlertSpec, opened: OpenProject) -> Sender:
-    """What tells alerts of a spec."""
-    return Sender(spec, opened.sessions.resolver, _write)
-
-
-def place_of(opened: OpenProject, environment: str | None) -> Alert:
-    """An alert that says where this is, and nothing else yet."""
-    return Alert("", "", "pipeline", "", opened.checked.project.name, datetime.now(UTC), environment=environment)
-
-
-def _write(text: str) -> None:
-    with _writing:
-        out(text)
-        sys.stdout.flush()
 
 
 def fresh_now(opened: OpenProject, given_log: str | None) -> list[FreshnessStanding] | None:

@@ -14,8 +14,10 @@ from flowc.controls import printable
 F = TypeVar("F", bound=Callable[..., Any])
 
 RUN_LOG = "FLOWC_RUN_LOG"
-_HOST = "A name by which clients ask for this server."
 """The variable of the environment that says what `--run-log` does."""
+TOKENS = "FLOWC_WEB_TOKENS"
+"""The variable of the environment that holds tokens."""
+_HOST = "A name by which clients ask for this server."
 _LONGEST = 2_000_000.0
 """Seconds, 23 days; PostgreSQL counts milliseconds in 32 bits."""
 

@@ -18,7 +18,7 @@ from typing import Any
 import click
 from click.shell_completion import BashComplete, CompletionItem, FishComplete, ShellComplete, ZshComplete
 
-from flowc.cli.main import COMPLETING
+from flowc.cli import COMPLETING
 from flowc.cli.specnames import Names, read_names
 
 SHELLS = ("bash", "zsh", "fish")

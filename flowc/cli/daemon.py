@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
-from flowc.api.selectors import expand, scheduled_only
+from flowc.api.choosing import expand
+from flowc.api.selectors import scheduled_only
 from flowc.cli.alerting import telling_of
+from flowc.cli.arguments import TOKENS
 from flowc.cli.console import say_errors, style_for
 from flowc.cli.eventlog import Log
 from flowc.cli.opened import OpenProject, open_project
@@ -23,7 +25,7 @@ from flowc.cli.pages import Served, seen_dues, serve_pages
 from flowc.cli.progress import Show, bottom
 from flowc.cli.scheduling import scheduler_of
 from flowc.cli.telemetry import Telemetry, telemetry
-from flowc.cli.web import TOKENS, web_installed
+from flowc.cli.web import web_installed
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.ir import Pipeline
 from flowc.diagnostics import did_you_mean

@@ -5,22 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 
 import click
 
-from flowc.api.selectors import pipelines_only
 from flowc.cli.arguments import environment_option, run_log_option, specs_and_names
 from flowc.cli.console import out, say, style_for
-from flowc.cli.opened import open_project
-from flowc.cli.runs import UNDONE, check_names, the_run
-from flowc.cli.scheduling import until_signal
+from flowc.cli.reading import read_project
+from flowc.cli.runs import UNDONE, check_names, log_of, the_run
 from flowc.controls import json_text
 from flowc.errors import FlowcError, UsageError
 from flowc.render.runs import log_object, log_text
-from flowc.service.runs.log import RunLog
-from flowc.service.runs.minding import Guard
-from flowc.service.runs.opening import run_log as opened_log
-from flowc.service.runs.recording import as_seen
+from flowc.service.runs.log import RunLog, as_seen
 from flowc.service.runs.records import RUNNING, RunRecord
 
 _PAUSE = 1.0
@@ -50,16 +46,14 @@ def command(
     it ended; a run by hand has printed to its terminal, and only how it ended is kept.
     """
     paths, names = specs_and_names(specs)
-    opened = open_project(paths, environment, UNDONE, names=names, takes=pipelines_only)
-    check_names(opened.names, opened)
+    read = read_project(paths, environment, UNDONE, names)
+    check_names(read.names, read.project)
     if follow and wanted is not None:
         raise UsageError("`--run` is of one run, and `--follow` of all that come", code="conflicting-options")
 
-    def open_log() -> RunLog:
-        return opened_log(opened.checked.project, opened.sessions.resolver, run_log, looks=True)
-
+    open_log = partial(log_of, read, run_log)
     log = open_log()
-    runs = log.runs(pipelines=opened.names, most=max(limit, _NEWEST))
+    runs = log.runs(pipelines=read.names, most=max(limit, _NEWEST))
     found = [the_run(log, wanted)] if wanted is not None else _whole(log, runs[:limit])
     log.close()
     if not (runs or follow):
@@ -67,7 +61,7 @@ def command(
     for run in found:
         _show(as_seen(run), as_json=as_json)
     if follow:
-        for run in _coming(open_log, opened.names, {run.id for run in runs if run.status != RUNNING}):
+        for run in _coming(open_log, read.names, {run.id for run in runs if run.status != RUNNING}):
             _show(run, as_json=as_json)
 
 
@@ -83,6 +77,9 @@ def _whole(log: RunLog, runs: Sequence[RunRecord]) -> list[RunRecord]:
 
 def _coming(open_log: Callable[[], RunLog], names: Sequence[str], known: set[str]) -> Iterator[RunRecord]:
     """Runs that end and are not known. The log is opened anew while it is away, or may not be there yet."""
+    from flowc.cli.scheduling import until_signal
+    from flowc.service.runs.minding import Guard
+
     log, found = open_log(), list[RunRecord]()
     guarded = Guard(lambda words: say(f"warning: {words}"), "the run log cannot be read", noted=say)
 

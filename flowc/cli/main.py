@@ -17,6 +17,7 @@ from typing import NoReturn, cast
 import click
 
 from flowc import __version__
+from flowc.cli import COMPLETING
 from flowc.cli.console import reveal, say, style_for
 from flowc.cli.streams import Unwritten, own_streams, unwritten
 from flowc.diagnostics import did_you_mean
@@ -72,8 +73,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
 # Commands that only flowc itself types.
 HIDDEN = {"work": "work"}
 
-COMPLETING = "_FLOWC_COMPLETE"
-"""The variable by which a shell asks what could stand next."""
+
+LOOKING = ("lint", "compile", "graph", "schedule", "runs", "logs", "status", "connections")
+"""Commands that run no loads and no functions of users. numpy, which pyarrow loads, starts no threads for them."""
 
 
 class LazyGroup(click.Group):
@@ -123,6 +125,8 @@ def main() -> None:
     given = sys.argv[1:]
     arguments = [argument for argument in given if argument != "--debug"]
     lints = arguments[:1] == ["lint"]
+    if arguments[:1] and arguments[0] in LOOKING:
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Compiling makes many objects and keeps nearly all of them: looking for garbage took a third of a lint's time.
     gc.set_threshold(2_000_000 if lints else 200_000, 20, 100)
     end_at_the_second()

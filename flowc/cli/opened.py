@@ -9,8 +9,9 @@ from flowc.api import opening
 from flowc.api.linted import Where, unknown_pipeline
 from flowc.api.opening import OpenPipelines, OpenProject
 from flowc.api.selectors import Takes, pipelines_only, runnable
-from flowc.cli.console import conceal, say_errors
+from flowc.cli.console import say_errors
 from flowc.cli.project import ending
+from flowc.cli.project import where as specs_of
 from flowc.compiler.ir import Pipeline
 from flowc.compiler.sql.checks.checker import Checker
 from flowc.diagnostics import Diagnostic
@@ -23,9 +24,7 @@ __all__ = ["OpenPipelines", "OpenProject", "names_before", "one", "open_pipeline
 def where(paths: Sequence[Path], environment: str | None) -> Where:
     """Which specs a command is about, whose secrets nothing shows from now on; the process is flowc's own."""
     without_pandas()
-    meant = Where(paths, environment)
-    conceal(meant.masker)
-    return meant
+    return specs_of(paths, environment)
 
 
 def open_project(

@@ -11,12 +11,10 @@ import click
 
 from flowc.api.failures import SpecErrors, errors_of
 from flowc.api.linted import Where, lint, unknown_pipeline
-from flowc.api.selectors import expand
 from flowc.cli.console import conceal, say, say_errors
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.ir import Ir
 from flowc.diagnostics import Diagnostic
-from flowc.masker import Masker
 from flowc.render.diagnostics import summary
 from flowc.service.checking import checker
 
@@ -39,10 +37,17 @@ def ending(undone: str = "", show: Callable[[Iterable[Diagnostic]], None] = say_
         raise stopped(error.diagnostics, undone, show) from None
 
 
+def where(paths: Sequence[Path], environment: str | None) -> Where:
+    """Which specs a command is about, whose secrets nothing shows from now on."""
+    meant = Where(paths, environment)
+    conceal(meant.masker)
+    return meant
+
+
 def compiled(paths: Sequence[Path], environment: str | None) -> tuple[CheckedSpec, Ir]:
     """The lowered project, for commands that only show it. With errors, shows them and exits with code 1."""
     with ending():
-        linted = lint(Where(paths, environment, conceal(Masker())), checker=checker(own=True))
+        linted = lint(where(paths, environment), checker=checker(own=True))
         if errors_of(linted.found):
             raise SpecErrors(linted.found)
     return linted.checked, linted.ir
@@ -50,6 +55,8 @@ def compiled(paths: Sequence[Path], environment: str | None) -> tuple[CheckedSpe
 
 def chosen(checked: CheckedSpec, ir: Ir, given: Sequence[str]) -> Ir:
     """The project with the chosen pipelines, in dependency order, and streams alone; all of it without names."""
+    from flowc.api.choosing import expand
+
     names = expand(given, checked, ir)
     known = [*(pipeline.name for pipeline in ir.pipelines), *(stream.name for stream in ir.streams)]
     for name in names:

@@ -7,19 +7,20 @@ from collections.abc import Sequence
 
 import click
 
-from flowc.api.selectors import pipelines_only
+from flowc.api.reading import ReadProject
 from flowc.cli.arguments import environment_option, format_option, run_log_option, specs_and_names
 from flowc.cli.console import out, say, style_for
-from flowc.cli.opened import OpenProject, open_project
+from flowc.cli.reading import read_project
+from flowc.compiler.front.project import ProjectSpec
 from flowc.controls import json_text
 from flowc.diagnostics import did_you_mean
 from flowc.errors import UsageError
 from flowc.render.checks import check_object, checks_text
 from flowc.render.runs import run_object, run_text, runs_text
+from flowc.runtime.lean import without_pandas
 from flowc.service.runs.checks import histories
-from flowc.service.runs.log import RunLog
-from flowc.service.runs.opening import run_log as opened_log
-from flowc.service.runs.recording import as_seen
+from flowc.service.runs.log import RunLog, as_seen
+from flowc.service.runs.opening import run_log
 from flowc.service.runs.records import STATUSES, RunRecord
 
 UNDONE = "nothing was looked at"
@@ -44,10 +45,10 @@ def list_(
 ) -> None:
     """List the newest runs of all pipelines, or of those that are named."""
     paths, names = specs_and_names(specs)
-    opened = open_project(paths, environment, UNDONE, names=names, takes=pipelines_only)
-    check_names(opened.names, opened)
-    log = opened_log(opened.checked.project, opened.sessions.resolver, run_log, looks=True)
-    found = [as_seen(run) for run in log.runs(pipelines=opened.names, status=status, most=limit)]
+    read = read_project(paths, environment, UNDONE, names)
+    check_names(read.names, read.project)
+    log = log_of(read, run_log)
+    found = [as_seen(run) for run in log.runs(pipelines=read.names, status=status, most=limit)]
     log.close()
     if form == "json":
         out(json_text([run_object(run) for run in found]))
@@ -66,10 +67,10 @@ def list_(
 def checks(specs: tuple[str, ...], limit: int, form: str, environment: str | None, run_log: str | None) -> None:
     """Show how the checks of `expect` came out in the newest runs, of all pipelines or of those that are named."""
     paths, names = specs_and_names(specs)
-    opened = open_project(paths, environment, UNDONE, names=names, takes=pipelines_only)
-    check_names(opened.names, opened)
-    log = opened_log(opened.checked.project, opened.sessions.resolver, run_log, looks=True)
-    found = histories(log.runs(pipelines=opened.names, most=limit, details=True))
+    read = read_project(paths, environment, UNDONE, names)
+    check_names(read.names, read.project)
+    log = log_of(read, run_log)
+    found = histories(log.runs(pipelines=read.names, most=limit, details=True))
     log.close()
     if form == "json":
         out(json_text([check_object(each) for each in found]))
@@ -92,11 +93,17 @@ def show(specs: tuple[str, ...], form: str, environment: str | None, run_log: st
     paths, names = specs_and_names(specs)
     if len(names) != 1:
         raise UsageError("name one run", code="missing-name", help="for instance `flowc runs show last`")
-    opened = open_project(paths, environment, UNDONE)
-    log = opened_log(opened.checked.project, opened.sessions.resolver, run_log, looks=True)
+    read = read_project(paths, environment, UNDONE)
+    log = log_of(read, run_log)
     run = as_seen(the_run(log, names[0]))
     log.close()
     out(json_text(run_object(run)) if form == "json" else run_text(run, style_for(sys.stdout)))
+
+
+def log_of(read: ReadProject, given: str | None) -> RunLog:
+    """The run log of a project, which is only read."""
+    without_pandas()
+    return run_log(read.project, read.resolver, given, looks=True)
 
 
 def the_run(log: RunLog, wanted: str) -> RunRecord:
@@ -109,9 +116,9 @@ def the_run(log: RunLog, wanted: str) -> RunRecord:
     raise UsageError(message, code="unknown-selection", help="see the runs with `flowc runs list`")
 
 
-def check_names(names: Sequence[str], opened: OpenProject) -> None:
+def check_names(names: Sequence[str], project: ProjectSpec) -> None:
     """Raises UsageError for a name that is no pipeline's."""
-    known = opened.checked.project.pipelines
+    known = project.pipelines
     for name in names:
         if name not in known:
             helps = did_you_mean(name, known) or ("name a pipeline of the specs",)

@@ -12,10 +12,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from flowc.cli.arguments import RUN_LOG
+from flowc.cli.arguments import RUN_LOG, TOKENS
 from flowc.cli.console import concealed, say, style_for
 from flowc.cli.opened import OpenProject
-from flowc.cli.web import TOKENS
 from flowc.errors import UsageError
 from flowc.render.failure import bug
 from flowc.service.access.hosts import host_names

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
@@ -21,7 +22,9 @@ from flowc.render.streamstatus import status_failures, status_object, status_tex
 from flowc.service.alerts.standing import FreshnessStanding
 from flowc.service.loads.resets import Standing, standings
 from flowc.service.runs.due import Due
-from flowc.service.streams.status import StreamStatus, stream_status
+
+if TYPE_CHECKING:
+    from flowc.service.streams.status import StreamStatus
 
 
 @click.command()
@@ -57,8 +60,14 @@ def _looked(opened: OpenProject, names: Sequence[str]) -> tuple[Sequence[StreamS
     streams = [known_stream(name, opened) for name in names if name not in loads] or (
         [] if names else list(opened.checked.project.streams)
     )
-    found = [stream_status(opened.checked, opened.ir, name, opened.sessions) for name in streams]
-    return found, standings(pipelines, opened.sessions)
+    return _streams_looked(opened, streams) if streams else (), standings(pipelines, opened.sessions)
+
+
+def _streams_looked(opened: OpenProject, names: Sequence[str]) -> Sequence[StreamStatus]:
+    """The streams as they are. What runs streams is loaded for this alone."""
+    from flowc.service.streams.status import stream_status
+
+    return [stream_status(opened.checked, opened.ir, name, opened.sessions) for name in names]
 
 
 def _show(

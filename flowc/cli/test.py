@@ -9,7 +9,7 @@ from collections.abc import Collection
 
 import click
 
-from flowc.api.selectors import expand
+from flowc.api.choosing import expand
 from flowc.cli.arguments import environment_option, format_option, specs_and_names
 from flowc.cli.console import conceal, out, say, style_for
 from flowc.cli.project import stopped

@@ -7,14 +7,11 @@ from pathlib import Path
 
 import click
 
-from flowc.cli.arguments import environment_option, host_option, run_log_option, specs_and_names
+from flowc.cli.arguments import TOKENS, environment_option, host_option, run_log_option, specs_and_names
 from flowc.cli.opened import open_project
 from flowc.cli.scheduling import until_signal
 from flowc.errors import UsageError
 from flowc.runtime.extras import driver
-
-TOKENS = "FLOWC_WEB_TOKENS"
-"""The variable of the environment that holds tokens."""
 
 
 def web_installed() -> None:

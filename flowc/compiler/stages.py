@@ -2,89 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 
 from flowc.compiler.checked import CheckedSpec
-from flowc.compiler.front.build import CheckedFile, build_project
-from flowc.compiler.front.hiding import read_tree
-from flowc.compiler.front.nodes import Context
-from flowc.compiler.front.places import Place
-from flowc.compiler.front.project import ProjectSpec
-from flowc.compiler.front.reach import Reach
-from flowc.compiler.front.schemacheck import check
-from flowc.compiler.front.specfiles import find, project_root, read_text
-from flowc.compiler.front.yamltree import TreeMap
 from flowc.compiler.ir import Ir
 from flowc.compiler.lowering.lower import lower, lower_pipeline
 from flowc.compiler.names.resolve import resolve
 from flowc.compiler.passes import run_lints
 from flowc.compiler.passes.secret_reference import unset_references
+from flowc.compiler.reading import NOTHING, Databases, as_written, check_project, load_project
 from flowc.compiler.sql.checks.checker import Checker
 from flowc.diagnostics import Reporter
 
-__all__ = ["as_written", "check_project", "lint", "load_project", "lower", "lower_pipeline", "resolve", "run_lints"]
-
-Databases = Callable[[ProjectSpec], Mapping[str, Place]]
-"""The places of those connections of a project that are not as their text says."""
-_NOTHING: Mapping[str, str] = MappingProxyType({})
-
-
-def as_written(_project: ProjectSpec) -> Mapping[str, Place]:
-    """What the text of connections tells is enough."""
-    return {}
-
-
-def load_project(
-    paths: Sequence[Path],
-    reporter: Reporter,
-    *,
-    environment: str | None = None,
-    env: Mapping[str, str] = _NOTHING,
-    root: Path | None = None,
-) -> ProjectSpec | None:
-    """Reads and merges all spec files below the paths; None when there are none.
-
-    Whatever is wrong with one entry is reported and leaves the others as they are.
-    """
-    found = find(paths, reporter)
-    if not found:
-        return None
-    files = [_read(path, reporter) for path in found]
-    more = tuple(str(project_root([path]).absolute()) for path in paths[1:])
-    context = Context(Reach((root or project_root(paths)).absolute(), more), reporter)
-    good = [file for file in files if file is not None]
-    return build_project(good, context, environment=environment, env=env, complete=len(good) == len(files))
-
-
-def _read(path: Path, reporter: Reporter) -> CheckedFile | None:
-    """One spec file, parsed and checked against the schemas; None when it cannot be read."""
-    file = read_text(path, reporter)
-    if file is None:
-        return None
-    before = reporter.errors
-    root = read_tree(file, reporter)
-    if root is None:
-        failed = reporter.errors > before
-        return None if failed else CheckedFile(TreeMap.empty(file), {})
-    broken = check(root, reporter)
-    return CheckedFile(root, broken) if isinstance(root, TreeMap) else None
-
-
-def check_project(
-    paths: Sequence[Path],
-    reporter: Reporter,
-    *,
-    environment: str | None = None,
-    env: Mapping[str, str] = _NOTHING,
-    root: Path | None = None,
-    databases: Databases = as_written,
-) -> CheckedSpec | None:
-    """`load_project`, then `resolve`."""
-    project = load_project(paths, reporter, environment=environment, env=env, root=root)
-    return resolve(replace(project, databases=databases(project)), reporter) if project else None
+__all__ = ["check_project", "lint", "load_project", "lower", "lower_pipeline", "resolve", "run_lints"]
 
 
 def lint(
@@ -92,7 +23,7 @@ def lint(
     reporter: Reporter,
     *,
     environment: str | None = None,
-    env: Mapping[str, str] = _NOTHING,
+    env: Mapping[str, str] = NOTHING,
     root: Path | None = None,
     checker: Checker | None = None,
     databases: Databases = as_written,

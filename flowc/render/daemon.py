@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from flowc.controls import json_text
 from flowc.durations import micros_text
@@ -12,9 +13,11 @@ from flowc.render.streamstatus import node_object
 from flowc.render.style import Style, printable, printable_lines
 from flowc.render.tables import table
 from flowc.service.daemon.stats import Event, Failure
-from flowc.service.daemon.supervisor import Daemon
-from flowc.service.daemon.workerstate import WorkerState
-from flowc.service.runs.due import Due
+
+if TYPE_CHECKING:
+    from flowc.service.daemon.supervisor import Daemon
+    from flowc.service.daemon.workerstate import WorkerState
+    from flowc.service.runs.due import Due
 
 LEVELS = ("debug", "info", "warning", "error")
 _HEADERS = ("stream", "state", "rows", "rows/s", "lag", "p50", "p99", "restarts")

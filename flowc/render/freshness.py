@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from flowc.durations import instant_text
-from flowc.render.style import Style
 from flowc.render.tables import table
-from flowc.service.alerts.standing import FreshnessStanding
 from flowc.service.alerts.wording import span_text
+
+if TYPE_CHECKING:
+    from flowc.render.style import Style
+    from flowc.service.alerts.standing import FreshnessStanding
 
 _HEADERS = ("pipeline", "freshness of", "newest row", "age", "may be", "state", "looked at")
 _ROLES = {"fresh": "good", "stale": "bad", "empty": "warning", "unknown": "dim"}

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from flowc.render.failure import error_object, failure
 from flowc.render.style import Style, printable
 from flowc.render.tables import table
-from flowc.service.loads.resets import Move, Standing
+
+if TYPE_CHECKING:
+    from flowc.service.loads.resets import Move, Standing
 
 _HEADERS = ("load", "target", "cursor", "watermark")
 

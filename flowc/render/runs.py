@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flowc.controls import json_text
 from flowc.durations import instant_text
@@ -14,10 +14,12 @@ from flowc.render.loads import PASSED_BY
 from flowc.render.style import Style, printable, printable_lines
 from flowc.render.tables import table
 from flowc.service.loads.report import ALWAYS
-from flowc.service.runs.due import Due
-from flowc.service.runs.edits import ScheduleEdit
 from flowc.service.runs.failures import failure_of
-from flowc.service.runs.records import RunRecord
+
+if TYPE_CHECKING:
+    from flowc.service.runs.due import Due
+    from flowc.service.runs.edits import ScheduleEdit
+    from flowc.service.runs.records import RunRecord
 
 _ROLES = {"ok": "good", "failed": "bad", "timeout": "bad", "lost": "bad", "running": "note", "skipped": "dim",
           "cancelled": "warning", PASSED_BY: "good"}  # fmt: skip

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from flowc.durations import micros_text
 from flowc.render.failure import error_object, failure
 from flowc.render.style import Style, printable
 from flowc.render.tables import table
 from flowc.runtime.contracts.positions import plain
-from flowc.runtime.contracts.state import NodeState
-from flowc.service.streams.status import At, StreamStatus
+
+if TYPE_CHECKING:
+    from flowc.runtime.contracts.state import NodeState
+    from flowc.service.streams.status import At, StreamStatus
 
 _HEADERS = ("stream", "epoch", "lag", "dead letters", "remembers", "positions in", "state in")
 _FILES = ("stream", "source", "files", "removable", "first to keep")

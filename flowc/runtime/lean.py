@@ -11,8 +11,6 @@ import ctypes
 import sys
 from importlib.machinery import ModuleSpec
 
-import pyarrow as pa
-
 _TRIM, _MMAP = (-1, 64 << 20), (-3, 32 << 20)
 """Options of the library, by their numbers, and the bytes that are kept for it, and from which on others are not."""
 
@@ -34,6 +32,8 @@ def without_pandas() -> None:
     """
     if "pandas" in sys.modules:
         return
+    import pyarrow as pa
+
     absent = _Absent()
     sys.meta_path.insert(0, absent)
     try:

@@ -10,8 +10,7 @@ from typing import Any
 
 from flowc.service.runs.decisions import Limits, Scheduled, decide
 from flowc.service.runs.due import Due, dues
-from flowc.service.runs.log import RunLog
-from flowc.service.runs.recording import as_seen
+from flowc.service.runs.log import RunLog, as_seen
 from flowc.service.runs.records import RunRecord
 from flowc.web import sparks
 from flowc.web.daemons import Daemons, watermarks

@@ -223,6 +223,19 @@ def test_selectors_choose_among_schedules(folder):
     assert [each["pipeline"] for each in folder.flowc("runs", "list", "tag:first", "--json").json] == ["up"]
 
 
+def test_runs_are_shown_whatever_is_wrong_with_sql_by_now(folder):
+    written(folder)
+    assert folder.flowc("run", "--once").code == 0
+    written(folder, sql="SELEC 1 AS n")
+    assert folder.flowc("lint").code == 1
+    assert [each["pipeline"] for each in runs(folder)] == ["down", "up"]
+    assert folder.flowc("runs", "show", "last").code == 0
+    assert folder.flowc("logs").code == 0
+    assert folder.flowc("runs", "list", "+down").code == 1  # what is upstream of it is not known
+    folder.write("specs/s.yaml", "pipelines: {")
+    assert folder.flowc("runs", "list").code == 1
+
+
 def test_a_success_by_hand_lets_downstream_go_on(folder):
     written(folder, sql="SELECT n FROM gone")
     due(folder, BEFORE)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING
 
 from flowc.masking import REFERENCE
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -19,6 +22,8 @@ RESOLVERS = "flowc.secrets"
 @cache
 def own_schemes() -> Mapping[str, EntryPoint]:
     """The kinds of references that installed packages bring, by what stands before the colon."""
+    from importlib.metadata import entry_points
+
     return {found.name: found for found in entry_points(group=RESOLVERS)}
 
 

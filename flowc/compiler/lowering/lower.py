@@ -23,7 +23,6 @@ from flowc.compiler.lowering.asking import report_refusals
 from flowc.compiler.lowering.columndefaults import check_defaults
 from flowc.compiler.lowering.context import Lowering, Watermark
 from flowc.compiler.lowering.inputs import Input, Read, lower_input, read_input
-from flowc.compiler.lowering.streams import lower_found, lower_streams
 from flowc.compiler.lowering.waits import Waits, all_waits, in_order, upstream_waits
 from flowc.compiler.names.doubt import gaps_of, sure_only
 from flowc.compiler.names.paths import reach
@@ -52,10 +51,17 @@ def lower(
     waits = all_waits(checked, inputs)
     lowered = (_pipeline(name, inputs[name], waits[name], lowering) for name in in_order(waits, reporter))
     pipelines = tuple(pipeline for pipeline in lowered if pipeline is not None)
-    streams = lower_streams(lowering)
+    streams = _streams(lowering) if checked.project.streams else ()
     _report_near_misses(inputs.values(), lowering)
     report_refusals(lowering)
     return Ir(pipelines, {**tables, **lowering.histories}, streams)
+
+
+def _streams(lowering: Lowering) -> tuple[Stream, ...]:
+    """All streams. What lowers them takes time to load, and is loaded for a project that has some."""
+    from flowc.compiler.lowering.streams import lower_streams
+
+    return lower_streams(lowering)
 
 
 def lower_stream(
@@ -70,6 +76,8 @@ def lower_stream(
     lowering = Lowering(checked, Reporter(), env, found=found)
     _declare(lowering)
     lowering.reporter = reporter
+    from flowc.compiler.lowering.streams import lower_found
+
     return lower_found(name, lowering)
 
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import cast
 
-from sqlglot.dialects.dialect import Dialect
-
 from flowc.compiler.checked import CheckedPipeline, CheckedSource, CheckedSpec, CheckedTarget
 from flowc.compiler.dialects import OWN, RUNNER
 from flowc.compiler.front.kinds import LOAD_SOURCE, able, can, dialect, is_database
@@ -199,6 +197,8 @@ def _check_types(function: FunctionSpec, lookup: Lookup) -> None:
 
 def _check_name(name: Name, lookup: Lookup) -> None:
     """A call of a function that SQL has is a call of that one, whatever the project declares."""
+    from sqlglot.dialects.dialect import Dialect
+
     known = Dialect.get_or_raise(_DIALECT).parser_class
     upper = name.value.upper()
     if any(upper in names for names in (known.FUNCTIONS, known.FUNCTION_PARSERS, known.NO_PAREN_FUNCTION_PARSERS)):

@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from flowc.catalog import TableName
@@ -22,13 +23,15 @@ from flowc.compiler.lowering.functioncode import code_of
 from flowc.errors import FlowcError, TransientError, UsageError
 from flowc.loadplan import FunctionPlan
 from flowc.runtime.contracts.database import Database, TableStore
-from flowc.runtime.engine.functions import Function, is_loaded, load_functions
-from flowc.runtime.stores.files import Files
 from flowc.runtime.stores.private import make_private
 from flowc.runtime.systems import CONNECTORS, open_database
 from flowc.service.access.locks import limit_waits
 from flowc.service.access.options import OpenOptions, open_options
 from flowc.service.access.secrets import Resolver
+
+if TYPE_CHECKING:
+    from flowc.runtime.engine.functions import Function
+    from flowc.runtime.stores.files import Files
 
 CONTROL = "sqlite"
 """The kind of the database in which a lake's history is."""
@@ -72,6 +75,8 @@ class Sessions:
         """What a load reads from: a session that writes nothing, or a folder of files."""
         options = self.options(connection)
         if is_folder(options.kind):
+            from flowc.runtime.stores.files import Files
+
             return Files(options.values)
         # A database in memory is seen by its own session only.
         return self._session(connection, "write" if self.in_memory(connection) else _READ)
@@ -89,6 +94,8 @@ class Sessions:
 
     def functions(self, plans: Sequence[FunctionPlan]) -> tuple[Function, ...]:
         """Functions of the project, imported. Raises UsageError where one is not there, or not as it was compiled."""
+        from flowc.runtime.engine.functions import is_loaded, load_functions
+
         root = self.resolver.root
         for plan in plans:
             if plan.code and not is_loaded(plan, root) and code_of(root, plan.python) != plan.code:

@@ -6,17 +6,19 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from flowc.compiler.front.alerts import AlertSpec, secret_keys, tells_sender
-from flowc.compiler.sql.text.alertbodies import AlertBody, BodyFault
 from flowc.errors import FlowcError, TransientError
 from flowc.service.access.secrets import Resolver
 from flowc.service.alerts.alert import RECOVERED, TEST, Alert
 from flowc.service.alerts.http import post
 from flowc.service.alerts.mail import send_mail
 from flowc.service.alerts.undelivered import Undelivered
+
+if TYPE_CHECKING:
+    from flowc.compiler.sql.text.alertbodies import AlertBody
 
 _JSON = {"Content-Type": "application/json"}
 _EVENTS = "https://events.pagerduty.com/v2/enqueue"
@@ -76,6 +78,8 @@ class Sender:
         """What a webhook gets."""
         if self.spec.body is None:
             return _json(alert.fields)
+        from flowc.compiler.sql.text.alertbodies import AlertBody, BodyFault
+
         try:
             self._body = self._body or AlertBody(self.spec.body.text)
             return self._body.render(alert.fields).encode(errors="replace")

@@ -13,18 +13,20 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from queue import Empty, SimpleQueue
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from flowc.durations import instant_text
 from flowc.service.alerts import wording
 from flowc.service.alerts.alert import FAILING, GAVE_UP, LAG, RECOVERED, RESTARTS, RUN_LOG, STALE, Alert
-from flowc.service.alerts.delivery import Alerter
 from flowc.service.alerts.freshness import Asked, Asker, Watched
 from flowc.service.alerts.kept import Kept, Outpaced
-from flowc.service.alerts.outage import Outage
-from flowc.service.alerts.streams import StreamState
 from flowc.service.runs.records import Condition
 from flowc.service.runs.scheduler import Happened
+
+if TYPE_CHECKING:
+    from flowc.service.alerts.delivery import Alerter
+    from flowc.service.alerts.outage import Outage
+    from flowc.service.alerts.streams import StreamState
 
 LOOK = 5.0
 """Seconds between two looks at streams, and at which tables are to be asked."""

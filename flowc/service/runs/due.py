@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from flowc.compiler.dialects import dialect_of
-from flowc.compiler.front.project import ProjectSpec
-from flowc.compiler.ir import Pipeline
 from flowc.durations import instant_text
 from flowc.service.loads.planning import connections
 from flowc.service.runs.decisions import Limits, Scheduled, Waiting, next_due
-from flowc.service.runs.log import RunLog
 from flowc.service.runs.records import OK, Standing
+
+if TYPE_CHECKING:
+    from flowc.compiler.front.project import ProjectSpec
+    from flowc.compiler.ir import Pipeline
+    from flowc.service.runs.log import RunLog
 
 
 @dataclass(frozen=True, slots=True)

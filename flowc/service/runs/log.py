@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from secrets import token_hex
 from typing import Any, TypeVar
@@ -23,6 +23,7 @@ from flowc.compiler.tables.rowsql import Ahead
 from flowc.controls import json_text
 from flowc.errors import DataError, EngineError, FlowcError, TransientError, UsageError
 from flowc.runtime.contracts.database import Database
+from flowc.service.access.locks import is_gone
 from flowc.service.access.origin import Origin
 from flowc.service.runs.damaged import DAMAGED, read_damaged
 from flowc.service.runs.details import read_detail
@@ -51,6 +52,10 @@ _DETAIL_CHARACTERS = 1 << 19
 def run_id(at: datetime) -> str:
     """An id by which runs are in the order in which they began."""
     return f"{at.astimezone(UTC):%Y%m%dT%H%M%S}.{at.microsecond // 1000:03}-{token_hex(4)}"
+
+
+_UNASKED = ("manual", "backfill")
+"""Why a run began that no schedule asked for."""
 
 
 @dataclass
@@ -468,3 +473,9 @@ def _maybe(at: datetime | None) -> datetime | None:
 
 def _aware(at: datetime) -> datetime:
     return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+
+
+def as_seen(run: RunRecord) -> RunRecord:
+    """A run as it is: one whose process this machine knows to be gone was lost, though nobody could record that."""
+    lost = run.status == RUNNING and run.reason in _UNASKED and is_gone(run.owner)
+    return replace(run, status=LOST) if lost else run

@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from flowc.errors import FlowcError
 from flowc.runtime.loads.load import LoadProgress
 from flowc.runtime.tracing import NO_SPAN, Span
-from flowc.service.access.locks import is_gone
 from flowc.service.loads.report import PipelineReport
 from flowc.service.loads.run import Observer
 from flowc.service.runs.executors import outcome_of_pipelines
 from flowc.service.runs.log import RunLog, run_id
-from flowc.service.runs.records import CANCELLED, LOST, OK, RUNNING, Outcome, Reason, RunRecord
+from flowc.service.runs.records import CANCELLED, OK, RUNNING, Outcome, Reason, RunRecord
 from flowc.service.runs.spans import end_run_span, run_span
-
-_UNASKED = ("manual", "backfill")
-"""Why a run began that no schedule asked for."""
-
-
-def as_seen(run: RunRecord) -> RunRecord:
-    """A run as it is: one whose process this machine knows to be gone was lost, though nobody could record that."""
-    lost = run.status == RUNNING and run.reason in _UNASKED and is_gone(run.owner)
-    return replace(run, status=LOST) if lost else run
 
 
 @dataclass

@@ -6,15 +6,15 @@ author's texts between `"` get `'`, and `||` becomes `OR`, which it means there.
 
 from __future__ import annotations
 
-from sqlglot.dialects.dialect import Dialect
-from sqlglot.errors import TokenError
-from sqlglot.tokens import TokenType
-
 
 def as_sessions_read_it(text: str) -> str:
     """The same SQL for a session with ANSI_QUOTES and PIPES_AS_CONCAT."""
     if '"' not in text and "||" not in text:
         return text
+    from sqlglot.dialects.dialect import Dialect
+    from sqlglot.errors import TokenError
+    from sqlglot.tokens import TokenType
+
     try:
         tokens = Dialect.get_or_raise("mysql").tokenize(text)
     except TokenError:
