@@ -369,6 +369,34 @@ def test_a_line_of_yaml_stops_where_the_architecture_says(tmp_path: Path):
     assert first == sorted(first)
 
 
+PLACE = re.compile(r"`((?:[\w.*-]|<\w+>)+(?:/(?:[\w.*-]|<\w+>)+)+)/?`")
+"""A path in code: of a file, or of a module without its ending. `<kind>` stands for any name."""
+ROOMS = ("benchmarks", "docs", "flowc", "schemas", "scripts", "specs", "tests")
+MAPPED = [
+    ROOT / "CONTRIBUTING.md", ROOT / "docs" / "architecture.md", *sorted((ROOT / "docs" / "architecture").glob("*.md"))
+]  # fmt: skip
+
+
+def paths_of_the_tree() -> str:
+    """The paths of all files and their folders, one a line, each with and without its ending."""
+    files = [
+        file.relative_to(ROOT)
+        for room in ROOMS
+        for file in (ROOT / room).rglob("*.*")
+        if "__pycache__" not in file.parts
+    ]
+    paths = {path for file in files for path in (file, file.with_suffix(""), *file.parents)}
+    return "\n".join(f"/{path.as_posix()}" for path in paths)
+
+
+@pytest.mark.parametrize("page", MAPPED, ids=name)
+def test_every_path_that_a_page_names_exists(page: Path):
+    tree = paths_of_the_tree()
+    named = {place for place in PLACE.findall(page.read_text("utf-8")) if not place.startswith(".")}
+    pattern = {place: re.sub(r"\\\*|<\w+>", "[^/\n]+", re.escape(place)) for place in named}
+    assert sorted(place for place in named if not re.search(f"/{pattern[place]}$", tree, re.MULTILINE)) == []
+
+
 def test_the_hook_and_the_action_do_what_they_say(tmp_path: Path):
     shutil.copytree(ROOT / "specs" / "quickstart", tmp_path, dirs_exist_ok=True)
     (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text("utf-8"))
