@@ -94,7 +94,7 @@ def test_every_page_is_about_a_code_that_exists():
 def test_the_page_has_its_parts(page: Path):
     text = page.read_text("utf-8")
     assert text.startswith(f"# `{page.stem}`\n")
-    assert re.findall(r"^## .*", text, re.MULTILINE) == ["## Example", "## Mend"]
+    assert re.findall(r"^## .*", text, re.MULTILINE) == ["## Example", "## Fix"]
 
 
 LINTED = [page for page in pages() if SEEN_IN_A_RUN not in page.read_text("utf-8")]
@@ -116,7 +116,7 @@ def test_the_page_of_what_may_be_a_warning_says_so():
     assert sorted(warned & {page.stem for page in pages()} - said) == []
 
 
-MENDED = [page for page in pages() if examples(page, "Mend")]
+MENDED = [page for page in pages() if examples(page, "Fix")]
 
 
 @pytest.mark.parametrize("page", LINTED, ids=lambda page: page.stem)
@@ -132,7 +132,7 @@ def test_the_example_yields_exactly_that_code(page: Path, tmp_path: Path):
 
 @pytest.mark.parametrize("page", MENDED, ids=lambda page: page.stem)
 def test_the_mended_example_has_no_errors(page: Path, tmp_path: Path):
-    blocks = examples(page, "Mend")
+    blocks = examples(page, "Fix")
     reporter = lint(blocks, tmp_path)
     assert page.stem not in {diagnostic.code for diagnostic in reporter.found}
     assert not reporter.has_errors, render.full(reporter.sorted())

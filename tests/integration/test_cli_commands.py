@@ -184,7 +184,7 @@ def test_graph_in_three_forms(folder):
 def test_explain_prints_pages_and_proposes_near_codes(folder):
     done = folder.flowc("explain", "unknown-table")
     assert done.code == 0
-    assert "Mend" in done.out
+    assert "Fix" in done.out
     assert "```" not in done.out
     assert "did you mean `unknown-table`?" in folder.flowc("explain", "unknwon-table").err
     assert "unknown-table  " in folder.flowc("explain").out

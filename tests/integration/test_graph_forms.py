@@ -141,7 +141,7 @@ def test_every_page_can_be_shown(code):
     shown = explain(found, Style())
     assert shown.startswith(f"`{code}`\n\n{found.text.split(chr(10))[2]}")
     assert "```" not in shown
-    assert "\nMend\n" in shown
+    assert "\nFix\n" in shown
 
 
 @pytest.mark.parametrize(
