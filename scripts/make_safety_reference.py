@@ -47,7 +47,7 @@ what others wait for, and the statements. The tables below are made by the plann
 
 - **Nothing unmanaged is dropped.** What no applied spec has ever declared is told in the plan and left alone: other
   tables, columns, indexes. Only an index over a column that goes has to go with it, and the plan names it.
-- **A table that is made anew keeps what hangs on it** (SQLite, DuckDB). Indexes and triggers are made again from the
+- **A rebuilt table keeps what depends on it** (SQLite, DuckDB). Indexes and triggers are created again from the
   engine's own text, types that nobody declared keep their words, comments stay. What could not be carried over (CHECK,
   foreign keys, `ON CONFLICT`, `COLLATE`, AUTOINCREMENT, generated columns, a trigger that names a column that goes) is
   named, and the table is left as it is. MySQL's definitions are repeated in its own words, or left as they are.
@@ -182,7 +182,7 @@ CASES = (
          table(column("email text", comment="In lower case."))),
     Case("A column that nobody declared", "It was made by hand: it is told, and left alone.",
          table("by_hand text"), table(), managed=False),
-    Case("A table that has more than flowc writes", "Here a CHECK; where the table would have to be made anew, it is "
+    Case("A table that has more than flowc writes", "Here a CHECK; where the table would have to be rebuilt, it is "
          "refused.", table("email text", beyond=("a CHECK constraint",)), table("email text not null")),
 )  # fmt: skip
 

@@ -22,7 +22,7 @@ _HEADLINE = re.compile(r"(?:error|warning|info)\[(.*)\]")
 def command(code: str | None) -> None:
     """Explain the code of a diagnostic.
 
-    Says what CODE means, with an example and the mend. Without CODE, lists all codes.
+    Says what CODE means, with an example and the fix. Without CODE, lists all codes.
     """
     if code is None:
         out(_all())

@@ -145,7 +145,7 @@ def _lost(found: Comparison, engine: Engine) -> str | None:
     lost = (*found.situation.live.beyond, *engine.loses(found.situation, found.alterations))
     if not lost:
         return None
-    return f"the table would have to be made anew, and would lose {', '.join(lost)}: change it by hand"
+    return f"the table would have to be rebuilt, and would lose {', '.join(lost)}: change it by hand"
 
 
 def _dropped(connection: str, kind: str, entry: Managed, live: Table) -> TableChanges:
