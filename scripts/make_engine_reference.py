@@ -248,7 +248,7 @@ def diagnostics() -> Iterator[str]:
     yield f"""# Diagnostics
 
 {NOTE}
-Every problem that flowc reports has a code. `flowc explain CODE` shows its page: what it means, an example, and the fix.
+Every problem that flowc reports has a code. `flowc explain CODE` shows its page: what it means, an example and the fix.
 
 """
     pages = ((code, page(code)) for code in codes())
