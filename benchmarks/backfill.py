@@ -26,8 +26,8 @@ from benchmarks.inmemory import compute_of, plan_of, store_of
 from flowc.runtime.contracts.epoch import Epoch, Partition, Range
 from flowc.runtime.contracts.source import Polled
 from flowc.runtime.streams.run import StreamRun
-from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.runtime.systems import open_database
+from flowc.runtime.systems.shared.target import DatabaseWriter
 from flowc.stream import TableTarget
 
 ROWS, KEYS, MINUTES, SPEED = 10_000_000, 100_000, 10, 10

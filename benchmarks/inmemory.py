@@ -19,10 +19,10 @@ from flowc.runtime.contracts.target import Writer
 from flowc.runtime.formats.json.decode import JsonDecoder
 from flowc.runtime.streams.compute import Compute
 from flowc.runtime.streams.decoding import Decoding
+from flowc.runtime.streams.memorytarget import Kept
 from flowc.runtime.streams.origins import fail
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.state.store import DatabaseStore
-from flowc.runtime.streams.targets.memory import Kept
 from flowc.runtime.systems import open_database
 from flowc.service.streams.run import planned
 from flowc.service.testing.messages import Feed

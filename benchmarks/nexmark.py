@@ -29,7 +29,7 @@ from benchmarks.measure import run
 from benchmarks.nexmark_events import blocks
 from benchmarks.nexmark_queries import EPOCH, QUERIES, spec_of
 from benchmarks.report import Row
-from flowc.runtime.streams.targets.memory import Kept
+from flowc.runtime.streams.memorytarget import Kept
 from flowc.stream import StreamPlan
 
 EVENTS, RATE = 4_000_000, 50_000

@@ -30,7 +30,7 @@ from benchmarks.peer import interpreter
 from benchmarks.report import Row
 from flowc.nodes import ROW, TIME
 from flowc.runtime.lean import keep_memory
-from flowc.runtime.streams.targets.memory import Kept
+from flowc.runtime.streams.memorytarget import Kept
 
 LAMINARDB, BYTEWAX = "laminardb==0.17.0", "bytewax==0.21.1"
 BYTEWAX_ROWS = 300_000

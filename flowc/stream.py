@@ -5,13 +5,22 @@ All SQL is finished text but for what an epoch fills in: `{epoch}`, and of its r
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 
 from flowc.catalog import Column, TableName
-from flowc.loadplan import FunctionPlan, LoadPlan, kept_name
-from flowc.nodes import Changelog, JoinPlan, NodePlan, RunningPlan, SqlPlan, WindowPlan
+from flowc.loadplan import FunctionPlan, kept_name
+from flowc.nodes import JoinPlan, NodePlan, RunningPlan, SqlPlan, WindowPlan
+from flowc.targets import ConnectorTarget as ConnectorTarget
+from flowc.targets import FilesTarget as FilesTarget
+from flowc.targets import LetterPlace as LetterPlace
+from flowc.targets import PositionSql as PositionSql
+from flowc.targets import Roll as Roll
+from flowc.targets import RowRules as RowRules
+from flowc.targets import TableTarget as TableTarget
+from flowc.targets import TargetPlan as TargetPlan
+from flowc.targets import TopicTarget as TopicTarget
 from flowc.types import BIGINT, TEXT, TIMESTAMPTZ, DataType, Kind
 
 VERSION = 1
@@ -87,66 +96,6 @@ class SourcePlan:
 
 
 @dataclass(frozen=True, slots=True)
-class PositionSql:
-    """How a target keeps the positions of a stream, beside its rows.
-
-    `read` gives rows of (project, target, source, partition, next, epoch, log_id), also of the stream's other targets
-    there, and of streams of that name in other projects.
-    The epoch is negative where the table was dropped behind it: `advance` moves no such position.
-    `hold` keeps workers from moving any of this target's until the transaction ends, and makes all of them those of
-    the table that is there. `begin` records partitions that
-    were never read, and `advance` moves others on, all of an epoch in one statement: it touches a row for each whose
-    position is still `{start}`, and none for those that another worker has moved. They hold `{target}`, the table's
-    name there, as a finished literal. What stands in them for each partition is made of `begun` (in place of `{rows}`),
-    `ends`, `logs` and `moved`: these hold `{source}`, as in `sources`, `{partition}`, `{start}` and `{end}`, which are
-    finished literals too, and `{log}` of letters, digits, `-` and `_`.
-
-    `later` is what else `advance` asks of a position where one worker counts the epochs: to be of an earlier one. For
-    an epoch of time alone moves none, and a rewind may bring back a position that a worker left. Where it is '',
-    several workers may count their epochs each for itself.
-
-    Where the engine tells a table from another one of its name, rows of `read` have `table_id`, the table that the
-    position is of, and `this_id`, the table that is there. Neither `advance` nor `begin` touches a row where these
-    differ. `locked` is what `advance` says too before rows are written: nobody drops the table then until the end of
-    the transaction.
-    """
-
-    table: TableName
-    ensure: tuple[str, ...]
-    read: str
-    hold: str
-    begin: str
-    advance: str
-    begun: str
-    ends: str
-    logs: str
-    moved: str
-    sources: tuple[tuple[str, str], ...] = ()
-    target: str = ""
-    """The table as its spec spells it, as a literal: what `{target}` is where no other name of it is stored."""
-    project: str = ""
-    columns: tuple[str, ...] = ()
-    """The names of the columns of the table."""
-    later: str = ""
-    locked: str = ""
-    any_row: str = ""
-    """A query of one row of the table, whichever it is."""
-
-    def beginning(self, places: Sequence[Mapping[str, object]], *, rows: bool, **filled: object) -> str:
-        """The statement that records partitions; of each, what the templates hold. `rows` follow, or none."""
-        begun = " UNION ALL ".join(self.begun.format(**place, **filled) for place in places)
-        return (self.begin + (self.locked if rows else "")).format(rows=begun, **filled)
-
-    def advancing(self, places: Sequence[Mapping[str, object]], *, rows: bool, **filled: object) -> str:
-        """The statement that moves partitions on; of each, what the templates hold. `rows` follow, or none."""
-        ends, logs = (" ".join(part.format(**place) for place in places) for part in (self.ends, self.logs))
-        moved = " OR ".join(self.moved.format(**place) for place in places)
-        return (self.advance + self.later + (self.locked if rows else "")).format(
-            ends=ends, logs=logs, moved=moved, **filled
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class LettersSql:
     """How the dead letters of one stream are looked at and taken out of their table.
 
@@ -178,123 +127,6 @@ class LettersSql:
     purged: str
     """How many letters `purge` would remove."""
     sources: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class TableTarget:
-    """One table that the stream writes. An epoch's rows are written by the steps of `load`, whose read they stand for.
-
-    `columns` are those of the rows, in order; `create` makes the table where it is missing. With `keys`, the last row
-    of each key is the one that counts. `dead` is the load of a table of dead letters in the same connection, written
-    in the same transaction, and `create_dead` makes it.
-    """
-
-    connection: str
-    kind: str
-    table: TableName
-    columns: tuple[Column, ...]
-    load: LoadPlan
-    positions: PositionSql | None
-    """None where the target keeps the number of its last epoch alone."""
-    create: tuple[str, ...] = ()
-    keys: tuple[str, ...] = ()
-    dead: LoadPlan | None = None
-    create_dead: tuple[str, ...] = ()
-    first: LoadPlan | None = None
-    """The load that makes the table with its first commit, where no statement does (Delta)."""
-    letters: bool = False
-    """The rows are dead letters, of the columns of `DEAD_LETTER`."""
-    lock: bool = False
-    """Two streams wait for each other at the table, where the engine would have one of them fail."""
-    types: str = ""
-    """A query of the types of the table's columns; '' where nobody alters them while a worker runs."""
-    savepoints: bool = False
-    """The database can take back a part of a transaction."""
-    folders: tuple[str, ...] = ()
-    """The columns by which the table's files lie in folders."""
-    changes: Changelog = Changelog.INSERT_ONLY
-    """What the rows are. Changes come to the load as the last one of each key, with the column `KIND`,
-    and with `ABSENT` where they may be partial."""
-
-    @property
-    def name(self) -> str:
-        """What people call it."""
-        return f"{self.connection}.{self.table}"
-
-    @property
-    def keeps_positions(self) -> bool:
-        """Whether it can be a stream's only memory."""
-        return self.positions is not None
-
-
-@dataclass(frozen=True, slots=True)
-class Roll:
-    """When a file is full: rows, bytes, seconds since its first row. None means no limit of that sort."""
-
-    rows: int | None = None
-    bytes: int | None = None
-    age: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class FilesTarget:
-    """A folder of files that the stream writes. `write` holds the write options as the spec gives them."""
-
-    connection: str
-    address: str
-    format: str
-    columns: tuple[Column, ...]
-    write: Mapping[str, object] = field(default_factory=dict)
-    partition_by: tuple[str, ...] = ()
-    roll: Roll = field(default_factory=Roll)
-    kind: str = "files"
-
-    @property
-    def name(self) -> str:
-        """What people call it."""
-        return f"{self.connection}:{self.address}"
-
-    @property
-    def keeps_positions(self) -> bool:
-        """Whether it can be a stream's only memory."""
-        return False
-
-
-@dataclass(frozen=True, slots=True)
-class TopicTarget:
-    """A topic that the stream writes. `key` are the columns whose values are the message key.
-
-    With `letters` the topic takes dead letters: the original bytes, with where they stood and the reason as headers.
-    `dead_topic` is one in the same cluster that takes them in the same transaction. With `positions` the positions of
-    the sources, by name and topic, are committed in that transaction too: the target is then the stream's memory.
-    """
-
-    connection: str
-    topic: str
-    format: str
-    columns: tuple[Column, ...]
-    key: tuple[str, ...] = ()
-    kind: str = "kafka"
-    letters: bool = False
-    dead_topic: str | None = None
-    positions: tuple[tuple[str, str], ...] = ()
-    transactions: bool = True
-    """False for `delivery: at_least_once`."""
-    changes: Changelog = Changelog.INSERT_ONLY
-    """What the rows are. Of changes, the last one of each key in an epoch is a message: with a value, or without."""
-
-    @property
-    def name(self) -> str:
-        """What people call it."""
-        return f"{self.connection}:{self.topic}"
-
-    @property
-    def keeps_positions(self) -> bool:
-        """Whether it can be a stream's only memory."""
-        return bool(self.positions)
-
-
-TargetPlan = TableTarget | FilesTarget | TopicTarget
 
 
 @dataclass(frozen=True, slots=True)
@@ -423,6 +255,16 @@ class StreamPlan:
     version: int = VERSION
     passing: bool = False
     """Its messages have passed the nodes that keep state, which let all of them through."""
+
+    @property
+    def written(self) -> tuple[TargetPlan, ...]:
+        """All that it writes, the place of dead letters last where that is a target of its own."""
+        return self.targets if self.letters is None else (*self.targets, self.letters)
+
+    @property
+    def letter_place(self) -> LetterPlace | None:
+        """Where it keeps its dead letters, None where it drops or refuses bad rows."""
+        return next((target.letter_place for target in self.written if target.letter_place is not None), None)
 
     @property
     def stateful(self) -> tuple[NodePlan, ...]:

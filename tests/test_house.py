@@ -138,10 +138,10 @@ REGISTRIES = {
     "flowc/service/checking/__init__.py": "the engines at hand that are asked about SQL",
 }
 """Tables by the kind of system. All else asks a record: of a schema (`compiler/front/kinds`, `streamkinds`), of a
-dialect (`compiler/dialects`) or of a connector (`runtime/systems`).
+dialect (`compiler/dialects`), of a connector (`runtime/systems`) or of a target (`flowc/targets`).
 """
 NAMED = {
-    "flowc/compiler/ir.py", "flowc/stream.py",
+    "flowc/compiler/ir.py", "flowc/targets.py",
 }  # fmt: skip
 """Modules outside of rooms that hold the name of a system of streams at all, but for `files`, which is a noun too."""
 

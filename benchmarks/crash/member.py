@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from benchmarks.crash.worker import DONE, FAILED, Job
 from flowc.cli.opened import OpenProject
-from flowc.runtime.streams.targets.database import DatabaseWriter
+from flowc.runtime.systems.shared.target import DatabaseWriter
 from flowc.service.access.sessions import Sessions
 from flowc.service.daemon import job as daemon
 from flowc.service.daemon.channel import Channel, Wire

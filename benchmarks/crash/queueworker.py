@@ -18,9 +18,9 @@ from flowc.runtime.streams.compute import Compute
 from flowc.runtime.streams.queues import QueueReader
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.state.store import DatabaseStore
-from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.runtime.systems import open_database
 from flowc.runtime.systems.files.target import FilesWriter
+from flowc.runtime.systems.shared.target import DatabaseWriter
 from flowc.service.streams.sources import decoding_of
 from flowc.source import SourceFile, Span
 from flowc.stream import FilesTarget, Roll, StreamPlan, TopicTarget

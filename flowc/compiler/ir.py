@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 from flowc.catalog import Column, Table, TableName
 from flowc.loadplan import BadRows, FunctionPlan
@@ -289,6 +289,15 @@ class FilesOutput:
     bytes: int | None = None
     age: float | None = None
     kind: str = "files"
+    key: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def address(self) -> str:
+        """What it names in its connection."""
+        return self.path
+
+    def __str__(self) -> str:
+        return f"`{self.path}`, a folder of files,"
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,17 +311,36 @@ class TopicOutput:
     span: Span
     kind: str = "kafka"
 
+    @property
+    def address(self) -> str:
+        """What it names in its connection."""
+        return self.topic
+
+    def __str__(self) -> str:
+        return f"topic `{self.topic}`"
+
 
 @dataclass(frozen=True, slots=True)
-class OtherOutput:
-    """What a stream writes that no plan can be made of yet."""
+class ConnectorOutput:
+    """What a stream writes through a connector that needs no record of its own.
+
+    `address` is what it names in its connection; '' where streams cannot write systems of that kind yet. `options` are
+    those of the spec, by their keys.
+    """
 
     connection: str
     kind: str
     span: Span
+    address: str = ""
+    format: str = ""
+    key: tuple[str, ...] = ()
+    options: Mapping[str, object] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"`{self.address or self.kind}`"
 
 
-Output = FilesOutput | TopicOutput | OtherOutput
+Output = FilesOutput | TopicOutput | ConnectorOutput
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,26 +10,16 @@ from flowc.nodes import AggregatePlan, Changelog, JoinPlan, NodePlan, RunningPla
 from flowc.render.json_values import json_value
 from flowc.render.plans import columns_text, ended, plan_object, statement, steps_sql
 from flowc.render.style import comment
-from flowc.stream import (
-    FilesTarget,
-    LookupPlan,
-    PositionSql,
-    SourcePlan,
-    StatePlan,
-    StreamPlan,
-    TableTarget,
-    TargetPlan,
-    TopicTarget,
-)
+from flowc.stream import LookupPlan, PositionSql, SourcePlan, StatePlan, StreamPlan, TargetPlan
+from flowc.targets import LETTERS
 
-_LETTERS = "the dead letters of the epoch"
 _NUMBERS = {name: f"{{{name}}}" for name in ("partition", "start", "end", "epoch", "log")}
 """What an epoch fills in, shown as it stands in the templates."""
 
 
 def stream_sql(plan: StreamPlan) -> str:
     """A stream as SQL to read: what it reads, the query of each epoch, and the statements of each target."""
-    targets = [part for target in _targets(plan) for part in _target(target, plan)]
+    targets = [part for target in plan.written for part in _target(target, plan)]
     return "\n\n".join([*_reading(plan), *targets, *_state(plan.state)])
 
 
@@ -50,19 +40,9 @@ def _target_object(target: TargetPlan) -> dict[str, object]:
     assert isinstance(shown, dict)
     if shown.get("changes") == Changelog.INSERT_ONLY:
         shown.pop("changes")
-    if isinstance(target, TableTarget):
-        loads = {"load": target.load, "first": target.first}
-        shown |= {key: plan_object(load, _rows(target)) for key, load in loads.items() if load is not None}
-    if isinstance(target, TableTarget) and target.dead is not None:
-        shown["dead"] = plan_object(target.dead, _LETTERS)
+    for name, load in target.loads.items():
+        shown[name] = plan_object(load, LETTERS if name == "dead" else target.rows_are)
     return {"target": type(target).__name__.removesuffix("Target").lower(), **shown}
-
-
-def _rows(target: TableTarget) -> str:
-    if target.letters:
-        return _LETTERS
-    only = target.changes is Changelog.INSERT_ONLY
-    return "the rows of the epoch" if only else f"the last change of each key of the epoch ({target.changes})"
 
 
 def _reading(plan: StreamPlan) -> Iterator[str]:
@@ -146,47 +126,24 @@ def _lookup(lookup: LookupPlan) -> str:
     return statement(Execute(purpose, lookup.query))
 
 
-def _targets(plan: StreamPlan) -> tuple[TargetPlan, ...]:
-    return plan.targets if plan.letters is None else (*plan.targets, plan.letters)
-
-
 def _target(target: TargetPlan, plan: StreamPlan) -> Iterator[str]:
-    if isinstance(target, TableTarget):
-        yield from _table(target, plan)
-    elif isinstance(target, FilesTarget):
-        parts = f", partitioned by {', '.join(target.partition_by)}" if target.partition_by else ""
-        yield comment(f"{plan.name}: {target.format} files into {target.name} {columns_text(target.columns)}{parts}")
-    else:
-        key = f", key {', '.join(target.key)}" if target.key else ""
-        what = "dead letters" if target.letters else f"{target.format} messages"
-        if target.changes is not Changelog.INSERT_ONLY:
-            what = f"{what} of the last change of each key ({target.changes}), without a value where it goes,"
-        told = f"{plan.name}: {what} into {target.name} {columns_text(target.columns)}{key}"
-        yield comment(told, _commit(target))
+    columns = "" if target.loads else f" {columns_text(target.columns)}"
+    written = f"{plan.name}: {target.content} into {target.name}{columns}{target.details}"
+    yield comment(*filter(None, (written, target.commit)))
+    for purpose, statements in target.setup.items():
+        yield from _once(purpose, statements)
+    if target.loads:
+        yield from _transaction(target)
 
 
-def _commit(target: TopicTarget) -> str:
-    """What is in one transaction of a topic."""
-    if not target.transactions:
-        return "without transactions"
-    beside = ["the positions of the sources"] if target.positions else []
-    beside += [f"dead letters into {target.dead_topic}"] if target.dead_topic else []
-    return f"one transaction for each epoch{', with ' if beside else ''}{' and '.join(beside)}"
-
-
-def _table(target: TableTarget, plan: StreamPlan) -> Iterator[str]:
-    """What is done once, and then the transaction of an epoch."""
-    what = "dead letters" if target.letters else target.load.mode
-    yield comment(f"{plan.name}: {what} into {target.name}, one commit for each epoch")
-    yield from _once("keep positions", target.positions.ensure if target.positions is not None else ())
-    yield from _once("make the table, where it is missing", target.create)
-    yield from _once("make the table of dead letters, where it is missing", target.create_dead)
-    loads = (target.load,) if target.dead is None else (target.load, target.dead)
-    yield from (statement(step) for load in loads for step in load.prepare)
+def _transaction(target: TargetPlan) -> Iterator[str]:
+    """The transaction of an epoch, with what comes before it."""
+    loads = {name: target.loads[name] for name in ("load", "dead") if name in target.loads}
+    yield from (statement(step) for load in loads.values() for step in load.prepare)
     yield "BEGIN;"
-    yield from _positions(target.positions) if target.positions is not None else ()
-    yield from steps_sql(target.load.steps, _rows(target))
-    yield from steps_sql(target.dead.steps, _LETTERS) if target.dead is not None else ()
+    yield from _positions(target.position_sql) if target.position_sql is not None else ()
+    for name, load in loads.items():
+        yield from steps_sql(load.steps, LETTERS if name == "dead" else target.rows_are)
     yield "COMMIT;"
 
 

@@ -17,8 +17,8 @@ from flowc.catalog import TableName
 from flowc.runtime.contracts.database import Database
 from flowc.runtime.contracts.epoch import Epoch, Intent, Range
 from flowc.runtime.contracts.target import Fenced
-from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.runtime.systems import open_database
+from flowc.runtime.systems.shared.target import DatabaseWriter
 from tests.commands import Inside
 from tests.stores import KINDS, Store, address
 from tests.streams.test_loop_epochs import _ROWS, _plan

@@ -22,10 +22,10 @@ from flowc.runtime.formats.json.decode import JsonDecoder
 from flowc.runtime.streams.alignment import Alignment
 from flowc.runtime.streams.compute import Compute
 from flowc.runtime.streams.decoding import Decoding
+from flowc.runtime.streams.memorytarget import Kept
 from flowc.runtime.streams.reader import SourceReader
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.state.memory import MemoryStore
-from flowc.runtime.streams.targets.memory import Kept
 from flowc.runtime.systems.kafka.source import KafkaSource
 from flowc.stream import MAX_BYTES, BatchLimits, StreamPlan, WatermarkPlan
 from tests.extended import examples

@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from flowc.nodes import KIND, REMOVALS, Change, Changelog
 from flowc.runtime.contracts.changes import net
 from flowc.runtime.contracts.database import Database
-from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.runtime.systems import open_database
 from flowc.runtime.systems.delta.target import DeltaWriter
 from flowc.runtime.systems.kafka.target import KafkaWriter
+from flowc.runtime.systems.shared.target import DatabaseWriter
 from flowc.stream import TableTarget, TopicTarget
 from tests import topics
 from tests.model.histories import BUDGET, EXAMPLES

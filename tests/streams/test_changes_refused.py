@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from flowc.catalog import Column, Table, TableName
-from flowc.compiler.ir import Apply, FilesOutput, OtherOutput, Output
+from flowc.compiler.ir import Apply, ConnectorOutput, FilesOutput, Output
 from flowc.compiler.loads.changes import takes
 from flowc.errors import DataError, UsageError
 from flowc.nodes import ABSENT, KIND, ROW, Change, Changelog, NodePlan
@@ -30,9 +30,9 @@ from flowc.runtime.streams.operators.contract import Emitted
 from flowc.runtime.streams.origins import Origin
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.state.store import DatabaseStore
-from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.runtime.systems import open_database
 from flowc.runtime.systems.kafka.target import KafkaWriter
+from flowc.runtime.systems.shared.target import DatabaseWriter
 from flowc.stream import FilesTarget, StreamPlan, TableTarget, TopicTarget
 from flowc.types import BIGINT, TEXT
 from tests import topics
@@ -46,7 +46,7 @@ FILES = FilesOutput("out", "kept", "jsonl", {}, (), SPAN)
 REFUSED: list[tuple[Apply | Output, Changelog, str]] = [
     (FILES, UPSERT, "this stream replaces and removes rows; `kept`, a folder of files, can only append"),
     (FILES, RETRACT, "this stream takes rows back; `kept`, a folder of files, can only append"),
-    (OtherOutput("q", "rabbitmq", SPAN), UPSERT, "`rabbitmq` can only append"),
+    (ConnectorOutput("q", "rabbitmq", SPAN), UPSERT, "`rabbitmq` can only append"),
     (topic("t", ()), UPSERT, "topic `t` has no `key` to find them by"),
     (topic("t"), PARTIAL, "the last message of a key in topic `t`"),
     (topic("t", ("id",)), UPSERT, "replace each other by `id`, `part`, and those of topic `t` by `id`"),

@@ -24,10 +24,10 @@ from flowc.runtime.streams.graph.graph import Build
 from flowc.runtime.streams.operators.contract import Emitted, Operator, Stateless
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.state.store import DatabaseStore
-from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.runtime.systems import open_database
 from flowc.runtime.systems.delta.target import DeltaWriter
 from flowc.runtime.systems.kafka.target import KafkaWriter
+from flowc.runtime.systems.shared.target import DatabaseWriter
 from flowc.stream import StreamPlan, TableTarget
 from flowc.types import BIGINT
 from tests import topics

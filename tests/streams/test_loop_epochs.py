@@ -20,8 +20,8 @@ from flowc.runtime.contracts.target import Fenced
 from flowc.runtime.streams.compute import Compute
 from flowc.runtime.streams.decoding import Decoding
 from flowc.runtime.streams.run import StreamRun
-from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.runtime.systems import open_database
+from flowc.runtime.systems.shared.target import DatabaseWriter
 from flowc.source import SourceFile, Span
 from flowc.stream import StreamPlan
 from flowc.types import BIGINT

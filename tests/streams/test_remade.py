@@ -25,9 +25,9 @@ from flowc.runtime.contracts.epoch import Partition, Range
 from flowc.runtime.contracts.source import Polled
 from flowc.runtime.contracts.state import Checkpoint
 from flowc.runtime.streams import replay
+from flowc.runtime.streams.memorytarget import Kept
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.state.memory import Memory, MemoryStore
-from flowc.runtime.streams.targets.memory import Kept
 from flowc.runtime.streams.trail import NEVER, Trail, places_before
 from flowc.runtime.streams.watermark import WHOLE
 from flowc.stream import StreamPlan

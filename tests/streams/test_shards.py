@@ -16,8 +16,8 @@ from flowc.runtime.contracts.opening import Opened, Opening
 from flowc.runtime.streams.reader import SourceReader
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.state.store import DatabaseStore
-from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.runtime.systems import open_database
+from flowc.runtime.systems.shared.target import DatabaseWriter
 from flowc.service.daemon.careful import Careful
 from flowc.service.daemon.stats import InHand
 from flowc.service.daemon.suspects import Care

@@ -23,8 +23,8 @@ from flowc.runtime.streams.lookups import Lookups, Version, Versions
 from flowc.runtime.streams.origins import fail
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.state.store import DatabaseStore
-from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.runtime.systems import open_database
+from flowc.runtime.systems.shared.target import DatabaseWriter
 from flowc.service.streams.run import planned
 from flowc.service.streams.sources import decoding_of
 from flowc.service.testing.messages import Feed

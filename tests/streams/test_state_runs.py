@@ -24,8 +24,8 @@ from flowc.runtime.streams.compute import Compute
 from flowc.runtime.streams.decoding import Decoding
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.state.store import DatabaseStore
-from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.runtime.systems import open_database
+from flowc.runtime.systems.shared.target import DatabaseWriter
 from flowc.source import SourceFile, Span
 from flowc.stream import StreamPlan, TableTarget, WatermarkPlan
 from flowc.types import BIGINT

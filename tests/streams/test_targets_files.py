@@ -25,8 +25,9 @@ import pytest
 
 from flowc.catalog import Column
 from flowc.compiler.ir import FilesOutput
-from flowc.compiler.streamplan.filetargets import files_target
+from flowc.compiler.systems.files.target import plan_target
 from flowc.errors import DataError, EngineError, UsageError
+from flowc.nodes import Changelog
 from flowc.runtime.arrow import arrow_schema
 from flowc.runtime.contracts.target import Fenced, Publishing
 from flowc.runtime.formats.encoding import TextFile
@@ -45,7 +46,7 @@ SPAN = Span(SourceFile("s.yaml", ""), 0, 0)
 
 def _plan(columns: tuple[Column, ...] = COLUMNS, form: str = "jsonl", **more: Any) -> FilesTarget:
     options: dict[str, Any] = {"write": {}, "partition_by": (), **more}
-    return files_target(FilesOutput("out", "rows", form, span=SPAN, **options), columns, "s")
+    return plan_target(FilesOutput("out", "rows", form, span=SPAN, **options), columns, "s", Changelog.INSERT_ONLY)
 
 
 def _files(folder: Path) -> list[Path]:

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pytest
 
 from flowc.compiler.ir import FilesOutput
-from flowc.compiler.streamplan.filetargets import files_target
+from flowc.compiler.systems.files.target import plan_target
+from flowc.nodes import Changelog
 from flowc.runtime.arrow import arrow_schema
 from flowc.runtime.systems.files.formats import maker
 from tests.streams.test_targets_files import COLUMNS, SPAN
@@ -26,7 +27,7 @@ def test_a_file_on_a_full_disk_is_let_go_without_a_word(
     form: str, how: str, count: int, capfd: pytest.CaptureFixture[str]
 ) -> None:
     output = FilesOutput("out", "rows", form, span=SPAN, write={"compression": how}, partition_by=())
-    plan = files_target(output, COLUMNS, "s")
+    plan = plan_target(output, COLUMNS, "s", Changelog.INSERT_ONLY)
     file = maker(plan, COLUMNS)(Path("/dev/full"))
     rows = pa.table({"id": list(range(count)), "name": [os.urandom(3000).hex() for _ in range(count)]})
     with suppress(OSError):  # or at its end, where what is written waits in memory

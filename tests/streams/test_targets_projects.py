@@ -13,8 +13,9 @@ from deltalake import DeltaTable
 
 from flowc.catalog import Column
 from flowc.compiler.ir import FilesOutput
-from flowc.compiler.streamplan.filetargets import files_target
+from flowc.compiler.systems.files.target import plan_target
 from flowc.errors import EngineError, FlowcError
+from flowc.nodes import Changelog
 from flowc.runtime.contracts.epoch import Epoch
 from flowc.runtime.contracts.target import MOVED, Writer
 from flowc.runtime.systems import open_database
@@ -42,7 +43,7 @@ class Place:
     def writer(self, stream: str, was: str = "") -> Any:
         stream, was = (f"{self.prefix}{name}" if name else "" for name in (stream, was))
         if self.kind == "files":
-            plan = files_target(FilesOutput("out", "rows", "jsonl", {}, (), SPAN), COLUMNS, "s")
+            plan = plan_target(FilesOutput("out", "rows", "jsonl", {}, (), SPAN), COLUMNS, "s", Changelog.INSERT_ONLY)
             return FilesWriter(plan, stream, str(self.fformer), was=was)
         if self.kind == "delta":
             return DeltaWriter(delta_plan(), stream, open_database("delta", {"uri": str(self.fformer)}), was)

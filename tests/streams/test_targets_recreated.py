@@ -18,7 +18,7 @@ from flowc.compiler.streamplan.positions import orphan_positions
 from flowc.runtime.contracts.epoch import Epoch, Intent, Range
 from flowc.runtime.contracts.target import PutBack
 from flowc.runtime.streams import run as runs
-from flowc.runtime.streams.targets.database import DatabaseWriter
+from flowc.runtime.systems.shared.target import DatabaseWriter
 from flowc.service.streams.run import StreamReport, assembled, plan_of
 from tests.commands import Inside
 from tests.extended import with_extended

@@ -35,8 +35,8 @@ from flowc.runtime.streams.origins import Origin
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.state.memory import MemoryStore
 from flowc.runtime.streams.state.store import DatabaseStore
-from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.runtime.systems import open_database
+from flowc.runtime.systems.shared.target import DatabaseWriter
 from flowc.stream import StreamPlan, TableTarget, WatermarkPlan
 from tests.stores import KINDS
 from tests.streams import test_state_runs as states

@@ -22,8 +22,8 @@ from flowc.runtime.streams.compute import Compute
 from flowc.runtime.streams.decoding import Decoding
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.state.store import DatabaseStore
-from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.runtime.systems import open_database
+from flowc.runtime.systems.shared.target import DatabaseWriter
 from flowc.stream import StreamPlan
 from tests import topics
 from tests.commands import Inside

@@ -18,7 +18,7 @@ from flowc.runtime.streams.compute import Compute
 from flowc.runtime.streams.decoding import Decoding
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.state.store import DatabaseStore
-from flowc.runtime.streams.targets.database import DatabaseWriter
+from flowc.runtime.systems.shared.target import DatabaseWriter
 from flowc.service.daemon import watch as watching
 from flowc.service.daemon.watch import Watch
 from flowc.stream import TableTarget

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-from flowc.compiler.ir import FilesOutput, Ir
+from flowc.compiler.front.streamkinds import is_folder
+from flowc.compiler.ir import Ir
 from flowc.compiler.lineage.columns import column_flows
 from flowc.compiler.lineage.flows import ColumnFlow, Dataset, Flow, Graph, Writer
 from flowc.compiler.lineage.writes import dataset, flows_of, writes_of
@@ -29,7 +30,7 @@ def graph(ir: Ir, *, columns: bool = False) -> Graph:
 def _within_folders(graph: Graph, ir: Ir) -> Graph:
     """The graph, in which files read of a folder that a stream writes are that folder."""
     outputs = (output for stream in ir.streams for output in stream.outputs)
-    folders = {Dataset(o.connection, o.path) for o in outputs if isinstance(o, FilesOutput)}
+    folders = {Dataset(output.connection, output.address) for output in outputs if is_folder(output.kind)}
 
     def settled(place: Dataset) -> Dataset:
         above = (Dataset(place.connection, str(folder)) for folder in PurePosixPath(place.name).parents)

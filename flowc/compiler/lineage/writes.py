@@ -11,18 +11,7 @@ from sqlglot.errors import SqlglotError
 
 from flowc.catalog import Table, TableName
 from flowc.compiler.dialects import DIALECTS, RUNNER
-from flowc.compiler.ir import (
-    Apply,
-    FilesOutput,
-    Ir,
-    Lookup,
-    OtherOutput,
-    Source,
-    Sql,
-    Stream,
-    Target,
-    TopicOutput,
-)
+from flowc.compiler.ir import Apply, Ir, Lookup, Output, Source, Sql, Stream, Target
 from flowc.compiler.lineage.flows import Dataset, Flow, Writer
 from flowc.compiler.tables.letters import letters_place
 
@@ -81,11 +70,11 @@ def _of_stream(stream: Stream) -> Iterator[Write]:
         writer = Writer(stream.name, _place(apply.target), apply.mode, stream=True)
         yield Write(writer, node, inputs, apply.target.connection, apply.target.table, lookups=names)
     for output in stream.outputs:
-        if not isinstance(output, OtherOutput):
+        if output.address:
             writer = Writer(stream.name, _place(output), "append", stream=True)
             yield Write(writer, node, inputs, output.connection, lookups=names)
     letters = letters_place(stream) if stream.sets_aside else None
-    if letters is not None and not isinstance(letters, OtherOutput):
+    if letters is not None and (isinstance(letters, Target) or letters.address):
         writer = Writer(stream.name, _place(letters), "dead letters", stream=True)
         yield Write(writer, None, stream.sources, letters.connection)
 
@@ -98,10 +87,10 @@ def _of_lookup(lookup: Lookup) -> Source:
     )  # fmt: skip
 
 
-def _place(place: Target | FilesOutput | TopicOutput) -> Dataset:
+def _place(place: Target | Output) -> Dataset:
     if isinstance(place, Target):
         return dataset(place.connection, place.kind, place.name)
-    return Dataset(place.connection, place.topic if isinstance(place, TopicOutput) else place.path)
+    return Dataset(place.connection, place.address)
 
 
 def _connection(apply: Apply, node: Sql | Source) -> str:

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from flowc.catalog import Column
-from flowc.compiler.ir import Apply, FilesOutput, Output, TopicOutput
+from flowc.compiler.front.streamkinds import target_kind
+from flowc.compiler.ir import Apply, Output
 from flowc.compiler.loads.load import Load
 from flowc.compiler.loads.statements import delete_keys, update_from
 from flowc.compiler.quote import ident, idents, qualified
@@ -81,7 +82,7 @@ def _table(apply: Apply) -> tuple[str, str] | None:
 
 
 def _place(output: Output) -> tuple[str, str] | None:
-    if not isinstance(output, TopicOutput):
+    if not output.address or "key" not in target_kind(output.kind).options:
         return f"{_named(output)} can only append", _MERGE
     if not output.key:
         return f"{_named(output)} has no `key` to find them by", "name the columns that tell rows apart under `key`"
@@ -89,15 +90,11 @@ def _place(output: Output) -> tuple[str, str] | None:
 
 
 def _keys(target: Apply | Output) -> tuple[str, ...]:
-    return target.keys if isinstance(target, Apply) else target.key if isinstance(target, TopicOutput) else ()
+    return target.keys if isinstance(target, Apply) else target.key
 
 
 def _named(target: Apply | Output) -> str:
-    if isinstance(target, Apply):
-        return f"`{target.target.name}`"
-    if isinstance(target, TopicOutput):
-        return f"topic `{target.topic}`"
-    return f"`{target.path}`, a folder of files," if isinstance(target, FilesOutput) else f"`{target.kind}`"
+    return f"`{target.target.name}`" if isinstance(target, Apply) else str(target)
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -12,7 +12,7 @@ from sqlglot import exp
 from flowc.catalog import Column, TableName
 from flowc.compiler.changelog import NO_KEYS, WIDE, reopens
 from flowc.compiler.dialects import RUNNER
-from flowc.compiler.ir import Apply, IntervalJoin, Node, Origin, Output, Placed, Sql, TopicOutput
+from flowc.compiler.ir import Apply, IntervalJoin, Node, Origin, Output, Placed, Sql
 from flowc.compiler.loads.changes import CODE, takes
 from flowc.compiler.lowering.functioncalls import called
 from flowc.compiler.lowering.streamquery import hidden_text, inferred
@@ -118,7 +118,7 @@ def outer_of(part: SqlTree, last: Sql, nodes: Sequence[Node], reporter: Reporter
 def check_replaced(outer: Outer | None, targets: Sequence[Apply | Output], reporter: Reporter) -> None:
     """Whether targets find the row without a partner by the keys of the pair that replaces it: both have one side."""
     for target in targets if outer is not None else ():
-        keys = target.keys if isinstance(target, Apply) else target.key if isinstance(target, TopicOutput) else ()
+        keys = target.keys if isinstance(target, Apply) else target.key
         refusal, span = takes(target, Changelog.UPSERT, keys), target.span
         if refusal is not None:
             reporter.error(CODE, refusal.message, span, helps=(refusal.help,))

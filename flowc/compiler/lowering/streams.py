@@ -17,7 +17,7 @@ from flowc.compiler.dialects import OWN, RUNNER
 from flowc.compiler.front.spec import SourceColumn
 from flowc.compiler.front.streamkinds import source_kind
 from flowc.compiler.front.streamspec import StreamSpec
-from flowc.compiler.ir import Apply, Lookup, Output, Source, Sql, Stream, TopicOutput
+from flowc.compiler.ir import Apply, Lookup, Output, Source, Sql, Stream
 from flowc.compiler.loads.changes import CODE, takes
 from flowc.compiler.loads.load import find_column
 from flowc.compiler.lowering.asking import note_query
@@ -289,7 +289,7 @@ def _check_changes(found: Sql | None, targets: Sequence[Apply | Output], reporte
     if placed is None or not placed.key:
         return
     for target in targets:
-        keyed = target.keys if isinstance(target, Apply) else isinstance(target, TopicOutput) and target.key
+        keyed = target.keys if isinstance(target, Apply) else target.key
         refusal = takes(target, Changelog.UPSERT, placed.key, placed.follows, placed.alike) if keyed else None
         if refusal is not None:
             reporter.error(CODE, refusal.message, target.span, helps=(refusal.help,))

@@ -8,7 +8,7 @@ from flowc.catalog import Column
 from flowc.compiler.checked import CheckedStream, CheckedStreamTarget
 from flowc.compiler.front.spec import Name
 from flowc.compiler.front.streamkinds import target_kind
-from flowc.compiler.ir import Apply, FilesOutput, OtherOutput, Output, Source, Sql, Target, TopicOutput
+from flowc.compiler.ir import Apply, ConnectorOutput, FilesOutput, Output, Source, Sql, Target, TopicOutput
 from flowc.compiler.loads.desired import declared_table
 from flowc.compiler.lowering.context import Lowering
 from flowc.compiler.sql.streams.windowcalls import END, SESSION, START
@@ -52,7 +52,7 @@ def dead_letter(stream: CheckedStream) -> Target | Output | None:
     if topic is not None and writes == "topic":
         return TopicOutput(connection, topic.value, "raw", (), letters.spec.span)
     if letters.spec.table is None or writes != "table":
-        return OtherOutput(connection, kind, letters.spec.span)
+        return ConnectorOutput(connection, kind, letters.spec.span)
     return Target(connection, kind, letters.table, None) if letters.table is not None else None
 
 
@@ -121,4 +121,7 @@ def _output(target: CheckedStreamTarget) -> Output:
         )
     if writes == "topic" and topic is not None:
         return TopicOutput(connection, topic.value, form or "json", _texts(spec.key), target.span)
-    return OtherOutput(connection, kind, target.span)
+    if writes is None:
+        return ConnectorOutput(connection, kind, target.span)
+    address = next((spec.addresses[key].value for key in target_kind(kind).addresses if key in spec.addresses), "")
+    return ConnectorOutput(connection, kind, target.span, address, form or "json", _texts(spec.key), spec.write)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from flowc.compiler.changelog import remembering
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.front.streamkinds import noun, target_kind
-from flowc.compiler.ir import Apply, FilesOutput, OtherOutput, Output, Stream
+from flowc.compiler.ir import Apply, Output, Stream
 from flowc.compiler.migrate.pipelines import applied_pipeline, compare_pipelines
 from flowc.migration import AppliedPipeline, PipelineChange, StreamOutput, TableChanges
 
@@ -24,7 +24,7 @@ def outputs_of(stream: Stream) -> Iterator[StreamOutput]:
     """What a stream writes that is no table, and what is promised of it."""
     begins = "" if stream.applies else _begins(stream.start)
     for output in stream.outputs:
-        if not isinstance(output, OtherOutput):
+        if output.address:
             what, kept = f"{output.format} {noun(output.kind)}", target_kind(output.kind).promised(stream.delivery)
             yield StreamOutput(stream.name, _place(output), what, kept, begins)
 
@@ -34,9 +34,7 @@ def _begins(start: str | None) -> str:
 
 
 def _place(output: Output) -> str:
-    if isinstance(output, OtherOutput):
-        return output.connection
-    return f"{output.connection}:{output.path if isinstance(output, FilesOutput) else output.topic}"
+    return f"{output.connection}:{output.address}" if output.address else output.connection
 
 
 def applied_stream(stream: Stream, apply: Apply) -> AppliedPipeline:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flowc.compiler.checked import CheckedSpec
-from flowc.compiler.ir import Apply, Dedupe, Ir, Stream, TopicOutput
+from flowc.compiler.front.streamkinds import target_kind
+from flowc.compiler.ir import Apply, Dedupe, Ir, Stream
 from flowc.diagnostics import Note, Reporter
 from flowc.source import Span
 
@@ -27,8 +28,8 @@ def _doubtful(checked: CheckedSpec, ir: Ir | None) -> Iterator[tuple[Topic, tupl
     for stream in ir.streams if ir is not None else ():
         delivery = checked.project.streams[stream.name].delivery
         if delivery is not None and stream.delivery == "at_least_once":
-            topics = (output for output in stream.outputs if isinstance(output, TopicOutput))
-            yield from (((topic.connection, topic.topic), (stream.name, delivery.span)) for topic in topics)
+            topics = (output for output in stream.outputs if target_kind(output.kind).transactions)
+            yield from (((topic.connection, topic.address), (stream.name, delivery.span)) for topic in topics)
 
 
 def _topics(stream: Stream) -> Iterator[Topic]:

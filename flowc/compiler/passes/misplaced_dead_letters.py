@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from flowc.compiler.checked import CheckedSpec
-from flowc.compiler.ir import Ir, Stream, TopicOutput
+from flowc.compiler.ir import Ir, Output, Stream, Target
 from flowc.compiler.passes.writers import DEAD_LETTERS, TableWriter, letters_span, shared_tables
 from flowc.diagnostics import Note, Reporter
 from flowc.source import Span
@@ -21,9 +21,9 @@ def misplaced_dead_letters(checked: CheckedSpec, ir: Ir | None, reporter: Report
         for letters in (writer for writer in shared if writer.mode == DEAD_LETTERS):
             _check_table(letters, others, reporter)
     for stream in ir.streams if ir is not None else ():
-        if stream.sets_aside and isinstance(stream.dead_letter, TopicOutput):
-            span = letters_span(checked.project.streams[stream.name])
-            _check_topic(stream, stream.dead_letter, span, reporter)
+        place = stream.dead_letter
+        if stream.sets_aside and place is not None and not isinstance(place, Target):
+            _check_topic(stream, place, letters_span(checked.project.streams[stream.name]), reporter)
 
 
 def _check_table(letters: TableWriter, others: Sequence[TableWriter], reporter: Reporter) -> None:
@@ -40,10 +40,10 @@ def _written(writer: TableWriter) -> tuple[Note, ...]:
     return (Note(f"{writer} writes its rows here", writer.span),)
 
 
-def _check_topic(stream: Stream, letters: TopicOutput, span: Span, reporter: Reporter) -> None:
+def _check_topic(stream: Stream, letters: Output, span: Span, reporter: Reporter) -> None:
     for place, what in _topics(stream):
-        if place == (letters.connection, letters.topic):
-            message = f"dead letters of stream `{stream.name}` would go into `{letters.topic}`, {what}"
+        if letters.address and place == (letters.connection, letters.address):
+            message = f"dead letters of stream `{stream.name}` would go into `{letters.address}`, {what}"
             reporter.error(CODE, message, span, helps=_HELPS)
             return
 
@@ -52,5 +52,4 @@ def _topics(stream: Stream) -> Iterator[tuple[tuple[str, str], str]]:
     for source in stream.sources:
         yield (source.connection, source.path or ""), "which it reads: it would never end"
     for output in stream.outputs:
-        if isinstance(output, TopicOutput):
-            yield (output.connection, output.topic), "among its rows"
+        yield (output.connection, output.address), "among its rows"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from sqlglot import exp
 
 from flowc.compiler.checked import CheckedSpec
-from flowc.compiler.ir import IntervalJoin, Ir, Running, Sql, Stream, TopicOutput, Window
+from flowc.compiler.ir import IntervalJoin, Ir, Running, Sql, Stream, Window
 from flowc.compiler.passes.writers import keys_span
 from flowc.compiler.sql.text.sqltext import parse_query
 from flowc.diagnostics import Reporter
@@ -40,8 +40,7 @@ def _keys(stream: Stream) -> Iterator[tuple[str, Span]]:
         if apply.mode == "merge":
             yield from ((key, apply.roles.get(("key", key), keys_span(apply))) for key in apply.keys)
     for output in stream.outputs:
-        if isinstance(output, TopicOutput):
-            yield from ((key, output.span) for key in output.key)
+        yield from ((key, output.span) for key in output.key)
 
 
 def _made_of(key: str, node: Sql) -> set[str]:

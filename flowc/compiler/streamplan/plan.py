@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from flowc.catalog import Column
 from flowc.compiler.changelog import remembering, traits
@@ -15,7 +14,7 @@ from flowc.compiler.streamplan.state import EMBEDDED, Owner, plan_state, state_p
 from flowc.compiler.streamplan.targets import LiveTableOf, stream_targets, unseen
 from flowc.errors import UsageError
 from flowc.nodes import Changelog, Traits
-from flowc.stream import LookupPlan, SourcePlan, StreamPlan, TargetPlan, TopicTarget
+from flowc.stream import LookupPlan, SourcePlan, StreamPlan
 from flowc.types import Kind
 
 
@@ -51,9 +50,10 @@ def plan_stream(
         key=written.key if key is None else key, follows=placed.follows, alike=placed.alike,
     )  # fmt: skip
     if len(targets) == 1 and letters is None and not remembers and state[0] is None:
-        targets = (_remembering(targets[0], sources),)
-    targets = tuple(_delivered(target, stream.delivery) for target in targets)
-    letters = letters and _delivered(letters, stream.delivery)
+        places = {source.name: (source.connection, source.address) for source in sources}
+        targets = (targets[0].with_positions(places),)
+    targets = tuple(target.with_delivery(stream.delivery) for target in targets)
+    letters = letters and letters.with_delivery(stream.delivery)
     all_targets = targets if letters is None else (*targets, letters)
     kept = plan_state(owner, all_targets, *state, remembers=remembers, sources=sources)
     if kept is not None or stream.parallelism == 1:
@@ -88,19 +88,6 @@ def _lookups(stream: Stream) -> tuple[LookupPlan, ...]:
             message = f"the columns of lookup `{each.name}` of stream `{stream.name}` are not known"
             raise UsageError(message, code="unknown-source-columns", help="declare the table, or connect to it")
     return tuple(LookupPlan(e.name, e.connection, e.query, e.columns or (), e.refresh) for e in stream.lookups)
-
-
-def _remembering(target: TargetPlan, sources: tuple[SourcePlan, ...]) -> TargetPlan:
-    """The only target; a topic in the cluster of all sources keeps their positions, so that nothing else is needed."""
-    topics = {source.address for source in sources}
-    near = all(source.connection == target.connection for source in sources)
-    if not (isinstance(target, TopicTarget) and near and len(topics - {target.topic}) == len(sources)):
-        return target
-    return replace(target, positions=tuple((source.name, source.address) for source in sources))
-
-
-def _delivered(target: TargetPlan, delivery: str) -> TargetPlan:
-    return replace(target, transactions=delivery == "exactly_once") if isinstance(target, TopicTarget) else target
 
 
 def _source(source: Source, stream: Stream) -> SourcePlan:

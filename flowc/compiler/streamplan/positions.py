@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from flowc.catalog import Column, TableName
 from flowc.compiler.dialect import Dialect
@@ -11,7 +10,7 @@ from flowc.compiler.loads.lifetimes import TABLE_ID, identity
 from flowc.compiler.quote import ident, idents, table, text
 from flowc.compiler.tables.state import PROJECT_COLUMN, ensure_state
 from flowc.loadplan import PROJECT
-from flowc.stream import PositionSql, TableTarget, TargetPlan
+from flowc.stream import PositionSql, TargetPlan
 from flowc.types import BIGINT, TEXT
 
 POSITIONS = "positions"
@@ -112,9 +111,7 @@ def counted(target: TargetPlan) -> TargetPlan:
 
     So a worker that was overtaken is fenced even where it finds the position that it left, behind a rewind.
     """
-    if not isinstance(target, TableTarget) or target.positions is None:
-        return target
-    return replace(target, positions=replace(target.positions, later=f" AND {ident('epoch')} < {{epoch}}"))
+    return target.with_epoch_order(f" AND {ident('epoch')} < {{epoch}}")
 
 
 def hold_positions(project: str, stream: str, dialect: Dialect) -> str:

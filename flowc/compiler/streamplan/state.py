@@ -14,7 +14,7 @@ from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.quote import ident, idents, table, text
 from flowc.compiler.tables.state import PROJECT_COLUMN, ensure_state
 from flowc.loadplan import PROJECT
-from flowc.stream import SourcePlan, StatePlan, StateSql, TableTarget, TargetPlan
+from flowc.stream import SourcePlan, StatePlan, StateSql, TargetPlan
 from flowc.types import BIGINT, TEXT, DataType, Kind
 
 
@@ -87,9 +87,10 @@ def plan_state(
     if state_reason(targets, remembers=remembers, sources=sources) is None:
         return None
     only = targets[0] if len(targets) == 1 else None
-    if connection is None and not remembers and isinstance(only, TableTarget) and only.keeps_positions:
-        connection, kind = only.connection, only.kind
-    shared = connection is not None and isinstance(only, TableTarget) and only.connection == connection
+    database = only if only is not None and only.position_sql is not None else None
+    if connection is None and not remembers and database is not None:
+        connection, kind = database.connection, database.kind
+    shared = connection is not None and database is not None and database.connection == connection
     plan = state_plan(stream, connection, kind, shared=shared)
     # Only projects of one folder share its file: what one of another name has left there is rather this one's.
     return replace(plan, sql=replace(plan.sql, strangers=_strangers(stream))) if connection is None else plan

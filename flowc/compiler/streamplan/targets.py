@@ -6,29 +6,36 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from importlib import import_module
+from types import ModuleType
+from typing import cast
 
 from flowc.catalog import Column, Table
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.dialects import DIALECTS
-from flowc.compiler.ir import Apply, FilesOutput, OtherOutput, Output, Stream, Target, TopicOutput
+from flowc.compiler.ir import Apply, Output, Stream, Target
 from flowc.compiler.loads.attach import table_to_be
 from flowc.compiler.loads.changes import CODE, Refusal, takes
 from flowc.compiler.loads.lifetimes import column_types
 from flowc.compiler.loads.load import finder
 from flowc.compiler.loads.shape import target_table
 from flowc.compiler.loads.sqlplan import plan_load
-from flowc.compiler.streamplan.filetargets import files_target
 from flowc.compiler.streamplan.positions import position_sql
 from flowc.compiler.tables.ddl import create_schema, create_table
 from flowc.compiler.tables.letters import letters_place
 from flowc.errors import UsageError
 from flowc.loadplan import LoadPlan
 from flowc.nodes import ABSENT, KIND, Changelog
-from flowc.stream import DEAD_LETTER, TableTarget, TargetPlan, TopicTarget
-from flowc.types import UNKNOWN, Kind
+from flowc.stream import DEAD_LETTER, TableTarget, TargetPlan
+from flowc.targets import TARGETS
+from flowc.types import UNKNOWN
 
 LiveTableOf = Callable[[Target], Table | None]
 """The table of a target as it is now, None where there is none, or where nobody has looked."""
+PlanTarget = Callable[[Output, tuple[Column, ...], str, Changelog], TargetPlan]
+"""Plans an output for rows of some columns, of a stream by its name. Raises UsageError for what cannot be written."""
+PlanLetters = Callable[[Output], TargetPlan]
+"""Plans an output that takes dead letters."""
 _ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 """Nothing that a stream's load writes depends on the time of the load."""
 
@@ -63,12 +70,14 @@ def stream_targets(
     others = [_other(output, columns, stream, changes) for output in stream.outputs]
     targets: list[TargetPlan] = [*tables, *others]
     _demand_different(targets, stream.name)
+    if wanted is None:
+        return tuple(targets), None
+    alone = _letters_alone(wanted, stream, live)
     for number, target in enumerate(targets):
-        joined = _with_letters(target, wanted, stream, live) if wanted is not None else None
-        if joined is not None:
+        if (joined := target.with_letters(alone)) is not None:
             targets[number] = joined
             return tuple(targets), None
-    return tuple(targets), None if wanted is None else _letters_alone(wanted, stream, live)
+    return tuple(targets), alone
 
 
 def _demand_changes(
@@ -108,25 +117,14 @@ def _letters(stream: Stream) -> Target | Output:
     raise UsageError(message, code="missing-key", help="say where they go: `dead_letter: {topic: …}`")
 
 
-def _with_letters(target: TargetPlan, wanted: Target | Output, stream: Stream, live: LiveTableOf) -> TargetPlan | None:
-    """The target with the dead letters in its own transactions, None where it cannot take them."""
-    if isinstance(target, TopicTarget) and isinstance(wanted, TopicOutput):
-        return replace(target, dead_topic=wanted.topic) if target.connection == wanted.connection else None
-    if not isinstance(target, TableTarget) or not isinstance(wanted, Target):
-        return None
-    if target.positions is None or target.connection != wanted.connection:
-        return None
-    dead = table_target(_letters_apply(wanted, stream), DEAD_LETTER, stream, live(wanted))
-    return replace(target, dead=dead.load, create_dead=dead.create)
-
-
 def _letters_alone(wanted: Target | Output, stream: Stream, live: LiveTableOf) -> TargetPlan:
-    if isinstance(wanted, TopicOutput):
-        return _letters_topic(wanted)
     if isinstance(wanted, Target):
         made = table_target(_letters_apply(wanted, stream), DEAD_LETTER, stream, live(wanted))
         return replace(made, letters=True)
-    raise _not_yet(wanted, stream)
+    plan_letters: PlanLetters | None = getattr(_room(wanted, stream), "plan_letters", None)
+    if plan_letters is None:
+        raise _not_yet(wanted, stream)
+    return plan_letters(wanted)
 
 
 def _letters_apply(target: Target, stream: Stream) -> Apply:
@@ -140,14 +138,18 @@ def _letters_apply(target: Target, stream: Stream) -> Apply:
 
 
 def _other(output: Output, columns: tuple[Column, ...], stream: Stream, changes: Changelog) -> TargetPlan:
-    if isinstance(output, FilesOutput):
-        return files_target(output, columns, stream.name)
-    if isinstance(output, TopicOutput):
-        return replace(_topic_target(output, columns, stream.name), changes=changes)
-    raise _not_yet(output, stream)
+    return cast(PlanTarget, _room(output, stream).plan_target)(output, columns, stream.name, changes)
 
 
-def _not_yet(output: FilesOutput | OtherOutput, stream: Stream) -> UsageError:
+def _room(output: Output, stream: Stream) -> ModuleType:
+    """The module that plans outputs of a kind. Raises UsageError where there is none."""
+    room = TARGETS.get(output.kind)
+    if room is None or not output.address:
+        raise _not_yet(output, stream)
+    return import_module(room.plan)
+
+
+def _not_yet(output: Output, stream: Stream) -> UsageError:
     message = f"stream `{stream.name}` cannot run yet: it writes `{output.kind}`"
     return UsageError(message, code="not-runnable-yet", help="streams write tables, Delta tables, files and topics")
 
@@ -238,28 +240,3 @@ def _create(wanted: Table, dialect: Dialect) -> Iterator[str]:
     if schema and dialect.names.schemas:
         yield create_schema(schema, dialect)
     yield from create_table(wanted, dialect)
-
-
-def _topic_target(output: TopicOutput, columns: tuple[Column, ...], stream: str) -> TopicTarget:
-    """A topic with a JSON object for each row of `columns`.
-
-    Raises UsageError for what cannot be written so.
-    """
-    if output.format != "json":
-        message = f"stream `{stream}` cannot write messages of the format `{output.format}` yet"
-        raise UsageError(message, code="not-runnable-yet", help="format: json")
-    names = [column.name for column in columns]
-    for name in output.key:
-        if name not in names:
-            message = f"the output of stream `{stream}` has no column `{name}` for the message key"
-            raise UsageError(message, code="unknown-column", help="name columns of the output under `key`")
-    for column in columns:
-        if column.type.kind is Kind.UNKNOWN:
-            message = f"the type of `{column.name}` in the output of stream `{stream}` is not known"
-            raise UsageError(message, code="unknown-source-columns", help="CAST it in the SQL")
-    return TopicTarget(output.connection, output.topic, output.format, columns, output.key)
-
-
-def _letters_topic(output: TopicOutput) -> TopicTarget:
-    """A topic of dead letters."""
-    return TopicTarget(output.connection, output.topic, "raw", DEAD_LETTER, letters=True)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
 from flowc.errors import FlowcError
 from flowc.runtime.badrows import BadRow
+from flowc.runtime.contracts.database import Database
 from flowc.runtime.contracts.epoch import Epoch, Partition, Range
 from flowc.runtime.contracts.marks import Mark
+from flowc.targets import TargetPlan
 
 MOVED = 1 << 62
 """An epoch, or an offset, that is kept under a name that a stream no longer has: who goes on with it is stopped."""
@@ -100,6 +102,30 @@ class Writer(Protocol):
         """Leaves without making anything durable. May be called twice."""
 
 
+def _nothing(_: str) -> None:
+    return
+
+
+@dataclass(frozen=True, slots=True)
+class TargetOpening:
+    """What a writer is opened with: the plan of its target, the options of its connection, and who writes."""
+
+    plan: TargetPlan
+    stream: str
+    """The name under which the stream keeps what it has written."""
+    options: Mapping[str, object] = field(repr=False)
+    session: Callable[[], Database] = field(repr=False)
+    """The session that writes to the connection, where that is a database. Others use it too."""
+    former: str = ""
+    """The name under which the stream was stored before its project was renamed."""
+    pause: Callable[[str], None] = _nothing
+    """Called with the name of each point between two steps; campaigns of crashes hook in here."""
+
+
+OpenTarget = Callable[[TargetOpening], Writer]
+"""Makes a writer; `Writer.open` connects. Raises UsageError for options that are wrong."""
+
+
 @runtime_checkable
 class Publishing(Writer, Protocol):
     """A target that makes epochs durable between two calls, too, as time passes."""
@@ -124,6 +150,22 @@ def fence_all(writers: Sequence[Writer]) -> None:
     for writer in writers:
         if isinstance(writer, Fencing):
             writer.fence()
+
+
+@runtime_checkable
+class Counting(Writer, Protocol):
+    """A target that tells whether it has rows, whoever wrote them."""
+
+    def has_rows(self) -> bool | None:
+        """Whether it has rows; None where it is gone, or where a worker may not read it."""
+
+
+@runtime_checkable
+class Owned(Writer, Protocol):
+    """A target that tells the streams of one name apart that several projects have."""
+
+    def require_own(self) -> None:
+        """Raises UsageError where what is held is of another project's stream. Looks only."""
 
 
 @runtime_checkable

@@ -13,7 +13,7 @@ from flowc.runtime.contracts.state import Checkpoint, Restored, StateStore
 from flowc.runtime.contracts.target import Fenced, Held, Writer
 from flowc.runtime.streams.behind import check_behind, check_recorded, overtaken, target_names
 from flowc.runtime.streams.loop import Seekable, Standing
-from flowc.runtime.streams.targets.database import DatabaseWriter
+from flowc.runtime.systems.shared.target import DatabaseWriter
 from flowc.stream import StreamPlan
 
 

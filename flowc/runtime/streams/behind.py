@@ -14,8 +14,8 @@ from flowc.errors import EngineError, UsageError
 from flowc.runtime.contracts.marks import Mark, Marks, is_behind, is_forgotten, is_returning
 from flowc.runtime.contracts.state import Restored
 from flowc.runtime.contracts.target import Held, PutBack, Writer
-from flowc.runtime.streams.targets.database import DatabaseWriter
-from flowc.stream import StreamPlan, TargetPlan, TopicTarget
+from flowc.runtime.systems.shared.target import DatabaseWriter
+from flowc.stream import StreamPlan
 
 _log = logging.getLogger("flowc.state")
 
@@ -32,11 +32,7 @@ class Lack:
 
 def target_names(plan: StreamPlan) -> list[str]:
     """The names of all that a stream writes, in the order of its writers."""
-    return [target.name for target in _targets(plan)]
-
-
-def _targets(plan: StreamPlan) -> tuple[TargetPlan, ...]:
-    return (*plan.targets, *(() if plan.letters is None else (plan.letters,)))
+    return [target.name for target in plan.written]
 
 
 def marks_of(plan: StreamPlan, writers: Sequence[Writer]) -> dict[str, Mark]:
@@ -108,9 +104,8 @@ def check_recorded(plan: StreamPlan, restored: Restored, held: Sequence[Held]) -
     Their rows might come twice. Raises EngineError then.
     """
     marks, first = restored.checkpoint.targets or {}, restored.checkpoint.epoch + 1
-    for target, there in zip(_targets(plan), held, strict=False):
-        once = isinstance(target, TopicTarget) and target.transactions
-        if restored.intents and once and is_forgotten(there.mark, marks.get(target.name, Mark())):
+    for target, there in zip(plan.written, held, strict=False):
+        if restored.intents and target.forgets_epochs and is_forgotten(there.mark, marks.get(target.name, Mark())):
             message = (
                 f"`{target.name}` does not record any more whether it holds the epochs from {first} to {restored.last} "
                 f"of stream `{plan.name}`: it has got no rows for longer than the broker keeps offsets "
@@ -126,7 +121,7 @@ def check_recorded(plan: StreamPlan, restored: Restored, held: Sequence[Held]) -
 
 def warn_of_empty(plan: StreamPlan, held: Sequence[Held], writers: Sequence[Writer]) -> None:
     """Says which tables have no rows although the stream has written epochs: a consumer, or somebody, removed them."""
-    for target, there, writer in zip(_targets(plan), held, writers, strict=False):
+    for target, there, writer in zip(plan.written, held, writers, strict=False):
         if (
             there.epoch
             and isinstance(writer, DatabaseWriter)
@@ -162,6 +157,6 @@ def way_on(plan: StreamPlan, lack: Lack) -> str:
             f"`flowc rewind {plan.name} --to current` goes on, and keeps the letters that are there; "
             "`--to earliest` makes all letters again, and writes the rows of all targets again"
         )
-    knows = _targets(plan)[lack.number].keeps_positions
+    knows = plan.written[lack.number].keeps_positions
     place = "--to held`" if knows else "--to earliest`, or to a time before the first row that it lacks,"
     return f"`flowc rewind {plan.name} {place} writes its rows again; `--to current` goes on without them"

@@ -25,11 +25,11 @@ from flowc.runtime.streams.graph.flow import Losses
 from flowc.runtime.streams.graph.graph import Build, Graph
 from flowc.runtime.streams.letters import letters, marked
 from flowc.runtime.streams.lookups import Lookups, Version
-from flowc.runtime.streams.misfits import Spelled, Taken, misfits, taken
+from flowc.runtime.streams.misfits import misfits
 from flowc.runtime.streams.operators.contract import LATE, NO_MESSAGE
 from flowc.runtime.streams.origins import Origin, origins
 from flowc.runtime.streams.watermark import Watermarks
-from flowc.stream import SourcePlan, StreamPlan
+from flowc.stream import RowRules, SourcePlan, StreamPlan
 from flowc.types import Kind
 
 _Bad = Mapping[int, tuple[BadRow, int]]
@@ -65,7 +65,7 @@ class Compute:
     build: Build = built
     graph: Graph = field(init=False)
     watermarks: Watermarks = field(init=False)
-    _takes: tuple[Taken | Spelled, ...] = field(default=(), init=False)
+    _rules: tuple[RowRules, ...] = field(default=(), init=False)
     _telling: threading.Lock = field(default_factory=threading.Lock, init=False)
     """Messages are found bad by the thread that computes and by the one that writes."""
 
@@ -75,7 +75,7 @@ class Compute:
             s.name: schema_of(self.decoders[s.name].schema, s.extras, numbered=s.numbered) for s in self.plan.sources
         }
         self.graph = Graph(self.plan, schemas, self.lookups, self.functions, self.build)
-        self._takes = taken(self.plan.targets) if self.graph.traces else ()
+        self._rules = tuple(target.rules for target in self.plan.targets) if self.graph.traces else ()
 
     def __call__(self, polled: Polled, intent: Intent) -> Epoch:
         """The rows that the messages give; those of bad messages are left out, whole."""
@@ -184,7 +184,7 @@ class Compute:
     def _fitting(self, rows: pa.RecordBatch, bad: Sequence[tuple[BadRow, int]]) -> _Made:
         """The rows that every target takes, of messages of which no row is bad; without the hidden column."""
         messages, rows = rows.columns[-1], rows.select(range(rows.num_columns - 1))
-        unfit = [*misfits(rows, self._takes)]
+        unfit = [*misfits(rows, self._rules)]
         # Of several rows of one message, the first that does not fit is told.
         told = [(row, self.graph.remembers) for row in reversed(_by_message(unfit, messages))]
         return _left(rows, messages, _bad([*told, *bad]))

@@ -13,7 +13,7 @@ from flowc.runtime.contracts.letternotes import BY, JUDGED, LEFT_OUT, TIME, note
 from flowc.runtime.instants import FIRST, LAST, outside
 from flowc.runtime.systems import CONNECTORS
 from flowc.runtime.text.json import TooFar, json_text
-from flowc.stream import DEAD_LETTER, SourcePlan, StreamPlan, TableTarget
+from flowc.stream import DEAD_LETTER, SourcePlan, StreamPlan
 
 SCHEMA = arrow_schema(DEAD_LETTER)
 
@@ -54,8 +54,8 @@ def marked(dead: pa.RecordBatch, judged: Sequence[int], by: int) -> pa.RecordBat
 
 def _instants(plan: StreamPlan) -> tuple[int, int]:
     """The first and the last instant that what keeps the dead letters of a stream holds."""
-    targets = (target for target in (*plan.targets, plan.letters) if isinstance(target, TableTarget))
-    kind = next((target.kind for target in targets if target.dead is not None or target.letters), None)
+    place = plan.letter_place
+    kind = place.kind if place is not None and place.table is not None else None
     return (CONNECTORS[kind].instants if kind is not None else None) or (FIRST, LAST)
 
 

@@ -24,7 +24,7 @@ from flowc.runtime.streams.letterbox import places_of, positions_of, ranges_of
 from flowc.runtime.streams.lettersrun import LettersRun, by_source
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.state.store import DatabaseStore
-from flowc.runtime.streams.targets.database import DatabaseWriter
+from flowc.runtime.systems.shared.target import DatabaseWriter
 
 Made = TypeVar("Made")
 _REPEAT = "repeat"

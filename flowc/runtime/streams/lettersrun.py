@@ -31,7 +31,7 @@ from flowc.runtime.streams.compute import Compute
 from flowc.runtime.streams.letterbox import Batch, Fetch, failed_again, found_again, messages_of
 from flowc.runtime.streams.letters import marked
 from flowc.runtime.streams.plantext import maker
-from flowc.runtime.streams.targets.database import DatabaseWriter
+from flowc.runtime.systems.shared.target import DatabaseWriter
 from flowc.stream import DEAD_LETTER, StreamPlan
 
 

@@ -18,7 +18,7 @@ from flowc import catalog, loadplan, nodes, stream, types
 from flowc.nodes import NodePlan, SqlPlan
 from flowc.runtime.contracts.epoch import Maker
 from flowc.source import MappedText
-from flowc.stream import FilesTarget, StreamPlan, TableTarget, TargetPlan, TopicTarget
+from flowc.stream import StreamPlan
 
 _CLASS, _LIST, _MAP, _SET = "$", "$list", "$map", "$set"
 _CLASSES: Mapping[str, type[Any]] = {
@@ -48,9 +48,9 @@ def fingerprint(plan: StreamPlan) -> str:
 
     How tables are made and positions are kept follows from the tables as they are, and says nothing of the rows.
     """
-    letters = _named(plan.letters) if plan.letters is not None else None
+    letters = plan.letters.identity if plan.letters is not None else None
     said = [
-        plan.version, plan.sources, [_node(node) for node in plan.nodes], [_named(each) for each in plan.targets],
+        plan.version, plan.sources, [_node(node) for node in plan.nodes], [target.identity for target in plan.targets],
         letters, plan.on_error, [replace(each, refresh=None) for each in plan.lookups], plan.watermark, plan.passing,
     ]  # fmt: skip
     return sha256(_json(_encoded(said)).encode()).hexdigest()
@@ -58,15 +58,6 @@ def fingerprint(plan: StreamPlan) -> str:
 
 def _node(node: NodePlan) -> NodePlan:
     return node if isinstance(node, SqlPlan) else replace(node, max_bytes=0)
-
-
-def _named(target: TargetPlan) -> object:
-    """Of a target, what is written where, and how it is put to what is there."""
-    if isinstance(target, TableTarget):
-        load, dead = target.load, target.dead.table if target.dead is not None else None
-        return [target.connection, target.table, target.columns, target.keys, load.mode, dead, target.changes]
-    assert isinstance(target, FilesTarget | TopicTarget)
-    return target
 
 
 def _json(value: object) -> str:

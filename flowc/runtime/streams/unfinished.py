@@ -15,8 +15,7 @@ from flowc.runtime.contracts.state import Checkpoint, Restored
 from flowc.runtime.contracts.target import Fenced, Held, PutBack, fence_all
 from flowc.runtime.streams.begin import beginnings, opened
 from flowc.runtime.streams.run import StreamRun
-from flowc.runtime.streams.targets.database import DatabaseWriter
-from flowc.runtime.streams.targets.lettertable import table_of
+from flowc.runtime.systems.shared.target import DatabaseWriter, table_of
 
 BEYOND = 1000
 """So much greater is the number of the epoch that fences tables than any that a worker intends meanwhile."""

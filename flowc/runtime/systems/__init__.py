@@ -12,6 +12,8 @@ from flowc.errors import UsageError
 from flowc.runtime import names
 from flowc.runtime.contracts.database import Database
 from flowc.runtime.contracts.opening import OpenSource, Reach
+from flowc.runtime.contracts.target import OpenTarget, TargetOpening, Writer
+from flowc.targets import DATABASE, TARGETS
 
 if TYPE_CHECKING:
     from flowc.runtime.systems.shared.limits import Limits
@@ -93,3 +95,9 @@ def literal(text: str, kind: str) -> str:
 def limits_of(kind: str) -> Limits:
     """What an engine cannot hold of the values that the types of its columns allow."""
     return cast("Limits", import_module(f"{__name__}.{kind}.limits").limits)
+
+
+def open_target(opening: TargetOpening) -> Writer:
+    """A writer of one target of a stream; it connects when it is opened itself."""
+    room = import_module(TARGETS.get(opening.plan.kind, DATABASE).writer)
+    return cast(OpenTarget, room.open_target)(opening)

@@ -32,7 +32,6 @@ from flowc.service.access.sessions import Sessions
 from flowc.service.streams.run import no_pause, planned
 from flowc.service.streams.state import state_files
 from flowc.service.streams.targets import looking, writers_of
-from flowc.stream import TableTarget
 
 _LOCK = 10.0
 """Seconds to wait for an apply."""
@@ -290,8 +289,7 @@ class Renaming:
             plan = planned(lowered, looking(self.sessions))
         except UsageError:  # one that cannot run has written nothing
             return []
-        targets = (*plan.targets, *(() if plan.letters is None else (plan.letters,)))
-        others = tuple(t for t in targets if not isinstance(t, TableTarget) or DIALECTS[t.kind].attached)
+        others = tuple(target for target in plan.written if target.position_sql is None)
         plan = replace(plan, targets=others, letters=None, former=kept_name(self.old, stream))
         return list(zip((t.name for t in others), writers_of(plan, self.sessions, no_pause), strict=True))
 

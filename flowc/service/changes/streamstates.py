@@ -6,7 +6,6 @@ The stored state is judged by what a run judges it by when it begins.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from dataclasses import replace
 
 from flowc.compiler.changelog import remembering
@@ -26,19 +25,17 @@ from flowc.runtime.streams.graph.build import built
 from flowc.runtime.streams.graph.state import Judged, States
 from flowc.runtime.streams.operators.contract import Decision, Verdict
 from flowc.runtime.streams.plantext import made_by
-from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.runtime.streams.unfinished import unfenced
 from flowc.runtime.systems.files.source import lost_list, unknown_file
 from flowc.service.access.sessions import Sessions
 from flowc.service.changes.streamlooks import Look, StreamLooks
 from flowc.service.streams.former import check_former, unfinished
-from flowc.service.streams.run import no_pause
 from flowc.service.streams.sides import planning
 from flowc.service.streams.sources import facts_plan
 from flowc.service.streams.state import recalled, state_file, written
 from flowc.service.streams.status import require_own
-from flowc.service.streams.targets import writers_of
-from flowc.stream import StatePlan, StreamPlan, TableTarget, TargetPlan, TopicTarget
+from flowc.service.streams.targets import look_at
+from flowc.stream import StatePlan, StreamPlan, TargetPlan
 
 _UNUSED = Verdict(Decision.RESET, "it is gone: what it remembers is left where it is, and not used any more")
 
@@ -193,21 +190,14 @@ def _states(stream: Stream, plan: StreamPlan) -> States:
 
 
 def _held(plan: StreamPlan, sessions: Sessions) -> list[Held]:
-    return [
-        _of(target, plan, sessions) for target in (*plan.targets, *(() if plan.letters is None else (plan.letters,)))
-    ]
+    return [_of(target, plan, sessions) for target in plan.written]
 
 
 def _of(target: TargetPlan, plan: StreamPlan, sessions: Sessions) -> Held:
-    """What a target holds. A topic is not asked: its broker may take long to say that it is not there."""
-    missing = isinstance(target, TableTarget) and not sessions.is_there(target.connection)
-    if missing or isinstance(target, TopicTarget):
-        return Held(unasked=not missing)
-    (writer,) = writers_of(replace(plan, targets=(target,), letters=None), sessions, no_pause)
-    if isinstance(writer, DatabaseWriter):
-        return writer.look()  # by the session that plans
-    with closing(writer):
-        return writer.look()
+    """What a target holds, where a look does not take long."""
+    if target.slow_to_look:
+        return Held(unasked=True)
+    return look_at(target, plan, sessions)
 
 
 def _told(judged: Judged) -> StateVerdict:

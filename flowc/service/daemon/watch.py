@@ -18,8 +18,8 @@ from flowc.runtime.contracts.state import StateStore
 from flowc.runtime.contracts.target import Held, Judge, Measuring, Publishing, Writer
 from flowc.runtime.streams.loop import Seekable, Standing
 from flowc.runtime.streams.run import StreamRun
-from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.runtime.streams.watermark import Watermarks
+from flowc.runtime.systems.shared.target import DatabaseWriter
 from flowc.service.daemon.behind import Behind
 from flowc.service.daemon.sampling import Sampling
 from flowc.service.daemon.stats import Report

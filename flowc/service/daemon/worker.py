@@ -13,7 +13,6 @@ from flowc.runtime.contracts.target import Fenced
 from flowc.runtime.streams.group import GroupReader
 from flowc.runtime.streams.reader import SourceReader
 from flowc.runtime.streams.run import StreamRun
-from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.service.access.sessions import Sessions
 from flowc.service.daemon.careful import Careful
 from flowc.service.daemon.channel import Channel
@@ -21,7 +20,8 @@ from flowc.service.daemon.job import FINAL, Job
 from flowc.service.daemon.restart import Backoff
 from flowc.service.daemon.watch import Watch
 from flowc.service.streams.run import Pause, StreamReport, assembled, no_pause, plan_of, require_own
-from flowc.stream import StreamPlan, TableTarget
+from flowc.service.streams.targets import writer_of
+from flowc.stream import StreamPlan
 
 _EVERY = 1.0
 
@@ -148,16 +148,14 @@ def _share(run: StreamRun, plan: StreamPlan, others: Sessions) -> None:
     reasons += ["it has several targets"] if len(plan.targets) > 1 else []
     reasons += [f"it writes `{target.kind}`"] if not dialect_of(target.kind).sharing.side_by_side else []
     reasons += [f"it reads `{source.kind}`" for source in plan.sources if not source_kind(source.kind).shared]
-    if reasons or not isinstance(target, TableTarget):
+    if reasons:
         message = f"several workers cannot share stream `{plan.name}`: {reasons[0]}"
         help = "use `parallelism: 1`; workers share Kafka topics, without state, into one table of postgres or mysql"
         raise UsageError(message, code="not-runnable-yet", help=help)
-    database = others.target(target.connection)
-    database.open()
-    positions = DatabaseWriter(target, database)
+    positions = writer_of(target, plan, others)
     readers = {name: reader for name, reader in run.readers.items() if isinstance(reader, SourceReader)}
     run.alone = False
     run.readers = {
-        name: GroupReader(reader.source, plan.batch, lambda: positions.held().positions)
+        name: GroupReader(reader.source, plan.batch, lambda: positions.look().positions)
         for name, reader in readers.items()
     }

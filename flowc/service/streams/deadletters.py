@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from flowc.catalog import Column, TableName
+from flowc.catalog import Column
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.ir import Ir
 from flowc.compiler.streamplan.letters import Chosen, letters_sql
@@ -23,7 +23,7 @@ from flowc.runtime.streams.lettertopic import TopicLetters
 from flowc.service.access.sessions import Sessions
 from flowc.service.streams.run import lowered_stream, plan_to_look
 from flowc.service.streams.state import replayed_name, stored
-from flowc.stream import LettersSql, StatePlan, StreamPlan, TableTarget, TopicTarget
+from flowc.stream import LetterPlace, LettersSql, StatePlan, StreamPlan
 from flowc.types import TIMESTAMPTZ
 
 Letter = Mapping[str, Any]
@@ -43,25 +43,12 @@ class Counted:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """Where a stream keeps its dead letters: a table, or a topic. `kind` is that of the connection."""
-
-    connection: str
-    kind: str
-    table: TableName | None = None
-    topic: str | None = None
-
-    def __str__(self) -> str:
-        return f"{self.connection}.{self.table}" if self.table is not None else f"{self.connection}:{self.topic}"
-
-
-@dataclass(frozen=True, slots=True)
 class DeadLetters:
     """The dead letters of one stream of a project."""
 
     stream: str
     plan: StreamPlan
-    kept: Kept
+    kept: LetterPlace
     attempts: int
     """How often a letter is replayed before it is parked."""
     sessions: Sessions = field(repr=False)
@@ -167,7 +154,7 @@ def dead_letters(checked: CheckedSpec, ir: Ir, stream: str, sessions: Sessions) 
 
 def letters_of(plan: StreamPlan, ir: Ir, sessions: Sessions) -> DeadLetters | None:
     """Those of the stream that a plan is of; None where it keeps none."""
-    kept = kept_by(plan)
+    kept = plan.letter_place
     if kept is None:
         return None
     return DeadLetters(plan.name, plan, kept, lowered_stream(ir, plan.name).max_attempts, sessions)
@@ -176,20 +163,6 @@ def letters_of(plan: StreamPlan, ir: Ir, sessions: Sessions) -> DeadLetters | No
 def keeping(checked: CheckedSpec) -> tuple[str, ...]:
     """The streams that keep dead letters."""
     return tuple(name for name, stream in checked.streams.items() if stream.sets_aside)
-
-
-def kept_by(plan: StreamPlan) -> Kept | None:
-    """Where a stream keeps its dead letters, None where it drops or refuses bad rows."""
-    for target in (*plan.targets, *(() if plan.letters is None else (plan.letters,))):
-        if isinstance(target, TableTarget) and target.dead is not None:
-            return Kept(target.connection, target.kind, table=target.dead.table)
-        if isinstance(target, TopicTarget) and target.dead_topic is not None:
-            return Kept(target.connection, target.kind, topic=target.dead_topic)
-        if isinstance(target, TableTarget) and target.letters:
-            return Kept(target.connection, target.kind, table=target.table)
-        if isinstance(target, TopicTarget) and target.letters:
-            return Kept(target.connection, target.kind, topic=target.topic)
-    return None
 
 
 def _counted(letters: Sequence[Letter], attempts: int) -> list[Counted]:

@@ -18,8 +18,8 @@ from flowc.runtime.contracts.target import Fenced, Held
 from flowc.runtime.engine.functions import Function, stand_in
 from flowc.runtime.streams.begin import intends
 from flowc.runtime.streams.plantext import fingerprint, made_by
-from flowc.runtime.streams.targets.lettertable import table_of
 from flowc.runtime.streams.unfinished import FormerRun, is_fenced
+from flowc.runtime.systems.shared.target import table_of
 from flowc.service.access.sessions import Sessions
 from flowc.service.streams.state import looked_at
 from flowc.service.streams.targets import writers_of
@@ -103,7 +103,8 @@ def former_plan(intents: Sequence[Intent], plan: StreamPlan, sessions: Sessions)
     former = made_by(kept) if kept is not None else None
     if former is None:
         raise _unfinished(plan, intents, "another version of flowc intended them")
-    named = {each.connection for each in (*former.sources, *former.targets, *former.lookups)}
+    named = {source.connection for source in former.sources} | {target.connection for target in former.targets}
+    named |= {lookup.connection for lookup in former.lookups}
     gone = sorted(named - sessions.connections.keys())
     if gone:
         raise _unfinished(plan, intents, f"connection `{gone[0]}` is gone")

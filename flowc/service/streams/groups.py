@@ -6,7 +6,7 @@ import hashlib
 import platform
 
 from flowc.service.access.sessions import Sessions
-from flowc.stream import SourcePlan, StreamPlan, TableTarget
+from flowc.stream import SourcePlan, StreamPlan
 
 
 def group_name(source: SourcePlan, plan: StreamPlan, sessions: Sessions, *, shared: bool) -> str:
@@ -16,7 +16,7 @@ def group_name(source: SourcePlan, plan: StreamPlan, sessions: Sessions, *, shar
     read one cluster.
     """
     name, target = f"flowc-{plan.kept}", plan.targets[0]
-    if not shared or plan.parallelism == 1 or not isinstance(target, TableTarget):
+    if not shared or plan.parallelism == 1 or target.position_sql is None:
         return name
     place = sessions.database(target.connection)
     machine = platform.node() if "localhost" in place.at else ""

@@ -19,7 +19,7 @@ from flowc.service.streams.deadletters import DeadLetters
 from flowc.service.streams.replayplans import BATCH, reading, replay_plan, take_out, taking
 from flowc.service.streams.run import Pause, StreamReport, assembled
 from flowc.service.streams.state import judged_name
-from flowc.stream import StreamPlan, TopicTarget
+from flowc.stream import StreamPlan
 
 
 def passed(letters: pa.RecordBatch, by: int) -> pa.Array:
@@ -94,5 +94,5 @@ def judging(
 
 def _unplaced(plan: StreamPlan) -> StreamPlan:
     """The plan whose positions a store keeps."""
-    targets = tuple(replace(t, positions=()) if isinstance(t, TopicTarget) else t for t in plan.targets)
+    targets = tuple(target.without_positions() for target in plan.targets)
     return replace(plan, state=None, targets=targets)

@@ -19,7 +19,7 @@ from flowc.service.streams.letterjudging import judged_by, judging, passed, unto
 from flowc.service.streams.replayplans import BATCH, reading, replay_plan, take_out, taking
 from flowc.service.streams.run import Pause, StreamReport, assembled, no_pause
 from flowc.service.streams.state import replayed_name
-from flowc.stream import StreamPlan, TopicTarget
+from flowc.stream import StreamPlan
 
 EVER = 2**31 - 1
 """More attempts than a letter ever has."""
@@ -117,7 +117,7 @@ def _of_topic(plan: StreamPlan, letters: DeadLetters, chosen: Chosen, attempts: 
     """A replay of letters that stay where they are: a store knows how far it is."""
     if chosen.codes or attempts != letters.attempts:
         letters.demand_table("replayed in part")
-    targets = tuple(replace(t, positions=()) if isinstance(t, TopicTarget) else t for t in plan.targets)
+    targets = tuple(target.without_positions() for target in plan.targets)
     plan = replace(plan, state=letters.state(), targets=targets)
     made = assembled(plan, letters.sessions, StreamReport(plan.name), pause=pause)
     made.compute.decoders, fetch = reading(letters)

@@ -13,11 +13,10 @@ from flowc.runtime.contracts.epoch import Epoch, Range
 from flowc.runtime.contracts.letternotes import unjudged
 from flowc.runtime.contracts.positions import NUMBERS
 from flowc.runtime.contracts.target import Writer
-from flowc.runtime.streams.targets.database import DatabaseWriter
-from flowc.runtime.streams.targets.lettertable import table_of
 from flowc.runtime.systems import literal
+from flowc.runtime.systems.shared.target import DatabaseWriter, table_of
 from flowc.service.access.sessions import Sessions
-from flowc.service.streams.deadletters import DeadLetters, kept_by
+from flowc.service.streams.deadletters import DeadLetters
 from flowc.service.streams.moves import Move
 from flowc.stream import LettersSql, StreamPlan
 
@@ -38,7 +37,7 @@ class Overtaken:
     @classmethod
     def of(cls, plan: StreamPlan, writers: Sequence[Writer], sessions: Sessions) -> Overtaken:
         """Those of a stream with these writers."""
-        kept = kept_by(plan)
+        kept = plan.letter_place
         writer = next((table for each in writers if (table := _table(each)) is not None), None)
         if kept is None or kept.table is None or writer is None:
             return cls()

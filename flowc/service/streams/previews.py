@@ -21,12 +21,12 @@ from flowc.runtime.contracts.epoch import Epoch, Partition
 from flowc.runtime.contracts.source import Polled
 from flowc.runtime.fit import shown_value
 from flowc.runtime.streams.compute import Compute
+from flowc.runtime.streams.memorytarget import Kept
 from flowc.runtime.streams.origins import Origin
 from flowc.runtime.streams.queues import QueueReader
 from flowc.runtime.streams.reader import SourceReader
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.state.memory import MemoryStore
-from flowc.runtime.streams.targets.memory import Kept
 from flowc.runtime.systems.files.registry import Passing
 from flowc.runtime.text.postgres import output
 from flowc.service.access.sessions import Sessions

@@ -18,14 +18,14 @@ from flowc.runtime.contracts.target import Writer
 from flowc.runtime.streams.decoding import Decoding
 from flowc.runtime.streams.letterbox import Fetch, LetterBox
 from flowc.runtime.streams.lettersrun import LettersRun, TakingWriter
-from flowc.runtime.streams.targets.database import DatabaseWriter
-from flowc.runtime.streams.targets.lettertable import LettersWriter
+from flowc.runtime.systems.shared.lettertable import LettersWriter
+from flowc.runtime.systems.shared.target import DatabaseWriter
 from flowc.service.streams.deadletters import DeadLetters
 from flowc.service.streams.discovery import discovered
 from flowc.service.streams.run import lowered_stream, planned
 from flowc.service.streams.sources import decoding, opened_source
 from flowc.service.streams.targets import looking
-from flowc.stream import StreamPlan, TableTarget
+from flowc.stream import StreamPlan, TargetPlan
 
 _BACK = "go back to before them: `flowc rewind {}`"
 BATCH = 5_000
@@ -60,8 +60,13 @@ def replay_plan(letters: DeadLetters, checked: CheckedSpec, ir: Ir, name: str) -
     _refuse(plan, letters.stream)
     if plan.letters is not None:
         return plan
-    targets = sorted(plan.targets, key=lambda target: isinstance(target, TableTarget) and target.dead is not None)
+    targets = sorted(plan.targets, key=_keeps_table)
     return replace(plan, targets=tuple(targets), state=letters.state(name) if len(targets) > 1 else None)
+
+
+def _keeps_table(target: TargetPlan) -> bool:
+    """Whether a table of dead letters is written in the target's own transactions."""
+    return target.letter_place is not None and target.letter_place.table is not None
 
 
 def _refuse(plan: StreamPlan, stream: str) -> None:

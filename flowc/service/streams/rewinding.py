@@ -24,20 +24,18 @@ from flowc.errors import TransientError, UsageError
 from flowc.nodes import JoinPlan, RunningPlan, WindowPlan
 from flowc.runtime.contracts.epoch import Epoch, Intent, Partition, Range
 from flowc.runtime.contracts.state import Checkpoint, Restored
-from flowc.runtime.contracts.target import Fenced, Held, fence_all
+from flowc.runtime.contracts.target import Counting, Fenced, Held, fence_all
 from flowc.runtime.streams.begin import beginnings, intends, opened, pending
 from flowc.runtime.streams.behind import Lack, marks_held
 from flowc.runtime.streams.run import StreamRun
-from flowc.runtime.streams.targets.database import DatabaseWriter
-from flowc.runtime.streams.targets.lettertable import table_of
 from flowc.runtime.streams.watermark import ENDED
-from flowc.runtime.systems.kafka.target import KafkaWriter
+from flowc.runtime.systems.shared.target import DatabaseWriter, table_of
 from flowc.service.access.sessions import Sessions
 from flowc.service.streams.moves import LOST, Move, added, moves_to, order_of
 from flowc.service.streams.overtaken import Overtaken
 from flowc.service.streams.recovering import HELD, lacks_of, leading, place_of, unknown_ends
 from flowc.service.streams.run import Pause, StreamReport, assembled, no_pause, plan_of
-from flowc.stream import StreamPlan, TableTarget, TargetPlan, TopicTarget
+from flowc.stream import StreamPlan, TargetPlan
 
 _log = logging.getLogger("flowc.state")
 _MEANWHILE = "stream `%s`: a worker wrote epoch %s into `%s` while it was moved: rows read again may be there twice"
@@ -133,12 +131,12 @@ class Rewind:
     def _appended(self) -> Iterator[tuple[int, TargetPlan]]:
         """The targets that do not merge, with their numbers."""
         numbered = enumerate(self.plan.targets)
-        return ((n, t) for n, t in numbered if not (isinstance(t, TableTarget) and t.load.mode != "append"))
+        return ((n, t) for n, t in numbered if not t.merges)
 
     def _has_rows(self, number: int) -> bool:
         """Whether a target has rows, of those that can be asked."""
         writer = self.run.writers[number]
-        return isinstance(writer, DatabaseWriter | KafkaWriter) and bool(writer.has_rows())
+        return isinstance(writer, Counting) and bool(writer.has_rows())
 
     def _lost(self, held: Held) -> bool:
         """Whether a target that lacks rows holds none of what is read again; operators forget, and let repeats pass."""
@@ -295,7 +293,7 @@ class Rewind:
     def _fences(self) -> bool:
         """Whether a worker that the move overtakes is shut out."""
         (*_, target) = self.plan.targets
-        return intends(self.plan) or not isinstance(target, TopicTarget) or target.transactions
+        return intends(self.plan) or target.fences
 
     def close(self) -> None:
         """Leaves everything."""

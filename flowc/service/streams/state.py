@@ -16,9 +16,9 @@ from flowc.runtime.contracts.target import Held, Writer
 from flowc.runtime.stores.private import make_private
 from flowc.runtime.streams.state.compaction import Compactor
 from flowc.runtime.streams.state.store import DatabaseStore
-from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.runtime.streams.watermark import ENDED, WHOLE
 from flowc.runtime.systems import open_database
+from flowc.runtime.systems.shared.target import DatabaseWriter
 from flowc.service.access.sessions import Sessions
 from flowc.stream import StatePlan, StreamPlan
 

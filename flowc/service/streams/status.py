@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -16,16 +15,16 @@ from flowc.runtime.contracts.positions import shown
 from flowc.runtime.contracts.queue import Queue
 from flowc.runtime.contracts.source import Source
 from flowc.runtime.contracts.state import Checkpoint, NodeState
-from flowc.runtime.contracts.target import Held
+from flowc.runtime.contracts.target import Held, Owned
 from flowc.runtime.streams.begin import check_log, check_lost, named
-from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.runtime.systems.files.registry import Known
 from flowc.service.access.sessions import Sessions
 from flowc.service.streams.deadletters import letters_of
 from flowc.service.streams.run import plan_to_look
 from flowc.service.streams.sources import facts_plan, opened_source
 from flowc.service.streams.state import checkpoint_of, marks_of, recalled, require_own_state, sizes, state_file, stored
-from flowc.stream import StreamPlan, TableTarget, TopicTarget
+from flowc.service.streams.targets import look_at, writer_of
+from flowc.stream import StreamPlan
 
 Ends = Mapping[Partition, str]
 
@@ -132,31 +131,18 @@ def held_by(plan: StreamPlan, sessions: Sessions) -> Held:
         assert plan.state is not None
         return stored(plan.name, plan.state, sessions)
     (target,) = plan.targets
-    return _of_table(target, sessions) if isinstance(target, TableTarget) else _of_topic(target, plan, sessions)
+    return look_at(target, plan, sessions)
 
 
 def require_own(plan: StreamPlan, sessions: Sessions) -> None:
     """Raises UsageError where what is stored of a stream is of a project of another name, as its run would."""
     for target in plan.targets:
-        if isinstance(target, TableTarget) and target.positions and sessions.is_there(target.connection):
-            DatabaseWriter(target, sessions.target(target.connection)).require_own()
+        if target.position_sql is not None and sessions.is_there(target.connection):
+            writer = writer_of(target, plan, sessions)
+            assert isinstance(writer, Owned)
+            writer.require_own()
     if plan.state is not None:
         require_own_state(plan.name, plan.state, sessions)
-
-
-def _of_table(target: TableTarget, sessions: Sessions) -> Held:
-    if not sessions.is_there(target.connection):
-        return Held()
-    return DatabaseWriter(target, sessions.target(target.connection)).look()
-
-
-def _of_topic(target: object, plan: StreamPlan, sessions: Sessions) -> Held:
-    assert isinstance(target, TopicTarget)
-    kafka = importlib.import_module("flowc.runtime.systems.kafka.target")
-    options = sessions.options(target.connection).values
-    with closing(kafka.KafkaWriter(target, plan.kept, options)) as writer:
-        held: Held = writer.look()
-        return held
 
 
 def ends_of(plan: StreamPlan, held: Held, sessions: Sessions) -> Ends:

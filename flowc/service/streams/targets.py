@@ -2,29 +2,46 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
-from functools import cache
-from typing import cast
+from contextlib import closing
+from functools import cache, partial
 
 from flowc.catalog import Table
-from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Target
 from flowc.compiler.streamplan.targets import LiveTableOf
-from flowc.runtime.contracts.target import Writer
-from flowc.runtime.streams.targets.database import DatabaseWriter
-from flowc.runtime.streams.targets.lettertable import LettersWriter
-from flowc.runtime.systems import open_database
+from flowc.runtime.contracts.target import Held, TargetOpening, Writer
+from flowc.runtime.systems import open_target
 from flowc.service.access.sessions import Sessions
-from flowc.stream import FilesTarget, StreamPlan, TableTarget, TargetPlan, TopicTarget
+from flowc.stream import StreamPlan, TargetPlan
 
 Pause = Callable[[str], None]
 
 
+def _no_pause(_: str) -> None:
+    return
+
+
 def writers_of(plan: StreamPlan, sessions: Sessions, pause: Pause) -> list[Writer]:
     """A writer for each target, and one for dead letters that are in none of them."""
-    targets = (*plan.targets, *(() if plan.letters is None else (plan.letters,)))
-    return [_writer(target, plan, sessions, pause) for target in targets]
+    return [writer_of(target, plan, sessions, pause) for target in plan.written]
+
+
+def writer_of(target: TargetPlan, plan: StreamPlan, sessions: Sessions, pause: Pause = _no_pause) -> Writer:
+    """The writer of one target of a plan."""
+    options = sessions.options(target.connection).values
+    session = partial(sessions.target, target.connection)
+    return open_target(TargetOpening(target, plan.kept, options, session, plan.former, pause))
+
+
+def look_at(target: TargetPlan, plan: StreamPlan, sessions: Sessions) -> Held:
+    """What a target holds. Looks only, and leaves sessions open that others use."""
+    if not sessions.is_there(target.connection):
+        return Held()
+    writer = writer_of(target, plan, sessions)
+    if target.position_sql is not None:
+        return writer.look()
+    with closing(writer):
+        return writer.look()
 
 
 def looking(sessions: Sessions) -> LiveTableOf:
@@ -39,27 +56,3 @@ def looking(sessions: Sessions) -> LiveTableOf:
         return database.table(target.name)
 
     return live
-
-
-def _writer(target: TargetPlan, plan: StreamPlan, sessions: Sessions, pause: Pause) -> Writer:
-    options = sessions.options(target.connection)
-    if isinstance(target, FilesTarget):
-        files = importlib.import_module("flowc.runtime.systems.files.target")
-        return cast(
-            Writer, files.FilesWriter(target, plan.kept, str(options.values.get("uri", ".")), pause, plan.former)
-        )
-    if isinstance(target, TopicTarget):
-        kafka = importlib.import_module("flowc.runtime.systems.kafka.target")
-        return cast(Writer, kafka.KafkaWriter(target, plan.kept, options.values, pause, plan.former))
-    table = _table_writer(target, plan, sessions, pause)
-    return LettersWriter(table) if target.letters else table
-
-
-def _table_writer(target: TableTarget, plan: StreamPlan, sessions: Sessions, pause: Pause) -> Writer:
-    if not DIALECTS[target.kind].attached:
-        return DatabaseWriter(target, sessions.target(target.connection), pause=pause)
-    delta = importlib.import_module("flowc.runtime.systems.delta.target")
-    # A session of its own: it commits from a thread of its own when the stream falls silent.
-    options = sessions.options(target.connection)
-    database = open_database(options.kind, options.values)
-    return cast(Writer, delta.DeltaWriter(target, plan.kept, database, plan.former, pause))

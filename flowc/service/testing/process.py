@@ -10,25 +10,25 @@ from typing import Any
 import pyarrow as pa
 
 from flowc.catalog import Column
-from flowc.nodes import Changelog
 from flowc.runtime.arrow import empty
 from flowc.runtime.contracts.changes import net, put_there, with_kinds
 from flowc.runtime.contracts.database import Database
 from flowc.runtime.contracts.oversize import one_batch
-from flowc.runtime.contracts.target import Writer
+from flowc.runtime.contracts.target import TargetOpening, Writer
 from flowc.runtime.streams.compute import Compute
 from flowc.runtime.streams.decoding import Decoding
 from flowc.runtime.streams.lookups import Lookups
+from flowc.runtime.streams.memorytarget import Kept
 from flowc.runtime.streams.origins import Origin, fail
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.state.memory import Memory, MemoryStore
-from flowc.runtime.streams.targets.database import DatabaseWriter
-from flowc.runtime.streams.targets.memory import Kept
 from flowc.runtime.streams.watermark import Watermarks
+from flowc.runtime.systems import open_target
+from flowc.runtime.systems.shared.target import DatabaseWriter
 from flowc.service.access.sessions import Sessions
 from flowc.service.testing.messages import Feed
 from flowc.service.testing.pipelines import Written, columns_of, rows_of
-from flowc.stream import StreamPlan, TableTarget, TargetPlan, TopicTarget
+from flowc.stream import StreamPlan, TargetPlan
 
 COMPUTED, INTENDED, ROWS, WRITTEN, CHECKPOINT = "computed", "intended", "rows", "target 0", "checkpoint"
 """The points of an epoch at which a process can die, as the runtime calls them."""
@@ -97,10 +97,11 @@ class Process:
     def held(self) -> Written:
         """What the target holds."""
         (target,) = self.plan.targets
-        if isinstance(target, TableTarget):
+        if target.position_sql is not None:
+            load = target.loads["load"]
             if self._columns is None:  # they stay: to look at them takes longer than to read the rows
-                self._columns = columns_of(target.connection, target.table, self.sessions)
-            return Written(self._columns, rows_of(target.connection, target.table, self.sessions))
+                self._columns = columns_of(load.connection, load.table, self.sessions)
+            return Written(self._columns, rows_of(load.connection, load.table, self.sessions))
         return Written(
             target.columns, pa.Table.from_batches([empty(target.columns), *_left(target, self._kept.batches)])
         )
@@ -109,7 +110,7 @@ class Process:
         """What the process that died had not committed is gone."""
         self._run.close()
         (target,) = self.plan.targets
-        if isinstance(target, TableTarget):
+        if target.position_sql is not None:
             self.sessions.target(target.connection).rollback()
         self.begin()
 
@@ -127,11 +128,13 @@ class Process:
 
     def _writer(self, store: MemoryStore | None) -> Writer:
         (target,), state = self.plan.targets, self.plan.state
-        if not isinstance(target, TableTarget):
+        if target.position_sql is None:
             self._kept.pause = self._pass
             return self._kept
-        writer = DatabaseWriter(target, _Shared(self.sessions.target(target.connection)), pause=self._pass)
+        session = _Shared(self.sessions.target(target.connection))
+        writer = open_target(TargetOpening(target, self.plan.kept, {}, lambda: session, pause=self._pass))
         if store is not None and state is not None and state.shared:
+            assert isinstance(writer, DatabaseWriter)
             writer.beside = store.beside
         return writer
 
@@ -165,6 +168,7 @@ class _Shared:
 
 def _left(target: TargetPlan, batches: Sequence[pa.RecordBatch]) -> Sequence[pa.RecordBatch]:
     """What is there in the end: of rows that replace each other, the last one of each key."""
-    if not (batches and isinstance(target, TopicTarget) and target.changes is not Changelog.INSERT_ONLY):
+    key = target.rules.keys
+    if not batches or key is None:
         return batches
-    return [put_there(net(one_batch([with_kinds(batch) for batch in batches]), target.key))]
+    return [put_there(net(one_batch([with_kinds(batch) for batch in batches]), key))]

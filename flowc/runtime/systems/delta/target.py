@@ -19,10 +19,11 @@ from flowc.runtime.contracts.columntypes import Types, altered
 from flowc.runtime.contracts.epoch import Epoch
 from flowc.runtime.contracts.marks import Mark
 from flowc.runtime.contracts.oversize import one_batch
-from flowc.runtime.contracts.target import MOVED, Fenced, Held, PutBack
+from flowc.runtime.contracts.target import MOVED, Fenced, Held, PutBack, TargetOpening, Writer
 from flowc.runtime.rolling import Rolling
 from flowc.runtime.steps.write import write_rows
 from flowc.runtime.systems.delta.session import Delta
+from flowc.runtime.systems.shared.lettertable import LettersWriter
 from flowc.stream import TableTarget
 
 AGE, ROWS, BYTES = 10.0, 1_000_000, 64 << 20
@@ -205,3 +206,12 @@ class DeltaWriter:
     @property
     def _names(self) -> list[str]:
         return [column.name for column in self.plan.columns]
+
+
+def open_target(opening: TargetOpening) -> Writer:
+    """A Delta table, written by a session of its own: it commits from a thread of its own when no rows come."""
+    assert isinstance(opening.plan, TableTarget)
+    database = Delta(opening.options)
+    database.open()
+    writer = DeltaWriter(opening.plan, opening.stream, database, opening.former, opening.pause)
+    return LettersWriter(writer) if opening.plan.letters else writer

@@ -17,7 +17,7 @@ from flowc.locations import local_path
 from flowc.runtime.contracts.epoch import Epoch
 from flowc.runtime.contracts.marks import Mark
 from flowc.runtime.contracts.store import Store
-from flowc.runtime.contracts.target import Held
+from flowc.runtime.contracts.target import Held, TargetOpening, Writer
 from flowc.runtime.fit import fit
 from flowc.runtime.formats.encoding import OpenFile
 from flowc.runtime.rolling import Rolling
@@ -170,3 +170,10 @@ class FilesWriter:
         for _, file in self._growing.values():
             file.abandon()
         self._growing, self._finished, self._full = {}, [], False
+
+
+def open_target(opening: TargetOpening) -> Writer:
+    """A folder of files."""
+    assert isinstance(opening.plan, FilesTarget)
+    uri = str(opening.options.get("uri", "."))
+    return FilesWriter(opening.plan, opening.stream, uri, opening.pause, opening.former)

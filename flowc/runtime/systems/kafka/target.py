@@ -20,7 +20,7 @@ from flowc.nodes import Changelog
 from flowc.runtime.badrows import BadRow
 from flowc.runtime.contracts.epoch import Epoch, Partition, after, logs_after
 from flowc.runtime.contracts.marks import Mark
-from flowc.runtime.contracts.target import MOVED, Fenced, Held
+from flowc.runtime.contracts.target import MOVED, Fenced, Held, TargetOpening, Writer
 from flowc.runtime.systems.kafka.messages import Messages, changed, letters, messages
 from flowc.runtime.systems.kafka.producer import Place, TopicProducer
 from flowc.stream import TopicTarget
@@ -260,3 +260,9 @@ class KafkaWriter:
 def _differ(noted: str | None, place: str) -> bool:
     """Whether the IDs of two topics are known, and are different ones."""
     return bool(noted) and bool(place) and noted != place
+
+
+def open_target(opening: TargetOpening) -> Writer:
+    """A topic."""
+    assert isinstance(opening.plan, TopicTarget)
+    return KafkaWriter(opening.plan, opening.stream, opening.options, opening.pause, opening.former)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from flowc.catalog import Column
-from flowc.compiler.ir import FilesOutput
+from flowc.compiler.ir import FilesOutput, Output
 from flowc.compiler.loads.attach import PARTING
 from flowc.errors import UsageError
+from flowc.nodes import Changelog
 from flowc.stream import FilesTarget, Roll
 from flowc.types import INTEGER_RANGES, DataType, Kind
 
@@ -24,11 +25,13 @@ COMPRESSIONS: Mapping[str, tuple[str, ...]] = {
 _CSV = ("delimiter", "header", "quote", "escape", "null_value")
 
 
-def files_target(output: FilesOutput, columns: tuple[Column, ...], stream: str) -> FilesTarget:
-    """A folder of files with the rows of `columns`.
+def plan_target(output: Output, columns: tuple[Column, ...], stream: str, changes: Changelog) -> FilesTarget:
+    """A folder of files with the rows of `columns`. It takes no `changes`, which is judged before.
 
     Raises UsageError for what cannot be written so.
     """
+    assert isinstance(output, FilesOutput)
+    assert changes is Changelog.INSERT_ONLY
     _check_format(output, stream)
     for name in output.partition_by:
         _check_partition(name, columns, stream)

@@ -25,12 +25,13 @@ from flowc.runtime.contracts.columntypes import ColumnTypes
 from flowc.runtime.contracts.database import Database, require_transactions, stored_name
 from flowc.runtime.contracts.epoch import Epoch, Partition, Range
 from flowc.runtime.contracts.marks import Mark
-from flowc.runtime.contracts.target import Fenced, Held, PutBack
+from flowc.runtime.contracts.target import Fenced, Held, PutBack, TargetOpening, Writer
 from flowc.runtime.layout import require_layout
 from flowc.runtime.steps.write import write_rows
-from flowc.runtime.streams.targets.positionrows import is_another, last
-from flowc.runtime.streams.targets.refused import Trial
 from flowc.runtime.systems import literal
+from flowc.runtime.systems.shared.lettertable import LettersWriter
+from flowc.runtime.systems.shared.positionrows import is_another, last
+from flowc.runtime.systems.shared.refused import Trial
 from flowc.stream import PositionSql, TableTarget
 
 _log = logging.getLogger("flowc.state")
@@ -358,3 +359,16 @@ class DatabaseWriter:
 def _portions(ranges: Sequence[Range]) -> Iterator[Sequence[Range]]:
     """So many as go into one statement: SQLite nests no conditions deeper than 1,000."""
     yield from (ranges[start : start + _PORTION] for start in range(0, len(ranges), _PORTION))
+
+
+def open_target(opening: TargetOpening) -> Writer:
+    """A table of a database, written by the session of its connection."""
+    assert isinstance(opening.plan, TableTarget)
+    writer = DatabaseWriter(opening.plan, opening.session(), pause=opening.pause)
+    return LettersWriter(writer) if opening.plan.letters else writer
+
+
+def table_of(writer: Writer) -> DatabaseWriter | None:
+    """The writer of a database that writes what another one is given, or is that one."""
+    table = writer.table if isinstance(writer, LettersWriter) else writer
+    return table if isinstance(table, DatabaseWriter) else None

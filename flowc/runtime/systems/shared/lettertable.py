@@ -8,7 +8,6 @@ from flowc.runtime.arrow import empty
 from flowc.runtime.contracts.epoch import Epoch
 from flowc.runtime.contracts.marks import Mark
 from flowc.runtime.contracts.target import Held, Publishing, Writer, fence_all
-from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.stream import DEAD_LETTER
 
 
@@ -52,9 +51,3 @@ class LettersWriter:
     def close(self) -> None:
         """As the table."""
         self.table.close()
-
-
-def table_of(writer: Writer) -> DatabaseWriter | None:
-    """The writer of a database that writes what another one is given, or is that one."""
-    table = writer.table if isinstance(writer, LettersWriter) else writer
-    return table if isinstance(table, DatabaseWriter) else None

@@ -1,0 +1,1 @@
+"""Folders of files: how streams write them."""

@@ -1,0 +1,1 @@
+"""Kafka: how streams write its topics."""
