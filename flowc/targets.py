@@ -505,8 +505,8 @@ class TopicTarget(TargetPlan):
 class ConnectorTarget(TargetPlan):
     """What a stream writes through a connector that needs no record of its own.
 
-    `address` is what it names in its connection. `options` are those of the spec that the writer heeds. What it can do
-    is said by the room of its kind, which makes the plan.
+    `address` is what it names in its connection, and `options` is what else the spec says of it. What it can do is said
+    by the room of its kind, which makes the plan.
     """
 
     connection: str
@@ -517,8 +517,10 @@ class ConnectorTarget(TargetPlan):
     key: tuple[str, ...] = ()
     options: Mapping[str, object] = field(default_factory=dict)
     accepts: RowRules = field(default_factory=RowRules)
+    takes_positions: bool = False
+    """Positions can be in the commits of the rows."""
     stores_positions: bool = False
-    """Positions are in the commits of the rows, so that it can be a stream's only memory."""
+    """They are: the target is the stream's only memory."""
     replaces_rows: bool = False
     shuts_out: bool = True
     """A worker that was overtaken cannot write."""
@@ -558,6 +560,10 @@ class ConnectorTarget(TargetPlan):
     def details(self) -> str:
         """The columns of the key."""
         return f", key {', '.join(self.key)}" if self.key else ""
+
+    def with_positions(self, sources: Mapping[str, tuple[str, str]]) -> TargetPlan:
+        """Where its room says that it takes them."""
+        return replace(self, stores_positions=self.takes_positions)
 
     def without_positions(self) -> TargetPlan:
         """With the number of its last epoch alone."""

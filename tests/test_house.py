@@ -225,6 +225,60 @@ def test_a_name_of_a_system_is_seen(code: str, allowed: bool):
     assert (not list(_names_systems(ast.parse(code)))) is allowed
 
 
+TARGET_RECORDS = {
+    node.name
+    for node in tree(ROOT / "flowc/targets.py").body
+    if isinstance(node, ast.ClassDef) and any(ast.unparse(base) == "TargetPlan" for base in node.bases)
+}
+
+
+def _asks_for_a_record(module: ast.Module) -> Iterator[int]:
+    """The lines that ask which record a target of a stream has, under any name that the module gives the record."""
+    names = {
+        alias.asname or alias.name
+        for node in ast.walk(module)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+        if alias.name in TARGET_RECORDS
+    }
+    for node in ast.walk(module):
+        asked: list[ast.AST] = []
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("isinstance", "issubclass"):
+            asked = list(node.args[1:])
+        elif isinstance(node, ast.MatchClass):
+            asked = [node.cls]
+        elif isinstance(node, ast.Compare) and "type(" in ast.unparse(node):
+            asked = [node.left, *node.comparators]
+        held = (inner for each in asked for inner in ast.walk(each))
+        if any(getattr(inner, "id", getattr(inner, "attr", "")) in names | TARGET_RECORDS for inner in held):
+            yield node.lineno
+
+
+def test_targets_are_told_apart_by_what_they_can_do():
+    """What a target can do is asked of its record; which record it is, only its module and the rooms of systems ask."""
+    own = ("flowc/targets.py", "flowc/compiler/systems/", "flowc/runtime/systems/")
+    paths = (path for path in PACKAGE if not str(path.relative_to(ROOT)).startswith(own))
+    found = [f"{path.relative_to(ROOT)}:{line}" for path in paths for line in _asks_for_a_record(tree(path))]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("code", "allowed"),
+    [
+        ("isinstance(target, TableTarget)", False),
+        ("isinstance(target, FilesTarget | TopicTarget)", False),
+        ("isinstance(target, (stream.TopicTarget, int))", False),
+        ("from flowc.stream import TableTarget as T\nisinstance(target, T)", False),
+        ("type(target) is ConnectorTarget", False),
+        ("match target:\n    case TopicTarget(topic=t):\n        pass", False),
+        ("isinstance(target, TargetPlan)", True),
+        ("TopicTarget('bus', 't', 'json', ())", True),
+    ],
+)
+def test_a_question_for_a_record_is_seen(code: str, allowed: bool):
+    assert (not list(_asks_for_a_record(ast.parse(code)))) is allowed
+
+
 TIME_OF_DAY = {
     "flowc/cli/dlq.py", "flowc/service/alerts/outage.py", "flowc/service/daemon/watch.py", "flowc/web/views.py",
 }  # fmt: skip

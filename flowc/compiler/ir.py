@@ -324,8 +324,8 @@ class TopicOutput:
 class ConnectorOutput:
     """What a stream writes through a connector that needs no record of its own.
 
-    `address` is what it names in its connection; '' where streams cannot write systems of that kind yet. `options` are
-    those of the spec, by their keys.
+    `address` is what it names in its connection; '' where streams cannot write systems of that kind yet. `options` is
+    what else the spec says of it, by its keys.
     """
 
     connection: str

@@ -123,5 +123,7 @@ def _output(target: CheckedStreamTarget) -> Output:
         return TopicOutput(connection, topic.value, form or "json", _texts(spec.key), target.span)
     if writes is None:
         return ConnectorOutput(connection, kind, target.span)
-    address = next((spec.addresses[key].value for key in target_kind(kind).addresses if key in spec.addresses), "")
-    return ConnectorOutput(connection, kind, target.span, address, form or "json", _texts(spec.key), spec.write)
+    named = {key: name.value for key, name in spec.addresses.items()}
+    address = next((named.pop(key) for key in target_kind(kind).addresses if key in named), "")
+    options = {**named, **spec.write}
+    return ConnectorOutput(connection, kind, target.span, address, form or "json", _texts(spec.key), options)

@@ -89,7 +89,8 @@ class Writer(Protocol):
     def write(self, epoch: Epoch) -> int:
         """Takes an epoch; gives the number of the last epoch that is now durable.
 
-        That is the epoch itself, or an earlier one where rows of several epochs go into one file.
+        That is the epoch itself, or an earlier one where rows of several epochs go into one file. An epoch
+        without rows, such as the one that moves a stream, may lack their columns too.
 
         Raises:
             Fenced: another worker was there first.
