@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, cast
 from flowc.errors import UsageError
 from flowc.runtime import names
 from flowc.runtime.contracts.database import Database
-from flowc.runtime.contracts.opening import OpenSource, Reach
-from flowc.runtime.contracts.target import OpenTarget, TargetOpening, Writer
 from flowc.targets import DATABASE, TARGETS
 
 if TYPE_CHECKING:
+    from flowc.runtime.contracts.opening import OpenSource, Reach
+    from flowc.runtime.contracts.target import OpenTarget, TargetOpening, Writer
     from flowc.runtime.systems.shared.limits import Limits
 
 
@@ -65,12 +65,12 @@ def open_database(kind: str, options: Mapping[str, object], *, root: Path | None
 
 def source_opener(kind: str) -> OpenSource:
     """What opens sources of a kind. Raises UsageError where streams cannot read such systems yet."""
-    return cast(OpenSource, _source_module(kind).open_source)
+    return cast("OpenSource", _source_module(kind).open_source)
 
 
 def source_reach(kind: str) -> Reach:
     """What looks whether a connection of a kind answers that is no database. Raises as `source_opener` does."""
-    return cast(Reach, _source_module(kind).reach)
+    return cast("Reach", _source_module(kind).reach)
 
 
 def _source_module(kind: str) -> Any:
@@ -100,4 +100,4 @@ def limits_of(kind: str) -> Limits:
 def open_target(opening: TargetOpening) -> Writer:
     """A writer of one target of a stream; it connects when it is opened itself."""
     room = import_module(TARGETS.get(opening.plan.kind, DATABASE).writer)
-    return cast(OpenTarget, room.open_target)(opening)
+    return cast("OpenTarget", room.open_target)(opening)
