@@ -91,6 +91,16 @@ def test_commands_know_it_by_its_schema_and_its_record(project: Inside) -> None:
     assert "out:rows.log" in json.dumps(status)
 
 
+def test_tests_of_a_project_run_without_it(project: Inside) -> None:
+    _fill(project, ONE)
+    step = "{ rows: [{ id: 1, n: 3 }], emits: [{ id: 1, twice: 6 }] }"
+    project.write("specs/t.yaml", f"tests: {{ doubled: {{ stream: s, steps: [{step}] }} }}\n")
+    done = project.flowc("test")
+    assert done.code == 0, done.out + done.err
+    assert "1 passed" in done.out + done.err
+    assert not (project.path / "out").exists()
+
+
 def test_an_option_that_it_does_not_heed_is_refused(project: Inside) -> None:
     _fill(project, "{ connection: out, path: rows.log, key: id }")
     done = project.flowc("lint")
@@ -99,6 +109,18 @@ def test_an_option_that_it_does_not_heed_is_refused(project: Inside) -> None:
     _fill(project, "{ connection: out, path: rows.log, format: csv }")
     done = project.flowc("compile")
     assert "stream `s` cannot write a journal of the format `csv`" in done.err + done.out
+
+
+def test_dead_letters_go_elsewhere_for_it_takes_none(project: Inside) -> None:
+    _fill(project, ONE + "\n    on_error: dlq\n    dead_letter: { connection: wh, table: bad }")
+    project.write("inbox/c.jsonl", '{"id": "x"}\n')
+    assert _run().error is None
+    assert _rows(project) == ROWS
+    assert Store("sqlite", project.path, file="wh").rows("SELECT message FROM bad") == [(b'{"id": "x"}',)]
+    _fill(project, ONE + "\n    on_error: dlq\n    dead_letter: { connection: out, path: bad.log }")
+    done = project.flowc("lint")
+    assert done.code == 1, done.out
+    assert "a stream cannot send bad rows to `out`, a connection of kind `journal`" in done.out + done.err
 
 
 @pytest.mark.parametrize("to", [ONE, TWO])
