@@ -136,6 +136,7 @@ REGISTRIES = {
     "flowc/compiler/dialects.py": "dialects of authors that no room speaks",
     "flowc/compiler/sql/binding/__init__.py": "the engines whose catalogs are kept",
     "flowc/service/checking/__init__.py": "the engines at hand that are asked about SQL",
+    "flowc/targets.py": "the rooms of the targets of streams",
 }
 """Tables by the kind of system. All else asks a record: of a schema (`compiler/front/kinds`, `streamkinds`), of a
 dialect (`compiler/dialects`), of a connector (`runtime/systems`) or of a target (`flowc/targets`).
