@@ -19,8 +19,9 @@ import pytest
 
 from flowc.catalog import Column
 from flowc.compiler.ir import FilesOutput
-from flowc.compiler.streamplan.filetargets import files_target
+from flowc.compiler.systems.files.target import plan_target
 from flowc.errors import FlowcError, TransientError
+from flowc.nodes import Changelog
 from flowc.runtime.contracts.store import Store
 from flowc.runtime.contracts.target import Fenced, PutBack
 from flowc.runtime.stores.local import LocalStore
@@ -51,7 +52,8 @@ def made(kind: str, folder: Path, lag: float = 0.02, seed: int = 0) -> Store:
 
 
 def writer(store: Store, stream: str = "s", was: str = "", pause: Any = None, **more: Any) -> FilesWriter:
-    plan = files_target(FilesOutput("out", "rows", "jsonl", span=SPAN, write={}, partition_by=(), **more), COLUMNS, "s")
+    output = FilesOutput("out", "rows", "jsonl", span=SPAN, write={}, partition_by=(), **more)
+    plan = plan_target(output, COLUMNS, "s", Changelog.INSERT_ONLY)
     hooks = {"pause": pause} if pause else {}
     return FilesWriter(plan, stream, "", was=was, store=store, **hooks)
 
