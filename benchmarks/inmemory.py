@@ -12,13 +12,12 @@ import pyarrow as pa
 from flowc.compiler import stages
 from flowc.compiler.lowering.lower import lower
 from flowc.diagnostics import Reporter
-from flowc.runtime.contracts.decoder import Decoded
+from flowc.runtime.contracts.decoder import Decoded, Decoding
 from flowc.runtime.contracts.epoch import Epoch, Range
 from flowc.runtime.contracts.source import Polled
 from flowc.runtime.contracts.target import Writer
 from flowc.runtime.formats.json.decode import JsonDecoder
 from flowc.runtime.streams.compute import Compute
-from flowc.runtime.streams.decoding import Decoding
 from flowc.runtime.streams.memorytarget import Kept
 from flowc.runtime.streams.origins import fail
 from flowc.runtime.streams.run import StreamRun

@@ -330,7 +330,7 @@ OPENS_FILES = {
     "flowc/runtime/systems/delta/watermarks.py": "a watermark of its own",
     "flowc/runtime/stores/filelooks.py": "what `Folder.file` gives",
     "flowc/runtime/stores/files.py": "what `Folder.file` gives",
-    "flowc/runtime/systems/files/source.py": "what `Folder.file` gives",
+    "flowc/runtime/formats/parquet/framing.py": "what `Folder.file` gives",
     "flowc/runtime/stores/members.py": "what `Folder.file` gives",
     "flowc/runtime/stores/inuse.py": "what `Folder.file` gives",
     "flowc/runtime/engine/parquetfiles.py": "what `Folder.file` gives",

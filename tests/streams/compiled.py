@@ -14,11 +14,11 @@ from flowc.catalog import Column
 from flowc.compiler import stages
 from flowc.compiler.lowering.lower import lower
 from flowc.diagnostics import Reporter
+from flowc.runtime.contracts.decoder import Decoding
 from flowc.runtime.contracts.epoch import Epoch, Intent, Range
 from flowc.runtime.contracts.source import Polled
 from flowc.runtime.formats.json.decode import JsonDecoder
 from flowc.runtime.streams.compute import Compute
-from flowc.runtime.streams.decoding import Decoding
 from flowc.runtime.streams.origins import Origin, fail
 from flowc.service.streams.run import planned
 from flowc.stream import StreamPlan

@@ -16,12 +16,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flowc.runtime.contracts.decoder import Decoding
 from flowc.runtime.contracts.epoch import Epoch, Range
 from flowc.runtime.contracts.source import Membership, NumberedSource, PlacedSource, Polled
 from flowc.runtime.formats.json.decode import JsonDecoder
 from flowc.runtime.streams.alignment import Alignment
 from flowc.runtime.streams.compute import Compute
-from flowc.runtime.streams.decoding import Decoding
 from flowc.runtime.streams.memorytarget import Kept
 from flowc.runtime.streams.reader import SourceReader
 from flowc.runtime.streams.run import StreamRun

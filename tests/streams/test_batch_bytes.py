@@ -16,9 +16,9 @@ from flowc.errors import EngineError
 from flowc.nodes import ROW
 from flowc.runtime.contracts.oversize import counted, one_batch
 from flowc.runtime.contracts.source import Polled, Source
+from flowc.runtime.formats.parquet.framing import ParquetFraming
 from flowc.runtime.streams.rowwise import Rowwise
 from flowc.runtime.streams.transform import Transform
-from flowc.runtime.systems.files import source as filestream
 from flowc.runtime.systems.kafka.source import KafkaSource
 from tests.commands import Folder
 from tests.extended import EXTENDED
@@ -152,7 +152,7 @@ def test_texts_that_parquet_keeps_once_are_counted_where_they_stand(tmp_path: Pa
     (tmp_path / "in").mkdir()
     pq.write_table(rows, tmp_path / "in" / "a.parquet")
     assert (tmp_path / "in" / "a.parquet").stat().st_size < 10_000
-    blocks = list(filestream._parquet(tmp_path / "in" / "a.parquet", 0, 10, ()))
+    blocks = list(ParquetFraming(10, ()).records(tmp_path / "in" / "a.parquet", 0, ()))
     assert sum(len(block.values) for block in blocks) == 8_000
     assert max(block.values.nbytes for block in blocks) <= 40 << 20
 

@@ -18,12 +18,11 @@ from flowc.errors import DataError, UsageError
 from flowc.nodes import ABSENT, KIND, ROW, Change, Changelog, NodePlan
 from flowc.render.streamplans import stream_object, stream_sql
 from flowc.runtime.arrow import arrow_schema
-from flowc.runtime.contracts.decoder import Decoded
+from flowc.runtime.contracts.decoder import Decoded, Decoding
 from flowc.runtime.contracts.epoch import Partition, Range
 from flowc.runtime.contracts.source import Polled
 from flowc.runtime.contracts.state import StateStore
 from flowc.runtime.streams.compute import Compute
-from flowc.runtime.streams.decoding import Decoding
 from flowc.runtime.streams.graph import build
 from flowc.runtime.streams.graph.build import Node
 from flowc.runtime.streams.operators.contract import Emitted

@@ -14,11 +14,10 @@ import pytest
 
 from flowc.catalog import Column
 from flowc.nodes import KIND, Change
-from flowc.runtime.contracts.decoder import Decoded
+from flowc.runtime.contracts.decoder import Decoded, Decoding
 from flowc.runtime.contracts.epoch import Epoch
 from flowc.runtime.contracts.target import Writer
 from flowc.runtime.streams.compute import Compute
-from flowc.runtime.streams.decoding import Decoding
 from flowc.runtime.streams.graph.build import Node
 from flowc.runtime.streams.graph.graph import Build
 from flowc.runtime.streams.operators.contract import Emitted, Operator, Stateless

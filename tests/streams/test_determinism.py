@@ -20,11 +20,11 @@ from flowc.compiler import stages
 from flowc.compiler.lowering.lower import lower
 from flowc.diagnostics import Reporter
 from flowc.errors import TransientError
+from flowc.runtime.contracts.decoder import Decoding
 from flowc.runtime.contracts.epoch import Epoch, Partition, Range
 from flowc.runtime.contracts.source import Polled
 from flowc.runtime.formats.json.decode import JsonDecoder
 from flowc.runtime.streams.compute import Compute
-from flowc.runtime.streams.decoding import Decoding
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.state.store import DatabaseStore
 from flowc.runtime.systems import open_database

@@ -24,12 +24,12 @@ from flowc.compiler.ir import Sql, Stream
 from flowc.compiler.lowering.lower import lower
 from flowc.diagnostics import Reporter
 from flowc.nodes import JoinPlan
+from flowc.runtime.contracts.decoder import Decoding
 from flowc.runtime.contracts.epoch import END, Intent, Range
 from flowc.runtime.contracts.source import Polled
 from flowc.runtime.contracts.state import Checkpoint
 from flowc.runtime.formats.json.decode import JsonDecoder
 from flowc.runtime.streams.compute import Compute
-from flowc.runtime.streams.decoding import Decoding
 from flowc.runtime.streams.operators.contract import Decision
 from flowc.runtime.streams.operators.join import IntervalJoin
 from flowc.runtime.streams.origins import fail

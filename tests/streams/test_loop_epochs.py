@@ -13,12 +13,11 @@ from flowc.compiler.ir import Apply, Source, Stream, Target
 from flowc.compiler.streamplan.plan import plan_stream
 from flowc.errors import FlowcError
 from flowc.runtime.contracts.database import Database
-from flowc.runtime.contracts.decoder import Decoded
+from flowc.runtime.contracts.decoder import Decoded, Decoding
 from flowc.runtime.contracts.epoch import Epoch, Intent, Partition, Range
 from flowc.runtime.contracts.source import Polled
 from flowc.runtime.contracts.target import Fenced
 from flowc.runtime.streams.compute import Compute
-from flowc.runtime.streams.decoding import Decoding
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.systems import open_database
 from flowc.runtime.systems.shared.target import DatabaseWriter

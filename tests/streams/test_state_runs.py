@@ -16,12 +16,11 @@ from flowc.compiler.ir import Apply, Dedupe, Source, Stream, Target
 from flowc.compiler.streamplan.plan import plan_stream
 from flowc.errors import FlowcError, UsageError
 from flowc.runtime.contracts.database import Database
-from flowc.runtime.contracts.decoder import Decoded
+from flowc.runtime.contracts.decoder import Decoded, Decoding
 from flowc.runtime.contracts.epoch import Partition, Range
 from flowc.runtime.contracts.source import Polled
 from flowc.runtime.contracts.state import Checkpoint
 from flowc.runtime.streams.compute import Compute
-from flowc.runtime.streams.decoding import Decoding
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.state.store import DatabaseStore
 from flowc.runtime.systems import open_database

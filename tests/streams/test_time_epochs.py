@@ -22,12 +22,12 @@ import pytest
 
 from flowc.nodes import ROW
 from flowc.runtime.badrows import BadRow
+from flowc.runtime.contracts.decoder import Decoding
 from flowc.runtime.contracts.epoch import END, Epoch, Intent, Range
 from flowc.runtime.contracts.source import Polled
 from flowc.runtime.contracts.state import Segment
 from flowc.runtime.contracts.target import Fenced
 from flowc.runtime.streams.compute import Compute
-from flowc.runtime.streams.decoding import Decoding
 from flowc.runtime.streams.graph.build import Node, built
 from flowc.runtime.streams.graph.graph import Build
 from flowc.runtime.streams.operators.contract import Decision, Emitted, Verdict

@@ -17,9 +17,9 @@ import pytest
 
 from flowc.compiler.lowering import streams
 from flowc.compiler.lowering.groupnodes import WindowSettings
+from flowc.runtime.contracts.decoder import Decoding
 from flowc.runtime.contracts.epoch import END, Epoch
 from flowc.runtime.streams.compute import Compute
-from flowc.runtime.streams.decoding import Decoding
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.state.store import DatabaseStore
 from flowc.runtime.systems import open_database

@@ -11,11 +11,11 @@ import pytest
 
 from flowc.errors import TransientError
 from flowc.runtime.arrow import empty_of
+from flowc.runtime.contracts.decoder import Decoding
 from flowc.runtime.contracts.epoch import Epoch, Intent, Range
 from flowc.runtime.contracts.state import Checkpoint, Segment
 from flowc.runtime.contracts.target import Fenced, Held
 from flowc.runtime.streams.compute import Compute
-from flowc.runtime.streams.decoding import Decoding
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.state.store import DatabaseStore
 from flowc.runtime.systems.shared.target import DatabaseWriter

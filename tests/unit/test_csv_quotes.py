@@ -13,9 +13,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from flowc.runtime.formats.csv import records as filestream_records
 from flowc.runtime.formats.csv.options import CsvOptions
 from flowc.runtime.formats.csv.quotes import Quoting
+from flowc.runtime.formats.framing import records
 from flowc.runtime.stores import lines
 
 _TEXT = st.lists(
@@ -68,7 +68,7 @@ def _end(lines: list[str], first: int, options: CsvOptions, most: int) -> int | 
 def _found(text: str, options: CsvOptions, block: int, most: int) -> list[tuple[int, bytes, bool]]:
     quoting = Quoting(replace(options, max_line=most))
     with mock.patch.object(lines, "BLOCK", block):
-        blocks = list(filestream_records.records(lines.pieces(io.BytesIO(text.encode()), 1 << 26), Path("f"), quoting))
+        blocks = list(records(lines.pieces(io.BytesIO(text.encode()), 1 << 26), Path("f"), quoting))
     return [
         (line, row, not whole)
         for part in blocks

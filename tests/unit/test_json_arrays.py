@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowc.errors import DataError
-from flowc.runtime.formats.json.array import Lines, json_lines
+from flowc.runtime.formats.json.framing import Lines, json_lines
 from flowc.runtime.stores import lines as lines_of_bytes
 
 _TEXT = st.text(st.sampled_from('a"\\,[]{}\né'), max_size=5)

@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any
 
 from flowc.compiler.front.kinds import is_database, kinds, schema_of
+from flowc.formats import readable
 
 _TRANSACTION = "each message is written exactly once: rows, and how far the stream is, are one commit"
 _EPOCHS = "each message is written exactly once: rows, and the number of their epoch, are one commit"
@@ -22,8 +23,8 @@ class SourceKind:
 
     address: str = "table"
     """The key that says what of a connection is read."""
-    formats: tuple[str, ...] = ()
-    """Those that this version reads; none where it cannot read such systems yet."""
+    reads: str = ""
+    """`files` or `messages`; nothing where this version cannot read such systems yet."""
     replayable: bool = False
     """What was read once can be read again."""
     counted: bool = False
@@ -32,6 +33,11 @@ class SourceKind:
     """Partitions and positions are whole numbers; else text that the source alone can order."""
     shared: bool = False
     """Several workers can read parts of it."""
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """The formats that this version reads."""
+        return readable(self.reads)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from flowc.compiler.front.streamkinds import is_folder
 from flowc.compiler.ir import Source, Sql
 from flowc.compiler.quote import ident, table
 from flowc.compiler.systems.datafusion.arithmetic import arithmetic
+from flowc.formats import CSV, columnar
 from flowc.loadplan import EngineRead, FilesRead, QueryRead, Read, TableRead
 
 
@@ -24,9 +25,9 @@ def read_of(node: Sql | Source) -> Read:
 def _source_read(source: Source) -> QueryRead | FilesRead | TableRead:
     if source.path is not None:
         # The types of Parquet are its own, and need no telling.
-        columns = None if source.found and source.format == "parquet" else source.columns
+        columns = None if source.found and columnar(source.format) else source.columns
         return FilesRead(
-            source.connection, source.path, source.format or "csv", source.options, columns, source.found, source.skips
+            source.connection, source.path, source.format or CSV, source.options, columns, source.found, source.skips
         )
     if source.sql is not None:
         return QueryRead(source.connection, source.sql, source.source)

@@ -17,7 +17,7 @@ from flowc.compiler.lowering.asking import note_query
 from flowc.compiler.lowering.context import Lowering, sqlglot_name
 from flowc.compiler.lowering.functioncalls import announce, called, check_calls, check_reach, engine_text, is_table
 from flowc.compiler.lowering.tablekeys import as_source, home_of
-from flowc.compiler.names.badrows import TEXT_FORMATS, file_format, skips_bad
+from flowc.compiler.names.badrows import file_format, skips_bad
 from flowc.compiler.quote import ident
 from flowc.compiler.quote import table as quoted_table
 from flowc.compiler.sql import marks
@@ -28,6 +28,7 @@ from flowc.compiler.sql.types.infer import Inferred, infer
 from flowc.compiler.sql.types.relations import Field, Relation
 from flowc.compiler.sql.types.tablerefs import outer_tables
 from flowc.diagnostics import did_you_mean
+from flowc.formats import text_formats
 from flowc.loadplan import FunctionPlan
 from flowc.source import Span
 
@@ -210,7 +211,7 @@ def _source(
     relation = Relation.of_table(own, declared, f"source `{source.name}`", spec.span)
     node = Source(
         ident_, source.name, connection, kind, path=path, format=form,
-        options=dict(spec.read), columns=declared, skips=skips_bad(pipeline.spec.bad_rows) and form in TEXT_FORMATS,
+        options=dict(spec.read), columns=declared, skips=skips_bad(pipeline.spec.bad_rows) and form in text_formats(),
         found=bool(told),
     )  # fmt: skip
     return node, relation

@@ -68,6 +68,7 @@ from flowc.compiler.sql.text.sqltext import SqlTree, parse_query
 from flowc.compiler.sql.types.infer import infer
 from flowc.compiler.sql.types.relations import Field, Relation
 from flowc.diagnostics import Reporter, did_you_mean
+from flowc.formats import FORMATS
 from flowc.loadplan import FunctionPlan
 from flowc.nodes import Changelog
 from flowc.stream import EXTRAS, extra_types
@@ -348,7 +349,11 @@ def _declared(source: CheckedStreamSource, reporter: Reporter) -> tuple[Column, 
     if source.spec.columns:
         _check_decoded(source, source.spec.columns, reporter)
         return tuple(Column(each.name.value, each.type.value, each.nullable) for each in source.spec.columns)
-    return _RAW if source.format == "raw" else None
+    return _RAW if _is_whole(source) else None
+
+
+def _is_whole(source: CheckedStreamSource) -> bool:
+    return source.format in FORMATS and FORMATS[source.format].whole
 
 
 def _check_decoded(source: CheckedStreamSource, columns: Sequence[SourceColumn], reporter: Reporter) -> None:
@@ -359,7 +364,7 @@ def _check_decoded(source: CheckedStreamSource, columns: Sequence[SourceColumn],
         helps = ("declare it as text and convert it in the SQL",)
         reporter.error("unsupported-type", message, odd.type.span, helps=helps)
     kinds = [(each.name.value, each.type.value.kind in _RAW_KINDS) for each in columns]
-    if source.format == "raw" and kinds != [("value", True)]:
+    if _is_whole(source) and kinds != [("value", True)]:
         message = f"source `{source.spec.name.value}` is raw, and a raw message is one column `value`, binary or text"
         reporter.error("unsupported-type", message, columns[0].name.span, helps=("columns: { value: text }, or none",))
 

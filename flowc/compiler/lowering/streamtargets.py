@@ -13,6 +13,7 @@ from flowc.compiler.loads.desired import declared_table
 from flowc.compiler.lowering.context import Lowering
 from flowc.compiler.sql.streams.windowcalls import END, SESSION, START
 from flowc.diagnostics import did_you_mean
+from flowc.formats import JSON, PARQUET, RAW
 
 MODES = ("append", "merge")
 
@@ -50,7 +51,7 @@ def dead_letter(stream: CheckedStream) -> Target | Output | None:
     connection, kind = letters.connection.name.value, letters.connection.kind.value
     topic, writes = letters.spec.addresses.get("topic"), target_kind(kind).writes
     if topic is not None and writes == "topic":
-        return TopicOutput(connection, topic.value, "raw", (), letters.spec.span)
+        return TopicOutput(connection, topic.value, RAW, (), letters.spec.span)
     if letters.spec.table is None or writes != "table":
         return ConnectorOutput(connection, kind, letters.spec.span)
     return Target(connection, kind, letters.table, None) if letters.table is not None else None
@@ -115,15 +116,15 @@ def _output(target: CheckedStreamTarget) -> Output:
         options, roll = target.connection.options, spec.roll
         beneath = options.get("write")
         write = {**(beneath if isinstance(beneath, Mapping) else {}), **spec.write}
-        form = form or str(options.get("format") or "parquet")
+        form = form or str(options.get("format") or PARQUET)
         return FilesOutput(
             connection, path.value, form, write, _texts(spec.partition_by), target.span, roll.rows, roll.bytes, roll.age
         )
     if writes == "topic" and topic is not None:
-        return TopicOutput(connection, topic.value, form or "json", _texts(spec.key), target.span)
+        return TopicOutput(connection, topic.value, form or JSON, _texts(spec.key), target.span)
     if writes is None:
         return ConnectorOutput(connection, kind, target.span)
     named = {key: name.value for key, name in spec.addresses.items()}
     address = next((named.pop(key) for key in target_kind(kind).addresses if key in named), "")
     options = {**named, **spec.write}
-    return ConnectorOutput(connection, kind, target.span, address, form or "json", _texts(spec.key), options)
+    return ConnectorOutput(connection, kind, target.span, address, form or JSON, _texts(spec.key), options)

@@ -11,12 +11,12 @@ from flowc.compiler.names.lookup import Lookup
 from flowc.compiler.names.paths import check_below
 from flowc.compiler.names.sources import format_of
 from flowc.compiler.names.tablenames import table_name
+from flowc.formats import text_formats
 from flowc.loadplan import BadRows
 from flowc.source import Span
 
 BAD_ROWS = "bad_rows"
 """The table beside the target in which bad rows are kept, where the pipeline names none."""
-TEXT_FORMATS = ("csv", "json", "jsonl")
 
 
 def file_format(source: CheckedSource) -> str | None:
@@ -46,13 +46,13 @@ def check_bad_rows(pipeline: CheckedPipeline, lookup: Lookup) -> None:
     if spec.kept is not None and action == "skip" and not checks:
         helps = ("write `on_bad_row: quarantine`",)
         _report("`on_bad_row: skip` keeps no rows, so `quarantine` has no meaning", spec.kept.span, helps, lookup)
-    if not any(file_format(source) in TEXT_FORMATS for source in pipeline.sources):
+    if not any(file_format(source) in text_formats() for source in pipeline.sources):
         message = f"`on_bad_row: {action}` is for rows of CSV and JSON files, and this pipeline reads none"
         _report(message, spec.action.span, ("remove it",), lookup)
     elif pipeline.deletes != "ignore":
         message = f"`deletes: {pipeline.deletes}` would delete what a bad row holds, as if the source no longer had it"
         _report(message, spec.action.span, ("let bad rows fail the load, or leave `deletes` out",), lookup)
-    source = next((source for source in pipeline.sources if file_format(source) in TEXT_FORMATS), None)
+    source = next((source for source in pipeline.sources if file_format(source) in text_formats()), None)
     if spec.in_files and spec.kept is not None and source is not None:
         check_below(spec.kept, source.connection, lookup)
     for target in pipeline.targets if action == "quarantine" else ():
@@ -124,7 +124,7 @@ def quarantine_of(pipeline: CheckedPipeline, target: CheckedTarget) -> Quarantin
     kept = spec.action.value == "quarantine"
     rules = BadRows(kept, spec.max_count, spec.max_ratio)
     if kept and spec.in_files and spec.kept is not None:
-        source = next((source for source in pipeline.sources if file_format(source) in TEXT_FORMATS), None)
+        source = next((source for source in pipeline.sources if file_format(source) in text_formats()), None)
         return Quarantine(rules, None, (source.connection.name.value, spec.kept.value) if source else None)
     dialect = DIALECTS.get(target.connection.kind.value)
     if not kept or dialect is None or dialect.attached:

@@ -10,13 +10,9 @@ from flowc.compiler.front.spec import SourceSpec
 from flowc.compiler.front.streamkinds import source_kind
 from flowc.compiler.names.tablenames import table_name
 from flowc.diagnostics import Reporter
+from flowc.formats import FORMATS
 from flowc.source import Span
 
-FORMATS: Mapping[str, str] = {
-    ".csv": "csv", ".tsv": "csv", ".parquet": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json",
-    ".orc": "orc",
-}  # fmt: skip
-"""The format that the end of a file's name tells."""
 COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst", ".zstd")
 
 
@@ -25,7 +21,7 @@ def format_of(path: str) -> str | None:
     name = path.lower()
     for suffix in COMPRESSIONS:
         name = name.removesuffix(suffix)
-    return next((form for suffix, form in FORMATS.items() if name.endswith(suffix)), None)
+    return next((kind for kind, format in FORMATS.items() if name.endswith(format.extensions)), None)
 
 
 def check_source(source: CheckedSource, reporter: Reporter) -> bool:

@@ -38,6 +38,7 @@ from flowc.compiler.names.streamplaces import check_places
 from flowc.compiler.names.tablenames import table_name
 from flowc.compiler.names.targets import DEFAULT_MODE
 from flowc.compiler.names.windows import check_blocks, keeps_letters
+from flowc.formats import JSON
 from flowc.source import Located
 from flowc.stream import MAX_ATTEMPTS, BatchLimits, RestartPolicy
 
@@ -137,7 +138,7 @@ def _format(spec: StreamSourceSpec, connection: ConnectionSpec) -> str:
     if spec.format is not None:
         return spec.format.value
     path = spec.addresses.get("path")
-    return str(connection.options.get("format") or (format_of(path.value) if path else None) or "json")
+    return str(connection.options.get("format") or (format_of(path.value) if path else None) or JSON)
 
 
 def _check_path(path: Name | None, connection: ConnectionSpec, lookup: Lookup) -> None:

@@ -13,6 +13,7 @@ from flowc.compiler.streamplan.positions import counted
 from flowc.compiler.streamplan.state import EMBEDDED, Owner, plan_state, state_plan
 from flowc.compiler.streamplan.targets import LiveTableOf, stream_targets, unseen
 from flowc.errors import UsageError
+from flowc.formats import JSON
 from flowc.nodes import Changelog, Traits
 from flowc.stream import LookupPlan, SourcePlan, StreamPlan
 from flowc.types import Kind
@@ -93,7 +94,7 @@ def _lookups(stream: Stream) -> tuple[LookupPlan, ...]:
 def _source(source: Source, stream: Stream) -> SourcePlan:
     event_time, read = source.options.get("event_time"), source.options.get("read")
     return SourcePlan(
-        source.name, source.connection, source.kind, source.path or "", source.format or "json", source.columns,
+        source.name, source.connection, source.kind, source.path or "", source.format or JSON, source.columns,
         stream.extras, str(event_time) if event_time else None, read if isinstance(read, Mapping) else {},
         beside=needed(stream), inferred=source.found, holds=noun(source.kind),
         replayable=source_kind(source.kind).replayable, numbered=source_kind(source.kind).numbered,

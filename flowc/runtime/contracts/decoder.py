@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flowc.catalog import Column
 from flowc.runtime.badrows import BadRow, Findings, first_indices, isolate
 
+Headers = Mapping[int, tuple[str, ...]]
+"""The names of the columns of files, by the number of the file."""
 UNDECODABLE = "undecodable-message"
 
 
@@ -36,6 +40,34 @@ class Decoder(Protocol):
 
     def decode(self, values: pa.BinaryArray | pa.LargeBinaryArray) -> Decoded:
         """The rows of the messages; those that cannot be decoded are set aside."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """How the messages of one source are read, and the schema of their rows. `decode` takes columns of messages."""
+
+    schema: pa.Schema
+    decode: Callable[[pa.RecordBatch], Decoded]
+
+    @classmethod
+    def of(cls, decoder: Decoder) -> Decoding:
+        """The decoding of messages that need nothing but their bytes."""
+        return cls(decoder.schema, lambda messages: decoder.decode(messages.column("_value")))
+
+
+@dataclass(frozen=True, slots=True)
+class DecoderContext:
+    """What a decoder is made of.
+
+    `columns` are those of the source; with `inferred`, their types were found. `options` are the read options of the
+    source and its connection. `headers` are the names of the columns of files, by the number of the file.
+    """
+
+    source: str
+    columns: tuple[Column, ...]
+    inferred: bool = False
+    options: Mapping[str, object] = field(default_factory=dict)
+    headers: Headers = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

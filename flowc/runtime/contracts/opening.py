@@ -12,7 +12,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from flowc.runtime.contracts.decoder import Decoded
+from flowc.runtime.contracts.decoder import Decoding
 from flowc.runtime.contracts.queue import Queue
 from flowc.runtime.contracts.source import Source
 from flowc.stream import BatchLimits, SourcePlan
@@ -52,17 +52,6 @@ class Opening:
     """Whether what cannot be read is a bad message, and else ends the run."""
 
 
-class MessageDecoder(Protocol):
-    """Makes rows of messages for which their bytes do not suffice."""
-
-    @property
-    def schema(self) -> pa.Schema:
-        """The schema of the rows."""
-
-    def decode(self, messages: pa.RecordBatch) -> Decoded:
-        """The rows of the messages, as a `Decoder` gives them."""
-
-
 Fetch = Callable[[str, str, str, int], pa.RecordBatch | None]
 """Reads one message again: of a topic, a partition, a position and a size. None where the message is gone.
 
@@ -75,7 +64,7 @@ class Opened:
     """A source, not connected yet: a log, or a queue."""
 
     source: Source | Queue
-    decoder: MessageDecoder | None = None
+    decoder: Decoding | None = None
     """Where the source decodes its messages itself; else the format of the plan says how."""
     fetch: Fetch | None = None
     """Where dead letters may leave out what can be read again."""

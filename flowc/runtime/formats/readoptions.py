@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from flowc.durations import parse_size, size_text
 from flowc.errors import UsageError
@@ -13,14 +13,19 @@ from flowc.runtime.stores.files import LARGEST, Files
 T = TypeVar("T")
 
 
-def options_of(kind: type[T], form: str, read: FilesRead, files: Files) -> T:
-    """The options of a source, the connection's own beneath its.
+def merged(read: FilesRead, files: Files) -> Mapping[str, object]:
+    """The options of a source, the connection's own beneath its."""
+    return {**files.options, **read.options}
+
+
+def options_of(kind: type[T], form: str, options: Mapping[str, object]) -> T:
+    """Options as the record of a format.
 
     Raises:
         UsageError: an option that the format has not, or one of the wrong kind.
     """
     known: Mapping[str, object] = kind.__dataclass_fields__  # type: ignore[attr-defined]
-    given = {**files.options, **read.options}
+    given: dict[str, Any] = dict(options)
     if unknown := next((name for name in given if name not in known), None):
         raise UsageError(f"{form} has no option `{unknown}`", code="unusable-option", help="one of " + ", ".join(known))
     if "max_line" in given:

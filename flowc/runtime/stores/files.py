@@ -32,7 +32,6 @@ from flowc.runtime.stores.local import LocalStore
 from flowc.runtime.stores.members import Members
 
 COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zst": "zstd"}
-FORMATS = ("csv", "jsonl", "json", "parquet")
 BROKEN = (EOFError, OSError, lzma.LZMAError, zlib.error, pa.ArrowException)
 """What is raised for bytes that are not what the file's name says of them."""
 BAD_ROWS_END = ".bad.jsonl"

@@ -14,12 +14,13 @@ from flowc.catalog import Column
 from flowc.errors import DataError
 from flowc.nodes import ROW, TIME
 from flowc.runtime.badrows import BadRow, brief
+from flowc.runtime.contracts.decoder import Decoding
 from flowc.runtime.contracts.epoch import END, Epoch, Intent, Partition
 from flowc.runtime.contracts.letternotes import NOT_SEEN, SEEN, SEEN_BY_SOME
 from flowc.runtime.contracts.source import Polled
 from flowc.runtime.contracts.state import Checkpoint
 from flowc.runtime.engine.functions import Function
-from flowc.runtime.streams.decoding import Decoding, read, schema_of
+from flowc.runtime.streams.decoding import read, schema_of
 from flowc.runtime.streams.graph.build import built
 from flowc.runtime.streams.graph.flow import Losses
 from flowc.runtime.streams.graph.graph import Build, Graph

@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flowc.formats import columnar
 from flowc.nodes import TIME
 from flowc.runtime.arrow import empty_of
 from flowc.runtime.badrows import BadRow
-from flowc.runtime.contracts.decoder import Decoded
+from flowc.runtime.contracts.decoder import Decoded, Decoding
 from flowc.runtime.formats.parquet.decode import ParquetDecoder
 from flowc.runtime.streams.eventtime import event_times, timed
 from flowc.stream import SourcePlan
 
 _BESIDE = (TIME, "_key", "_headers")
 """What a reader gives of a message only when it is asked for."""
-
-Decode = Callable[[pa.RecordBatch], Decoded]
-"""Makes rows of a batch of messages; `schema` says of which columns."""
-
-
-@dataclass(frozen=True, slots=True)
-class Decoding:
-    """How the messages of one source are read, and the schema of their rows."""
-
-    schema: pa.Schema
-    decode: Decode
 
 
 def read(
@@ -108,7 +98,7 @@ def _unread(messages: pa.RecordBatch) -> tuple[BadRow, ...]:
 def _rows(source: SourcePlan, decoding: Decoding, messages: pa.RecordBatch) -> Decoded:
     """The rows of messages, some of which were never bytes: structs are fitted to the columns as they are."""
     place = messages.schema.get_field_index("_value")
-    if source.format == "parquet" or place < 0 or not pa.types.is_struct(messages.schema.field(place).type):
+    if columnar(source.format) or place < 0 or not pa.types.is_struct(messages.schema.field(place).type):
         return decoding.decode(messages)
     found = ParquetDecoder(source.columns or ()).decode(messages.column(place))
     return replace(found, batch=found.batch.cast(decoding.schema))

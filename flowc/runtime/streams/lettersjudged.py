@@ -15,11 +15,11 @@ from typing import TypeVar
 import pyarrow as pa
 
 from flowc.errors import TransientError
+from flowc.runtime.contracts.decoder import Decoding
 from flowc.runtime.contracts.epoch import Epoch, Intent, Range
 from flowc.runtime.contracts.source import Polled
 from flowc.runtime.contracts.target import Fenced
 from flowc.runtime.streams.begin import intends
-from flowc.runtime.streams.decoding import Decoding
 from flowc.runtime.streams.letterbox import places_of, positions_of, ranges_of
 from flowc.runtime.streams.lettersrun import LettersRun, by_source
 from flowc.runtime.streams.run import StreamRun

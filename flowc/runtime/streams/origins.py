@@ -8,13 +8,11 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from flowc.errors import DataError
+from flowc.formats import FORMATS
 from flowc.runtime.badrows import BadRow, brief
 from flowc.runtime.stores.files import SHIFT
 from flowc.runtime.streams.operators.contract import NO_MESSAGE
 from flowc.stream import SourcePlan
-
-_UNITS = {"parquet": "row", "json": "line or element"}
-"""What messages of a file are counted in: one of JSON holds an object a line, or is an array."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +46,7 @@ def _origin(source: SourcePlan, messages: pa.RecordBatch, row: BadRow) -> Origin
         return Origin(source.address, NO_MESSAGE, NO_MESSAGE, row)
     partition, offset = (messages.column(name)[row.index].as_py() for name in ("_partition", "_offset"))
     if source.holds == "files":
-        unit = _UNITS.get(source.format, "line")
+        unit = FORMATS[source.format].unit
         return Origin(messages.column("_topic")[row.index].as_py(), partition, offset, row, unit)
     return Origin(source.address, partition, offset, row)
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 import msgspec
 import pyarrow as pa
 
-from flowc.runtime.contracts.decoder import Decoded
-from flowc.runtime.streams.decoding import Decoding
+from flowc.formats import FORMATS
+from flowc.runtime.contracts.decoder import Decoded, Decoding
 from flowc.stream import StreamPlan
 
 _log = logging.getLogger("flowc.streams")
@@ -54,7 +54,7 @@ class Unseen:
     def watching(self, plan: StreamPlan, decoders: Mapping[str, Decoding]) -> dict[str, Decoding]:
         """The decoders, which tell of the declared fields that they meet."""
         self.stream = plan.name
-        declared = {each.name: each for each in plan.sources if each.format in ("json", "jsonl") and not each.inferred}
+        declared = {each.name: each for each in plan.sources if FORMATS[each.format].discovers and not each.inferred}
         self.sources = {name: _Fields({c.name for c in each.columns or ()}) for name, each in declared.items()}
         return {name: self._watching(name, each) if name in declared else each for name, each in decoders.items()}
 

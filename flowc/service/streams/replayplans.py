@@ -12,10 +12,11 @@ from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Ir, Stream
 from flowc.compiler.streamplan.positions import hold_positions
 from flowc.errors import UsageError
+from flowc.formats import columnar
+from flowc.runtime.contracts.decoder import Decoding
 from flowc.runtime.contracts.epoch import Epoch
 from flowc.runtime.contracts.opening import Fetch as FetchOne
 from flowc.runtime.contracts.target import Writer
-from flowc.runtime.streams.decoding import Decoding
 from flowc.runtime.streams.letterbox import Fetch, LetterBox
 from flowc.runtime.streams.lettersrun import LettersRun, TakingWriter
 from flowc.runtime.systems.shared.lettertable import LettersWriter
@@ -70,7 +71,7 @@ def _keeps_table(target: TargetPlan) -> bool:
 
 
 def _refuse(plan: StreamPlan, stream: str) -> None:
-    parquet = next((source.name for source in plan.sources if source.format == "parquet"), None)
+    parquet = next((source.name for source in plan.sources if columnar(source.format)), None)
     if parquet is not None:
         message = f"the dead letters of stream `{stream}` cannot be replayed: `{parquet}` are rows of Parquet"
         raise UsageError(message, code="not-runnable-yet", help=_BACK.format(stream))

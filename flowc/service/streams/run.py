@@ -17,6 +17,7 @@ from flowc.compiler.streamplan.nodes import sql_nodes
 from flowc.compiler.streamplan.plan import plan_stream
 from flowc.compiler.streamplan.targets import LiveTableOf, unseen
 from flowc.errors import FlowcError, UsageError, no_memory
+from flowc.formats import readable
 from flowc.runtime.contracts.epoch import Epoch
 from flowc.runtime.contracts.opening import Facts
 from flowc.runtime.engine.functions import Function
@@ -239,7 +240,8 @@ def _refuse(stream: Stream) -> None:
     reasons += [] if stream.applies or stream.outputs else ["it writes nothing"]
     if reasons:
         message = f"stream `{stream.name}` cannot run yet: {reasons[0]}"
-        help = "this version runs streams from Kafka (json, raw) and from files (csv, jsonl, json, parquet)"
+        messages, files = ", ".join(readable("messages")), ", ".join(readable("files"))
+        help = f"this version runs streams from Kafka ({messages}) and from files ({files})"
         raise UsageError(message, code="not-runnable-yet", help=help)
 
 

@@ -9,14 +9,13 @@ from typing import TypeVar
 from flowc.compiler.front.streamkinds import source_kind
 from flowc.compiler.ir import Source as Node
 from flowc.compiler.streamplan.state import Owner, state_plan
-from flowc.errors import UsageError
+from flowc.formats import JSON
+from flowc.runtime import formats
+from flowc.runtime.contracts.decoder import DecoderContext, Decoding
 from flowc.runtime.contracts.opening import Facts, Opened, Opening
 from flowc.runtime.contracts.queue import Queue
 from flowc.runtime.contracts.source import Source
-from flowc.runtime.formats.json.decode import JsonDecoder
-from flowc.runtime.formats.parquet.decode import ParquetDecoder
-from flowc.runtime.formats.raw.decode import RawDecoder
-from flowc.runtime.streams.decoding import Decoding, columns_of
+from flowc.runtime.streams.decoding import columns_of
 from flowc.runtime.streams.queues import QueueReader
 from flowc.runtime.streams.reader import SourceReader
 from flowc.runtime.streams.state.store import DatabaseStore
@@ -26,7 +25,6 @@ from flowc.service.access.sessions import Sessions
 from flowc.service.streams.groups import group_name
 from flowc.service.streams.state import own_state
 from flowc.stream import BatchLimits, SourcePlan, StatePlan, StreamPlan
-from flowc.types import Kind
 
 Answer = TypeVar("Answer")
 SAMPLE = 10_000
@@ -95,8 +93,7 @@ def reader_of(source: Source | Queue, batch: BatchLimits, *, once: bool) -> Sour
 
 def decoding(opened: Opened, source: SourcePlan) -> Decoding:
     """How the messages of a source are decoded: as the source itself does, else by the format of its plan."""
-    own = opened.decoder
-    return decoding_of(source) if own is None else Decoding(own.schema, own.decode)
+    return opened.decoder or decoding_of(source)
 
 
 def facts_plan(plan: StreamPlan) -> StatePlan:
@@ -107,7 +104,7 @@ def facts_plan(plan: StreamPlan) -> StatePlan:
 def sampled(node: Node, sessions: Sessions) -> SourceReader | QueueReader:
     """Reads messages of a source from the first to the last that is there, for their columns; nothing is stored."""
     opening = Opening(
-        SourcePlan(node.name, node.connection, node.kind, node.path or "", node.format or "json"),
+        SourcePlan(node.name, node.connection, node.kind, node.path or "", node.format or JSON),
         sessions.options(node.connection).values, sessions.resolver.root, Passing(), once=True,
         group=f"flowc-discovery-{node.id}",
     )  # fmt: skip
@@ -119,16 +116,5 @@ def decoding_of(source: SourcePlan) -> Decoding:
 
     Raises UsageError for columns that its format cannot have.
     """
-    columns = source.columns or ()
-    if source.format == "parquet":
-        return _of_values(ParquetDecoder(columns))
-    if source.format == "raw":
-        if [column.name for column in columns] != ["value"] or columns[0].type.kind not in (Kind.TEXT, Kind.BINARY):
-            message = f"source `{source.name}` is raw, and a raw message is one column `value`, binary or text"
-            raise UsageError(message, code="unsupported-type", help="columns: { value: text }, or none")
-        return _of_values(RawDecoder(columns[0].type.kind is Kind.TEXT))
-    return _of_values(JsonDecoder(columns))
-
-
-def _of_values(decoder: JsonDecoder | RawDecoder | ParquetDecoder) -> Decoding:
-    return Decoding(decoder.schema, lambda messages: decoder.decode(messages.column("_value")))
+    context = DecoderContext(source.name, source.columns or (), source.inferred, source.read)
+    return formats.decoding_of(source.format, context)

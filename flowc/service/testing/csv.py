@@ -15,10 +15,10 @@ from flowc.compiler.front.spec import ConnectionSpec, Json
 from flowc.compiler.front.streamspec import RowsSpec
 from flowc.compiler.ir import Source
 from flowc.loadplan import FilesRead
+from flowc.runtime.contracts.decoder import Decoding
 from flowc.runtime.formats.csv.decode import CsvDecoder
 from flowc.runtime.formats.csv.options import CsvOptions, csv_options
 from flowc.runtime.stores.files import Files
-from flowc.runtime.streams.decoding import Decoding
 from flowc.service.testing.rows import Misplaced, Row
 from flowc.stream import SourcePlan
 

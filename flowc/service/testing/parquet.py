@@ -6,10 +6,9 @@ from dataclasses import replace
 
 import pyarrow as pa
 
-from flowc.runtime.contracts.decoder import Decoded
+from flowc.runtime.contracts.decoder import Decoded, Decoding
 from flowc.runtime.formats.json.decode import JsonDecoder
 from flowc.runtime.formats.parquet.decode import ParquetDecoder
-from flowc.runtime.streams.decoding import Decoding
 from flowc.stream import SourcePlan
 
 

@@ -13,10 +13,10 @@ from flowc.catalog import Column
 from flowc.runtime.arrow import empty
 from flowc.runtime.contracts.changes import net, put_there, with_kinds
 from flowc.runtime.contracts.database import Database
+from flowc.runtime.contracts.decoder import Decoding
 from flowc.runtime.contracts.oversize import one_batch
 from flowc.runtime.contracts.target import TargetOpening, Writer
 from flowc.runtime.streams.compute import Compute
-from flowc.runtime.streams.decoding import Decoding
 from flowc.runtime.streams.lookups import Lookups
 from flowc.runtime.streams.memorytarget import Kept
 from flowc.runtime.streams.origins import Origin, fail

@@ -15,8 +15,8 @@ from flowc.compiler.front.streamkinds import noun, source_kind
 from flowc.compiler.front.streamspec import TestSpec
 from flowc.compiler.ir import Lookup, Source, Stream
 from flowc.compiler.quote import ident
+from flowc.runtime.contracts.decoder import Decoding
 from flowc.runtime.formats.csv.options import CsvOptions
-from flowc.runtime.streams.decoding import Decoding
 from flowc.runtime.systems import SOURCES
 from flowc.service.access.sessions import Sessions
 from flowc.service.streams.discovery import over_found

@@ -18,10 +18,10 @@ from flowc.compiler.front.streamspec import RowsSpec, StepSpec, TestSpec
 from flowc.compiler.names.teststeps import INSTANT, Silent
 from flowc.durations import instant_text, parse_instant
 from flowc.errors import FlowcError
+from flowc.runtime.contracts.decoder import Decoding
 from flowc.runtime.contracts.epoch import Partition
 from flowc.runtime.formats.csv.options import CsvOptions
 from flowc.runtime.streams.begin import intends
-from flowc.runtime.streams.decoding import Decoding
 from flowc.service.access.sessions import Sessions
 from flowc.service.testing.messages import Arrivals
 from flowc.service.testing.pipelines import Moment, Written

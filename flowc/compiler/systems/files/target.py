@@ -8,21 +8,14 @@ from flowc.catalog import Column
 from flowc.compiler.ir import FilesOutput, Output
 from flowc.compiler.loads.attach import PARTING
 from flowc.errors import UsageError
+from flowc.formats import FORMATS
 from flowc.nodes import Changelog
 from flowc.stream import FilesTarget, Roll
 from flowc.types import INTEGER_RANGES, DataType, Kind
 
 ROLL = Roll(rows=None, bytes=128 << 20, age=300.0)
 """When a file is full, where the spec does not say."""
-_TEXT = ("none", "gzip", "zstd", "bzip2", "lz4", "xz", "brotli")
-COMPRESSIONS: Mapping[str, tuple[str, ...]] = {
-    "parquet": ("zstd", "none", "snappy", "gzip", "lz4", "brotli"),
-    "orc": ("zstd", "none", "snappy", "gzip", "lz4"),
-    "csv": _TEXT,
-    "jsonl": _TEXT,
-}
-"""What each format can be compressed with, the default first."""
-_CSV = ("delimiter", "header", "quote", "escape", "null_value")
+_MARKS = frozenset(("delimiter", "quote"))
 
 
 def plan_target(output: Output, columns: tuple[Column, ...], stream: str, changes: Changelog) -> FilesTarget:
@@ -52,23 +45,26 @@ def _roll(output: FilesOutput) -> Roll:
 
 
 def _check_format(output: FilesOutput, stream: str) -> None:
-    known = COMPRESSIONS.get(output.format)
-    if known is None:
+    writable = {kind: format for kind, format in FORMATS.items() if format.compressions}
+    format = writable.get(output.format)
+    if format is None:
         message = f"stream `{stream}` cannot write files of the format `{output.format}`"
-        raise UsageError(message, code="unusable-option", help=f"one of {', '.join(COMPRESSIONS)}")
+        raise UsageError(message, code="unusable-option", help=f"one of {', '.join(writable)}")
     how = output.write.get("compression")
-    if how is not None and how not in known:
+    if how is not None and how not in format.compressions:
         message = f"{output.format} cannot be compressed with `{how}`"
-        raise UsageError(message, code="unusable-option", help=f"one of {', '.join(known)}")
-    if output.format == "csv":
-        _check_csv(output.write, stream)
-    strange = [name for name in output.write if name in _CSV and output.format != "csv"]
+        raise UsageError(message, code="unusable-option", help=f"one of {', '.join(format.compressions)}")
+    if set(format.write) >= _MARKS:
+        _check_marks(output.write, stream)
+    strange = [name for name in output.write if name not in (*format.write, "compression")]
     if strange:
+        other = next((kind for kind in writable if strange[0] in writable[kind].write), None)
+        instead = f"it is one of {other.upper()}: write `format: {other}`, or leave it out" if other else "leave it out"
         message = f"{output.format} has no option `{strange[0]}`"
-        raise UsageError(message, code="unusable-option", help="it is one of CSV: write `format: csv`, or leave it out")
+        raise UsageError(message, code="unusable-option", help=instead)
 
 
-def _check_csv(write: Mapping[str, object], stream: str) -> None:
+def _check_marks(write: Mapping[str, object], stream: str) -> None:
     """Marks have to be told apart from each other, from the ends of lines, and from what stands for NULL."""
     marks = {"delimiter": str(write.get("delimiter", ",")), "quote": str(write.get("quote", '"'))}
     null, escape = str(write.get("null_value", "")), str(write.get("escape") or "")
@@ -98,8 +94,9 @@ def _check_type(column: Column, form: str, stream: str) -> None:
     if column.type.kind is Kind.UNKNOWN:
         message = f"the type of `{column.name}` in the output of stream `{stream}` is not known"
         raise UsageError(message, code="unknown-source-columns", help="CAST it in the SQL")
-    if form == "orc" and _digits(column.type) > 38:
-        message = f"orc cannot store `{column.name}`, a {column.type}: it keeps 38 digits"
+    most = FORMATS[form].digits
+    if most is not None and _digits(column.type) > most:
+        message = f"{form} cannot store `{column.name}`, a {column.type}: it keeps {most} digits"
         raise UsageError(message, code="unstorable-type", help="CAST it in the SQL to fewer digits, or to text")
 
 

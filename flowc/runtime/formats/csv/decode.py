@@ -15,9 +15,9 @@ import pyarrow.csv as arrow_csv
 
 from flowc.catalog import Column
 from flowc.runtime.badrows import Findings, first_indices, isolate
-from flowc.runtime.contracts.decoder import UNDECODABLE, Decoded
+from flowc.runtime.contracts.decoder import UNDECODABLE, Decoded, DecoderContext, Decoding
 from flowc.runtime.convert import parse, parse_inferred
-from flowc.runtime.formats.csv.options import CsvOptions
+from flowc.runtime.formats.csv.options import CsvOptions, csv_record
 from flowc.runtime.formats.csv.quotes import Quoting
 from flowc.runtime.formats.shapes import decoded_schema
 from flowc.runtime.formats.values import without
@@ -29,6 +29,16 @@ Fields = tuple[pa.Int64Array, list[pa.Array]]
 """The indices of the rows that could be split into fields, and the bytes of each field by column."""
 _ASCII = bytes(range(128)) + b"?" * 128
 """Other letters for those that neither end a row nor a field."""
+
+
+def decoding(context: DecoderContext) -> Decoding:
+    """How the rows of files become the rows of a source.
+
+    Raises:
+        UsageError: an option that CSV has not, or a column of a type that no file can hold.
+    """
+    decoder = CsvDecoder(context.columns, csv_record(context.options), context.headers, context.inferred)
+    return Decoding(decoder.schema, decoder.decode)
 
 
 @dataclass

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from flowc.runtime.contracts.store import File
 from flowc.runtime.formats.csv.options import CsvOptions
 from flowc.runtime.formats.csv.quotes import Quoting
-from flowc.runtime.formats.csv.records import splits
+from flowc.runtime.formats.framing import splits
 from flowc.runtime.stores.files import ASIDE, Bytes, compression, intact, opened, unreadable, without_mark
 from flowc.runtime.stores.lines import BLOCK, TooLong, line_ends, pieces
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -9,7 +10,7 @@ import pyarrow.compute as pc
 
 from flowc.errors import UsageError
 from flowc.loadplan import FilesRead
-from flowc.runtime.formats.readoptions import options_of
+from flowc.runtime.formats.readoptions import merged, options_of
 from flowc.runtime.stores.files import Files, is_utf8
 
 _MARKS = ("delimiter", "quote", "escape", "comment")
@@ -44,9 +45,18 @@ def csv_options(read: FilesRead, files: Files) -> CsvOptions:
     Raises:
         UsageError: an option that CSV has not, or one of the wrong kind.
     """
-    options = options_of(CsvOptions, "CSV", read, files)
-    _check(options)
-    return options
+    return csv_record(merged(read, files))
+
+
+def csv_record(options: Mapping[str, object]) -> CsvOptions:
+    """Options of CSV by their names.
+
+    Raises:
+        UsageError: an option that CSV has not, or one of the wrong kind.
+    """
+    record = options_of(CsvOptions, "CSV", options)
+    _check(record)
+    return record
 
 
 def _check(options: CsvOptions) -> None:

@@ -20,33 +20,12 @@ import pyarrow.compute as pc
 
 from flowc.durations import size_text
 from flowc.runtime.formats.csv.options import CsvOptions
+from flowc.runtime.formats.framing import Split, Stray, count_lines
 from flowc.runtime.stores.lines import line_ends, lines_of
 
 _LF, _CR = 10, 13
 
 Places = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class Stray:
-    """A quote that opens a value which does not end as it has to: the line of its row, and why, for people.
-
-    Lines are counted from nought in the bytes that were looked at; `opens` is the line of the quote itself.
-    """
-
-    line: int
-    opens: int
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """The lines on which rows begin (None: each one), and how many lines and bytes those rows have that end here."""
-
-    starts: pa.Int64Array | None
-    lines: int
-    size: int
-    strays: tuple[Stray, ...] = ()
 
 
 class Quoting:
@@ -217,11 +196,6 @@ def _next(places: list[int], after: int, none: int) -> int:
 
 def _where(lines: pa.BinaryArray, pattern: str) -> list[int]:
     return list(pc.indices_nonzero(pc.match_substring_regex(lines, pattern)).to_pylist())
-
-
-def count_lines(data: bytes) -> int:
-    """How many lines bytes have, of which the last need not be ended."""
-    return data.count(b"\n") + (not data.endswith(b"\n"))
 
 
 @dataclass(frozen=True, slots=True)

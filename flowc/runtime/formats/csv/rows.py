@@ -15,11 +15,12 @@ from flowc.runtime.contracts.decoder import UNDECODABLE, Decoded
 from flowc.runtime.contracts.store import File
 from flowc.runtime.formats.aside import Unread
 from flowc.runtime.formats.csv.decode import CsvDecoder
+from flowc.runtime.formats.csv.framing import csv_records
 from flowc.runtime.formats.csv.header import csv_names
 from flowc.runtime.formats.csv.options import csv_options
 from flowc.runtime.formats.csv.quotes import Quoting
-from flowc.runtime.formats.csv.records import Records, csv_records
 from flowc.runtime.formats.csv.types import Sample, inferred
+from flowc.runtime.formats.framing import Records
 from flowc.runtime.formats.pieces import Piece, at_once
 from flowc.runtime.stores.files import Files, intact, no_columns
 from flowc.types import TEXT, UNKNOWN

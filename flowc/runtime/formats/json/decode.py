@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from flowc.catalog import Column
 from flowc.runtime.badrows import Findings, first_indices
-from flowc.runtime.contracts.decoder import Decoded, Present, not_text, present
+from flowc.runtime.contracts.decoder import Decoded, DecoderContext, Decoding, Present, not_text, present
 from flowc.runtime.fit import CODE
 from flowc.runtime.formats.json.numbers import vanishing
 from flowc.runtime.formats.json.read import BLANKS, demand_objects
@@ -21,6 +21,15 @@ from flowc.runtime.formats.json.scan import describe, value_text
 from flowc.runtime.formats.json.search import read_good
 from flowc.runtime.formats.shapes import decoded_schema
 from flowc.runtime.formats.values import to_columns
+
+
+def decoding(context: DecoderContext) -> Decoding:
+    """How the messages of a source become rows.
+
+    Raises:
+        UsageError: a column has a type that no message can hold.
+    """
+    return Decoding.of(JsonDecoder(context.columns))
 
 
 @dataclass

@@ -26,8 +26,8 @@ from flowc.runtime.contracts.store import File
 from flowc.runtime.convert import convert
 from flowc.runtime.fit import guessed_wrong, shorten
 from flowc.runtime.formats.aside import place
-from flowc.runtime.formats.json.array import Lines, json_lines
 from flowc.runtime.formats.json.decode import JsonDecoder
+from flowc.runtime.formats.json.framing import Lines, json_lines
 from flowc.runtime.formats.json.kinds import Line, at_odds, schema_of
 from flowc.runtime.formats.json.numbers import (
     decimal_fields,

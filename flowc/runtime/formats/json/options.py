@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flowc.loadplan import FilesRead
-from flowc.runtime.formats.readoptions import options_of
+from flowc.runtime.formats.readoptions import merged, options_of
 from flowc.runtime.stores.files import Files
 
 
@@ -24,4 +24,4 @@ def json_options(read: FilesRead, files: Files) -> JsonOptions:
     Raises:
         UsageError: an option that JSON has not.
     """
-    return options_of(JsonOptions, "JSON", read, files)
+    return options_of(JsonOptions, "JSON", merged(read, files))

@@ -16,7 +16,7 @@ from flowc.runtime.contracts.decoder import UNDECODABLE
 from flowc.runtime.contracts.store import File
 from flowc.runtime.fit import CODE, shorten
 from flowc.runtime.formats.aside import Unread, place
-from flowc.runtime.formats.json.array import Lines, json_lines
+from flowc.runtime.formats.json.framing import Lines, json_lines
 from flowc.runtime.formats.json.lines import json_shape, rows_of, told, wrong_in
 from flowc.runtime.formats.json.options import json_options
 from flowc.runtime.formats.pieces import Piece, at_once

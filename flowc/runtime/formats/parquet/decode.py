@@ -9,7 +9,12 @@ import pyarrow as pa
 from flowc.catalog import Column
 from flowc.runtime.arrow import arrow_schema, empty
 from flowc.runtime.badrows import first_indices, fit_rows
-from flowc.runtime.contracts.decoder import Decoded
+from flowc.runtime.contracts.decoder import Decoded, DecoderContext, Decoding
+
+
+def decoding(context: DecoderContext) -> Decoding:
+    """How the rows of files become the rows of a source."""
+    return Decoding.of(ParquetDecoder(context.columns))
 
 
 @dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flowc.loadplan import FilesRead
-from flowc.runtime.formats.readoptions import options_of
+from flowc.runtime.formats.readoptions import merged, options_of
 from flowc.runtime.stores.files import Files
 
 
@@ -22,4 +22,4 @@ def parquet_options(read: FilesRead, files: Files) -> ParquetOptions:
     Raises:
         UsageError: an option that Parquet has not.
     """
-    return options_of(ParquetOptions, "Parquet", read, files)
+    return options_of(ParquetOptions, "Parquet", merged(read, files))

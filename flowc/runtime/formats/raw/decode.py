@@ -7,10 +7,24 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from flowc.catalog import Column
+from flowc.errors import UsageError
 from flowc.runtime.badrows import Findings
-from flowc.runtime.contracts.decoder import Decoded, not_text, present
+from flowc.runtime.contracts.decoder import Decoded, DecoderContext, Decoding, not_text, present
 from flowc.runtime.formats.shapes import decoded_schema
 from flowc.types import TEXT, DataType, Kind
+
+
+def decoding(context: DecoderContext) -> Decoding:
+    """How the messages of a source become rows.
+
+    Raises:
+        UsageError: the source has other columns than `value`.
+    """
+    columns = context.columns
+    if [column.name for column in columns] != ["value"] or columns[0].type.kind not in (Kind.TEXT, Kind.BINARY):
+        message = f"source `{context.source}` is raw, and a raw message is one column `value`, binary or text"
+        raise UsageError(message, code="unsupported-type", help="columns: { value: text }, or none")
+    return Decoding.of(RawDecoder(columns[0].type.kind is Kind.TEXT))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from flowc.errors import DataError, EngineError
 from flowc.runtime.contracts.source import UNREAD
-from flowc.runtime.formats.csv.records import Records
+from flowc.runtime.formats.framing import Records
 from flowc.runtime.stores.files import SHIFT
 
 

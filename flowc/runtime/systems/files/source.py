@@ -14,41 +14,26 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flowc.catalog import Column
 from flowc.errors import DataError, EngineError, FlowcError
+from flowc.formats import FORMATS, columnar
 from flowc.loadplan import FilesRead
-from flowc.runtime.badrows import first_indices
+from flowc.runtime.contracts.decoder import DecoderContext
 from flowc.runtime.contracts.epoch import Range
 from flowc.runtime.contracts.opening import Facts, Opened, Opening
 from flowc.runtime.contracts.oversize import one_batch
 from flowc.runtime.contracts.source import STREAM, UNREAD, Membership, NumberedSource, Polled, start_time
-from flowc.runtime.contracts.store import Entry, File
-from flowc.runtime.formats.csv.decode import CsvDecoder
-from flowc.runtime.formats.csv.header import csv_names
-from flowc.runtime.formats.csv.options import csv_options
-from flowc.runtime.formats.csv.quotes import Quoting
-from flowc.runtime.formats.csv.records import Records, csv_records, records
-from flowc.runtime.formats.json.array import json_pieces
-from flowc.runtime.formats.json.options import JsonOptions, json_options
-from flowc.runtime.formats.parquet.options import ParquetOptions, parquet_options
-from flowc.runtime.formats.parquet.sizes import rows_together
-from flowc.runtime.stores.filelooks import not_parquet
+from flowc.runtime.contracts.store import File
+from flowc.runtime.formats import decoding_of, framing_of
+from flowc.runtime.formats.framing import Records
+from flowc.runtime.formats.readoptions import merged
 from flowc.runtime.stores.files import (
     BROKEN,
     SHIFT,
     Files,
-    arrow_input,
-    demand_columns,
-    demand_names,
-    has_nul,
     intact,
-    opened,
     unreadable,
-    with_names,
-    without_mark,
 )
 from flowc.runtime.stores.folder import shown
-from flowc.runtime.stores.lines import TooLong, pieces
 from flowc.runtime.systems.files.lines import LineFetcher
 from flowc.runtime.systems.files.registry import EVER, Known, Registry
 from flowc.stream import MAX_BYTES
@@ -56,8 +41,6 @@ from flowc.stream import MAX_BYTES
 _LOOK = 1.0
 """Seconds between two looks into the folder."""
 _LINES = (1 << SHIFT) - 1
-_TOGETHER = 65_536
-"""Rows of Parquet that are decoded together, where they are not large."""
 _FIELDS: Mapping[str, pa.DataType] = {
     "_key": pa.binary(),
     "_headers": pa.list_(pa.struct([("key", pa.string()), ("value", pa.binary())])),
@@ -98,10 +81,7 @@ class FileSource:
         self._read, self._columns, self._start, self._once = read, tuple(columns), start, once
         self._skips = skips
         self._registry = Registry(name, files.store, read.path, facts)
-        self._options = csv_options(read, files) if read.format == "csv" else None
-        self._limits = json_options(read, files) if read.format in ("json", "jsonl") else JsonOptions()
-        self._parquet = parquet_options(read, files) if read.format == "parquet" else ParquetOptions()
-        self._quoting = Quoting(self._options) if self._options else None
+        self._framing = framing_of(read, files)
         self._files = files
         self._at = 0
         self._stood: tuple[int, str] | None = None
@@ -110,7 +90,7 @@ class FileSource:
         self._block: Records | None = None
         self._looked = 0.0
         self.headers: Mapping[int, tuple[str, ...]] = _Headers(self._header)
-        """The names of the columns of every CSV file that was opened, by its number."""
+        """The names of the columns of every file that was opened and has a header, by its number."""
 
     def open(self) -> None:
         """Takes what is remembered of files."""
@@ -170,7 +150,7 @@ class FileSource:
         """How much is read from one position to another. Parquet tells its rows; text would have to be read."""
         last = (end >> SHIFT) + ((end & _LINES) > 0)
         seen = self._registry.files[start >> SHIFT : last] if end > start else []
-        rows = self._rows(start, end) if self._read.format == "parquet" else None
+        rows = self._rows(start, end) if columnar(self._read.format) else None
         return Extent(len(seen), sum(file.size for file in seen), rows)
 
     def shown(self, position: int) -> str:
@@ -179,7 +159,7 @@ class FileSource:
         files = self._registry.files
         if number >= len(files):
             return f"behind {shown(files[-1].path)}" if files else "the beginning"
-        what = "row" if self._read.format == "parquet" else "line"
+        what = "row" if columnar(self._read.format) else "line"
         return f"{shown(files[number].path)}{f', {what} {line + 1}' if line else ''}"
 
     def unreadable(self, start: int, end: int) -> tuple[str, int] | None:
@@ -196,11 +176,10 @@ class FileSource:
     def _rows(self, start: int, end: int) -> int | None:
         files = range(start >> SHIFT, min(end >> SHIFT, len(self._registry.files)))
         try:
-            store = self._files.store
-            whole = sum(parquet_rows(store.file(self._registry.files[number].entry)) for number in files)
+            counts = [self._framing.rows(self._file(number)) for number in files]
         except (DataError, *BROKEN):  # gone, or another file by now
             return None
-        return whole + (end & _LINES) - (start & _LINES)
+        return sum(count or 0 for count in counts) + (end & _LINES) - (start & _LINES)
 
     def starting(self, start: str) -> Mapping[int, int]:
         """The first file that is known and counts for a stream that starts so, by its place among them."""
@@ -324,26 +303,21 @@ class FileSource:
 
     def _broken(self, number: int, line: int, error: Exception) -> Records:
         """One bad message in place of what is left of a file. What the machine is at fault for is no fault of it."""
-        fault = error if isinstance(error, DataError) else self._damage(self._registry.files[number].entry, error)
+        fault = error if isinstance(error, DataError) else self._damage(number, error)
         if not self._skips or getattr(error.__cause__ or error, "errno", None) is not None:
             raise fault from None
         self._registry.check(number)  # of a file that was changed, nothing is known
         return Records(pa.nulls(1, pa.binary()), pa.array([line], pa.int64()), 1 << SHIFT, fault)
 
-    def _damage(self, entry: Entry, error: Exception) -> DataError:
-        other = not_parquet(self._files.store.file(entry)) if self._read.format == "parquet" else None
-        return unreadable(self._files.store.shown(entry.key), *(other or (str(error),)))
+    def _damage(self, number: int, error: Exception) -> DataError:
+        file = self._file(number)
+        return unreadable(file, *(self._framing.damage(file) or (str(error),)))
+
+    def _file(self, number: int) -> File:
+        return self._files.store.file(self._registry.files[number].entry)
 
     def _opened(self, number: int, line: int) -> Iterator[Records]:
-        path = self._files.store.file(self._registry.files[number].entry)
-        if self._read.format == "parquet":
-            return _parquet(
-                path, line, self._parquet.max_columns, () if self._read.inferred else self._read.columns or ()
-            )
-        if self._options is None:
-            return records(self._pieces(path), path, None, line)
-        assert self._quoting is not None
-        return csv_records(path, self._options, self._quoting, self.headers[number], line)
+        return self._framing.records(self._file(number), line, self.headers[number])
 
     def again(self, path: str, position: int) -> Iterator[Records]:
         """The records of a text file that was read before, from a position in it on.
@@ -358,14 +332,9 @@ class FileSource:
         name = self._files.store.shown(self._registry.check(number).key)
         yield from intact(name, self._opened(number, position & _LINES))
 
-    def _pieces(self, path: File) -> Iterator[bytes | TooLong]:
-        if self._read.format not in ("json", "jsonl"):
-            return pieces(without_mark(lambda: opened(path)), self._limits.max_line)
-        return json_pieces(path, self._limits.max_line)
-
     def _header(self, number: int) -> tuple[str, ...]:
-        assert self._options is not None
-        return csv_names(self._files.store.file(self._registry.check(number)), self._options, self._read)
+        self._registry.check_again(number)
+        return self._framing.header(self._file(number))
 
     def _messages(
         self, values: pa.Array, offsets: pa.Array, number: int | None, fault: DataError | None = None, size: int = 0
@@ -409,7 +378,7 @@ class FileSource:
 
 
 def open_source(opening: Opening) -> Opened:
-    """The files of one path, which decode CSV by the headers of the files, and read single lines again."""
+    """The files of one path, which decode rows by the headers of the files, and read single lines again."""
     plan, files = opening.plan, Files(opening.options, opening.root)
     read = FilesRead(plan.connection, plan.address, plan.format, plan.read, plan.columns, plan.inferred)
     source = FileSource(
@@ -423,8 +392,9 @@ def open_source(opening: Opening) -> Opened:
         return fetcher.fetch(path, int(position), size)
 
     decoder = None
-    if plan.format == "csv":
-        decoder = CsvDecoder(plan.columns or (), csv_options(read, files), source.headers, plan.inferred)
+    if FORMATS[plan.format].headed:
+        context = DecoderContext(plan.name, plan.columns or (), plan.inferred, merged(read, files), source.headers)
+        decoder = decoding_of(plan.format, context)
     return Opened(NumberedSource(source), decoder, fetch)
 
 
@@ -478,40 +448,3 @@ def _since(start: str) -> int:
     if at is None:
         return EVER if start == "latest" else -EVER
     return at * 1_000_000
-
-
-def parquet_rows(path: File) -> int:
-    """How many rows a file says that it has."""
-    import pyarrow.parquet as pq
-
-    return int(with_names(path, lambda: pq.read_metadata(arrow_input(path))).num_rows)
-
-
-def _parquet(path: File, row: int, most: int, demanded: Iterable[Column]) -> Iterator[Records]:
-    """The rows of a file from a number on, as structs.
-
-    Raises DataError where it has more columns than `most`, two of one name, or not those that are demanded.
-    """
-    import pyarrow.parquet as pq
-
-    with with_names(path, lambda: pq.ParquetFile(arrow_input(path))) as file:
-        wanted = [column.name for column in demanded]
-        demand_columns(path, file.metadata, most, wanted)
-        demand_names(path, file.schema_arrow.names, demanded)
-        columns = wanted if has_nul(file.schema_arrow) else None
-        at = 0
-        for group in range(file.num_row_groups):
-            count = file.metadata.row_group(group).num_rows
-            if at + count <= row:
-                at += count
-                continue
-            together = rows_together(path, file.metadata, group, _TOGETHER)
-            end = at + count
-            for batch in file.iter_batches(together, row_groups=[group], columns=columns):
-                values = pa.StructArray.from_arrays(batch.columns, fields=list(batch.schema))
-                lines, at = pc.add(first_indices(len(values)), at), at + len(values)
-                if at > row:
-                    left = max(0, row - (at - len(values)))
-                    yield Records(values.slice(left), lines.slice(left), at)
-            if at != end:  # Arrow ends where the shortest column does
-                raise unreadable(path, f"row group {group + 1} has {count} rows, and {count - end + at} can be read")

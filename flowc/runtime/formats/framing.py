@@ -1,9 +1,10 @@
-"""The bytes of a text file as records, block by block: lines, but for the rows of CSV that reach over several."""
+"""How the files of a format split into records, block by block, and the splitting of text by lines."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,15 +12,35 @@ import pyarrow.compute as pc
 from flowc.errors import DataError
 from flowc.runtime.badrows import first_indices
 from flowc.runtime.contracts.store import File
-from flowc.runtime.formats.csv.options import CsvOptions
-from flowc.runtime.formats.csv.quotes import Quoting, Split, count_lines
-from flowc.runtime.stores.files import csv_bytes, unreadable, without_mark
-from flowc.runtime.stores.lines import TooLong, lines_of, pieces
+from flowc.runtime.stores.files import unreadable
+from flowc.runtime.stores.lines import TooLong, lines_of
 
 Pieces = Iterator[bytes | TooLong]
 
 _BLANK = r"^[ \t\r]*$"
-_EMPTY = r"^\r?$"
+EMPTY = r"^\r?$"
+
+
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """A quote that opens a value which does not end as it has to: the line of its row, and why, for people.
+
+    Lines are counted from nought in the bytes that were looked at; `opens` is the line of the quote itself.
+    """
+
+    line: int
+    opens: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """The lines on which rows begin (None: each one), and how many lines and bytes those rows have that end here."""
+
+    starts: pa.Int64Array | None
+    lines: int
+    size: int
+    strays: tuple[Stray, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +58,59 @@ class Records:
     long: TooLong | None = None
 
 
+class Framing(Protocol):
+    """How the files of one source split into records. A framing is made of the source's read and its files."""
+
+    def header(self, path: File) -> tuple[str, ...]:
+        """The names of the columns of a file whose records alone do not tell them; else nothing.
+
+        Raises:
+            DataError: the file has no such header as it needs.
+        """
+
+    def records(self, path: File, begin: int, header: tuple[str, ...]) -> Iterator[Records]:
+        """The records of a file from the line, or the row, of number `begin` on.
+
+        Raises:
+            DataError: the file cannot be read.
+        """
+
+    def damage(self, path: File) -> tuple[str, ...] | None:
+        """Why the file is none of its format, and the mend, as far as its bytes show it."""
+
+    def rows(self, path: File) -> int | None:
+        """How many rows a file has; None where it would have to be read for that."""
+
+
+class Splitter(Protocol):
+    """Where rows begin, in text whose rows may reach over several lines."""
+
+    @property
+    def remark(self) -> str | None:
+        """The pattern of a comment."""
+
+    def split(self, data: bytes, *, last: bool) -> Split:
+        """The rows that end in bytes; with `last`, nothing follows these."""
+
+
+class Unframed:
+    """What a framing of text says of files, where nothing else is known."""
+
+    def header(self, path: File) -> tuple[str, ...]:
+        """The records tell the names."""
+        return ()
+
+    def damage(self, path: File) -> tuple[str, ...] | None:
+        """Nothing shows."""
+        return None
+
+    def rows(self, path: File) -> int | None:
+        """Text would have to be read."""
+        return None
+
+
 def records(
-    found: Pieces, path: File, quoting: Quoting | None, begin: int = 0, *, first: int = 0, blanks: bool = False
+    found: Pieces, path: File, quoting: Splitter | None, begin: int = 0, *, first: int = 0, blanks: bool = False
 ) -> Iterator[Records]:
     """The records of a file from line `begin` on, without comments. Its bytes begin with line `first`.
 
@@ -62,7 +134,7 @@ def unread(path: File, line: int, what: TooLong) -> Records:
     return Records(pa.nulls(1, pa.binary()), pa.array([line], pa.int64()), line + 1, fault, what)
 
 
-def splits(found: Pieces, quoting: Quoting | None) -> Iterator[tuple[bytes | TooLong, Split]]:
+def splits(found: Pieces, quoting: Splitter | None) -> Iterator[tuple[bytes | TooLong, Split]]:
     """The bytes of a file piece by piece, with the rows that end in each; what is left is in the next one again."""
     kept, fresh = b"", b""
     for piece in found:
@@ -82,7 +154,7 @@ def splits(found: Pieces, quoting: Quoting | None) -> Iterator[tuple[bytes | Too
         yield data, _split(data, quoting, last=True)
 
 
-def _split(data: bytes, quoting: Quoting | None, *, last: bool) -> Split:
+def _split(data: bytes, quoting: Splitter | None, *, last: bool) -> Split:
     return quoting.split(data, last=last) if quoting else Split(None, count_lines(data), len(data))
 
 
@@ -95,10 +167,10 @@ def _joined(
     return pc.binary_join(pa.ListArray.from_arrays(offsets, lines), b"\n"), pc.add(starts, line)
 
 
-def _wanted(found: Records, quoting: Quoting | None, begin: int, *, blanks: bool) -> Records:
+def _wanted(found: Records, quoting: Splitter | None, begin: int, *, blanks: bool) -> Records:
     values, left = found.values, pc.less(found.lines, begin)
     if not blanks:
-        left = pc.or_(left, pc.match_substring_regex(values, _BLANK if quoting is None else _EMPTY))
+        left = pc.or_(left, pc.match_substring_regex(values, _BLANK if quoting is None else EMPTY))
     if quoting is not None and quoting.remark:
         left = pc.or_(left, pc.match_substring_regex(values, quoting.remark))
     if not left.true_count:
@@ -107,24 +179,6 @@ def _wanted(found: Records, quoting: Quoting | None, begin: int, *, blanks: bool
     return Records(values.filter(kept), found.lines.filter(kept), found.end)
 
 
-def csv_records(
-    path: File, options: CsvOptions, quoting: Quoting, names: Sequence[str], begin: int = 0
-) -> Iterator[Records]:
-    """The rows of a CSV file with columns of these names from line `begin` on, without its header.
-
-    Of one column, a blank line is a row without a value.
-    """
-    stream = without_mark(lambda: csv_bytes(path, options))
-    text, blanks = pieces(stream, options.max_line), len(names) == 1
-    found = records(text, path, quoting, begin, first=options.skip_rows, blanks=blanks)
-    return _without_header(found, begin) if options.header else found
-
-
-def _without_header(found: Iterator[Records], line: int) -> Iterator[Records]:
-    """The first record that is not blank is the header, when it is among them."""
-    for block in found if not line else ():
-        header = pc.index(pc.match_substring_regex(block.values, _EMPTY), False).as_py()
-        if header >= 0:
-            yield Records(block.values.slice(header + 1), block.lines.slice(header + 1), block.end)
-            break
-    yield from found
+def count_lines(data: bytes) -> int:
+    """How many lines bytes have, of which the last need not be ended."""
+    return data.count(b"\n") + (not data.endswith(b"\n"))

@@ -13,9 +13,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from flowc.loadplan import FilesRead
 from flowc.runtime.contracts.store import File
+from flowc.runtime.formats.framing import Framing, Records, Unframed, records
+from flowc.runtime.formats.json.options import json_options
 from flowc.runtime.stores import lines
-from flowc.runtime.stores.files import Bytes, demand_utf8, opened, unreadable, without_mark
+from flowc.runtime.stores.files import Bytes, Files, demand_utf8, opened, unreadable, without_mark
 from flowc.runtime.stores.lines import TooLong, among, apart, line_ends, pieces
 
 _BLANK = b" \t\r\n"
@@ -27,6 +30,22 @@ _IS_SIGN[list(b'",[]{}')] = True
 _DEPTH[[ord("["), ord("{")]], _DEPTH[[ord("]"), ord("}")]] = 1, -1
 
 Places = npt.NDArray[np.int64]
+
+
+def framing(read: FilesRead, files: Files) -> Framing:
+    """How the JSON files of a source split into objects."""
+    return JsonFraming(json_options(read, files).max_line)
+
+
+@dataclass
+class JsonFraming(Unframed):
+    """The lines of JSON files, or the elements of the arrays that they are, of `most` bytes at most."""
+
+    most: int
+
+    def records(self, path: File, begin: int, header: tuple[str, ...]) -> Iterator[Records]:
+        """The objects of a file from line, or element, `begin` on."""
+        return records(json_pieces(path, self.most), path, None, begin)
 
 
 @dataclass(frozen=True, slots=True)
