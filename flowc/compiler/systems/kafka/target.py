@@ -5,6 +5,7 @@ from __future__ import annotations
 from flowc.catalog import Column
 from flowc.compiler.ir import Output, TopicOutput
 from flowc.errors import UsageError
+from flowc.formats import JSON, RAW
 from flowc.nodes import Changelog
 from flowc.stream import DEAD_LETTER, TopicTarget
 from flowc.types import Kind
@@ -16,9 +17,9 @@ def plan_target(output: Output, columns: tuple[Column, ...], stream: str, change
     Raises UsageError for what cannot be written so.
     """
     assert isinstance(output, TopicOutput)
-    if output.format != "json":
+    if output.format != JSON:
         message = f"stream `{stream}` cannot write messages of the format `{output.format}` yet"
-        raise UsageError(message, code="not-runnable-yet", help="format: json")
+        raise UsageError(message, code="not-runnable-yet", help=f"format: {JSON}")
     names = [column.name for column in columns]
     for name in output.key:
         if name not in names:
@@ -34,4 +35,4 @@ def plan_target(output: Output, columns: tuple[Column, ...], stream: str, change
 def plan_letters(output: Output) -> TopicTarget:
     """A topic of dead letters."""
     assert isinstance(output, TopicOutput)
-    return TopicTarget(output.connection, output.topic, "raw", DEAD_LETTER, letters=True)
+    return TopicTarget(output.connection, output.topic, RAW, DEAD_LETTER, letters=True)
