@@ -143,6 +143,8 @@ def test_workers_that_share_partitions_share_what_is_known(tmp_path: Path, kafka
         tmp_path, kafka, ("postgres", f'url: "{postgres}"'), dead, "SIGSEGV", "on_error: dlq\n    parallelism: 2"
     )
     with daemon(folder) as running:
+        # One worker may have written all others before the last one dies of the deadly message.
+        running.until(lambda: len(folder.flowc("dlq", "show", "clean", "--json").json) == len(dead), 3 * PATIENCE)
         arrive(running, dead, "postgres", {"url": postgres})
     assert len(folder.flowc("dlq", "show", "clean", "--json").json) == len(dead)
 
