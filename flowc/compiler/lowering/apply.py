@@ -146,7 +146,10 @@ def _roles(spec: PipelineSpec, target: CheckedTarget) -> Iterator[tuple[str, Nam
 def _target(target: CheckedTarget, table: Table | None) -> Target:
     key = tuple(name.value for name in target.spec.primary_key)
     partition_by = tuple(name.value for name in target.spec.partition_by)
-    return Target(target.connection.name.value, target.connection.kind.value, target.name, table, key, partition_by)
+    return Target(
+        target.connection.name.value, target.connection.kind.value, name=target.name, table=table, primary_key=key,
+        partition_by=partition_by,
+    )  # fmt: skip
 
 
 def _table(writer: _Writer) -> Table | None:
@@ -299,7 +302,10 @@ def _expectation(writer: _Writer, spec: ExpectSpec, number: int, relation: Relat
     name = spec.name.value if spec.name else f"{spec.kind}({', '.join(columns)})" if columns else f"sql_{number}"
     kind: Any = spec.kind
     aside = spec.quarantine is not None
-    return Expectation(name, kind, columns, sql, spec.error, spec.max_failures, spec.max_ratio, source, aside)
+    return Expectation(
+        name, kind, columns=columns, sql=sql, error=spec.error, max_failures=spec.max_failures,
+        max_ratio=spec.max_ratio, source=source, quarantine=aside,
+    )  # fmt: skip
 
 
 # Normalisers

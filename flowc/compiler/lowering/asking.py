@@ -36,6 +36,7 @@ def note_query(
     reads: Iterable[TableName],
     find: Find,
     engine: str,
+    *,
     place: str = "",
     functions: tuple[FunctionPlan, ...] = (),
     runs: str | None = None,
@@ -43,10 +44,11 @@ def note_query(
     """Remembers a query over the tables that it names; `runs` is what flowc's own engine gets of it."""
     if lowering.checker is not None:
         tables = tuple(_named(name, find(name)) for name in reads)
-        found = tuple(_constants(query))
-        lowering.statements.append(
-            Statement(query.dialect, engine, place, query.text, tables, functions, found, query.start, runs)
-        )
+        statement = Statement(
+            query.dialect, engine, place=place, text=query.text, tables=tables, functions=functions,
+            constants=tuple(_constants(query)), start=query.start, runs=runs,
+        )  # fmt: skip
+        lowering.statements.append(statement)
 
 
 def note_part(lowering: Lowering, part: SqlTree, relation: Relation, engine: str) -> None:
@@ -62,7 +64,9 @@ def note_part(lowering: Lowering, part: SqlTree, relation: Relation, engine: str
     text = part.text.derive(prefix + part.written + closing, [segment])
     tables = (_named(name, relation),)
     found = tuple((sql, at - part.start + len(prefix)) for sql, at in _constants(part))
-    lowering.statements.append(Statement(part.dialect, engine, "", text, tables, (), found, len(prefix)))
+    lowering.statements.append(Statement(
+        part.dialect, engine, place="", text=text, tables=tables, functions=(), constants=found, start=len(prefix),
+    ))  # fmt: skip
 
 
 def note_hook(lowering: Lowering, text: MappedText, dialect: str) -> None:

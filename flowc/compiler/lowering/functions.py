@@ -53,14 +53,18 @@ def _plan(spec: FunctionSpec, root: Path) -> FunctionPlan | Untyped:
         args, state = (tuple(each.value for each in given or ()) for given in (spec.args, spec.state))
         if UNKNOWN in (*args, *state, spec.returns.value):
             return Untyped(name)
-        return FunctionPlan(name, python.value, spec.aggregates, args, spec.returns.value, state)
+        return FunctionPlan(
+            name, python.value, aggregate=spec.aggregates, args=args, returns=spec.returns.value, state=state,
+        )  # fmt: skip
     found = _decorated(root, python.value)
     if isinstance(found, str):
         return Untyped(name, found)
     types, aggregate = found
     try:
         args, state = (tuple(map(parse_type, each)) for each in (types.args, types.state))
-        return FunctionPlan(name, python.value, aggregate, args, parse_type(types.returns), state)
+        return FunctionPlan(
+            name, python.value, aggregate=aggregate, args=args, returns=parse_type(types.returns), state=state,
+        )  # fmt: skip
     except ValueError:
         return Untyped(name, f"`{python.value}` is marked with what is no type")
 

@@ -107,19 +107,24 @@ def group_node(
 
     aggregates = tuple(
         Aggregate(
-            a.name, a.said.function, next(iter(a.arguments), None), ", ".join(map(told, a.values)), a.said.distinct,
-            a.where, told(a.condition), a.said.level, a.arguments[1:], a.said.declared,
+            a.name, a.said.function, argument=next(iter(a.arguments), None), value=", ".join(map(told, a.values)),
+            distinct=a.said.distinct, where=a.where, condition=told(a.condition), level=a.said.level,
+            more=a.arguments[1:], declared=a.said.declared,
         )
         for a in cut.aggregates
     )  # fmt: skip
     keys, values = tuple(key.name for key in cut.keys), tuple(told(key.value) for key in cut.keys)
     call, settings = cut.call, given if cut.last else WindowSettings()
     if isinstance(call, RunningCall):
-        return Running(call.id, (input,), keys, aggregates, columns, text, call.span, values=values, ttl=call.ttl)
+        return Running(
+            call.id, (input,), keys=keys, aggregates=aggregates, columns=columns, text=text, span=call.span,
+            values=values, ttl=call.ttl,
+        )  # fmt: skip
     return Window(
-        call.id, (input,), call.kind, call.size, call.step, keys, aggregates, columns, text, call.span,
-        values=values, offset=settings.offset, timezone=settings.timezone, late=settings.late,
-        allowed_lateness=settings.allowed_lateness, max_groups=settings.max_groups, emit=settings.emit,
+        call.id, (input,), kind=call.kind, size=call.size, step=call.step, keys=keys, aggregates=aggregates,
+        columns=columns, text=text, span=call.span, values=values, offset=settings.offset, timezone=settings.timezone,
+        late=settings.late, allowed_lateness=settings.allowed_lateness, max_groups=settings.max_groups,
+        emit=settings.emit,
     )  # fmt: skip
 
 

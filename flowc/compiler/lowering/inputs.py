@@ -120,13 +120,13 @@ def _on_database(pipeline: CheckedPipeline, given: Input, lowering: Lowering) ->
             return None
         text = translate(given.query, sqlglot_name(kind), lowering.reporter, lowering.allowance)
         if lowering.reporter.errors == before:
-            note_query(lowering, given.query, found.reads, find, kind, connection)
+            note_query(lowering, given.query, found.reads, find, kind, place=connection)
         inputs = [
             Source(f"{pipeline.spec.name.value}.{name}", name.name, connection, kind, name, columns=_known(find(name)))
             for name in found.reads
         ]
         bare = Source(f"{pipeline.spec.name.value}.{connection}", connection, connection, kind)
-        return _sql(pipeline, given.query, found, text, tuple(inputs) or (bare,), kind)
+        return _sql(pipeline, given.query, found, text, inputs=tuple(inputs) or (bare,), engine=kind)
     if pipeline.spec.table is None:
         return None
     name = TableName.parse(pipeline.spec.table.value)
@@ -161,7 +161,7 @@ def _on_datafusion(pipeline: CheckedPipeline, given: Input, lowering: Lowering) 
     text = engine_text(given.query, RUNNER, lowering.functions, lowering.reporter, lowering.allowance)
     if lowering.reporter.errors == before:
         note_query(lowering, given.query, found.reads, find, RUNNER, functions=functions, runs=text)
-    return _sql(pipeline, given.query, found, text, inputs, RUNNER, functions)
+    return _sql(pipeline, given.query, found, text, inputs=inputs, engine=RUNNER, functions=functions)
 
 
 def _check_sources(query: SqlTree, found: Inferred, relations: Mapping[str, Relation], lowering: Lowering) -> None:
@@ -188,7 +188,7 @@ def _source(
         check_reach(tree, connection, written, IN_PIPELINE, lowering)
         found = infer(tree, written, find, lowering.reporter)
         if lowering.reporter.errors == before:
-            note_query(lowering, tree, found.reads, find, written, connection)
+            note_query(lowering, tree, found.reads, find, written, place=connection)
         columns = told or _columns(found.fields)
         relation = replace(Relation.of_table(own, columns, f"source `{source.name}`", spec.span), inferred=True)
         sql, origins = as_read(tree.text.text, written), origins_of(found.fields)
@@ -222,6 +222,7 @@ def _sql(
     query: SqlTree,
     found: Inferred,
     text: str | None,
+    *,
     inputs: tuple[Source, ...],
     engine: str,
     functions: tuple[FunctionPlan, ...] = (),
@@ -232,8 +233,8 @@ def _sql(
     name, origins = f"{pipeline.spec.name.value}.sql", origins_of(found.fields)
     places = output_places(query, found)
     node = Sql(
-        name, inputs, engine, text, found.reads, columns, query.text, origins, places, functions,
-        dialect=query.dialect, nulls=found.nulls, stars=output_stars(query),
+        name, inputs, engine=engine, text=text, reads=found.reads, columns=columns, source=query.text, origins=origins,
+        places=places, functions=functions, dialect=query.dialect, nulls=found.nulls, stars=output_stars(query),
     )  # fmt: skip
     return Lowered(node, found.fields)
 
@@ -279,7 +280,10 @@ def _renamed(
     read = source.table if engine != RUNNER and source.table else TableName(None, source.name)
     out = tuple(f for _, f in fields)
     origins = tuple((Origin(read, old),) for old, _ in fields)
-    node = Sql(f"{pipeline.spec.name.value}.sql", (source,), engine, text, (read,), _columns(out), None, origins)
+    node = Sql(
+        f"{pipeline.spec.name.value}.sql", (source,), engine=engine, text=text, reads=(read,), columns=_columns(out),
+        source=None, origins=origins,
+    )  # fmt: skip
     return Lowered(node, out)
 
 

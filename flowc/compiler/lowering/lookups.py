@@ -28,7 +28,9 @@ def stream_lookups(stream: CheckedStream, lowering: Lowering) -> Iterator[Lookup
     for each in stream.lookups:
         spec, connection = each.spec, each.connection
         name, kind = connection.name.value, connection.kind.value
-        bare = Lookup(spec.name.value, name, kind, "", None, spec.refresh, spec.name.span)
+        bare = Lookup(
+            spec.name.value, name, kind=kind, query="", columns=None, refresh=spec.refresh, span=spec.name.span,
+        )  # fmt: skip
         written = connection.sql_kind
         lookup = _query(spec.sql, bare, written, lowering) if spec.sql is not None else _table(spec, bare, lowering)
         if lookup is not None:
@@ -64,7 +66,7 @@ def _query(sql: MappedText, lookup: Lookup, kind: str, lowering: Lowering) -> Lo
     find = lowering.finder(lookup.connection, lookup.kind)
     found = infer(parsed, kind, find, Reporter())
     if check_reach(parsed, lookup.connection, kind, IN_STREAM, lowering):
-        note_query(lowering, parsed, found.reads, find, kind, lookup.connection)
+        note_query(lowering, parsed, found.reads, find, kind, place=lookup.connection)
     lookup = replace(lookup, query=parsed.text.text, reads=found.reads)
     if found.fields is None or any(field.type.kind == "unknown" for field in found.fields):
         return replace(lookup, columns=lowering.found.get(lookup.name))

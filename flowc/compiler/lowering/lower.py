@@ -166,7 +166,7 @@ def _lowered(name: str, given: Input, waits: Waits, lowering: Lowering) -> Pipel
         return None
     spec = pipeline.spec
     freshness = Freshness(spec.freshness.column.value, spec.freshness.max_age) if spec.freshness else None
-    return Pipeline(name, applies, tuple(waits), _timing(spec), spec.span, freshness)
+    return Pipeline(name, applies, depends_on=tuple(waits), timing=_timing(spec), span=spec.span, freshness=freshness)
 
 
 def _timing(spec: PipelineSpec) -> Timing | None:

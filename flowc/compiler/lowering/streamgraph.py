@@ -96,7 +96,9 @@ class Graph:
             return
         names = tuple(source.name for source in self.sources)
         columns = tuple(source.columns for source in self.sources)
-        made = Dedupe(free(BLOCK, self._names), names, block.keys, block.within, columns, block.span)
+        made = Dedupe(
+            free(BLOCK, self._names), names, keys=block.keys, within=block.within, columns=columns, span=block.span,
+        )  # fmt: skip
         self.nodes.append(made)
         self._edges = dict(zip(names, outputs(made.id, names), strict=True))
         self._told |= {edge: _once(made, self._told.get(name, name)) for name, edge in self._edges.items()}
@@ -218,7 +220,7 @@ class Graph:
         self._check_keys(call)
         keys = tuple(key.value for key in call.keys)
         edge = made.id if made is not None else self._edges[call.name]
-        self.nodes.append(Dedupe(call.id, (edge,), keys, call.within, (own,), call.span))
+        self.nodes.append(Dedupe(call.id, (edge,), keys=keys, within=call.within, columns=(own,), span=call.span))
         body = ctes_of(query.tree)[call.before].this if call.before is not None else None
         before = self.whole(self.part(query, body)) if body is not None else self._told.get(edge, edge)
         self._told[call.id] = _once(self.nodes[-1], before)
@@ -349,7 +351,7 @@ class Graph:
         id, shown = self.id(cte.alias), {column.name for column in columns or ()}
         self._fields[id] = tuple(each for each in given if each.name in shown) if given is not None else None
         return Sql(
-            id, (), RUNNER, text, (), columns, dialect=query.dialect,
+            id, (), engine=RUNNER, text=text, reads=(), columns=columns, dialect=query.dialect,
             placed=Placed(relations, hidden_text(part, RUNNER, read, self.functions, [*names, ROW]), timed),
             functions=called(part, self.functions),
         )  # fmt: skip

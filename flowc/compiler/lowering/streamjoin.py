@@ -70,10 +70,10 @@ def put(join: StreamJoin, query: SqlTree, graph: Graph) -> Relation | None:
     written = tuple((_written(one, left.side, query), _written(other, right.side, query))
                     for one, other in zip(left.side.keys, right.side.keys, strict=True))  # fmt: skip
     node = IntervalJoin(
-        join.id, (made[0].id, made[1].id), join.kind, tuple(zip(left.keys, right.keys, strict=True)), join.least,
-        join.most, tuple(named), (made[0].columns, made[1].columns), written,
-        (_before(left.side, join, query, graph), _before(right.side, join, query, graph)), join.span, join.late,
-        join.allowed_lateness,
+        join.id, (made[0].id, made[1].id), kind=join.kind, keys=tuple(zip(left.keys, right.keys, strict=True)),
+        least=join.least, most=join.most, columns=tuple(named), given=(made[0].columns, made[1].columns),
+        written=written, before=(_before(left.side, join, query, graph), _before(right.side, join, query, graph)),
+        span=join.span, late=join.late, allowed_lateness=join.allowed_lateness,
     )  # fmt: skip
     graph.nodes.append(node)
     table = TableName(None, join.id)
@@ -256,8 +256,8 @@ def _node(join: StreamJoin, part: _Part, query: SqlTree, graph: Graph) -> Sql | 
         graph.reporter.error("misplaced-join", message, part.side.span, helps=(f"select `{TIME}` as it is",))
         return None
     node = Sql(
-        graph.id(f"{join.id}_{name}"), (), RUNNER, texts[0], (), part.columns, dialect=query.dialect,
-        placed=Placed(relations, texts[1], timed=True), functions=called(tree, graph.functions),
+        graph.id(f"{join.id}_{name}"), (), engine=RUNNER, text=texts[0], reads=(), columns=part.columns,
+        dialect=query.dialect, placed=Placed(relations, texts[1], timed=True), functions=called(tree, graph.functions),
     )  # fmt: skip
     graph.nodes.append(node)
     return node

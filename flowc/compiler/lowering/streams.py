@@ -129,9 +129,9 @@ def _lower(stream: CheckedStream, lowering: Lowering) -> Stream | None:
     changes += [*other_modes(stream), *(["sql"] if query is not None and found is None else [])]
     nodes = graph.ordered()
     return Stream(
-        spec.name.value, sources, node, applies, _asked(query), spec.span, tuple(changes),
-        tuple(stream_outputs(stream)), dead_letter(stream), nodes, lookups, functions,
-        watermark=watermark(spec, nodes), on_error=stream.on_error,
+        spec.name.value, sources, input=node, applies=applies, extras=_asked(query), span=spec.span,
+        unplanned=tuple(changes), outputs=tuple(stream_outputs(stream)), dead_letter=dead_letter(stream), nodes=nodes,
+        lookups=lookups, functions=functions, watermark=watermark(spec, nodes), on_error=stream.on_error,
         state=(stream.state.name.value, stream.state.kind.value) if stream.state is not None else None,
         state_bytes=spec.state_bytes.value if spec.state_bytes is not None else None,
         project=lowering.checked.project.name, start=stream.start, delivery=stream.delivery, settings=spec.settings,
@@ -151,7 +151,7 @@ def _joins(windows: WindowCalls, calls: Sequence[Call | RunningCall], graph: Gra
     names, query = frozenset(source.name for source in graph.sources), windows.query
     taken = frozenset([*(call.id for call in calls), *(call.id for call in windows.calls)])
     look = partial(_columns_of, query, graph.relations)
-    return read_joins(query, names, taken, windows.calls, look, lowering.reporter)
+    return read_joins(query, names, taken=taken, windows=windows.calls, look=look, reporter=lowering.reporter)
 
 
 def _columns_of(
@@ -315,7 +315,7 @@ def _whole(
     window, dialect = stream.spec.window, stream.dialect
     if window is None or dialect is None or (query is None and (stream.spec.sql is not None or len(sources) != 1)):
         return query
-    text = window_text(stream.spec, window, query, [source.name for source in sources], lowering, dialect)
+    text = window_text(stream.spec, window, query, [s.name for s in sources], lowering, dialect=dialect)
     return parse_query(text, dialect, lowering.reporter) if text is not None else None
 
 
@@ -411,8 +411,8 @@ def _inferred(query: SqlTree, relations: Mapping[str, Relation], name: str, lowe
     placed, kept = zip(output_places(query, found), found.fields or (), strict=False), frozenset(fields or ())
     places = tuple(place for place, field in placed if field in kept)
     return Sql(
-        "query", (), RUNNER, text, found.reads, columns, query.text, origins_of(fields), places,
-        dialect=query.dialect, stars=output_stars(query),
+        "query", (), engine=RUNNER, text=text, reads=found.reads, columns=columns, source=query.text,
+        origins=origins_of(fields), places=places, dialect=query.dialect, stars=output_stars(query),
     )  # fmt: skip
 
 

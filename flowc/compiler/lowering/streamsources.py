@@ -28,7 +28,7 @@ def union_text(stream: StreamSpec, sources: Sequence[Source], reporter: Reporter
         for column in source.columns or ():
             first, whose = known.setdefault(column.name, (column, source))
             if first.type != column.type:
-                _conflict(stream, source, column, whose, first, reporter)
+                _conflict(stream, (source, column), (whose, first), reporter)
                 right = False
     if not right or not known or any(source.columns is None for source in sources):
         return None
@@ -85,10 +85,9 @@ def _chosen(source: Source, columns: Mapping[str, tuple[Column, Source]]) -> Ite
         yield ident(name) if name in own else f"CAST(NULL AS {column.type}) AS {ident(name)}"
 
 
-def _conflict(
-    stream: StreamSpec, source: Source, column: Column, other: Source, first: Column, reporter: Reporter
-) -> None:
-    message = f"`{column.name}` is `{column.type}` in source `{source.name}` and `{first.type}` in `{other.name}`"
+def _conflict(stream: StreamSpec, one: tuple[Source, Column], other: tuple[Source, Column], reporter: Reporter) -> None:
+    (source, column), (earlier, first) = one, other
+    message = f"`{column.name}` is `{column.type}` in source `{source.name}` and `{first.type}` in `{earlier.name}`"
     helps = ("declare one type in both, or write the `sql` that puts the sources together",)
     spec = next(each for each in stream.sources if each.name.value == source.name)
     written = (each.type.span for each in spec.columns or () if each.name.value == column.name)

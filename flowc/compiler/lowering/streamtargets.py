@@ -93,8 +93,9 @@ def _table(target: CheckedStreamTarget) -> Target:
         )
     spec = target.spec
     return Target(
-        connection, kind, target.name, None, _texts(spec.primary_key or target.named), _texts(spec.partition_by)
-    )
+        connection, kind, name=target.name, table=None, primary_key=_texts(spec.primary_key or target.named),
+        partition_by=_texts(spec.partition_by),
+    )  # fmt: skip
 
 
 def _texts(names: tuple[Name, ...]) -> tuple[str, ...]:
@@ -118,8 +119,9 @@ def _output(target: CheckedStreamTarget) -> Output:
         write = {**(beneath if isinstance(beneath, Mapping) else {}), **spec.write}
         form = form or str(options.get("format") or PARQUET)
         return FilesOutput(
-            connection, path.value, form, write, _texts(spec.partition_by), target.span, roll.rows, roll.bytes, roll.age
-        )
+            connection, path.value, format=form, write=write, partition_by=_texts(spec.partition_by), span=target.span,
+            rows=roll.rows, bytes=roll.bytes, age=roll.age,
+        )  # fmt: skip
     if writes == "topic" and topic is not None:
         return TopicOutput(connection, topic.value, form or JSON, _texts(spec.key), target.span)
     if writes is None:
@@ -127,4 +129,6 @@ def _output(target: CheckedStreamTarget) -> Output:
     named = {key: name.value for key, name in spec.addresses.items()}
     address = next((named.pop(key) for key in target_kind(kind).addresses if key in named), "")
     options = {**named, **spec.write}
-    return ConnectorOutput(connection, kind, target.span, address, form or JSON, _texts(spec.key), options)
+    return ConnectorOutput(
+        connection, kind, span=target.span, address=address, format=form or JSON, key=_texts(spec.key), options=options,
+    )  # fmt: skip

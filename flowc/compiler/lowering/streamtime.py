@@ -59,11 +59,10 @@ def window_settings(stream: StreamSpec) -> WindowSettings:
     return WindowSettings(
         microseconds(offset.value) if offset is not None else 0,
         found.timezone.value if found.timezone is not None else None,
-        cast(Late, late.action.value if late.action is not None else "drop"),
-        microseconds(late.allowed.value) if late.allowed is not None else 0,
-        found.max_groups,
-        microseconds(found.every.value) if found.every is not None else None,
-    )
+        late=cast(Late, late.action.value if late.action is not None else "drop"),
+        allowed_lateness=microseconds(late.allowed.value) if late.allowed is not None else 0,
+        max_groups=found.max_groups, emit=microseconds(found.every.value) if found.every is not None else None,
+    )  # fmt: skip
 
 
 def late(stream: StreamSpec) -> tuple[Late, int]:

@@ -32,6 +32,7 @@ def window_text(
     query: SqlTree | None,
     sources: Sequence[str],
     lowering: Lowering,
+    *,
     dialect: str,
 ) -> MappedText | None:
     """The query of a block over another one, or over the only source; None after an error."""

@@ -103,7 +103,7 @@ def cut(
     """
     select = windowed(query, call.id).find_ancestor(exp.Select)
     assert select is not None
-    made = Cutter(query, call, select, aggregates, left, reporter)
+    made = Cutter(query, call, select=select, own=aggregates, left=left, reporter=reporter)
     return made.cut(name)
 
 
@@ -351,10 +351,10 @@ class Cutter:
             wanted = fold(outer.args["alias"], RUNNER) if isinstance(outer, exp.Alias) else ""
             made = Aggregate(
                 self._results.free(wanted, found.function),
-                replace(found, values=tuple(each.copy() for each in values)), self.query.span(node),
-                tuple(map(self._argument, values)),
-                condition.copy() if condition is not None else None,
-                self._argument(condition) if condition is not None else None,
+                replace(found, values=tuple(each.copy() for each in values)), span=self.query.span(node),
+                arguments=tuple(map(self._argument, values)),
+                condition=condition.copy() if condition is not None else None,
+                where=self._argument(condition) if condition is not None else None,
             )  # fmt: skip
             self._known[key] = made
             self.aggregates.append(made)

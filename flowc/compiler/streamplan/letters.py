@@ -56,20 +56,19 @@ def letters_sql(
         of,
         f"SELECT {code}, COUNT(*) AS {ident('letters')}, {times}, {parked} FROM {letters} WHERE {some} "
         f"GROUP BY {code} ORDER BY {code}",
-        f"SELECT {columns} FROM {letters} WHERE {some} ORDER BY {idents(('failed_at', 'source'))}, {place} "
+        shown=f"SELECT {columns} FROM {letters} WHERE {some} ORDER BY {idents(('failed_at', 'source'))}, {place} "
         "LIMIT {limit}",
-        f"SELECT {columns} FROM {letters} WHERE {some} AND {of_source} AND {behind} AND {within} "
+        following=f"SELECT {columns} FROM {letters} WHERE {some} AND {of_source} AND {behind} AND {within} "
         f"ORDER BY {place} LIMIT {{limit}}",
-        f"SELECT {columns} FROM {letters} WHERE {at}",
-        f"DELETE FROM {letters} WHERE {at}",
-        f"DELETE FROM {letters} WHERE {between}",
-        f"SELECT COUNT(*) AS {ident('letters')} FROM {letters} WHERE {between}",
-        f"SELECT {position} FROM {letters} WHERE {every} AND {of_partition}",
-        f"UPDATE {letters} SET {headers} = REPLACE({headers}, '{{note}}', '{{by}}') WHERE {every}",
-        f"DELETE FROM {letters} WHERE {some}",
-        f"SELECT COUNT(*) AS {ident('letters')} FROM {letters} WHERE {some}",
-        tuple((source, text(source, dialect)) for source in sources),
-    )
+        at=f"SELECT {columns} FROM {letters} WHERE {at}", delete=f"DELETE FROM {letters} WHERE {at}",
+        overtaken=f"DELETE FROM {letters} WHERE {between}",
+        overtaking=f"SELECT COUNT(*) AS {ident('letters')} FROM {letters} WHERE {between}",
+        positions=f"SELECT {position} FROM {letters} WHERE {every} AND {of_partition}",
+        unjudged=f"UPDATE {letters} SET {headers} = REPLACE({headers}, '{{note}}', '{{by}}') WHERE {every}",
+        purge=f"DELETE FROM {letters} WHERE {some}",
+        purged=f"SELECT COUNT(*) AS {ident('letters')} FROM {letters} WHERE {some}",
+        sources=tuple((source, text(source, dialect)) for source in sources),
+    )  # fmt: skip
 
 
 def _sorted(text: str) -> str:

@@ -90,7 +90,10 @@ def _shaped(node: Node, known: Traits) -> NodePlan:
         own = tuple(dict.fromkeys(each.declared for each in node.aggregates if each.declared is not None))
         return SqlPlan(node.id, node.inputs, node.inputs, node.text, arithmetic(node.text), functions=own)
     if isinstance(node, IntervalJoin):
-        return JoinPlan(node.id, node.inputs, node.kind, node.keys, node.least, node.most, node.columns, "")
+        return JoinPlan(
+            node.id, node.inputs, kind=node.kind, keys=node.keys, least=node.least, most=node.most,
+            columns=node.columns, fingerprint="",
+        )  # fmt: skip
     return DedupePlan(node.id, node.inputs, node.keys, node.within, "")
 
 
@@ -113,7 +116,9 @@ def _dedupe(node: Dedupe, known: Traits, stream: str, most: int) -> DedupePlan:
     kinds = [(key, _kind(key, node, stream)) for key in node.keys]
     said = {"operator": "dedupe", "keys": [[key, str(kind)] for key, kind in kinds], "within": node.within}
     fingerprint = json.dumps(said, separators=(",", ":"))
-    return DedupePlan(node.id, node.inputs, node.keys, node.within, fingerprint, most, known)
+    return DedupePlan(
+        node.id, node.inputs, keys=node.keys, within=node.within, fingerprint=fingerprint, max_bytes=most, traits=known,
+    )  # fmt: skip
 
 
 def _window(node: Window, known: Traits, stream: Stream, most: int) -> WindowPlan:
@@ -124,9 +129,10 @@ def _window(node: Window, known: Traits, stream: Stream, most: int) -> WindowPla
         **({"emit": node.emit} if node.emit is not None else {}),
     }  # fmt: skip
     return WindowPlan(
-        node.id, node.inputs, node.kind, node.size, node.step, node.keys, _aggregates(node, stream),
-        json.dumps(said, separators=(",", ":")), node.offset, node.timezone, node.late, node.allowed_lateness,
-        node.max_groups, most, known, node.emit,
+        node.id, node.inputs, kind=node.kind, size=node.size, step=node.step, keys=node.keys,
+        aggregates=_aggregates(node, stream), fingerprint=json.dumps(said, separators=(",", ":")), offset=node.offset,
+        timezone=node.timezone, late=node.late, allowed_lateness=node.allowed_lateness, max_groups=node.max_groups,
+        max_bytes=most, traits=known, emit=node.emit,
     )  # fmt: skip
 
 
@@ -136,7 +142,10 @@ def _running(node: Running, known: Traits, stream: Stream, most: int) -> Running
     }  # fmt: skip
     fingerprint = json.dumps(said, separators=(",", ":"))
     aggregates = _aggregates(node, stream)
-    return RunningPlan(node.id, node.inputs, node.keys, aggregates, fingerprint, node.ttl, most, known)
+    return RunningPlan(
+        node.id, node.inputs, keys=node.keys, aggregates=aggregates, fingerprint=fingerprint, ttl=node.ttl,
+        max_bytes=most, traits=known,
+    )  # fmt: skip
 
 
 def _grouped(node: Window | Running, stream: Stream, what: str, *, early: bool) -> dict[str, object]:
@@ -167,8 +176,8 @@ def _aggregates(node: Window | Running, stream: Stream) -> tuple[AggregatePlan, 
     types, arguments = {column.name: column.type for column in node.columns or ()}, _arguments(node, stream)
     return tuple(
         AggregatePlan(
-            a.name, a.function, _gives(a, types[a.name], arguments), a.argument, a.distinct, a.where, a.level, a.more,
-            a.declared, a.value, a.condition,
+            a.name, a.function, type=_gives(a, types[a.name], arguments), argument=a.argument, distinct=a.distinct,
+            where=a.where, level=a.level, more=a.more, declared=a.declared, value=a.value, condition=a.condition,
         )
         for a in node.aggregates
     )  # fmt: skip
@@ -230,8 +239,8 @@ def _join(node: IntervalJoin, known: Traits, stream: Stream, most: int) -> JoinP
     said |= {"from": node.before, **upstream(node, stream), "columns": columns, **late}
     fingerprint = json.dumps(said, separators=(",", ":"))
     return JoinPlan(
-        node.id, node.inputs, node.kind, node.keys, node.least, node.most, node.columns, fingerprint, node.late,
-        node.allowed_lateness, most, known,
+        node.id, node.inputs, kind=node.kind, keys=node.keys, least=node.least, most=node.most, columns=node.columns,
+        fingerprint=fingerprint, late=node.late, allowed_lateness=node.allowed_lateness, max_bytes=most, traits=known,
     )  # fmt: skip
 
 

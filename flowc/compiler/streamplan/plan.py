@@ -60,9 +60,10 @@ def plan_stream(
     if kept is not None or stream.parallelism == 1:
         targets, letters = tuple(map(counted, targets)), letters and counted(letters)
     return StreamPlan(
-        stream.name, sources, nodes, targets, stream.start, stream.on_error, stream.batch, lookups=_lookups(stream),
-        state=kept, facts=state_plan(owner, *state), letters=letters, delivery=stream.delivery, project=stream.project,
-        watermark=stream.watermark, passing=passing, parallelism=stream.parallelism,
+        stream.name, sources, nodes=nodes, targets=targets, start=stream.start, on_error=stream.on_error,
+        batch=stream.batch, lookups=_lookups(stream), state=kept, facts=state_plan(owner, *state), letters=letters,
+        delivery=stream.delivery, project=stream.project, watermark=stream.watermark, passing=passing,
+        parallelism=stream.parallelism,
     )  # fmt: skip
 
 
@@ -94,8 +95,9 @@ def _lookups(stream: Stream) -> tuple[LookupPlan, ...]:
 def _source(source: Source, stream: Stream) -> SourcePlan:
     event_time, read = source.options.get("event_time"), source.options.get("read")
     return SourcePlan(
-        source.name, source.connection, source.kind, source.path or "", source.format or JSON, source.columns,
-        stream.extras, str(event_time) if event_time else None, read if isinstance(read, Mapping) else {},
-        beside=needed(stream), inferred=source.found, holds=noun(source.kind),
-        replayable=source_kind(source.kind).replayable, numbered=source_kind(source.kind).numbered,
+        source.name, source.connection, kind=source.kind, address=source.path or "", format=source.format or JSON,
+        columns=source.columns, extras=stream.extras, event_time=str(event_time) if event_time else None,
+        read=read if isinstance(read, Mapping) else {}, beside=needed(stream), inferred=source.found,
+        holds=noun(source.kind), replayable=source_kind(source.kind).replayable,
+        numbered=source_kind(source.kind).numbered,
     )  # fmt: skip

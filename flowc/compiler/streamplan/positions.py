@@ -57,24 +57,18 @@ def position_sql(project: str, stream: str, target: TableName, sources: list[str
     known = f", p.{ident(TABLE_ID.name)} AS {ident(TABLE_ID.name)}, {this} AS {ident('this_id')}" if this else ""
     ends, logs = f"{ident('next_position')} = CASE {{ends}} END", f"{ident('log_id')} = CASE {{logs}} END"
     return PositionSql(
-        dialect.state_table(POSITIONS),
-        ensure_state(POSITIONS, _columns(dialect), _KEY, dialect),
-        f"SELECT p.{ident(PROJECT)}, {_read()}{known}{of}{named.format()}",
-        f"UPDATE {state} SET {epoch} = ABS({epoch}){adopt} WHERE {held}",
-        _begin(state, held, this, dialect),
-        f"UPDATE {state} SET {ends}, {logs}, {epoch} = {{epoch}}{adopt} WHERE {held} AND {_unchanged(this)} "
+        dialect.state_table(POSITIONS), ensure_state(POSITIONS, _columns(dialect), _KEY, dialect),
+        read=f"SELECT p.{ident(PROJECT)}, {_read()}{known}{of}{named.format()}",
+        hold=f"UPDATE {state} SET {epoch} = ABS({epoch}){adopt} WHERE {held}", begin=_begin(state, held, this, dialect),
+        advance=f"UPDATE {state} SET {ends}, {logs}, {epoch} = {{epoch}}{adopt} WHERE {held} AND {_unchanged(this)} "
         "AND ({moved})",
-        _begun(values, dialect),
-        f"WHEN {at} THEN {{end}}",
-        f"WHEN {at} THEN '{{log}}'",
-        f"{at} AND {ident('next_position')} = {{start}}",
-        tuple((source, text(source, dialect)) for source in sources),
-        text(str(target), dialect),
-        project,
-        tuple(column.name for column in _columns(dialect)),
+        begun=_begun(values, dialect), ends=f"WHEN {at} THEN {{end}}", logs=f"WHEN {at} THEN '{{log}}'",
+        moved=f"{at} AND {ident('next_position')} = {{start}}",
+        sources=tuple((source, text(source, dialect)) for source in sources), target=text(str(target), dialect),
+        project=project, columns=tuple(column.name for column in _columns(dialect)),
         any_row=f"SELECT 1 AS {ident('one')} FROM {table(target)} LIMIT 1",
         locked=f" AND NOT EXISTS (SELECT 1 FROM {_braced(table(target))} WHERE 1 = 0)" if this else "",
-    )
+    )  # fmt: skip
 
 
 def _table_identity(name: TableName, dialect: Dialect) -> str:

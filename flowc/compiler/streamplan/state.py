@@ -115,9 +115,9 @@ def state_sql(stream: Owner, dialect: Dialect) -> StateSql:
     ensure = tuple(dict.fromkeys(statement for statements in made for statement in statements))
     tables = tuple(dialect.state_table(name) for name in _TABLES)
     return StateSql(
-        ensure, _templates(stream, dialect), dialect.state_table(SEGMENTS), tables,
-        dialect.state_table(CHECKPOINTS), tuple(column.name for column in _TABLES[CHECKPOINTS][0]), stream.project,
-        payloads=dialect.state_table(PAYLOADS),
+        ensure, _templates(stream, dialect), segments=dialect.state_table(SEGMENTS), tables=tables,
+        points=dialect.state_table(CHECKPOINTS), columns=tuple(column.name for column in _TABLES[CHECKPOINTS][0]),
+        project=stream.project, payloads=dialect.state_table(PAYLOADS),
     )  # fmt: skip
 
 

@@ -182,8 +182,8 @@ def table_target(
     positions = position_sql(stream.project, stream.name, wanted.name, sources, dialect)
     create = tuple(_create(wanted, dialect))
     return TableTarget(
-        apply.target.connection, apply.target.kind, wanted.name, columns, load, positions, create,
-        keys_of(apply, columns), savepoints=dialect.transactions.savepoints, changes=changes,
+        apply.target.connection, apply.target.kind, table=wanted.name, columns=columns, load=load, positions=positions,
+        create=create, keys=keys_of(apply, columns), savepoints=dialect.transactions.savepoints, changes=changes,
         lock=load.lock and bool(apply.keys) and not dialect.transactions.row_waits,
         types=column_types(wanted.name, dialect),
     )  # fmt: skip
@@ -223,8 +223,8 @@ def _attached(
     load = _load(apply, columns, live or wanted, changes)
     first = None if live else _load(apply, columns, None, changes)
     return TableTarget(
-        apply.target.connection, apply.target.kind, wanted.name, columns, load, None, (), keys_of(apply, columns),
-        first=first, folders=(live or wanted).partition_by, changes=changes,
+        apply.target.connection, apply.target.kind, table=wanted.name, columns=columns, load=load, positions=None,
+        create=(), keys=keys_of(apply, columns), first=first, folders=(live or wanted).partition_by, changes=changes,
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from sqlglot import exp
 
 from flowc.compiler.sql.binding import literals
-from flowc.compiler.sql.binding.catalog import UNKNOWN, Catalog, Signature
+from flowc.compiler.sql.binding.catalog import UNKNOWN, Catalog
 from flowc.compiler.sql.binding.frame import Judge
 from flowc.compiler.sql.binding.resolve import Match, Type, common, function, operator
 from flowc.compiler.sql.binding.strangers import POSTGRES, report_unknown
@@ -37,9 +37,8 @@ def call(judge: Judge, catalog: Catalog, node: exp.Expression, name: str, given:
     if match is None:
         if len(given) == 1 and catalog.coerces(given[0][1], name, "e") and name in catalog.titles:
             return name
-        candidates = catalog.functions(name)
-        judge.kinds[id(node)] = candidates[0].kind
-        _refuse_call(judge, catalog, node, name, given, candidates)
+        judge.kinds[id(node)] = catalog.functions(name)[0].kind
+        _refuse_call(judge, catalog, node, name, given)
         return None
     judge.kinds[id(node)] = match.kind
     check_literals(judge, catalog, list(zip((n for n, _ in given), match.args, strict=True)))
@@ -51,9 +50,8 @@ def _json(given: tuple[Type, ...]) -> tuple[Type, ...]:
     return tuple("json" if kind == "jsonb" else kind for kind in given)
 
 
-def _refuse_call(
-    judge: Judge, catalog: Catalog, node: exp.Expression, name: str, given: Given, candidates: Sequence[Signature]
-) -> None:
+def _refuse_call(judge: Judge, catalog: Catalog, node: exp.Expression, name: str, given: Given) -> None:
+    candidates = catalog.functions(name)
     counts = [c for c in candidates if c.takes(len(given)) is not None]
     shown = dict.fromkeys(f"{name}({', '.join(map(catalog.title, c.args))})" for c in counts or candidates)
     helps = [f"it has `{'`, `'.join(list(shown)[:4])}`{', …' if len(shown) > 4 else ''}"]

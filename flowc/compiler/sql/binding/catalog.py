@@ -145,4 +145,7 @@ def postgres() -> Catalog:
 @cache
 def _signature(line: str) -> Signature:
     _, name, kind, defaults, variadic, args, result = line.split("\t")
-    return Signature(name, tuple(args.split()), None if result == "?" else result, kind, int(defaults), variadic == "v")
+    return Signature(
+        name, tuple(args.split()), result=None if result == "?" else result, kind=kind, defaults=int(defaults),
+        variadic=variadic == "v",
+    )  # fmt: skip

@@ -44,7 +44,10 @@ def _marked(token: Token, following: Token | None, known: frozenset[str]) -> Tok
     called = following is not None and following.token_type is TokenType.L_PAREN
     if not called or token.token_type in _QUOTED or token.text.upper() not in known:
         return token
-    return Token(token.token_type, token.text + _MARK, token.line, token.col, token.start, token.end, token.comments)
+    return Token(
+        token.token_type, token.text + _MARK, line=token.line, col=token.col, start=token.start, end=token.end,
+        comments=token.comments,
+    )  # fmt: skip
 
 
 def bare(name: str) -> str:

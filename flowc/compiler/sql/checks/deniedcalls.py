@@ -71,7 +71,7 @@ def only_allowed(
     named = table.keys() & set(_WORD.findall(text.lower()))
     for call in (*_calls(parsed, text), *_attributes(parsed)) if named else ():
         if (found := table.get(call.name)) is not None and _is_meant(call, found, parsed.dialect):
-            _check(call, found, parsed, table, reach, reporter)
+            _check(call, parsed, table, reach, reporter)
     if source_of(parsed.dialect).escaped_names:
         _check_escapes(parsed, reporter)
     if dialect_of(engine).reads_files:
@@ -141,9 +141,8 @@ def _is_meant(call: _Call, found: Denied, dialect: str) -> bool:
     return found.anywhere or call.schema is None or own
 
 
-def _check(
-    call: _Call, found: Denied, parsed: SqlTree, table: Mapping[str, Denied], reach: Reach, reporter: Reporter
-) -> None:  # fmt: skip
+def _check(call: _Call, parsed: SqlTree, table: Mapping[str, Denied], reach: Reach, reporter: Reporter) -> None:
+    found = table[call.name]
     span = parsed.text.span(call.token.start, call.token.end + 1)
     if found.group == RUNS:
         _check_texts(call, parsed, table, reporter)

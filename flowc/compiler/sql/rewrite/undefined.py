@@ -7,7 +7,7 @@ that is not in the table is taken to fail, as the SQL standard says.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 from sqlglot import exp
 
@@ -31,7 +31,7 @@ class Answers:
 _STANDARD = Answers()
 _F, _NULL = Answer.FLOAT, Answer.NULL
 _JAVA = Answers(floats=_F, remainders_of_floats=_F, logarithms=_F, functions=_F)
-_ALL_NULL = Answers(_NULL, _NULL, _NULL, _NULL, _NULL, _NULL, _NULL)
+_ALL_NULL, _ALL_FLOAT = (Answers(*[answer] * len(fields(Answers))) for answer in (_NULL, _F))
 _SPARK = replace(_ALL_NULL, functions=_F)
 
 _ANSWERS: Mapping[str, Answers] = {
@@ -39,8 +39,8 @@ _ANSWERS: Mapping[str, Answers] = {
     **dict.fromkeys(("mysql", "sqlite", "doris", "starrocks"), _ALL_NULL),
     **dict.fromkeys(("spark", "spark2", "hive"), _SPARK),
     "databricks": Answers(logarithms=_NULL, functions=_F),
-    "duckdb": Answers(_F, _F, _F, Answer.FAILS, _F, _F, _F),  # from 2.0
-    "clickhouse": Answers(_F, Answer.FAILS, _F, Answer.FAILS, _F, _F, _F),
+    "duckdb": replace(_ALL_FLOAT, whole=Answer.FAILS),  # from 2.0
+    "clickhouse": replace(_ALL_FLOAT, decimals=Answer.FAILS, whole=Answer.FAILS),
 }
 
 

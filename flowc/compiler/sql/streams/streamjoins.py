@@ -91,6 +91,7 @@ class Joins:
 def read_joins(
     query: SqlTree,
     sources: frozenset[str],
+    *,
     taken: frozenset[str],
     windows: Sequence[WindowCall],
     look: Look,
@@ -102,8 +103,9 @@ def read_joins(
     """
     tree, before = copied(query.tree), reporter.errors
     reading = _Reading(
-        replace(query, tree=tree), sources, sources | taken, WindowTimes(windows, sources), look, reporter
-    )
+        replace(query, tree=tree), sources, taken=sources | taken, times=WindowTimes(windows, sources), look=look,
+        reporter=reporter,
+    )  # fmt: skip
     selects = [*tree.find_all(exp.Select)]
     for relation in (each for select in selects for each in _items(select)):
         reading.times.of(relation)  # before what it reads is changed
@@ -261,7 +263,9 @@ class _One:
         self._expand(known)
         self._rewrite(id_, rest)
         sides = self._side(LEFT, conditions), self._side(RIGHT, conditions)
-        return StreamJoin(id_, kind, sides, conditions.least, conditions.most, self.place, span)
+        return StreamJoin(
+            id_, kind, sides=sides, least=conditions.least, most=conditions.most, place=self.place, span=span,
+        )  # fmt: skip
 
     def owner(self, column: exp.Column) -> int | None:
         """Of which side a column is."""
@@ -443,7 +447,10 @@ class _One:
     def _side(self, side: int, found: Conditions) -> Side:
         columns = tuple(pair for (of, _), pair in self._names.items() if of == side)
         keys, span = tuple(pair[side] for pair in found.keys), self.reading.query.span(self.relations[side])
-        return Side(self.relations[side], self.aliases[side], keys, columns, all_of(found.of_one[side]), span)
+        return Side(
+            self.relations[side], self.aliases[side], keys=keys, columns=columns, only=all_of(found.of_one[side]),
+            span=span,
+        )  # fmt: skip
 
 
 def _holds_window(item: exp.Expression) -> bool:

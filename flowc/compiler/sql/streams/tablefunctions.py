@@ -184,10 +184,13 @@ def _read(
         message = "`dedupe` gives no number of a row"
         reporter.error("misplaced-dedupe", message, query.span(table), helps=("leave out WITH ORDINALITY",))
     elif (cte := placed(table, DEDUPE, query, reporter)) is not False:
-        before = known(relation, cte, DEDUPE, query, sources, reporter)
+        before = known(relation, cte, DEDUPE, query, sources=sources, reporter=reporter)
         if before is not False:
             named = tuple(Located(key.name, query.span(key)) for key in keys)
-            return Call(call_id(table, cte, sources, DEDUPE), relation, named, within, table, query.span(table), before)
+            return Call(
+                call_id(table, cte, sources, DEDUPE), relation, keys=named, within=within, node=table,
+                span=query.span(table), before=before,
+            )  # fmt: skip
     return None
 
 
@@ -247,6 +250,7 @@ def known(
     cte: exp.CTE | bool | None,
     name: str,
     query: SqlTree,
+    *,
     sources: frozenset[str],
     reporter: Reporter,
 ) -> int | bool | None:

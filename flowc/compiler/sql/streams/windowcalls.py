@@ -210,11 +210,15 @@ def _read(
         reporter.error("misplaced-window", message, span, helps=("name columns in SELECT, and choose rows in WHERE",))
         return None
     cte = placed(table, name, query, reporter)
-    before = known(relation, cte, name, query, sources, reporter) if cte is not False else False
+    before: int | bool | None = False
+    if cte is not False:
+        before = known(relation, cte, name, query, sources=sources, reporter=reporter)
     if before is False:
         return None
     step, size = lengths
-    return WindowCall(call_id(table, cte, sources, name), name, size, step, relation, span, before)
+    return WindowCall(
+        call_id(table, cte, sources, name), name, size=size, step=step, relation=relation, span=span, before=before,
+    )  # fmt: skip
 
 
 def _timed_by(arguments: Sequence[exp.Expression]) -> str | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import TokenError
@@ -94,10 +94,8 @@ def _words(token: Token, sql: str) -> Iterable[Token]:
     if _is_quoted(token) or not _SPACE.search(token.text):
         return (token,)
     written = re.finditer(r"\S+", sql[token.start : token.end + 1])
-    return (
-        Token(TokenType.VAR, m[0], token.line, token.col, token.start + m.start(), token.start + m.end() - 1)
-        for m in written
-    )
+    token_of = partial(Token, TokenType.VAR, line=token.line, col=token.col)
+    return (token_of(m[0], start=token.start + m.start(), end=token.start + m.end() - 1) for m in written)
 
 
 def _split(tokens: Sequence[Token]) -> Iterator[list[Token]]:

@@ -275,7 +275,10 @@ class _Inference(Sources):
         chosen = self.annotate and self.engine == RUNNER and has_chosen_digits(node, self.parsed.dialect)
         kind = DataType(Kind.DECIMAL) if self._is_inner_decimal(node, value) else self._inner_real(node) or value.type
         wide = self.exact and is_wide(node.unalias())
-        return [Field(self._name_of(node), kind, value.nullable, value.origins, chosen, value.null, wide)]
+        return [Field(
+            self._name_of(node), kind, nullable=value.nullable, origins=value.origins, chosen=chosen, null=value.null,
+            wide=wide,
+        )]  # fmt: skip
 
     def _is_inner_decimal(self, node: exp.Expression, value: Value) -> bool:
         """Whether a column that only a query around it reads is a decimal by what computes it."""
@@ -379,6 +382,7 @@ def _has_json(kind: DataType) -> bool:
 def _union_field(same: list[Field], engine: str) -> Field:
     origins = frozenset().union(*(f.origins for f in same))
     return Field(
-        same[0].name, common_type([f.type for f in same], engine), any(f.nullable for f in same), origins,
-        any(f.chosen for f in same), all(f.null for f in same), any(f.wide for f in same),
+        same[0].name, common_type([f.type for f in same], engine), nullable=any(f.nullable for f in same),
+        origins=origins, chosen=any(f.chosen for f in same), null=all(f.null for f in same),
+        wide=any(f.wide for f in same),
     )  # fmt: skip

@@ -271,8 +271,8 @@ def _candidates(scope: Scope, key: str) -> list[tuple[Relation, Field]]:
 
 def _value_of(relation: Relation, field_: Field) -> Value:
     return Value(
-        field_.type, field_.nullable, field_.origins, relation.table is not None, field_.chosen, field_.null,
-        field_.wide,
+        field_.type, field_.nullable, origins=field_.origins, stored=relation.table is not None, chosen=field_.chosen,
+        null=field_.null, wide=field_.wide,
     )  # fmt: skip
 
 
