@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flowc.compiler import stages
-from flowc.compiler.lowering import streams
+from flowc.compiler.lowering import streampasses
 from flowc.compiler.lowering.groupnodes import WindowSettings
 from flowc.diagnostics import Reporter
 from flowc.nodes import Changelog, WindowPlan
@@ -118,7 +118,7 @@ def test_windows_that_come_again_are_judged(
 def test_what_stands_behind_in_sql_keeps_the_key(
     tmp_path: Path, sql: str, marked: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streams, "window_settings", lambda _: WindowSettings(late="reopen", allowed_lateness=1))
+    monkeypatch.setattr(streampasses, "window_settings", lambda _: WindowSettings(late="reopen", allowed_lateness=1))
     text = sql.format(g="GROUP BY window_start, window_end, id")
     keys = ("at", "who") if marked is None else ("window_start", "id")
     errors, plan = linted(tmp_path, f'sql: "{text}"', merged(*keys))

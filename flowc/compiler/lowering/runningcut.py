@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import ClassVar
 
 from sqlglot import exp
 
-from flowc.compiler.lowering.windowcut import CLAUSES, Cut, Cutter, several_ways
-from flowc.compiler.sql.streams.runningcalls import MISPLACED, RunningCall, running
-from flowc.compiler.sql.text.sqltext import SqlTree
-from flowc.diagnostics import Reporter
-from flowc.loadplan import FunctionPlan
+from flowc.compiler.lowering.windowcut import CLAUSES, Cutter, several_ways
+from flowc.compiler.sql.streams.runningcalls import MISPLACED, running
 
 
-def cut_running(
-    query: SqlTree, call: RunningCall, name: str, aggregates: Mapping[str, FunctionPlan], left: int, reporter: Reporter
-) -> Cut | None:
-    """Cuts the query at running groups, in its tree: `name` becomes the CTE before them. None after an error."""
-    return _Cutter(query, call, running(query, call), aggregates, left, reporter).cut(name)
+class RunningCutter(Cutter):
+    """Cuts a query at its running groups, in its tree."""
 
-
-class _Cutter(Cutter):
     ungrouped: ClassVar[str] = MISPLACED
+
+    def _select(self) -> exp.Select:
+        return running(self.query, self.call.id)
 
     def _check_clauses(self) -> None:
         select = self.select

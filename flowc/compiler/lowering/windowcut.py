@@ -93,20 +93,6 @@ class Cut:
         return self.call.id
 
 
-def cut(
-    query: SqlTree, call: WindowCall, name: str, aggregates: Mapping[str, FunctionPlan], left: int, reporter: Reporter
-) -> Cut | None:
-    """Cuts the query at a call, in its tree: `name` becomes the CTE before it. None after an error.
-
-    `aggregates` are those of the project, `left` is how many values it may still put together. Columns and aliases are
-    told apart by what inference has left on the tree.
-    """
-    select = windowed(query, call.id).find_ancestor(exp.Select)
-    assert select is not None
-    made = Cutter(query, call, select=select, own=aggregates, left=left, reporter=reporter)
-    return made.cut(name)
-
-
 @dataclass
 class _Names:
     """Names that are taken; the last number that was given for each usual one."""
@@ -126,16 +112,16 @@ class _Names:
 
 @dataclass
 class Cutter:
-    """Cuts a query at one call; see `cut`."""
+    """Cuts a query at one call, in its tree. Inference has marked which names are columns and which are aliases."""
 
     query: SqlTree
     call: WindowCall | RunningCall
-    select: exp.Select
     own: Mapping[str, FunctionPlan]
     """The aggregates of the project, by their names in lower case."""
     left: int
     """How many values the project may still put together."""
     reporter: Reporter
+    select: exp.Select = field(init=False)
     ungrouped: ClassVar[str] = "ungrouped-window"
     """The code of what is neither grouped nor put together."""
     keys: list[Key] = field(default_factory=list)
@@ -159,9 +145,16 @@ class Cutter:
 
     def __post_init__(self) -> None:
         self._results = _Names({*self.call.bounds, *EXTRAS})
+        self.select = self._select()
+
+    def _select(self) -> exp.Select:
+        """The SELECT over the call."""
+        select = windowed(self.query, self.call.id).find_ancestor(exp.Select)
+        assert select is not None
+        return select
 
     def cut(self, name: str) -> Cut | None:
-        """The cut, behind which `name` is a CTE of the query; None after an error."""
+        """The cut, upstream of which `name` is a CTE of the query; None after an error."""
         if not self.read():
             return None
         self.replace(name)

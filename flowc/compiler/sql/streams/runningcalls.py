@@ -56,9 +56,9 @@ def read_running(
     return tuple(found) if reporter.errors == before else None
 
 
-def running(query: SqlTree, call: RunningCall) -> exp.Select:
+def running(query: SqlTree, id: str) -> exp.Select:
     """The SELECT of a call."""
-    return next(node for node in query.tree.find_all(exp.Select) if marks.RUNNING.get(node) == call.id)
+    return next(node for node in query.tree.find_all(exp.Select) if marks.RUNNING.get(node) == id)
 
 
 def is_aggregate(node: exp.Expression, own: Collection[str]) -> bool:
