@@ -1,6 +1,6 @@
 """SQL of one dialect as SQL of another, or a diagnostic: nothing is dropped and no meaning changes in silence.
 
-The tree is first reworded, so that the engine computes what the author's dialect says; what is then left that is not
+The tree is first rewritten, so that the engine computes what the author's dialect says; what is then left that is not
 known to mean the same is refused; sqlglot writes the rest.
 """
 
@@ -15,7 +15,7 @@ from flowc.compiler.dialects import RUNNER, as_read
 from flowc.compiler.sql.checks.hazards import report_hazards, report_missing
 from flowc.compiler.sql.checks.misread import report_misread
 from flowc.compiler.sql.rewrite.functions import missing_functions, names_of_relations
-from flowc.compiler.sql.rewrite.rewrite import reword
+from flowc.compiler.sql.rewrite.rewrite import rewritten
 from flowc.compiler.sql.text.allowance import Allowance, TooLarge, Unwritten
 from flowc.compiler.sql.text.sqltext import SqlTree, names_in
 from flowc.compiler.sql.types.arguments import report_arguments
@@ -65,7 +65,7 @@ def translate_expression(
         return None if failed else _generated(numbered(parsed.tree.copy()), parsed, engine, reporter, allowance)
     report_misread(parsed, reporter)
     try:
-        tree = reword(parsed, engine, reporter, allowance)
+        tree = rewritten(parsed, engine, reporter, allowance)
         report_hazards(SqlTree(tree, parsed.text, parsed.dialect), engine, reporter)
     except RecursionError:
         reporter.error("sql-too-deep", "the SQL is nested too deeply", parsed.span(parsed.tree))

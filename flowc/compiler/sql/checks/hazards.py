@@ -15,8 +15,8 @@ from sqlglot.dialects.dialect import Dialect
 from flowc.compiler.dialects import RUNNER
 from flowc.compiler.sql import marks
 from flowc.compiler.sql.binding import catalogued
-from flowc.compiler.sql.rewrite.engines import ENGINES
 from flowc.compiler.sql.rewrite.functions import known_functions
+from flowc.compiler.sql.rewrite.rewrite import ENGINES
 from flowc.compiler.sql.text.sqltext import SqlTree
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.source import Span

@@ -38,11 +38,11 @@ class Engine:
     undefined: Answer
     """What it makes of a number that is not defined; one that says NULL has no infinity and no NaN."""
     first: Sequence[Rules]
-    """What it needs to know of the author's own words, before any of them is reworded."""
+    """What it needs to know of the author's own words, before any of it is rewritten."""
     rules: Sequence[Rules]
     """How it spells what the shared rules leave."""
     instead: Mapping[Rewrite, Rewrite | None] = field(default_factory=dict)
-    """Its own rules in the place of shared ones; None where it has itself what they reword."""
+    """Its own rules in the place of shared ones; None where it has itself what they rewrite."""
     named: Mapping[str, Named] = field(default_factory=dict)
     """Its own functions in the place of those that sqlglot does not know, by their names."""
     portable: frozenset[str] = frozenset()
@@ -50,9 +50,9 @@ class Engine:
     sources: frozenset[str] | None = None
     """The dialects of which its rules know the meaning; None for all."""
     doubt: Callable[[exp.Expression], str | None] = lambda node: None
-    """Why a reworded node, itself and not what is in it, is not known to mean the same; None where it is."""
+    """Why a rewritten node, itself and not what is in it, is not known to mean the same; None where it is."""
     finish: Callable[[exp.Expression], None] = lambda tree: None
-    """Changes a reworded tree in place."""
+    """Changes a rewritten tree in place."""
     fails: str | None = None
     """A value that is an error where `{0}` holds, which is told as `{1}`; None where it has none."""
     fails_at: frozenset[type[exp.Expression]] = frozenset()
@@ -86,12 +86,12 @@ class Pair:
 class Untranslatable(Exception):
     """A construct that the engine cannot be made to compute. The message says what, in lower case.
 
-    `mend` says how to write it instead, where the engine's own SQL has it no more than flowc has.
+    `fix` says how to write it instead, where the engine's own SQL has it no more than flowc has.
     """
 
-    def __init__(self, message: str, mend: str | None = None) -> None:
+    def __init__(self, message: str, fix: str | None = None) -> None:
         super().__init__(message)
-        self.mend = mend
+        self.fix = fix
 
 
 Rewrite = Callable[[exp.Expression, Pair], exp.Expression | None]

@@ -76,7 +76,7 @@ def number_of(node: exp.Expression) -> Number | None:
 
 
 class _Known(local):
-    """Numbers that rows of operators are known to be, each under the id of its last operator, while a text is reworded.
+    """The known kinds of rows of operators, each under the id of its last operator, while a text is rewritten.
 
     Rules ask it of each operator of a row in turn. A part that is changed has another hash, as all around it have.
     """

@@ -43,7 +43,7 @@ def with_conditions(parsed: SqlTree, reporter: Reporter) -> SqlTree:
             if message not in told:
                 told.add(message)
                 place = next(filter(_merges, node.find_all(exp.Join)), node)
-                reporter.error("untranslatable-sql", message, parsed.span(place), helps=[refusal.mend or _MEND])
+                reporter.error("untranslatable-sql", message, parsed.span(place), helps=[refusal.fix or _MEND])
     tree = root.this
     tree.parent = None
     return replace(parsed, tree=tree)

@@ -100,7 +100,7 @@ def with_json(parsed: SqlTree, reporter: Reporter) -> SqlTree:
 
 def _refuse(refusal: Untranslatable, node: exp.Expression, parsed: SqlTree, reporter: Reporter) -> None:
     message = f"{refusal} (from {parsed.dialect} to datafusion)"
-    reporter.error("untranslatable-sql", message, parsed.span(node), helps=[refusal.mend] if refusal.mend else ())
+    reporter.error("untranslatable-sql", message, parsed.span(node), helps=[refusal.fix] if refusal.fix else ())
 
 
 def numbered(tree: exp.Expression) -> exp.Expression:
