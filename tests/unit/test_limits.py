@@ -487,7 +487,7 @@ def test_what_is_tried_elsewhere_is(place: str):
 INTERNAL = {
     **NOBODY_MEETS,
     "compiler.front.schemacheck": "how many words a help lists",
-    "compiler.lowering.mends": "how long a help is",
+    "compiler.lowering.output": "how long a help is",
     "compiler.names.lookup": "after so many, unknown names are told without a near match",
     "compiler.systems.": "what rules of translation write, each by its engine's types",
     "compiler.sql.rewrite.": "what rules of translation write, each by its engine's types",

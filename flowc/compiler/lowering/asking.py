@@ -12,7 +12,7 @@ from flowc.compiler.dialects import dialect_of
 from flowc.compiler.lowering.context import Lowering
 from flowc.compiler.quote import ident
 from flowc.compiler.sql import marks
-from flowc.compiler.sql.binding.strangers import is_of_some_engine
+from flowc.compiler.sql.binding.unknownfunctions import is_of_some_engine
 from flowc.compiler.sql.checks.checker import NamedTable, Refusal, Statement
 from flowc.compiler.sql.text.sqltext import SqlTree
 from flowc.compiler.sql.types.inferfrom import Find

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+
+from sqlglot import exp
 
 from flowc.catalog import Column, Table
 from flowc.compiler.dialects import dialect_of
@@ -11,13 +14,16 @@ from flowc.compiler.ir import Apply, Source, Sql
 from flowc.compiler.loads.load import HISTORY, VALID_FROM, find_column, finder, is_numbered, lacks_numbers
 from flowc.compiler.loads.softdelete import DEFAULT as SOFT_DELETE_COLUMN
 from flowc.compiler.lowering.context import sqlglot_name
-from flowc.compiler.lowering.mends import can_cast, output_words
-from flowc.compiler.sql.text.sqltext import names_in
+from flowc.compiler.sql import marks
+from flowc.compiler.sql.binding import has_cast
+from flowc.compiler.sql.text.sqltext import SqlTree, names_in, parse_query
 from flowc.compiler.tables.narrowing import Fit, fit
 from flowc.diagnostics import Note, Reporter, did_you_mean
 from flowc.source import Span
-from flowc.types import Kind
+from flowc.types import DataType, Kind
 
+_AS = re.compile(r"\s+as\s*$", re.IGNORECASE)
+_LONGEST = 80
 _COMPUTED = "GENERATED ALWAYS AS ("
 """How the default of a column begins that the database computes; MySQL leaves out what is written into one."""
 
@@ -266,11 +272,11 @@ def _zone_help(column: Column, wanted: Column) -> list[str]:
 
 def _cast_help(apply: Apply, column: Column, wanted: Column) -> list[str]:
     helps = _zone_help(column, wanted)
-    if not can_cast(apply, column.type, wanted.type):
+    if not _can_cast(apply, column.type, wanted.type):
         return helps
-    words = output_words(apply, column.name)
-    mend = f"CAST({words} AS {wanted.type}) AS {column.name}" if words else f"CAST(… AS {wanted.type})"
-    return [*helps, f"convert it in the SQL: `{mend}`"]
+    words = _sql_of(apply, column.name)
+    fix = f"CAST({words} AS {wanted.type}) AS {column.name}" if words else f"CAST(… AS {wanted.type})"
+    return [*helps, f"convert it in the SQL: `{fix}`"]
 
 
 _COPIED = "declare the column of the source NOT NULL if it never is NULL, or let the column of the table be NULL"
@@ -284,7 +290,45 @@ def _check_nullable(apply: Apply, column: Column, span: Span, wanted: Column, re
     if any(n.column == wanted.name for n in apply.normalize):
         return
     message = f"`{column.name}` may be NULL, its column in `{apply.target.name}` may not"
-    words = output_words(apply, column.name)
-    mend = f"COALESCE({words}, …) AS {column.name}" if words else "COALESCE(…, …)"
-    helps = [_COPIED if isinstance(apply.input, Source) else f"give a value for NULL: `{mend}`"]
+    words = _sql_of(apply, column.name)
+    fix = f"COALESCE({words}, …) AS {column.name}" if words else "COALESCE(…, …)"
+    helps = [_COPIED if isinstance(apply.input, Source) else f"give a value for NULL: `{fix}`"]
     reporter.warning("nullable-into-not-null", message, span, helps=helps)
+
+
+def _sql_of(apply: Apply, name: str) -> str | None:
+    """The SQL of an output column, for a fix that can be shown; None where it is long.
+
+    A column of a `*`, or of a table that is read as a whole, is its own name.
+    """
+    query = apply.input
+    if not isinstance(query, Sql) or query.source is None:
+        return name
+    parsed = parse_query(query.source, sqlglot_name(query.engine), Reporter())
+    node = parsed.tree if parsed is not None else None
+    while isinstance(node, exp.SetOperation | exp.Subquery):
+        node = node.this
+    if parsed is None or not isinstance(node, exp.Select):
+        return None
+    items = [item for item in node.expressions if item.alias_or_name.lower() == name.lower()]
+    if not items:
+        return name if any(item.is_star for item in node.expressions) else None
+    return _written(parsed, items[0])
+
+
+def _can_cast(apply: Apply, given: DataType, wanted: DataType) -> bool:
+    """Whether the engine of a query has a cast between two types, as far as that is known."""
+    return not isinstance(apply.input, Sql) or has_cast(apply.input.engine, given, wanted)
+
+
+def _written(parsed: SqlTree, item: exp.Expression) -> str | None:
+    inner, alias = item.unalias(), item.args.get("alias") if isinstance(item, exp.Alias) else None
+    places = [marks.position(n) for n in inner.walk() if marks.START.has(n)]
+    if not places:
+        return None
+    end = marks.START.get(alias) if isinstance(alias, exp.Identifier) else max(e for _, e in places)
+    sql = _AS.sub("", parsed.text.text[min(s for s, _ in places) : end]).strip()
+    is_whole = (
+        all(sql.count(a) == sql.count(b) for a, b in ("()", "[]", "{}")) and "\n" not in sql and len(sql) <= _LONGEST
+    )
+    return sql if sql and is_whole else None

@@ -10,7 +10,7 @@ from flowc.compiler.sql.binding import literals
 from flowc.compiler.sql.binding.catalog import UNKNOWN, Catalog
 from flowc.compiler.sql.binding.frame import Judge
 from flowc.compiler.sql.binding.resolve import Match, Type, common, function, operator
-from flowc.compiler.sql.binding.strangers import POSTGRES, report_unknown
+from flowc.compiler.sql.binding.unknownfunctions import POSTGRES, report_unknown
 
 Given = Sequence[tuple[exp.Expression, Type]]
 """Arguments, each with its type."""

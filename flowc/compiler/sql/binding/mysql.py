@@ -17,8 +17,8 @@ from flowc.compiler.sql.binding.mysqlcatalog import MysqlFunction, mysql
 from flowc.compiler.sql.binding.mysqltokens import check_words, is_reserved, is_unit
 from flowc.compiler.sql.binding.queries import Queries
 from flowc.compiler.sql.binding.resolve import Type
-from flowc.compiler.sql.binding.strangers import MYSQL, report_unknown
 from flowc.compiler.sql.binding.text import called
+from flowc.compiler.sql.binding.unknownfunctions import MYSQL, report_unknown
 from flowc.compiler.sql.text.sqltext import SqlTree
 
 _LACKING: Mapping[type[exp.Expression], tuple[str, str]] = {
