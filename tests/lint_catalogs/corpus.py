@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flowc.catalog import Column, TableName
+from flowc.compiler.sql.relations import Catalogue, Relation
 from flowc.compiler.sql.text.sqltext import parse_query
 from flowc.compiler.sql.types.infer import infer
-from flowc.compiler.sql.types.relations import Catalogue, Relation
 from flowc.diagnostics import Diagnostic, Reporter, Severity
 from flowc.source import MappedText, SourceFile
 from flowc.types import parse_type

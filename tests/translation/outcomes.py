@@ -9,11 +9,11 @@ from functools import cache
 
 from sqlglot import exp
 
+from flowc.compiler.sql.relations import Relation
 from flowc.compiler.sql.text.sqltext import SqlTree, parse_query
 from flowc.compiler.sql.translate import translate
 from flowc.compiler.sql.types.infer import infer
 from flowc.compiler.sql.types.inferfrom import Find
-from flowc.compiler.sql.types.relations import Relation
 from flowc.diagnostics import Reporter
 from flowc.source import MappedText, SourceFile
 from tests.translation.compare import same_rows

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from flowc.catalog import TableName
+from flowc.compiler.sql.relations import Relation
 from flowc.compiler.sql.types.inferfrom import Find
-from flowc.compiler.sql.types.relations import Relation
 from flowc.types import BIGINT, DataType, Kind
 from tests.translation.corpus import Case
 from tests.translation.engines import Failed, Run, open_datafusion, open_postgres

@@ -7,9 +7,9 @@ import psycopg
 import pytest
 
 from flowc.catalog import Column, TableName
+from flowc.compiler.sql.relations import Catalogue, Relation
 from flowc.compiler.sql.text.sqltext import parse_query
 from flowc.compiler.sql.types.infer import Inferred, infer
-from flowc.compiler.sql.types.relations import Catalogue, Relation
 from flowc.diagnostics import Reporter
 from flowc.source import MappedText, SourceFile
 from flowc.types import UNKNOWN, parse_type

@@ -26,11 +26,11 @@ from flowc.compiler.front.schemacheck import check
 from flowc.compiler.front.specfiles import read_text
 from flowc.compiler.front.yamltree import parse
 from flowc.compiler.loads.replace import replaced
+from flowc.compiler.sql.relations import Catalogue, Relation
 from flowc.compiler.sql.text.placed import is_small
 from flowc.compiler.sql.text.sqltext import SqlTree, parse_query
 from flowc.compiler.sql.translate import translate
 from flowc.compiler.sql.types.infer import infer
-from flowc.compiler.sql.types.relations import Catalogue, Relation
 from flowc.diagnostics import Reporter
 from flowc.durations import size_text
 from flowc.errors import FlowcError

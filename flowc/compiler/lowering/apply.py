@@ -24,11 +24,11 @@ from flowc.compiler.lowering.hooks import check_hook, is_untold
 from flowc.compiler.lowering.output import check_freshness, check_freshness_type, check_made, check_output
 from flowc.compiler.names.badrows import failed_rows_of, quarantine_of
 from flowc.compiler.quote import ident, quoted
+from flowc.compiler.sql.relations import Field, Relation
 from flowc.compiler.sql.text.sqltext import Parse, SqlTree, parse_condition, parse_order
 from flowc.compiler.sql.text.templates import uses_watermark
 from flowc.compiler.sql.translate import translate_expression
 from flowc.compiler.sql.types.infer import check_expression
-from flowc.compiler.sql.types.relations import Field, Relation
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.errors import UsageError
 from flowc.source import Located, MappedText, Segment

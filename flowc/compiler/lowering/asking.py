@@ -14,9 +14,9 @@ from flowc.compiler.quote import ident
 from flowc.compiler.sql import marks
 from flowc.compiler.sql.binding.unknownfunctions import is_of_some_engine
 from flowc.compiler.sql.checks.checker import NamedTable, Refusal, Statement
+from flowc.compiler.sql.relations import Relation
 from flowc.compiler.sql.text.sqltext import SqlTree
 from flowc.compiler.sql.types.inferfrom import Find
-from flowc.compiler.sql.types.relations import Relation
 from flowc.loadplan import FunctionPlan
 from flowc.source import MappedText, Segment, Span
 from flowc.types import UNKNOWN

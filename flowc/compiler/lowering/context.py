@@ -16,13 +16,13 @@ from flowc.compiler.names.environment import readable_variables, why_kept
 from flowc.compiler.names.lookup import Lookup
 from flowc.compiler.quote import quoted, quoted_table
 from flowc.compiler.sql.checks.checker import Checker, Statement
+from flowc.compiler.sql.relations import Catalogue, Relation
 from flowc.compiler.sql.text.allowance import Allowance
 from flowc.compiler.sql.text.sandbox import Work
 from flowc.compiler.sql.text.sqltext import Parse, SqlTree, parse_query
 from flowc.compiler.sql.text.templates import Absent, NoSuchTable, Values, render
 from flowc.compiler.sql.types.inferfrom import Find
 from flowc.compiler.sql.types.literals import sql_literal, typed_literal
-from flowc.compiler.sql.types.relations import Catalogue, Relation
 from flowc.compiler.sql.types.tablerefs import edited
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.source import MappedText

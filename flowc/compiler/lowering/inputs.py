@@ -21,11 +21,11 @@ from flowc.compiler.names.badrows import file_format, skips_bad
 from flowc.compiler.quote import ident
 from flowc.compiler.quote import table as quoted_table
 from flowc.compiler.sql import marks
+from flowc.compiler.sql.relations import Field, Relation
 from flowc.compiler.sql.text.placed import is_small
 from flowc.compiler.sql.text.sqltext import SqlTree
 from flowc.compiler.sql.translate import translate
 from flowc.compiler.sql.types.infer import Inferred, infer
-from flowc.compiler.sql.types.relations import Field, Relation
 from flowc.compiler.sql.types.tablerefs import outer_tables
 from flowc.diagnostics import did_you_mean
 from flowc.formats import text_formats

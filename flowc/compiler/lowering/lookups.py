@@ -15,8 +15,8 @@ from flowc.compiler.lowering.context import Lowering
 from flowc.compiler.lowering.functioncalls import check_reach, is_table
 from flowc.compiler.lowering.inputs import origins_of
 from flowc.compiler.quote import idents, table
+from flowc.compiler.sql.relations import Relation
 from flowc.compiler.sql.types.infer import infer
-from flowc.compiler.sql.types.relations import Relation
 from flowc.diagnostics import Reporter
 from flowc.source import MappedText
 

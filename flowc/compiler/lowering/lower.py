@@ -27,7 +27,7 @@ from flowc.compiler.lowering.waits import Waits, all_waits, in_order, upstream_w
 from flowc.compiler.names.doubt import gaps_of, sure_only
 from flowc.compiler.names.paths import reach
 from flowc.compiler.sql.checks.checker import Checker
-from flowc.compiler.sql.types.relations import Relation, table_key
+from flowc.compiler.sql.relations import Relation, table_key
 from flowc.diagnostics import Reporter
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})

@@ -26,6 +26,7 @@ from flowc.compiler.lowering.windowbehind import Bounds, check_behind
 from flowc.compiler.lowering.windowchanges import changed, changing
 from flowc.compiler.lowering.windowcut import PLAIN, Cut, said
 from flowc.compiler.sql import marks
+from flowc.compiler.sql.relations import Field, Relation, output_name
 from flowc.compiler.sql.streams.runningcalls import RunningCall
 from flowc.compiler.sql.streams.streamjoins import BOUND, StreamJoin
 from flowc.compiler.sql.streams.streamreads import cte_of, put_together
@@ -33,7 +34,6 @@ from flowc.compiler.sql.streams.tablefunctions import Call, ctes_of, free
 from flowc.compiler.sql.streams.windowcalls import END, SESSION, START, WindowCall
 from flowc.compiler.sql.text.sqltext import SqlTree, copied
 from flowc.compiler.sql.types.infer import infer
-from flowc.compiler.sql.types.relations import Field, Relation, output_name
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.nodes import ROW, TIME, outputs
 from flowc.source import Span

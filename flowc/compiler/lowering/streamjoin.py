@@ -16,10 +16,10 @@ from flowc.compiler.ir import Apply, IntervalJoin, Node, Origin, Output, Placed,
 from flowc.compiler.loads.changes import CODE, takes
 from flowc.compiler.lowering.functioncalls import called
 from flowc.compiler.lowering.streamquery import hidden_text, inferred
+from flowc.compiler.sql.relations import Field, Relation, output_name
 from flowc.compiler.sql.streams.streamjoins import Side, StreamJoin
 from flowc.compiler.sql.streams.tablefunctions import free
 from flowc.compiler.sql.text.sqltext import SqlTree
-from flowc.compiler.sql.types.relations import Field, Relation, output_name
 from flowc.diagnostics import Reporter
 from flowc.nodes import ROW, TIME, Changelog
 from flowc.source import Span

@@ -31,6 +31,7 @@ from flowc.compiler.lowering.tablekeys import home_of
 from flowc.compiler.lowering.windowblock import window_text
 from flowc.compiler.lowering.windowcut import Cut, Cutter
 from flowc.compiler.sql import marks
+from flowc.compiler.sql.relations import Field, Relation
 from flowc.compiler.sql.streams.runningcalls import RunningCall, read_running
 from flowc.compiler.sql.streams.streamjoins import StreamJoin, read_joins
 from flowc.compiler.sql.streams.tablefunctions import Call, ctes_of, folded, free, has_calls, read_calls
@@ -39,7 +40,6 @@ from flowc.compiler.sql.text.allowance import CHARACTERS_PER_VALUE
 from flowc.compiler.sql.text.placed import is_small
 from flowc.compiler.sql.text.sqltext import SqlTree, copied, parse_query
 from flowc.compiler.sql.types.infer import infer
-from flowc.compiler.sql.types.relations import Field, Relation
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.loadplan import FunctionPlan
 from flowc.source import MappedText

@@ -9,6 +9,7 @@ from sqlglot import exp
 
 from flowc.compiler.lowering.functioncalls import called, with_own_calls
 from flowc.compiler.lowering.functions import Functions, Untyped
+from flowc.compiler.sql.relations import Field
 from flowc.compiler.sql.rewrite.core import call
 from flowc.compiler.sql.streams.trace import traced
 from flowc.compiler.sql.text.allowance import Allowance
@@ -16,7 +17,6 @@ from flowc.compiler.sql.text.sqltext import SqlTree, copied
 from flowc.compiler.sql.translate import translate, translate_expression
 from flowc.compiler.sql.types.infer import infer
 from flowc.compiler.sql.types.inferfrom import Find
-from flowc.compiler.sql.types.relations import Field
 from flowc.diagnostics import Reporter
 from flowc.stream import NOW
 

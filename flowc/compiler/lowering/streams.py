@@ -29,7 +29,7 @@ from flowc.compiler.lowering.streamtime import (
     batch,
     watermark,
 )
-from flowc.compiler.sql.types.relations import Relation
+from flowc.compiler.sql.relations import Relation
 from flowc.diagnostics import Reporter
 from flowc.formats import FORMATS
 from flowc.nodes import Changelog

@@ -20,8 +20,8 @@ from flowc.compiler.front.project import ProjectSpec
 from flowc.compiler.front.spec import ConnectionSpec, TableSpec
 from flowc.compiler.quote import quoted, quoted_table
 from flowc.compiler.sql import marks
+from flowc.compiler.sql.relations import field_key, fold, output_name, table_key
 from flowc.compiler.sql.text.sqltext import FAULTS, SqlTree
-from flowc.compiler.sql.types.relations import field_key, fold, output_name, table_key
 from flowc.compiler.sql.types.tablerefs import Edit, outer_tables
 from flowc.diagnostics import Note, Reporter
 from flowc.source import MappedText

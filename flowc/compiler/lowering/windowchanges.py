@@ -18,11 +18,11 @@ from flowc.compiler.lowering.functions import Functions
 from flowc.compiler.lowering.streamquery import hidden_text
 from flowc.compiler.lowering.windowcut import folded
 from flowc.compiler.sql import marks
+from flowc.compiler.sql.relations import output_name
 from flowc.compiler.sql.rewrite.core import call
 from flowc.compiler.sql.streams.tablefunctions import ctes_of
 from flowc.compiler.sql.streams.windowcalls import END, SESSION, START
 from flowc.compiler.sql.text.sqltext import SqlTree
-from flowc.compiler.sql.types.relations import output_name
 from flowc.diagnostics import Reporter
 from flowc.nodes import KIND, ROW, Change
 

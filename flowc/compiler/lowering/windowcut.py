@@ -14,10 +14,10 @@ from sqlglot import exp
 from flowc.compiler.dialects import RUNNER
 from flowc.compiler.lowering.windowaggregates import Said, engine_call, read
 from flowc.compiler.sql import marks
+from flowc.compiler.sql.relations import fold
 from flowc.compiler.sql.streams.runningcalls import WRAPPERS, RunningCall, is_aggregate
 from flowc.compiler.sql.streams.windowcalls import END, START, WindowCall, windowed
 from flowc.compiler.sql.text.sqltext import SqlTree, copied
-from flowc.compiler.sql.types.relations import fold
 from flowc.diagnostics import Reporter
 from flowc.loadplan import FunctionPlan
 from flowc.source import Span

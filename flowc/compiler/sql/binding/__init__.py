@@ -18,8 +18,8 @@ from flowc.compiler.sql.binding.mysql import MysqlQueries
 from flowc.compiler.sql.binding.queries import Queries
 from flowc.compiler.sql.binding.text import literal
 from flowc.compiler.sql.binding.types import declared
+from flowc.compiler.sql.relations import Relation
 from flowc.compiler.sql.text.sqltext import SqlTree
-from flowc.compiler.sql.types.relations import Relation
 from flowc.diagnostics import Reporter
 from flowc.types import DataType
 

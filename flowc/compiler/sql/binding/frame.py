@@ -11,8 +11,8 @@ from sqlglot import exp
 from flowc.catalog import TableName
 from flowc.compiler.sql import marks
 from flowc.compiler.sql.binding.resolve import Type
+from flowc.compiler.sql.relations import Relation
 from flowc.compiler.sql.text.sqltext import SqlTree
-from flowc.compiler.sql.types.relations import Relation
 from flowc.diagnostics import Reporter
 from flowc.source import Span
 

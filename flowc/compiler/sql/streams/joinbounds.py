@@ -14,9 +14,9 @@ from sqlglot.dialects.dialect import Dialect
 from sqlglot.tokens import TokenType
 
 from flowc.compiler.dialects import RUNNER
+from flowc.compiler.sql.relations import fold
 from flowc.compiler.sql.streams.tablefunctions import unit_length
 from flowc.compiler.sql.text.sqltext import SqlTree
-from flowc.compiler.sql.types.relations import fold
 from flowc.nodes import TIME
 
 LEFT, RIGHT = 0, 1

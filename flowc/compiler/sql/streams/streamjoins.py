@@ -15,6 +15,7 @@ from sqlglot import exp
 
 from flowc.compiler.dialects import RUNNER
 from flowc.compiler.sql import marks
+from flowc.compiler.sql.relations import Field, fold, output_name
 from flowc.compiler.sql.streams.joinbounds import (
     LEFT,
     RIGHT,
@@ -30,7 +31,6 @@ from flowc.compiler.sql.streams.tablefunctions import free
 from flowc.compiler.sql.streams.windowcalls import WindowCall
 from flowc.compiler.sql.streams.windowtimes import WindowTimes, called, folded
 from flowc.compiler.sql.text.sqltext import SqlTree, copied
-from flowc.compiler.sql.types.relations import Field, fold, output_name
 from flowc.diagnostics import Reporter
 from flowc.nodes import TIME, Late
 from flowc.source import Span

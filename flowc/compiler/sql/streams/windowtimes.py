@@ -13,10 +13,10 @@ from sqlglot import exp
 
 from flowc.compiler.dialects import RUNNER
 from flowc.compiler.sql import marks
+from flowc.compiler.sql.relations import fold
 from flowc.compiler.sql.streams.joinbounds import conjuncts
 from flowc.compiler.sql.streams.streamreads import cte_of, streams_of
 from flowc.compiler.sql.streams.windowcalls import END, START, WindowCall
-from flowc.compiler.sql.types.relations import fold
 
 _LATER = 1
 """How many microseconds the end of a window is behind the event time of its rows."""

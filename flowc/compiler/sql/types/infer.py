@@ -16,6 +16,13 @@ from flowc.catalog import TableName
 from flowc.compiler.dialects import RUNNER, dialect_of, source_of
 from flowc.compiler.sql import marks
 from flowc.compiler.sql.binding import judge_expression, judge_query
+from flowc.compiler.sql.relations import (
+    Field,
+    Relation,
+    field_key,
+    fold,
+    output_name,
+)
 from flowc.compiler.sql.rewrite.core import type_of
 from flowc.compiler.sql.rewrite.numbers import EXACT, Number, is_wide, number_of
 from flowc.compiler.sql.text.sqltext import SqlTree
@@ -24,13 +31,6 @@ from flowc.compiler.sql.types.exprtypes import annotate
 from flowc.compiler.sql.types.inferfrom import Find, Sources, TooManyColumns, renamed
 from flowc.compiler.sql.types.infervalue import Ctes, identifier_of
 from flowc.compiler.sql.types.outputs import called
-from flowc.compiler.sql.types.relations import (
-    Field,
-    Relation,
-    field_key,
-    fold,
-    output_name,
-)
 from flowc.compiler.sql.types.scope import Resolver, Scope, Value
 from flowc.compiler.systems.datafusion.rewrite.texts import has_chosen_digits
 from flowc.diagnostics import Reporter

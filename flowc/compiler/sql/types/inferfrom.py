@@ -9,10 +9,7 @@ from sqlglot import exp
 
 from flowc.catalog import TableName
 from flowc.compiler.sql import marks
-from flowc.compiler.sql.text.sqltext import SqlTree
-from flowc.compiler.sql.types.commontype import common_type
-from flowc.compiler.sql.types.infervalue import Ctes, Expressions, identifier_of
-from flowc.compiler.sql.types.relations import (
+from flowc.compiler.sql.relations import (
     Field,
     Merged,
     Relation,
@@ -22,6 +19,9 @@ from flowc.compiler.sql.types.relations import (
     output_name,
     shown,
 )
+from flowc.compiler.sql.text.sqltext import SqlTree
+from flowc.compiler.sql.types.commontype import common_type
+from flowc.compiler.sql.types.infervalue import Ctes, Expressions, identifier_of
 from flowc.compiler.sql.types.scope import Scope, is_named
 from flowc.types import UNKNOWN, DataType, Kind
 

@@ -10,10 +10,10 @@ from sqlglot import exp
 
 from flowc.compiler.dialects import DIALECTS, RUNNER, source_of
 from flowc.compiler.ir import Origin
+from flowc.compiler.sql.relations import Relation, fold
 from flowc.compiler.sql.rewrite.numbers import EXACT, MEANS, POWERS, Number, number_of
 from flowc.compiler.sql.types.commontype import DOUBLE, common_type
 from flowc.compiler.sql.types.exprtypes import annotate, cast_type, function_type, literal_type, typed_values
-from flowc.compiler.sql.types.relations import Relation, fold
 from flowc.compiler.sql.types.scope import Resolver, Scope, Value
 from flowc.compiler.tables.ddl import is_decimal_text
 from flowc.types import UNKNOWN, Kind

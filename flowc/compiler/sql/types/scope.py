@@ -10,9 +10,7 @@ from sqlglot import exp
 from flowc.compiler.dialects import dialect_of, source_of
 from flowc.compiler.ir import Origin
 from flowc.compiler.sql import marks
-from flowc.compiler.sql.text.sqltext import SqlTree
-from flowc.compiler.sql.types.commontype import common_type
-from flowc.compiler.sql.types.relations import (
+from flowc.compiler.sql.relations import (
     Field,
     Merged,
     Relation,
@@ -20,6 +18,8 @@ from flowc.compiler.sql.types.relations import (
     find_field,
     fold,
 )
+from flowc.compiler.sql.text.sqltext import SqlTree
+from flowc.compiler.sql.types.commontype import common_type
 from flowc.diagnostics import Note, Reporter, did_you_mean
 from flowc.types import UNKNOWN, DataType, Kind
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from flowc.catalog import TableName
 from flowc.compiler.front.places import Place
 from flowc.compiler.front.project import ProjectSpec
-from flowc.compiler.sql.types.relations import table_key
+from flowc.compiler.sql.relations import table_key
 
 TableKey = tuple[str, ...]
 KeyOf = Callable[[str, str, TableName], TableKey]

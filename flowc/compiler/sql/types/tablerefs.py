@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from sqlglot import exp
 
 from flowc.compiler.dialects import dialect_of
-from flowc.compiler.sql.types.relations import fold
+from flowc.compiler.sql.relations import fold
 from flowc.source import MappedText, Segment
 
 Edit = tuple[int, int, str]

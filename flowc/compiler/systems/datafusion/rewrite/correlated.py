@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from sqlglot import exp
 
 from flowc.compiler.sql import marks
+from flowc.compiler.sql.relations import fold
 from flowc.compiler.sql.rewrite.core import Pair, Rules, Untranslatable, integer_value
-from flowc.compiler.sql.types.relations import fold
 
 _WHAT = "a subquery that reads a column of the query around it"
 _MEND = (

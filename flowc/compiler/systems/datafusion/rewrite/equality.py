@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from sqlglot import exp
 
 from flowc.compiler.sql import marks
+from flowc.compiler.sql.relations import fold
 from flowc.compiler.sql.rewrite.core import Untranslatable, call, integer_value, type_of, typed
 from flowc.compiler.sql.rewrite.numbers import values_of
-from flowc.compiler.sql.types.relations import fold
 from flowc.compiler.systems.datafusion.rewrite.documents import GIVE_DOCUMENTS, JSON, document_of, is_jsonb, named
 
 _KEPT = ("flowc_jsonb", "flowc_jsonb_get", "flowc_jsonb_of", "flowc_jsonb_set")

@@ -12,10 +12,10 @@ from dataclasses import replace
 from sqlglot import exp
 
 from flowc.compiler.sql import marks
+from flowc.compiler.sql.relations import fold, shown
 from flowc.compiler.sql.rewrite.core import Untranslatable
 from flowc.compiler.sql.rewrite.numbers import EXACT
 from flowc.compiler.sql.text.sqltext import SqlTree, copied
-from flowc.compiler.sql.types.relations import fold, shown
 from flowc.compiler.systems.datafusion.rewrite.names import name_outputs
 from flowc.diagnostics import Reporter
 

@@ -6,6 +6,7 @@ import re
 
 from sqlglot import exp
 
+from flowc.compiler.sql.relations import fold
 from flowc.compiler.sql.rewrite.core import (
     COMPARISONS,
     INTEGERS,
@@ -19,7 +20,6 @@ from flowc.compiler.sql.rewrite.core import (
     with_part,
 )
 from flowc.compiler.sql.rewrite.numbers import EXACT
-from flowc.compiler.sql.types.relations import fold
 from flowc.compiler.systems.datafusion.rewrite.arrays import plain_floats
 
 _WORDS = {"some": exp.Any, "any": exp.Any, "all": exp.All}
