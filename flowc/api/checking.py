@@ -35,7 +35,7 @@ class CheckResult:
     @property
     def warnings(self) -> tuple[Diagnostic, ...]:
         """What runs, and is likely not what was meant."""
-        return tuple(each for each in self.diagnostics if each.severity is Severity.WARNING)
+        return tuple(diagnostic for diagnostic in self.diagnostics if diagnostic.severity is Severity.WARNING)
 
     @property
     def ok(self) -> bool:
@@ -56,7 +56,7 @@ class CheckResult:
         return render(self.diagnostics, "json", Style())
 
     def __repr__(self) -> str:
-        lines = (f"\n  {concise(each, Style())}" for each in self.diagnostics)
+        lines = (f"\n  {concise(diagnostic, Style())}" for diagnostic in self.diagnostics)
         return f"<CheckResult: {summary(self.diagnostics)}{''.join(lines)}>"
 
 
@@ -70,10 +70,10 @@ def check(specs: Specs = DEFAULT_SPECS, *, env: str | None = None) -> CheckResul
     return outward(masker, lambda: findings(Where(spec_paths(specs), env, masker), checker()))
 
 
-def findings(where: Where, asked: Checker) -> CheckResult:
+def findings(where: Where, checker: Checker) -> CheckResult:
     """The same for paths; engines are asked through the checker."""
     reporter = Reporter(masker=where.masker)
-    linted = stages.lint(where.paths, reporter, environment=where.environment, env=os.environ, checker=asked)
+    linted = stages.lint(where.paths, reporter, environment=where.environment, env=os.environ, checker=checker)
     if linted:
         refuse_unplannable(*linted, reporter)
     _check_disabled(linted[0].project.disabled if linted else (), reporter)

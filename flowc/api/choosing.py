@@ -24,17 +24,17 @@ def expand(names: Sequence[str], checked: CheckedSpec, ir: Ir, takes: Takes = ru
     read, project = read_selectors(names, checked.project), checked.project
     if not any(selector.selects for selector in read):
         return list(names)
-    found, taken = _Chooser(checked, ir), set(takes(checked))
-    chosen = dict.fromkeys(name for each in read for name in _of(each, found, taken))
-    order = [name for name in in_order([*project.pipelines, *project.streams], found.needs) if name in chosen]
+    chooser, accepted = _Chooser(checked, ir), set(takes(checked))
+    chosen = dict.fromkeys(name for choice in read for name in _of(choice, chooser, accepted))
+    order = [name for name in in_order([*project.pipelines, *project.streams], chooser.needs) if name in chosen]
     return list(dict.fromkeys([*order, *chosen]))
 
 
-def _of(selector: Selector, found: _Chooser, taken: Collection[str]) -> list[str]:
+def _of(selector: Selector, chooser: _Chooser, accepted: Collection[str]) -> list[str]:
     if not selector.selects:
         return [selector.name]
-    chosen = found.chosen(selector)
-    fit = [name for name in chosen if name in taken]
+    chosen = chooser.chosen(selector)
+    fit = [name for name in chosen if name in accepted]
     if not fit:
         message = f"`{selector.text}` chooses nothing that this command takes"
         raise UsageError(message, code="unknown-selection", help=f"what it chooses is {listed(chosen)}")
@@ -70,12 +70,12 @@ class _Chooser:
 
     def _around(self, selector: Selector, above: Iterable[str], below: Iterable[str]) -> list[str]:
         """What is `above` with all that it needs, what is `below` with all that needs it, or the names alone."""
-        found: set[str] = set() if selector.up or selector.down else {*above}
+        names: set[str] = set() if selector.up or selector.down else {*above}
         if selector.up:
-            found |= reached(above, self.needs)
+            names |= reached(above, self.needs)
         if selector.down:
-            found |= reached(below, reversed_needs(self.needs))
-        return sorted(found)
+            names |= reached(below, reversed_needs(self.needs))
+        return sorted(names)
 
     def _around_table(self, selector: Selector) -> list[str]:
         place = self.tables[selector.name]

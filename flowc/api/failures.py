@@ -42,7 +42,7 @@ class SpecErrors(Exception):
 
 def errors_of(diagnostics: Sequence[Diagnostic]) -> tuple[Diagnostic, ...]:
     """Those that are errors."""
-    return tuple(each for each in diagnostics if each.severity is Severity.ERROR)
+    return tuple(diagnostic for diagnostic in diagnostics if diagnostic.severity is Severity.ERROR)
 
 
 def outward(masker: Masker, work: Callable[[], T]) -> T:

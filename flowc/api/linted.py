@@ -45,12 +45,12 @@ def lint(
     reporter = Reporter(masker=where.masker)
     from flowc.compiler import stages
 
-    found = stages.lint(
+    linted = stages.lint(
         where.paths, reporter, environment=where.environment, env=os.environ, checker=checker, databases=databases
     )
-    if found is None:
+    if linted is None:
         raise SpecErrors(reporter.sorted())
-    return Linted(*found, tuple(reporter.sorted()))
+    return Linted(*linted, tuple(reporter.sorted()))
 
 
 def stream_names(where: Where) -> Collection[str]:
@@ -61,7 +61,7 @@ def stream_names(where: Where) -> Collection[str]:
 
 def unknown_pipeline(name: str, known: Iterable[str], what: Sequence[str] = ("pipeline",)) -> UsageError:
     """The failure of a NAME that nothing has; `what` are the kinds of things that it could be of."""
-    names, several = sorted(known), " and ".join(f"{each}s" for each in what)
+    names, several = sorted(known), " and ".join(f"{kind}s" for kind in what)
     listed = f"the {several} are {', '.join(f'`{n}`' for n in names[:10])}" if names else f"the specs hold no {several}"
     helps = did_you_mean(name, names) or (listed + (" …" if len(names) > 10 else ""),)
     return UsageError(f"there is no {' or '.join(what)} `{name}`", code="unknown-pipeline", help=helps[0])

@@ -66,15 +66,15 @@ def open_pipelines(where: Where, names: Sequence[str], takes: Takes = pipelines_
     back that pipeline alone.
     """
     linted = _linted(where)
-    checked, ir, found = linted.checked, linted.ir, _blame(linted)
+    checked, ir, blame = linted.checked, linted.ir, _blame(linted)
     names = _expanded(names, linted, takes)
-    if not found.shared:  # a file that cannot be read may hold what is named
-        _check_names(checked, found, names)
-    if found.stopping(names) or any(ir.pipeline(name) is None for name in names):
+    if not blame.shared:  # a file that cannot be read may hold what is named
+        _check_names(checked, blame, names)
+    if blame.stopping(names) or any(ir.pipeline(name) is None for name in names):
         raise SpecErrors(linted.found)
-    pipelines = tuple(p for p in ir.pipelines if (not names or p.name in names) and p.name not in found.own)
+    pipelines = tuple(p for p in ir.pipelines if (not names or p.name in names) and p.name not in blame.own)
     sessions = _sessions(checked, where, TABLE_LOCK)
-    return OpenPipelines(checked, ir, sessions, linted.found, tuple(names), pipelines, () if names else _broken(found))
+    return OpenPipelines(checked, ir, sessions, linted.found, tuple(names), pipelines, () if names else _broken(blame))
 
 
 def names_before(where: Where, names: Sequence[str]) -> list[str]:
@@ -82,14 +82,14 @@ def names_before(where: Where, names: Sequence[str]) -> list[str]:
     return _expanded(names, _linted(where), runnable) if may_select(names) else list(names)
 
 
-def named(given: Sequence[str], opened: OpenProject) -> tuple[str, ...]:
+def named(selectors: Sequence[str], opened: OpenProject) -> tuple[str, ...]:
     """The names that were given, selectors expanded, in the order of the alphabet.
 
     Raises UsageError for one that is no table, pipeline or stream.
     """
     project = opened.checked.project
     known = [*project.tables, *project.pipelines, *project.streams]
-    names = expand(given, opened.checked, opened.ir)
+    names = expand(selectors, opened.checked, opened.ir)
     for name in names:
         if name not in known:
             helps = did_you_mean(name, known) or ("name a table, a pipeline or a stream of the specs",)
@@ -124,9 +124,9 @@ def _sessions(checked: CheckedSpec, where: Where, lock_wait: float) -> Sessions:
     return Sessions(checked.project.connections, resolver_of(where, checked.project), checked.project.name, lock_wait)
 
 
-def _check_names(checked: CheckedSpec, found: Blame, names: Sequence[str]) -> None:
+def _check_names(checked: CheckedSpec, blame: Blame, names: Sequence[str]) -> None:
     project = checked.project
-    known = {*project.pipelines, *found.own}
+    known = {*project.pipelines, *blame.own}
     for name in names:
         if name in project.streams:
             raise not_runnable(name, "it is a stream")
@@ -134,8 +134,8 @@ def _check_names(checked: CheckedSpec, found: Blame, names: Sequence[str]) -> No
             raise unknown_pipeline(name, {*known, *project.streams})
 
 
-def _broken(found: Blame) -> tuple[PipelineReport, ...]:
+def _broken(blame: Blame) -> tuple[PipelineReport, ...]:
     reason = "its schedule has errors"
     return tuple(
-        PipelineReport(name, Status.FAILED, reason=reason, diagnostics=errors) for name, errors in found.own.items()
+        PipelineReport(name, Status.FAILED, reason=reason, diagnostics=errors) for name, errors in blame.own.items()
     )

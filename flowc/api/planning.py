@@ -84,12 +84,12 @@ def _planned(where: Where, names: Sequence[str]) -> PlanResult:
     opened = open_project(where, checker=checker())
     try:
         chosen = selection(names, opened)
-        made = make_plan(opened.checked, opened.ir, opened.sessions, chosen)
-        made = with_failures(made, opened.checked, opened.ir, opened.sessions, chosen)
+        plan = make_plan(opened.checked, opened.ir, opened.sessions, chosen)
+        plan = with_failures(plan, opened.checked, opened.ir, opened.sessions, chosen)
         edits = () if names else _edited(opened)
     finally:
         opened.sessions.close()
-    return _told(made, edits, where.masker.redact)
+    return _told(plan, edits, where.masker.redact)
 
 
 def _edited(opened: OpenProject) -> tuple[ScheduleEdit, ...]:

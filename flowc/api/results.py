@@ -30,10 +30,10 @@ class RunResult:
     @classmethod
     def of(cls, report: RunReport | None, streams: Sequence[StreamReport], redact: Callable[[str], str]) -> RunResult:
         """The result of these reports, with texts in which secrets are masked."""
-        style, told = Style(conceal=redact), [stream_object(each) for each in streams]
+        style, objects = Style(conceal=redact), [stream_object(stream) for stream in streams]
         tables = [run_text(report, style) if report else "", streams_text(streams, style) if streams else ""]
         failures = [failures_text(report, style) if report else "", stream_failures(streams, style)]
-        document = {**run_object(report), **({"streams": told} if told else {})} if report else told
+        document = {**run_object(report), **({"streams": objects} if objects else {})} if report else objects
         text, failed = (redact("\n\n".join(filter(None, parts))) for parts in (tables, failures))
         return cls(report, tuple(streams), text, failed, redact(as_json(document)))
 
@@ -55,13 +55,13 @@ class RunResult:
     @property
     def errors(self) -> tuple[FlowcError, ...]:
         """The failures of pipelines, targets and streams."""
-        found = [each.error for each in self._loads] + [stream.error for stream in self.streams]
-        return tuple(error for error in found if error is not None)
+        failures = [load.error for load in self._loads] + [stream.error for stream in self.streams]
+        return tuple(error for error in failures if error is not None)
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         """What is wrong with specs, or between live columns and tables, and failed a pipeline or a target."""
-        return tuple(found for each in self._loads for found in each.diagnostics)
+        return tuple(diagnostic for load in self._loads for diagnostic in load.diagnostics)
 
     @property
     def _loads(self) -> tuple[PipelineReport | TargetReport, ...]:
@@ -84,21 +84,21 @@ class RunResult:
         return self._json
 
     def __repr__(self) -> str:
-        ended = [(each.name, each.status.value) for each in self.pipelines]
-        ended += [(each.name, each.status) for each in self.streams]
-        told = "".join(f"\n  {name}: {status}" for name, status in ended)
-        return f"<RunResult: {'ok' if self.ok else 'failed'} in {self.seconds:.2f} s{told}>"
+        ended = [(report.name, report.status.value) for report in self.pipelines]
+        ended += [(report.name, report.status) for report in self.streams]
+        lines = "".join(f"\n  {name}: {status}" for name, status in ended)
+        return f"<RunResult: {'ok' if self.ok else 'failed'} in {self.seconds:.2f} s{lines}>"
 
 
 class RunFailed(FlowcError):
     """Pipelines or streams failed. `result` is what the run did; code and help are those of the first failure."""
 
     def __init__(self, result: RunResult) -> None:
-        failed = [each.name for each in result.pipelines if each.status is Status.FAILED]
-        failed += [each.name for each in result.streams if each.error]
+        failed = [item.name for item in result.pipelines if item.status is Status.FAILED]
+        failed += [item.name for item in result.streams if item.error]
         message = f"{', '.join(f'`{name}`' for name in failed)} failed\n\n{result._failures}"
-        causes = [(each.code, each.help) for each in result.errors]
-        causes += [(each.code, each.help) for each in result.diagnostics]
+        causes = [(item.code, item.help) for item in result.errors]
+        causes += [(item.code, item.help) for item in result.diagnostics]
         code, help = causes[0]
         super().__init__(message, code=code, help=help)
         self.result = result

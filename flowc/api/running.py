@@ -124,8 +124,8 @@ def reread_of(
         raise UsageError(message, code="conflicting-options", help="leave one of them out")
     if not names:
         message = "nothing says which loads are to read again"
-        given = "--full" if full else "--from … --to …"
-        raise UsageError(message, code="missing-name", help=f"name them: `flowc run NAME {given}`")
+        options = "--full" if full else "--from … --to …"
+        raise UsageError(message, code="missing-name", help=f"name them: `flowc run NAME {options}`")
     return Reread(since, until)
 
 
@@ -134,8 +134,8 @@ def _range(since: str | None, until: str | None) -> tuple[datetime, datetime]:
     first, last = parse_instant(since or ""), parse_instant(until) if until is not None else datetime.now(UTC)
     if first is None or last is None:
         wrong = since if first is None else until
-        told = "no `--from` is given" if wrong is None else f"`{wrong}` is no time"
-        message = f"`--missing` looks at due times from one time to another, and {told}"
+        reason = "no `--from` is given" if wrong is None else f"`{wrong}` is no time"
+        message = f"`--missing` looks at due times from one time to another, and {reason}"
         help = "for instance `--from 2026-03-01 --to 2026-04-01T00:00:00+02:00 --missing`"
         raise UsageError(message, code="conflicting-options", help=help)
     if last < first:
@@ -147,7 +147,7 @@ def _range(since: str | None, until: str | None) -> tuple[datetime, datetime]:
 
 def open_once(
     where: Where,
-    given: Sequence[str],
+    selectors: Sequence[str],
     reread: Reread | None = None,
     *,
     missing: bool = False,
@@ -155,7 +155,7 @@ def open_once(
 ) -> Once:
     """Opens the project for the named or selected pipelines and streams, or all. Raises as `run`."""
     _check_run_id(run_id, missing=missing)
-    names = names_before(where, given)
+    names = names_before(where, selectors)
     known = stream_names(where) if names else ()
     streams = tuple(name for name in names if name in known)
     if reread and streams:

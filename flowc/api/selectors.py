@@ -80,12 +80,12 @@ def _parsed(text: str) -> Selector:
 
 def tags_of(project: ProjectSpec) -> Mapping[str, list[str]]:
     """The pipelines and streams that have each tag, tags in the order of their names."""
-    found: dict[str, list[str]] = {}
+    by_tag: dict[str, list[str]] = {}
     specs: list[PipelineSpec | StreamSpec] = [*project.pipelines.values(), *project.streams.values()]
     for spec in specs:
         for tag in spec.tags:
-            found.setdefault(tag.value, []).append(spec.name.value)
-    return dict(sorted(found.items()))
+            by_tag.setdefault(tag.value, []).append(spec.name.value)
+    return dict(sorted(by_tag.items()))
 
 
 def listed(names: Iterable[str]) -> str:

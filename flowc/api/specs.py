@@ -19,8 +19,8 @@ _MAKE = "name a folder of YAML files or one YAML file, or make a project with `f
 
 def spec_paths(specs: Specs) -> list[Path]:
     """Paths of specs. `specs` is the folder of that name here, or in the nearest folder above."""
-    given = [specs] if isinstance(specs, str | PathLike) else list(specs)
-    named = [os.fspath(path) for path in given]
+    paths = [specs] if isinstance(specs, str | PathLike) else list(specs)
+    named = [os.fspath(path) for path in paths]
     return specs_only([] if named == [DEFAULT_SPECS] else named)
 
 

@@ -34,8 +34,8 @@ class Handed:
 
 
 def work(
-    handed: Handed, where: Where, opened: OpenProject, told: Callable[[Happened], None],
-    warned: Callable[[str], None], stop: Event,
+    handed: Handed, where: Where, opened: OpenProject, notify: Callable[[Happened], None],
+    warn: Callable[[str], None], stop: Event,
 ) -> bool:  # fmt: skip
     """Takes the run over and does it in a process of its own; tells whether it ended well, as the run log says too.
 
@@ -46,10 +46,10 @@ def work(
     log = run_log(opened.checked.project, opened.sessions.resolver, handed.run_log)
     check_run_log(log, handed.run_log)
     log.owner, log.lease = worker_name(owner_name(), token_hex(4)), handed.lease
-    settling = Settling(log, told, warned, Masking(opened.sessions, opened.ir.pipelines))
+    settling = Settling(log, notify, warn, Masking(opened.sessions, opened.ir.pipelines))
     specs = tuple(str(path.resolve()) for path in where.paths)
     project = Project(specs, where.environment, os.getcwd())
-    guarded = Guard(warned, "the run log cannot be used", noted=warned)
+    guarded = Guard(warn, "the run log cannot be used", noted=warn)
     minder = Minder(settling, guarded, Subprocess(os.environ), project, most=handed.most)
     try:
         minder.begin(*take(log, handed.run, pipelines))

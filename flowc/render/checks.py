@@ -20,16 +20,16 @@ _VERDICTS = {
 """The role and the word of a check that has passed or not, by whether it fails the load."""
 
 
-def verdict(owner: str, found: ExpectResult, style: Style) -> str:
+def verdict(owner: str, result: ExpectResult, style: Style) -> str:
     """How one check came out in one run, in a line."""
-    word = style.paint(*_VERDICTS[found.passed, found.error])
-    rows = f"{found.failed} of {found.total} rows{', quarantined' * (found.quarantine and found.passed)}"
-    return f"{word} {printable(f'{owner}: {found.name}')}{f' ({rows})' * bool(found.failed)}"
+    word = style.paint(*_VERDICTS[result.passed, result.error])
+    rows = f"{result.failed} of {result.total} rows{', quarantined' * (result.quarantine and result.passed)}"
+    return f"{word} {printable(f'{owner}: {result.name}')}{f' ({rows})' * bool(result.failed)}"
 
 
-def checks_text(found: Sequence[History], style: Style) -> str:
+def checks_text(histories: Sequence[History], style: Style) -> str:
     """A row for each check: how it came out last, and in how many runs it passed."""
-    return table(_HEADERS, [_row(each) for each in found], style, roles={3: _ROLES})
+    return table(_HEADERS, [_row(history) for history in histories], style, roles={3: _ROLES})
 
 
 def _row(history: History) -> tuple[object, ...]:
@@ -46,9 +46,9 @@ def _row(history: History) -> tuple[object, ...]:
 def check_object(history: History) -> dict[str, object]:
     """One check with its history, for programs."""
     results = [
-        {"run": each.run, "at": instant_text(each.at), "failed": each.failed, "total": each.total,
-         "passed": each.passed}
-        for each in history.results
+        {"run": result.run, "at": instant_text(result.at), "failed": result.failed, "total": result.total,
+         "passed": result.passed}
+        for result in history.results
     ]  # fmt: skip
     return {
         "pipeline": history.pipeline, "target": history.target, "check": history.name, "severity": history.severity,

@@ -33,21 +33,21 @@ def log_text(event: Event, style: Style, now: datetime | None = None) -> str:
     first, *rest = printable_lines(event.message) or [""]
     fields = dict(event.fields)
     help = fields.pop("help", None)
-    said = "".join(f" {key}={printable(str(value))}" for key, value in fields.items())
+    shown_fields = "".join(f" {key}={printable(str(value))}" for key, value in fields.items())
     level = style.paint({"info": "note", "debug": "dim"}.get(event.level, event.level), f"{event.level:<7}")
     where = f"{_where(event)}: " if event.stream or event.pipeline else ""
-    lines = [f"{_time(now)} {level} {where}{first}{said}", *(f"  {line}" for line in rest)]
+    lines = [f"{_time(now)} {level} {where}{first}{shown_fields}", *(f"  {line}" for line in rest)]
     return "\n".join([*lines, *([f"  help: {printable(str(help))}"] if help else [])])
 
 
 def log_json(event: Event, now: datetime | None = None) -> str:
     """One object on one line."""
-    found: dict[str, object] = {"time": _time(now), "level": event.level}
+    record: dict[str, object] = {"time": _time(now), "level": event.level}
     if event.stream:
-        found |= {"stream": event.stream, "worker": event.worker}
+        record |= {"stream": event.stream, "worker": event.worker}
     if event.pipeline:
-        found["pipeline"] = event.pipeline
-    return json_text({**found, "message": event.message, **event.fields}, indent=None)
+        record["pipeline"] = event.pipeline
+    return json_text({**record, "message": event.message, **event.fields}, indent=None)
 
 
 def _where(event: Event) -> str:
@@ -62,7 +62,7 @@ def _time(now: datetime | None) -> str:
 def status_json(daemon: Daemon, schedules: Sequence[Due] = (), *, messages: bool = False) -> str:
     """All workers and schedules, for programs; `messages` for readers who may see what is in messages."""
     shown = {"ready": daemon.ready, "workers": [_object(worker, messages) for worker in daemon.workers]}
-    return json_text(shown | {"schedules": [schedule_object(each) for each in schedules]})
+    return json_text(shown | {"schedules": [schedule_object(schedule) for schedule in schedules]})
 
 
 def _object(worker: WorkerState, messages: bool) -> dict[str, object]:
@@ -88,9 +88,9 @@ def _error(failure: Failure, messages: bool) -> dict[str, object]:
     return {"code": failure.code, "message": failure.message, "help": failure.help}
 
 
-def _instant(at: int | None) -> str | None:
+def _instant(micros: int | None) -> str | None:
     """A time in microseconds since 1970, as text."""
-    return None if at is None else micros_text(at)
+    return None if micros is None else micros_text(micros)
 
 
 def _checkpoint(worker: WorkerState) -> dict[str, object] | None:
@@ -129,10 +129,15 @@ def _milliseconds(seconds: float | None) -> str:
 
 def progress_events(daemon: Daemon, rates: Mapping[int, float]) -> Sequence[Event]:
     """A line for each worker where there is no terminal."""
-    found = []
+    events = []
     for i, worker in enumerate(daemon.workers):
         counts, lag = worker.counts, _lag(worker)
-        told = {"lag": lag} if lag is not None else {}
-        fields = {"rows": counts.rows, "rows_per_second": round(rates.get(i, 0.0)), **told, "epochs": counts.epochs}
-        found.append(Event("info", worker.status, worker.job.stream, worker.job.worker, fields))
-    return found
+        shown_lag = {"lag": lag} if lag is not None else {}
+        fields = {
+            "rows": counts.rows,
+            "rows_per_second": round(rates.get(i, 0.0)),
+            **shown_lag,
+            "epochs": counts.epochs,
+        }
+        events.append(Event("info", worker.status, worker.job.stream, worker.job.worker, fields))
+    return events

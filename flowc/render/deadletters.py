@@ -48,22 +48,22 @@ def letters_text(letters: Sequence[Letter], style: Style, more: int = 0) -> str:
 
 def absent_text(stream: str, code: str, there: Sequence[str]) -> str:
     """That no letter of a stream has a code, and which codes they have."""
-    known = "their codes are " + ", ".join(f"`{each}`" for each in there) if there else "there are none"
+    known = "their codes are " + ", ".join(f"`{name}`" for name in there) if there else "there are none"
     return f"no dead letter of `{stream}` has the code `{code}`: {known}"
 
 
 def _lines(letter: Letter, style: Style) -> Iterator[str]:
     where = f"{letter['topic']}[{letter['partition_name']}] at {letter['message_position']}"
-    said = f"{letter['error_code']}, attempt {letter['attempt']}, {_time(letter['failed_at'])}"
-    yield f"{style.paint('bold', printable(where))}: {printable(said)}"
+    reason = f"{letter['error_code']}, attempt {letter['attempt']}, {_time(letter['failed_at'])}"
+    yield f"{style.paint('bold', printable(where))}: {printable(reason)}"
     yield f"  {printable(letter['error'])}"
     if letter["message_key"] is not None:
         yield f"  key: {_short(letter['message_key'], style)}"
-    own, notes = parted(letter["headers"])
+    headers, notes = parted(letter["headers"])
     if TIME in notes:
         yield f"  time: {notes[TIME]} (milliseconds since 1970)"
-    if own:
-        yield f"  headers: {printable(cut(style.conceal(written(own) or '')))}"
+    if headers:
+        yield f"  headers: {printable(cut(style.conceal(written(headers) or '')))}"
     yield f"  message: {_bytes(letter, notes, style)}"
 
 
@@ -92,17 +92,17 @@ def letter_object(letter: Letter) -> dict[str, object]:
 
 def _stream(letter: Letter) -> str:
     """The stream's own name, without its project."""
-    kept = str(letter["stream"])
-    return kept.partition("/")[2] or kept
+    stored = str(letter["stream"])
+    return stored.partition("/")[2] or stored
 
 
 def replayed_text(report: Replayed) -> str:
     """What a replay did, on one line."""
     parked = f", {report.parked} parked" if report.parked else ""
-    left = f", {report.unjudged} left (not every `dedupe` has judged them)" if report.unjudged else ""
+    unjudged = f", {report.unjudged} left (not every `dedupe` has judged them)" if report.unjudged else ""
     rows = f"{report.rows} row{'' if report.rows == 1 else 's'}"
     rows += f" ({report.repeats} gave none, as `dedupe` dropped what it repeats)" if report.repeats else ""
-    return f"{report.stream}: {report.replayed} replayed into {rows}, {report.failed} failed again{parked}{left}"
+    return f"{report.stream}: {report.replayed} replayed into {rows}, {report.failed} failed again{parked}{unjudged}"
 
 
 def replayed_object(report: Replayed) -> dict[str, object]:

@@ -70,9 +70,9 @@ def github(diagnostic: Diagnostic) -> str:
     """A workflow command, which GitHub shows at the line in a pull request."""
     level = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}[diagnostic.severity]
     properties = {**_github_place(diagnostic), "title": f"flowc {diagnostic.code}"}
-    words = [diagnostic.message, *(n.message for n in diagnostic.notes), *(f"help: {h}" for h in diagnostic.helps)]
+    texts = [diagnostic.message, *(n.message for n in diagnostic.notes), *(f"help: {h}" for h in diagnostic.helps)]
     written = ",".join(f"{key}={_escape_property(str(value))}" for key, value in properties.items())
-    return f"::{level} {written}::{_escape_data(chr(10).join(words))}"
+    return f"::{level} {written}::{_escape_data(chr(10).join(texts))}"
 
 
 def render(diagnostics: Sequence[Diagnostic], form: str, style: Style) -> str:
@@ -82,17 +82,17 @@ def render(diagnostics: Sequence[Diagnostic], form: str, style: Style) -> str:
 
 def _bounded(diagnostics: Sequence[Diagnostic]) -> list[Diagnostic]:
     """The first of each code in each file; the last one shown says how many more there are."""
-    counts = Counter((each.code, each.file) for each in diagnostics)
+    counts = Counter((diagnostic.code, diagnostic.file) for diagnostic in diagnostics)
     shown: list[Diagnostic] = []
     seen: Counter[tuple[str, str | None]] = Counter()
-    for each in diagnostics:
-        key = each.code, each.file
+    for diagnostic in diagnostics:
+        key = diagnostic.code, diagnostic.file
         seen[key] += 1
         if seen[key] == _MOST_ALIKE < counts[key]:
             more = f"{counts[key] - _MOST_ALIKE:,} more problems of this code in this file are not shown"
-            each = replace(each, message=f"{each.message} ({more})")
+            diagnostic = replace(diagnostic, message=f"{diagnostic.message} ({more})")
         if seen[key] <= _MOST_ALIKE:
-            shown.append(each)
+            shown.append(diagnostic)
     return shown
 
 

@@ -32,12 +32,12 @@ def error_object(error: FlowcError | None) -> dict[str, object] | None:
 
 def bug(error: BaseException, command: str, style: Style) -> str:
     """What to show when flowc itself failed: short, with what a report needs."""
-    said = printable(str(error))[:300]
+    message = printable(str(error))[:300]
     head = style.paint("error", "error[internal]") + style.paint("bold", ": flowc failed, and the fault is its own")
     return "\n".join(
         (
             head,
-            f"  {type(error).__name__}: {said}" if said else f"  {type(error).__name__}",
+            f"  {type(error).__name__}: {message}" if message else f"  {type(error).__name__}",
             f"  flowc {__version__}, Python {platform.python_version()}, {platform.system()}, command `{command}`",
             f"{style.paint('help', 'help')}: run it again with `flowc --debug {command}` and report what it prints",
         )

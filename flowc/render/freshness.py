@@ -19,38 +19,40 @@ _HEADERS = ("pipeline", "freshness of", "newest row", "age", "may be", "state", 
 _ROLES = {"fresh": "good", "stale": "bad", "empty": "warning", "unknown": "dim"}
 
 
-def freshness_text(found: Sequence[FreshnessStanding], style: Style) -> str:
+def freshness_text(standings: Sequence[FreshnessStanding], style: Style) -> str:
     """A row for each pipeline."""
     rows = [
         (
-            each.pipeline, each.column, _at(each.newest), "-" if each.age is None else span_text(each.age),
-            span_text(each.max_age), each.state, _at(each.looked_at),
+            standing.pipeline, standing.column, _at(standing.newest),
+            "-" if standing.age is None else span_text(standing.age),
+            span_text(standing.max_age), standing.state, _at(standing.looked_at),
         )
-        for each in map(_by_now, found)
+        for standing in map(_by_now, standings)
     ]  # fmt: skip
     return table(_HEADERS, rows, style, roles={5: _ROLES})
 
 
-def freshness_object(each: FreshnessStanding) -> dict[str, object]:
+def freshness_object(standing: FreshnessStanding) -> dict[str, object]:
     """One of them, for programs; ages are in seconds."""
-    each = _by_now(each)
+    standing = _by_now(standing)
     return {
-        "pipeline": each.pipeline, "freshness": each.state, "column": each.column, "max_age": each.max_age,
-        "newest": _text(each.newest), "age": None if each.age is None else round(each.age, 3),
-        "since": _text(each.since), "looked_at": _text(each.looked_at),
+        "pipeline": standing.pipeline, "freshness": standing.state, "column": standing.column,
+        "max_age": standing.max_age,
+        "newest": _text(standing.newest), "age": None if standing.age is None else round(standing.age, 3),
+        "since": _text(standing.since), "looked_at": _text(standing.looked_at),
     }  # fmt: skip
 
 
-def _by_now(each: FreshnessStanding) -> FreshnessStanding:
+def _by_now(standing: FreshnessStanding) -> FreshnessStanding:
     """As it is by the age that is shown, which has grown since the last look: no state beside it may say otherwise."""
-    if each.state != "fresh" or each.newest is None or each.age is None or each.age <= each.max_age:
-        return each
-    return replace(each, state="stale", since=each.newest + timedelta(seconds=each.max_age))
+    if standing.state != "fresh" or standing.newest is None or standing.age is None or standing.age <= standing.max_age:
+        return standing
+    return replace(standing, state="stale", since=standing.newest + timedelta(seconds=standing.max_age))
 
 
-def _at(at: datetime | None) -> str:
-    return "-" if at is None else at.isoformat(sep=" ", timespec="seconds").replace("+00:00", "Z")
+def _at(instant: datetime | None) -> str:
+    return "-" if instant is None else instant.isoformat(sep=" ", timespec="seconds").replace("+00:00", "Z")
 
 
-def _text(at: datetime | None) -> str | None:
-    return None if at is None else instant_text(at)
+def _text(instant: datetime | None) -> str | None:
+    return None if instant is None else instant_text(instant)

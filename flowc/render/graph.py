@@ -17,7 +17,9 @@ def graph_text(graph: Graph) -> str:
     blocks = []
     for target in dict.fromkeys(writer.target for writer in graph.writers):
         writers = (writer for writer in graph.writers if writer.target == target)
-        blocks.append("\n".join([printable(str(target)), *(line for each in writers for line in _lines(graph, each))]))
+        blocks.append(
+            "\n".join([printable(str(target)), *(line for owner in writers for line in _lines(graph, owner))])
+        )
     return "\n\n".join(blocks)
 
 
@@ -59,11 +61,11 @@ def _lines(graph: Graph, writer: Writer) -> Iterator[str]:
     for flow in graph.flows:
         if flow.writer == writer:
             yield f"    <- {printable(str(flow.source))}{' (lookup)' if flow.lookup else ''}"
-    made: dict[str, list[str]] = defaultdict(list)
+    sources_of: dict[str, list[str]] = defaultdict(list)
     for column in graph.columns:
         if (column.pipeline, column.stream, column.target) == (writer.name, writer.stream, writer.target):
-            made[column.target_column].append(f"{column.source}.{column.source_column}")
-    yield from (f"    {printable(name)} <- {printable(', '.join(sources))}" for name, sources in made.items())
+            sources_of[column.target_column].append(f"{column.source}.{column.source_column}")
+    yield from (f"    {printable(name)} <- {printable(', '.join(sources))}" for name, sources in sources_of.items())
 
 
 def _mermaid_columns(columns: Sequence[ColumnFlow], ids: dict[Dataset, str]) -> list[str]:

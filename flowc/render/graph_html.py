@@ -93,8 +93,8 @@ def _words(graph: Graph) -> str:
     names = {(writer.name, writer.stream) for writer in graph.writers}
     streams = sum(stream for _, stream in names)
     counts = (("pipeline", len(names) - streams), ("stream", streams))
-    said = [f"{count} {noun}{'' if count == 1 else 's'}" for noun, count in counts if count]
-    return ", ".join([f"{len(graph.datasets)} tables, file sets and topics", *said])
+    texts = [f"{count} {noun}{'' if count == 1 else 's'}" for noun, count in counts if count]
+    return ", ".join([f"{len(graph.datasets)} tables, file sets and topics", *texts])
 
 
 def _layout(graph: Graph) -> dict[Dataset, _Box]:
@@ -150,15 +150,15 @@ def _arrows(graph: Graph) -> list[tuple[Dataset, str | None, Dataset, str | None
 
 
 def _arrow(
-    boxes: dict[Dataset, _Box], graph: Graph, source: Dataset, column: str | None, target: Dataset, made: str | None
+    boxes: dict[Dataset, _Box], graph: Graph, source: Dataset, column: str | None, target: Dataset, output: str | None
 ) -> str:
     start, end = boxes[source], boxes[target]
-    x1, y1, x2, y2 = start.x + start.width, start.port(column), end.x, end.port(made)
+    x1, y1, x2, y2 = start.x + start.width, start.port(column), end.x, end.port(output)
     middle = (x1 + x2) / 2
     flows = [flow for flow in graph.flows if (flow.source, flow.target) == (source, target)]
     names = sorted({flow.writer.name for flow in flows})
     kind = ' class="lookup"' if flows and all(flow.lookup for flow in flows) else ""
-    ids = f'data-from="{_id(start, column)}" data-to="{_id(end, made)}"'
+    ids = f'data-from="{_id(start, column)}" data-to="{_id(end, output)}"'
     way = f"M{x1:.0f} {y1:.0f} C{middle:.0f} {y1:.0f} {middle:.0f} {y2:.0f} {x2:.0f} {y2:.0f}"
     return f'<path{kind} {ids} d="{way}"><title>{escape(printable(", ".join(names)))}</title></path>'
 

@@ -28,7 +28,7 @@ def _pipeline(pipeline: Pipeline) -> dict[str, object]:
 
 def _load(apply: Apply) -> dict[str, object]:
     hooks = {"before": apply.before, "after": apply.after}
-    texts = {key: [statement.sql for statement in found] for key, found in hooks.items() if found}
+    texts = {key: [statement.sql for statement in statements] for key, statements in hooks.items() if statements}
     return {**_object(apply), "input": _node(apply.input), **texts}
 
 

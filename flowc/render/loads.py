@@ -131,14 +131,14 @@ def _problems(place: str, error: FlowcError | None, diagnostics: tuple[Diagnosti
 
 
 def _closing(report: RunReport, style: Style) -> str:
-    words = []
+    counts = []
     for status in Status:
         count = sum(pipeline.status is status for pipeline in report.pipelines)
         if count:
-            words.append(style.paint(_ROLES[status], f"{count} {status}"))
+            counts.append(style.paint(_ROLES[status], f"{count} {status}"))
     total = len(report.pipelines)
     return (
-        f"{total} pipeline{'' if total == 1 else 's'} in {report.seconds:.2f} s: {', '.join(words) or 'nothing to do'}"
+        f"{total} pipeline{'' if total == 1 else 's'} in {report.seconds:.2f} s: {', '.join(counts) or 'nothing to do'}"
     )
 
 

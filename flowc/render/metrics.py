@@ -17,9 +17,9 @@ def metrics_text(families: Iterable[Family]) -> str:
     return "\n".join(line for family in families for line in _lines(family)) + "\n"
 
 
-def metrics_json(families: Iterable[Family], at: float) -> str:
+def metrics_json(families: Iterable[Family], time: float) -> str:
     """One line of JSON: the time, in seconds since 1970, and all metrics; buckets are added up, as for Prometheus."""
-    return json_text({"time": round(at, 3), "metrics": [_object(family) for family in families]}, indent=None)
+    return json_text({"time": round(time, 3), "metrics": [_object(family) for family in families]}, indent=None)
 
 
 def _object(family: Family) -> dict[str, object]:

@@ -50,7 +50,7 @@ class _Page:
         inner = len(text) - len(text.lstrip(" ")) + 4
         room = max(_NARROWEST, self.style.columns - indent)
         # `wrap` counts characters: behind one that takes two cells stands another meanwhile
-        wide = "".join(each + "\0" * (width(each) - 1) for each in printable(self.style.conceal(text)))
+        wide = "".join(char + "\0" * (width(char) - 1) for char in printable(self.style.conceal(text)))
         lines = wrap(
             wide, room, subsequent_indent=" " * inner, break_long_words=False,
             break_on_hyphens=False, replace_whitespace=False, drop_whitespace=True,
@@ -93,8 +93,8 @@ def drift_text(plan: MigrationPlan, style: Style) -> str:
 
 
 def _standing(plan: MigrationPlan, page: _Page) -> Iterator[str]:
-    for words in standing_words(plan):
-        yield from page.line(2, "dim", words)
+    for text in standing_words(plan):
+        yield from page.line(2, "dim", text)
 
 
 def _ends(plan: MigrationPlan, page: _Page) -> Iterator[str]:
@@ -128,12 +128,12 @@ def _table(entry: TableChanges, page: _Page) -> Iterator[str]:
     yield _heading(table_mark(entry), f"table {entry.label}", page)
     for change in entry.changes:
         yield from _change(change, page)
-    for words in table_notes(entry):
-        yield from page.line(4, "dim", words)
+    for note in table_notes(entry):
+        yield from page.line(4, "dim", note)
 
 
-def _heading(mark: str, words: str, page: _Page) -> str:
-    return page.style.paint(_ROLES.get(mark, "dim"), f"{mark} {printable(words)}")
+def _heading(mark: str, text: str, page: _Page) -> str:
+    return page.style.paint(_ROLES.get(mark, "dim"), f"{mark} {printable(text)}")
 
 
 def _change(change: Change, page: _Page) -> Iterator[str]:
@@ -155,8 +155,8 @@ def _change(change: Change, page: _Page) -> Iterator[str]:
 
 def _statements(statements: Iterable[Statement], page: _Page) -> Iterator[str]:
     for statement in statements:
-        if words := statement_comment(statement):
-            yield from page.line(8, "dim", f"-- {words}")
+        if note := statement_comment(statement):
+            yield from page.line(8, "dim", f"-- {note}")
         for line in f"{statement.sql};".splitlines():
             yield from page.line(8, "dim", line)
 
@@ -204,8 +204,8 @@ def sql_diff(pair: tuple[str, str]) -> list[str]:
 
 def summary(plan: MigrationPlan, style: Style) -> str:
     """One line: how much of what, and what stands in the way."""
-    words = summary_words(plan)
-    return f"Plan: {words.counts}." + "".join(f" {style.paint('bad', warning)}." for warning in words.warnings)
+    parts = summary_words(plan)
+    return f"Plan: {parts.counts}." + "".join(f" {style.paint('bad', warning)}." for warning in parts.warnings)
 
 
 def versions_text(versions: Mapping[str, Sequence[Version]], style: Style) -> str:

@@ -112,8 +112,13 @@ def _load(load: PipelineChange) -> dict[str, object]:
     }
 
 
-def _position(at: StoredPosition) -> dict[str, object]:
-    return {"source": at.source, "partition": plain(at.partition), "next": plain(at.next), "lag": at.lag}
+def _position(position: StoredPosition) -> dict[str, object]:
+    return {
+        "source": position.source,
+        "partition": plain(position.partition),
+        "next": plain(position.next),
+        "lag": position.lag,
+    }
 
 
 def _output(output: StreamOutput) -> dict[str, object]:

@@ -36,11 +36,11 @@ _DIFF_MARKS = {"~": "!"}
 def migration_markdown(plan: MigrationPlan) -> str:
     """The plan as GitHub's Markdown, short enough for a comment."""
     if plan.empty:
-        left = [f"- {_code_free(words)}" for words in standing_words(plan)]
+        notes = [f"- {_code_free(text)}" for text in standing_words(plan)]
         failing = failure_count(plan)
         same = "" if failing else "What is there is what the specs say."
         title = f"### Plan: no changes; {failing}" if failing else "### Plan: no changes"
-        none = "\n".join([title, *(["", *filter(None, [same]), *left] if same or left else [])])
+        none = "\n".join([title, *(["", *filter(None, [same]), *notes] if same or notes else [])])
         states = list(_states(plan))
         return "\n\n".join([none, *_warnings(plan), *([_fence("diff", "\n".join(states))] if states else [])])
     head = [f"### Plan: {summary_words(plan).counts}", *_warnings(plan)]
@@ -71,15 +71,15 @@ def _warnings(plan: MigrationPlan) -> Iterator[str]:
 
 
 def _failure(load: LoadFailure) -> str:
-    said = "; ".join(remark.text for remark in failure_remarks(load))
-    return f"`{_inline(load.pipeline)}` into `{_inline(load.target)}`: {_code_free(said)}"
+    reasons = "; ".join(remark.text for remark in failure_remarks(load))
+    return f"`{_inline(load.pipeline)}` into `{_inline(load.target)}`: {_code_free(reasons)}"
 
 
 def _refusal(stream: str, verdict: StateVerdict) -> str:
     if verdict.decision != "refuse":
         return ""
-    said = f"{verdict.reason}; {verdict.help}" if verdict.help else verdict.reason
-    return f"`{_inline(verdict.node)}` of `{_inline(stream)}`: {_code_free(said)}"
+    reason = f"{verdict.reason}; {verdict.help}" if verdict.help else verdict.reason
+    return f"`{_inline(verdict.node)}` of `{_inline(stream)}`: {_code_free(reason)}"
 
 
 def _loss(change: Change) -> str:
@@ -131,7 +131,7 @@ def _table(entry: TableChanges) -> Iterator[str]:
         yield _marked(mark, f"  {change.summary}" + ("" if change.risk == "additive" else f"  [{change.risk}]"))
         yield from (_marked(mark, f"    {part}") for part in change.parts)
         yield from (_marked("#", f"    {remark.text}") for remark in remarks(change))
-    yield from (_marked("#", f"  {words}") for words in table_notes(entry))
+    yield from (_marked("#", f"  {note}") for note in table_notes(entry))
 
 
 def _pipeline(change: PipelineChange) -> Iterator[str]:
@@ -149,9 +149,9 @@ def _marked(mark: str, text: str) -> str:
 def _fitting(lines: list[str], room: int) -> str:
     """The lines that fit, and how many do not."""
     ends = accumulate(len(line) + 1 for line in lines)
-    kept = sum(end < room - _NOTE for end in ends)
-    rest = [] if kept == len(lines) else [f"# … and {len(lines) - kept} lines more, which `flowc plan` prints"]
-    return "\n".join([*lines[:kept], *rest])
+    count = sum(end < room - _NOTE for end in ends)
+    rest = [] if count == len(lines) else [f"# … and {len(lines) - count} lines more, which `flowc plan` prints"]
+    return "\n".join([*lines[:count], *rest])
 
 
 def _fence(kind: str, text: str) -> str:

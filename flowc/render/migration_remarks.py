@@ -67,14 +67,14 @@ def standing_words(plan: MigrationPlan) -> Iterator[str]:
     """What is to be known although nothing changes: what no spec knows, notes on tables, what has no table."""
     for database in plan.databases:
         for entry in database.tables:
-            yield from (f"{entry.label}: {words}, which no spec knows, is left alone" for words in entry.unmanaged)
+            yield from (f"{entry.label}: {item}, which no spec knows, is left alone" for item in entry.unmanaged)
             yield from (f"{entry.label}: {note}" for note in entry.notes)
     yield from map(str, plan.outputs)
 
 
 def table_notes(entry: TableChanges) -> Iterator[str]:
     """What is said under a table beside its changes."""
-    yield from (f"{words}: no spec knows it, it is left alone" for words in entry.unmanaged)
+    yield from (f"{item}: no spec knows it, it is left alone" for item in entry.unmanaged)
     yield from (f"note: {note}" for note in entry.notes)
 
 
@@ -105,8 +105,8 @@ def state_remarks(state: StreamState) -> Iterator[Remark]:
         then = ": the next run finishes that as it was before the edit, and begins with the edit behind it"
         yield Remark("note", f"{count}{then if state.edited else ''}")
     for verdict in state.verdicts:
-        words = f"{verdict.decision.upper()} {verdict.node}"
-        yield Remark(_STATE_ROLES[verdict.decision], f"{words}: {verdict.reason}" if verdict.reason else words)
+        head = f"{verdict.decision.upper()} {verdict.node}"
+        yield Remark(_STATE_ROLES[verdict.decision], f"{head}: {verdict.reason}" if verdict.reason else head)
         if verdict.help:
             yield Remark("help", f"help: {verdict.help}")
 

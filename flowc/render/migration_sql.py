@@ -29,14 +29,14 @@ def _database(plan: DatabasePlan) -> Iterator[str]:
         yield comment(client.own_functions)
     if any(statement.commit for _, statement in parts):
         yield "-- It says what `flowc apply` does by commits of the tables; no client runs it."
-    said: Change | None = None
+    last: Change | None = None
     for together, group in groupby(parts, key=lambda part: part[1].transactional):
         if together:
             yield "BEGIN;"
         for change, statement in group:
-            if change is not said:
+            if change is not last:
                 yield comment(f"{change.object}: {change.summary}")
-            said = change
+            last = change
             yield from statement_lines(statement)
         if together:
             yield "COMMIT;"
@@ -44,8 +44,8 @@ def _database(plan: DatabasePlan) -> Iterator[str]:
 
 def statement_lines(statement: Statement) -> Iterator[str]:
     """A statement with its semicolon, under a comment on its lock."""
-    if words := statement_comment(statement):
-        yield comment(words)
+    if note := statement_comment(statement):
+        yield comment(note)
     before, after = statement.guard or (None, None)
     set_up, reset = statement.session or (None, None)
     steps = (before, set_up, statement.sql, reset, after)

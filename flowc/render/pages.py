@@ -40,11 +40,11 @@ def page(code: str) -> Page | None:
     return Page(code, " ".join(first.split()), text, _SEVERITY.search(text) is None)
 
 
-def explain(found: Page, style: Style) -> str:
+def explain(page: Page, style: Style) -> str:
     """A page for a terminal: headings and code stand out, fences are gone."""
     lines: list[str] = []
     fenced = False
-    for line in found.text.rstrip().splitlines():
+    for line in page.text.rstrip().splitlines():
         if line.startswith("```"):
             fenced = not fenced
             continue

@@ -88,8 +88,8 @@ def _step(step: Step) -> str:
         case Attach():
             return _attach(step)
         case Check():
-            told = comment(f"{step.purpose}: error `{step.code}` when this returns rows:", step.message)
-            return f"{told}\n{ended(step.sql)}"
+            head = comment(f"{step.purpose}: error `{step.code}` when this returns rows:", step.message)
+            return f"{head}\n{ended(step.sql)}"
         case Expect():
             return f"{comment(f'expect {step.name}: {_tolerance(step)}')}\n{ended(step.sql)}"
         case Measure():
@@ -113,8 +113,8 @@ def _attach(step: Attach) -> str:
     does = "adds to it, whatever others add meanwhile" if step.blind else "changes it"
     does = "replaces all of it" if step.replaces else does
     rows = f", rows found again by {', '.join(step.identity)}" if step.identity else ""
-    told = f"{step.purpose}: {step.table.name} {columns_text(step.table.columns)}{parts}"
-    return comment(told, f"the commit {does}{rows}")
+    table = f"{step.purpose}: {step.table.name} {columns_text(step.table.columns)}{parts}"
+    return comment(table, f"the commit {does}{rows}")
 
 
 def _ingest(step: Ingest, read: str) -> str:

@@ -15,20 +15,26 @@ if TYPE_CHECKING:
 _HEADERS = ("load", "target", "cursor", "watermark")
 
 
-def standings_text(found: Sequence[Standing], style: Style) -> str:
+def standings_text(standings: Sequence[Standing], style: Style) -> str:
     """A row for each target."""
-    return table(_HEADERS, [(at.pipeline, at.target, at.cursor, at.value or "-") for at in found], style)
+    return table(
+        _HEADERS,
+        [(standing.pipeline, standing.target, standing.cursor, standing.value or "-") for standing in standings],
+        style,
+    )
 
 
-def standing_failures(found: Sequence[Standing], style: Style) -> str:
+def standing_failures(standings: Sequence[Standing], style: Style) -> str:
     """Which loads could not be looked at, and why."""
-    return "\n\n".join(f"{printable(at.pipeline)}: {failure(at.error, style)}" for at in found if at.error)
+    return "\n\n".join(
+        f"{printable(standing.pipeline)}: {failure(standing.error, style)}" for standing in standings if standing.error
+    )
 
 
-def standing_object(at: Standing) -> dict[str, object]:
+def standing_object(standing: Standing) -> dict[str, object]:
     """Where a load goes on, for programs."""
-    return {"pipeline": at.pipeline, "target": at.target, "cursor": at.cursor, "watermark": at.value,
-            "error": error_object(at.error)}  # fmt: skip
+    return {"pipeline": standing.pipeline, "target": standing.target, "cursor": standing.cursor,
+            "watermark": standing.value, "error": error_object(standing.error)}  # fmt: skip
 
 
 def moves_text(moves: Sequence[Move]) -> str:

@@ -104,9 +104,9 @@ def _cut(rewind: Rewind) -> Iterator[str]:
         cut = "what the place cuts in two comes out with a part of its rows"
         yield f"warning: `{names}` {'sees' if one else 'see'} only what is behind the place: {cut}"
     if rewind.shown:
-        told = "`, `".join(map(printable, rewind.shown))
+        names_shown = "`, `".join(map(printable, rewind.shown))
         stay = "stay in the target where they begin at another time by what is read again"
-        yield f"warning: sessions of `{told}` that came out before they were over {stay}"
+        yield f"warning: sessions of `{names_shown}` that came out before they were over {stay}"
     if rewind.forgets:
         holds = "forgets rows that it holds" if one else "forget rows that they hold"
         yield f"warning: `{names}` {holds} of partitions that are not moved back"

@@ -53,21 +53,21 @@ def run_text(run: RunRecord, style: Style) -> str:
     }  # fmt: skip
     parts = ["\n".join(f"{name + ':':<10}{printable(str(value))}" for name, value in facts.items())]
     counters = (*ALWAYS, *_bad(run))
-    if targets := [_target(each, counters) for each in _targets(run)]:
+    if targets := [_target(written, counters) for written in _targets(run)]:
         headers = ("target", "mode", "status", *counters, "seconds")
         parts.append(table(headers, targets, style, right=range(3, len(headers)), roles={2: _ROLES}))
     if verdicts := [line for target in _targets(run) for line in _verdicts(target, style)]:
         parts.append("\n".join(verdicts))
-    phases = [each for target in _targets(run) for each in _phases(target)]
+    phases = [phase for target in _targets(run) for phase in _phases(target)]
     if phases:
         parts.append(table(("target", "phase", "seconds"), phases, style, right=(2,)))
     if run.error is not None:
         code = f"[{run.error_code}]" if run.error_code else ""
-        words = "\n  ".join(printable_lines("\n".join((run.error, *failure_of(run.detail).lines))))
-        parts.append(style.paint("error", f"error{code}") + ": " + words)
-    said = str(run.detail.get("said") or "").strip()
-    if said:
-        parts.append("\n".join(["it said:", *(f"  {line}" for line in printable_lines(said)[-50:])]))
+        message = "\n  ".join(printable_lines("\n".join((run.error, *failure_of(run.detail).lines))))
+        parts.append(style.paint("error", f"error{code}") + ": " + message)
+    output = str(run.detail.get("said") or "").strip()
+    if output:
+        parts.append("\n".join(["it said:", *(f"  {line}" for line in printable_lines(output)[-50:])]))
     return "\n\n".join(parts)
 
 
@@ -76,10 +76,10 @@ def log_text(run: RunRecord, style: Style) -> str:
     head = style.paint("dim", f"{printable(run.pipeline)} {_at(run.started_at)}:")
     code = f"[{run.error_code}]" if run.error_code else ""
     why = "\n".join((f"{code}: {run.error}", *failure_of(run.detail).lines)) if run.error is not None else ""
-    said = printable_lines(str(run.detail.get("said") or "").strip())
+    output = printable_lines(str(run.detail.get("said") or "").strip())
     first, *rest = printable_lines(f"{run.status}{why}")
     ended = [style.paint(_ROLES.get(run.status, "dim"), first), *rest]
-    return "\n".join(f"{head} {line}" for line in [*(line for line in said if line), *ended])
+    return "\n".join(f"{head} {line}" for line in [*(line for line in output if line), *ended])
 
 
 def log_object(run: RunRecord) -> dict[str, object]:
@@ -105,16 +105,16 @@ def _numbers(target: Mapping[str, object]) -> Mapping[str, object]:
 
 
 def _target(target: Mapping[str, object], counters: Sequence[Counter]) -> tuple[object, ...]:
-    each = (_numbers(target).get(name, "-") for name in counters)
+    numbers = (_numbers(target).get(name, "-") for name in counters)
     status = PASSED_BY if target.get("passed_by") else target.get("status")
-    return target.get("target"), target.get("mode"), status, *each, target.get("seconds")
+    return target.get("target"), target.get("mode"), status, *numbers, target.get("seconds")
 
 
 def _verdicts(target: Mapping[str, Any], style: Style) -> Iterator[str]:
     """The checks of a load, as its run has told them."""
-    for each in target.get("expects", ()):
-        fails, aside = each["severity"] != "warn", each["severity"] == "quarantine"
-        result = ExpectResult(each["name"], each["failed"], each["total"], each["passed"], fails, aside)
+    for check in target.get("expects", ()):
+        fails, aside = check["severity"] != "warn", check["severity"] == "quarantine"
+        result = ExpectResult(check["name"], check["failed"], check["total"], check["passed"], fails, aside)
         yield verdict(str(target.get("target")), result, style)
 
 
@@ -155,35 +155,35 @@ def edit_object(edit: ScheduleEdit) -> dict[str, object]:
     }  # fmt: skip
 
 
-def schedules_text(found: Sequence[Due], style: Style) -> str:
+def schedules_text(schedules: Sequence[Due], style: Style) -> str:
     """A row for each schedule, with what it waits for."""
     rows = [
-        (each.pipeline, each.expression, each.timezone, each.state, _at(each.next_due), _at(each.succeeded_at))
-        for each in found
+        (due.pipeline, due.expression, due.timezone, due.state, _at(due.next_due), _at(due.succeeded_at))
+        for due in schedules
     ]
     return table(_SCHEDULES, rows, style)
 
 
-def schedule_object(each: Due) -> dict[str, object]:
+def schedule_object(due: Due) -> dict[str, object]:
     """One schedule, for programs."""
     return {
-        "pipeline": each.pipeline, "schedule": each.expression, "timezone": each.timezone, "state": each.state,
-        "paused": each.paused, "next_due": _text(each.next_due), "last_success": _text(each.succeeded_at),
-        "run": each.run_id, "attempt": each.attempt,
+        "pipeline": due.pipeline, "schedule": due.expression, "timezone": due.timezone, "state": due.state,
+        "paused": due.paused, "next_due": _text(due.next_due), "last_success": _text(due.succeeded_at),
+        "run": due.run_id, "attempt": due.attempt,
     }  # fmt: skip
 
 
 def scheduler_json(schedules: Sequence[Due], *, ready: bool, leads: bool) -> str:
     """A scheduler, for programs."""
-    return json_text({"ready": ready, "leads": leads, "schedules": [schedule_object(each) for each in schedules]})
+    return json_text({"ready": ready, "leads": leads, "schedules": [schedule_object(due) for due in schedules]})
 
 
-def _at(at: datetime | None) -> str:
-    return "-" if at is None else at.isoformat(sep=" ", timespec="seconds").replace("+00:00", "Z")
+def _at(instant: datetime | None) -> str:
+    return "-" if instant is None else instant.isoformat(sep=" ", timespec="seconds").replace("+00:00", "Z")
 
 
-def _text(at: datetime | None) -> str | None:
-    return None if at is None else instant_text(at)
+def _text(instant: datetime | None) -> str | None:
+    return None if instant is None else instant_text(instant)
 
 
 def _seconds(run: RunRecord) -> str:

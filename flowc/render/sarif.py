@@ -42,12 +42,12 @@ def _rule(code: str) -> dict[str, object]:
 
 
 def _result(diagnostic: Diagnostic, index: int) -> dict[str, object]:
-    words = [diagnostic.message, *(f"help: {text}" for text in diagnostic.helps)]
+    texts = [diagnostic.message, *(f"help: {text}" for text in diagnostic.helps)]
     result: dict[str, object] = {
         "ruleId": diagnostic.code,
         "ruleIndex": index,
         "level": _LEVELS[diagnostic.severity],
-        "message": {"text": "\n".join(words)},
+        "message": {"text": "\n".join(texts)},
     }
     if diagnostic.span is not None:
         result["locations"] = [_location(diagnostic.span)]

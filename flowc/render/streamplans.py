@@ -72,8 +72,8 @@ def _does(node: NodePlan) -> str:
         return _windows(node)
     if isinstance(node, RunningPlan):
         aggregates = ", ".join(map(_aggregate, node.aggregates)) or "groups"
-        kept = f", kept {duration_text(node.ttl)} after their last change" if node.ttl is not None else ""
-        return f"{aggregates} of all rows by {', '.join(node.keys)}{kept}"
+        retention = f", kept {duration_text(node.ttl)} after their last change" if node.ttl is not None else ""
+        return f"{aggregates} of all rows by {', '.join(node.keys)}{retention}"
     if isinstance(node, JoinPlan):
         keys = ", ".join(left if left == right else f"{left} = {right}" for left, right in node.keys)
         least, most = (f"{bound / 1_000_000:g}" for bound in (node.least, node.most))
@@ -102,8 +102,8 @@ def _windows(node: WindowPlan) -> str:
 
 
 def _aggregate(plan: AggregatePlan) -> str:
-    given = [plan.argument or "*", *plan.more, *([] if plan.level is None else [f"{plan.level:g}"])]
-    argument = f"{'DISTINCT ' if plan.distinct else ''}{', '.join(given)}"
+    arguments = [plan.argument or "*", *plan.more, *([] if plan.level is None else [f"{plan.level:g}"])]
+    argument = f"{'DISTINCT ' if plan.distinct else ''}{', '.join(arguments)}"
     where = f" where {plan.where}" if plan.where is not None else ""
     return f"{plan.function}({argument}){where} AS {plan.name}"
 

@@ -18,9 +18,9 @@ def streams_text(reports: Sequence[StreamReport], style: Style) -> str:
     parts = [table(_HEADERS, [_row(report) for report in reports], style, right=(1, 2, 3, 4, 5), roles=_ROLES)]
     parts += [printable(f"{report.name}: {text}") for report in reports for text in report.examples]
     parts += [
-        printable(f"{each.name}: {each.late} late row{'' if each.late == 1 else 's'} dropped")
-        for each in reports
-        if each.late
+        printable(f"{counts.name}: {counts.late} late row{'' if counts.late == 1 else 's'} dropped")
+        for counts in reports
+        if counts.late
     ]
     return "\n".join(parts)
 

@@ -20,16 +20,26 @@ _FILES = ("stream", "source", "files", "removable", "first to keep")
 _PARTITIONS = ("stream", "source", "partition", "next", "end", "lag", "watermark")
 
 
-def status_text(found: Sequence[StreamStatus], style: Style, *, partitions: bool) -> str:
+def status_text(statuses: Sequence[StreamStatus], style: Style, *, partitions: bool) -> str:
     """A row for each stream and, with `partitions`, one for each of their partitions."""
-    parts = [table(_HEADERS, [_row(status) for status in found], style, right=(1, 2, 3, 4))]
+    parts = [table(_HEADERS, [_row(status) for status in statuses], style, right=(1, 2, 3, 4))]
     rows = [
-        (status.name, at.source, at.partition, _known(at.next), _known(at.end), _known(at.lag), _known(_instant(at)))
-        for status in found
-        for at in status.partitions
+        (
+            status.name,
+            item.source,
+            item.partition,
+            _known(item.next),
+            _known(item.end),
+            _known(item.lag),
+            _known(_instant(item)),
+        )
+        for status in statuses
+        for item in status.partitions
     ]
     files = [
-        (status.name, at.source, at.known, at.removable, _known(at.next)) for status in found for at in status.files
+        (status.name, item.source, item.known, item.removable, _known(item.next))
+        for status in statuses
+        for item in status.files
     ]
     parts += [table(_PARTITIONS, rows, style, right=(2, 3, 4, 5))] if partitions and rows else []
     parts += [table(_FILES, files, style, right=(2, 3))] if partitions and files else []
@@ -52,9 +62,11 @@ def _known(value: int | str | None) -> object:
     return "-" if value is None else value
 
 
-def status_failures(found: Sequence[StreamStatus], style: Style) -> str:
+def status_failures(statuses: Sequence[StreamStatus], style: Style) -> str:
     """What could not be looked at, and why."""
-    return "\n\n".join(f"{printable(status.name)}: {failure(status.error, style)}" for status in found if status.error)
+    return "\n\n".join(
+        f"{printable(status.name)}: {failure(status.error, style)}" for status in statuses if status.error
+    )
 
 
 def node_object(node: NodeState) -> dict[str, object]:
@@ -68,17 +80,17 @@ def status_object(status: StreamStatus) -> dict[str, object]:
         "stream": status.name, "epoch": status.epoch, "lag": status.lag, "positions_in": status.kept_in,
         "state_in": status.state, "state": {name: node_object(node) for name, node in status.nodes.items()},
         "dead_letters": status.letters, "parked": status.parked,
-        "partitions": [{"source": at.source, "partition": plain(at.partition), "next": _plain(at.next),
-                        "end": _plain(at.end), "lag": at.lag, "watermark": _instant(at)}
-                       for at in status.partitions],
-        "files": [{"source": at.source, "known": at.known, "removable": at.removable, "first_to_keep": at.next}
-                  for at in status.files],
+        "partitions": [{"source": item.source, "partition": plain(item.partition), "next": _plain(item.next),
+                        "end": _plain(item.end), "lag": item.lag, "watermark": _instant(item)}
+                       for item in status.partitions],
+        "files": [{"source": item.source, "known": item.known, "removable": item.removable, "first_to_keep": item.next}
+                  for item in status.files],
         "error": error_object(status.error),
     }  # fmt: skip
 
 
-def _instant(at: At) -> str | None:
-    return None if at.watermark is None else micros_text(at.watermark)
+def _instant(item: At) -> str | None:
+    return None if item.watermark is None else micros_text(item.watermark)
 
 
 def _plain(position: str | None) -> int | str | None:

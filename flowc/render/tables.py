@@ -32,8 +32,8 @@ def table(
     shown = [[style.paint("bold", header) for header in texts[0]], *(_painted(row, roles, style) for row in texts[1:])]
     gaps = _GAP * (len(widths) - 1)
     if not style.terminal or sum(widths) + gaps <= style.columns or not 0 < len(rows) <= _MOST:
-        return "\n".join(_line(row, each, widths, right) for row, each in zip(shown, texts, strict=True))
-    least = sum(each if i in right else min(each, _NARROWEST) for i, each in enumerate(widths))
+        return "\n".join(_line(row, size, widths, right) for row, size in zip(shown, texts, strict=True))
+    least = sum(size if i in right else min(size, _NARROWEST) for i, size in enumerate(widths))
     if least + gaps <= style.columns:
         return style.drawn(_grid(shown, right, whole=right))
     names = (0,) if 2 * max(map(width, texts[0])) <= style.columns else ()

@@ -57,8 +57,8 @@ def _why(report: TestReport, style: Style) -> list[str]:
 
 def _error(error: FlowcError, style: Style) -> list[str]:
     span = getattr(error, "span", None)
-    at = [f"at {printable(span.place)}"] if isinstance(span, Span) else []
-    return [*failure(error, style).splitlines(), *at]
+    place = [f"at {printable(span.place)}"] if isinstance(span, Span) else []
+    return [*failure(error, style).splitlines(), *place]
 
 
 def _step(moment: Moment, lines: Iterable[str]) -> list[str]:
@@ -113,10 +113,10 @@ def _moment_object(moment: Moment) -> dict[str, object]:
 
 
 def _difference_object(difference: Difference | None) -> dict[str, object]:
-    found = difference.missing if difference is not None else ()
+    rows = difference.missing if difference is not None else ()
     spare = difference.unexpected if difference is not None else ()
     return {
-        "missing": [_missing_object(missing) for missing in found],
+        "missing": [_missing_object(missing) for missing in rows],
         "unexpected": [_plain(row) for row in spare],
     }
 
@@ -124,8 +124,8 @@ def _difference_object(difference: Difference | None) -> dict[str, object]:
 def _missing_object(missing: Missing) -> dict[str, object]:
     line, column = missing.span.file.position(missing.span.start)
     nearest = None if missing.nearest is None else _plain(missing.nearest)
-    found = {"row": _plain(missing.row), "line": line, "column": column, "nearest": nearest}
-    return found if missing.step is None else {**found, "came_in_step": missing.step}
+    entry = {"row": _plain(missing.row), "line": line, "column": column, "nearest": nearest}
+    return entry if missing.step is None else {**entry, "came_in_step": missing.step}
 
 
 def _plain(row: Mapping[str, object]) -> dict[str, object]:

@@ -11,57 +11,57 @@ from flowc.render.style import Style, printable
 from flowc.service.loads.validation import Validation
 
 
-def validations_text(found: Sequence[Validation], style: Style, *, explain: bool) -> str:
+def validations_text(validations: Sequence[Validation], style: Style, *, explain: bool) -> str:
     """One block for each target, and a closing line."""
-    blocks = ["\n".join(_block(validation, style, explain)) for validation in found]
-    bad = sum(not validation.ok for validation in found)
-    if len(found) == 1:
+    blocks = ["\n".join(_block(validation, style, explain)) for validation in validations]
+    bad = sum(not validation.ok for validation in validations)
+    if len(validations) == 1:
         closing = f"1 load: {'cannot run' if bad else 'can run'}"
     else:
-        closing = f"{len(found)} loads: {f'{bad} cannot run' if bad else 'all can run'}"
+        closing = f"{len(validations)} loads: {f'{bad} cannot run' if bad else 'all can run'}"
     return "\n\n".join([*blocks, closing])
 
 
-def validations_json(found: Sequence[Validation]) -> str:
+def validations_json(validations: Sequence[Validation]) -> str:
     """A JSON list, one object for each target."""
-    return as_json([_object(validation) for validation in found])
+    return as_json([_object(validation) for validation in validations])
 
 
-def _block(found: Validation, style: Style, explain: bool) -> Iterator[str]:
-    verdict = style.paint("good", "ok") if found.ok else style.paint("bad", "cannot run")
-    yield f"{printable(found.pipeline)} → {printable(found.target)}: {verdict}"
-    if found.waits_for:
-        yield f"  source: not looked at, `{printable(found.waits_for)}` has not made its table yet"
-    elif found.columns:
-        yield f"  source: {printable(', '.join(f'{column.name} {column.type}' for column in found.columns))}"
-    if found.error is None:
-        yield f"  table: {_table(found)}"
-    for difference in found.differences:
+def _block(validation: Validation, style: Style, explain: bool) -> Iterator[str]:
+    verdict = style.paint("good", "ok") if validation.ok else style.paint("bad", "cannot run")
+    yield f"{printable(validation.pipeline)} → {printable(validation.target)}: {verdict}"
+    if validation.waits_for:
+        yield f"  source: not looked at, `{printable(validation.waits_for)}` has not made its table yet"
+    elif validation.columns:
+        yield f"  source: {printable(', '.join(f'{column.name} {column.type}' for column in validation.columns))}"
+    if validation.error is None:
+        yield f"  table: {_table(validation)}"
+    for difference in validation.differences:
         yield f"    {'note' if difference.harmless else 'differs'}: {printable(difference.message)}"
-    if explain and found.engine_plan:
-        yield from (f"  | {printable(line)}" for line in found.engine_plan.splitlines())
-    for diagnostic in found.diagnostics:
+    if explain and validation.engine_plan:
+        yield from (f"  | {printable(line)}" for line in validation.engine_plan.splitlines())
+    for diagnostic in validation.diagnostics:
         yield full(diagnostic, style)
-    if found.error is not None:
-        yield failure(found.error, style)
+    if validation.error is not None:
+        yield failure(validation.error, style)
 
 
-def _table(found: Validation) -> str:
-    if not found.exists:
+def _table(validation: Validation) -> str:
+    if not validation.exists:
         return "does not exist, the first run creates it"
-    return "exists" if found.differences else "as declared" if found.declared else "exists, declared nowhere"
+    return "exists" if validation.differences else "as declared" if validation.declared else "exists, declared nowhere"
 
 
-def _object(found: Validation) -> dict[str, object]:
+def _object(validation: Validation) -> dict[str, object]:
     return {
-        "pipeline": found.pipeline,
-        "target": found.target,
-        "ok": found.ok,
-        "table_exists": found.exists,
-        "waits_for": found.waits_for,
-        "columns": [{"name": column.name, "type": str(column.type)} for column in found.columns],
-        "differences": [{"message": d.message, "harmless": d.harmless} for d in found.differences],
-        "diagnostics": [as_object(diagnostic) for diagnostic in found.diagnostics],
-        "error": error_object(found.error),
-        "plan": found.engine_plan or None,
+        "pipeline": validation.pipeline,
+        "target": validation.target,
+        "ok": validation.ok,
+        "table_exists": validation.exists,
+        "waits_for": validation.waits_for,
+        "columns": [{"name": column.name, "type": str(column.type)} for column in validation.columns],
+        "differences": [{"message": d.message, "harmless": d.harmless} for d in validation.differences],
+        "diagnostics": [as_object(diagnostic) for diagnostic in validation.diagnostics],
+        "error": error_object(validation.error),
+        "plan": validation.engine_plan or None,
     }

@@ -57,8 +57,8 @@ class Acts:
         name = f"letters {stream}"
         if self.works.may_look(stream):
             self.looks.begin(name, lambda: self.works.letters(stream), older=older)
-        found = self.looks.last(name).value
-        return None if found is None else sum(count.letters for count in found["counts"])
+        letters = self.looks.last(name).value
+        return None if letters is None else sum(count.letters for count in letters["counts"])
 
     def _pause(self, request: Request, *, paused: bool) -> None:
         self.works.set_paused(self._pipeline(request), paused=paused)
@@ -78,9 +78,9 @@ class Acts:
         code = visit.form.get("code") or None
 
         def work() -> str:
-            said = self.works.replay(name, code)
+            report = self.works.replay(name, code)
             self.look(name, letters=True)
-            return said
+            return report
 
         if self.looks.last(f"replay {name}").going:
             raise UsageError(f"a replay of `{name}` goes on", code="conflicting-options")

@@ -93,9 +93,9 @@ class Site:
 
     def overview(self, request: Request) -> Response:
         """Health, what is due, and streams."""
-        found = self.board.overview(_number(request.query_params.get("page")))
+        page = self.board.overview(_number(request.query_params.get("page")))
         dead = {name: self._acts.stored_letters(name, older=_STORE) for name in self.board.facts.keeping}
-        return self._shown(request, "overview.html", board=found, dead=dead, troubles=self.board.daemons.troubles)
+        return self._shown(request, "overview.html", board=page, dead=dead, troubles=self.board.daemons.troubles)
 
     def pipeline(self, request: Request) -> Response:
         """A pipeline: its runs, its SQL, its lineage, its checks."""
@@ -194,8 +194,8 @@ class Site:
 
         async def acted(request: Request) -> Response:
             if _visit(request).role < role:
-                words = f"this takes the role `{role}`; you have `{_visit(request).role}`"
-                return self._failed(request, UsageError(words, code="access-denied"), 403)
+                denial = f"this takes the role `{role}`; you have `{_visit(request).role}`"
+                return self._failed(request, UsageError(denial, code="access-denied"), 403)
             path = request.scope["path"]
             path = path.rpartition("/")[0] if request.path_params else path
             try:
@@ -253,7 +253,7 @@ async def _lives(_: Request) -> Response:
 
 
 async def _static(request: Request) -> Response:
-    found = STATIC.get(request.path_params["name"])
-    if found is None:
+    asset = STATIC.get(request.path_params["name"])
+    if asset is None:
         return PlainTextResponse("there is no such file\n", 404)
-    return Response(found[0], media_type=found[1], headers={"Cache-Control": _DAY})
+    return Response(asset[0], media_type=asset[1], headers={"Cache-Control": _DAY})

@@ -77,18 +77,18 @@ class Board:
         if not self.scheduled:
             return {}
         now, standings = self.log.now(), self.log.standings()
-        sound = {name: at for name, at in standings.items() if not at.damaged}
+        sound = {name: standing for name, standing in standings.items() if not standing.damaged}
         waiting = decide(self.scheduled, sound, self.limits, now).waiting
-        return {each.pipeline: each for each in dues(self.scheduled, standings, waiting, now)}
+        return {due.pipeline: due for due in dues(self.scheduled, standings, waiting, now)}
 
     def overview(self, page: int) -> Overview:
         """The page of that number, from 1 on."""
-        found, names = self.dues(), [*self.facts.pipelines]
+        schedules, names = self.dues(), [*self.facts.pipelines]
         pages = max(1, -(-len(names) // _PAGE))
         page = min(max(page, 1), pages)
         shown = names[(page - 1) * _PAGE : page * _PAGE]
         runs = self.log.newest(shown, _SPARK)
-        rows = [_row(name, found.get(name), [as_seen(run) for run in runs[name]]) for name in shown]
+        rows = [_row(name, schedules.get(name), [as_seen(run) for run in runs[name]]) for name in shown]
         streams = [self.stream_row(name) for name in self.facts.streams]
         failures = self.log.runs(status="failed", most=_RECENT)
         return Overview(_counts(rows, streams), rows, streams, failures, page, pages)
@@ -104,13 +104,13 @@ class Board:
     def runs(self, pipeline: str | None, status: str | None, before: str | None) -> tuple[list[RunRecord], str | None]:
         """A page of runs, the newest first, and the id behind which the next one goes on; None at the end."""
         chosen = (pipeline,) if pipeline else ()
-        found = self.log.runs(pipelines=chosen, status=status or None, before=before or None, most=RUNS + 1)
-        return [as_seen(run) for run in found[:RUNS]], found[RUNS - 1].id if len(found) > RUNS else None
+        page = self.log.runs(pipelines=chosen, status=status or None, before=before or None, most=RUNS + 1)
+        return [as_seen(run) for run in page[:RUNS]], page[RUNS - 1].id if len(page) > RUNS else None
 
     def run(self, run: str) -> RunRecord | None:
         """One run with its details."""
-        found = self.log.find(run, whole=True)
-        return as_seen(found[0]) if found else None
+        records = self.log.find(run, whole=True)
+        return as_seen(records[0]) if records else None
 
     def stream_row(self, name: str) -> StreamRow:
         """A stream, as daemons told of it last."""
@@ -118,13 +118,13 @@ class Board:
         last = moments[-1] if moments and workers else None
         states = ", ".join(dict.fromkeys(str(worker["status"]) for worker in workers))
         late = sum(worker["late_rows"] for worker in workers)
-        lags, p99 = [float(each.lag) for each in moments], [each.p99 for each in moments]
+        lags, p99 = [float(moment.lag) for moment in moments], [moment.p99 for moment in moments]
         lag_line = sparks.line(lags, f"lag: now {lags[-1]:.0f}, at most {max(lags):.0f} messages" if lags else "")
-        known = [each for each in p99 if each is not None]
-        words = f"latency (99 of 100): now {_ms(p99[-1])}, at most {_ms(max(known))}" if known else ""
+        known = [moment for moment in p99 if moment is not None]
+        label = f"latency (99 of 100): now {_ms(p99[-1])}, at most {_ms(max(known))}" if known else ""
         return StreamRow(
             name, states or "-", last.lag if last else None, last.p50 if last else None, last.p99 if last else None,
-            late, lag_line, sparks.line(p99, words),
+            late, lag_line, sparks.line(p99, label),
         )  # fmt: skip
 
     def stream(self, flow: Flow) -> dict[str, Any]:
@@ -145,9 +145,9 @@ _STATES = ("fine", "not ok", "running", "due", "waiting", "paused", "not run yet
 
 def _counts(rows: Sequence[PipelineRow], streams: Sequence[StreamRow]) -> dict[str, int]:
     """How many pipelines of the page are in each state, and how many streams run."""
-    found = Counter(map(_state, rows))
+    states = Counter(map(_state, rows))
     running = sum(row.state == "running" for row in streams)
-    return {state: found[state] for state in _STATES} | {"streams running": running, "streams": len(streams)}
+    return {state: states[state] for state in _STATES} | {"streams running": running, "streams": len(streams)}
 
 
 def _state(row: PipelineRow) -> str:

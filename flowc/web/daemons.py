@@ -76,19 +76,19 @@ class Daemons:
 
     def ask(self) -> None:
         """Asks all of them once."""
-        found: dict[str, list[Mapping[str, Any]]] = {}
+        by_stream: dict[str, list[Mapping[str, Any]]] = {}
         troubles = []
         for source in self.sources:
             try:
                 for worker in _workers(source()):
-                    found.setdefault(worker["stream"], []).append(worker)
+                    by_stream.setdefault(worker["stream"], []).append(worker)
             except TransientError as error:
                 troubles.append(error.message)
             except Exception as error:  # whatever it is, it is told by its name, and asked again
                 troubles.append(f"{_STRANGE} ({type(error).__name__})")
-        for stream, workers in found.items():
+        for stream, workers in by_stream.items():
             self._moments.setdefault(stream, deque(maxlen=_KEPT)).append(_moment(workers))
-        self.workers, self.troubles = found, tuple(troubles)
+        self.workers, self.troubles = by_stream, tuple(troubles)
 
     def _run(self) -> None:
         self.ask()
@@ -98,10 +98,10 @@ class Daemons:
 
 def _workers(status: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     """The workers of a daemon. Raises TransientError for what is no status, or one of another version."""
-    found = status.get("workers") if isinstance(status, dict) else None
-    if not isinstance(found, list) or not all(map(_is_worker, found)):
+    workers = status.get("workers") if isinstance(status, dict) else None
+    if not isinstance(workers, list) or not all(map(_is_worker, workers)):
         raise TransientError(_STRANGE, code="connection-failed")
-    return found
+    return workers
 
 
 def _is_worker(worker: Any) -> bool:
@@ -143,8 +143,13 @@ def watermarks(workers: Sequence[Mapping[str, Any]], now: datetime) -> Iterator[
     for worker in workers:
         for source, partitions in worker.get("watermarks", {}).items():
             for partition, mark in partitions.items():
-                at = parse_instant(mark) if mark else None
-                yield source, str(partition), mark if at is not None else "-", None if at is None else now - at
+                instant = parse_instant(mark) if mark else None
+                yield (
+                    source,
+                    str(partition),
+                    mark if instant is not None else "-",
+                    None if instant is None else now - instant,
+                )
 
 
 def status_at(url: str) -> Status:
@@ -153,11 +158,11 @@ def status_at(url: str) -> Status:
 
     def ask() -> Mapping[str, Any]:
         try:
-            found: Mapping[str, Any] = msgspec.json.decode(_read(parts))
+            status: Mapping[str, Any] = msgspec.json.decode(_read(parts))
         except (OSError, ValueError, http.client.HTTPException) as error:
             message = f"the daemon at {parts.netloc} does not answer: {str(error)[:200] or type(error).__name__}"
             raise TransientError(message, code="connection-failed") from None
-        return found
+        return status
 
     return ask
 
@@ -185,11 +190,11 @@ def _read(parts: SplitResult) -> bytes:
     """
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     deadline = Deadline()
-    asked = deadline.minded(kind)(parts.hostname or "", parts.port, timeout=_WAIT)
-    with deadline.within(_LONGEST), closing(asked) as connection:
+    link = deadline.minded(kind)(parts.hostname or "", parts.port, timeout=_WAIT)
+    with deadline.within(_LONGEST), closing(link) as connection:
         connection.request("GET", f"{parts.path.rstrip('/')}/status")
         answer = connection.getresponse()
-        found: bytes = answer.read(_MOST_BYTES + 1)
-    if answer.status != 200 or len(found) > _MOST_BYTES:
+        body: bytes = answer.read(_MOST_BYTES + 1)
+    if answer.status != 200 or len(body) > _MOST_BYTES:
         raise ValueError(f"it answers {answer.status}" if answer.status != 200 else "it answers too much")
-    return found
+    return body

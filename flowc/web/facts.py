@@ -57,8 +57,8 @@ class Facts:
 def facts_of(checked: CheckedSpec, ir: Ir, at: datetime) -> Facts:
     """The facts of a project that compiles."""
     whole, project = graph(ir), checked.project
-    pipelines = {each.name: _pipeline(each, checked, ir, whole) for each in ir.pipelines}
-    streams = {each.name: _stream(each, checked, ir, whole) for each in ir.streams}
+    pipelines = {plan.name: _pipeline(plan, checked, ir, whole) for plan in ir.pipelines}
+    streams = {plan.name: _stream(plan, checked, ir, whole) for plan in ir.streams}
     keeping = frozenset(name for name, stream in checked.streams.items() if stream.sets_aside)
     drawing = graph_svg(whole)
     return Facts(
@@ -66,23 +66,23 @@ def facts_of(checked: CheckedSpec, ir: Ir, at: datetime) -> Facts:
     )  # fmt: skip
 
 
-def _pipeline(each: Pipeline, checked: CheckedSpec, ir: Ir, whole: Graph) -> Flow:
-    spec = checked.project.pipelines[each.name]
-    plans = offline_plans((each,), ir.tables, Reporter(), new=False)
-    checks = tuple(_check(expect) for expect in (each.applies[0].expect if each.applies else ()))
+def _pipeline(pipeline: Pipeline, checked: CheckedSpec, ir: Ir, whole: Graph) -> Flow:
+    spec = checked.project.pipelines[pipeline.name]
+    plans = offline_plans((pipeline,), ir.tables, Reporter(), new=False)
+    checks = tuple(_check(expect) for expect in (pipeline.applies[0].expect if pipeline.applies else ()))
     flow = Flow(
-        each.name, spec.description or "", tuple(tag.value for tag in spec.tags), query=_query(each.applies),
+        pipeline.name, spec.description or "", tuple(tag.value for tag in spec.tags), query=_query(pipeline.applies),
         loads="\n\n\n".join(map(plan_sql, plans)), checks=checks,
     )  # fmt: skip
-    return _placed(flow, replace(ir, pipelines=(each,), streams=()), whole)
+    return _placed(flow, replace(ir, pipelines=(pipeline,), streams=()), whole)
 
 
-def _stream(each: Stream, checked: CheckedSpec, ir: Ir, whole: Graph) -> Flow:
-    spec = checked.project.streams[each.name]
-    written = next((node for node in reversed(each.nodes) if getattr(node, "written", None)), each.input)
-    query = getattr(written, "written", None) or _text(each.input)
-    flow = Flow(each.name, "", tuple(tag.value for tag in spec.tags), query=query.strip(), stream=True)
-    return _placed(flow, replace(ir, pipelines=(), streams=(each,)), whole)
+def _stream(stream: Stream, checked: CheckedSpec, ir: Ir, whole: Graph) -> Flow:
+    spec = checked.project.streams[stream.name]
+    written = next((node for node in reversed(stream.nodes) if getattr(node, "written", None)), stream.input)
+    query = getattr(written, "written", None) or _text(stream.input)
+    flow = Flow(stream.name, "", tuple(tag.value for tag in spec.tags), query=query.strip(), stream=True)
+    return _placed(flow, replace(ir, pipelines=(), streams=(stream,)), whole)
 
 
 def _check(expect: Expectation) -> tuple[str, str]:
@@ -100,14 +100,14 @@ def _text(node: object) -> str:
 
 def _placed(flow: Flow, alone: Ir, whole: Graph) -> Flow:
     """A flow with what it reads and writes, and its neighbours."""
-    own = graph(alone, columns=True)
-    reads = dict.fromkeys(str(each.source) for each in own.flows)
-    writes = dict.fromkeys(f"{writer.target} ({writer.mode})" for writer in own.writers)
-    targets, sources = {writer.target for writer in own.writers}, {each.source for each in own.flows}
+    lineage = graph(alone, columns=True)
+    reads = dict.fromkeys(str(step.source) for step in lineage.flows)
+    writes = dict.fromkeys(f"{writer.target} ({writer.mode})" for writer in lineage.writers)
+    targets, sources = {writer.target for writer in lineage.writers}, {step.source for step in lineage.flows}
     above = dict.fromkeys(w.name for w in whole.writers if w.target in sources and w.name != flow.name)
     below = dict.fromkeys(f.writer.name for f in whole.flows if f.source in targets and f.writer.name != flow.name)
     return replace(
-        flow, reads=(*reads,), writes=(*writes,), upstream=(*above,), downstream=(*below,), drawing=graph_svg(own)
+        flow, reads=(*reads,), writes=(*writes,), upstream=(*above,), downstream=(*below,), drawing=graph_svg(lineage)
     )  # fmt: skip
 
 

@@ -122,9 +122,9 @@ class Gate:
         if bearer is not None:
             return self.guard.role_of_token(bearer)
         proxy, client = self.guard.proxy, scope.get("client")
-        said = headers.getlist(proxy.header) if proxy is not None else ()
+        values = headers.getlist(proxy.header) if proxy is not None else ()
         return max(
-            self.guard.role_of_proxy(client[0] if client else None, said), self.guard.role_of_session(session)
+            self.guard.role_of_proxy(client[0] if client else None, values), self.guard.role_of_session(session)
         )  # fmt: skip
 
     async def _form(self, receive: Receive, headers: Headers, session: str | None) -> Mapping[str, str]:
@@ -154,8 +154,8 @@ def _fields(body: bytes) -> dict[str, str]:
 
 async def _body(receive: Receive, headers: Headers) -> bytes:
     """The body. Raises _Refused for one that is too large, or takes too long."""
-    told = headers.get("content-length", "0")
-    if not told.isdecimal() or len(told) > 9 or int(told) > _MOST_BYTES:
+    length = headers.get("content-length", "0")
+    if not length.isdecimal() or len(length) > 9 or int(length) > _MOST_BYTES:
         raise _Refused(413, f"a form has at most {_MOST_BYTES} bytes")
     body = bytearray()
     try:
@@ -182,8 +182,8 @@ def cookie_name(scope: Scope) -> str:
 
 
 def _session(headers: Headers, name: str) -> str | None:
-    found = cookie_parser(headers.get("cookie", "")).get(name, "")  # beside which others' may have any shape
-    return found if 0 < len(found) <= 100 else None
+    cookie = cookie_parser(headers.get("cookie", "")).get(name, "")  # beside which others' may have any shape
+    return cookie if 0 < len(cookie) <= 100 else None
 
 
 def set_cookie(scope: Scope, session: str, *, secure: bool = False) -> str:

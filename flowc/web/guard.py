@@ -61,11 +61,11 @@ def tokens_of(text: str, resolve: Callable[[str], str]) -> tuple[Token, ...]:
 
 
 def _token(part: str, number: int, resolve: Callable[[str], str]) -> Token:
-    found = _PAIR.fullmatch(part)
+    match = _PAIR.fullmatch(part)
     help = "write `ROLE: TOKEN` on a line, of the roles `viewer`, `operator` and `admin`"
-    if found is None or found["role"] not in ROLES:
+    if match is None or match["role"] not in ROLES:
         raise UsageError(f"entry {number} of the tokens of `flowc web` is none", code="unusable-option", help=help)
-    token = resolve(found["token"])
+    token = resolve(match["token"])
     if not (token.isascii() and token.isprintable()):
         message = f"entry {number} of the tokens of `flowc web` has characters that no request can send"
         raise UsageError(message, code="unusable-option", help="a token has letters, digits and signs of ASCII")
@@ -73,7 +73,7 @@ def _token(part: str, number: int, resolve: Callable[[str], str]) -> Token:
         message = f"entry {number} of the tokens of `flowc web` has less than {_LEAST} characters"
         help = "make one with `python -c 'import secrets; print(secrets.token_urlsafe(32))'`"
         raise UsageError(message, code="unusable-option", help=help)
-    return Token(ROLES[found["role"]], _digest(token))
+    return Token(ROLES[match["role"]], _digest(token))
 
 
 def _digest(token: str) -> bytes:
@@ -106,9 +106,9 @@ class Guard:
 
     def role_of_token(self, token: str) -> Role:
         """What a token gives. Takes as long for any: all are compared, and each in constant time."""
-        given, role = _digest(token), Role.NOBODY
+        digest, role = _digest(token), Role.NOBODY
         for known in self.tokens:
-            if hmac.compare_digest(known.digest, given):
+            if hmac.compare_digest(known.digest, digest):
                 role = max(role, known.role)
         return role
 
@@ -119,10 +119,10 @@ class Guard:
 
     def role_of_proxy(self, peer: str | None, headers: Iterable[str]) -> Role:
         """What the trusted proxy says, where the request comes from it, and it says one thing."""
-        said = [value.strip().lower() for value in headers]
-        if self.proxy is None or peer is None or address_of(peer) != address_of(self.proxy.address) or len(said) != 1:
+        values = [value.strip().lower() for value in headers]
+        if self.proxy is None or peer is None or address_of(peer) != address_of(self.proxy.address) or len(values) != 1:
             return Role.NOBODY
-        return ROLES.get(said[0], Role.NOBODY)
+        return ROLES.get(values[0], Role.NOBODY)
 
     def new_session(self, role: Role = Role.NOBODY, token: str = "") -> str:
         """The id of a new session, which nobody can guess; one without a role is nowhere kept.
@@ -143,19 +143,19 @@ class Guard:
 
     def _tidy(self, token: bytes) -> None:
         now = time.monotonic()
-        kept = {session: found for session, found in self._sessions.items() if found[1] > now}
-        same = [session for session, found in kept.items() if found[2] == token]
+        live = {session: entry for session, entry in self._sessions.items() if entry[1] > now}
+        same = [session for session, entry in live.items() if entry[2] == token]
         for session in same[: -_MOST_SESSIONS + 1]:
-            del kept[session]
-        self._sessions = kept
+            del live[session]
+        self._sessions = live
 
     def csrf(self, session: str) -> str:
         """What the forms of a session carry: no other site can know it."""
         return hmac.new(self._key, session.encode(), hashlib.sha256).hexdigest()
 
-    def is_csrf(self, session: str | None, given: str) -> bool:
+    def is_csrf(self, session: str | None, token: str) -> bool:
         """Whether a form is of that session."""
-        return bool(session) and hmac.compare_digest(self.csrf(session or "").encode(), given.encode())
+        return bool(session) and hmac.compare_digest(self.csrf(session or "").encode(), token.encode())
 
 
 def is_address(name: str) -> bool:
@@ -170,8 +170,8 @@ def is_header(name: str) -> bool:
 
 def is_loopback(host: str) -> bool:
     """Whether only this machine can get there."""
-    found = address_of(host)
-    return host == "localhost" or (found is not None and found.is_loopback)
+    address = address_of(host)
+    return host == "localhost" or (address is not None and address.is_loopback)
 
 
 def same_origin(origin: str | None, site: str | None, host: str | None) -> bool:

@@ -54,9 +54,13 @@ class Timed(H11Protocol):
         super().on_response_complete()
 
     def _make_room(self) -> None:
-        others = [each for each in self.connections if isinstance(each, Timed) and each is not self and each.waits]
+        others = [
+            connection
+            for connection in self.connections
+            if isinstance(connection, Timed) and connection is not self and connection.waits
+        ]
         if others:
-            min(others, key=lambda each: each.until).transport.abort()
+            min(others, key=lambda connection: connection.until).transport.abort()
 
     @property
     def waits(self) -> bool:
@@ -77,40 +81,40 @@ class Timed(H11Protocol):
 
 def listening(address: str, option: str) -> tuple[socket.socket, str]:
     """A socket at `HOST:PORT` or `[ADDRESS]:PORT`, and the host. Raises UsageError when it is none, or is taken."""
-    found = split_address(address, option)
-    host, port = found
+    parts = split_address(address, option)
+    host, port = parts
     try:
         family = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
-        made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # which asyncio sends by without delay
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind((host, port))
-        made.listen(128)
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # which asyncio sends by without delay
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(128)
     except (OSError, ValueError) as error:  # a name that can be no host's is a ValueError
         reason = (error.strerror or str(error)).lower() if isinstance(error, OSError) else "no host has such a name"
         message = f"cannot listen at {address}: {reason}"
         raise UsageError(message, code="unusable-option", help=f"give `{option}` another HOST:PORT") from None
-    return made, host
+    return listener, host
 
 
 def split_address(address: str, option: str) -> tuple[str, int]:
     """The host and the port of an address. Raises UsageError for what is none."""
-    found = _ADDRESS.fullmatch(address)
-    if found is None or int(found["port"]) > 65535:
+    match = _ADDRESS.fullmatch(address)
+    if match is None or int(match["port"]) > 65535:
         message = f"`{address}` is no address to listen at"
         raise UsageError(message, code="unusable-option", help=f"{option} 127.0.0.1:8099, or {option} '[::1]:8099'")
-    return found["six"] or found["host"], int(found["port"])
+    return match["six"] or match["host"], int(match["port"])
 
 
 class Server:
     """Serves an application at a socket, in a thread of its own, from `start` until `stop`."""
 
-    def __init__(self, app: Any, at: socket.socket) -> None:
+    def __init__(self, app: Any, listener: socket.socket) -> None:
         config = uvicorn.Config(
             app, http=Timed, ws="none", lifespan="off", loop="asyncio", log_config=None, log_level="critical",
             access_log=False, server_header=False, proxy_headers=False, limit_concurrency=_MOST + _MOST // 8,
             timeout_keep_alive=int(_ASKING), timeout_graceful_shutdown=2, h11_max_incomplete_event_size=_HEAD_BYTES,
         )  # fmt: skip
-        self._server, self._at = uvicorn.Server(config), at
+        self._server, self._at = uvicorn.Server(config), listener
         self._thread = threading.Thread(target=self._run, name="flowc-web", daemon=True)
 
     @property

@@ -10,7 +10,7 @@ from flowc.service.runs.records import RunRecord
 _WIDTH, _HEIGHT, _BAR = 120, 24, 5
 
 
-def line(values: Sequence[float | None], words: str) -> str:
+def line(values: Sequence[float | None], label: str) -> str:
     """A line; where a value is None it has a gap. Empty where there are not two values."""
     known = [value for value in values if value is not None]
     if len(known) < 2:
@@ -24,7 +24,7 @@ def line(values: Sequence[float | None], words: str) -> str:
             continue
         parts.append(f"{pen}{i * step:.1f} {_HEIGHT - 2 - value / top * (_HEIGHT - 4):.1f}")
         pen = "L"
-    return _svg(f'<path d="{" ".join(parts)}"/>', _WIDTH, words)
+    return _svg(f'<path d="{" ".join(parts)}"/>', _WIDTH, label)
 
 
 def bars(runs: Sequence[RunRecord]) -> str:
@@ -35,8 +35,8 @@ def bars(runs: Sequence[RunRecord]) -> str:
     top = max(run.seconds or 0.0 for run in shown) or 1.0
     drawn = "".join(_bar(i, run, top) for i, run in enumerate(shown))
     bad = sum(run.status != "ok" for run in shown)
-    words = f"the last {len(shown)} runs: {bad} not ok, at most {top:.1f} s"
-    return _svg(drawn, len(shown) * (_BAR + 1), words)
+    label = f"the last {len(shown)} runs: {bad} not ok, at most {top:.1f} s"
+    return _svg(drawn, len(shown) * (_BAR + 1), label)
 
 
 def _bar(i: int, run: RunRecord, top: float) -> str:
@@ -45,7 +45,7 @@ def _bar(i: int, run: RunRecord, top: float) -> str:
     return f'<rect class="{escape(run.status)}" {place}/>'
 
 
-def _svg(drawn: str, width: float, words: str) -> str:
+def _svg(drawn: str, width: float, text: str) -> str:
     size = f'width="{width:.0f}" height="{_HEIGHT}" viewBox="0 0 {width:.0f} {_HEIGHT}"'
-    label = escape(words)
+    label = escape(text)
     return f'<svg class="spark" {size} role="img" aria-label="{label}"><title>{label}</title>{drawn}</svg>'

@@ -33,20 +33,29 @@ def templates(redact: Callable[[str], str]) -> Environment:
         return redact(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
     def cut(value: str) -> str:
-        return do_truncate(made, redact(value), _CUT)  # in this order, or half of a secret is left that nobody knows
+        return do_truncate(
+            environment, redact(value), _CUT
+        )  # in this order, or half of a secret is left that nobody knows
 
     def cut_hex(value: str) -> str:
         text = bytes.fromhex(value).decode(errors="surrogateescape")
-        return do_truncate(made, redact(text).encode(errors="surrogateescape").hex(), _CUT)
+        return do_truncate(environment, redact(text).encode(errors="surrogateescape").hex(), _CUT)
 
-    made = Environment(
+    environment = Environment(
         loader=FileSystemLoader(_FOLDER / "templates"), autoescape=True, undefined=StrictUndefined, finalize=masked,
         trim_blocks=True, lstrip_blocks=True, auto_reload=False,
     )  # fmt: skip
-    made.filters |= {"at": at, "ago": ago, "seconds": seconds, "number": number, "ms": milliseconds, "micros": micros}
-    made.filters |= {"cut": cut, "cut_hex": cut_hex}
-    made.globals |= {"Role": Role}
-    return made
+    environment.filters |= {
+        "at": at,
+        "ago": ago,
+        "seconds": seconds,
+        "number": number,
+        "ms": milliseconds,
+        "micros": micros,
+    }
+    environment.filters |= {"cut": cut, "cut_hex": cut_hex}
+    environment.globals |= {"Role": Role}
+    return environment
 
 
 def at(value: datetime | None) -> Markup | str:
@@ -64,12 +73,12 @@ def ago(value: datetime | None) -> str:
     if value is None:
         return ""
     away = (datetime.now(UTC) - value).total_seconds()
-    said = _span(abs(away))
-    return f"{said} ago" if away >= 0 else f"in {said}"
+    span = _span(abs(away))
+    return f"{span} ago" if away >= 0 else f"in {span}"
 
 
 def _span(size: float) -> str:
-    whole, unit = next(((size // each, unit) for each, unit in _AGES if size >= each), (size, "s"))
+    whole, unit = next(((size // span, unit) for span, unit in _AGES if size >= span), (size, "s"))
     return f"{whole:.0f} {unit}"
 
 

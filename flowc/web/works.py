@@ -79,17 +79,17 @@ class Works:
     def letters(self, stream: str) -> Mapping[str, Any]:
         """Its dead letters: how many of each code, and the oldest of them."""
         with closing(self.sessions()) as sessions:
-            found = dead_letters(self.checked, self.ir, stream, sessions)
-            shown = [letter_object(letter) for letter in found.shown(_LETTERS)]
-            return {"kept": str(found.kept), "counts": found.counts(), "letters": shown}
+            stored = dead_letters(self.checked, self.ir, stream, sessions)
+            shown = [letter_object(letter) for letter in stored.shown(_LETTERS)]
+            return {"kept": str(stored.kept), "counts": stored.counts(), "letters": shown}
 
     def replay(self, stream: str, code: str | None) -> str:
         """Sends its dead letters through it once more, or those of one code; what came of it."""
         with closing(self.sessions()) as sessions:
             letters = dead_letters(self.checked, self.ir, stream, sessions)
             report = replay(letters, self.checked, self.ir, Chosen((code,) if code else ()))
-            said = [replayed_text(report)] + ([failure(report.error, Style())] if report.error else [])
-            return "\n".join(said)
+            lines = [replayed_text(report)] + ([failure(report.error, Style())] if report.error else [])
+            return "\n".join(lines)
 
     def plan(self) -> str:
         """What `flowc plan` prints."""
@@ -104,8 +104,8 @@ class Works:
     def drift(self) -> str:
         """What `flowc drift` prints."""
         with closing(self.sessions()) as sessions:
-            found = find_drift(self.checked, self.ir, sessions, ())
-            return drift_text(found, Style(columns=_COLUMNS, conceal=sessions.resolver.masker.redact))
+            differences = find_drift(self.checked, self.ir, sessions, ())
+            return drift_text(differences, Style(columns=_COLUMNS, conceal=sessions.resolver.masker.redact))
 
     def set_paused(self, pipeline: str, *, paused: bool) -> None:
         """Pauses or resumes its schedule. Raises UsageError where it has none."""
@@ -135,8 +135,8 @@ class Works:
             del self._going[pipeline]
         if not process.returncode:
             return ""
-        said = self.redact(outcome.detail["said"].strip())
-        return f"it ended with exit code {process.returncode}\n{said}"
+        output = self.redact(outcome.detail["said"].strip())
+        return f"it ended with exit code {process.returncode}\n{output}"
 
     def stop(self) -> None:
         """Ends the runs that were begun here: their loads are rolled back, and recorded as cancelled.
@@ -145,16 +145,16 @@ class Works:
         """
         with self._lock:
             going = list(self._going.values())
-        for each in going:
-            each.stop(CANCELLED)
+        for process in going:
+            process.stop(CANCELLED)
         until = time.monotonic() + _ENDING
-        for each in going:
+        for process in going:
             with suppress(subprocess.TimeoutExpired):
-                each.process.wait(max(0.0, until - time.monotonic()))
-        for each in going:
-            each.kill()
+                process.process.wait(max(0.0, until - time.monotonic()))
+        for process in going:
+            process.kill()
             with suppress(subprocess.TimeoutExpired):  # until then it seems to live
-                each.process.wait(1)
+                process.process.wait(1)
 
 
 def _with_flowc(environ: Mapping[str, str]) -> dict[str, str]:
