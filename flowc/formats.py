@@ -1,7 +1,7 @@
 """The formats of files and messages: what flowc can do with each, in one table.
 
 The code of a format is in its package, whose modules are imported when they are asked for: `options`, `framing`,
-`decode`, `encode`, `discover`. `flowc.runtime.formats` says what each of them has.
+`decode`, `encode`, `discover`, `rows`. `flowc.runtime.formats` says what each of them has.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ class Format:
     """Its files can be read: `framing` splits them into records."""
     headed: bool = False
     """The names of the columns are in the head of a file, and messages are decoded by them."""
+    engine: bool = False
+    """The engine itself reads its files in a load, where nothing in them is odd; `rows` reads the others."""
     messages: bool = False
     """A message alone can be decoded."""
     encodes: bool = False
@@ -43,12 +45,19 @@ class Format:
     """What files that are written can be compressed with, the default first; none where none can be written."""
     write: tuple[str, ...] = ()
     """The options of files that are written, in addition to `compression`."""
+    json: str = ""
+    """Which columns its files hold as JSON: `all`, or `lists`."""
     digits: int | None = None
     """The most digits of a number in its files."""
 
     def module(self, part: str) -> ModuleType:
         """One of its modules."""
         return importlib.import_module(f"{self.package}.{part}")
+
+    def can(self, use: str) -> bool:
+        """Whether `files` or `messages`, which `x-formats` in the schemas names, can be read or written in it."""
+        files = self.framed or bool(self.compressions)
+        return files or (self.messages and use == "messages")
 
     @property
     def text(self) -> bool:
@@ -58,18 +67,18 @@ class Format:
 
 FORMATS: dict[str, Format] = {
     "csv": Format(
-        f"{_RUNTIME}.csv", (".csv", ".tsv"), framed=True, headed=True, compressions=_TEXT,
+        f"{_RUNTIME}.csv", (".csv", ".tsv"), framed=True, headed=True, engine=True, compressions=_TEXT, json="lists",
         write=("delimiter", "header", "quote", "escape", "null_value"),
     ),
     "jsonl": Format(
-        f"{_RUNTIME}.json", (".jsonl", ".ndjson"), framed=True, discovers=True, compressions=_TEXT,
+        f"{_RUNTIME}.json", (".jsonl", ".ndjson"), framed=True, discovers=True, compressions=_TEXT, json="all",
     ),
     "json": Format(
         f"{_RUNTIME}.json", (".json",), framed=True, messages=True, encodes=True, discovers=True,
         unit="line or element",
     ),
     "parquet": Format(
-        f"{_RUNTIME}.parquet", (".parquet",), framed=True, columnar=True, unit="row",
+        f"{_RUNTIME}.parquet", (".parquet",), framed=True, columnar=True, engine=True, unit="row",
         compressions=("zstd", "none", "snappy", "gzip", "lz4", "brotli"),
     ),
     "orc": Format(

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from flowc.catalog import Column, TableName
+from flowc.formats import FORMATS
 from flowc.loadplan import Ingest, LoadPlan
 from flowc.nodes import Changelog
 from flowc.types import Kind
@@ -381,7 +382,7 @@ class FilesTarget(TargetPlan):
         """What the format writes as JSON, and what names folders."""
         names = tuple(column.name for column in self.columns)
         lists = tuple(column.name for column in self.columns if column.type.kind is Kind.ARRAY)
-        inside = {"jsonl": names, "csv": lists}.get(self.format, ())
+        inside = {"all": names, "lists": lists}.get(FORMATS[self.format].json, ())
         json = tuple(name for name in inside if name not in self.partition_by)
         return RowRules(json=json, folders=self.partition_by)
 

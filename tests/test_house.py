@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from flowc import formats
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = sorted((ROOT / "flowc").rglob("*.py"))
 PYTHON = [*PACKAGE, *sorted(p for name in ("tests", "benchmarks", "scripts") for p in (ROOT / name).rglob("*.py"))]
@@ -423,3 +425,49 @@ def test_each_mark_says_what_it_means():
     keys = [node.value.args[0].value for node in marks if isinstance(node.value, ast.Call)]
     assert explained == marks
     assert len({*keys}) == len(keys) > 20
+
+
+FORMAT_WORD = re.compile(r"\bformat(\.value)?$")
+
+
+def _names_formats(module: ast.Module) -> Iterator[tuple[int, str]]:
+    """The lines in which a format is compared with a name, or is looked up among names."""
+    names = {name for name, value in vars(formats).items() if name.isupper() and isinstance(value, str)}
+    for node in ast.walk(module):
+        sides = [node.left, *node.comparators] if isinstance(node, ast.Compare) else []
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "get":
+            sides = [*(node.func.value.keys if isinstance(node.func.value, ast.Dict) else []), *node.args]
+        if any(FORMAT_WORD.search(ast.unparse(side)) for side in sides if side) and any(
+            (isinstance(part, ast.Constant) and part.value in formats.FORMATS)
+            or (isinstance(part, ast.Name) and part.id in names)
+            for side in sides
+            if side
+            for part in ast.walk(side)
+        ):
+            yield node.lineno, ast.unparse(node)
+
+
+def test_formats_are_told_apart_by_what_they_can_do():
+    """Outside of the packages of formats and the table, no format is compared with a name."""
+    seen = [
+        f"{path.relative_to(ROOT)}:{line}: {code}"
+        for path in PACKAGE
+        if "runtime/formats" not in str(path)
+        for line, code in _names_formats(tree(path))
+    ]
+    assert seen == []
+
+
+@pytest.mark.parametrize(
+    ("code", "allowed"),
+    [
+        ('x = read.format == "csv"', False),
+        ('x = source.spec.format.value in ("json", "jsonl")', False),
+        ("x = plan.format != PARQUET", False),
+        ('x = {"csv": 1}.get(self.format)', False),
+        ("x = FORMATS[read.format].headed", True),
+        ("x = source.format or JSON", True),
+    ],
+)
+def test_a_name_of_a_format_is_seen(code: str, allowed: bool):
+    assert (not list(_names_formats(ast.parse(code)))) is allowed

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from flowc.catalog import Column
 from flowc.errors import DataError, EngineError, FlowcError, written_at
+from flowc.formats import columnar
 from flowc.loadplan import EngineRead, FilesRead, TableRead
 from flowc.runtime.arrow import arrow_field, arrow_type, columns_of, data_type, nests_fields, plain, relist
 from flowc.runtime.contracts.database import Database, TableStore
@@ -41,8 +42,9 @@ from flowc.runtime.engine.json import calls_json, register_json, register_parts,
 from flowc.runtime.engine.messages import engine_message, is_panic, refused
 from flowc.runtime.engine.parquetdamage import cut_short, damaged, demand_sizes, ended_early, unread
 from flowc.runtime.engine.parquetfiles import register_parquet, rows_held
-from flowc.runtime.engine.rowwise import good_rows, is_rowwise, looked_at, rows_of
+from flowc.runtime.engine.rowwise import good_rows, is_rowwise, looked_at
 from flowc.runtime.fit import Place, fit, misfit_in_file
+from flowc.runtime.formats import rows_of
 from flowc.runtime.formats.aside import Aside
 from flowc.runtime.formats.csv.look import USUAL, spells
 from flowc.runtime.formats.json.numbers import small_numbers
@@ -142,7 +144,7 @@ class Engine:
         folder, looks = self._spool.folder, looked_at(read, files, deep=rows)
         if is_rowwise(read, looks):
             self._put_rows(name, rows_of(read, files), files, read, rows=rows)
-        elif read.format == "csv":
+        elif not columnar(read.format):
             self._rows = min(self._rows, *(found.rows for found in looks.values()))
             self._parts += register_csv(
                 self._context, name, read, files, looks=looks, fitted=self._fitted,

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from flowc.errors import DataError, FlowcError
+from flowc.formats import columnar
 from flowc.loadplan import EngineRead, FilesRead, Ingest, Read
 from flowc.runtime.contracts.store import File
 from flowc.runtime.engine.engine import Engine, Sources
-from flowc.runtime.engine.rowwise import is_rowwise, looked_at, place_of, rows_of
+from flowc.runtime.engine.rowwise import is_rowwise, looked_at, place_of
 from flowc.runtime.fit import CODE, Place, fit
+from flowc.runtime.formats import rows_of
 from flowc.runtime.formats.csv.lines import csv_line
 from flowc.runtime.formats.csv.options import csv_options
 from flowc.runtime.stores.files import Files
@@ -51,7 +53,7 @@ def _whole(read: Read) -> bool:
 def _typed(read: FilesRead, sources: Sources) -> FilesRead:
     """The read with the columns that its files have together: alone, each might seem to have others."""
     if read.columns is not None:
-        return replace(read, inferred=read.inferred or read.format == "parquet")
+        return replace(read, inferred=read.inferred or columnar(read.format))
     with Engine(sources) as engine:
         return replace(read, columns=engine.describe(EngineRead((("source", read),), None)), inferred=True)
 
@@ -68,7 +70,7 @@ def _reread(read: FilesRead, files: Files, step: Ingest | None, sources: Sources
 
 
 def _place(read: FilesRead, path: File, files: Files) -> Place:
-    if read.format == "parquet":
+    if columnar(read.format):
         return lambda row: f"row {row} of `{path}`"
     if is_rowwise(read, looked_at(read, files, deep=True)):
         rows = rows_of(replace(read, path=files.path_of(path)), files)

@@ -7,14 +7,13 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from flowc.formats import FORMATS
 from flowc.loadplan import FilesRead
 from flowc.runtime.contracts.store import File
 from flowc.runtime.formats.aside import Aside, place
 from flowc.runtime.formats.csv.header import given_names
 from flowc.runtime.formats.csv.look import Look, look
 from flowc.runtime.formats.csv.options import CsvOptions, csv_options
-from flowc.runtime.formats.csv.rows import CsvRows
-from flowc.runtime.formats.json.rows import JsonRows
 from flowc.runtime.formats.pieces import Rows
 from flowc.runtime.stores.files import Files
 from flowc.runtime.stores.local import has_url
@@ -31,7 +30,7 @@ def looked_at(read: FilesRead, files: Files, *, deep: bool) -> Looks:
     Raises:
         DataError: the bytes of one are broken.
     """
-    if read.format != "csv" or read.skips or not (options := csv_options(read, files)).as_it_is:
+    if not FORMATS[read.format].headed or read.skips or not (options := csv_options(read, files)).as_it_is:
         return {}
     return {path: _look(path, options, read, deep=deep) for path in files.find(read.path)}
 
@@ -45,20 +44,9 @@ def _look(path: File, options: CsvOptions, read: FilesRead, *, deep: bool) -> Lo
 
 
 def is_rowwise(read: FilesRead, looks: Looks) -> bool:
-    """Whether files are read so: those of JSON, those whose bad rows are set aside, and what the engine misreads."""
-    return read.format in ("json", "jsonl") or (
-        read.format == "csv" and (not looks or any(found.odd for found in looks.values()))
-    )
-
-
-def rows_of(read: FilesRead, files: Files) -> Rows:
-    """The rows of a read, whose types are inferred where it declares none.
-
-    Raises:
-        EngineError: there is no file.
-        UsageError: an option that the format has not.
-    """
-    return CsvRows(read, files) if read.format == "csv" else JsonRows(read, files)
+    """Whether text files are read so: what the engine does not read or misreads, and what skips bad rows."""
+    form = FORMATS[read.format]
+    return form.text and not (form.engine and looks and not any(file.odd for file in looks.values()))
 
 
 def good_rows(rows: Rows, files: Files, aside: Aside | None) -> Iterator[pa.RecordBatch]:

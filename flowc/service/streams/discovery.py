@@ -20,12 +20,13 @@ from flowc.compiler.lowering.lower import lower_stream
 from flowc.compiler.streamplan.state import EMBEDDED, Owner, state_plan
 from flowc.diagnostics import Reporter, Severity
 from flowc.errors import DataError, TransientError, UsageError
+from flowc.formats import CSV, JSON
 from flowc.loadplan import EngineRead, FilesRead
+from flowc.runtime import formats
 from flowc.runtime.contracts.opening import Facts
 from flowc.runtime.contracts.store import Entry, File
 from flowc.runtime.contracts.target import Fenced
 from flowc.runtime.engine.engine import Engine
-from flowc.runtime.formats.json.discover import discover
 from flowc.runtime.stores.files import Files, NoColumns
 from flowc.runtime.streams.queues import QueueReader
 from flowc.runtime.streams.reader import SourceReader
@@ -119,7 +120,7 @@ def over_found(
 def _found(source: Source, stream: Stream, sessions: Sessions) -> tuple[Column, ...]:
     skips = stream.on_error != "fail"
     in_files = is_folder(source.kind)
-    columns = _in_files(source, sessions, skips=skips) if in_files else _in_messages(sampled(source, sessions))
+    columns = _in_files(source, sessions, skips=skips) if in_files else _in_messages(source, sampled(source, sessions))
     if not columns:
         message = f"there is nothing yet in source `{source.name}` to find its columns in"
         raise TransientError(
@@ -138,7 +139,7 @@ def _storable(column: Column) -> Column:
     return Column(column.name, kind if same else DataType(Kind.JSON))
 
 
-def _in_messages(reader: SourceReader | QueueReader) -> tuple[Column, ...]:
+def _in_messages(source: Source, reader: SourceReader | QueueReader) -> tuple[Column, ...]:
     try:
         reader.seek({})
         values = list[pa.Array]()
@@ -151,7 +152,7 @@ def _in_messages(reader: SourceReader | QueueReader) -> tuple[Column, ...]:
                 break
     finally:
         reader.close()
-    return discover(pa.concat_arrays(values)) if values else ()
+    return formats.discovered(source.format or JSON, pa.concat_arrays(values)) if values else ()
 
 
 class _Chosen(Files):
@@ -177,7 +178,7 @@ def _in_files(source: Source, sessions: Sessions, *, skips: bool) -> tuple[Colum
         time.sleep(_QUIET / 5)
     entries = [seen.entry for seen in registry.files]
     options = source.options.get("read")
-    form = "jsonl" if source.format == "json" else source.format or "csv"
+    form = source.format or CSV
     given = options if isinstance(options, dict) else {}
     read = FilesRead(source.connection, source.path or "", form, given, skips=skips)
 

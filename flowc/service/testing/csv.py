@@ -14,6 +14,7 @@ from flowc.catalog import Column
 from flowc.compiler.front.spec import ConnectionSpec, Json
 from flowc.compiler.front.streamspec import RowsSpec
 from flowc.compiler.ir import Source
+from flowc.formats import CSV
 from flowc.loadplan import FilesRead
 from flowc.runtime.contracts.decoder import Decoding
 from flowc.runtime.formats.csv.decode import CsvDecoder
@@ -43,9 +44,7 @@ def csv_rows(
     given: RowsSpec, source: Source, columns: tuple[Column, ...], connections: Mapping[str, ConnectionSpec]
 ) -> pa.RecordBatch:
     """Rows of a load as its CSV files have them. Raises Misplaced for a value that is none of its column's type."""
-    plan = SourcePlan(
-        source.name, source.connection, source.kind, source.path or "", "csv", columns, read=source.options
-    )
+    plan = SourcePlan(source.name, source.connection, source.kind, source.path or "", CSV, columns, read=source.options)
     options = options_of(plan, connections)
     lines = pa.array([csv_row(row.values, plan, options) for row in given.rows], pa.binary())
     offsets = pa.array(range(len(lines)), pa.int64())

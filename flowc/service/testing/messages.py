@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from flowc.compiler.front.streamspec import RowSpec, RowsSpec
 from flowc.durations import parse_instant
+from flowc.formats import FORMATS
 from flowc.runtime.contracts.epoch import Partition, Range
 from flowc.runtime.contracts.source import Polled
 from flowc.runtime.formats.csv.options import CsvOptions
@@ -159,7 +160,7 @@ def _value(at: _At, source: SourcePlan, csv: CsvOptions | None) -> bytes | None:
     own = {name: value for name, value in at.row.values.items() if name not in EXTRAS}
     if csv is not None:
         return csv_row(own, source, csv)
-    return at.raw(own) if source.format == "raw" else encoded(own)
+    return at.raw(own) if FORMATS[source.format].whole else encoded(own)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from flowc.compiler.ir import Apply, Source, Sql, Target
 from flowc.compiler.loads.load import ROW_HASH
 from flowc.compiler.loads.shape import target_table
 from flowc.compiler.tables.ddl import create_schema, create_table
+from flowc.formats import FORMATS
 from flowc.service.access.sessions import Sessions
 from flowc.service.testing.csv import csv_rows
 from flowc.service.testing.defaults import make_ready
@@ -48,7 +49,7 @@ class Seed:
             return source
         name = TableName(None, source.name)
         key, columns = self._named(source.name, source.columns), self._columns(source)
-        if source.format == "csv" and columns is not None:
+        if source.format and FORMATS[source.format].headed and columns is not None:
             self._lines(source, Table(name, self._known(key, columns)), key)
         else:
             self._make(GIVEN, name, columns, key, whole=source.path is not None)

@@ -15,6 +15,7 @@ from flowc.compiler.front.streamkinds import noun, source_kind
 from flowc.compiler.front.streamspec import TestSpec
 from flowc.compiler.ir import Lookup, Source, Stream
 from flowc.compiler.quote import ident
+from flowc.formats import FORMATS, JSON, columnar
 from flowc.runtime.contracts.decoder import Decoding
 from flowc.runtime.formats.csv.options import CsvOptions
 from flowc.runtime.systems import SOURCES
@@ -50,7 +51,7 @@ def run_stream_test(test: TestSpec, name: str, project: Project, sessions: Sessi
         raise Misplaced(message, test.subject.span, code=UNTESTABLE, help="test a stream of one target")
     plan = replace(plan, letters=None)
     connections = project.checked.project.connections
-    csv = {source.name: options_of(source, connections) for source in plan.sources if source.format == "csv"}
+    csv = {source.name: options_of(source, connections) for source in plan.sources if FORMATS[source.format].headed}
     decoders = {source.name: _decoding(source, csv) for source in plan.sources}
     return Timeline(test, plan, decoders, csv, sessions, now).play()
 
@@ -79,13 +80,13 @@ def _source(source: Source) -> Source:
     """The source as it is; one that this version cannot read yet, as a topic of JSON."""
     if source.format in source_kind(source.kind).formats:
         return source
-    return replace(source, kind=next(kind for kind in SOURCES if noun(kind) == "messages"), format="json")
+    return replace(source, kind=next(kind for kind in SOURCES if noun(kind) == "messages"), format=JSON)
 
 
 def _decoding(source: SourcePlan, csv: Mapping[str, CsvOptions]) -> Decoding:
     if source.name in csv:
         return csv_decoding(source, csv[source.name])
-    return parquet_decoding(source) if source.format == "parquet" else decoding_of(source)
+    return parquet_decoding(source) if columnar(source.format) else decoding_of(source)
 
 
 def _lookup(lookup: Lookup, seed: Seed) -> Lookup:

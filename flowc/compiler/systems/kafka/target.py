@@ -5,19 +5,19 @@ from __future__ import annotations
 from flowc.catalog import Column
 from flowc.compiler.ir import Output, TopicOutput
 from flowc.errors import UsageError
-from flowc.formats import JSON, RAW
+from flowc.formats import FORMATS, JSON, RAW
 from flowc.nodes import Changelog
 from flowc.stream import DEAD_LETTER, TopicTarget
 from flowc.types import Kind
 
 
 def plan_target(output: Output, columns: tuple[Column, ...], stream: str, changes: Changelog) -> TopicTarget:
-    """A topic with a JSON object for each row of `columns`.
+    """A topic with a message for each row of `columns`.
 
     Raises UsageError for what cannot be written so.
     """
     assert isinstance(output, TopicOutput)
-    if output.format != JSON:
+    if output.format not in FORMATS or not FORMATS[output.format].encodes:
         message = f"stream `{stream}` cannot write messages of the format `{output.format}` yet"
         raise UsageError(message, code="not-runnable-yet", help=f"format: {JSON}")
     names = [column.name for column in columns]

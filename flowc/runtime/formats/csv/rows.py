@@ -21,9 +21,19 @@ from flowc.runtime.formats.csv.options import csv_options
 from flowc.runtime.formats.csv.quotes import Quoting
 from flowc.runtime.formats.csv.types import Sample, inferred
 from flowc.runtime.formats.framing import Records
-from flowc.runtime.formats.pieces import Piece, at_once
+from flowc.runtime.formats.pieces import Piece, Rows, at_once
 from flowc.runtime.stores.files import Files, intact, no_columns
 from flowc.types import TEXT, UNKNOWN
+
+
+def rows(read: FilesRead, files: Files) -> Rows:
+    """The rows of the CSV files of a read.
+
+    Raises:
+        EngineError: there is no file.
+        UsageError: an option that CSV has not.
+    """
+    return CsvRows(read, files)
 
 
 @dataclass

@@ -18,6 +18,15 @@ def encoding(columns: Sequence[Column], write: Mapping[str, object], compression
     return TextEncoding(lambda rows: json_rows(rows, columns), compression)
 
 
+def messages(rows: pa.RecordBatch, columns: Sequence[Column]) -> pa.BinaryArray:
+    """One object for each row, as bytes. `rows` are fitted to the columns.
+
+    Raises:
+        DataError: a number that JSON has not, such as NaN.
+    """
+    return json_rows(rows, columns).cast(pa.binary())
+
+
 def json_rows(rows: pa.RecordBatch, columns: Sequence[Column]) -> pa.StringArray:
     """One object for each row, on one line. `rows` are fitted to `columns`.
 

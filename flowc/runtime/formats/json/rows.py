@@ -19,8 +19,18 @@ from flowc.runtime.formats.aside import Unread, place
 from flowc.runtime.formats.json.framing import Lines, json_lines
 from flowc.runtime.formats.json.lines import json_shape, rows_of, told, wrong_in
 from flowc.runtime.formats.json.options import json_options
-from flowc.runtime.formats.pieces import Piece, at_once
+from flowc.runtime.formats.pieces import Piece, Rows, at_once
 from flowc.runtime.stores.files import Files, intact
+
+
+def rows(read: FilesRead, files: Files) -> Rows:
+    """The rows of the JSON files of a read.
+
+    Raises:
+        EngineError: there is no file.
+        UsageError: an option that JSON has not.
+    """
+    return JsonRows(read, files)
 
 
 @dataclass

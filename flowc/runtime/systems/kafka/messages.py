@@ -16,9 +16,11 @@ from flowc.runtime.badrows import first_indices
 from flowc.runtime.contracts.changes import last_indices, removes, with_kinds
 from flowc.runtime.contracts.letternotes import LEFT_OUT, parted
 from flowc.runtime.fit import fit
+from flowc.runtime.formats import encoded
 from flowc.runtime.formats.json.encode import json_rows
 from flowc.runtime.systems.kafka.sizes import size_of, sizes_of
 from flowc.runtime.text.jsonvalues import plain_text
+from flowc.stream import TopicTarget
 from flowc.types import Kind
 
 Message = dict[str, Any]
@@ -41,30 +43,32 @@ class Messages:
     rows: pa.Int64Array
 
 
-def messages(rows: pa.RecordBatch, columns: Sequence[Column], key: Sequence[str]) -> Messages:
-    """A message for each row: the row as a JSON object, and its key.
+def messages(rows: pa.RecordBatch, plan: TopicTarget) -> Messages:
+    """A message for each row: the row in the format of the plan, and its key.
 
     A single key column is its text, or its bytes; several are a JSON object of them. NULL in a single one is no key.
     """
+    columns, key = plan.columns, plan.key
     fitted = fit(rows, columns)
-    values, every = json_rows(fitted, columns).cast(pa.binary()), first_indices(rows.num_rows)
+    values, every = encoded(plan.format, fitted, columns), first_indices(rows.num_rows)
     if not key:
         return Messages([{"value": value} for value in values.to_pylist()], sizes_of(values, None), every)
     return _keyed(values, _keys(fitted.select(list(key)), _own(columns, key)), every)
 
 
-def changed(rows: pa.RecordBatch, columns: Sequence[Column], key: Sequence[str]) -> Messages:
+def changed(rows: pa.RecordBatch, plan: TopicTarget) -> Messages:
     """A message for the last change of each key: what `messages` makes of the row, or a tombstone, without a value.
 
     Raises DataError for a change without a key: nothing tells which row it is about.
     """
+    columns, key = plan.columns, plan.key
     kinds, rows = with_kinds(rows).column(KIND), rows.select([column.name for column in columns])
     keys = _keys(fit(rows.select(list(key)), _own(columns, key)), _own(columns, key))
     if keys.null_count:
         raise DataError(f"a row has no value for `{key[0]}`, which is the key of the message", code="null-key")
     last = last_indices([keys], rows.num_rows)
     stays = pc.invert(removes(kinds.take(last)))
-    values = json_rows(fit(rows.take(last.filter(stays)), columns), columns).cast(pa.binary())
+    values = encoded(plan.format, fit(rows.take(last.filter(stays)), columns), columns)
     places = pc.if_else(stays, pc.subtract(pc.cumulative_sum(stays.cast(pa.int64())), 1), None)
     return _keyed(values.take(places), keys.take(last), last)
 

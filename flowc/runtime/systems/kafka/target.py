@@ -179,7 +179,7 @@ class KafkaWriter:
         """The messages of an epoch's rows, made once; of changes, those of the last one of each key."""
         if self._made is None or self._made[0] is not epoch.rows:
             make = messages if self.plan.changes is Changelog.INSERT_ONLY else changed
-            self._made = epoch.rows, make(epoch.rows, self.plan.columns, self.plan.key)
+            self._made = epoch.rows, make(epoch.rows, self.plan)
         return self._made[1]
 
     def write(self, epoch: Epoch) -> int:
