@@ -20,10 +20,11 @@ from flowc.compiler.front.faults import Fault, faults, judged, node_at
 from flowc.compiler.front.kinds import STREAM_SOURCE, STREAM_TARGET, can, kinds, schema_of
 from flowc.compiler.front.salvage import salvage
 from flowc.compiler.front.schemacheck import check
-from flowc.compiler.front.schemas import schema_at
+from flowc.compiler.front.schemas import load, schema_at
 from flowc.compiler.front.streamkinds import source_kind, target_kind
 from flowc.compiler.front.yamltree import Scalar, TreeMap, parse, plain
 from flowc.diagnostics import Reporter
+from flowc.formats import FORMATS, Format
 from flowc.runtime.systems import SOURCES
 from flowc.source import SourceFile
 
@@ -188,3 +189,28 @@ def test_of_a_file_with_very_many_wrong_values_the_first_are_told():
     assert len(reporter.found) == 801
     assert "more than 5,000 values are wrong" in reporter.found[-1].message
     assert {("vars",), ("pipelines",)} <= broken.keys()
+
+
+def test_lists_of_formats_in_the_files_hold_those_of_the_table() -> None:
+    """Editors read the files alone."""
+    lists = [
+        (name, pointer, part["enum"])
+        for name in FILES
+        for pointer, part in parts(json.loads((ROOT / name).read_text()), "")
+        if "x-formats" in part
+    ]
+    assert len(lists) == 4
+    for name, pointer, names in lists:
+        assert schema_at(f"{name}#{pointer}").says["enum"] == names, pointer
+
+
+def test_formats_of_the_table_are_in_the_lists_of_schemas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(FORMATS, "mail", Format("tests", messages=True))
+    load.cache_clear()
+    try:
+        loaded = load("project.json")["$defs"]
+        lists = [loaded[of]["properties"]["format"]["enum"] for of in ("stream_source", "source")]
+    finally:
+        monkeypatch.undo()
+        load.cache_clear()
+    assert ["mail" in names for names in lists] == [True, False]

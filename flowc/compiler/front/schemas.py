@@ -13,6 +13,7 @@ from jsonschema_rs import Draft202012Validator, RegexOptions, Registry
 
 from flowc import resources
 from flowc.durations import parse_size
+from flowc.formats import FORMATS
 
 if TYPE_CHECKING:
     from jsonschema_rs import KeywordValidator
@@ -49,8 +50,20 @@ _KEYWORDS = {
 @cache
 def load(name: str) -> Mapping[str, Any]:
     """One schema file, for instance `project.json` or `connectors/kafka.json`."""
-    loaded: Mapping[str, Any] = json.loads((resources.root("schemas") / name).read_text(encoding="utf-8"))
+    text = (resources.root("schemas") / name).read_text(encoding="utf-8")
+    loaded: Mapping[str, Any] = json.loads(text, object_hook=_with_formats)
     return loaded
+
+
+def _with_formats(part: dict[str, Any]) -> dict[str, Any]:
+    """A part of a schema, with the formats of the table in the list that `x-formats` stands in.
+
+    The files name them, too, for editors that read nothing else.
+    """
+    if "x-formats" in part:
+        known = [name for name, format in FORMATS.items() if format.can(part["x-formats"])]
+        part["enum"] += [name for name in known if name not in part["enum"]]
+    return part
 
 
 @cache
