@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flowc.catalog import Column
+from flowc.errors import UsageError
 from flowc.runtime.badrows import BadRow, Findings, first_indices, isolate
 
 Headers = Mapping[int, tuple[str, ...]]
@@ -55,6 +56,15 @@ class Decoding:
         return cls(decoder.schema, lambda messages: decoder.decode(messages.column("_value")))
 
 
+Connection = Callable[[str], Mapping[str, object]]
+"""The options of a connection by its name, with secrets in clear. Raises UsageError where there is none of the name."""
+
+
+def no_connection(name: str) -> Mapping[str, object]:
+    """Of no connection, there are options. Raises UsageError."""
+    raise UsageError(f"there is no connection `{name}`", code="unknown-connection")
+
+
 @dataclass(frozen=True, slots=True)
 class DecoderContext:
     """What a decoder is made of.
@@ -68,6 +78,8 @@ class DecoderContext:
     inferred: bool = False
     options: Mapping[str, object] = field(default_factory=dict)
     headers: Headers = field(default_factory=dict)
+    connection: Connection = no_connection
+    """The connections that options name, such as a registry of schemas."""
 
 
 @dataclass(frozen=True, slots=True)

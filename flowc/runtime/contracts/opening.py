@@ -12,7 +12,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from flowc.runtime.contracts.decoder import Decoding
+from flowc.runtime.contracts.decoder import Connection, Decoding, no_connection
 from flowc.runtime.contracts.queue import Queue
 from flowc.runtime.contracts.source import Source
 from flowc.stream import BatchLimits, SourcePlan
@@ -50,6 +50,8 @@ class Opening:
     batch: BatchLimits = field(default_factory=BatchLimits)
     skips: bool = False
     """Whether what cannot be read is a bad message, and else ends the run."""
+    connection: Connection = field(default=no_connection, repr=False)
+    """The connections that a decoder may ask for."""
 
 
 Fetch = Callable[[str, str, str, int], pa.RecordBatch | None]

@@ -43,7 +43,7 @@ def reading(letters: DeadLetters) -> tuple[Mapping[str, Decoding], Fetch]:
         opened = opened_source(source, letters.plan, letters.sessions, once=True)
         if opened.decoder is not None:
             opened.source.open()
-        decoders[source.name] = decoding(opened, source)
+        decoders[source.name] = decoding(opened, source, letters.sessions)
         if opened.fetch is not None:
             fetches[source.name] = opened.fetch
 

@@ -11,7 +11,7 @@ from flowc.compiler.ir import Source as Node
 from flowc.compiler.streamplan.state import Owner, state_plan
 from flowc.formats import JSON
 from flowc.runtime import formats
-from flowc.runtime.contracts.decoder import DecoderContext, Decoding
+from flowc.runtime.contracts.decoder import Connection, DecoderContext, Decoding, no_connection
 from flowc.runtime.contracts.opening import Facts, Opened, Opening
 from flowc.runtime.contracts.queue import Queue
 from flowc.runtime.contracts.source import Source
@@ -69,7 +69,7 @@ def opened_sources(
     for source in plan.sources:
         opened = opened_source(source, plan, sessions, once=once, facts=facts)
         readers[source.name] = reader_of(opened.source, plan.batch, once=once)
-        decoders[source.name] = decoding(opened, source)
+        decoders[source.name] = decoding(opened, source, sessions)
     return readers, decoders
 
 
@@ -82,6 +82,7 @@ def opened_source(
         source, sessions.options(source.connection).values, sessions.resolver.root,
         facts or StoredFacts(plan.name, facts_plan(plan), sessions), columns_of(source, letters=plan.sets_aside),
         plan.start, once, group_name(source, plan, sessions, shared=shared), plan.batch, plan.on_error != "fail",
+        connection=connections_of(sessions),
     )  # fmt: skip
     return source_opener(source.kind)(opening)
 
@@ -91,9 +92,18 @@ def reader_of(source: Source | Queue, batch: BatchLimits, *, once: bool) -> Sour
     return QueueReader(source, batch, once) if isinstance(source, Queue) else SourceReader(source, batch, once)
 
 
-def decoding(opened: Opened, source: SourcePlan) -> Decoding:
+def decoding(opened: Opened, source: SourcePlan, sessions: Sessions) -> Decoding:
     """How the messages of a source are decoded: as the source itself does, else by the format of its plan."""
-    return opened.decoder or decoding_of(source)
+    return opened.decoder or decoding_of(source, connections_of(sessions))
+
+
+def connections_of(sessions: Sessions) -> Connection:
+    """The options of the connections of a project by their names."""
+
+    def options(name: str) -> Mapping[str, object]:
+        return sessions.options(name).values if name in sessions.connections else no_connection(name)
+
+    return options
 
 
 def facts_plan(plan: StreamPlan) -> StatePlan:
@@ -111,10 +121,11 @@ def sampled(node: Node, sessions: Sessions) -> SourceReader | QueueReader:
     return reader_of(source_opener(node.kind)(opening).source, BatchLimits(max_rows=SAMPLE), once=True)
 
 
-def decoding_of(source: SourcePlan) -> Decoding:
-    """How messages are decoded that need nothing but their bytes.
+def decoding_of(source: SourcePlan, connection: Connection = no_connection) -> Decoding:
+    """How messages are decoded that need nothing but their bytes, and the connections that the read options name.
 
     Raises UsageError for columns that its format cannot have.
     """
-    context = DecoderContext(source.name, source.columns or (), source.inferred, source.read)
+    columns = source.columns or ()
+    context = DecoderContext(source.name, columns, source.inferred, source.read, connection=connection)
     return formats.decoding_of(source.format, context)

@@ -21,7 +21,8 @@ def maker(plan: FilesTarget, columns: Sequence[Column]) -> Callable[[Path], Open
 
 def extension(plan: FilesTarget) -> str:
     """How the names of the files end."""
-    return f".{plan.format}" + ("" if columnar(plan.format) else _EXTENSIONS.get(_compression(plan), ""))
+    end = FORMATS[plan.format].extensions[0]
+    return end + ("" if columnar(plan.format) else _EXTENSIONS.get(_compression(plan), ""))
 
 
 def _compression(plan: FilesTarget) -> str:

@@ -393,7 +393,9 @@ def open_source(opening: Opening) -> Opened:
 
     decoder = None
     if FORMATS[plan.format].headed:
-        context = DecoderContext(plan.name, plan.columns or (), plan.inferred, merged(read, files), source.headers)
+        context = DecoderContext(
+            plan.name, plan.columns or (), plan.inferred, merged(read, files), source.headers, opening.connection
+        )
         decoder = decoding_of(plan.format, context)
     return Opened(NumberedSource(source), decoder, fetch)
 
