@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from flowc.catalog import Column
@@ -13,6 +15,8 @@ from flowc.runtime.contracts.store import File
 from flowc.runtime.formats.aside import Unread
 from flowc.types import DataType
 
+Numbers = npt.NDArray[np.int64]
+"""Numbers of lines or of elements, from one."""
 CELLS = 8_000_000
 """So many values are held at once, with the NULLs of rows that lack a column."""
 _ROWS = 65_536
@@ -40,9 +44,9 @@ class Piece:
     """
 
     batch: pa.RecordBatch
-    lines: Any
+    lines: Numbers
     bad: tuple[Unread, ...]
-    elements: Any = None
+    elements: Numbers | None = None
 
 
 class Rows(Protocol):

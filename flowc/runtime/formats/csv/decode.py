@@ -6,7 +6,7 @@ A row with too few or too many fields, or with a value that does not fit its col
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
@@ -27,6 +27,22 @@ from flowc.types import TEXT, Kind
 
 Fields = tuple[pa.Int64Array, list[pa.Array]]
 """The indices of the rows that could be split into fields, and the bytes of each field by column."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Lines:
+    """Rows of one file: their indices among the messages, their bytes, the columns of the file, and the wanted ones."""
+
+    rows: pa.Int64Array
+    values: pa.BinaryArray
+    names: tuple[str, ...]
+    wanted: tuple[str, ...]
+
+    def slice(self, start: int, count: int | None = None) -> _Lines:
+        """Some of them."""
+        return replace(self, rows=self.rows.slice(start, count), values=self.values.slice(start, count))
+
+
 _ASCII = bytes(range(128)) + b"?" * 128
 """Other letters for those that neither end a row nor a field."""
 
@@ -83,19 +99,18 @@ class CsvDecoder:
             rows, values = _closed(rows, values, self._quoting.whole(values), found)
         there = frozenset(names)
         wanted = tuple(column.name for column in self.columns if column.name in there)
-        rows, fields = self._split(rows, values, names, wanted, found)
+        rows, fields = self._split(_Lines(rows, values, names, wanted), found)
         texts = dict(zip(wanted, fields, strict=True))
         return rows, [self._column(texts.get(c.name), c, rows, found) for c in self.columns]
 
-    def _split(
-        self, rows: pa.Array, values: pa.Array, names: tuple[str, ...], wanted: tuple[str, ...], found: Findings
-    ) -> Fields:
+    def _split(self, lines: _Lines, found: Findings) -> Fields:
         odd: list[Any] = []
-        table = self._parsed(values, names, wanted, odd) if len(values) else None
+        rows, values, wanted = lines.rows, lines.values, lines.wanted
+        table = self._parsed(lines, odd) if len(values) else None
         if table is None:
             return rows, [pa.array([], pa.binary()) for _ in wanted]
         if table.num_rows + len(odd) != len(values):
-            return self._by_halves(rows, values, names, wanted, found)
+            return self._by_halves(lines, found)
         columns = [table.column(name).combine_chunks() for name in wanted]
         if not odd:
             return rows, columns
@@ -107,39 +122,36 @@ class CsvDecoder:
                 short.append(row)
             else:
                 _miscounted(rows[row.number - 1].as_py(), row.actual_columns, row.expected_columns, found)
-        return self._filled((kept, columns), rows, values, short, names, wanted, found) if short else (kept, columns)
+        return self._filled((kept, columns), lines, short, found) if short else (kept, columns)
 
-    def _filled(
-        self, made: Fields, rows: pa.Array, values: pa.Array, short: list[Any], names: tuple[str, ...],
-        wanted: tuple[str, ...], found: Findings,
-    ) -> Fields:  # fmt: skip
+    def _filled(self, made: Fields, lines: _Lines, short: list[Any], found: Findings) -> Fields:
         """The rows together with those that lack their last fields, which are NULL."""
         comma, at = self.options.delimiter.encode(), pa.array([row.number - 1 for row in short], pa.int64())
         texts = [
             given.removesuffix(b"\r") + comma * (row.expected_columns - row.actual_columns)
-            for row, given in zip(short, values.take(at).to_pylist(), strict=True)
+            for row, given in zip(short, lines.values.take(at).to_pylist(), strict=True)
         ]
-        more, fields = self._split(rows.take(at), pa.array(texts, pa.binary()), names, wanted, found)
+        ended = replace(lines, rows=lines.rows.take(at), values=pa.array(texts, pa.binary()))
+        more, fields = self._split(ended, found)
         together = pa.concat_arrays([made[0], more])
         order = pc.sort_indices(together)
         return together.take(order), [pa.concat_arrays(pair).take(order) for pair in zip(made[1], fields, strict=True)]
 
-    def _by_halves(
-        self, rows: pa.Array, values: pa.Array, names: tuple[str, ...], wanted: tuple[str, ...], found: Findings
-    ) -> Fields:
+    def _by_halves(self, lines: _Lines, found: Findings) -> Fields:
         """The search for a row that is more than one, or none, to the parser."""
-        if len(values) == 1:
-            found.add(rows[0].as_py(), UNDECODABLE, "it is not one row: it holds a carriage return of its own")
-            return rows.slice(0, 0), [pa.array([], pa.binary()) for _ in wanted]
-        half = len(values) // 2
-        one = self._split(rows.slice(0, half), values.slice(0, half), names, wanted, found)
-        other = self._split(rows.slice(half), values.slice(half), names, wanted, found)
+        if len(lines.values) == 1:
+            found.add(lines.rows[0].as_py(), UNDECODABLE, "it is not one row: it holds a carriage return of its own")
+            return lines.rows.slice(0, 0), [pa.array([], pa.binary()) for _ in lines.wanted]
+        half = len(lines.values) // 2
+        one = self._split(lines.slice(0, half), found)
+        other = self._split(lines.slice(half), found)
         return pa.concat_arrays([one[0], other[0]]), [
             pa.concat_arrays(pair) for pair in zip(one[1], other[1], strict=True)
         ]
 
-    def _parsed(self, values: pa.Array, names: tuple[str, ...], wanted: tuple[str, ...], odd: list[Any]) -> pa.Table:
+    def _parsed(self, lines: _Lines, odd: list[Any]) -> pa.Table:
         """The fields of the rows that have as many as there are names; `odd` is told of the others."""
+        values, names, wanted = lines.values, lines.names, lines.wanted
         if not _is_utf8(values):  # Arrow can tell of no row that is not: its call fails before it comes to us
             shown = self._read(_joined(values).to_pybytes().translate(_ASCII), names, wanted, odd)
             if shown.num_rows + len(odd) != len(values):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pyarrow as pa
 
 from flowc.catalog import Column
@@ -62,7 +63,7 @@ class CsvRows:
         for block, done in self._decoded(path, decoder, names):
             if block.long is not None:
                 bad = Unread(block.end, b"", BadRow(0, UNDECODABLE, block.long.why))
-                yield Piece(pa.RecordBatch.from_pylist([], schema=self.schema), [], (bad,))
+                yield Piece(pa.RecordBatch.from_pylist([], schema=self.schema), np.array([], np.int64), (bad,))
                 continue
             unread = tuple(
                 Unread(block.lines[bad.index].as_py() + 1, block.values[bad.index].as_py(), bad) for bad in done.bad

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -14,6 +15,8 @@ from flowc.runtime.contracts.store import File
 from flowc.runtime.stores.files import LARGEST, arrow_input, unreadable
 from flowc.stream import MAX_BYTES
 
+Sizes = npt.NDArray[np.int64]
+"""Bytes of each value."""
 _REPEATED = 2 * MAX_BYTES
 """Bytes that the texts of rows may have together."""
 _LOOKED = 8192
@@ -56,7 +59,7 @@ def _longest(array: pa.Array) -> int:
     return int(pc.max(pc.binary_length(array.dictionary)).as_py() or 0) if pa.types.is_dictionary(array.type) else 0
 
 
-def _sizes(path: File, metadata: Any, group: int, rows: int) -> Iterator[Any]:
+def _sizes(path: File, metadata: Any, group: int, rows: int) -> Iterator[Sizes]:
     """The bytes of the texts in each row of a group, so many rows at a time."""
     for batch in _batches(path, metadata, group, rows):
         yield sum((_bytes(array) for array in batch.columns), np.zeros(batch.num_rows, np.int64))
@@ -72,30 +75,38 @@ def _batches(path: File, metadata: Any, group: int, rows: int) -> Iterator[pa.Re
         yield from file.iter_batches(rows, row_groups=[group], columns=names)
 
 
-def _bytes(array: pa.Array) -> Any:
+def _bytes(array: pa.Array) -> Sizes:
     """The bytes of the texts in each value of an array."""
     kind, none = array.type, np.zeros(len(array), np.int64)
     if pa.types.is_dictionary(kind):
         texts = array.dictionary
         lengths = pc.binary_length(texts) if _is_text(kind.value_type) else pa.array(np.zeros(len(texts), np.int64))
-        return pc.fill_null(pc.take(lengths, array.indices), 0).to_numpy(zero_copy_only=False).astype(np.int64)
+        return _numbers(pc.take(lengths, array.indices))
     if pa.types.is_struct(kind):
         return sum((_bytes(part) for part in array.flatten()), none)
     if pa.types.is_map(kind):
         return _within(array, _bytes(array.keys) + _bytes(array.items))
     if pa.types.is_fixed_size_list(kind):
         parts = _bytes(array.values.slice(array.offset * kind.list_size, len(array) * kind.list_size))
-        return parts.reshape(len(array), kind.list_size).sum(axis=1)
+        sums: Sizes = parts.reshape(len(array), kind.list_size).sum(axis=1)
+        return sums
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
         return _within(array, _bytes(array.values))
-    return pc.fill_null(pc.binary_length(array), 0).to_numpy().astype(np.int64) if _is_text(kind) else none
+    return _numbers(pc.binary_length(array)) if _is_text(kind) else none
 
 
-def _within(array: pa.Array, bytes_: Any) -> Any:
+def _numbers(lengths: pa.Array) -> Sizes:
+    """Lengths, of NULL nought."""
+    numbers: Sizes = pc.fill_null(lengths, 0).to_numpy(zero_copy_only=False).astype(np.int64)
+    return numbers
+
+
+def _within(array: pa.Array, bytes_: Sizes) -> Sizes:
     """The sums of what lists hold."""
     ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(bytes_)])
     offsets = array.offsets.to_numpy()
-    return ends[offsets[1:]] - ends[offsets[:-1]]
+    sums: Sizes = ends[offsets[1:]] - ends[offsets[:-1]]
+    return sums
 
 
 def _is_text(kind: pa.DataType) -> bool:
