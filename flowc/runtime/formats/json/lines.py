@@ -37,8 +37,7 @@ from flowc.runtime.formats.json.numbers import (
     exact_types,
     spelling,
 )
-from flowc.runtime.formats.json.odd import Pairs, demand_no_constant, demand_no_constants, odd_in
-from flowc.runtime.formats.json.once import demand_once
+from flowc.runtime.formats.json.odd import Pairs, demand_no_constant, demand_no_constants, demand_once, odd_in
 from flowc.runtime.formats.json.options import JsonOptions
 from flowc.runtime.formats.shapes import decoded_field
 from flowc.runtime.formats.values import demand_finite

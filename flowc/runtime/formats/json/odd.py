@@ -5,8 +5,14 @@ And what JSON has not and Arrow reads: `NaN` and infinities.
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 NOT_FINITE = (b"NaN", b"Inf")
@@ -46,3 +52,29 @@ def odd_in(held: object) -> str | None:
         return f"the field `{held.twice}` stands in it twice"
     parts = [*held, *held.values()] if isinstance(held, dict) else held if isinstance(held, list) else []
     return next(filter(None, map(odd_in, parts)), None)
+
+
+def demand_once(messages: pa.BinaryArray, name: str) -> None:
+    """Raises ValueError when an object has a field of that name twice; msgspec would take the last."""
+    spelled = json.dumps(name, ensure_ascii=False).encode()
+    perhaps = pc.greater(pc.count_substring(messages, spelled), 1)
+    escaped = pc.match_substring(messages, b"\\u00" if name.isascii() else b"\\u")
+    for message in messages.filter(pc.or_(perhaps, escaped)).to_pylist():
+        demand_unique(message, (name,))
+
+
+def demand_unique(message: bytes, names: Sequence[str]) -> None:
+    """Raises ValueError when the object has a field of one of these names twice."""
+    outermost: list[tuple[str, Any]] = []
+
+    def keep(pairs: list[tuple[str, Any]]) -> None:
+        outermost[:] = pairs
+
+    try:
+        json.loads(message, object_pairs_hook=keep)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    found = [name for name, _ in outermost]
+    for name in names:
+        if found.count(name) > 1:
+            raise ValueError(f"the field `{name}` stands in it twice")

@@ -16,8 +16,7 @@ import pyarrow.json as arrow_json
 
 from flowc.runtime.arrow import relist
 from flowc.runtime.formats.json.numbers import doubtful_decimals
-from flowc.runtime.formats.json.odd import NOT_FINITE, demand_no_constant
-from flowc.runtime.formats.json.once import demand_once
+from flowc.runtime.formats.json.odd import NOT_FINITE, demand_no_constant, demand_once
 from flowc.runtime.formats.shapes import Fields, holds_decimal, is_cut, is_decimal, raw_type
 from flowc.runtime.text.jsonfields import Cutter
 from flowc.runtime.text.jsonstrings import TOO_BIG
