@@ -18,7 +18,7 @@ import pytest
 from flowc.catalog import Column
 from flowc.errors import DataError
 from flowc.loadplan import FilesRead
-from flowc.runtime.engine.rowwise import rows_of
+from flowc.runtime.formats import rows_of
 from flowc.runtime.formats.json.discover import discover
 from flowc.runtime.formats.json.kinds import schema_of
 from flowc.runtime.formats.json.rows import JsonRows

@@ -15,7 +15,7 @@ from typing import Any
 import deltalake
 import pytest
 
-from flowc.compiler.lowering import streams
+from flowc.compiler.lowering import streampasses
 from flowc.compiler.lowering.groupnodes import WindowSettings
 from flowc.runtime.contracts.decoder import Decoding
 from flowc.runtime.contracts.epoch import END, Epoch
@@ -275,7 +275,7 @@ def test_rows_that_no_longer_pass_a_filter_behind_are_removed(
     settings = WindowSettings(
         late="reopen", allowed_lateness=allowed * 1_000_000, emit=None if every is None else every * 1_000_000
     )
-    monkeypatch.setattr(streams, "window_settings", lambda _: settings)
+    monkeypatch.setattr(streampasses, "window_settings", lambda _: settings)
     query = (
         "sql: SELECT window_start, id, count(*) AS number, sum(n) AS total, max(n) AS most "
         "FROM tumble(source, INTERVAL '10 seconds') GROUP BY window_start, window_end, id HAVING sum(n) % 3 <> 0"

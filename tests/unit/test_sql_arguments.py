@@ -7,7 +7,7 @@ import random
 import pytest
 from sqlglot import exp
 
-from flowc.compiler.sql.rewrite import rewrite as reword
+from flowc.compiler.sql.rewrite import rewrite
 from flowc.compiler.sql.text.sqltext import parse_query
 from flowc.compiler.sql.translate import translate
 from flowc.compiler.sql.types.infer import infer
@@ -69,7 +69,7 @@ def test_a_bug_in_a_rule_is_no_refusal(monkeypatch: pytest.MonkeyPatch):
     def rule(node: exp.Expression, pair: object) -> None:
         raise KeyError("planted")
 
-    monkeypatch.setattr(reword, "_tables", lambda engine: ({exp.Sum: (rule,)},))
+    monkeypatch.setattr(rewrite, "_rules_of", lambda engine: ({exp.Sum: (rule,)},))
     with pytest.raises(KeyError, match="planted"):
         translated("SELECT sum(id) FROM orders", "duckdb", "postgres")
 
