@@ -569,24 +569,3 @@ class ConnectorTarget(TargetPlan):
     def without_positions(self) -> TargetPlan:
         """With the number of its last epoch alone."""
         return replace(self, stores_positions=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Room:
-    """The modules of a kind of system that streams write. They are imported when a target of the kind is met."""
-
-    writer: str
-    """Has `open_target`, of the type `flowc.runtime.contracts.target.OpenTarget`."""
-    plan: str = ""
-    """Has `plan_target`, of the type `flowc.compiler.streamplan.targets.PlanTarget`, and `plan_letters` where it takes
-    dead letters; '' for tables, which are all planned alike."""
-
-
-TARGETS: Mapping[str, Room] = {
-    "files": Room("flowc.runtime.systems.files.target", "flowc.compiler.systems.files.target"),
-    "kafka": Room("flowc.runtime.systems.kafka.target", "flowc.compiler.systems.kafka.target"),
-    "delta": Room("flowc.runtime.systems.delta.target"),
-}
-"""What streams write beside tables of databases, by the kind of connection."""
-DATABASE = Room("flowc.runtime.systems.shared.target")
-"""What streams write of all other kinds."""

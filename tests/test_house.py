@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 
 from flowc import formats
+from flowc.systems import SYSTEMS as SYSTEM_TABLE
+from flowc.systems import Layer
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = sorted((ROOT / "flowc").rglob("*.py"))
@@ -138,13 +140,13 @@ REGISTRIES = {
     "flowc/compiler/dialects.py": "dialects of authors that no room speaks",
     "flowc/compiler/sql/binding/__init__.py": "the engines whose catalogs are kept",
     "flowc/service/checking/__init__.py": "the engines at hand that are asked about SQL",
-    "flowc/targets.py": "the rooms of the targets of streams",
+    "flowc/systems.py": "the rooms of each system",
 }
 """Tables by the kind of system. All else asks a record: of a schema (`compiler/front/kinds`, `streamkinds`), of a
-dialect (`compiler/dialects`), of a connector (`runtime/systems`) or of a target (`flowc/targets`).
+dialect (`compiler/dialects`), of a system (`flowc/systems`) or of a target (`flowc/targets`).
 """
 NAMED = {
-    "flowc/compiler/ir.py", "flowc/targets.py",
+    "flowc/compiler/ir.py", "flowc/systems.py", "flowc/targets.py",
 }  # fmt: skip
 """Modules outside of rooms that hold the name of a system of streams at all, but for `files`, which is a noun too."""
 
@@ -191,6 +193,18 @@ def test_systems_are_told_apart_by_what_they_can_do():
     }
     assert [line for path, lines in seen.items() if path not in REGISTRIES for line in lines] == []
     assert [path for path in REGISTRIES if not seen[path]] == []
+
+
+ASKED = {"compiler": {"dialect", "rewrite", "changes", "target"}, "runtime": {"session", "limits", "source", "target"}}
+"""The files of rooms that are found by the kind of a system."""
+
+
+@pytest.mark.parametrize("layer", ASKED)
+def test_the_table_of_systems_has_the_files_of_their_rooms(layer: Layer):
+    rooms = {kind: set(system.files(layer)) for kind, system in SYSTEM_TABLE.items() if system.files(layer)}
+    folders = [path for path in (ROOT / f"flowc/{layer}/systems").iterdir() if (path / "__init__.py").is_file()]
+    found = {path.name: {file.stem for file in path.glob("*.py")} & ASKED[layer] for path in folders}
+    assert rooms == {kind: files for kind, files in found.items() if kind != "shared"}
 
 
 def test_few_modules_hold_the_name_of_a_system_of_streams():

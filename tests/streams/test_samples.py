@@ -15,8 +15,8 @@ from tests.commands import Inside
 from tests.stores import KINDS, Store
 from tests.streams.broker import acknowledged, send, twice
 from tests.streams.epochs import Cut
-from tests.streams.samples import samplelog
 from tests.streams.samples.registered import samples
+from tests.streams.samples.samplelog.runtime import source as samplelog
 from tests.streams.shards import sequence
 
 __all__ = ["samples"]

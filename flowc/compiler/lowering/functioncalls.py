@@ -21,7 +21,7 @@ from flowc.compiler.sql.rewrite.core import mark
 from flowc.compiler.sql.text.allowance import Allowance
 from flowc.compiler.sql.text.sqltext import SqlTree
 from flowc.compiler.sql.translate import translate, translate_expression
-from flowc.compiler.systems.datafusion.rewrite.json import is_json
+from flowc.compiler.systems.datafusion.rules.json import is_json
 from flowc.diagnostics import Reporter
 from flowc.loadplan import FunctionPlan
 from flowc.source import Span

@@ -9,7 +9,7 @@ from sqlglot import exp
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.ir import Ir, Running, Sql, Stream
 from flowc.compiler.sql.text.sqltext import parse_query
-from flowc.compiler.systems.datafusion.rewrite.json import gathers
+from flowc.compiler.systems.datafusion.rules.json import gathers
 from flowc.diagnostics import Reporter
 
 _WHOLE = ("group", "distinct", "limit", "having")

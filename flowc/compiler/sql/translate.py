@@ -19,8 +19,8 @@ from flowc.compiler.sql.rewrite.rewrite import rewritten
 from flowc.compiler.sql.text.allowance import Allowance, TooLarge, Unwritten
 from flowc.compiler.sql.text.sqltext import SqlTree, names_in
 from flowc.compiler.sql.types.arguments import report_arguments
-from flowc.compiler.systems.datafusion.rewrite.joins import with_conditions
-from flowc.compiler.systems.datafusion.rewrite.json import is_json, numbered, with_json
+from flowc.compiler.systems.datafusion.rules.joins import with_conditions
+from flowc.compiler.systems.datafusion.rules.json import is_json, numbered, with_json
 from flowc.compiler.systems.datafusion.sqlglot import DataFusion
 from flowc.diagnostics import Reporter
 

@@ -27,7 +27,7 @@ from flowc.errors import UsageError
 from flowc.loadplan import LoadPlan
 from flowc.nodes import ABSENT, KIND, Changelog
 from flowc.stream import DEAD_LETTER, TableTarget, TargetPlan
-from flowc.targets import TARGETS
+from flowc.systems import module_of
 from flowc.types import UNKNOWN
 
 LiveTableOf = Callable[[Target], Table | None]
@@ -143,10 +143,10 @@ def _other(output: Output, columns: tuple[Column, ...], stream: Stream, changes:
 
 def _room(output: Output, stream: Stream) -> ModuleType:
     """The module that plans outputs of a kind. Raises UsageError where there is none."""
-    room = TARGETS.get(output.kind)
-    if room is None or not output.address:
+    module = module_of(output.kind, "compiler", "target")
+    if module is None or not output.address:
         raise _not_yet(output, stream)
-    return import_module(room.plan)
+    return import_module(module)
 
 
 def _not_yet(output: Output, stream: Stream) -> UsageError:

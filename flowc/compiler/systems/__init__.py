@@ -1,9 +1,4 @@
-"""The systems of which the compiler knows more than a schema says, each in a room of the same file names.
-
-- `dialect` has `DIALECT`, the record of what the engine's SQL has.
-- `rewrite` has `ENGINE`, the rules by which other dialects are translated into its own.
-- `changes` has `ENGINE` and `FACTS`: how its tables are changed, and what each statement does to others.
-"""
+"""What systems say of themselves in the files of their rooms, of which `flowc.systems` has the table."""
 
 from __future__ import annotations
 
@@ -11,15 +6,7 @@ from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import TypeVar, cast
 
-_ROOMS: Mapping[str, tuple[str, ...]] = {
-    "postgres": ("dialect", "rewrite", "changes"),
-    "duckdb": ("dialect", "rewrite", "changes"),
-    "sqlite": ("dialect", "rewrite", "changes"),
-    "mysql": ("dialect", "rewrite", "changes"),
-    "delta": ("dialect", "changes"),  # SQL for it runs in a DuckDB
-    "datafusion": ("dialect", "rewrite.rules"),  # it stores nothing
-}
-"""The files of each room, by the kind of connection or the name of the engine."""
+from flowc.systems import module_of, systems_with
 
 Value = TypeVar("Value")
 
@@ -28,25 +15,22 @@ class Rooms(Mapping[str, Value]):
     """What each system says of itself in one file of its room. A file is imported when its value is asked for."""
 
     def __init__(self, file: str, name: str) -> None:
-        self._name = name
-        self._modules = {
-            kind: f"{__name__}.{kind}.{module}"
-            for kind, modules in _ROOMS.items()
-            for module in modules
-            if module.partition(".")[0] == file
-        }
+        self._file, self._name = file, name
         self._loaded: dict[str, Value] = {}
 
     def __getitem__(self, kind: str) -> Value:
         if kind not in self._loaded:
-            self._loaded[kind] = cast(Value, getattr(import_module(self._modules[kind]), self._name))
+            module = module_of(kind, "compiler", self._file)
+            if module is None:
+                raise KeyError(kind)
+            self._loaded[kind] = cast(Value, getattr(import_module(module), self._name))
         return self._loaded[kind]
 
     def __contains__(self, kind: object) -> bool:
-        return kind in self._modules
+        return isinstance(kind, str) and module_of(kind, "compiler", self._file) is not None
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._modules)
+        return systems_with("compiler", self._file)
 
     def __len__(self) -> int:
-        return len(self._modules)
+        return sum(1 for _ in self)

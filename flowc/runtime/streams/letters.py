@@ -11,9 +11,9 @@ from flowc.runtime.arrow import arrow_schema
 from flowc.runtime.badrows import BadRow, brief
 from flowc.runtime.contracts.letternotes import BY, JUDGED, LEFT_OUT, TIME, noted
 from flowc.runtime.instants import FIRST, LAST, outside
-from flowc.runtime.systems import CONNECTORS
 from flowc.runtime.text.json import TooFar, json_text
 from flowc.stream import DEAD_LETTER, SourcePlan, StreamPlan
+from flowc.systems import SYSTEMS
 
 SCHEMA = arrow_schema(DEAD_LETTER)
 
@@ -56,7 +56,7 @@ def _instants(plan: StreamPlan) -> tuple[int, int]:
     """The first and the last instant that what keeps the dead letters of a stream holds."""
     place = plan.letter_place
     kind = place.kind if place is not None and place.table is not None else None
-    return (CONNECTORS[kind].instants if kind is not None else None) or (FIRST, LAST)
+    return (SYSTEMS[kind].instants if kind is not None else None) or (FIRST, LAST)
 
 
 def timed(times: pa.Array, told: pa.Array, headers: pa.Array, low: int, high: int) -> tuple[pa.Array, pa.Array]:

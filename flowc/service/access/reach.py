@@ -6,19 +6,21 @@ from pathlib import Path
 
 from flowc.compiler.front.spec import ConnectionSpec
 from flowc.errors import EngineError, UsageError
-from flowc.runtime.systems import CONNECTORS, SOURCES, open_database, source_reach
+from flowc.runtime.systems import open_database, runs, source_reach
 from flowc.service.access.options import open_options
 from flowc.service.access.secrets import Resolver
+from flowc.systems import module_of, systems_with
 
 
 def reach(connection: ConnectionSpec, resolver: Resolver) -> str:
     """What was found there, in words. Raises FlowcError when it cannot be reached."""
     options = open_options(connection, resolver)
-    if options.kind in SOURCES:
+    if module_of(options.kind, "runtime", "source"):
         return source_reach(options.kind)(options.values)
-    if options.kind not in CONNECTORS:
+    if not runs(options.kind):
         message = f"connections of kind `{options.kind}` cannot be opened in this version"
-        *others, last = *sorted(CONNECTORS), *sorted(SOURCES, reverse=True)
+        sources = sorted(systems_with("runtime", "source"), reverse=True)
+        *others, last = *sorted(systems_with("runtime", "session")), *sources
         raise UsageError(message, code="not-runnable-yet", help=f"it opens {', '.join(others)} and {last}")
     path = options.values.get("path")
     if path is not None and path != ":memory:" and not Path(str(path)).exists():

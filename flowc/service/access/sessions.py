@@ -24,10 +24,11 @@ from flowc.errors import FlowcError, TransientError, UsageError
 from flowc.loadplan import FunctionPlan
 from flowc.runtime.contracts.database import Database, TableStore
 from flowc.runtime.stores.private import make_private
-from flowc.runtime.systems import CONNECTORS, open_database
+from flowc.runtime.systems import open_database, runs
 from flowc.service.access.locks import limit_waits
 from flowc.service.access.options import OpenOptions, open_options
 from flowc.service.access.secrets import Resolver
+from flowc.systems import systems_with
 
 if TYPE_CHECKING:
     from flowc.runtime.engine.functions import Function
@@ -206,13 +207,13 @@ def _opened(options: OpenOptions) -> Database:
 
 def runnable(kind: str) -> bool:
     """Whether this version can open a connection of that kind."""
-    return is_folder(kind) or kind in CONNECTORS
+    return is_folder(kind) or runs(kind)
 
 
 def not_runnable(pipeline: str, what: str) -> UsageError:
     """The refusal to run what a later version brings."""
     message = f"`{pipeline}` cannot run yet: {what}"
-    known = ", ".join(f"`{kind}`" for kind in sorted(CONNECTORS))
+    known = ", ".join(f"`{kind}`" for kind in sorted(systems_with("runtime", "session")))
     return UsageError(
         message, code="not-runnable-yet", help=f"this version loads from `files` and {known} into {known}"
     )

@@ -18,7 +18,6 @@ from flowc.compiler.quote import ident
 from flowc.formats import FORMATS, JSON, columnar
 from flowc.runtime.contracts.decoder import Decoding
 from flowc.runtime.formats.csv.options import CsvOptions
-from flowc.runtime.systems import SOURCES
 from flowc.service.access.sessions import Sessions
 from flowc.service.streams.discovery import over_found
 from flowc.service.streams.run import planned
@@ -32,6 +31,7 @@ from flowc.service.testing.rows import Misplaced
 from flowc.service.testing.seed import UNTESTABLE, Seed
 from flowc.service.testing.timeline import Timeline
 from flowc.stream import SourcePlan
+from flowc.systems import systems_with
 
 
 def run_stream_test(test: TestSpec, name: str, project: Project, sessions: Sessions, now: datetime) -> Written:
@@ -80,7 +80,8 @@ def _source(source: Source) -> Source:
     """The source as it is; one that this version cannot read yet, as a topic of JSON."""
     if source.format in source_kind(source.kind).formats:
         return source
-    return replace(source, kind=next(kind for kind in SOURCES if noun(kind) == "messages"), format=JSON)
+    kinds = systems_with("runtime", "source")
+    return replace(source, kind=next(kind for kind in kinds if noun(kind) == "messages"), format=JSON)
 
 
 def _decoding(source: SourcePlan, csv: Mapping[str, CsvOptions]) -> Decoding:

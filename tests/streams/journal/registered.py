@@ -1,4 +1,4 @@
-"""Registers the journal: its schema, its line in `schemas/project.json`, and its line in `flowc.targets.TARGETS`."""
+"""Registers the journal: its schema, its line in `schemas/project.json`, and its line in `flowc.systems.SYSTEMS`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from flowc import resources, targets
+from flowc import resources, systems
 
 _SCHEMA = Path(__file__).with_name("journal.json")
-ROOM = targets.Room("tests.streams.journal.writer", "tests.streams.journal.plan")
+JOURNAL = systems.System(("target",), ("target",), package="tests.streams.journal")
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def journal(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monkey
     before = resources.root
     with monkeypatch.context() as patch:
         patch.setattr(resources, "root", lambda name: root / name if name == "schemas" else before(name))
-        patch.setitem(targets.TARGETS, _SCHEMA.stem, ROOM)  # type: ignore[arg-type]
+        patch.setitem(systems.SYSTEMS, _SCHEMA.stem, JOURNAL)  # type: ignore[arg-type]
         _forget()
         yield
     _forget()

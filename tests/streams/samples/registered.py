@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from flowc import resources
-from flowc.runtime import systems
+from flowc import resources, systems
 
 _HERE = Path(__file__).parent
 KINDS = ("samplequeue", "samplelog")
@@ -26,7 +25,8 @@ def samples(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monkey
     for kind in KINDS:
         shutil.copy(_HERE / f"{kind}.json", root / "schemas/connectors")
         project["$defs"]["connection"]["oneOf"].append({"$ref": f"connectors/{kind}.json"})
-        monkeypatch.setitem(systems.SOURCES, kind, f"tests.streams.samples.{kind}")  # type: ignore[arg-type]
+        system = systems.System(runtime=("source",), package=f"tests.streams.samples.{kind}")
+        monkeypatch.setitem(systems.SYSTEMS, kind, system)  # type: ignore[arg-type]
     (root / "schemas/project.json").write_text(json.dumps(project), "utf-8")
     before = resources.root
     monkeypatch.setattr(resources, "root", lambda name: root / name if name == "schemas" else before(name))

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from sqlglot import exp
 
 from flowc.compiler.sql.text.sqltext import copied
-from flowc.compiler.systems.datafusion.rewrite.json import gathers
+from flowc.compiler.systems.datafusion.rules.json import gathers
 from flowc.nodes import ROW
 
 _ALLOWED = frozenset(("expressions", "from_", "joins", "where", "with_", "kind", "hint"))

@@ -11,7 +11,7 @@ from flowc.compiler.sql import marks
 from flowc.compiler.sql.rewrite.core import integer_value
 from flowc.compiler.sql.types.commontype import DOUBLE, INTEGERS, common_type
 from flowc.compiler.sql.types.scope import Value
-from flowc.compiler.systems.datafusion.rewrite.json import gives_json
+from flowc.compiler.systems.datafusion.rules.json import gives_json
 from flowc.types import BIGINT, BOOLEAN, INTEGER_RANGES, TEXT, TIMESTAMPTZ, UNKNOWN, DataType, Kind
 
 INTEGER = DataType(Kind.INT32)

@@ -32,7 +32,7 @@ from flowc.compiler.sql.types.inferfrom import Find, Sources, TooManyColumns, re
 from flowc.compiler.sql.types.infervalue import Ctes, identifier_of
 from flowc.compiler.sql.types.outputs import called
 from flowc.compiler.sql.types.scope import Resolver, Scope, Value
-from flowc.compiler.systems.datafusion.rewrite.texts import has_chosen_digits
+from flowc.compiler.systems.datafusion.rules.texts import has_chosen_digits
 from flowc.diagnostics import Reporter
 from flowc.types import UNKNOWN, DataType, Kind
 

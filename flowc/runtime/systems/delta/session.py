@@ -315,3 +315,6 @@ def _refitted(
     for batch in batches:
         yield fit(batch, kept, first_row=row)
         row += batch.num_rows
+
+
+SESSION = Delta

@@ -386,3 +386,6 @@ def _rehearsed(beside: Any, name: str, statements: Sequence[str]) -> dict[int, s
         except duckdb.Error as error:
             refused[place] = str(error).splitlines()[0]
     return refused
+
+
+SESSION = DuckDB

@@ -365,3 +365,6 @@ def _flags() -> int:
     """
     flags = driver("pymysql.constants.CLIENT", "mysql")
     return int(flags.FOUND_ROWS | flags.LOCAL_FILES)
+
+
+SESSION = MySQL

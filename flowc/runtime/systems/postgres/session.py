@@ -357,3 +357,6 @@ def _scrubbed(error: Exception, secrets: tuple[str, ...]) -> Exception:
     made = failure(error)
     made.message = redact(made.message, secrets)
     return made
+
+
+SESSION = Postgres

@@ -310,3 +310,6 @@ def _refused(copy: sqlite3.Connection, statements: Sequence[str]) -> dict[int, s
         except sqlite3.Error as error:
             refused[place] = str(error)
     return refused
+
+
+SESSION = SQLite

@@ -27,7 +27,7 @@ from flowc.compiler.sql.rewrite.core import (
     typed,
 )
 from flowc.compiler.sql.rewrite.numbers import values_of
-from flowc.compiler.systems.datafusion.rewrite.kinds import groups_of
+from flowc.compiler.systems.datafusion.rules.kinds import groups_of
 
 _TYPE = exp.DataType.Type
 _TIMES = (*NAIVE_TIMES, *ZONED_TIMES, _TYPE.DATE)

@@ -16,7 +16,7 @@ from flowc.compiler.sql.relations import fold, shown
 from flowc.compiler.sql.rewrite.core import Untranslatable
 from flowc.compiler.sql.rewrite.numbers import EXACT
 from flowc.compiler.sql.text.sqltext import SqlTree, copied
-from flowc.compiler.systems.datafusion.rewrite.names import name_outputs
+from flowc.compiler.systems.datafusion.rules.names import name_outputs
 from flowc.diagnostics import Reporter
 
 _WHAT = "a column without its table that a RIGHT or FULL join merges"

@@ -14,7 +14,7 @@ from flowc.compiler.sql import marks
 from flowc.compiler.sql.relations import fold
 from flowc.compiler.sql.rewrite.core import Untranslatable, call, integer_value, type_of, typed
 from flowc.compiler.sql.rewrite.numbers import values_of
-from flowc.compiler.systems.datafusion.rewrite.documents import GIVE_DOCUMENTS, JSON, document_of, is_jsonb, named
+from flowc.compiler.systems.datafusion.rules.documents import GIVE_DOCUMENTS, JSON, document_of, is_jsonb, named
 
 _KEPT = ("flowc_jsonb", "flowc_jsonb_get", "flowc_jsonb_of", "flowc_jsonb_set")
 """Functions whose documents have the one form of `jsonb`."""

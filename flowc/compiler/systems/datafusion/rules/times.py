@@ -26,7 +26,7 @@ from flowc.compiler.sql.rewrite.core import (
     with_part,
 )
 from flowc.compiler.sql.text.clocks import with_named_clock
-from flowc.compiler.systems.datafusion.rewrite.zones import of_no_type
+from flowc.compiler.systems.datafusion.rules.zones import of_no_type
 
 _TYPE = exp.DataType.Type
 _CLOCKS = ("now", "transaction_timestamp", "statement_timestamp", "clock_timestamp")

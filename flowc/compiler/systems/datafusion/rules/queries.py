@@ -20,7 +20,7 @@ from flowc.compiler.sql.rewrite.core import (
     with_part,
 )
 from flowc.compiler.sql.rewrite.numbers import EXACT
-from flowc.compiler.systems.datafusion.rewrite.arrays import plain_floats
+from flowc.compiler.systems.datafusion.rules.arrays import plain_floats
 
 _WORDS = {"some": exp.Any, "any": exp.Any, "all": exp.All}
 _PLAIN_ITEM = re.compile(r"[^\s{},\"\\]+(?: +[^\s{},\"\\]+)*")

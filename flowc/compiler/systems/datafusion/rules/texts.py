@@ -35,7 +35,7 @@ from flowc.compiler.sql.rewrite.numbers import (
     number_of,
     values_of,
 )
-from flowc.compiler.systems.datafusion.rewrite.zones import of_no_type
+from flowc.compiler.systems.datafusion.rules.zones import of_no_type
 
 _TYPE = exp.DataType.Type
 _JSON = (_TYPE.JSON, _TYPE.JSONB)

@@ -51,18 +51,18 @@ from flowc.compiler.sql.rewrite.relations import (
     unnest_as_rows,
 )
 from flowc.compiler.sql.rewrite.texts import contains, ends_with, from_start, is_plain, unmatched
-from flowc.compiler.systems.datafusion.rewrite.arrays import ARRAYS, INDEXES
-from flowc.compiler.systems.datafusion.rewrite.constants import hide_constants
-from flowc.compiler.systems.datafusion.rewrite.correlated import CORRELATED
-from flowc.compiler.systems.datafusion.rewrite.decimals import DECIMALS, as_float
-from flowc.compiler.systems.datafusion.rewrite.floats import FLOATS
-from flowc.compiler.systems.datafusion.rewrite.integers import INTEGERS
-from flowc.compiler.systems.datafusion.rewrite.kinds import KINDS
-from flowc.compiler.systems.datafusion.rewrite.lazy import LAZY
-from flowc.compiler.systems.datafusion.rewrite.members import MEMBERS
-from flowc.compiler.systems.datafusion.rewrite.mixed import MIXED
-from flowc.compiler.systems.datafusion.rewrite.names import NAMES
-from flowc.compiler.systems.datafusion.rewrite.nested import (
+from flowc.compiler.systems.datafusion.rules.arrays import ARRAYS, INDEXES
+from flowc.compiler.systems.datafusion.rules.constants import hide_constants
+from flowc.compiler.systems.datafusion.rules.correlated import CORRELATED
+from flowc.compiler.systems.datafusion.rules.decimals import DECIMALS, as_float
+from flowc.compiler.systems.datafusion.rules.floats import FLOATS
+from flowc.compiler.systems.datafusion.rules.integers import INTEGERS
+from flowc.compiler.systems.datafusion.rules.kinds import KINDS
+from flowc.compiler.systems.datafusion.rules.lazy import LAZY
+from flowc.compiler.systems.datafusion.rules.members import MEMBERS
+from flowc.compiler.systems.datafusion.rules.mixed import MIXED
+from flowc.compiler.systems.datafusion.rules.names import NAMES
+from flowc.compiler.systems.datafusion.rules.nested import (
     JSON,
     array_size,
     contains_all,
@@ -71,17 +71,17 @@ from flowc.compiler.systems.datafusion.rewrite.nested import (
     struct,
     subquery_array,
 )
-from flowc.compiler.systems.datafusion.rewrite.parts import PARTS
-from flowc.compiler.systems.datafusion.rewrite.patterns import as_postgres, named, replace
-from flowc.compiler.systems.datafusion.rewrite.places import ANCHORS
-from flowc.compiler.systems.datafusion.rewrite.postgres import PLACES, POSTGRES
-from flowc.compiler.systems.datafusion.rewrite.queries import ORDERS, QUANTIFIED, quantified
-from flowc.compiler.systems.datafusion.rewrite.rows import ROWS
-from flowc.compiler.systems.datafusion.rewrite.spans import SPANS
-from flowc.compiler.systems.datafusion.rewrite.texts import TEXTS as VALUE_TEXTS
-from flowc.compiler.systems.datafusion.rewrite.texts import cast_to_text
-from flowc.compiler.systems.datafusion.rewrite.times import CLOCKS, TIMES, ZONED
-from flowc.compiler.systems.datafusion.rewrite.zones import instant_of, of_no_type, zone_of
+from flowc.compiler.systems.datafusion.rules.parts import PARTS
+from flowc.compiler.systems.datafusion.rules.patterns import as_postgres, named, replace
+from flowc.compiler.systems.datafusion.rules.places import ANCHORS
+from flowc.compiler.systems.datafusion.rules.postgres import PLACES, POSTGRES
+from flowc.compiler.systems.datafusion.rules.queries import ORDERS, QUANTIFIED, quantified
+from flowc.compiler.systems.datafusion.rules.rows import ROWS
+from flowc.compiler.systems.datafusion.rules.spans import SPANS
+from flowc.compiler.systems.datafusion.rules.texts import TEXTS as VALUE_TEXTS
+from flowc.compiler.systems.datafusion.rules.texts import cast_to_text
+from flowc.compiler.systems.datafusion.rules.times import CLOCKS, TIMES, ZONED
+from flowc.compiler.systems.datafusion.rules.zones import instant_of, of_no_type, zone_of
 from flowc.compiler.systems.postgres.arrays import array_aggregate, comprehension, within_group
 
 

@@ -17,7 +17,7 @@ from flowc.compiler.sql import marks
 from flowc.compiler.sql.rewrite.core import Untranslatable, call, integer_value, text_value, type_of, typed
 from flowc.compiler.sql.rewrite.numbers import EXACT
 from flowc.compiler.sql.text.sqltext import SqlTree, copied
-from flowc.compiler.systems.datafusion.rewrite.documents import (
+from flowc.compiler.systems.datafusion.rules.documents import (
     JSON,
     OPERATORS,
     OWN,
@@ -35,9 +35,9 @@ from flowc.compiler.systems.datafusion.rewrite.documents import (
     with_document,
     with_shown,
 )
-from flowc.compiler.systems.datafusion.rewrite.equality import with_comparison
-from flowc.compiler.systems.datafusion.rewrite.places import mark_free_numbers
-from flowc.compiler.systems.datafusion.rewrite.texts import no_chosen_digits_within
+from flowc.compiler.systems.datafusion.rules.equality import with_comparison
+from flowc.compiler.systems.datafusion.rules.places import mark_free_numbers
+from flowc.compiler.systems.datafusion.rules.texts import no_chosen_digits_within
 from flowc.diagnostics import Reporter
 from flowc.types import Kind
 

@@ -12,7 +12,7 @@ from sqlglot import exp
 
 from flowc.compiler.sql import marks
 from flowc.compiler.sql.rewrite.core import INTEGERS, Untranslatable, call, text_value, type_of, typed
-from flowc.compiler.systems.datafusion.rewrite.texts import no_chosen_digits_within
+from flowc.compiler.systems.datafusion.rules.texts import no_chosen_digits_within
 
 _TYPE = exp.DataType.Type
 JSON = (_TYPE.JSON, _TYPE.JSONB)

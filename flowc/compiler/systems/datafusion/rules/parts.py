@@ -20,8 +20,8 @@ from flowc.compiler.sql.rewrite.core import (
 )
 from flowc.compiler.sql.rewrite.numbers import EXACT
 from flowc.compiler.sql.text.clocks import is_date_part
-from flowc.compiler.systems.datafusion.rewrite.spans import CLOCK, DAY, DAYS, MICROS, MONTHS, of_difference
-from flowc.compiler.systems.datafusion.rewrite.zones import of_no_type
+from flowc.compiler.systems.datafusion.rules.spans import CLOCK, DAY, DAYS, MICROS, MONTHS, of_difference
+from flowc.compiler.systems.datafusion.rules.zones import of_no_type
 
 _TYPE = exp.DataType.Type
 _SHORT = {

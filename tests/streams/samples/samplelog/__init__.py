@@ -1,0 +1,1 @@
+"""A sample system that streams read."""
