@@ -25,8 +25,8 @@ from flowc.compiler.front.streamkinds import source_kind, target_kind
 from flowc.compiler.front.yamltree import Scalar, TreeMap, parse, plain
 from flowc.diagnostics import Reporter
 from flowc.formats import FORMATS, Format
-from flowc.runtime.systems import SOURCES
 from flowc.source import SourceFile
+from flowc.systems import systems_with
 
 ROOT = resources.root("schemas")
 SPECS = [*Path("tests/fuzz/corpus").glob("*.yaml"), *Path("specs").rglob("*.yaml")]
@@ -174,7 +174,7 @@ def test_streams_know_each_system_that_can_be_read_or_written(kind: str) -> None
         "source" not in said
         or {source.address, "format"} <= schema_at("project.json#/$defs/stream_source").properties.keys()
     )
-    assert bool(source.formats) == (kind in SOURCES)
+    assert bool(source.formats) == (kind in systems_with("runtime", "source"))
 
 
 def test_of_a_file_with_very_many_wrong_values_the_first_are_told():
