@@ -1,8 +1,10 @@
-"""A system that nothing in `flowc/` knows is a target of streams, from lint to rewind."""
+"""A system that nothing in `flowc/` knows is a target and a source of streams, from lint to rewind."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,14 +12,16 @@ from typing import Any
 import pytest
 
 from flowc.cli.opened import open_project
+from flowc.compiler.front.streamkinds import SourceKind, TargetKind
 from flowc.runtime.contracts.target import Fenced
 from flowc.runtime.streams.plantext import made_by, maker
 from flowc.service.streams.run import StreamReport, StreamRun, assembled, plan_of, run_stream
 from tests.commands import Inside
 from tests.stores import Store
 from tests.streams.epochs import Cut
-from tests.streams.journal.registered import journal
+from tests.streams.journal.registered import JOURNAL, journal
 
+ROOT = Path(__file__).parents[2]
 __all__ = ["journal"]
 pytestmark = pytest.mark.usefixtures("journal")
 
@@ -89,6 +93,53 @@ def test_commands_know_it_by_its_schema_and_its_record(project: Inside) -> None:
     status = json.loads(project.flowc("status", "s", "--json").out)
     assert f'"epoch": {last["epoch"]}' in json.dumps(status)
     assert "out:rows.log" in json.dumps(status)
+
+
+def test_a_stream_reads_what_another_writes(project: Inside) -> None:
+    _fill(project, ONE)
+    reads = """
+version: 1
+streams:
+  again:
+    source: {{ connection: out, path: rows.log, columns: {{ id: bigint, twice: bigint }} }}
+    sql: SELECT id, 60 / (twice % 7) AS part FROM source
+    batch: {{ max_rows: 4 }}
+    on_error: dlq
+    to: {{ connection: wh, table: t, mode: append }}
+"""
+    project.write("specs/again.yaml", reads.format())
+    for command in (["lint"], ["connections", "check", "out"], ["run", "s", "--once"], ["run", "again", "--once"]):
+        done = project.flowc(*command)
+        assert done.code == 0, (command, done.out, done.err)
+    wanted = sorted((row["id"], 60 // (row["twice"] % 7)) for row in ROWS if row["twice"] % 7)
+    store = Store("sqlite", project.path, file="wh")
+    assert store.rows("SELECT id, part FROM t ORDER BY id") == wanted
+    project.write("inbox/c.jsonl", '{"id": 99, "n": 2}\n')
+    assert _run().error is None
+    for command in (["run", "again", "--once"], ["rewind", "again", "--to", "earliest", "--yes"]):
+        done = project.flowc(*command)
+        assert done.code == 0, (command, done.out, done.err)
+    assert store.rows("SELECT id, part FROM t ORDER BY id") == [*wanted, (99, 15)]
+    assert project.flowc("run", "again", "--once").code == 0
+    assert store.rows("SELECT count(*) FROM t") == [(2 * len(wanted) + 2,)]
+
+
+def test_the_guide_names_the_files_that_it_takes() -> None:
+    here = Path("tests/streams/journal")
+    modules = {str(path.relative_to(ROOT)) for path in (ROOT / here).rglob("*.*") if path.suffix in (".py", ".json")}
+    files = {path for path in modules if Path(path).name not in ("__init__.py", "registered.py")}
+    story = (ROOT / "docs/guides/adding-a-connector.md").read_text("utf-8").split("## A sample\n")[1].split("\n## ")[0]
+    assert set(re.findall(r"^\| `(.+?)` ", story, re.MULTILINE)) == files
+    assert len(files) == 4
+    line = f'"journal": System({JOURNAL.compiler}, {JOURNAL.runtime}),'.replace("'", '"')
+    assert line in story
+
+
+def test_the_guide_names_all_that_a_schema_says_of_streams() -> None:
+    text = (ROOT / "docs/guides/adding-a-connector.md").read_text("utf-8")
+    records = (("source", SourceKind), ("target", TargetKind))
+    said = {f"{part}.{field.name}" for part, record in records for field in dataclasses.fields(record)}
+    assert set(re.findall(r"^\| `((?:source|target)\.\w+)` ", text, re.MULTILINE)) == said
 
 
 def test_tests_of_a_project_run_without_it(project: Inside) -> None:

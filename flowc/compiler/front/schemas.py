@@ -51,19 +51,27 @@ _KEYWORDS = {
 def load(name: str) -> Mapping[str, Any]:
     """One schema file, for instance `project.json` or `connectors/kafka.json`."""
     text = (resources.root("schemas") / name).read_text(encoding="utf-8")
-    loaded: Mapping[str, Any] = json.loads(text, object_hook=_with_formats)
+    loaded: Mapping[str, Any] = json.loads(text, object_hook=_with_tables)
     return loaded
 
 
-def _with_formats(part: dict[str, Any]) -> dict[str, Any]:
-    """A part of a schema, with the formats of the table in the list that `x-formats` stands in.
+def _with_tables(part: dict[str, Any]) -> dict[str, Any]:
+    """A part of a schema, with what the table of formats and the folder of connectors add to its list.
 
-    The files name them, too, for editors that read nothing else.
+    A list with `x-formats` is of formats, one with `x-connectors` of the schemas of connections. The files list what
+    flowc itself has, too, for editors that read nothing else.
     """
     if "x-formats" in part:
-        known = [name for name, format in FORMATS.items() if format.can(part["x-formats"])]
-        part["enum"] += [name for name in known if name not in part["enum"]]
+        part["enum"] = [*dict.fromkeys([*part["enum"], *(n for n, f in FORMATS.items() if f.can(part["x-formats"]))])]
+    if "x-connectors" in part:
+        listed = [branch["$ref"] for branch in part["oneOf"]]
+        part["oneOf"] = [{"$ref": ref} for ref in dict.fromkeys([*listed, *_connectors()])]
     return part
+
+
+def _connectors() -> list[str]:
+    """The schemas of connections, as `connectors/<kind>.json`."""
+    return sorted(f"connectors/{path.name}" for path in (resources.root("schemas") / "connectors").glob("*.json"))
 
 
 @cache
@@ -75,9 +83,7 @@ def validator(location: str = PROJECT) -> Draft202012Validator:
 
 @cache
 def _registry() -> Registry:
-    root = resources.root("schemas")
-    names = ["project.json", *(f"connectors/{path.name}" for path in (root / "connectors").glob("*.json"))]
-    return Registry([(_URI + name, dict(load(name))) for name in names])
+    return Registry([(_URI + name, dict(load(name))) for name in ("project.json", *_connectors())])
 
 
 def type_of(value: object) -> str:

@@ -1,8 +1,7 @@
-"""Registers the journal: its schema, its line in `schemas/project.json`, and its line in `flowc.systems.SYSTEMS`."""
+"""Registers the journal: its schema among those of `schemas/`, and its line in `flowc.systems.SYSTEMS`."""
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ import pytest
 from flowc import resources, systems
 
 _SCHEMA = Path(__file__).with_name("journal.json")
-JOURNAL = systems.System(("target",), ("target",), package="tests.streams.journal")
+JOURNAL = systems.System(("target",), ("source", "target"), package="tests.streams.journal")
 
 
 @pytest.fixture
@@ -22,10 +21,6 @@ def journal(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monkey
     root = tmp_path_factory.mktemp("resources")
     shutil.copytree(resources.root("schemas"), root / "schemas")
     shutil.copy(_SCHEMA, root / "schemas/connectors")
-    project = root / "schemas/project.json"
-    spec = json.loads(project.read_text("utf-8"))
-    spec["$defs"]["connection"]["oneOf"].append({"$ref": f"connectors/{_SCHEMA.name}"})
-    project.write_text(json.dumps(spec), "utf-8")
     before = resources.root
     with monkeypatch.context() as patch:
         patch.setattr(resources, "root", lambda name: root / name if name == "schemas" else before(name))
