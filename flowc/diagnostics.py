@@ -177,7 +177,9 @@ class Reporter:
         helps: Sequence[str] = (),
     ) -> None:
         """Reports an error."""
-        self.add(Diagnostic(code, Severity.ERROR, message, span, label, tuple(notes), tuple(helps)))
+        self.add(
+            Diagnostic(code, Severity.ERROR, message, span=span, label=label, notes=tuple(notes), helps=tuple(helps))
+        )
 
     def warning(
         self,
@@ -190,7 +192,9 @@ class Reporter:
         helps: Sequence[str] = (),
     ) -> None:
         """Reports a warning."""
-        self.add(Diagnostic(code, Severity.WARNING, message, span, label, tuple(notes), tuple(helps)))
+        self.add(
+            Diagnostic(code, Severity.WARNING, message, span=span, label=label, notes=tuple(notes), helps=tuple(helps))
+        )
 
     @property
     def has_errors(self) -> bool:

@@ -193,7 +193,9 @@ def planned(case: Case, kind: str) -> tuple[Change, ...]:
     live = {} if case.before is None else {NAME: case.before}
     known = case.before if case.managed else case.after
     managed = () if known is None else (Managed("customers", known),)
-    return tuple(change for entry in plan_tables("wh", kind, wanted, live, managed) for change in entry.changes)
+    return tuple(
+        change for entry in plan_tables("wh", kind, wanted, live=live, managed=managed) for change in entry.changes
+    )
 
 
 def main() -> int:

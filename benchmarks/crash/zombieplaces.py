@@ -132,7 +132,7 @@ class Stream:
         """Moves the stream."""
         opened = self._opened()
         with closing(opened.sessions):
-            prepared = prepare_rewind(opened.checked, opened.ir, "s", opened.sessions, to, pause)
+            prepared = prepare_rewind(opened.checked, opened.ir, "s", sessions=opened.sessions, to=to, pause=pause)
             with closing(prepared):
                 prepared.make()
 

@@ -54,5 +54,5 @@ def _work(event: Mapping[str, Any], context: Any, masker: Masker) -> str:
         ended.append(happened.outcome.status if happened.outcome is not None else happened.kind)
         _LOG.info("run %s of %s: %s", happened.claim.run_id, happened.claim.pipeline, ended[-1])
 
-    work(handed, where, opened, told, _LOG.warning, Event())
+    work(handed, where, opened, notify=told, warn=_LOG.warning, stop=Event())
     return ended[-1] if ended else "lost"

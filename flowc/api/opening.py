@@ -74,7 +74,15 @@ def open_pipelines(where: Where, names: Sequence[str], takes: Takes = pipelines_
         raise SpecErrors(linted.found)
     pipelines = tuple(p for p in ir.pipelines if (not names or p.name in names) and p.name not in blame.own)
     sessions = _sessions(checked, where, TABLE_LOCK)
-    return OpenPipelines(checked, ir, sessions, linted.found, tuple(names), pipelines, () if names else _broken(blame))
+    return OpenPipelines(
+        checked,
+        ir,
+        sessions,
+        found=linted.found,
+        names=tuple(names),
+        pipelines=pipelines,
+        broken=() if names else _broken(blame),
+    )
 
 
 def names_before(where: Where, names: Sequence[str]) -> list[str]:

@@ -251,7 +251,9 @@ def _recorded(once: Once, observer: Observer, recording: Recording) -> Observer:
     log = run_log(opened.checked.project, opened.sessions.resolver, recording.run_log)
     reason: Reason = "backfill" if once.reread is not None else "manual"
     whole = once.reread is None or once.reread.whole
-    return Recorded(observer, log, pipeline_object, recording.warned, reason, whole, span=recording.span)
+    return Recorded(
+        observer, log, pipeline_object, warned=recording.warned, reason=reason, whole=whole, span=recording.span
+    )
 
 
 def _run_streams(once: Once, *, drain: bool, around: Around) -> list[StreamReport]:

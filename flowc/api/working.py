@@ -34,7 +34,7 @@ class Handed:
 
 
 def work(
-    handed: Handed, where: Where, opened: OpenProject, notify: Callable[[Happened], None],
+    handed: Handed, where: Where, opened: OpenProject, *, notify: Callable[[Happened], None],
     warn: Callable[[str], None], stop: Event,
 ) -> bool:  # fmt: skip
     """Takes the run over and does it in a process of its own; tells whether it ended well, as the run log says too.

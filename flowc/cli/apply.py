@@ -91,7 +91,9 @@ def command(
         elif not yes and not _agreed():
             say(_UNDONE)
             return 1
-    request = Request(opened.checked, opened.ir, opened.sessions, saved, _Talk(), limits, looked_at=not yes)
+    request = Request(
+        opened.checked, opened.ir, opened.sessions, saved=saved, watcher=_Talk(), limits=limits, looked_at=not yes
+    )
     chosen = selection(saved.select, opened)
     loads = [each for each in opened.ir.pipelines if not chosen or each.name in chosen]
     for done in carry_out(request):

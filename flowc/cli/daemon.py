@@ -77,7 +77,7 @@ def run_daemon(paths: Sequence[Path], given: Sequence[str], environment: str | N
             opened, pipelines, paths, environment, log, given_log=options.run_log, telling=telling, span=told.span
         )  # fmt: skip
         _on_signals(daemon, stop, stack)
-        _tell_of(daemon, scheduler, options, told, log, stack)
+        _tell_of(daemon, scheduler, options, told=told, log=log, stack=stack)
         if options.web is not None:
             stack.enter_context(_web(opened, paths, environment, options, daemon))
         daemon.start()
@@ -157,7 +157,7 @@ def _jobs(streams: Sequence[str], opened: OpenProject, sample: float) -> list[Jo
         stream = opened.checked.streams[name]
         workers, policy = stream.parallelism, stream.restart
         found += [
-            Job(opened.checked, opened.ir, name, number + 1, workers, policy, sample=sample)
+            Job(opened.checked, opened.ir, name, worker=number + 1, workers=workers, policy=policy, sample=sample)
             for number in range(workers)
         ]
     return found
@@ -175,7 +175,7 @@ def _on_signals(daemon: Daemon, stop: threading.Event, stack: ExitStack) -> None
 
 
 def _tell_of(
-    daemon: Daemon, scheduler: Scheduler, options: DaemonOptions, told: Telemetry, log: Log, stack: ExitStack
+    daemon: Daemon, scheduler: Scheduler, options: DaemonOptions, *, told: Telemetry, log: Log, stack: ExitStack
 ) -> None:
     """Health, metrics and status at an address, and metrics to where the project has them sent."""
 
@@ -191,9 +191,9 @@ def _tell_of(
             Served(options.http, options.hosts),
             ready,
             collect,
-            lambda: status_json(daemon, seen_dues(scheduler)),
-            log,
-            stack,
+            status=lambda: status_json(daemon, seen_dues(scheduler)),
+            log=log,
+            stack=stack,
         )
     told.push(collect, daemon.began)
 

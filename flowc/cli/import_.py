@@ -51,7 +51,9 @@ def command(
     sessions = Sessions(found, resolver, project.name, TABLE_LOCK)
     database = sessions.target(connection)
     declared = _known(project, connection)
-    imported = import_tables(database, kind, connection, tables, declared, history_of(sessions, connection))
+    imported = import_tables(
+        database, kind, connection, chosen=tables, known=declared, history=history_of(sessions, connection)
+    )
     sessions.close()
     for note in imported.notes:
         say(printable(f"note: {note}"))

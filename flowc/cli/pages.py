@@ -27,7 +27,7 @@ class Served:
 
 
 def serve_pages(
-    at: Served, ready: Callable[[], Page], collect: Collect, status: Callable[[], str], log: Log, stack: ExitStack
+    at: Served, ready: Callable[[], Page], collect: Collect, *, status: Callable[[], str], log: Log, stack: ExitStack
 ) -> None:
     """Serves health, metrics and status at an address until the stack closes. Raises UsageError for a wrong one."""
     pages = {

@@ -75,7 +75,7 @@ def command(
     identity = plan_hash(plan)
     if file is not None:
         specs = tuple(str(path) for path in paths)
-        write_plan(file, SavedPlan(plan, specs, environment, chosen, version, identities))
+        write_plan(file, SavedPlan(plan, specs, environment, select=chosen, rollback=version, identities=identities))
         say(printable(f"wrote {file}; carry it out with `flowc apply {file}`"))
     text = _shown(plan, identity, edits, form)
     out(text)

@@ -67,7 +67,7 @@ def _load(opened: OpenProject, pipeline: Pipeline, to: str, *, yes: bool) -> int
 
 
 def _stream(opened: OpenProject, name: str, to: str, *, yes: bool) -> int:
-    rewind = prepare_rewind(opened.checked, opened.ir, name, opened.sessions, to)
+    rewind = prepare_rewind(opened.checked, opened.ir, name, sessions=opened.sessions, to=to)
     try:
         out(rewind_text(rewind, style_for(sys.stdout)))
         if not yes and not agreed(f"Move `{name}`?", "use `--yes`"):

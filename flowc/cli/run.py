@@ -85,7 +85,9 @@ def command(
             raise UsageError(message, code="conflicting-options", help="add `--once`, or use `--log-format json`")
         from flowc.cli.daemon import DaemonOptions, run_daemon
 
-        return run_daemon(paths, names, environment, DaemonOptions(http, log_format, log_level, run_log, web, hosts))
+        return run_daemon(
+            paths, names, environment, DaemonOptions(http, log_format, log_level, run_log=run_log, web=web, hosts=hosts)
+        )
     return run_named(
         where(paths, environment), names, json=form == "json", drain=drain, reread=reread, missing=missing,
         run_log=run_log, run_id=run_id,

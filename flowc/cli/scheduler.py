@@ -69,7 +69,7 @@ def command(
         collect = partial(families, (), began, scheduler)
         if http is not None:
             status = partial(_status, scheduler)
-            serve_pages(Served(http, hosts), partial(_ready, scheduler), collect, status, log, stack)
+            serve_pages(Served(http, hosts), partial(_ready, scheduler), collect, status=status, log=log, stack=stack)
         told.push(collect, began)
         with until_signal() as stop, telling:
             scheduler.run(stop)

@@ -23,7 +23,7 @@ def sender_of(spec: AlertSpec, resolver: Resolver) -> Sender:
 
 def place_of(project: ProjectSpec, environment: str | None) -> Alert:
     """An alert that says where this is, and nothing else yet."""
-    return Alert("", "", "pipeline", "", project.name, datetime.now(UTC), environment=environment)
+    return Alert("", "", "pipeline", message="", project=project.name, at=datetime.now(UTC), environment=environment)
 
 
 def _write(text: str) -> None:

@@ -67,7 +67,7 @@ def serving(
         at, host = listening(options.address, options.option)
         stack.callback(at.close)
         check_binding(host, guard)
-        site = _site(opened, paths, environment, options, guard, daemons)
+        site = _site(opened, paths, environment, options=options, guard=guard, daemons=daemons)
         server = Server(site.application(), at)
         closed = threading.Thread(target=site.board.log.close, daemon=True)  # which a page may hold that waits
         for close in (lambda: closed.join(1), closed.start, site.works.stop, site.looks.close, site.runs.close):
@@ -81,7 +81,7 @@ def serving(
 
 
 def _site(
-    opened: OpenProject, paths: Sequence[Path], environment: str | None, options: WebOptions, guard: Guard,
+    opened: OpenProject, paths: Sequence[Path], environment: str | None, *, options: WebOptions, guard: Guard,
     daemons: Daemons,
 ) -> Site:  # fmt: skip
     checked, ir, shared = opened.checked, opened.ir, opened.sessions
@@ -90,13 +90,13 @@ def _site(
     board = Board(facts_of(checked, ir, datetime.now(UTC)), looking, pipelines, limits_of(project), daemons)
     works = Works(
         checked, ir, lambda: Sessions(project.connections, resolver, shared.project, _WAIT),
-        lambda: run_log(project, resolver, options.run_log), {each.name: each for each in pipelines},
-        Project(tuple(str(path.resolve()) for path in paths), environment, os.getcwd()),
-        Masking(shared, ir.pipelines),
-        {**os.environ, **({RUN_LOG: options.run_log} if options.run_log is not None else {})},
+        log=lambda: run_log(project, resolver, options.run_log), scheduled={each.name: each for each in pipelines},
+        project=Project(tuple(str(path.resolve()) for path in paths), environment, os.getcwd()),
+        redact=Masking(shared, ir.pipelines),
+        environ={**os.environ, **({RUN_LOG: options.run_log} if options.run_log is not None else {})},
     )  # fmt: skip
     looks, runs = Looks(resolver.redact, _tell), Looks(resolver.redact, _tell, _RUNS)
-    return Site(board, guard, works, looks, runs, concealed, _tell)
+    return Site(board, guard, works, looks=looks, runs=runs, redact=concealed, tell=_tell)
 
 
 def _guard(options: WebOptions, resolver: Resolver) -> Guard:

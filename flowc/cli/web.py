@@ -49,7 +49,9 @@ def command(
     from flowc.cli.serving import WebOptions, serving
 
     tokens = os.environ.pop(TOKENS, None)  # which is nothing for the runs that are begun here
-    options = WebOptions(address, token_file, hosts, header, proxy, daemons, run_log, tokens)
+    options = WebOptions(
+        address, token_file, hosts, header=header, proxy=proxy, daemons=daemons, run_log=run_log, tokens=tokens
+    )
     opened = open_project(paths, environment, "nothing is served")
     with until_signal() as stop, serving(opened, paths, environment, options, ended=stop.set):
         stop.wait()

@@ -32,6 +32,7 @@ def command(run: str, specs: tuple[str, ...], environment: str | None, run_log: 
     with until_signal() as stop:
         good = work(
             Handed(run, run_log, lease()), where(paths, environment), opened,
-            lambda happened: log(happened_event(happened)), lambda words: log(Event("warning", words)), stop,
+            notify=lambda happened: log(happened_event(happened)), warn=lambda words: log(Event("warning", words)),
+            stop=stop,
         )  # fmt: skip
     return 0 if good else 1

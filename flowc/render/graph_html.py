@@ -80,7 +80,7 @@ def graph_html(graph: Graph, title: str) -> str:
 def graph_svg(graph: Graph) -> str:
     """The drawing alone."""
     boxes = _layout(graph)
-    parts = [_arrow(boxes, graph, *ends) for ends in _arrows(graph)]
+    parts = [_arrow(boxes, graph, ends) for ends in _arrows(graph)]
     parts += [_box(dataset, box) for dataset, box in boxes.items()]
     width = max((box.x + box.width for box in boxes.values()), default=0) + 20
     height = max((box.y + box.height for box in boxes.values()), default=0) + 20
@@ -142,16 +142,19 @@ def _width(dataset: Dataset, columns: tuple[str, ...]) -> float:
     return max(len(text) for text in (str(dataset), *columns)) * _CHAR + 2 * _PAD
 
 
-def _arrows(graph: Graph) -> list[tuple[Dataset, str | None, Dataset, str | None]]:
+_Ends = tuple[Dataset, str | None, Dataset, str | None]
+"""A dataset and perhaps its column, and the dataset and column that are made of it."""
+
+
+def _arrows(graph: Graph) -> list[_Ends]:
     if graph.columns:
         ends = [(f.source, f.source_column, f.target, f.target_column) for f in graph.columns]
         return list(dict.fromkeys(ends))
     return list(dict.fromkeys((f.source, None, f.target, None) for f in graph.flows))
 
 
-def _arrow(
-    boxes: dict[Dataset, _Box], graph: Graph, source: Dataset, column: str | None, target: Dataset, output: str | None
-) -> str:
+def _arrow(boxes: dict[Dataset, _Box], graph: Graph, ends: _Ends) -> str:
+    source, column, target, output = ends
     start, end = boxes[source], boxes[target]
     x1, y1, x2, y2 = start.x + start.width, start.port(column), end.x, end.port(output)
     middle = (x1 + x2) / 2

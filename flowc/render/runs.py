@@ -114,7 +114,9 @@ def _verdicts(target: Mapping[str, Any], style: Style) -> Iterator[str]:
     """The checks of a load, as its run has told them."""
     for check in target.get("expects", ()):
         fails, aside = check["severity"] != "warn", check["severity"] == "quarantine"
-        result = ExpectResult(check["name"], check["failed"], check["total"], check["passed"], fails, aside)
+        result = ExpectResult(
+            check["name"], check["failed"], check["total"], passed=check["passed"], error=fails, quarantine=aside
+        )
         yield verdict(str(target.get("target")), result, style)
 
 

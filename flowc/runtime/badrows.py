@@ -65,7 +65,7 @@ def fit_rows(batch: pa.RecordBatch, columns: Sequence[Column], timezone: str | N
         _find(found, array, source, column, timezone)
     rows = found.good()
     fitted = [
-        fit_column(array.take(rows), source, column, timezone)
+        fit_column(array.take(rows), source, column, timezone=timezone)
         for array, source, column in zip(arrays, sources, columns, strict=True)
     ]
     return GoodRows(pa.RecordBatch.from_arrays(fitted, schema=arrow_schema(columns)), rows, found.bad())

@@ -65,7 +65,7 @@ def fit(
         message = f"{batch.num_columns} columns were read where {len(columns)} are loaded"
         raise EngineError(message, code="source-changed")
     arrays = [
-        fit_column(array, data_type(field), column, timezone, first_row, place)
+        fit_column(array, data_type(field), column, timezone=timezone, first_row=first_row, place=place)
         for array, field, column in zip(batch.columns, batch.schema, columns, strict=True)
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=pa.schema([arrow_field(column) for column in columns]))
@@ -75,6 +75,7 @@ def fit_column(
     array: pa.Array,
     source: DataType,
     column: Column,
+    *,
     timezone: str | None,
     first_row: int = 1,
     place: Place | None = in_load,

@@ -91,7 +91,7 @@ class Board:
         rows = [_row(name, schedules.get(name), [as_seen(run) for run in runs[name]]) for name in shown]
         streams = [self.stream_row(name) for name in self.facts.streams]
         failures = self.log.runs(status="failed", most=_RECENT)
-        return Overview(_counts(rows, streams), rows, streams, failures, page, pages)
+        return Overview(_counts(rows, streams), rows, streams, failures=failures, page=page, pages=pages)
 
     def pipeline(self, flow: Flow) -> dict[str, Any]:
         """A pipeline with its newest runs and what their checks found."""
@@ -123,8 +123,8 @@ class Board:
         known = [moment for moment in p99 if moment is not None]
         label = f"latency (99 of 100): now {_ms(p99[-1])}, at most {_ms(max(known))}" if known else ""
         return StreamRow(
-            name, states or "-", last.lag if last else None, last.p50 if last else None, last.p99 if last else None,
-            late, lag_line, sparks.line(p99, label),
+            name, states or "-", last.lag if last else None, p50=last.p50 if last else None,
+            p99=last.p99 if last else None, late=late, lag_line=lag_line, latency_line=sparks.line(p99, label),
         )  # fmt: skip
 
     def stream(self, flow: Flow) -> dict[str, Any]:

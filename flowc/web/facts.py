@@ -62,7 +62,8 @@ def facts_of(checked: CheckedSpec, ir: Ir, at: datetime) -> Facts:
     keeping = frozenset(name for name, stream in checked.streams.items() if stream.sets_aside)
     drawing = graph_svg(whole)
     return Facts(
-        project.name, project.environment, at, pipelines, streams, keeping, drawing, tuple(_datasets(whole))
+        project.name, project.environment, at, pipelines=pipelines, streams=streams, keeping=keeping, drawing=drawing,
+        datasets=tuple(_datasets(whole)),
     )  # fmt: skip
 
 

@@ -113,7 +113,14 @@ class Gate:
         new = session is None and bearer is None and not self.guard.open and not _is_free(scope["path"])
         session = self.guard.new_session() if new else session or ""
         signed_in = self.guard.role_of_session(session) is not Role.NOBODY
-        visit = Visit(role, session, Markup(self.guard.csrf(session)), form, signed_in, origin.startswith("https:"))
+        visit = Visit(
+            role,
+            session,
+            Markup(self.guard.csrf(session)),
+            form=form,
+            signed_in=signed_in,
+            secure=origin.startswith("https:"),
+        )
         return visit, set_cookie(scope, session) if new else None
 
     def _role(self, scope: Scope, headers: Headers, bearer: str | None, session: str | None) -> Role:

@@ -168,7 +168,9 @@ def test_a_server_that_can_gives_a_column_another_expression_in_place(recomputes
     was = Column("twice", parse_type("integer"), default="GENERATED ALWAYS AS ((a * 2)) STORED")
     live = Table(TableName(None, "t"), (was,), indexes=(Index(("twice",)),), recomputes=recomputes)
     now = replace(live, columns=(replace(was, default="GENERATED ALWAYS AS (a * 5) STORED"),))
-    (table,) = plan_tables("w", "postgres", [WantedTable("w", "postgres", "t", now)], {live.name: live}, [])
+    (table,) = plan_tables(
+        "w", "postgres", [WantedTable("w", "postgres", "t", now)], live={live.name: live}, managed=[]
+    )
     (change,) = table.changes
     in_place = 'ALTER TABLE "t" ALTER COLUMN "twice" SET EXPRESSION AS (a * 5)'
     assert [statement.sql for statement in change.statements] == ([in_place] if recomputes else [])

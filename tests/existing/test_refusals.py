@@ -96,7 +96,7 @@ def planned(edit: Edit, live: Table, database: Database) -> tuple[TableChanges, 
     """What is planned, as `plan` judges it."""
     kind = database.kind
     wanted = [WantedTable("w", kind, "t", edit.now, edit.renamed)] if edit.now is not None else []
-    changes = plan_tables("w", kind, wanted, {live.name: live}, [Managed("t", edit.was)])
+    changes = plan_tables("w", kind, wanted, live={live.name: live}, managed=[Managed("t", edit.was)])
     return judged(rehearsed(changes, database), database)
 
 

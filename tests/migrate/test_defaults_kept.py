@@ -132,7 +132,9 @@ def made(database: Database, wanted: Table) -> Table | None:
 def planned(database: Database, live: Table, applied: Table | None, wanted: Table) -> list[str]:
     """What a plan changes in the table, and what a run says of it."""
     asked = WantedTable("w", database.kind, "t", wanted)
-    tables = plan_tables("w", database.kind, [asked], {NAME: live}, [Managed("t", applied)] if applied else [])
+    tables = plan_tables(
+        "w", database.kind, [asked], live={NAME: live}, managed=[Managed("t", applied)] if applied else []
+    )
     told = [found.message for found in differences(wanted, live, DIALECTS[database.kind]) if not found.harmless]
     return [change.summary for table in tables for change in table.changes] + told
 

@@ -22,7 +22,9 @@ def changes(
     applied: tuple[str, ...] = (),
 ) -> list[Change]:  # fmt: skip
     made = WantedTable("w", "sqlite", "t", table(*wanted), renamed, unfinished=unfinished)
-    (plan,) = plan_tables("w", "sqlite", [made], {NAME: table(*live)}, [Managed("t", table(*(applied or live)))])
+    (plan,) = plan_tables(
+        "w", "sqlite", [made], live={NAME: table(*live)}, managed=[Managed("t", table(*(applied or live)))]
+    )
     return [change for change in plan.changes if change.kind in ("add_column", "rename_column")]
 
 

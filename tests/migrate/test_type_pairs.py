@@ -131,7 +131,7 @@ def planned(database: Database, live: Table, new: dict[str, DataType]) -> tuple[
     """The plan that gives those columns those types."""
     columns = tuple(Column(c.name, new.get(c.name, c.type), c.nullable) for c in live.columns)
     wanted = WantedTable("w", database.kind, "t", Table(NAME, columns, ("id",)), zones=tuple((n, "UTC") for n in new))
-    return plan_tables("w", database.kind, [wanted], {NAME: live}, [Managed("t", live)])
+    return plan_tables("w", database.kind, [wanted], live={NAME: live}, managed=[Managed("t", live)])
 
 
 def found(tables: tuple[TableChanges, ...]) -> list[Change]:

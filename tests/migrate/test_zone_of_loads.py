@@ -197,7 +197,7 @@ def test_mysql_reads_no_default_in_the_time_zone_of_a_change(other: Column, word
 
     live = table(DataType(Kind.TIMESTAMP))
     wanted = WantedTable("w", "mysql", "t", table(INSTANT), zones=(("a", "Europe/Berlin"),))
-    plan = plan_tables("w", "mysql", [wanted], {live.name: live}, [Managed("t", live)])
+    plan = plan_tables("w", "mysql", [wanted], live={live.name: live}, managed=[Managed("t", live)])
     changes = plan[0].changes
     assert [words in (change.blocked or "") if words else change.blocked is None for change in changes] == [True]
     sessions = [s.session for change in changes for s in change.statements]
@@ -222,6 +222,6 @@ def test_mysql_makes_no_other_column_in_the_time_zone_of_a_change(was: Column | 
 
     live = table(DataType(Kind.TIMESTAMP), *([was] if was else []))
     wanted = WantedTable("w", "mysql", "t", table(INSTANT, now), zones=(("a", "Europe/Berlin"),))
-    plan = plan_tables("w", "mysql", [wanted], {live.name: live}, [Managed("t", live)])
+    plan = plan_tables("w", "mysql", [wanted], live={live.name: live}, managed=[Managed("t", live)])
     blocked = next(change.blocked for change in plan[0].changes if change.column == "a")
     assert blocked is None if words is None else words in (blocked or "")

@@ -19,7 +19,7 @@ def main(point: str) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     whole = open_project([Path("specs")], None, "")
-    rewind = prepare_rewind(whole.checked, whole.ir, "s", whole.sessions, "earliest", pause)
+    rewind = prepare_rewind(whole.checked, whole.ir, "s", sessions=whole.sessions, to="earliest", pause=pause)
     rewind.make()
 
 

@@ -33,7 +33,7 @@ def rewinding(folder: Folder, to: str, pause: Pause = no_pause) -> Iterator[Rewi
     """A rewind that was announced, and not yet agreed to."""
     with chdir(folder.path):
         whole = open_project([Path("specs")], None, "")
-        rewind = prepare_rewind(whole.checked, whole.ir, "s", whole.sessions, to, pause)
+        rewind = prepare_rewind(whole.checked, whole.ir, "s", sessions=whole.sessions, to=to, pause=pause)
         try:
             yield rewind
         finally:

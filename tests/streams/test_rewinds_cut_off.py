@@ -23,7 +23,7 @@ def cut_off(folder: Folder, to: str, point: str) -> None:
     with chdir(folder.path):
         opened = open_project([Path("specs")], None, "nothing was moved")
         try:
-            prepared = prepare_rewind(opened.checked, opened.ir, "s", opened.sessions, to, pause)
+            prepared = prepare_rewind(opened.checked, opened.ir, "s", sessions=opened.sessions, to=to, pause=pause)
             with suppress(Cut):
                 prepared.make()
             prepared.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import pairwise, permutations
 from pathlib import Path
 from typing import Any
@@ -519,13 +520,13 @@ def test_state_of_before_is_kept_anew_by_another_fingerprint() -> None:
 def test_a_row_is_let_in_by_those_that_came_before_it_in_its_group() -> None:
     group, at = np.array([0, 0, 0, 0, 1, 1]), np.array([7, 18, 9, 2, 10, 1])
     first, nothing = np.array([20, 20, 20, 20, 2**63 - 1, 2**63 - 1]), np.zeros(6, bool)
-    more = (np.full(6, 25), 0, 10, FOREVER)
-    assert let_in(group, at, nothing, first, *more).tolist() == [False, True, True, True, False, False]
-    assert let_in(group, at, np.array([0, 0, 0, 0, 1, 0], bool), first, *more).tolist() == [False, *[True] * 5]
+    judge = partial(let_in, first=first, last=np.full(6, 25), closed=0, gap=10, longest=FOREVER)
+    assert judge(group, at, nothing).tolist() == [False, True, True, True, False, False]
+    assert judge(group, at, np.array([0, 0, 0, 0, 1, 0], bool)).tolist() == [False, *[True] * 5]
     count = 1_000
     chain = let_in(
-        np.zeros(count, int), -10 * np.arange(count), np.zeros(count, bool), np.full(count, 5), np.full(count, 5), 0,
-        10, FOREVER,
+        np.zeros(count, int), -10 * np.arange(count), np.zeros(count, bool), first=np.full(count, 5),
+        last=np.full(count, 5), closed=0, gap=10, longest=FOREVER,
     )  # fmt: skip
     assert chain.all()
 

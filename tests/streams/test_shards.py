@@ -167,7 +167,7 @@ def _run() -> int:
 
 def _rewind(place: str) -> Rewind:
     with _open() as whole:
-        rewind = prepare_rewind(whole.checked, whole.ir, "s", whole.sessions, place)
+        rewind = prepare_rewind(whole.checked, whole.ir, "s", sessions=whole.sessions, to=place)
         rewind.make()
         rewind.close()
         return rewind

@@ -23,7 +23,7 @@ def rewind(folder: Folder, to: str, wake: str, zombie: Paused) -> None:
     with chdir(folder.path):
         opened = open_project([Path("specs")], None, "nothing was moved")
         try:
-            prepared = prepare_rewind(opened.checked, opened.ir, "s", opened.sessions, to, pause)
+            prepared = prepare_rewind(opened.checked, opened.ir, "s", sessions=opened.sessions, to=to, pause=pause)
             try:
                 prepared.make()
             finally:

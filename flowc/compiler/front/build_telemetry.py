@@ -25,10 +25,10 @@ def _sink(given: Node | None) -> SinkSpec:
         nodes.text(node.get("kind")) or "none",
         nodes.text(node.get("endpoint")),
         nodes.text(node.get("protocol")),
-        _texts(node.get("headers")),
-        nodes.seconds(node.get("every")),
-        SinkSpec().sample if sample is None else float(str(sample.value)),
-        nodes.given(node),
+        headers=_texts(node.get("headers")),
+        every=nodes.seconds(node.get("every")),
+        sample=SinkSpec().sample if sample is None else float(str(sample.value)),
+        spans=nodes.given(node),
     )
 
 

@@ -40,7 +40,7 @@ def _steps(node: Node) -> Iterator[StepSpec]:
         if isinstance(item, TreeMap):
             yield _step(item)
         elif found := name(item):
-            yield StepSpec((found,), None, {}, 0.0, None, item.span)
+            yield StepSpec((found,), None, {}, seconds=0.0, emits=None, span=item.span)
 
 
 def _step(node: TreeMap) -> StepSpec:

@@ -56,8 +56,9 @@ def _of_pipeline(apply: Apply) -> Write:
     node, kind = apply.input, apply.target.kind
     return Write(
         Writer(apply.pipeline, target, apply.mode), node, (node,) if isinstance(node, Source) else node.inputs,
-        _connection(apply, node), apply.target.table, apply.event_time if apply.mode == "scd2" else None,
-        tuple((column.column, _columns_in(column.sql, kind)) for column in apply.normalize),
+        connection=_connection(apply, node), table=apply.target.table,
+        event_time=apply.event_time if apply.mode == "scd2" else None,
+        normalize=tuple((column.column, _columns_in(column.sql, kind)) for column in apply.normalize),
     )  # fmt: skip
 
 
@@ -82,8 +83,8 @@ def _of_stream(stream: Stream) -> Iterator[Write]:
 def _of_lookup(lookup: Lookup) -> Source:
     sql = lookup.query if lookup.table is None else None
     return Source(
-        lookup.name, lookup.name, lookup.connection, lookup.kind, lookup.table, sql, columns=lookup.columns,
-        origins=lookup.origins,
+        lookup.name, lookup.name, lookup.connection, kind=lookup.kind, table=lookup.table, sql=sql,
+        columns=lookup.columns, origins=lookup.origins,
     )  # fmt: skip
 
 

@@ -27,7 +27,13 @@ def _source_read(source: Source) -> QueryRead | FilesRead | TableRead:
         # The types of Parquet are its own, and need no telling.
         columns = None if source.found and columnar(source.format) else source.columns
         return FilesRead(
-            source.connection, source.path, source.format or CSV, source.options, columns, source.found, source.skips
+            source.connection,
+            source.path,
+            source.format or CSV,
+            options=source.options,
+            columns=columns,
+            inferred=source.found,
+            skips=source.skips,
         )
     if source.sql is not None:
         return QueryRead(source.connection, source.sql, source.source)

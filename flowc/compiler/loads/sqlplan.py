@@ -231,8 +231,8 @@ def _straight(load: Load) -> Execute | Ingest:
         return Execute("insert the rows", sql, Counter.INSERTED, Counter.READ)
     columns = tuple(f.wanted for f in in_source_order(load))
     return Ingest(
-        "stream the rows", load.read, load.table.name, columns, False, Counter.INSERTED, load.apply.timezone, load.bad,
-        source_names(load),
+        "stream the rows", load.read, load.table.name, columns=columns, temporary=False, counts=Counter.INSERTED,
+        timezone=load.apply.timezone, bad=load.bad, names=source_names(load),
     )  # fmt: skip
 
 

@@ -108,7 +108,7 @@ def _field(load: Load, loaded: Loaded) -> Field:
         with between(source.name if source is not None else target.name, target.name):
             value = convert(normalize.sql, kind, target.type, load.dialect, load.apply.timezone)
         staged = Column(target.name, _stored(source, load)) if source is not None else None
-        return Field(target.name, source, staged, target, value, normalize.unparsed)
+        return Field(target.name, source, staged, wanted=target, value=value, unparsed=normalize.unparsed)
     if source is None:
         raise ValueError(f"column {target.name} has neither source nor normaliser")
     if not load.same_database:

@@ -59,8 +59,8 @@ def compare(wanted: WantedTable, live: Table, last: Managed | None, dialect: Dia
     zones = tuple((old.get(name, name), zone) for name, zone in wanted.zones)
     kept = last.live if last else None
     situation = Situation(
-        live, made, dialect, wanted.label, renamed, wanted.whole, kept, zones, wanted.loads, wanted.earlier_zones,
-        doubts,
+        live, made, dialect, label=wanted.label, renamed=renamed, whole=wanted.whole, kept=kept, zones=zones,
+        loads=wanted.loads, earlier_zones=wanted.earlier_zones, doubtful=doubts,
     )  # fmt: skip
     # Tables that no engine keeps have no keys and no indexes: those are the spec's.
     key = () if dialect.attached else tuple(_key(situation, managed))
@@ -146,7 +146,7 @@ def _default(was: Column, now: Column, applied: Column | None, situation: Situat
     if after is None:
         if before is not None:
             yield kinds.DropDefault(was, now)
-    elif not _is_default(before, after, applied, was, now, situation):
+    elif not _is_default(before, after, applied, was=was, now=now, situation=situation):
         yield kinds.SetDefault(was, now)
 
 
@@ -157,7 +157,7 @@ def _is_left(was: Column, now: Column, applied: Column | None, situation: Situat
 
 
 def _is_default(
-    before: str | None, after: str, applied: Column | None, was: Column, now: Column, situation: Situation
+    before: str | None, after: str, applied: Column | None, *, was: Column, now: Column, situation: Situation
 ) -> bool:
     """Whether a default is there. An engine rewrites an expression when it stores it: as it was applied it tells more.
 

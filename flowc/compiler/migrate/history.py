@@ -109,7 +109,7 @@ def read_snapshot(project: str, version: int, dialect: Dialect) -> str:
 
 
 def start(
-    project: str, version: int, plan: str, total: int, owner: str, flowc: str, now: datetime, snapshot: str,
+    project: str, version: int, plan: str, *, total: int, owner: str, flowc: str, now: datetime, snapshot: str,
     dialect: Dialect,
 ) -> str:  # fmt: skip
     """Records that an apply has begun, and what it will leave: other projects leave that alone from now on."""
@@ -121,7 +121,7 @@ def start(
 
 
 def start_step(
-    project: str, version: int, step: int, hash_: str, statement: str, now: datetime, dialect: Dialect
+    project: str, version: int, step: int, *, hash_: str, statement: str, now: datetime, dialect: Dialect
 ) -> str:
     """Records that a statement is about to run."""
     values = {
@@ -148,7 +148,7 @@ def advance(project: str, version: int, applied: int, dialect: Dialect) -> str:
 
 
 def finish(
-    project: str, version: int, status: str, now: datetime, snapshot: str | None, error: str | None, dialect: Dialect
+    project: str, version: int, status: str, *, now: datetime, snapshot: str | None, error: str | None, dialect: Dialect
 ) -> str:
     """Records how an apply has ended, and what it left."""
     values = {"status": status, "finished_at": now, "snapshot": snapshot, "error": error}

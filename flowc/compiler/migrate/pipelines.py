@@ -19,7 +19,9 @@ def applied_pipeline(apply: Apply, load: str) -> AppliedPipeline:
     """What decides how a load reads and writes. `load` is its SQL, empty where only the live system can tell it."""
     label = f"{apply.target.connection}.{apply.target.name}"
     settings = tuple((key, value) for key, value in _settings(apply) if value)
-    return AppliedPipeline(apply.pipeline, label, apply.mode, apply.keys, _query(apply.input), load, settings)
+    return AppliedPipeline(
+        apply.pipeline, label, apply.mode, keys=apply.keys, sql=_query(apply.input), load=load, settings=settings
+    )
 
 
 def _query(node: Sql | Source) -> str:
@@ -104,7 +106,9 @@ def _changed(old: AppliedPipeline | None, new: AppliedPipeline, broken: tuple[st
     if not (changed or sql or load or broken):
         return None
     effects = tuple(_effects(old, new, changed))
-    return PipelineChange(new.name, new.target, "change", changed, sql, load, effects, broken)
+    return PipelineChange(
+        new.name, new.target, "change", changed=changed, sql=sql, load=load, effects=effects, breaks=broken
+    )
 
 
 def _removed(old: AppliedPipeline) -> PipelineChange:

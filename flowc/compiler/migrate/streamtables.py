@@ -110,8 +110,8 @@ def _verdict(column: Column, found: Column, dialect: Dialect) -> Fit:
 def _type_change(table: StreamTable, column: Column, found: Column) -> Change:
     return Change(
         "alter_type", f"{table.label}.{found.name}", Risk.INCOMPATIBLE,
-        f"change type of {found.name} from {found.type} to {column.type}", str(found.type), str(column.type),
-        column=found.name,
+        summary=f"change type of {found.name} from {found.type} to {column.type}", before=str(found.type),
+        after=str(column.type), column=found.name,
         blocked=f"{_BY_HAND}; stream `{table.stream}` gives {column.type}, and no value of that "
         "fits: change the column, or CAST it in the SQL",
     )  # fmt: skip

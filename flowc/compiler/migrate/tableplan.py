@@ -25,6 +25,7 @@ def plan_tables(
     connection: str,
     kind: str,
     wanted: Sequence[WantedTable],
+    *,
     live: Mapping[TableName, Table],
     managed: Sequence[Managed],
     others: Sequence[TableChanges] = (),
@@ -45,7 +46,9 @@ def plan_tables(
 
 
 def _one(wanted: WantedTable, live: Table | None, last: Managed | None) -> TableChanges:
-    made = TableChanges(wanted.connection, wanted.kind, wanted.table.name, wanted.key, (), live, wanted.table)
+    made = TableChanges(
+        wanted.connection, wanted.kind, wanted.table.name, key=wanted.key, changes=(), live=live, wanted=wanted.table
+    )
     dialect, engine = DIALECTS[wanted.kind], ENGINES[wanted.kind]
     if live is None:
         return replace(made, changes=(created(wanted),))
@@ -163,7 +166,7 @@ def _dropped(connection: str, kind: str, entry: Managed, live: Table) -> TableCh
         rows=f"SELECT count(*) FROM {table(live.name)}",
         notes=_notes("drop_table", engine),
     )
-    return TableChanges(connection, kind, live.name, entry.key, (change,), live, None)
+    return TableChanges(connection, kind, live.name, key=entry.key, changes=(change,), live=live, wanted=None)
 
 
 def _with_schemas(found: Sequence[TableChanges], dialect: Dialect) -> Iterator[TableChanges]:

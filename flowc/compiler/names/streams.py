@@ -66,17 +66,17 @@ def _stream(spec: StreamSpec, lookup: Lookup) -> CheckedStream:
     targets = tuple(target for each in spec.to if (target := _target(spec, each, lookup)))
     sources = tuple(source for each in spec.sources if (source := _source(each, lookup)))
     return CheckedStream(
-        spec, sources, targets, tuple(_lookups(spec, lookup)),
-        known_dialect(spec.dialect, lookup.reporter) if spec.dialect else OWN,
-        _used(spec.state, STATE, "keep its state in", lookup),
-        _letters(spec.dead_letter, sources, targets, lookup) if spec.dead_letter else None,
-        spec.dead_letter.max_attempts or MAX_ATTEMPTS if spec.dead_letter else MAX_ATTEMPTS,
-        spec.start.value if spec.start else "earliest",
-        cast(OnError, spec.on_error.value if spec.on_error else "fail"),
-        cast(Delivery, spec.delivery.value if spec.delivery else "exactly_once"),
-        _over(BatchLimits(), spec.batch),
-        spec.parallelism or 1,
-        _over(RestartPolicy(), spec.restart),
+        spec, sources, targets, lookups=tuple(_lookups(spec, lookup)),
+        dialect=known_dialect(spec.dialect, lookup.reporter) if spec.dialect else OWN,
+        state=_used(spec.state, STATE, "keep its state in", lookup),
+        letters=_letters(spec.dead_letter, sources, targets, lookup) if spec.dead_letter else None,
+        max_attempts=spec.dead_letter.max_attempts or MAX_ATTEMPTS if spec.dead_letter else MAX_ATTEMPTS,
+        start=spec.start.value if spec.start else "earliest",
+        on_error=cast(OnError, spec.on_error.value if spec.on_error else "fail"),
+        delivery=cast(Delivery, spec.delivery.value if spec.delivery else "exactly_once"),
+        batch=_over(BatchLimits(), spec.batch),
+        parallelism=spec.parallelism or 1,
+        restart=_over(RestartPolicy(), spec.restart),
     )  # fmt: skip
 
 
@@ -180,7 +180,9 @@ def _made(
     mode, named = spec.mode or stream.mode, spec.keys or stream.keys
     keys = named or ((table.natural_key or table.primary_key) if table is not None else spec.primary_key)
     written = cast(Mode, mode.value if mode else DEFAULT_MODE)
-    return CheckedStreamTarget(spec, connection, table, name, written, named, tuple(key.value for key in keys))
+    return CheckedStreamTarget(
+        spec, connection, table, name=name, mode=written, named=named, keys=tuple(key.value for key in keys)
+    )
 
 
 def _parsed(name: Name) -> TableName | None:

@@ -65,13 +65,13 @@ def check_blocks(stream: CheckedStream, lookup: Lookup) -> None:
         _check_cdc(stream, spec.cdc, lookup)
     # What becomes of an epoch's bytes is to fit into single columns of Arrow.
     larger = "one message that is larger passes all the same"
-    _check_bytes(spec, "batch", spec.batch.max_bytes, LARGEST_EPOCH, larger, lookup)
+    _check_bytes(spec, "batch", spec.batch.max_bytes, largest=LARGEST_EPOCH, help=larger, lookup=lookup)
     taken = "it is memory that each operator of the stream may take"
-    _check_bytes(spec, "state", spec.state_bytes, LARGEST_STATE, taken, lookup)
+    _check_bytes(spec, "state", spec.state_bytes, largest=LARGEST_STATE, help=taken, lookup=lookup)
 
 
 def _check_bytes(
-    stream: StreamSpec, block: str, most: Located[int] | None, largest: int, help: str, lookup: Lookup
+    stream: StreamSpec, block: str, most: Located[int] | None, *, largest: int, help: str, lookup: Lookup
 ) -> None:
     if most is not None and not 0 < most.value <= largest:
         what = f"`max_bytes` of `{block}` of stream `{stream.name.value}`"

@@ -61,9 +61,12 @@ def with_unresolved(checked: CheckedSpec) -> CheckedSpec:
     """The project with its pipelines that could not be resolved, as far as their targets tell where they write."""
     lookup = Lookup(checked.project, Reporter())
     missing = {
-        name: CheckedPipeline(spec, None, (), "", "", resolve_targets(spec, lookup), "ignore")
-        for name, spec in checked.project.pipelines.items() if name not in checked.pipelines
-    }  # fmt: skip
+        name: CheckedPipeline(
+            spec, None, (), engine="", dialect="", targets=resolve_targets(spec, lookup), deletes="ignore"
+        )
+        for name, spec in checked.project.pipelines.items()
+        if name not in checked.pipelines
+    }
     return replace(checked, pipelines={**checked.pipelines, **missing})
 
 
@@ -80,7 +83,17 @@ def _writers(checked: CheckedSpec, ir: Ir | None) -> Iterator[tuple[_Table, Call
         letters = letters_place(stream) if stream.sets_aside else None
         if isinstance(letters, Target):
             span = letters_span(checked.project.streams[stream.name])
-            writer = partial(TableWriter, stream.name, True, letters.name, DEAD_LETTERS, False, (), span, span)
+            writer = partial(
+                TableWriter,
+                stream.name,
+                True,
+                letters.name,
+                mode=DEAD_LETTERS,
+                removes=False,
+                keys=(),
+                span=span,
+                keyed=span,
+            )
             yield _table(letters), writer
 
 
@@ -92,14 +105,21 @@ def _of_pipeline(pipeline: CheckedPipeline, target: CheckedTarget) -> TableWrite
     named, removes = target.spec.keys or pipeline.spec.keys, target.mode == "truncate" or pipeline.deletes != "ignore"
     omits = target.mode == "append" and pipeline.spec.incremental is not None and not target.keys
     return TableWriter(
-        pipeline.spec.name.value, False, target.name, target.mode, removes, target.keys, target.spec.span,
-        named[0].span if named else target.spec.span, omits,
+        pipeline.spec.name.value, False, target.name, mode=target.mode, removes=removes, keys=target.keys,
+        span=target.spec.span, keyed=named[0].span if named else target.spec.span, omits=omits,
     )  # fmt: skip
 
 
 def _of_stream(stream: Stream, apply: Apply) -> TableWriter:
     return TableWriter(
-        stream.name, True, apply.target.name, apply.mode, False, apply.keys, apply.span, keys_span(apply)
+        stream.name,
+        True,
+        apply.target.name,
+        mode=apply.mode,
+        removes=False,
+        keys=apply.keys,
+        span=apply.span,
+        keyed=keys_span(apply),
     )
 
 

@@ -39,7 +39,7 @@ class Range:
     @classmethod
     def numbered(cls, source: str, partition: int, start: int, end: int, log: str = "", *, last: bool = False) -> Range:
         """One whose partition and positions are numbers."""
-        return cls(source, str(partition), str(start), str(end), log, last)
+        return cls(source, str(partition), str(start), end=str(end), log=log, last=last)
 
     @property
     def moves(self) -> bool:

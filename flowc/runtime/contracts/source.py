@@ -205,6 +205,29 @@ class StandingSource(Protocol[Place]):
         """Whether it goes on to read by the `path` of the last epoch, and so nothing that it did not read before."""
 
 
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """What lies between two positions: files, their bytes as a whole, and rows where these are known."""
+
+    files: int
+    bytes: int
+    rows: int | None
+
+
+@runtime_checkable
+class SourceOfFiles(Protocol):
+    """A numbered source whose positions are places in files, and which can say more of them than their order."""
+
+    def between(self, start: int, end: int) -> Extent:
+        """How much is read from one position to another."""
+
+    def shown(self, position: int) -> str:
+        """A position for people: the file that is read on there, and the line of it."""
+
+    def unreadable(self, start: int, end: int) -> tuple[str, int] | None:
+        """The last file between two positions that is gone or was changed, and the position behind it."""
+
+
 class Source(PlacedSource[str], Protocol):
     """A source as all others know it: partitions and positions are text that it alone can read and order."""
 
@@ -305,3 +328,9 @@ class NumberedSource:
     def commit(self, written: Mapping[str, str], durable: Mapping[str, str]) -> None:
         """Tells how far the stream is; never fails."""
         self.inner.commit(numbers(written), numbers(durable))
+
+
+def files_of(source: Source) -> SourceOfFiles | None:
+    """What a source says of its positions as places in files; None for one that does not read files."""
+    inner = source.inner if isinstance(source, NumberedSource) else None
+    return inner if isinstance(inner, SourceOfFiles) else None

@@ -70,7 +70,9 @@ def _expect(step: Expect, target: Database, result: LoadResult) -> None:
     failed, total = _number(found.column(0)[0]), _number(found.column(1)[0])
     ratio = 0.0 if step.max_ratio is None else step.max_ratio
     passed = failed <= max(step.max_failures, ratio * total)
-    result.expects.append(ExpectResult(step.name, failed, total, passed, step.error, step.quarantine))
+    result.expects.append(
+        ExpectResult(step.name, failed, total, passed=passed, error=step.error, quarantine=step.quarantine)
+    )
     if step.error and not passed:
         message = f"the quality check `{step.name}` failed: {failed} of {total} rows"
         mend = "allow more under `max_failures`" if step.quarantine else "let the check warn: severity: warn"

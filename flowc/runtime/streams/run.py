@@ -406,7 +406,16 @@ class StreamRun:
         versions = self.compute.versions() if keeps_versions(self.plan) else None
         maker = self._maker if self._intends else None
         count = polled.messages.num_rows
-        return Intent(self._number + 1, self.clock(), polled.ranges, watermark, messages, versions, maker, count)
+        return Intent(
+            self._number + 1,
+            self.clock(),
+            polled.ranges,
+            watermark=watermark,
+            messages=messages,
+            versions=versions,
+            maker=maker,
+            count=count,
+        )
 
     @cached_property
     def _maker(self) -> Maker:

@@ -124,7 +124,7 @@ def _history(rows: Sequence[_Row], held: Sequence[_Row], project: str, named: _N
     # A version that begins notes the renames of those before it, too.
     renames = (left[-1] if left else last).renames
     tables = tuple(entry for snapshot in left for entry in snapshot.tables)
-    return History(versions, last, begun, renames, tables, owners, here)
+    return History(versions, last, begun, renames=renames, unfinished=tables, owners=owners, here=here)
 
 
 def read_snapshot(database: Database, kind: str, version: int, project: str) -> Snapshot:

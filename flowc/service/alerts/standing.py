@@ -46,4 +46,6 @@ def _standing(
     newest = None if at.value == EMPTY else parse_instant(at.value)
     age = (now - newest).total_seconds() if newest is not None else None
     state = "stale" if at.bad else "empty" if newest is None else "fresh"
-    return FreshnessStanding(pipeline, column, max_age, state, newest, age, at.since, at.seen_at)
+    return FreshnessStanding(
+        pipeline, column, max_age, state=state, newest=newest, age=age, since=at.since, looked_at=at.seen_at
+    )

@@ -128,8 +128,11 @@ def _begin(work: Apply, plan: DatabasePlan, proofs: Iterable[Callable[[], None]]
     """Records the version that begins; from now on no other project takes its tables for nobody's."""
     version, total = plan.version + 1, sum(len(change.statements) for change in plan.changes)
     snapshot = encode_snapshot(replace(plan.snapshot, begun=_objects(plan.changes), renames=planned_renames(plan)))
-    start = (work.project, version, work.plan_id, total, str(work.by), __version__, _now(), snapshot, work.dialect)
-    _record_proved(work, sql.start(*start), proofs)
+    statement = sql.start(
+        work.project, version, work.plan_id, total=total, owner=str(work.by), flowc=__version__, now=_now(),
+        snapshot=snapshot, dialect=work.dialect,
+    )  # fmt: skip
+    _record_proved(work, statement, proofs)
     return version
 
 
@@ -140,13 +143,26 @@ def _run(work: Apply, plan: DatabasePlan, version: int, prove: Callable[[], None
         for group in _groups(statements):
             _group(work, version, group, len(statements), prove)
         snapshot = encode_snapshot(_found(work, plan))
-        done = sql.finish(work.project, version, "done", _now(), snapshot, None, work.dialect)
+        done = sql.finish(
+            work.project, version, "done", now=_now(), snapshot=snapshot, error=None, dialect=work.dialect
+        )
         _record_proved(work, done, (prove,))
     except FlowcError as error:
         with suppress(FlowcError):  # the connection may be what failed; the next apply finds the version open
             work.database.rollback()
             work.control[0].rollback()  # another one where tables are files
-            _record(work, sql.finish(work.project, version, "failed", _now(), None, error.message, work.dialect))
+            _record(
+                work,
+                sql.finish(
+                    work.project,
+                    version,
+                    "failed",
+                    now=_now(),
+                    snapshot=None,
+                    error=error.message,
+                    dialect=work.dialect,
+                ),
+            )
         raise
 
 
@@ -273,7 +289,15 @@ def _together(work: Apply, version: int, group: list[Numbered], total: int, prov
             _demand_bare(statement.bare, database)
         _record(
             work,
-            sql.start_step(work.project, version, number, statement_hash(statement), statement.sql, _now(), dialect),
+            sql.start_step(
+                work.project,
+                version,
+                number,
+                hash_=statement_hash(statement),
+                statement=statement.sql,
+                now=_now(),
+                dialect=dialect,
+            ),
             sql.STEPS,
         )
         _record(work, sql.end_step(work.project, version, number, _now(), dialect), sql.STEPS)
@@ -332,7 +356,15 @@ def _alone(work: Apply, version: int, entry: Numbered, total: int, prove: Callab
     _record(work, sql.forget_step(work.project, version, number, dialect), sql.STEPS)
     _record(
         work,
-        sql.start_step(work.project, version, number, statement_hash(statement), statement.sql, _now(), dialect),
+        sql.start_step(
+            work.project,
+            version,
+            number,
+            hash_=statement_hash(statement),
+            statement=statement.sql,
+            now=_now(),
+            dialect=dialect,
+        ),
         sql.STEPS,
     )
     with waiting_for(change.object, work.database), forgetting(change, statement, work.database, work.kind):

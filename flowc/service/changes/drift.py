@@ -67,7 +67,7 @@ def drifted(connection: str, kind: str, live: LiveDatabase) -> tuple[TableChange
         if (found := live.tables.get(entry.table.name)) is not None
     ]
     managed = [Managed(entry.key, known[entry.table.name]) for entry in applied]
-    return plan_tables(connection, kind, wanted, known, managed)
+    return plan_tables(connection, kind, wanted, live=known, managed=managed)
 
 
 def _before(entry: Managed, live: Table | None, dialect: Dialect) -> Table:

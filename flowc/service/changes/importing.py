@@ -45,6 +45,7 @@ def import_tables(
     database: Database,
     kind: str,
     connection: str,
+    *,
     chosen: Sequence[str],
     known: Mapping[str, TableName | None],
     history: History,

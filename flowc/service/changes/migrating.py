@@ -89,9 +89,9 @@ def _work(request: Request, plan: DatabasePlan) -> Apply:
         refuse_owned(names, plan.connection, plan.kind, history_of(request.sessions, plan.connection), request.sessions)
 
     return Apply(
-        request.sessions.target(plan.connection), plan.kind, control, plan_id, replan, unowned,
-        request.sessions.project, request.watcher, origin_of(request.checked.project.root),
-        request.limits, _second(request, plan), _approved(plan) if request.looked_at else {},
+        request.sessions.target(plan.connection), plan.kind, control, plan_id=plan_id, replan=replan, unowned=unowned,
+        project=request.sessions.project, watcher=request.watcher, by=origin_of(request.checked.project.root),
+        limits=request.limits, second=_second(request, plan), approved=_approved(plan) if request.looked_at else {},
     )  # fmt: skip
 
 

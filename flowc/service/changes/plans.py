@@ -140,8 +140,8 @@ def wanted_of(checked: CheckedSpec, ir: Ir, sessions: Sessions) -> tuple[Wanted,
         written = tuple(applied_pipeline(a, loads.get(_load_key(b), "")) for a, b in zip(own, here, strict=True))
         written += tuple(applied_stream(s, _seen(a, seen)) for s, a in streams if a.target.connection == name)
         found[place] = Wanted(
-            held.connection, held.kind, held.tables + mine, held.pipelines + written, held.applies + own,
-            looks, checked.project,
+            held.connection, held.kind, held.tables + mine, pipelines=held.pipelines + written,
+            applies=held.applies + own, looks=looks, project=checked.project,
         )  # fmt: skip
     return tuple(found.values())
 
@@ -195,7 +195,9 @@ def plan_database(
     chosen = _selected(wanted, select)
     others = _of_streams(wanted, live.tables, select)
     managed = without_owned(_managed(before, select), wanted.kind, live.history)
-    changes = plan_tables(wanted.connection, wanted.kind, chosen.tables, live.tables, managed, others)
+    changes = plan_tables(
+        wanted.connection, wanted.kind, chosen.tables, live=live.tables, managed=managed, others=others
+    )
     changes = with_impact(placed(changes, wanted.project) if wanted.project else changes, flows)
     loads = _compared(_pipelines(before, select), chosen, broken_readers(changes, flows))
     changes = with_restarts(changes, before.pipelines, loads)
@@ -210,11 +212,11 @@ def plan_database(
         wanted.connection,
         wanted.kind,
         changes,
-        loads,
-        _after(live.history, chosen, select),
-        live.history.last,
-        fingerprint(live.tables),
-        live.history.renames,
+        pipelines=loads,
+        snapshot=_after(live.history, chosen, select),
+        version=live.history.last,
+        fingerprint=fingerprint(live.tables),
+        unfinished=live.history.renames,
     )
 
 

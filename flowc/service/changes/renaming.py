@@ -171,7 +171,9 @@ class Renaming:
             database, kind = self.sessions.control(name)
             database.open()
             rows = self._rows(database, kind, self.old)
-            yield Kept(name, database, kind, rows, tuple(self._letters(name)), tuple(self._bad_rows(name)))
+            yield Kept(
+                name, database, kind, rows=rows, letters=tuple(self._letters(name)), bad=tuple(self._bad_rows(name))
+            )
 
     def _embedded(self) -> Iterator[Kept]:
         root = self.sessions.resolver.root

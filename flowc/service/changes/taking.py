@@ -241,8 +241,10 @@ class Taking(Renaming):
         version, now, dialect = history.last + 1, datetime.now(UTC), DIALECTS[kept.kind]
         by = str(origin_of(self.checked.project.root))
         held, plan = encode_snapshot(snapshot), f"take {self.subject}"
-        yield sql.start(project, version, plan, 0, by, __version__, now, held, dialect)
-        yield sql.finish(project, version, "done", now, held, None, dialect)
+        yield sql.start(
+            project, version, plan, total=0, owner=by, flowc=__version__, now=now, snapshot=held, dialect=dialect
+        )
+        yield sql.finish(project, version, "done", now=now, snapshot=held, error=None, dialect=dialect)
 
     def _marks(self, target: Target) -> list[dict[str, Any]]:
         names = {each.name for each in self.moving}

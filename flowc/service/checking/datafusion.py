@@ -239,7 +239,9 @@ def _unbound(statement: Statement, error: BaseException) -> Refusal | None:
     if missing := _MISSING.search(said):
         place = place_of(statement, missing[1], call=True)
         helps = did_you_mean(missing[1], [missing[2]]) if missing[2] else ()
-        return Refusal("function", f"the engine has no function `{missing[1]}`", place, None, helps, missing[1])
+        return Refusal(
+            "function", f"the engine has no function `{missing[1]}`", place, length=None, helps=helps, name=missing[1]
+        )
     named = _NAMED.search(said)
     name = next((part for part in named.groups() if part), None) if named else None
     return Refusal("binding", f"the engine: {_words(error)}", place_of(statement, name) if name else None)

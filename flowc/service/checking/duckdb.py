@@ -172,7 +172,9 @@ def _refused(statement: Statement, told: Mapping[str, str], prefix: int) -> Refu
     if offset is None or not statement.text.text[offset:].lower().startswith(name.lower()):
         return None  # it stands behind a schema, in which it may be
     message = f"DuckDB has no function `{name}`"
-    return Refusal("function", message, offset, len(name), (*_near(told), _OWN.format(name=name)), name)
+    return Refusal(
+        "function", message, offset, length=len(name), helps=(*_near(told), _OWN.format(name=name)), name=name
+    )
 
 
 def _told(error: Exception) -> Mapping[str, str]:

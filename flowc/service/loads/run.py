@@ -219,7 +219,7 @@ def _run_target(run: Run, pipeline: str, index: int, apply: Apply) -> TargetRepo
         f"load {report.target}", {"flowc.target": report.target, "flowc.mode": apply.mode}
     )
     try:
-        _load(run, pipeline, index, apply, reporter, report, span)
+        _load(run, pipeline, index, apply=apply, reporter=reporter, report=report, span=span)
     except FlowcError as error:
         report.error = run.sessions.redacted(error)
     except MemoryError as error:
@@ -240,7 +240,7 @@ def _end(span: Span, report: TargetReport) -> None:
 
 
 def _load(
-    run: Run, pipeline: str, index: int, apply: Apply, reporter: Reporter, report: TargetReport, span: Span
+    run: Run, pipeline: str, index: int, *, apply: Apply, reporter: Reporter, report: TargetReport, span: Span
 ) -> None:
     began = monotonic()
     with ending(span.child(_LOOKING)):
@@ -328,7 +328,7 @@ def prepare(
     watermark = stored.value if stored else None
     since = watermark if run.reread is None else run.reread.since
     try:
-        read_on = _reading_on(run, pipeline, index, _anew(apply, run.reread), since, reporter)
+        read_on = _reading_on(run, pipeline, index, apply=_anew(apply, run.reread), watermark=since, reporter=reporter)
     except EngineError as error:
         if not report_refusal(run.sessions.redacted(error), apply.input, reporter):
             raise
@@ -391,18 +391,18 @@ def _anew(apply: Apply, reread: Reread | None) -> Apply:
 
 
 def _reading_on(
-    run: Run, pipeline: str, index: int, apply: Apply, watermark: str | None, reporter: Reporter
+    run: Run, pipeline: str, index: int, *, apply: Apply, watermark: str | None, reporter: Reporter
 ) -> tuple[Apply, tuple[Column, ...]] | None:
     """The load with its watermark in the SQL where its author placed it, and the source's columns; None for errors."""
     incremental, found = apply.incremental, _found_columns(apply.input, run.sessions)
     if watermark is None or incremental is None or not incremental.in_sql:
-        typed = _typed(run, pipeline, index, apply, found, reporter)
+        typed = _typed(run, pipeline, index, apply=apply, found=found, reporter=reporter)
         return None if typed is None else (typed, _columns(run, typed))
     # How a value is written depends on the cursor's type, which only the source can tell.
-    guessed = _filled_in(run, pipeline, index, watermark, found, Reporter()) or apply
+    guessed = _filled_in(run, pipeline, index, watermark=watermark, found=found, reporter=Reporter()) or apply
     columns = _columns(run, guessed)
     bound = bound_of(guessed, incremental, columns, watermark, STORED if run.reread is None else FROM)
-    filled = _filled_in(run, pipeline, index, bound, found, reporter)
+    filled = _filled_in(run, pipeline, index, watermark=bound, found=found, reporter=reporter)
     if filled is None:
         return None
     return filled, columns if read_of(filled.input) == read_of(guessed.input) else _columns(run, filled)
@@ -414,14 +414,14 @@ def _untyped_nulls(node: Source | Sql, columns: tuple[Column, ...]) -> tuple[Col
     return tuple(replace(column, type=UNKNOWN) if column.name in nulls else column for column in columns)
 
 
-def _typed(run: Run, pipeline: str, index: int, apply: Apply, found: _Found, reporter: Reporter) -> Apply | None:
+def _typed(run: Run, pipeline: str, index: int, *, apply: Apply, found: _Found, reporter: Reporter) -> Apply | None:
     """The load with its SQL written for the columns of its sources; None for errors."""
-    made = _filled_in(run, pipeline, index, None, found, reporter) if found else apply
+    made = _filled_in(run, pipeline, index, watermark=None, found=found, reporter=reporter) if found else apply
     return replace(apply, input=_over(made.input, apply.input)) if made is not None else None
 
 
 def _filled_in(
-    run: Run, pipeline: str, index: int, watermark: Watermark, found: _Found, reporter: Reporter
+    run: Run, pipeline: str, index: int, *, watermark: Watermark, found: _Found, reporter: Reporter
 ) -> Apply | None:
     lowered = lower_pipeline(run.checked, pipeline, reporter, watermark=watermark, env=run.env, found=found)
     return None if lowered is None or reporter.has_errors else _anew(lowered.applies[index], run.reread)

@@ -75,7 +75,9 @@ def failing_copies(run: Run) -> tuple[LoadFailure, ...]:
 def _failure(pipeline: str, apply: Apply, found: Diagnostic) -> LoadFailure:
     place = found.span.place if found.span else None
     notes = tuple(note.message for note in found.notes)
-    return LoadFailure(pipeline, target_label(apply), found.code, found.message, place, notes, found.help)
+    return LoadFailure(
+        pipeline, target_label(apply), found.code, message=found.message, place=place, notes=notes, help=found.help
+    )
 
 
 _OF_COLUMNS = ("unknown-output-column", "missing-column", "incompatible-types")
@@ -90,7 +92,7 @@ def _validate(run: Run, pipeline: Pipeline, index: int, apply: Apply) -> Validat
         _compare(run, apply, found)
         found.waits_for = _missing_upstream(run, pipeline)
         if found.waits_for is None:
-            _check_source(run, pipeline.name, index, apply, reporter, found)
+            _check_source(run, pipeline.name, index, apply=apply, reporter=reporter, found=found)
     except FlowcError as error:
         found.error = run.sessions.redacted(error)
     found.diagnostics = tuple(reporter.sorted())
@@ -104,7 +106,7 @@ def _compare(run: Run, apply: Apply, found: Validation) -> None:
         found.differences = differences(apply.target.table, live, DIALECTS[apply.target.kind])
 
 
-def _check_source(run: Run, pipeline: str, index: int, apply: Apply, reporter: Reporter, found: Validation) -> None:
+def _check_source(run: Run, pipeline: str, index: int, *, apply: Apply, reporter: Reporter, found: Validation) -> None:
     prepared = prepare(run, pipeline, index, apply, reporter)
     if prepared is None:
         return

@@ -35,7 +35,7 @@ class LambdaOptions:
         given.only(*_OPTIONS)
         return cls(
             given.needed("function", given.name, "write `lambda://FUNCTION`"), given.one("qualifier"),
-            given.one("region"), given.one("endpoint"), given.all("specs"), given.patience(),
+            given.one("region"), endpoint=given.one("endpoint"), specs=given.all("specs"), patience=given.patience(),
         )  # fmt: skip
 
 

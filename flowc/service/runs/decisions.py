@@ -89,7 +89,7 @@ def decide(
     known = {each.name: each for each in pipelines}
     mine = [each for each in pipelines if chosen is None or each.name in chosen]
     ends = now if until is None else until
-    judged = [_judge(each, standings.get(each.name), known, standings, now, ends) for each in mine]
+    judged = [_judge(each, standings.get(each.name), known, standings=standings, now=now, until=ends) for each in mine]
     candidates = sorted((each for each in judged if isinstance(each, Start)), key=lambda start: start.due_at)
     running = [known[name] for name, at in standings.items() if at.run_id is not None and name in known]
     starts, held = _within(candidates, running, limits)
@@ -110,7 +110,7 @@ _Judged = Start | Waiting | datetime | str | None
 
 
 def _judge(
-    pipeline: Scheduled, at: Standing | None, known: Mapping[str, Scheduled], standings: Mapping[str, Standing],
+    pipeline: Scheduled, at: Standing | None, known: Mapping[str, Scheduled], *, standings: Mapping[str, Standing],
     now: datetime, until: datetime,
 ) -> _Judged:  # fmt: skip
     """What becomes of one pipeline; an instant where due times until then are passed by."""

@@ -74,8 +74,8 @@ def _due(pipeline: Scheduled, at: Standing | None, waits: Waiting | None, now: d
         return Due(pipeline.name, timing.schedule, timing.timezone, state, pipeline.schedule.after(now))
     due = at.due_at or next_due(pipeline, at, now)
     return Due(
-        pipeline.name, timing.schedule, timing.timezone, _state(at, waits, due, now), due, at.succeeded_at,
-        at.paused, at.run_id, at.attempt,
+        pipeline.name, timing.schedule, timing.timezone, state=_state(at, waits, due, now), next_due=due,
+        succeeded_at=at.succeeded_at, paused=at.paused, run_id=at.run_id, attempt=at.attempt,
     )  # fmt: skip
 
 

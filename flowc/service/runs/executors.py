@@ -252,7 +252,7 @@ def outcome_of_pipelines(pipelines: Sequence[Mapping[str, Any]], status: str, wo
         return Outcome(OK, counts, plan=plan, detail=detail)
     error = _first_error(pipelines, targets)
     message = error.get("message") or next((p["reason"] for p in pipelines if p.get("reason")), None)
-    return Outcome(status, counts, error.get("code"), message, plan, detail)
+    return Outcome(status, counts, error.get("code"), error=message, plan=plan, detail=detail)
 
 
 def _first_error(

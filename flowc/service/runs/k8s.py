@@ -56,13 +56,13 @@ class JobOptions:
             given.needed("namespace", given.name, "write `k8s://NAMESPACE?image=…`"),
             given.needed("image", given.one("image"), "add `image=…`, with flowc and the specs in it"),
             given.one("service-account"),
-            given.all("specs"),
-            tuple(_source(each, given) for each in given.all("env-from")),
-            resources or None,
-            given.one("kubeconfig"),
-            given.one("context"),
-            int(given.seconds("ttl", "1h")),
-            given.patience(),
+            specs=given.all("specs"),
+            env_from=tuple(_source(each, given) for each in given.all("env-from")),
+            resources=resources or None,
+            kubeconfig=given.one("kubeconfig"),
+            context=given.one("context"),
+            ttl=int(given.seconds("ttl", "1h")),
+            patience=given.patience(),
         )
 
 

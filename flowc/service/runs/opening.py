@@ -45,7 +45,15 @@ def run_log(project: ProjectSpec, resolver: Resolver, given: str | None = None, 
     else:
         kind, opener = _named(named, project, resolver, looks=looks)
     create = project.run_log.create_tables or given is not None
-    return RunLog(opener, kind, _key(project), owner_name(), create, _origin(project, looks), looks)
+    return RunLog(
+        opener,
+        kind,
+        _key(project),
+        owner=owner_name(),
+        create_tables=create,
+        origin=_origin(project, looks),
+        looks=looks,
+    )
 
 
 def _origin(project: ProjectSpec, looks: bool) -> Origin:

@@ -88,12 +88,21 @@ class Recorded:
         def begin() -> None:
             now = self.log.now()
             due = None if self.part is None else self.part[1]
-            run = RunRecord(run_id(now), pipeline, 1, self.reason, RUNNING, self.log.owner, now, due)
+            run = RunRecord(
+                run_id(now),
+                pipeline,
+                1,
+                reason=self.reason,
+                status=RUNNING,
+                owner=self.log.owner,
+                started_at=now,
+                due_at=due,
+            )
             self._begun[pipeline] = run.id, now
             self.log.begin(run)
 
         self._record(begin)
-        self._spans[pipeline] = run_span(self.span, pipeline, self._begun[pipeline][0], self.reason)
+        self._spans[pipeline] = run_span(self.span, pipeline, self._begun[pipeline][0], reason=self.reason)
 
     def span_of(self, pipeline: str) -> Span:
         """That of a run that goes on."""

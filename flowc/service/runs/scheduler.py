@@ -176,8 +176,8 @@ class Scheduler:
     def _begin(self, start: Start) -> bool:
         began = self.log.now()
         run, name = run_id(began), start.pipeline.name
-        span = run_span(self.span, name, run, start.reason, start.attempt, start.due_at)
-        claim = Claim(run, name, start.due_at, start.attempt, start.reason, span.traceparent)
+        span = run_span(self.span, name, run, reason=start.reason, attempt=start.attempt, due_at=start.due_at)
+        claim = Claim(run, name, start.due_at, attempt=start.attempt, reason=start.reason, traceparent=span.traceparent)
         if not self.log.claim(start.standing, claim, began, self.token if self.leads else None, self._keeper.patience):
             return False
         self.told(Happened("began", claim))

@@ -9,7 +9,7 @@ from flowc.service.runs.records import OK, Outcome, Reason
 
 
 def run_span(
-    above: Span, pipeline: str, run: str, reason: Reason, attempt: int = 1, due_at: datetime | None = None
+    above: Span, pipeline: str, run: str, *, reason: Reason, attempt: int = 1, due_at: datetime | None = None
 ) -> Span:
     """A run begins."""
     said: dict[str, str | int] = {

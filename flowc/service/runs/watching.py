@@ -278,7 +278,7 @@ class Watcher:
         if not run.taken_over or run.status == LOST:
             return
         self.settling.took[run.pipeline] = time.monotonic() - each.began
-        outcome = Outcome(run.status, run.counts, run.error_code, run.error, run.plan, run.detail)
+        outcome = Outcome(run.status, run.counts, run.error_code, error=run.error, plan=run.plan, detail=run.detail)
         end_run_span(each.span, outcome)
         if not self.adopts and (leader := self._log.leader()) is not None and awaits(leader[0], self.executor.place):
             return

@@ -66,7 +66,7 @@ def _box(letters: DeadLetters, chosen: Chosen, attempts: int, limit: int) -> Let
 
 
 def judging(
-    letters: DeadLetters, checked: CheckedSpec, ir: Ir, chosen: Chosen, attempts: int, pause: Pause
+    letters: DeadLetters, checked: CheckedSpec, ir: Ir, *, chosen: Chosen, attempts: int, pause: Pause
 ) -> JudgedRun:
     """The replay of letters that `dedupe` has not seen: a run of the stream itself judges them."""
     name = judged_name(letters.stream)
@@ -85,7 +85,7 @@ def judging(
     assert plan.state is not None
     store = DatabaseStore(name, plan.state.sql, own.store.database)
     run = JudgedRun(
-        plan, letters.kept_name, box, made.compute, writers, store, fetch, pause,
+        plan, letters.kept_name, box, compute=made.compute, writers=writers, store=store, fetch=fetch, pause=pause,
         own=own, decoders=made.compute.decoders,
     )  # fmt: skip
     take_out(writers[-1], run, box)

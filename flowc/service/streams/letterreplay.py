@@ -64,9 +64,9 @@ def replay(
         letters.demand_table("replayed in part, and `dedupe` has not judged all of them")
     if letters.kept.table is not None and letters.sql() is None:
         return report
-    _run(report, letters, lambda: _assembled(letters, checked, ir, chosen, attempts, pause))
+    _run(report, letters, lambda: _assembled(letters, checked, ir, chosen=chosen, attempts=attempts, pause=pause))
     if letters.plan.stateful and report.error is None:
-        _run(report, letters, lambda: judging(letters, checked, ir, chosen, attempts, pause))
+        _run(report, letters, lambda: judging(letters, checked, ir, chosen=chosen, attempts=attempts, pause=pause))
     if report.error is None:
         report.parked = sum(count.parked for count in letters.counts())
         report.unjudged = untold(letters, chosen, attempts) if letters.plan.stateful else 0
@@ -95,7 +95,7 @@ def _run(report: Replayed, letters: DeadLetters, made: Callable[[], LettersRun])
 
 
 def _assembled(
-    letters: DeadLetters, checked: CheckedSpec, ir: Ir, chosen: Chosen, attempts: int, pause: Pause
+    letters: DeadLetters, checked: CheckedSpec, ir: Ir, *, chosen: Chosen, attempts: int, pause: Pause
 ) -> LettersRun:
     plan = replay_plan(letters, checked, ir, replayed_name(letters.stream))
     if letters.kept.table is None:
@@ -107,7 +107,9 @@ def _assembled(
     wanted = partial(passed, by=judged_by(letters.plan)) if letters.plan.stateful else None
     box = LetterBox(sql, letters.database(), attempts, min(plan.batch.max_rows, BATCH), wanted)
     writers = [taking(writer, letters) for writer in made.writers]
-    run = LettersRun(plan, letters.kept_name, box, made.compute, writers, made.store, fetch, pause)
+    run = LettersRun(
+        plan, letters.kept_name, box, compute=made.compute, writers=writers, store=made.store, fetch=fetch, pause=pause
+    )
     run.passed = bool(letters.plan.stateful)
     take_out(writers[-1], run, box)
     return run
@@ -122,4 +124,13 @@ def _of_topic(plan: StreamPlan, letters: DeadLetters, chosen: Chosen, attempts: 
     made = assembled(plan, letters.sessions, StreamReport(plan.name), pause=pause)
     made.compute.decoders, fetch = reading(letters)
     writers = [taking(writer, letters) for writer in made.writers]
-    return LettersRun(plan, letters.kept_name, letters.topic(), made.compute, writers, made.store, fetch, pause)
+    return LettersRun(
+        plan,
+        letters.kept_name,
+        letters.topic(),
+        compute=made.compute,
+        writers=writers,
+        store=made.store,
+        fetch=fetch,
+        pause=pause,
+    )

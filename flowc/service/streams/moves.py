@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from flowc.compiler.front.streamkinds import source_kind
 from flowc.errors import EngineError, FlowcError, UsageError
 from flowc.runtime.contracts.epoch import Partition
 from flowc.runtime.contracts.positions import NUMBERS, Order, shown
-from flowc.runtime.contracts.source import NumberedSource, Source
+from flowc.runtime.contracts.source import Extent, Source, SourceOfFiles, files_of
 from flowc.runtime.streams.reader import SourceReader
 from flowc.runtime.streams.run import StreamRun
-from flowc.runtime.systems.files.source import Extent, FileSource
 from flowc.stream import StreamPlan
 
 _DATE = re.compile(r"\d{4}-\d\d")
@@ -40,15 +39,13 @@ class Move:
     """Whether nobody knows how far it was read."""
     gone: bool = False
     """Whether that one has no such partition."""
-    measure: Callable[[int, int], Extent] | None = field(default=None, repr=False, compare=False)
-    """Of files: how much lies between two places."""
     order: Order = field(default=NUMBERS, repr=False, compare=False)
-    place: Callable[[int], str] | None = field(default=None, repr=False, compare=False)
-    """Of files: a position for people."""
+    files: SourceOfFiles | None = field(default=None, repr=False, compare=False)
+    """What says more of positions that are places in files."""
 
     def shown(self, position: str) -> str:
         """A position for people."""
-        return position if self.place is None else self.place(int(position))
+        return position if self.files is None else self.files.shown(int(position))
 
     @property
     def at(self) -> Partition:
@@ -80,7 +77,7 @@ class Move:
     @property
     def extent(self) -> Extent | None:
         """How much of files will be read again, or will not be read at all; None where nobody can tell."""
-        return self.measure(*sorted(map(int, (self.before, self.after)))) if self.measure is not None else None
+        return self.files.between(*sorted(map(int, (self.before, self.after)))) if self.files is not None else None
 
     def by_now(self, stands: str, log: str) -> Move:
         """The move from where the partition stands by now; one forward never goes below that.
@@ -129,15 +126,14 @@ def moves_to(
             at, log = (source.name, partition), reading.log
             lost = logs.get(at) == LOST
             other = lost or (bool(log) and logs.get(at, log) != log)
-            files = reading.inner if isinstance(reading, NumberedSource) else None
-            measure = files.between if isinstance(files, FileSource) else None
-            if isinstance(files, FileSource) and reading.order.before(position, stands[at]):
-                _check_files(files, position, stands[at], plan)
+            files = files_of(reading)
+            if files is not None and reading.order.before(position, stands[at]):
+                _check_files(files, (source.name, position, stands[at]), plan)
             counted = source_kind(source.kind).counted
-            place = files.shown if isinstance(files, FileSource) else None
             yield Move(
-                *at, stands[at], position, counted, log, other, lost, measure=measure, order=reading.order, place=place
-            )
+                *at, stands[at], position, counted=counted, log=log, replaced=other, lost=lost, order=reading.order,
+                files=files,
+            )  # fmt: skip
         if asked is None and reading.log:
             yield from _gone(reading, source.name, stands, logs)
 
@@ -169,12 +165,13 @@ def _check(reading: Source, goal: Mapping[str, str], asked: str | None) -> None:
         raise UsageError(message, code="unreadable-argument", help=help) from None
 
 
-def _check_files(files: FileSource, start: str, end: str, plan: StreamPlan) -> None:
+def _check_files(files: SourceOfFiles, part: tuple[str, str, str], plan: StreamPlan) -> None:
     """Raises EngineError where a file that would be read again is gone, or is another one now."""
+    source, start, end = part
     found = files.unreadable(int(start), int(end))
     if found is not None:
         path, behind = found
-        place = f"0:{behind}" if len(plan.sources) == 1 else f"{files.name}:0:{behind}"
+        place = f"0:{behind}" if len(plan.sources) == 1 else f"{source}:0:{behind}"
         message = f"`{path}` is gone or was changed, and cannot be read again"
         help = f"bring it back as it was; or read again what comes behind it: `flowc rewind {plan.name} --to {place}`"
         raise EngineError(message, code="file-not-found", help=help)

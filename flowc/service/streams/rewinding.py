@@ -308,7 +308,7 @@ def _now() -> int:
 
 
 def prepare_rewind(
-    checked: CheckedSpec, ir: Ir, stream: str, sessions: Sessions, to: str, pause: Pause = no_pause
+    checked: CheckedSpec, ir: Ir, stream: str, *, sessions: Sessions, to: str, pause: Pause = no_pause
 ) -> Rewind:
     """Looks where a stream is, and where it is to go; moves nothing, and interrupts no worker.
 
@@ -330,8 +330,17 @@ def prepare_rewind(
         own = {**stands, **_positions(plan, restored, held)}  # a rewind that was cut off moved the store alone
         places = place_of(to, plan, run, (restored, held), own)
         named = tuple(moves_to(to, plan, run, added(plan, run, stands) | stands, logs, places=places))
-        moves = (*named, *_left(plan, run, restored, held, stands, {move.at for move in named}))
-        return Rewind(plan, run, restored, held, moves, Overtaken.of(plan, run.writers, sessions), to, unknown)
+        moves = (*named, *_left(plan, run, restored, held=held, stands=stands, named={move.at for move in named}))
+        return Rewind(
+            plan,
+            run,
+            restored,
+            held=held,
+            moves=moves,
+            overtaken=Overtaken.of(plan, run.writers, sessions),
+            to=to,
+            unknown=unknown,
+        )
     except BaseException:
         run.close()
         raise
@@ -366,6 +375,7 @@ def _left(
     plan: StreamPlan,
     run: StreamRun,
     restored: Restored,
+    *,
     held: Sequence[Held],
     stands: Mapping[Partition, str],
     named: set[Partition],

@@ -80,8 +80,9 @@ def opened_source(
     shared = source_kind(source.kind).shared and not once
     opening = Opening(
         source, sessions.options(source.connection).values, sessions.resolver.root,
-        facts or StoredFacts(plan.name, facts_plan(plan), sessions), columns_of(source, letters=plan.sets_aside),
-        plan.start, once, group_name(source, plan, sessions, shared=shared), plan.batch, plan.on_error != "fail",
+        facts=facts or StoredFacts(plan.name, facts_plan(plan), sessions),
+        columns=columns_of(source, letters=plan.sets_aside), start=plan.start, once=once,
+        group=group_name(source, plan, sessions, shared=shared), batch=plan.batch, skips=plan.on_error != "fail",
         connection=connections_of(sessions),
     )  # fmt: skip
     return source_opener(source.kind)(opening)

@@ -30,7 +30,7 @@ def writer_of(target: TargetPlan, plan: StreamPlan, sessions: Sessions, pause: P
     """The writer of one target of a plan."""
     options = sessions.options(target.connection).values
     session = partial(sessions.target, target.connection)
-    return open_target(TargetOpening(target, plan.kept, options, session, plan.former, pause))
+    return open_target(TargetOpening(target, plan.kept, options, session=session, former=plan.former, pause=pause))
 
 
 def look_at(target: TargetPlan, plan: StreamPlan, sessions: Sessions) -> Held:

@@ -81,7 +81,16 @@ def _sink(signal: Signal, spec: SinkSpec, resolver: Resolver, env: Mapping[str, 
     every = spec.every if spec.every is not None else _interval(env)
     grpc = protocol.startswith("grpc")
     provided = any(_PROVIDER.fullmatch(name) for name in env)
-    return Sink(signal, spec.kind, endpoint, grpc, headers, max(every, _LEAST), spec.sample, provided)
+    return Sink(
+        signal,
+        spec.kind,
+        endpoint,
+        grpc=grpc,
+        headers=headers,
+        every=max(every, _LEAST),
+        sample=spec.sample,
+        provides_session=provided,
+    )
 
 
 def _given(env: Mapping[str, str], signal: Signal, name: str) -> str | None:

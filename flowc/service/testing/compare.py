@@ -61,13 +61,14 @@ def compare(expected: RowsSpec, columns: Sequence[Column], found: pa.Table) -> D
     shown = [name for name in found.column_names if any(name in row for row in rows)] or found.column_names
     spare = list(left)
     told = [
-        _missing(rows[number], expected.rows[number].span, wanted[number], there, spare, shown) for number in missing
+        _missing(rows[number], expected.rows[number].span, wanted[number], there=there, spare=spare, shown=shown)
+        for number in missing
     ]
     return Difference(tuple(told), tuple(_shown(there[number], shown) for number in spare))
 
 
 def _missing(
-    row: Row, span: Span, wanted: Values, there: Sequence[Values], spare: list[int], shown: Sequence[str]
+    row: Row, span: Span, wanted: Values, *, there: Sequence[Values], spare: list[int], shown: Sequence[str]
 ) -> Missing:
     """Takes the closest of the spare rows out of them, where it has anything in common."""
     nearest = min(spare, key=lambda at: len(_differing(wanted, there[at])), default=None)

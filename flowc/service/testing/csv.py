@@ -44,7 +44,15 @@ def csv_rows(
     given: RowsSpec, source: Source, columns: tuple[Column, ...], connections: Mapping[str, ConnectionSpec]
 ) -> pa.RecordBatch:
     """Rows of a load as its CSV files have them. Raises Misplaced for a value that is none of its column's type."""
-    plan = SourcePlan(source.name, source.connection, source.kind, source.path or "", CSV, columns, read=source.options)
+    plan = SourcePlan(
+        source.name,
+        source.connection,
+        source.kind,
+        address=source.path or "",
+        format=CSV,
+        columns=columns,
+        read=source.options,
+    )
     options = options_of(plan, connections)
     lines = pa.array([csv_row(row.values, plan, options) for row in given.rows], pa.binary())
     offsets = pa.array(range(len(lines)), pa.int64())

@@ -53,7 +53,7 @@ def run_stream_test(test: TestSpec, name: str, project: Project, sessions: Sessi
     connections = project.checked.project.connections
     csv = {source.name: options_of(source, connections) for source in plan.sources if FORMATS[source.format].headed}
     decoders = {source.name: _decoding(source, csv) for source in plan.sources}
-    return Timeline(test, plan, decoders, csv, sessions, now).play()
+    return Timeline(test, plan, decoders, csv=csv, sessions=sessions, now=now).play()
 
 
 def _lowered(test: TestSpec, name: str, project: Project) -> Stream:

@@ -224,7 +224,9 @@ class _Scan:
         number = self._types[start] is TokenType.DOT  # .5, whose dot is no name's
         bare = ". " * number + self._bare.part(start + number, self._at)
         words = _Words(self._select, kind, self._whole.part(start, self._at), bare)
-        self._found.append((words, Arithmetic(kind, "", tokens[0].start, inner, outer, tokens[-1].end + 1)))
+        self._found.append(
+            (words, Arithmetic(kind, "", tokens[0].start, inner=inner, outer=outer, end=tokens[-1].end + 1))
+        )
 
     def _unqualified(self, texts: list[str]) -> list[str]:
         """The words, with nothing in place of dots of names and of what stands before them."""

@@ -35,7 +35,13 @@ def plan_target(output: Output, columns: tuple[Column, ...], stream: str, change
     for column in held:
         _check_type(column, output.format, stream)
     return FilesTarget(
-        output.connection, output.path, output.format, columns, output.write, output.partition_by, _roll(output)
+        output.connection,
+        output.path,
+        output.format,
+        columns,
+        write=output.write,
+        partition_by=output.partition_by,
+        roll=_roll(output),
     )
 
 

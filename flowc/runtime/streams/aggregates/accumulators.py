@@ -123,7 +123,9 @@ class Accumulators:
         condition = plan.condition or plan.where
         key = f"{name}({_short(given) or '*'})" + (f" where {_short(condition)}" if condition else "")
         if key not in self._parts:
-            self._parts[key] = _Fed(make(key), plan.argument, plan.where, rows, plan.more, plan.declared is not None)
+            self._parts[key] = _Fed(
+                make(key), plan.argument, plan.where, rows=rows, more=plan.more, many=plan.declared is not None
+            )
         return self._parts[key].part
 
     def _count(self, plan: AggregatePlan) -> _Counted:

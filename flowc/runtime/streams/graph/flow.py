@@ -52,7 +52,7 @@ class Result:
 
 
 def flow(
-    nodes: Sequence[Node], end: str, source: str, rows: pa.RecordBatch, sources: Iterable[str], at: int | None,
+    nodes: Sequence[Node], end: str, source: str, *, rows: pa.RecordBatch, sources: Iterable[str], at: int | None,
     watch: Watch | None = None,
 ) -> Result:  # fmt: skip
     """The rows of an epoch, which are of one source; `at` is the watermark before them, or `END`.

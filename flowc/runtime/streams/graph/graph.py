@@ -69,7 +69,7 @@ class Graph:
         current = self.lookups.current() if self.lookups is not None else {}
         for query in queries(self.nodes):
             query.transform.begin(intent.time, current if intent.versions is None else intent.versions)
-        return flow(self.nodes, self._end, source, rows, self.schemas, intent.watermark, watch)
+        return flow(self.nodes, self._end, source, rows=rows, sources=self.schemas, at=intent.watermark, watch=watch)
 
     def repeats(self, source: str, rows: pa.RecordBatch, intent: Intent) -> set[int]:
         """The messages of which nothing comes out because nodes that keep state know their rows already.

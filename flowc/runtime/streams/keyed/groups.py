@@ -180,7 +180,7 @@ class Groups:
     def snapshot(self) -> tuple[Segment, ...]:
         """What changed since the last call, by key groups."""
         return tuple(
-            Segment(self.node, self.fingerprint, number, 0, piece.data(), more)
+            Segment(self.node, self.fingerprint, number, sequence=0, data=piece.data(), rows=more)
             for number, piece, more in self.changes()
         )
 

@@ -85,9 +85,11 @@ class Run:
         if not len(self):
             return np.zeros(len(hi), bool)
         after = self.places(hi, lo, at)
-        return self._close(after, hi, lo, at, within, floor) | self._close(after - 1, hi, lo, at, within, floor)
+        return self._close(after, hi, lo, at=at, within=within, floor=floor) | self._close(
+            after - 1, hi, lo, at=at, within=within, floor=floor
+        )
 
-    def _close(self, place: Any, hi: Any, lo: Any, at: Any, within: int, floor: int) -> Any:
+    def _close(self, place: Any, hi: Any, lo: Any, *, at: Any, within: int, floor: int) -> Any:
         """Only the two neighbours can be close."""
         inside = np.clip(place, 0, len(self) - 1)
         same = (place == inside) & (self.hi[inside] == hi) & (self.lo[inside] == lo)

@@ -203,7 +203,14 @@ class Table:
             rows, mine = new.where(slice(ends[place], ends[place + 1])), gone.row[without == number]
             values = self._values.take(rows.row) if self._values is not None else None
             data = Piece(rows, values, mine, int(self._floor[number])).data()
-            yield Segment(self.node, self.fingerprint, number, 0, data, len(rows) - len(mine) - int(self._lost[number]))
+            yield Segment(
+                self.node,
+                self.fingerprint,
+                number,
+                sequence=0,
+                data=data,
+                rows=len(rows) - len(mine) - int(self._lost[number]),
+            )
 
     def _split(self, before: int) -> None:
         """Removes what is due."""

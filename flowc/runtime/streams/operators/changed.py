@@ -77,7 +77,7 @@ def _shown(name: str, value: Any) -> str:
     if name in _TIMES:
         return duration_text(value) if value else "0"
     if isinstance(value, list):
-        told = (_aggregate(*each) if name == AGGREGATES else _words(each) for each in value)
+        told = (_aggregate(each) if name == AGGREGATES else _words(each) for each in value)
         return f"({', '.join(told)})"
     return "UTC" if name == "timezone" and value is None else str(value)
 
@@ -91,10 +91,13 @@ def _words(value: Any) -> str:
     return " ".join(value) if isinstance(value, list) else str(value)
 
 
-def _aggregate(
-    function: str, distinct: bool, value: str, kind: str, condition: str, declared: str = "", level: float | None = None
-) -> str:  # fmt: skip
-    """A call of an aggregate. Its argument is of the type `kind`; `declared` is what one of the project is."""
+def _aggregate(parts: Sequence[Any]) -> str:
+    """A call of an aggregate: its function, whether it is DISTINCT, the argument and its type, and the FILTER.
+
+    Then, where there are such, what one of the project is declared as, and the level of a percentile.
+    """
+    function, distinct, value, kind, condition = parts[:5]
+    declared, level = parts[5] if len(parts) > 5 else "", parts[6] if len(parts) > 6 else None
     given = f"{_typed(value, kind) or '*'}{'' if level is None else f', {level:g}'}"
     call = f"{function}({'DISTINCT ' if distinct else ''}{given})"
     call = f"{call} of {declared}" if declared else call

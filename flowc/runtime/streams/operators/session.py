@@ -149,7 +149,16 @@ class Sessions:
         spans, group = self._state.spans, np.cumsum(head) - 1
         first, last = (np.where(slots >= 0, c[slots], none) for c, none in ((spans.first, MOST), (spans.last, LEAST)))
         chosen = np.append(np.ones(len(known), bool), ~late[behind])[order]
-        taken = let_in(group, rows.at, chosen, first, last, mark - self._gap, self._gap, self._plan.size)
+        taken = let_in(
+            group,
+            rows.at,
+            chosen,
+            first=first,
+            last=last,
+            closed=mark - self._gap,
+            gap=self._gap,
+            longest=self._plan.size,
+        )
         late[rows.row[taken & (order >= len(known))]] = False
         return late if late.any() else None
 
@@ -226,11 +235,11 @@ class _Step:
         hi, lo = hi[head], lo[head]
         slots = state.groups.find(hi, lo, np.full(len(hi), OPEN))
         first, last = (np.where(slots >= 0, c[slots], none) for c, none in ((spans.first, MOST), (spans.last, LEAST)))
-        made = split(head, at, first, last, state.gap, state.longest)
+        made = split(head, at, first, last=last, gap=state.gap, longest=state.longest)
         values = values.take(pa.array(order))
         if TIME not in values.schema.names:
             values = values.append_column(TIME, pa.array(at).cast(MICROS))
-        return cls(values, hi, lo, slots, made, made.followed | (made.last < closed), state)
+        return cls(values, hi, lo, slots=slots, split=made, over=made.followed | (made.last < closed), state=state)
 
     def begun(self, passing: Accumulators) -> Out:
         """The sessions that came out as soon as they had begun."""

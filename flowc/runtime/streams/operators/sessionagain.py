@@ -145,7 +145,7 @@ class _Items:
         hi, lo = np.insert(hi, before, hi[before]), np.insert(lo, before, lo[before])
         begin, end = np.insert(at, before, spans.first[slots]), np.insert(at, before, spans.last[slots])
         slot, place = np.insert(np.full(len(at), -1), before, slots), np.insert(chosen, before, -1)
-        return cls(hi, lo, begin, end, slot, place, np.insert(new[chosen], before, False))
+        return cls(hi, lo, begin, end=end, slot=slot, place=place, new=np.insert(new[chosen], before, False))
 
     def sessions(self, chosen: Any, gap: int, longest: int, mark: int) -> _Lying:
         """The sessions of some of them."""
@@ -239,7 +239,15 @@ class _Making:
 
     def _out(self, head: Any, last: Any, results: list[pa.Array], kinds: Any) -> Out:
         items = self.items
-        return Out(items.hi[head], items.lo[head], items.begin[head], last, [*self._keys(head)], results, kinds)
+        return Out(
+            items.hi[head],
+            items.lo[head],
+            items.begin[head],
+            last=last,
+            keys=[*self._keys(head)],
+            results=results,
+            kinds=kinds,
+        )
 
     def _keys(self, items: Any) -> Iterator[pa.Array]:
         """The values of the keys of items."""

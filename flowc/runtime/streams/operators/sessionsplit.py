@@ -32,7 +32,7 @@ class Split:
         return np.append(self.key[1:] == self.key[:-1], False)
 
 
-def split(head: Any, at: Any, first: Any, last: Any, gap: int, longest: int) -> Split:
+def split(head: Any, at: Any, first: Any, *, last: Any, gap: int, longest: int) -> Split:
     """The sessions of rows that lie key by key and by time; `head` marks the first row of each key.
 
     `first` and `last` are the bounds of the session of each key that is open, `MOST` and `LEAST` where there is none. A
@@ -56,7 +56,7 @@ def split(head: Any, at: Any, first: Any, last: Any, gap: int, longest: int) -> 
     of[inside] = mine[key[inside]]
     carried = np.zeros(len(heads), bool)
     carried[mine[begun]] = True
-    return Split(of, keys[heads], begin[heads], end[ends], row[heads], carried)
+    return Split(of, keys[heads], begin[heads], last=end[ends], row=row[heads], carried=carried)
 
 
 def begins(head: Any, begin: Any, end: Any, gap: int, longest: int) -> Any:
@@ -101,7 +101,7 @@ def _greedy(run: Any, begin: Any, end: Any, longest: int) -> Any:
     return reached(np.append(True, run[1:] != run[:-1]), np.where(same, following, count))
 
 
-def let_in(group: Any, at: Any, chosen: Any, first: Any, last: Any, closed: int, gap: int, longest: int) -> Any:
+def let_in(group: Any, at: Any, chosen: Any, *, first: Any, last: Any, closed: int, gap: int, longest: int) -> Any:
     """Which rows are let in: those that are chosen, and those at most `gap` before `first` or one let in before them.
 
     They are not where the session that they would begin cannot be so long as to end with a row at `closed` or later.

@@ -159,7 +159,9 @@ class SessionState:
         rows, gone = Run.together(*(part.rows for part in parts)), np.concatenate([part.gone for part in parts])
         values = pa.concat_batches([part.values for part in parts])
         data = Piece(rows, values, gone, max(part.floor for part in parts)).data()
-        return Segment(self._plan.id, self._plan.fingerprint, number, 0, data, sum(more for _, more in found))
+        return Segment(
+            self._plan.id, self._plan.fingerprint, number, sequence=0, data=data, rows=sum(more for _, more in found)
+        )
 
     def _of_rows(self, piece: Piece) -> pa.RecordBatch:
         """Waiting rows as they are kept."""

@@ -117,7 +117,7 @@ def _made(database: Database, sql: StateSql, runs: Sequence[Run]) -> Iterator[tu
         if same and alike and all(readable(data) for *_, data in found):
             data = joined([data for *_, data in found], last.node, whole=run.whole).data()
             rows = sum(place.rows for place in run.places)
-            yield run, Segment(last.node, first.fingerprint, last.group, last.last, data, rows)
+            yield run, Segment(last.node, first.fingerprint, last.group, sequence=last.last, data=data, rows=rows)
 
 
 def _replace(database: Database, sql: StateSql, stream: str, made: Sequence[tuple[Run, Segment]]) -> bool:

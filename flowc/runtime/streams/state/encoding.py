@@ -94,8 +94,8 @@ def read_checkpoint(epoch: int, text: str) -> Checkpoint:
     positions = {at: str(position) for at, position in _by_partition(found["positions"]).items()}
     trail = _by_partition(found.get("trail", ()))
     return Checkpoint(
-        epoch, positions, _by_partition(found["watermarks"]), (), found["fingerprints"],
-        _by_partition(found["logs"]), times=found.get("times", {}),
+        epoch, positions, _by_partition(found["watermarks"]), segments=(), fingerprints=found["fingerprints"],
+        logs=_by_partition(found["logs"]), times=found.get("times", {}),
         trail={at: [(time, str(place)) for time, place in places] for at, places in trail.items()},
         targets={name: Mark(*mark) for name, mark in found["targets"].items()} if "targets" in found else None,
     )  # fmt: skip

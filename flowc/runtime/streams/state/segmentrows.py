@@ -67,8 +67,8 @@ def read_segments(database: Database, sql: StateSql) -> Iterator[Segment]:
     """All segments of the stream, those of a group in the order in which they are read."""
     for row in database.query(sql.templates["segments"].format()).to_pylist():
         yield Segment(
-            decoded(row["node"]), decoded(row["fingerprint"]), int(row["group_number"]), int(row["sequence"]),
-            bytes(row["data"]), int(row["row_count"]),
+            decoded(row["node"]), decoded(row["fingerprint"]), int(row["group_number"]), sequence=int(row["sequence"]),
+            data=bytes(row["data"]), rows=int(row["row_count"]),
         )  # fmt: skip
 
 
@@ -76,7 +76,7 @@ def read_places(database: Database, sql: StateSql) -> list[Place]:
     """Where they are, without their bytes."""
     rows = database.query(sql.templates["sizes"].format()).to_pylist()
     return [
-        Place(decoded(row["node"]), int(row["group_number"]), int(row["first_sequence"]), int(row["sequence"]),
-              decoded(row["fingerprint"]), int(row["row_count"]), int(row["byte_count"]))
+        Place(decoded(row["node"]), int(row["group_number"]), int(row["first_sequence"]), last=int(row["sequence"]),
+              fingerprint=decoded(row["fingerprint"]), rows=int(row["row_count"]), size=int(row["byte_count"]))
         for row in rows
     ]  # fmt: skip

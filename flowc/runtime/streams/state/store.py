@@ -111,7 +111,9 @@ class DatabaseStore:
         if restored == Restored() or self.database.table(self.sql.segments) is None:
             return restored
         places = read_places(self.database, self.sql)
-        segments = tuple(Segment(p.node, p.fingerprint, p.group, p.last, b"", p.rows) for p in places)
+        segments = tuple(
+            Segment(p.node, p.fingerprint, p.group, sequence=p.last, data=b"", rows=p.rows) for p in places
+        )
         return replace(restored, checkpoint=replace(restored.checkpoint, segments=segments))
 
     def sizes(self) -> dict[str, NodeState]:

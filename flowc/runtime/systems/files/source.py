@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from glob import glob
 from pathlib import Path
@@ -21,7 +20,7 @@ from flowc.runtime.contracts.decoder import DecoderContext
 from flowc.runtime.contracts.epoch import Range
 from flowc.runtime.contracts.opening import Facts, Opened, Opening
 from flowc.runtime.contracts.oversize import one_batch
-from flowc.runtime.contracts.source import STREAM, UNREAD, Membership, NumberedSource, Polled, start_time
+from flowc.runtime.contracts.source import STREAM, UNREAD, Extent, Membership, NumberedSource, Polled, start_time
 from flowc.runtime.contracts.store import File
 from flowc.runtime.formats import decoding_of, framing_of
 from flowc.runtime.formats.framing import Records
@@ -46,15 +45,6 @@ _FIELDS: Mapping[str, pa.DataType] = {
     "_headers": pa.list_(pa.struct([("key", pa.string()), ("value", pa.binary())])),
     "_event_ms": pa.int64(),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Extent:
-    """What lies between two positions: files, their bytes as a whole, and rows where these are known."""
-
-    files: int
-    bytes: int
-    rows: int | None
 
 
 class FileSource:
@@ -380,7 +370,9 @@ class FileSource:
 def open_source(opening: Opening) -> Opened:
     """The files of one path, which decode rows by the headers of the files, and read single lines again."""
     plan, files = opening.plan, Files(opening.options, opening.root)
-    read = FilesRead(plan.connection, plan.address, plan.format, plan.read, plan.columns, plan.inferred)
+    read = FilesRead(
+        plan.connection, plan.address, plan.format, options=plan.read, columns=plan.columns, inferred=plan.inferred
+    )
     source = FileSource(
         plan.name, files, read, opening.facts, columns=opening.columns, start=opening.start, once=opening.once,
         skips=opening.skips,
@@ -394,7 +386,12 @@ def open_source(opening: Opening) -> Opened:
     decoder = None
     if FORMATS[plan.format].headed:
         context = DecoderContext(
-            plan.name, plan.columns or (), plan.inferred, merged(read, files), source.headers, opening.connection
+            plan.name,
+            plan.columns or (),
+            plan.inferred,
+            options=merged(read, files),
+            headers=source.headers,
+            connection=opening.connection,
         )
         decoder = decoding_of(plan.format, context)
     return Opened(NumberedSource(source), decoder, fetch)

@@ -131,7 +131,7 @@ class KafkaWriter:
         place = self._producer.identity(self.plan.topic)
         # A broker forgets the offsets of a topic with it; a worker may have written into the next one of that name.
         absent = bool(self._positions) and (self._mark not in found or _differ(told.get("topic"), place))
-        return Held(self._number, dict(self._positions), dict(self._logs), lost, absent, place)
+        return Held(self._number, dict(self._positions), dict(self._logs), lost=lost, absent=absent, place=place)
 
     @property
     def _key(self) -> str:

@@ -234,7 +234,9 @@ def read_table(ask: Ask, name: TableName) -> Table | None:
     named = [column.name for column in columns]
     triggers = tuple(with_columns(f"trigger {row[0]}", str(row[1]), named) for row in ask(_TRIGGERS.format(**parts)))
     told = comment if kind != "VIEW" and comment else None
-    return Table(name, columns, keys, others, told, plain, dependents=triggers, form=_FORMS.get(kind))
+    return Table(
+        name, columns, keys, indexes=others, comment=told, plain=plain, dependents=triggers, form=_FORMS.get(kind)
+    )
 
 
 # How wide a number is shown, which only some servers tell; `tinyint(1)` means a boolean to those who read it.
@@ -261,7 +263,17 @@ def _column(row: tuple[Any, ...], checks: Mapping[str, bool], mariadb: bool) -> 
     words = None if beside else _WIDTH.sub(r"\1", spelled)
     native = _native(kind, spelled, str(word).lower(), collation)
     named = _own(kind, spelled, str(word).lower())
-    return Column(name, kind, nullable == "YES", found, comment or None, tuple(beyond), words, own=named, native=native)
+    return Column(
+        name,
+        kind,
+        nullable == "YES",
+        default=found,
+        comment=comment or None,
+        beyond=tuple(beyond),
+        spelled=words,
+        own=named,
+        native=native,
+    )
 
 
 def _own(kind: DataType, spelled: str, word: str) -> str | None:

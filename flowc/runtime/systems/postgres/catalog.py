@@ -173,7 +173,18 @@ def _index(row: Any) -> Index:
     """An index; one that flowc would not make, with the statement that makes it."""
     _, name, unique, _, where, valid, constraint, columns, beyond, sql, marks, building = row
     own = sql if beyond or where is not None else None
-    return Index(tuple(columns), unique, name, where, valid, constraint, own, tuple(beyond), tuple(marks), building)
+    return Index(
+        tuple(columns),
+        unique,
+        name,
+        where=where,
+        valid=valid,
+        constraint=constraint,
+        sql=own,
+        beyond=tuple(beyond),
+        marks=tuple(marks),
+        building=building,
+    )
 
 
 def _columns(connection: Any, oids: Sequence[int], borne: Mapping[int, Borne]) -> Mapping[int, list[Column]]:
@@ -183,12 +194,11 @@ def _columns(connection: Any, oids: Sequence[int], borne: Mapping[int, Borne]) -
     for (oid, name, _, _, required, comment, default, collation), kind in zip(rows, kinds, strict=True):
         more, own = borne[oid], native(kind, collation)
         beyond = (*more.columns[name], *(() if kind.native else (f"the type {kind.spelled}",)))
-        found[oid].append(
-            Column(
-                name, kind.type, not required, default, comment, beyond, carried=tuple(more.carried[name]),
-                bound=tuple(more.bound[name]), own=kind.own, native=own,
-            )
+        column = Column(
+            name, kind.type, not required, default=default, comment=comment, beyond=beyond,
+            carried=tuple(more.carried[name]), bound=tuple(more.bound[name]), own=kind.own, native=own,
         )  # fmt: skip
+        found[oid].append(column)
     return found
 
 

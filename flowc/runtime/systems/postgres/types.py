@@ -176,7 +176,7 @@ def _asked(connection: Any, given: list[tuple[int, int]]) -> Iterator[PgColumn]:
     wanted += [[oid for oid, _ in given], [own for _, own in given]]
     rows = connection.execute(_SPELLED, wanted).fetchall()
     for (b, m, _, form), (s, own, domain) in zip(found, rows, strict=True):
-        yield PgColumn("", b, m, s, own if _is_own(b, m, s, domain=domain) else None, form)
+        yield PgColumn("", b, m, spelled=s, own=own if _is_own(b, m, s, domain=domain) else None, form=form)
 
 
 _SPELLED = """
